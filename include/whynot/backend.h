@@ -1,0 +1,68 @@
+/* The backend interface: everything a device has to do for whynot. One page, on purpose.
+ *
+ * A backend turns a program into an executable once (slow) and then runs stages of it (hot: no allocation, no lock, no log
+ * line). A primitive that a backend has no maker for *is* "not supported": compile fails with WN_UNSUPPORTED and names it.
+ * One thread owns a backend and everything it compiled; nothing here is called from two threads at once. */
+#ifndef WHYNOT_BACKEND_H
+#define WHYNOT_BACKEND_H
+
+#include <whynot/program.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum wn_precision { WN_PRECISION_DEFAULT, WN_PRECISION_F32, WN_PRECISION_TF32, WN_PRECISION_BF16, WN_PRECISION_F16 };
+
+struct wn_backend_options {
+    int device;                  /* index among the backend's devices; 0 on a CPU */
+    enum wn_precision precision; /* refused with WN_UNSUPPORTED where the device lacks it */
+    int threads;                 /* CPU: threads of one run; 0 = 1 */
+};
+
+struct wn_backend_impl;
+struct wn_backend {
+    const struct wn_backend_impl *impl; /* first member of each backend's own struct */
+};
+struct wn_exe {
+    struct wn_backend *backend; /* first member of each backend's own struct */
+};
+
+/* What is worth gathering: the batcher asks, because batching gains nothing on a CPU and much on a GPU. */
+struct wn_backend_traits {
+    int images, rows;         /* most images and rows of one run that still gain */
+    size_t device_bytes;      /* memory held now: weights and arenas */
+    char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */
+};
+
+struct wn_backend_impl {
+    const char *name, *summary;
+    enum wn_code (*open)(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err);
+    void (*close)(struct wn_backend *be);
+    void (*traits)(const struct wn_backend *be, struct wn_backend_traits *out);
+    /* Slow: picks algorithms and layouts, fuses, uploads weights it has not seen, reserves every byte `run` touches.
+     * The program must outlive the executable. */
+    enum wn_code (*compile)(struct wn_backend *be, const struct wn_program *prog, struct wn_exe **out, struct wn_error *err);
+    void (*release)(struct wn_exe *exe);
+    /* Hot: allocate nothing. `write` and `run` may return before the device is done; `read` waits.
+     * src, dst: the value's elements, row-major f32, caller's; src may be reused when `write` returns. */
+    enum wn_code (*write)(struct wn_exe *exe, int value, const float *src, struct wn_error *err);
+    enum wn_code (*run)(struct wn_exe *exe, int stage, struct wn_error *err);
+    enum wn_code (*read)(struct wn_exe *exe, int value, float *dst, struct wn_error *err);
+};
+
+/* The rows of backends.def, in order; NULL past the end. */
+WN_API const struct wn_backend_impl *wn_backend_at(int i);
+/* NULL if there is none of that name. */
+WN_API const struct wn_backend_impl *wn_backend_find(const char *name);
+/* name: a row, or "auto" (or NULL): the first row that opens. */
+WN_API enum wn_code wn_backend_open(const char *name, const struct wn_backend_options *options, struct wn_backend **out,
+                                    struct wn_error *err);
+WN_API void wn_backend_close(struct wn_backend *be); /* NULL is fine */
+WN_API const char *wn_precision_name(enum wn_precision precision);
+WN_API enum wn_precision wn_precision_find(const char *name); /* WN_PRECISION_DEFAULT for an unknown name */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

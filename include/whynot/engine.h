@@ -1,0 +1,48 @@
+/* An engine: one graph on one backend, owned by one thread. Images and questions in, logits and maps out. */
+#ifndef WHYNOT_ENGINE_H
+#define WHYNOT_ENGINE_H
+
+#include <whynot/backend.h>
+#include <whynot/explain.h>
+#include <whynot/graph.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct wn_engine;
+
+struct wn_engine_options {
+    const char *backend; /* row name or "auto" / NULL */
+    struct wn_backend_options device;
+    int max_images, max_rows; /* of one run; 0: as many as the backend says are worth gathering */
+};
+
+/* Opens the backend and compiles the program of the graph's automatic layer. */
+WN_API enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_options *options,
+                                     struct wn_engine **out, struct wn_error *err);
+WN_API void wn_engine_destroy(struct wn_engine *e); /* NULL is fine */
+WN_API void wn_engine_traits(const struct wn_engine *e, struct wn_backend_traits *out);
+
+/* Time spent in the parts of the last call, milliseconds. */
+struct wn_engine_times {
+    double forward_ms, backward_ms; /* backward: seed, backward pass and map together */
+};
+
+struct wn_batch {
+    int n_images;
+    const float *const *images; /* n_images pointers to C*H*W preprocessed floats, caller's */
+    int n_questions;
+    const struct wn_question *questions;
+};
+
+/* logits: n_images*K floats, caller's. answers: n_questions, caller's, finished with wn_answer_finish each.
+ * Any batch size; the same image and question give the same bytes in every batch on a CPU backend. A question that cannot be answered
+ * fails alone, in its answer's error. The returned code is not WN_OK only when nothing could be computed at all. */
+WN_API enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits,
+                                      struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,107 @@
+/* The words of an explanation: contrasts and methods as table rows, and one question with its answer.
+ *
+ * An explanation is a triple, contrast x method x layer. A contrast is a pure function from logits to a seed, the vector put
+ * at the logits before the backward pass; a method is one formula over activation and gradient. Rows carry the code and its
+ * words, so that the validator, --help, the API and the manual are made from one place. */
+#ifndef WHYNOT_EXPLAIN_H
+#define WHYNOT_EXPLAIN_H
+
+#include <whynot/program.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- contrasts ---- */
+
+/* What a contrast looks at. Sets are in the caller's order, checked: in range, disjoint, no repeats. */
+struct wn_contrast_in {
+    const float *logits; /* K, finite */
+    int classes;         /* K >= 2 */
+    int target;          /* t (or P) */
+    const int *targets;  /* T: only for rows with WN_CONTRAST_TARGET_SET, else {target} */
+    int n_targets;
+    const int *foils; /* Q or S, as the row's flags say */
+    int n_foils;
+};
+
+enum wn_contrast_flags {
+    WN_CONTRAST_FOIL = 1,       /* needs exactly one foil (default: the runner-up) */
+    WN_CONTRAST_FOIL_SET = 2,   /* needs one foil or more */
+    WN_CONTRAST_TARGET_SET = 4, /* takes several targets */
+    WN_CONTRAST_SAME_OK = 8,    /* target == foil has a meaning */
+    WN_CONTRAST_OPPOSITE = 16   /* positive means: speaks against the foil, not for the target */
+};
+
+struct wn_contrast {
+    const char *name;     /* "weighted" */
+    const char *summary;  /* the question it answers, one sentence */
+    const char *formula;  /* "e_t - sum_{s != t} alpha_s e_s" */
+    const char *source;   /* paper, equation */
+    unsigned flags;
+    /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one, else -1. */
+    enum wn_code (*seed)(const struct wn_contrast_in *in, float *seed, int *foil, struct wn_error *err);
+};
+
+WN_API const struct wn_contrast *wn_contrast_at(int i); /* NULL past the end */
+WN_API const struct wn_contrast *wn_contrast_find(const char *name);
+
+/* ---- methods ---- */
+
+struct wn_method {
+    const char *name; /* "gradcam" */
+    const char *summary;
+    const char *formula;
+    const char *source;
+    /* activation (R,C,h,w), gradient of the seeded scalar (R,C,h,w) -> the raw signed map (R,1,h,w). */
+    int (*build)(struct wn_program *p, int activation, int gradient);
+};
+
+WN_API const struct wn_method *wn_method_at(int i); /* NULL past the end */
+WN_API const struct wn_method *wn_method_find(const char *name);
+
+/* ---- one question and its answer ---- */
+
+#define WN_TARGET_PREDICTED (-1)
+#define WN_LAYER_AUTO (-1)
+
+struct wn_question {
+    int image;                          /* which image of the batch */
+    int layer;                          /* number among wn_graph_layer, or WN_LAYER_AUTO */
+    const struct wn_method *method;     /* never NULL */
+    const struct wn_contrast *contrast; /* never NULL */
+    int target;                         /* class, or WN_TARGET_PREDICTED: the prediction of this image */
+    const int *targets;                 /* subset contrasts: several targets; NULL: {target} */
+    int n_targets;
+    const int *foils; /* NULL with n_foils 0: the contrast's default (the runner-up; for a set, all others) */
+    int n_foils;
+};
+
+enum wn_answer_flags {
+    WN_ANSWER_FLAT = 1,      /* the map is constant */
+    WN_ANSWER_EMPTY = 2,     /* the map has no positive value */
+    WN_ANSWER_SATURATED = 4  /* p of the target is 1 in floating point */
+};
+
+/* Filled by wn_engine_explain; wn_answer_finish frees what it owns. */
+struct wn_answer {
+    struct wn_error error; /* code WN_OK, or why this one question has no answer */
+    int target, foil;      /* as resolved; foil -1 where the contrast has none */
+    int layer;             /* as resolved */
+    int h, w;
+    float *map;    /* h*w, signed, not normalised; owned by the answer */
+    float score;   /* v.y: the scalar that was explained */
+    unsigned flags;
+};
+WN_API void wn_answer_finish(struct wn_answer *a);
+
+/* ---- numbers about logits that several parties need ---- */
+WN_API void wn_softmax(const float *logits, int n, float *p);   /* p: n floats, caller's; may alias logits */
+WN_API int wn_argmax(const float *x, int n);                    /* lowest index on a tie */
+/* Indices of the k largest, best first, ties by lowest index; returns min(k, n). */
+WN_API int wn_top(const float *x, int n, int k, int *index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

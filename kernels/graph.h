@@ -1,0 +1,94 @@
+/* The graph inside: nodes in topological order, constants, and the store of derived weights. Private to kernels/. */
+#ifndef WN_KERNELS_GRAPH_H
+#define WN_KERNELS_GRAPH_H
+
+#include <pthread.h>
+
+#include <whynot/graph.h>
+
+enum wn_dtype { WN_F32, WN_F64, WN_I64, WN_I32, WN_BOOL, WN_U8 };
+
+/* A constant tensor. Integers and booleans are held as int64, f64 is narrowed to f32 (dtype says what the file had). */
+struct wn_tensor {
+    enum wn_dtype dtype;
+    struct wn_shape shape;
+    float *f;   /* float kinds: elements; owned */
+    int64_t *i; /* integer kinds; owned */
+};
+
+enum wn_attr_kind { WN_ATTR_INT, WN_ATTR_FLOAT, WN_ATTR_STRING, WN_ATTR_INTS, WN_ATTR_FLOATS, WN_ATTR_TENSOR };
+struct wn_attr {
+    const char *name;
+    enum wn_attr_kind kind;
+    int64_t i;
+    float f;
+    const char *s;
+    int n; /* of ints, floats */
+    const int64_t *ints;
+    const float *floats;
+    const struct wn_tensor *tensor;
+};
+
+/* Names of values are interned: a value is its number in graph->value_names; -1 is an input or output left out. */
+struct wn_node {
+    const char *op, *domain, *name;
+    int n_in, n_out, n_attrs;
+    const int *in, *out;
+    const struct wn_attr *attrs;
+};
+
+/* Derived weights, made once per model and shared by every program of it. A key says what it is made from:
+ * "conv1.weight|bn1.gamma|folded". */
+struct wn_weight_store {
+    pthread_mutex_t lock; /* guards rows and n */
+    struct wn_stored_weight {
+        char *key;
+        struct wn_weight weight;
+        float *data;
+    } **rows;
+    int n, cap;
+};
+
+struct wn_graph {
+    int opset;
+    int n_values, n_nodes;
+    const char **value_names;
+    struct wn_tensor **constants; /* [n_values]: initializers; NULL where the value is no constant */
+    const struct wn_node *nodes;  /* topological order */
+    int input, logits;            /* value numbers */
+    int64_t input_shape[WN_MAX_RANK];
+    int input_rank; /* input_shape[0] is the batch and is ignored */
+    int classes;
+    int n_layers, auto_layer;
+    struct wn_layer *layers;
+    int *layer_values; /* [n_layers]: value numbers */
+    int64_t weight_bytes;
+    char sha256[65];
+    struct wn_graph_limits limits;
+    struct wn_weight_store store;
+    void *arena; /* owner of names, nodes, attributes: freed in one place */
+};
+
+/* Finds the weight of that key, or makes it: `make` fills count(shape) floats from `arg`. NULL and a filled err on failure.
+ * Thread-safe; the result lives as long as the graph. */
+const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
+                                        void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err);
+
+/* ---- lowering (lower.c) ---- */
+
+/* The forward pass of a graph inside a program. */
+struct wn_forward {
+    int input;   /* value: (N,C,H,W) */
+    int logits;  /* value: (N,K) */
+    int *values; /* [graph->n_values]: program value of each ONNX value, -1 where it is constant or was folded away; owned */
+};
+
+/* Appends the forward pass for a batch of n images. `keep` lists ONNX values (n_keep of them) that must exist as values of their
+ * own (explained layers), so they are not folded into a neighbour. Freed with wn_forward_finish. */
+enum wn_code wn_graph_lower(struct wn_graph *g, struct wn_program *p, int64_t n, const int *keep, int n_keep,
+                            struct wn_forward *out, struct wn_error *err);
+void wn_forward_finish(struct wn_forward *f);
+
+/* Conformance tests only: every output of the graph, all float inputs as program inputs, no picture and no logits assumed.
+ * outputs: [n_outputs] program values or -1 with consts[i] set. See tests/conformance. */
+#endif
