@@ -4,8 +4,17 @@
 
 #include <whynot/program.h>
 
+/* Where weights derived while a program is built come from: wn_graph_weight, so that they are made once per model. Without one
+ * the program makes and owns them. make: fills count(shape) floats from arg. */
+struct wn_weight_source {
+    const struct wn_weight *(*get)(void *ctx, const char *key, const struct wn_shape *shape,
+                                   void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err);
+    void *ctx;
+};
+
 struct wn_program {
     struct wn_error error; /* sticky */
+    struct wn_weight_source weights;
     struct wn_value *values;
     int n_values, cap_values;
     struct wn_step *steps;
@@ -15,6 +24,14 @@ struct wn_program {
     void **blocks; /* operand lists and tap tables: freed in one place */
     int n_blocks, cap_blocks;
 };
+
+/* A step's operands and attributes survive the array's growth: copy the step before appending. */
+void wn_program_use_weights(struct wn_program *p, struct wn_weight_source source);
+/* The value of a derived weight, or -1. key names what it is made from. */
+int wn_program_derive(struct wn_program *p, const char *key, const struct wn_shape *shape,
+                      void (*make)(float *dst, const void *arg), const void *arg);
+/* First step of the stage that is open. */
+int wn_program_open_stage(const struct wn_program *p);
 
 /* ---- backward.c: reverse mode over the primitives ---- */
 

@@ -68,7 +68,7 @@ struct wn_taps {
     const float *weight;  /* out*taps */
 };
 
-/* Strided copy: y is filled with `fill`, then for every multi-index i < extent
+/* Strided copy, for walks over x that visit no element twice except by a stride of 0: y is filled with `fill`, then for every multi-index i < extent
  *     y[y_offset + sum i_d*y_stride_d] = x[x_offset + sum i_d*x_stride_d]
  * in elements of the row-major values. Carries transpose, slice, split, padding with a constant, broadcast, and the
  * gradients of all of these. No two i may meet in one y. */
@@ -156,7 +156,7 @@ struct wn_value {
     enum wn_value_kind kind;
     struct wn_shape shape;
     const struct wn_weight *weight; /* WN_VALUE_CONST */
-    int step;                       /* WN_VALUE_STEP: the step that makes it */
+    int step;                       /* WN_VALUE_STEP: the step that makes it, -1 once the optimiser has removed it */
     bool batched;                   /* axis 0 is the batch: depends on a batched input */
     bool readable;                  /* wn_program_output was called on it */
 };
@@ -235,7 +235,7 @@ WN_API int wn_reduce_to(struct wn_program *p, int x, const struct wn_shape *shap
 
 /* ---- programs as a whole ---- */
 /* Removes steps that no output needs, fuses conv/matmul + bias + addition + activation. Value numbers stay valid for
- * inputs, constants and outputs. Call once, after everything is appended. */
+ * inputs, constants and outputs; a value that is gone has step -1. Call once, after everything is appended. */
 WN_API enum wn_code wn_program_optimize(struct wn_program *p, struct wn_error *err);
 
 #ifdef __cplusplus
