@@ -56,8 +56,6 @@ struct wn_graph {
     struct wn_tensor **constants; /* [n_values]: initializers; NULL where the value is no constant */
     const struct wn_node *nodes;  /* topological order */
     int input, logits;            /* value numbers */
-    int n_inputs, n_outputs;      /* every input that is not an initializer, every output, as the file lists them */
-    const int *inputs, *outputs;  /* value numbers */
     int64_t input_shape[WN_MAX_RANK];
     int input_rank; /* input_shape[0] is the batch and is ignored */
     int classes;
@@ -76,10 +74,6 @@ struct wn_graph {
 const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
                                         void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err);
 
-/* The weight that an initializer is: its own elements, not a copy (a row of the store without data of its own). The value
- * must be a float constant of the graph. NULL and a filled err on failure. Thread-safe. */
-const struct wn_weight *wn_graph_initializer(struct wn_graph *g, int value, struct wn_error *err);
-
 /* ---- lowering (lower.c) ---- */
 
 /* The forward pass of a graph inside a program. */
@@ -97,23 +91,20 @@ void wn_forward_finish(struct wn_forward *f);
 
 /* ---- any graph, for the standard's own cases: no picture and no logits are assumed ---- */
 
-/* Like wn_graph_parse, but takes any inputs and outputs and looks for no logits and no layers (input, logits, auto_layer: -1). */
-enum wn_code wn_graph_parse_raw(const void *data, size_t size, const struct wn_graph_limits *limits,
-                                struct wn_graph **out, struct wn_error *err);
-
 /* One input as wn_graph_lower_all is given it. */
 struct wn_binding {
     const struct wn_tensor *constant; /* bound while lowering; NULL: becomes a program input of `shape` */
     struct wn_shape shape;
     int value; /* set by wn_graph_lower_all: the program input, or WN_NONE */
 };
-/* One output as wn_graph_lower_all leaves it: a program value, or a constant (owned; free with wn_tensor_destroy). */
+/* One output as wn_graph_lower_all leaves it: a program value, or a constant (owned; see wn_outcome_finish). */
 struct wn_outcome {
     int value;
     struct wn_tensor *constant;
 };
-/* in: [n_inputs], out: [n_outputs], the caller's. Values are not batched: an operator may do to axis 0 what it likes. */
+/* in: one for each input of the file, out: one for each output, the caller's. Values are not batched: an operator may do to axis 0 what it likes. */
 enum wn_code wn_graph_lower_all(struct wn_graph *g, struct wn_program *p, struct wn_binding *in, struct wn_outcome *out,
                                 struct wn_error *err);
+void wn_outcome_finish(struct wn_outcome *o);
 
 #endif
