@@ -52,7 +52,13 @@ enum wn_unary {
 enum wn_binary { WN_BINARY_ADD, WN_BINARY_SUB, WN_BINARY_MUL, WN_BINARY_DIV, WN_BINARY_POW, WN_BINARY_MAX, WN_BINARY_MIN };
 enum wn_reduce { WN_REDUCE_SUM, WN_REDUCE_MEAN, WN_REDUCE_MAX };
 
-/* Sliding window of convolutions and pools. Only the first `rank` entries of each array count. */
+/* Sliding window of convolutions and pools. Only the first `rank` entries of each array count.
+ *
+ * Output length: floor((in + pad_lo + pad_hi - dilation*(kernel-1) - 1) / stride) + 1, so that no window reaches beyond the
+ * padded input. ONNX's ceil_mode is a larger pad_hi. An average pool divides by the cells of the window inside the
+ * input, or with count_pad by all of them, padding included: the case in which ONNX counts the padding but not what ceil_mode
+ * adds to it is for the operator to express (a sum pool times constants). A window of nothing but padding gives an average
+ * of 0 and a maximum of -infinity, whose index is -1 and whose gradient goes nowhere. */
 struct wn_window {
     int rank; /* spatial axes: 1 to 3 */
     int64_t kernel[WN_MAX_SPATIAL], stride[WN_MAX_SPATIAL], dilation[WN_MAX_SPATIAL];
