@@ -1,0 +1,243 @@
+/* Contrasts as what they are said to be: gradients of scalars, checked in double precision against central differences, and the
+ * identities between them. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <whynot/explain.h>
+
+#define K 7
+static const float logits[K] = {1.25f, -0.5f, 3.0f, 2.75f, 0.0f, -4.0f, 2.5f};
+
+static void seed_of(const char *name, const float *y, int n, int target, const int *foils, int n_foils, float *v, int *foil)
+{
+    struct wn_contrast_in in = {y, n, target, &target, 1, foils, n_foils};
+    struct wn_error err = {0};
+    assert_int_equal(wn_contrast_seed(wn_contrast_find(name), &in, v, foil, &err), WN_OK);
+}
+
+static double log_sum_exp_except(const double *y, int n, int skip)
+{
+    double top = -INFINITY, sum = 0;
+    for (int i = 0; i < n; i++)
+        if (i != skip && y[i] > top) top = y[i];
+    for (int i = 0; i < n; i++)
+        if (i != skip) sum += exp(y[i] - top);
+    return top + log(sum);
+}
+
+/* The scalars that the contrasts claim to be the gradients of. */
+static double log_odds(const double *y, int t)
+{
+    return y[t] - log_sum_exp_except(y, K, t);
+}
+static double probability(const double *y, int t)
+{
+    return exp(y[t] - log_sum_exp_except(y, K, -1));
+}
+static double cross_entropy(const double *y, int q)
+{
+    return -log(probability(y, q));
+}
+static double over_mean(const double *y, int t)
+{
+    double rest = 0;
+    for (int i = 0; i < K; i++) rest += i == t ? 0 : y[i];
+    return y[t] - rest / (K - 1);
+}
+
+static void assert_gradient(const float *v, double (*scalar)(const double *, int), int which)
+{
+    const double h = 1e-5;
+    for (int i = 0; i < K; i++) {
+        double y[K];
+        for (int k = 0; k < K; k++) y[k] = logits[k];
+        y[i] += h;
+        double up = scalar(y, which);
+        y[i] -= 2 * h;
+        double slope = (up - scalar(y, which)) / (2 * h);
+        assert_true(fabs(slope - v[i]) < 1e-7); /* seeds are at most 1; f32 rounding is 6e-8 */
+    }
+}
+
+static void weighted_is_the_gradient_of_the_log_odds(void **state)
+{
+    (void)state;
+    for (int t = 0; t < K; t++) {
+        float v[K];
+        int foil;
+        seed_of("weighted", logits, K, t, NULL, 0, v, &foil);
+        assert_gradient(v, log_odds, t);
+        assert_int_equal(foil, -1);
+    }
+}
+
+static void probability_is_the_gradient_of_the_probability(void **state)
+{
+    (void)state;
+    for (int t = 0; t < K; t++) {
+        float v[K];
+        int foil;
+        seed_of("probability", logits, K, t, NULL, 0, v, &foil);
+        assert_gradient(v, probability, t);
+    }
+}
+
+static void cross_entropy_is_the_gradient_of_the_loss_of_the_foil(void **state)
+{
+    (void)state;
+    for (int q = 0; q < K; q++) {
+        float v[K];
+        int foil;
+        seed_of("cross-entropy", logits, K, 2, &q, 1, v, &foil);
+        assert_gradient(v, cross_entropy, q);
+        assert_int_equal(foil, q);
+    }
+}
+
+static void mean_is_the_gradient_over_the_average_of_the_others(void **state)
+{
+    (void)state;
+    float v[K];
+    int foil;
+    seed_of("mean", logits, K, 3, NULL, 0, v, &foil);
+    assert_gradient(v, over_mean, 3);
+}
+
+static void max_takes_the_strongest_rival_and_the_lowest_index_on_a_tie(void **state)
+{
+    (void)state;
+    const float tied[4] = {1, 5, 5, 5};
+    float v[K];
+    int foil;
+    seed_of("max", logits, K, 2, NULL, 0, v, &foil);
+    assert_int_equal(foil, 3);
+    seed_of("max", logits, K, 0, NULL, 0, v, &foil);
+    assert_int_equal(foil, 2);
+    seed_of("max", tied, 4, 3, NULL, 0, v, &foil);
+    assert_int_equal(foil, 1);
+    assert_true(v[3] == 1 && v[1] == -1 && v[0] == 0 && v[2] == 0);
+}
+
+static void every_contrast_but_logit_sums_to_zero(void **state)
+{
+    (void)state;
+    for (int c = 0; wn_contrast_at(c); c++) {
+        const struct wn_contrast *row = wn_contrast_at(c);
+        float v[K];
+        int foil, q = 3;
+        bool foiled = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
+        seed_of(row->name, logits, K, 2, &q, foiled ? 1 : 0, v, &foil);
+        double sum = 0;
+        for (int i = 0; i < K; i++) sum += v[i];
+        if (strcmp(row->name, "logit") == 0) assert_true(sum == 1);
+        else assert_true(fabs(sum) < 2e-7);
+    }
+}
+
+static void subset_of_one_foil_is_pair_and_of_all_others_is_weighted(void **state)
+{
+    (void)state;
+    float a[K], b[K];
+    int foil, q = 6, others[K - 1];
+    seed_of("subset", logits, K, 2, &q, 1, a, &foil);
+    seed_of("pair", logits, K, 2, &q, 1, b, &foil);
+    assert_memory_equal(a, b, sizeof a);
+    for (int i = 0, n = 0; i < K; i++)
+        if (i != 2) others[n++] = i;
+    seed_of("subset", logits, K, 2, others, K - 1, a, &foil);
+    seed_of("weighted", logits, K, 2, NULL, 0, b, &foil);
+    for (int i = 0; i < K; i++) assert_true(fabsf(a[i] - b[i]) < 1e-7f);
+}
+
+static void two_classes_leave_one_contrast(void **state)
+{
+    (void)state;
+    const float y[2] = {0.3f, -2};
+    const char *const names[] = {"weighted", "max", "mean"};
+    for (int t = 0; t < 2; t++)
+        for (int i = 0; i < 3; i++) {
+            float v[2];
+            int foil;
+            seed_of(names[i], y, 2, t, NULL, 0, v, &foil);
+            assert_true(v[t] == 1 && v[1 - t] == -1);
+        }
+}
+
+static void a_confident_network_keeps_its_contrast(void **state)
+{
+    (void)state;
+    const float y[4] = {60, 3, 1, -5}; /* p_0 is 1 even in double precision */
+    float v[4];
+    int foil, q = 0;
+    seed_of("weighted", y, 4, 0, NULL, 0, v, &foil);
+    assert_true(v[0] == 1 && v[1] < -0.8f && v[2] < -0.1f && isfinite(v[3]));
+    seed_of("cross-entropy", y, 4, 0, &q, 1, v, &foil);
+    assert_true(v[0] < 0 && v[0] > -1e-20f && v[1] > 0); /* 1 - p_0 as the sum of the others, not as 0 */
+}
+
+static enum wn_code refusal(const char *name, struct wn_contrast_in in)
+{
+    float v[K];
+    int foil;
+    struct wn_error err = {0};
+    enum wn_code code = wn_contrast_seed(wn_contrast_find(name), &in, v, &foil, &err);
+    if (code != WN_OK) assert_true(strlen(err.text) > 10);
+    return code;
+}
+
+static void impossible_questions_are_refused_by_name(void **state)
+{
+    (void)state;
+    int t = 2, far = K, twice[2] = {3, 3}, two[2] = {3, 4};
+    float bad[K];
+    memcpy(bad, logits, sizeof bad);
+    bad[4] = NAN;
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("cross-entropy", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1}), WN_OK);
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &far, 1}), WN_NO_SUCH_CLASS);
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, two, 2}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, twice, 2}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, NULL, 0}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, 3, two, 2, twice, 1}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("logit", (struct wn_contrast_in){logits, K, t, &t, 1, two, 1}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("weighted", (struct wn_contrast_in){logits, K, 3, two, 2, NULL, 0}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("weighted", (struct wn_contrast_in){bad, K, t, &t, 1, NULL, 0}), WN_BAD_NUMBERS);
+}
+
+static void top_lists_the_largest_first_and_ties_by_index(void **state)
+{
+    (void)state;
+    const float x[6] = {1, 4, 4, -1, 9, 4};
+    int index[6];
+    assert_int_equal(wn_top(x, 6, 4, index), 4);
+    assert_int_equal(index[0], 4);
+    assert_int_equal(index[1], 1);
+    assert_int_equal(index[2], 2);
+    assert_int_equal(index[3], 5);
+    assert_int_equal(wn_top(x, 6, 99, index), 6);
+    assert_int_equal(wn_top(x, 6, 0, index), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(weighted_is_the_gradient_of_the_log_odds),
+        cmocka_unit_test(probability_is_the_gradient_of_the_probability),
+        cmocka_unit_test(cross_entropy_is_the_gradient_of_the_loss_of_the_foil),
+        cmocka_unit_test(mean_is_the_gradient_over_the_average_of_the_others),
+        cmocka_unit_test(max_takes_the_strongest_rival_and_the_lowest_index_on_a_tie),
+        cmocka_unit_test(every_contrast_but_logit_sums_to_zero),
+        cmocka_unit_test(subset_of_one_foil_is_pair_and_of_all_others_is_weighted),
+        cmocka_unit_test(two_classes_leave_one_contrast),
+        cmocka_unit_test(a_confident_network_keeps_its_contrast),
+        cmocka_unit_test(impossible_questions_are_refused_by_name),
+        cmocka_unit_test(top_lists_the_largest_first_and_ties_by_index),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
