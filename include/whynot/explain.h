@@ -45,6 +45,10 @@ struct wn_contrast {
 
 WN_API const struct wn_contrast *wn_contrast_at(int i); /* NULL past the end */
 WN_API const struct wn_contrast *wn_contrast_find(const char *name);
+/* Checks the question (classes in range, sets disjoint and without repeats, as many foils as the row's flags say, finite logits)
+ * and fills the seed. Errors: WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_BAD_NUMBERS, WN_NO_MEMORY. */
+WN_API enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contrast_in *in, float *seed, int *foil,
+                                     struct wn_error *err);
 
 /* ---- methods ---- */
 

@@ -1,0 +1,16 @@
+/* What a contrast's file needs besides its formula. */
+#ifndef WN_KERNELS_CONTRAST_H
+#define WN_KERNELS_CONTRAST_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../logits.h"
+
+/* seed += scale * softmax of the logits over all classes but `skip`: alpha of Wang & Wang (2022), written so that it stays
+ * exact when p_skip is 1 in floating point. */
+enum wn_code wn_seed_add_others(const struct wn_contrast_in *in, int skip, double scale, float *seed, struct wn_error *err);
+/* 1 - p_t as the sum of the other probabilities; *p_t too. */
+enum wn_code wn_others_mass(const struct wn_contrast_in *in, int t, double *p_t, double *others, struct wn_error *err);
+
+#endif

@@ -1,0 +1,17 @@
+/* The plain question, "why P?": the target's own logit. */
+#include "contrast.h"
+
+static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
+{
+    (void)foil, (void)err;
+    v[in->target] = 1;
+    return WN_OK;
+}
+
+const struct wn_contrast wn_contrast_logit = {
+    .name = "logit",
+    .summary = "What raises the target's score, whatever it does to the other classes?",
+    .formula = "e_t",
+    .source = "Selvaraju et al. 2017 (Grad-CAM)",
+    .seed = seed,
+};

@@ -1,0 +1,18 @@
+/* The target against the average of all the others. */
+#include "contrast.h"
+
+static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
+{
+    (void)foil, (void)err;
+    for (int s = 0; s < in->classes; s++) v[s] = -1.0f / (float)(in->classes - 1);
+    v[in->target] = 1;
+    return WN_OK;
+}
+
+const struct wn_contrast wn_contrast_mean = {
+    .name = "mean",
+    .summary = "What sets the target apart from the average of all other classes?",
+    .formula = "e_t - 1/(K-1) sum_{s != t} e_s",
+    .source = "Wang & Wang 2022, mean contrast",
+    .seed = seed,
+};

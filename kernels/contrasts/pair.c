@@ -1,0 +1,20 @@
+/* Why P, rather than Q? One class against one other. */
+#include "contrast.h"
+
+static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
+{
+    (void)err;
+    *foil = in->foils[0];
+    v[in->target] = 1;
+    v[*foil] = -1;
+    return WN_OK;
+}
+
+const struct wn_contrast wn_contrast_pair = {
+    .name = "pair",
+    .summary = "Why the target, rather than this one other class?",
+    .formula = "e_P - e_Q",
+    .source = "Wang & Wang 2022, the max contrast with a chosen foil",
+    .flags = WN_CONTRAST_FOIL,
+    .seed = seed,
+};

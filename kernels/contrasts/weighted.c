@@ -1,0 +1,18 @@
+/* Wang & Wang's weighted contrast: the target against the other classes, each weighted by how close it comes. */
+#include "contrast.h"
+
+/* e_t - sum_{s != t} alpha_s e_s with alpha the softmax over the other classes: the gradient of the log-odds of p_t. */
+static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
+{
+    (void)foil;
+    v[in->target] = 1;
+    return wn_seed_add_others(in, in->target, -1, v, err);
+}
+
+const struct wn_contrast wn_contrast_weighted = {
+    .name = "weighted",
+    .summary = "What makes the target more likely than the classes that rival it?",
+    .formula = "e_t - sum_{s != t} alpha_s e_s, alpha = softmax of the other logits",
+    .source = "Wang & Wang 2022, eq. 3",
+    .seed = seed,
+};

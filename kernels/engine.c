@@ -1,0 +1,423 @@
+/* The engine: images and questions in; forward, seed, backward, map; logits and maps out. Knows no HTTP and no device. */
+#include <whynot/engine.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "logits.h"
+#include "plan.h"
+
+/* Plans that stay compiled: the automatic layer's, and those asked for last. */
+#define MAX_PLANS 8
+
+struct wn_engine {
+    struct wn_graph *graph;
+    struct wn_backend *backend;
+    int max_images, max_rows; /* of one run */
+    struct wn_plan *plans[MAX_PLANS];
+    unsigned long used[MAX_PLANS], clock; /* least recently used goes first */
+    float *images;                        /* staging, max_images * C*H*W; NULL where one image is written as it is */
+    float *logits;                        /* max_images * K */
+    float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
+    size_t map_floats;
+};
+
+/* ---- creation ---- */
+
+static enum wn_code reserve(struct wn_engine *e, struct wn_error *err)
+{
+    size_t n = (size_t)e->max_images, r = (size_t)e->max_rows, k = (size_t)e->graph->classes;
+    size_t pixels = (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
+    e->logits = calloc(n * k, sizeof *e->logits);
+    e->seeds = calloc(r * k, sizeof *e->seeds);
+    e->rows = calloc(r, sizeof *e->rows);
+    if (n > 1) e->images = calloc(n * pixels, sizeof *e->images);
+    if (!e->logits || !e->seeds || !e->rows || (n > 1 && !e->images))
+        return wn_fail(err, WN_NO_MEMORY, "no memory for the engine's staging of %zu images", n);
+    return WN_OK;
+}
+
+static enum wn_code find_plan(struct wn_engine *e, int layer, int64_t images, int64_t rows, struct wn_plan **out,
+                              struct wn_error *err);
+
+enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_options *options, struct wn_engine **out,
+                              struct wn_error *err)
+{
+    struct wn_engine *e = calloc(1, sizeof *e);
+    struct wn_backend_traits traits = {0};
+    struct wn_plan *first;
+    if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory for an engine");
+    e->graph = graph;
+    enum wn_code code = wn_backend_open(options->backend, &options->device, &e->backend, err);
+    if (code != WN_OK) goto fail;
+    e->backend->impl->traits(e->backend, &traits);
+    e->max_images = options->max_images > 0 ? options->max_images : traits.images;
+    e->max_rows = options->max_rows > 0 ? options->max_rows : traits.rows;
+    if ((code = reserve(e, err)) != WN_OK) goto fail;
+    if ((code = find_plan(e, graph->auto_layer, 1, 1, &first, err)) != WN_OK) goto fail;
+    *out = e;
+    return WN_OK;
+fail:
+    wn_engine_destroy(e);
+    return code;
+}
+
+void wn_engine_destroy(struct wn_engine *e)
+{
+    if (!e) return;
+    for (int i = 0; i < MAX_PLANS; i++) wn_plan_destroy(e->plans[i]);
+    wn_backend_close(e->backend);
+    free(e->images);
+    free(e->logits);
+    free(e->seeds);
+    free(e->maps);
+    free(e->rows);
+    free(e);
+}
+
+void wn_engine_traits(const struct wn_engine *e, struct wn_backend_traits *out)
+{
+    memset(out, 0, sizeof *out);
+    e->backend->impl->traits(e->backend, out);
+    out->images = e->max_images;
+    out->rows = e->max_rows;
+}
+
+void wn_answer_finish(struct wn_answer *a)
+{
+    free(a->map);
+    a->map = NULL;
+}
+
+/* ---- plans ---- */
+
+/* Batches run in sizes that are powers of two, so that few programs serve every batch. */
+static int64_t bucket(int n, int most)
+{
+    int64_t size = 1;
+    while (size < n && size < most) size *= 2;
+    return size < most ? size : most;
+}
+
+static int plan_slot(const struct wn_engine *e)
+{
+    int oldest = 0;
+    for (int i = 0; i < MAX_PLANS; i++) {
+        if (!e->plans[i]) return i;
+        if (e->used[i] < e->used[oldest]) oldest = i;
+    }
+    return oldest;
+}
+
+static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, struct wn_error *err)
+{
+    size_t need = (size_t)(plan->rows * plan->h * plan->w);
+    if (need <= e->map_floats) return WN_OK;
+    float *bigger = realloc(e->maps, need * sizeof *bigger);
+    if (!bigger) return wn_fail(err, WN_NO_MEMORY, "no memory for maps of %lld x %lld", (long long)plan->h, (long long)plan->w);
+    e->maps = bigger;
+    e->map_floats = need;
+    return WN_OK;
+}
+
+static enum wn_code find_plan(struct wn_engine *e, int layer, int64_t images, int64_t rows, struct wn_plan **out,
+                              struct wn_error *err)
+{
+    int slot = -1;
+    for (int i = 0; i < MAX_PLANS && slot < 0; i++) {
+        const struct wn_plan *p = e->plans[i];
+        if (p && p->layer == layer && p->images == images && p->rows == rows) slot = i;
+    }
+    if (slot < 0) {
+        struct wn_plan *made;
+        enum wn_code code = wn_plan_create(e->graph, e->backend, layer, images, rows, &made, err);
+        if (code == WN_OK && (code = grow_maps(e, made, err)) != WN_OK) wn_plan_destroy(made);
+        if (code != WN_OK) return code;
+        slot = plan_slot(e);
+        wn_plan_destroy(e->plans[slot]);
+        e->plans[slot] = made;
+    }
+    e->used[slot] = ++e->clock;
+    *out = e->plans[slot];
+    return WN_OK;
+}
+
+/* ---- one call ---- */
+
+/* The part of a call that one run of the forward pass serves: images [begin, begin + n). */
+struct chunk {
+    struct wn_engine *e;
+    const struct wn_batch *batch;
+    struct wn_answer *answers;
+    float *logits; /* n*K of this chunk, the caller's */
+    int begin, n;
+    bool have_logits;
+    struct wn_engine_times times;
+};
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static int layer_of(const struct wn_engine *e, const struct wn_question *q)
+{
+    return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
+}
+
+static bool asks_here(const struct chunk *c, int question)
+{
+    int image = c->batch->questions[question].image;
+    return image >= c->begin && image < c->begin + c->n && c->answers[question].error.code == WN_OK;
+}
+
+static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    const struct wn_backend_impl *impl = e->backend->impl;
+    size_t pixels = (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
+    double start = now_ms();
+    const float *src = c->batch->images[c->begin];
+    if (plan->images > 1) {
+        for (int64_t i = 0; i < plan->images; i++) {
+            /* Rows past the end repeat the last image: any numbers will do, as long as they are finite. */
+            const float *image = c->batch->images[c->begin + (i < c->n ? i : c->n - 1)];
+            memcpy(e->images + (size_t)i * pixels, image, pixels * sizeof *image);
+        }
+        src = e->images;
+    }
+    enum wn_code code = impl->write(plan->exe, plan->input, src, err);
+    if (code == WN_OK) code = impl->run(plan->exe, 0, err);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, e->logits, err);
+    c->times.forward_ms += now_ms() - start;
+    if (code == WN_OK && !c->have_logits) {
+        memcpy(c->logits, e->logits, (size_t)c->n * (size_t)e->graph->classes * sizeof *e->logits);
+        c->have_logits = true;
+    }
+    return code;
+}
+
+/* A network with one output says "yes" with it: two logits, 0 for class 0 and y for class 1. */
+static enum wn_code seed_of_one(const struct wn_question *q, struct wn_contrast_in *in, float *seed, int *foil,
+                                struct wn_error *err)
+{
+    float two[2] = {0, in->logits[0]}, v[2];
+    in->logits = two;
+    in->classes = 2;
+    enum wn_code code = wn_contrast_seed(q->contrast, in, v, foil, err);
+    seed[0] = v[1];
+    return code;
+}
+
+/* Target and foils as the question means them for this image's logits. others: K ints of scratch for "all the others". */
+static void resolve(const struct wn_question *q, const float *logits, int classes, struct wn_contrast_in *in, int *others,
+                    int *target)
+{
+    *target = q->target == WN_TARGET_PREDICTED ? wn_argmax(logits, classes) : q->target;
+    if (q->n_targets > 0) *target = q->targets[0];
+    *in = (struct wn_contrast_in){logits, classes, *target, target, 1, q->foils, q->n_foils};
+    if (q->n_targets > 0) {
+        in->targets = q->targets;
+        in->n_targets = q->n_targets;
+    }
+    if (q->n_foils > 0 || !(q->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET))) return;
+    in->foils = others;
+    in->n_foils = 1;
+    if (q->contrast->flags & WN_CONTRAST_FOIL) {
+        others[0] = wn_argmax_except(logits, classes, *target);
+        return;
+    }
+    in->n_foils = 0;
+    for (int i = 0; i < classes; i++) {
+        bool ours = false;
+        for (int k = 0; k < in->n_targets; k++) ours = ours || in->targets[k] == i;
+        if (!ours) others[in->n_foils++] = i;
+    }
+}
+
+static enum wn_code make_seed(struct chunk *c, const struct wn_question *q, struct wn_answer *a, float *seed)
+{
+    int real = c->e->graph->classes, classes = real > 1 ? real : 2;
+    const float *logits = c->logits + (size_t)(q->image - c->begin) * (size_t)real;
+    float two[2] = {0, logits[0]};
+    const float *y = real > 1 ? logits : two;
+    int *others = malloc((size_t)classes * sizeof *others);
+    struct wn_contrast_in in;
+    if (!others) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
+    for (int i = 0; i < real; i++)
+        if (!isfinite(logits[i])) wn_fail(&a->error, WN_BAD_NUMBERS, "the network's logit %d for this image is not finite", i);
+    if (a->error.code == WN_OK) {
+        resolve(q, y, classes, &in, others, &a->target);
+        if (real == 1) {
+            in.logits = logits;
+            seed_of_one(q, &in, seed, &a->foil, &a->error);
+        } else {
+            wn_contrast_seed(q->contrast, &in, seed, &a->foil, &a->error);
+        }
+    }
+    free(others);
+    if (a->error.code != WN_OK) return a->error.code;
+    double score = 0;
+    for (int i = 0; i < real; i++) score += (double)seed[i] * logits[i];
+    a->score = (float)score;
+    return WN_OK;
+}
+
+static bool is_saturated(const float *logits, int classes, int target)
+{
+    double others = 0;
+    for (int i = 0; i < classes; i++)
+        if (i != target) others += exp((double)logits[i] - logits[target]);
+    return classes > 1 && (float)(1 / (1 + others)) == 1.0f;
+}
+
+/* Takes one row's map into its answer. */
+static void take_map(struct chunk *c, const struct wn_plan *plan, const float *map, const struct wn_question *q,
+                     struct wn_answer *a)
+{
+    size_t n = (size_t)(plan->h * plan->w);
+    float lo = INFINITY, hi = -INFINITY;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(map[i])) {
+            wn_fail(&a->error, WN_BAD_NUMBERS, "the map has values that are not finite");
+            return;
+        }
+        if (map[i] < lo) lo = map[i];
+        if (map[i] > hi) hi = map[i];
+    }
+    a->map = malloc(n * sizeof *a->map);
+    if (!a->map) {
+        wn_fail(&a->error, WN_NO_MEMORY, "no memory for a map");
+        return;
+    }
+    memcpy(a->map, map, n * sizeof *a->map);
+    int k = c->e->graph->classes;
+    a->layer = plan->layer;
+    a->h = (int)plan->h;
+    a->w = (int)plan->w;
+    a->flags = (lo == hi ? WN_ANSWER_FLAT : 0u) | (hi <= 0 ? WN_ANSWER_EMPTY : 0u);
+    if (is_saturated(c->logits + (size_t)(q->image - c->begin) * (size_t)k, k, a->target)) a->flags |= WN_ANSWER_SATURATED;
+}
+
+/* Runs one method's stage for the n questions listed. */
+static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, const int *question, int n, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    const struct wn_backend_impl *impl = e->backend->impl;
+    enum wn_code code = impl->write(plan->exe, plan->seed, e->seeds, err);
+    for (int i = 0; i < plan->rows; i++)
+        e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
+    if (code == WN_OK && plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
+    if (code == WN_OK) code = impl->run(plan->exe, plan->method[method].stage, err);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->method[method].map, e->maps, err);
+    for (int i = 0; i < n; i++) {
+        struct wn_answer *a = &c->answers[question[i]];
+        if (code == WN_OK)
+            take_map(c, plan, e->maps + (size_t)(i * plan->h * plan->w), &c->batch->questions[question[i]], a);
+        else
+            wn_fail(&a->error, code, "%s", err ? err->text : "the backend failed");
+    }
+    return code;
+}
+
+/* Gathers this chunk's questions of one layer and one method into rows, and runs them as they fill up. */
+static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, int method, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    int k = e->graph->classes, n = 0;
+    int question[256];
+    int most = plan->rows < 256 ? (int)plan->rows : 256;
+    enum wn_code code = WN_OK;
+    memset(e->seeds, 0, (size_t)e->max_rows * (size_t)k * sizeof *e->seeds);
+    for (int i = 0; i < c->batch->n_questions && code == WN_OK; i++) {
+        const struct wn_question *q = &c->batch->questions[i];
+        if (!asks_here(c, i) || layer_of(e, q) != plan->layer || wn_plan_method(q->method) != method) continue;
+        if (make_seed(c, q, &c->answers[i], e->seeds + (size_t)n * (size_t)k) != WN_OK) continue;
+        question[n++] = i;
+        if (n < most) continue;
+        code = run_rows(c, plan, method, question, n, err);
+        n = 0;
+    }
+    return n && code == WN_OK ? run_rows(c, plan, method, question, n, err) : code;
+}
+
+static void fail_layer(struct chunk *c, int layer, const struct wn_error *why)
+{
+    for (int i = 0; i < c->batch->n_questions; i++)
+        if (asks_here(c, i) && layer_of(c->e, &c->batch->questions[i]) == layer && !c->answers[i].map)
+            wn_fail(&c->answers[i].error, why->code, "%s", why->text);
+}
+
+/* Forward once for this layer's plan, then every method that is asked of it. */
+static enum wn_code answer_layer(struct chunk *c, int layer, int n_questions, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    struct wn_plan *plan;
+    enum wn_code code = find_plan(e, layer, bucket(c->n, e->max_images), bucket(n_questions, e->max_rows), &plan, err);
+    if (code == WN_OK) code = forward(c, plan, err);
+    double start = now_ms();
+    for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, m, err);
+    c->times.backward_ms += now_ms() - start;
+    return code;
+}
+
+static int questions_of_layer(const struct chunk *c, int layer)
+{
+    int n = 0;
+    for (int i = 0; i < c->batch->n_questions; i++)
+        n += asks_here(c, i) && layer_of(c->e, &c->batch->questions[i]) == layer;
+    return n;
+}
+
+/* A layer that fails takes only its own questions with it; images that nobody asks about still get their logits. */
+static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
+{
+    for (int i = 0; i < c->batch->n_questions; i++) {
+        if (!asks_here(c, i) || c->answers[i].map) continue;
+        int layer = layer_of(c->e, &c->batch->questions[i]);
+        struct wn_error why = {0};
+        if (answer_layer(c, layer, questions_of_layer(c, layer), &why) == WN_OK) continue;
+        if (why.code == WN_DEVICE) return wn_fail(err, why.code, "%s", why.text);
+        fail_layer(c, layer, &why);
+    }
+    return c->have_logits ? WN_OK : answer_layer(c, c->e->graph->auto_layer, 1, err);
+}
+
+/* What can be said of a question before any number is computed. */
+static void check_question(const struct wn_engine *e, const struct wn_batch *batch, const struct wn_question *q, struct wn_answer *a)
+{
+    int classes = e->graph->classes > 1 ? e->graph->classes : 2;
+    if (q->image < 0 || q->image >= batch->n_images)
+        wn_fail(&a->error, WN_BAD_REQUEST, "a question is about image %d of a batch of %d", q->image, batch->n_images);
+    else if (q->layer != WN_LAYER_AUTO && (q->layer < 0 || q->layer >= e->graph->n_layers))
+        wn_fail(&a->error, WN_NO_SUCH_LAYER, "there is no layer %d", q->layer);
+    else if (!q->contrast || wn_plan_method(q->method) < 0)
+        wn_fail(&a->error, WN_BAD_REQUEST, "a question needs a method and a contrast");
+    else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
+        wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
+}
+
+enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
+                               struct wn_engine_times *times, struct wn_error *err)
+{
+    struct wn_engine_times sum = {0};
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < batch->n_questions; i++) {
+        answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
+        check_question(e, batch, &batch->questions[i], &answers[i]);
+    }
+    for (int i = 0; i < batch->n_images && code == WN_OK; i += e->max_images) {
+        int left = batch->n_images - i;
+        struct chunk c = {.e = e, .batch = batch, .answers = answers, .begin = i, .n = left < e->max_images ? left : e->max_images};
+        c.logits = logits + (size_t)i * (size_t)e->graph->classes;
+        code = answer_chunk(&c, err);
+        sum.forward_ms += c.times.forward_ms;
+        sum.backward_ms += c.times.backward_ms;
+    }
+    if (times) *times = sum;
+    return code;
+}

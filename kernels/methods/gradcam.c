@@ -1,0 +1,18 @@
+/* Grad-CAM: how much the scalar gains from each channel on average, spread over where the channel is active. */
+#include "../program.h"
+
+#include <whynot/explain.h>
+
+static int build(struct wn_program *p, int activation, int gradient)
+{
+    int weights = wn_channel_mean(p, gradient); /* w_k = 1/(hw) sum_ij g_kij, (R,C,1,1) */
+    return wn_channel_dot(p, activation, weights); /* sum_k w_k a_kij, (R,1,h,w) */
+}
+
+const struct wn_method wn_method_gradcam = {
+    .name = "gradcam",
+    .summary = "Channels weighted by their mean gradient; stable, coarse, the common choice.",
+    .formula = "sum_k mean_ij(g_k) a_k",
+    .source = "Selvaraju et al. 2017; contrastive seeds: Prabhushankar et al. 2020",
+    .build = build,
+};

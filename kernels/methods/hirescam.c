@@ -1,0 +1,17 @@
+/* HiResCAM: the positive part of the linear approximation. */
+#include "../program.h"
+
+#include <whynot/explain.h>
+
+static int build(struct wn_program *p, int activation, int gradient)
+{
+    return wn_relu(p, wn_channel_dot(p, activation, gradient));
+}
+
+const struct wn_method wn_method_hirescam = {
+    .name = "hirescam",
+    .summary = "The positive part of activation times gradient.",
+    .formula = "relu(sum_k a_k g_k)",
+    .source = "Draelos & Carin 2020 (HiResCAM)",
+    .build = build,
+};

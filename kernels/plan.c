@@ -1,0 +1,87 @@
+/* Turns a graph, a layer and the method table into one compiled program; knows no question and no picture. */
+#include "plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "program.h"
+
+int wn_plan_method(const struct wn_method *method)
+{
+    for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++)
+        if (wn_method_at(i) == method) return i;
+    return -1;
+}
+
+/* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
+ * pooled gradient often needs no gradient at all, the linear approximation needs all of it. */
+static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int layer_value)
+{
+    struct wn_rows rows = {plan->row, plan->rows};
+    int gradient = wn_backward(p, plan->logits, plan->seed, layer_value, rows);
+    int activation = wn_rows_of(p, layer_value, rows);
+    plan->method[i].map = wn_program_output(p, wn_method_at(i)->build(p, activation, gradient));
+    plan->method[i].stage = wn_program_end_stage(p);
+}
+
+static void append_stages(struct wn_plan *plan, struct wn_program *p, int classes, int layer_value)
+{
+    wn_program_output(p, plan->logits);
+    wn_program_end_stage(p);
+    plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){plan->rows, classes}), true);
+    bool one = plan->images == 1 && plan->rows == 1;
+    plan->row = one ? WN_NONE : wn_program_input(p, wn_shape_of(1, &plan->rows), false);
+    for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++) append_method(plan, p, i, layer_value);
+}
+
+static const struct wn_weight *graph_weight(void *graph, const char *key, const struct wn_shape *shape,
+                                            void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+{
+    return wn_graph_weight(graph, key, shape, make, arg, err);
+}
+
+static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_error *err)
+{
+    struct wn_program *p = plan->program;
+    struct wn_forward forward = {0};
+    int onnx_value = g->layer_values[plan->layer];
+    wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
+    if (wn_graph_lower(g, p, plan->images, &onnx_value, 1, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
+    plan->input = forward.input;
+    plan->logits = forward.logits;
+    int layer_value = forward.values[onnx_value];
+    wn_forward_finish(&forward);
+    if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->layer].name);
+    append_stages(plan, p, g->classes, layer_value);
+    if (wn_program_error(p, err) != WN_OK) return p->error.code;
+    plan->h = wn_program_value(p, layer_value)->shape.dim[2];
+    plan->w = wn_program_value(p, layer_value)->shape.dim[3];
+    return wn_program_optimize(p, err);
+}
+
+enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, int64_t images, int64_t rows,
+                            struct wn_plan **out, struct wn_error *err)
+{
+    struct wn_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
+    plan->layer = layer;
+    plan->images = images;
+    plan->rows = rows;
+    enum wn_code code = wn_program_create(&plan->program, err);
+    if (code == WN_OK) code = build(plan, g, err);
+    if (code == WN_OK) code = be->impl->compile(be, plan->program, &plan->exe, err);
+    if (code != WN_OK) {
+        wn_plan_destroy(plan);
+        return code;
+    }
+    *out = plan;
+    return WN_OK;
+}
+
+void wn_plan_destroy(struct wn_plan *plan)
+{
+    if (!plan) return;
+    if (plan->exe) plan->exe->backend->impl->release(plan->exe);
+    wn_program_destroy(plan->program);
+    free(plan);
+}

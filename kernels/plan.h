@@ -1,0 +1,32 @@
+/* A plan: the compiled program of one layer, forward pass and one stage for each method. Private to kernels/. */
+#ifndef WN_KERNELS_PLAN_H
+#define WN_KERNELS_PLAN_H
+
+#include <whynot/backend.h>
+#include <whynot/explain.h>
+
+#include "graph.h"
+
+#define WN_MAX_METHODS 32
+
+struct wn_plan {
+    int layer;
+    int64_t images, rows; /* N, R */
+    struct wn_program *program;
+    struct wn_exe *exe;
+    int input, logits, seed; /* values: (N,C,H,W), (N,K), (R,K) */
+    int row;                 /* value (R): image of each row; WN_NONE where N == R == 1 */
+    int64_t h, w;
+    struct {
+        int stage, map; /* map: value (R,1,h,w) */
+    } method[WN_MAX_METHODS];
+};
+
+/* Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
+enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, int64_t images, int64_t rows,
+                            struct wn_plan **out, struct wn_error *err);
+void wn_plan_destroy(struct wn_plan *plan); /* NULL is fine */
+/* Number of a row of the method table, or -1. */
+int wn_plan_method(const struct wn_method *method);
+
+#endif
