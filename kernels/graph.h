@@ -49,6 +49,16 @@ struct wn_weight_store {
     int n, cap;
 };
 
+/* An input of the file. A free axis has length -1; rank -1: the file does not say. */
+struct wn_port {
+    int value;
+    bool is_float;
+    int rank;
+    int64_t dim[WN_MAX_RANK];
+};
+
+struct wn_arena;
+
 struct wn_graph {
     int opset;
     int n_values, n_nodes;
@@ -66,13 +76,40 @@ struct wn_graph {
     char sha256[65];
     struct wn_graph_limits limits;
     struct wn_weight_store store;
-    void *arena; /* owner of names, nodes, attributes: freed in one place */
+    struct wn_arena *arena; /* owner of names, nodes, attributes, constants: freed in one place */
+    int n_inputs, n_outputs; /* as the file lists them, inputs that are initializers left out */
+    const struct wn_port *inputs;
+    const int *outputs; /* value numbers */
 };
 
-/* Finds the weight of that key, or makes it: `make` fills count(shape) floats from `arg`. NULL and a filled err on failure.
- * Thread-safe; the result lives as long as the graph. */
+/* Finds the weight of that key, or makes it: `make` fills count(shape) floats from `arg`; with `make` NULL the floats at `arg`
+ * themselves are taken, which must live as long as the graph (a constant's `f`). NULL and a filled err on failure.
+ * Thread-safe, and the store stays locked while `make` runs, so it must not ask for weights. Lives as long as the graph. */
 const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
                                         void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err);
+
+void wn_weight_store_finish(struct wn_weight_store *store);
+
+/* ---- steps of loading, in order (wn_graph_parse does all three) ---- */
+
+/* onnx.c: the file as it stands, in topological order, no input or output chosen, no operator looked up. limits: never NULL. */
+enum wn_code wn_graph_read(const void *data, size_t size, const struct wn_graph_limits *limits, struct wn_graph **out,
+                           struct wn_error *err);
+/* select.c: chooses input and logits, drops what the logits do not need, refuses operators that are not in ops.def. */
+enum wn_code wn_graph_select(struct wn_graph *g, const struct wn_graph_options *options, struct wn_error *err);
+/* layers.c: lowers once for shapes; fills classes, layers and auto_layer. */
+enum wn_code wn_graph_find_layers(struct wn_graph *g, struct wn_error *err);
+
+/* Reads one serialised TensorProto, as the standard's test cases hold them. Freed with wn_tensor_destroy. */
+enum wn_code wn_tensor_parse(const void *data, size_t size, const struct wn_graph_limits *limits, struct wn_tensor **out,
+                             struct wn_error *err);
+void wn_tensor_destroy(struct wn_tensor *t); /* only for tensors of wn_tensor_parse; NULL is fine */
+
+/* ---- names from files, for error texts: printable ASCII, at most 64 bytes ---- */
+struct wn_shown {
+    char text[68];
+};
+struct wn_shown wn_show(const char *name); /* wn_fail(err, code, "node '%s'", wn_show(name).text); NULL is fine */
 
 /* ---- lowering (lower.c) ---- */
 
