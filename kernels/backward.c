@@ -304,12 +304,24 @@ static void mark_dependents(struct pass *b, int to, int n_steps)
     }
 }
 
+/* Whether a step joins what belongs to different images: one image's share of its result needs the others. */
+static bool joins_images(const struct wn_program *p, const struct wn_step *s)
+{
+    switch (s->prim) {
+    case WN_PRIM_AXIS_MAP: return s->u.map.axis == 0;
+    case WN_PRIM_CONCAT: return s->u.concat.axis == 0 && s->n_in > 1;
+    case WN_PRIM_MATMUL:
+        return value(p, s->out[0])->shape.rank == 2 && (s->u.matmul.trans_a || value(p, s->in[1])->batched);
+    default: return false;
+    }
+}
+
 /* Rows in place of images only make sense where every step keeps the batch on its first axis. */
 static bool keeps_batch(struct pass *b, const struct wn_step *s, int64_t n)
 {
     if (b->rows.row == WN_NONE) return true;
     const struct wn_shape *y = &value(b->p, s->out[0])->shape;
-    if (y->rank > 0 && y->dim[0] == n) return true;
+    if (y->rank > 0 && y->dim[0] == n && !joins_images(b->p, s)) return true;
     wn_program_fail(b->p, WN_UNSUPPORTED, "a '%s' step does not keep the batch on its first axis", wn_prim_name(s->prim));
     return false;
 }
