@@ -1,0 +1,195 @@
+/* Profiles, and what they do to a picture; knows pixels and numbers, no network. */
+#include <media/preprocess.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <media/base64.h>
+#include <media/resize.h>
+
+enum { MAX_SIDE = 8192, MAX_PIXELS = 16 << 20 };
+
+#define IMAGENET .order = WN_CHANNELS_RGB, .scale = 1 / 255.f, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
+
+static const struct wn_preprocess_profile profiles[] = {
+    {"center-crop",
+     "Short side to 256, the central 224 x 224: how torchvision's ImageNet networks are validated.",
+     {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 256, .resize_h = 256, .crop_w = 224, .crop_h = 224, .antialias = true, IMAGENET}},
+    {"squash",
+     "The whole picture to 224 x 224, antialiased.",
+     {.resize = WN_RESIZE_SQUASH, .resize_w = 224, .resize_h = 224, .antialias = true, IMAGENET}},
+    {"squash-noaa",
+     "The whole picture to 224 x 224, bilinear without antialiasing.",
+     {.resize = WN_RESIZE_SQUASH, .resize_w = 224, .resize_h = 224, .antialias = false, IMAGENET}},
+    {"short-448",
+     "Short side to 448, nothing cut off: for networks that take any size.",
+     {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 448, .resize_h = 448, .antialias = true, IMAGENET}},
+    {"iqa-patch",
+     "The picture as it is, values in 0..1: patches for image quality.",
+     {.resize = WN_RESIZE_NONE, .order = WN_CHANNELS_RGB, .scale = 1 / 255.f, .std = {1, 1, 1}}},
+    {"cem",
+     "The whole picture to 224 x 224, values in -0.5..0.5.",
+     {.resize = WN_RESIZE_SQUASH, .resize_w = 224, .resize_h = 224, .antialias = true, .order = WN_CHANNELS_RGB, .scale = 1 / 255.f,
+      .mean = {0.5f, 0.5f, 0.5f}, .std = {1, 1, 1}}},
+};
+
+const struct wn_preprocess_profile *wn_preprocess_profile_at(int i)
+{
+    return i >= 0 && (size_t)i < sizeof profiles / sizeof *profiles ? &profiles[i] : NULL;
+}
+
+const struct wn_preprocess_profile *wn_preprocess_profile_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++)
+        if (!strcmp(profiles[i].name, name)) return &profiles[i];
+    return NULL;
+}
+
+int wn_preprocess_channels(const struct wn_preprocess *p)
+{
+    return p->order == WN_CHANNELS_GRAY ? 1 : 3;
+}
+
+int wn_preprocess_hint(const struct wn_preprocess *p)
+{
+    if (!p->antialias || p->resize == WN_RESIZE_NONE) return 0;
+    return p->resize == WN_RESIZE_SQUASH && p->resize_h > p->resize_w ? p->resize_h : p->resize_w;
+}
+
+static bool in_range(int v)
+{
+    return v >= 1 && v <= MAX_SIDE;
+}
+
+enum wn_code wn_preprocess_check(const struct wn_preprocess *p, struct wn_error *err)
+{
+    int resize_h = p->resize == WN_RESIZE_SQUASH ? p->resize_h : p->resize_w;
+    if (p->resize != WN_RESIZE_NONE && (!in_range(p->resize_w) || !in_range(resize_h)))
+        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: resize to %d x %d; each side must be 1..%d.", p->resize_w, resize_h, MAX_SIDE);
+    if ((p->crop_w || p->crop_h) && (!in_range(p->crop_w) || !in_range(p->crop_h)))
+        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: crop of %d x %d; each side must be 1..%d.", p->crop_w, p->crop_h, MAX_SIDE);
+    if (p->resize != WN_RESIZE_NONE && (p->crop_w > p->resize_w || p->crop_h > resize_h))
+        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: the crop of %d x %d is larger than the resize to %d x %d.", p->crop_w, p->crop_h,
+                       p->resize_w, resize_h);
+    for (int c = 0; c < wn_preprocess_channels(p); c++)
+        if (!isfinite(p->mean[c]) || !isnormal(p->std[c]) || !isfinite(p->scale) || !isfinite(1 / p->std[c]))
+            return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: scale, mean and std must be finite, and std not 0.");
+    return WN_OK;
+}
+
+/* floor(size * longer / shorter), and never 0. */
+static int keep_aspect(int size, int longer, int shorter)
+{
+    int64_t v = (int64_t)size * longer / shorter;
+    return v > INT32_MAX ? INT32_MAX : (int)v;
+}
+
+/* Half of what is cut off, a half rounded to even: int(round(d / 2.0)) in Python. */
+static int crop_offset(int size, int crop)
+{
+    int half = (size - crop) / 2;
+    return (size - crop) % 2 ? half + (half & 1) : half;
+}
+
+enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, int image_h, struct wn_geometry *out, struct wn_error *err)
+{
+    int w = image_w, h = image_h;
+    if (p->resize == WN_RESIZE_SQUASH) {
+        w = p->resize_w;
+        h = p->resize_h;
+    } else if (p->resize == WN_RESIZE_SHORT_SIDE) {
+        w = image_w <= image_h ? p->resize_w : keep_aspect(p->resize_w, image_w, image_h);
+        h = image_w <= image_h ? keep_aspect(p->resize_w, image_h, image_w) : p->resize_w;
+    }
+    *out = (struct wn_geometry){image_w, image_h, w, h, 0, 0, p->crop_w ? p->crop_w : w, p->crop_h ? p->crop_h : h};
+    if (out->crop_w > w || out->crop_h > h)
+        return wn_fail(err, WN_BAD_REQUEST, "The picture is %d x %d, but this model looks at %d x %d of it; send a larger one.", w, h,
+                       out->crop_w, out->crop_h);
+    if ((int64_t)out->crop_w * out->crop_h > MAX_PIXELS)
+        return wn_fail(err, WN_TOO_LARGE, "The picture would be %d x %d for this model, more than 16 Mpixel; cut it to a usual shape.", w, h);
+    out->crop_x = crop_offset(w, out->crop_w);
+    out->crop_y = crop_offset(h, out->crop_h);
+    return WN_OK;
+}
+
+/* Pillow's "L": ITU-R 601 luma in 16 bits, rounded. */
+static uint8_t *to_gray(const struct wn_image *image)
+{
+    size_t n = (size_t)image->width * (size_t)image->height;
+    uint8_t *gray = malloc(n);
+    const uint8_t *rgb = image->rgb;
+    for (size_t i = 0; gray && i < n; i++, rgb += 3)
+        gray[i] = (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000) >> 16);
+    return gray;
+}
+
+/* 8-bit pixels to planes through a table a channel. */
+static void planes_from_bytes(const struct wn_preprocess *p, const uint8_t *src, size_t n, float *dst)
+{
+    const size_t channels = (size_t)wn_preprocess_channels(p);
+    for (size_t c = 0; c < channels; c++) {
+        float table[256];
+        const uint8_t *from = src + (p->order == WN_CHANNELS_BGR ? 2 - c : c);
+        for (int v = 0; v < 256; v++) table[v] = ((float)v * p->scale - p->mean[c]) / p->std[c];
+        for (size_t i = 0; i < n; i++) dst[c * n + i] = table[from[i * channels]];
+    }
+}
+
+static void planes_from_floats(const struct wn_preprocess *p, const float *src, size_t n, float *dst)
+{
+    const size_t channels = (size_t)wn_preprocess_channels(p);
+    for (size_t c = 0; c < channels; c++) {
+        const float *from = src + (p->order == WN_CHANNELS_BGR ? 2 - c : c);
+        for (size_t i = 0; i < n; i++) dst[c * n + i] = (from[i * channels] * p->scale - p->mean[c]) / p->std[c];
+    }
+}
+
+enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo, float *dst,
+                                 struct wn_error *err)
+{
+    const int channels = wn_preprocess_channels(p);
+    const size_t n = (size_t)geo->crop_w * (size_t)geo->crop_h;
+    const bool plain = !p->antialias && p->resize != WN_RESIZE_NONE;
+    const struct wn_resize r = {image->width, image->height, channels,
+                                (double)image->full_width / image->reduction, (double)image->full_height / image->reduction,
+                                geo->resized_w, geo->resized_h, geo->crop_x, geo->crop_y, geo->crop_w, geo->crop_h};
+    uint8_t *gray = channels == 1 ? to_gray(image) : NULL;
+    void *pixels = malloc(n * (size_t)channels * (plain ? sizeof(float) : 1));
+    enum wn_code code = WN_OK;
+    if (!pixels || (channels == 1 && !gray)) code = wn_fail(err, WN_NO_MEMORY, "No memory to prepare a picture; try again later.");
+    else if (plain) code = wn_resize_plain(&r, gray ? gray : image->rgb, pixels, err);
+    else code = wn_resize_antialias(&r, gray ? gray : image->rgb, pixels, err);
+    if (code == WN_OK && plain) planes_from_floats(p, pixels, n, dst);
+    else if (code == WN_OK) planes_from_bytes(p, pixels, n, dst);
+    free(pixels);
+    free(gray);
+    return code;
+}
+
+static uint32_t bits_of(float v)
+{
+    uint32_t bits;
+    v += 0.f; /* -0 and 0 compute the same */
+    memcpy(&bits, &v, sizeof bits);
+    return bits;
+}
+
+void wn_preprocess_text(const struct wn_preprocess *p, char text[WN_PREPROCESS_TEXT])
+{
+    static const char *const resizes[] = {"none", "squash", "short-side"}, *const orders[] = {"rgb", "bgr", "gray"};
+    int w = p->resize == WN_RESIZE_NONE ? 0 : p->resize_w, h = p->resize == WN_RESIZE_SQUASH ? p->resize_h : 0;
+    int length = snprintf(text, WN_PREPROCESS_TEXT, "preprocess 1; resize %s %d %d; antialias %d; crop %d %d; order %s; scale %08x",
+                          resizes[p->resize], w, h, p->antialias && p->resize != WN_RESIZE_NONE, p->crop_w, p->crop_h, orders[p->order],
+                          bits_of(p->scale));
+    for (int c = 0; c < wn_preprocess_channels(p); c++) /* bits, so that no locale and no rounding comes in */
+        length += snprintf(text + length, (size_t)(WN_PREPROCESS_TEXT - length), "; mean %08x std %08x", bits_of(p->mean[c]), bits_of(p->std[c]));
+}
+
+void wn_preprocess_hash(const struct wn_preprocess *p, char hex[65])
+{
+    char text[WN_PREPROCESS_TEXT];
+    wn_preprocess_text(p, text);
+    wn_sha256_hex(text, strlen(text), hex);
+}

@@ -1,0 +1,328 @@
+/* Numbers about maps, upsampling and the way to 8-bit indices; refuses to know colours, files and networks. */
+#include <media/render.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const normalize_names[] = {"none", "minmax", "shared", "symmetric"};
+
+const char *wn_normalize_name(enum wn_normalize n)
+{
+    return normalize_names[n];
+}
+
+bool wn_normalize_find(const char *name, enum wn_normalize *out)
+{
+    for (int i = 0; i < 4; i++)
+        if (!strcmp(normalize_names[i], name)) {
+            *out = (enum wn_normalize)i;
+            return true;
+        }
+    return false;
+}
+
+/* ---- where the map lies ---- */
+
+struct wn_view wn_view_whole(int w, int h)
+{
+    return (struct wn_view){w, h, 0, 0, w, h};
+}
+
+struct wn_view wn_view_input(const struct wn_geometry *geo)
+{
+    return wn_view_whole(geo->crop_w, geo->crop_h);
+}
+
+struct wn_view wn_view_picture(const struct wn_geometry *geo)
+{
+    double sx = (double)geo->image_w / geo->resized_w, sy = (double)geo->image_h / geo->resized_h;
+    return (struct wn_view){geo->image_w, geo->image_h, geo->crop_x * sx, geo->crop_y * sy, (geo->crop_x + geo->crop_w) * sx,
+                            (geo->crop_y + geo->crop_h) * sy};
+}
+
+static int clamp_int(double v, int lo, int hi)
+{
+    return v < lo ? lo : v > hi ? hi : (int)v;
+}
+
+/* A pixel is covered where its centre is; a map thinner than a pixel still gets one. */
+static void covered(double from, double to, int n, int *begin, int *end)
+{
+    *begin = clamp_int(ceil(from - 0.5), 0, n - 1);
+    *end = clamp_int(ceil(to - 0.5), *begin + 1, n);
+}
+
+void wn_view_covered(const struct wn_view *v, int *x0, int *y0, int *x1, int *y1)
+{
+    covered(v->x0, v->x1, v->w, x0, x1);
+    covered(v->y0, v->y1, v->h, y0, y1);
+}
+
+/* ---- numbers about a map ---- */
+
+enum wn_code wn_map_stats(const float *map, int h, int w, struct wn_map_stats *out, struct wn_error *err)
+{
+    *out = (struct wn_map_stats){.min = map[0], .max = map[0]};
+    for (int i = 0; i < h * w; i++) {
+        if (!isfinite(map[i])) return wn_fail(err, WN_BAD_NUMBERS, "The map has a value that is not finite at (%d, %d).", i % w, i / w);
+        if (map[i] < out->min) out->min = map[i];
+        if (map[i] > out->max) {
+            out->max = map[i];
+            out->peak_x = i % w;
+            out->peak_y = i / w;
+        }
+        if (map[i] > 0) out->mass_positive += map[i];
+        else out->mass_negative -= map[i];
+    }
+    out->flat = out->min == out->max;
+    out->empty = !(out->max > 0);
+    return WN_OK;
+}
+
+struct wn_range wn_range_join(struct wn_range a, struct wn_range b)
+{
+    return (struct wn_range){a.lo < b.lo ? a.lo : b.lo, a.hi > b.hi ? a.hi : b.hi};
+}
+
+/* The value of the given rank (0: lowest) among n; v is reordered (Hoare's selection). */
+static float select_rank(float *v, size_t n, size_t rank)
+{
+    size_t lo = 0, hi = n - 1;
+    while (lo < hi) {
+        float pivot = v[lo + (hi - lo) / 2];
+        size_t i = lo, j = hi;
+        for (;;) {
+            while (v[i] < pivot) i++;
+            while (v[j] > pivot) j--;
+            if (i >= j) break;
+            float t = v[i];
+            v[i++] = v[j];
+            v[j--] = t;
+        }
+        if (rank <= j) hi = j;
+        else lo = j + 1;
+    }
+    return v[rank];
+}
+
+/* The smallest limit that at least `percentile` percent of |v| do not exceed. */
+static enum wn_code percentile_of(const float *v, size_t n, double percentile, float *out, struct wn_error *err)
+{
+    float *copy = malloc(n * sizeof *copy);
+    if (!copy) return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    for (size_t i = 0; i < n; i++) copy[i] = fabsf(v[i]);
+    double rank = ceil(percentile / 100 * (double)n);
+    *out = select_rank(copy, n, rank < 1 ? 0 : rank > (double)n ? n - 1 : (size_t)rank - 1);
+    free(copy);
+    return WN_OK;
+}
+
+static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out, bool *flat, struct wn_error *err)
+{
+    float lo = v[0], hi = v[0];
+    for (size_t i = 1; i < n; i++) {
+        lo = v[i] < lo ? v[i] : lo;
+        hi = v[i] > hi ? v[i] : hi;
+    }
+    *flat = lo == hi;
+    switch (r->normalize) {
+    case WN_NORMALIZE_NONE: *out = (struct wn_range){0, 1}; break;
+    case WN_NORMALIZE_MINMAX: *out = (struct wn_range){lo, hi}; break;
+    case WN_NORMALIZE_SHARED: *out = r->range; break;
+    case WN_NORMALIZE_SYMMETRIC: {
+        float limit = -lo > hi ? -lo : hi;
+        if (r->percentile > 0 && r->percentile < 100) {
+            float clipped = 0;
+            enum wn_code code = percentile_of(v, n, (double)r->percentile, &clipped, err);
+            if (code != WN_OK) return code;
+            if (clipped > 0) limit = clipped; /* a map that is almost all zero keeps its maximum */
+        }
+        *out = (struct wn_range){-limit, limit};
+    }
+    }
+    return isfinite(out->hi - out->lo) ? WN_OK : wn_fail(err, WN_BAD_NUMBERS, "The map's values span more than a float can hold.");
+}
+
+/* A copy without negative values where r->relu asks for it; otherwise the map itself. Refuses values that are not finite. */
+static enum wn_code prepare(const float *map, int h, int w, bool relu, float **copy, struct wn_error *err)
+{
+    struct wn_map_stats stats;
+    enum wn_code code = wn_map_stats(map, h, w, &stats, err);
+    *copy = NULL;
+    if (code != WN_OK || !relu || stats.min >= 0) return code;
+    *copy = malloc((size_t)h * (size_t)w * sizeof **copy);
+    if (!*copy) return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    for (size_t i = 0; i < (size_t)h * (size_t)w; i++) (*copy)[i] = map[i] > 0 ? map[i] : 0;
+    return WN_OK;
+}
+
+enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render *r, struct wn_range *out, struct wn_error *err)
+{
+    float *copy;
+    bool flat;
+    enum wn_code code = prepare(map, h, w, r->relu, &copy, err);
+    if (code == WN_OK) code = range_of(copy ? copy : map, (size_t)h * (size_t)w, r, out, &flat, err);
+    free(copy);
+    return code;
+}
+
+/* ---- upsampling ---- */
+
+struct tap {
+    int a, b;
+    float t; /* value = (1 - t) * [a] + t * [b] */
+};
+
+/* METHODS of the literature: src = (dst + 0.5) * n / N - 0.5 or, corners aligned, src = dst * (n - 1) / (N - 1); within the rectangle. */
+static struct tap tap_at(int pixel, double from, double to, int n, bool align_corners)
+{
+    double size = to - from, at = pixel + 0.5 - from;
+    double src = !align_corners ? at * n / size - 0.5 : size > 1 ? (at - 0.5) * (n - 1) / (size - 1) : 0;
+    if (!(src > 0)) src = 0;
+    if (src > n - 1) src = n - 1;
+    int a = (int)src;
+    return (struct tap){a, a + 1 < n ? a + 1 : a, (float)(src - a)};
+}
+
+static void stretch_row(const float *row, const struct tap *taps, int n, float *dst)
+{
+    for (int x = 0; x < n; x++) dst[x] = (1 - taps[x].t) * row[taps[x].a] + taps[x].t * row[taps[x].b];
+}
+
+static void blend_rows(const float *upper, const float *lower, float t, int n, float *dst)
+{
+    for (int x = 0; x < n; x++) dst[x] = (1 - t) * upper[x] + t * lower[x];
+}
+
+enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst, struct wn_error *err)
+{
+    int x0, y0, x1, y1, held[2] = {-1, -1};
+    wn_view_covered(view, &x0, &y0, &x1, &y1);
+    const size_t n = (size_t)(x1 - x0);
+    struct tap *taps = malloc(n * sizeof *taps);
+    float *rows = malloc(2 * n * sizeof *rows); /* source rows stretched to the view's width: even ones, odd ones */
+    if (!taps || !rows) {
+        free(taps);
+        free(rows);
+        return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    }
+    for (int x = x0; x < x1; x++) taps[x - x0] = tap_at(x, view->x0, view->x1, w, align_corners);
+    if (n < (size_t)view->w || y1 - y0 < view->h) memset(dst, 0, (size_t)view->w * (size_t)view->h * sizeof *dst);
+    for (int y = y0; y < y1; y++) {
+        struct tap down = tap_at(y, view->y0, view->y1, h, align_corners);
+        for (int row = down.a; row <= down.b; row++)
+            if (held[row & 1] != row) {
+                stretch_row(map + (size_t)row * (size_t)w, taps, (int)n, rows + (size_t)(row & 1) * n);
+                held[row & 1] = row;
+            }
+        blend_rows(rows + (size_t)(down.a & 1) * n, rows + (size_t)(down.b & 1) * n, down.t, (int)n, dst + (size_t)y * (size_t)view->w + x0);
+    }
+    free(rows);
+    free(taps);
+    return WN_OK;
+}
+
+/* ---- indices ---- */
+
+/* Clamping before the conversion keeps it defined for every float. */
+static void index_between(const float *v, size_t n, struct wn_range range, uint8_t *dst)
+{
+    const float lo = range.lo, span = range.hi - range.lo;
+    for (size_t i = 0; i < n; i++) {
+        float t = (v[i] - lo) / span; /* a division: the highest value must come out as 1 exactly */
+        t = t > 0 ? t : 0;
+        t = t < 1 ? t : 1;
+        dst[i] = (uint8_t)(int)(255 * t);
+    }
+}
+
+static void index_symmetric(const float *v, size_t n, float limit, uint8_t *dst)
+{
+    for (size_t i = 0; i < n; i++) {
+        float t = v[i] / limit;
+        t = t > -1 ? t : -1;
+        t = t < 1 ? t : 1;
+        dst[i] = (uint8_t)(128 + (int)(127 * t + (t < 0 ? -0.5f : 0.5f)));
+    }
+}
+
+static void index_values(const float *v, size_t n, const struct wn_render *r, struct wn_range range, bool flat, uint8_t *dst)
+{
+    const bool symmetric = r->normalize == WN_NORMALIZE_SYMMETRIC, relative = symmetric || r->normalize == WN_NORMALIZE_MINMAX;
+    if ((flat && relative) || !(range.hi > range.lo)) memset(dst, symmetric ? 128 : 0, n);
+    else if (symmetric) index_symmetric(v, n, range.hi, dst);
+    else index_between(v, n, range, dst);
+}
+
+/* ---- what was drawn ---- */
+
+enum { BINS = 1024 };
+
+static int bin_of(float v, float scale)
+{
+    int bin = (int)(v * scale);
+    return bin < BINS ? bin : BINS - 1;
+}
+
+/* The lowest bin of the strongest 20 % of the positive mass. */
+static int strong_bin(const float *v, size_t n, float scale)
+{
+    double mass[BINS] = {0}, total = 0, strong = 0;
+    for (size_t i = 0; i < n; i++)
+        if (v[i] > 0) {
+            mass[bin_of(v[i], scale)] += v[i];
+            total += v[i];
+        }
+    int bin = BINS - 1;
+    while (bin > 0 && (strong += mass[bin]) < 0.2 * total) bin--;
+    return bin;
+}
+
+static void describe(const float *v, int w, int h, struct wn_rendered *out)
+{
+    const size_t n = (size_t)w * (size_t)h;
+    size_t peak = 0;
+    for (size_t i = 1; i < n; i++)
+        if (v[i] > v[peak]) peak = i;
+    out->peak_x = (int)(peak % (size_t)w);
+    out->peak_y = (int)(peak / (size_t)w);
+    const float scale = BINS / v[peak];
+    if (!(v[peak] > 0) || !isfinite(scale)) return;
+    int x0 = w, y0 = h, x1 = -1, y1 = -1, bin = strong_bin(v, n, scale);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            float value = v[(size_t)y * (size_t)w + (size_t)x];
+            if (!(value > 0) || bin_of(value, scale) < bin) continue;
+            if (y < y0) y0 = y;
+            y1 = y;
+            if (x < x0) x0 = x;
+            if (x > x1) x1 = x;
+        }
+    out->box_x = x0;
+    out->box_y = y0;
+    out->box_w = x1 - x0 + 1;
+    out->box_h = y1 - y0 + 1;
+}
+
+enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint8_t *dst,
+                           struct wn_rendered *out, struct wn_error *err)
+{
+    const size_t n = (size_t)view->w * (size_t)view->h;
+    struct wn_rendered drawn = {0};
+    struct wn_map_stats stats;
+    float *copy = NULL, *drawing = malloc(n * sizeof *drawing);
+    enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err) : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    if (code == WN_OK) code = wn_upsample(copy ? copy : map, h, w, view, r->align_corners, drawing, err);
+    if (code == WN_OK) code = range_of(drawing, n, r, &drawn.range, &drawn.flat, err);
+    if (code == WN_OK) code = wn_map_stats(copy ? copy : map, h, w, &stats, err);
+    if (code == WN_OK) {
+        drawn.flat = stats.flat;
+        index_values(drawing, n, r, drawn.range, drawn.flat, dst);
+        if (out) describe(drawing, view->w, view->h, &drawn);
+    }
+    if (code == WN_OK && out) *out = drawn;
+    free(drawing);
+    free(copy);
+    return code;
+}
