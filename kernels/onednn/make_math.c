@@ -1,0 +1,225 @@
+/* Makers of products, elementwise functions, reductions and weighted sums over channels. */
+#include "dnn.h"
+
+#include <string.h>
+
+/* ---- products ---- */
+
+static struct wn_dnn_tensor swapped(struct wn_dnn_tensor t, bool swap)
+{
+    int m = t.rank - 2, k = t.rank - 1;
+    int64_t dim = t.dim[m], stride = t.stride[m];
+    if (!swap) return t;
+    t.dim[m] = t.dim[k], t.stride[m] = t.stride[k];
+    t.dim[k] = dim, t.stride[k] = stride;
+    return t;
+}
+
+/* The same elements with axes of length 1 in front. */
+static struct wn_dnn_tensor widened(struct wn_dnn_tensor t, int rank)
+{
+    int more = rank - t.rank;
+    int64_t count = wn_dnn_tensor_count(&t);
+    memmove(t.dim + more, t.dim, (size_t)t.rank * sizeof *t.dim);
+    memmove(t.stride + more, t.stride, (size_t)t.rank * sizeof *t.stride);
+    for (int d = 0; d < more; d++) t.dim[d] = 1, t.stride[d] = count;
+    t.rank = rank;
+    return t;
+}
+
+/* One row times a matrix reads every weight once: a loop of ours, over the weight as the model has it. */
+static void one_row(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    const struct wn_dnn_tensor *b = &e->values[s->in[1]].t;
+    bool trans = s->u.matmul.trans_b, narrow = e->be->bf16 && wn_dnn_is_const(e, s->in[1]);
+    struct wn_dnn_gemv v = {.k = b->dim[trans], .n = b->dim[!trans], .ldb = b->dim[1], .columns = !trans,
+                            .has_bias = s->in[2] != WN_NONE, .act = s->u.matmul.act,
+                            .b_type = narrow ? WN_DNN_BF16 : WN_DNN_F32};
+    int row = wn_dnn_want(e, s->in[0], WN_DNN_F32), matrix = wn_dnn_want(e, s->in[1], v.b_type);
+    int bias = v.has_bias ? wn_dnn_want(e, s->in[2], WN_DNN_F32) : WN_DNN_FAILED;
+    int y = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    wn_dnn_emit_loop(e, wn_dnn_loop_gemv, &v, sizeof v, 4, (int[]){y, row, matrix, bias});
+}
+
+void wn_dnn_matmul(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    struct wn_dnn_tensor a = e->values[s->in[0]].t, b = e->values[s->in[1]].t, bias, y = e->values[s->out[0]].t;
+    bool has_bias = s->in[2] != WN_NONE, act = wn_dnn_has_act(&s->u.matmul.act);
+    struct wn_act fused = act ? s->u.matmul.act : (struct wn_act){.kind = WN_UNARY_COUNT}, after = s->u.matmul.act;
+    struct wn_dnn_prim prim;
+    a.type = b.type = WN_DNN_F32;
+    if (a.rank == 2 && b.rank == 2 && y.dim[0] == 1) {
+        one_row(e, s);
+        return;
+    }
+    int rank = a.rank > b.rank ? a.rank : b.rank;
+    a = widened(swapped(a, s->u.matmul.trans_a), rank);
+    b = widened(swapped(b, s->u.matmul.trans_b), rank);
+    y = widened(y, rank);
+    if (has_bias) bias = widened(wn_dnn_tensor_of(e, s->in[2], WN_DNN_F32), rank);
+    wn_dnn_fail(e, wn_dnn_make_matmul(e->be->engine, &a, &b, has_bias ? &bias : NULL, &y, &fused, &prim), "a product");
+    if (e->err.code) return;
+    int ba = wn_dnn_want(e, s->in[0], WN_DNN_F32), bb = wn_dnn_want(e, s->in[1], WN_DNN_F32);
+    int bc = has_bias ? wn_dnn_want(e, s->in[2], WN_DNN_F32) : WN_DNN_FAILED, by = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC, ba, &a, NULL}, {DNNL_ARG_WEIGHTS, bb, &b, NULL},
+                                        {DNNL_ARG_DST, by, &y, NULL}, {DNNL_ARG_BIAS, bc, &bias, NULL}};
+    wn_dnn_emit_prim(e, &prim, has_bias ? 4 : 3, operands);
+    if (!act) wn_dnn_emit_act(e, &after, s->out[0]);
+}
+
+/* ---- elementwise ---- */
+
+/* In the place of `from` where that is free. */
+static int result_over(struct wn_dnn_exe *e, int y, int from, enum wn_dnn_type type)
+{
+    int buffer = wn_dnn_give_over(e, y, from, type);
+    return buffer >= 0 ? buffer : wn_dnn_give(e, y, type);
+}
+
+void wn_dnn_unary(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    int x = s->in[0], y = s->out[0];
+    enum wn_dnn_type type = wn_dnn_type_of(e, x);
+    struct wn_dnn_tensor t = wn_dnn_tensor_of(e, x, type);
+    struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&t)};
+    struct wn_dnn_prim prim;
+    bool ours = wn_dnn_make_unary(e->be->engine, u.count, type, &u.act, &prim) != dnnl_success;
+    if (ours) type = WN_DNN_F32;
+    int bx = wn_dnn_want(e, x, type), by = result_over(e, y, x, type);
+    if (ours) {
+        wn_dnn_emit_loop(e, wn_dnn_loop_unary, &u, sizeof u, 2, (int[]){by, bx});
+        return;
+    }
+    struct wn_dnn_tensor flat = {.type = type, .rank = 1, .dim = {u.count}, .stride = {1}};
+    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC, bx, &flat, NULL}, {DNNL_ARG_DST, by, &flat, NULL}};
+    wn_dnn_emit_prim(e, &prim, 2, operands);
+}
+
+void wn_dnn_unary_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    int dy = s->in[0], z = s->in[1], dx = s->out[0];
+    struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&e->values[dx].t)};
+    bool narrow = u.act.kind == WN_UNARY_RELU && wn_dnn_type_of(e, dy) == WN_DNN_BF16 && wn_dnn_type_of(e, z) == WN_DNN_BF16;
+    enum wn_dnn_type type = narrow ? WN_DNN_BF16 : WN_DNN_F32;
+    int by = wn_dnn_want(e, dy, type), bz = wn_dnn_want(e, z, type), bx = result_over(e, dx, dy, type);
+    wn_dnn_emit_loop(e, narrow ? wn_dnn_loop_relu_bwd_bf16 : wn_dnn_loop_unary_bwd, &u, sizeof u, 3,
+                     (int[]){bx, by, bz});
+}
+
+/* ---- binary ---- */
+
+/* x as an operand of a result of this rank: strides of y's axes, 0 where x is stretched. */
+static void stretch(const struct wn_dnn_tensor *x, const struct wn_dnn_tensor *y, int64_t *stride)
+{
+    int more = y->rank - x->rank;
+    for (int d = 0; d < y->rank; d++) stride[d] = d < more || x->dim[d - more] == 1 ? 0 : x->stride[d - more];
+}
+
+static void binary_loop(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    const struct wn_dnn_tensor *y = &e->values[s->out[0]].t;
+    struct wn_dnn_binary b = {.nest.rank = y->rank, .kind = s->u.binary};
+    memcpy(b.nest.extent, y->dim, sizeof y->dim);
+    memcpy(b.nest.stride[0], y->stride, sizeof y->stride);
+    stretch(&e->values[s->in[0]].t, y, b.nest.stride[1]);
+    stretch(&e->values[s->in[1]].t, y, b.nest.stride[2]);
+    wn_dnn_nest_tidy(&b.nest);
+    int ba = wn_dnn_want(e, s->in[0], WN_DNN_F32), bb = wn_dnn_want(e, s->in[1], WN_DNN_F32);
+    int by = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    wn_dnn_emit_loop(e, wn_dnn_loop_binary, &b, sizeof b, 3, (int[]){by, ba, bb});
+}
+
+/* b with y's rank; a lone axis lies as y's would, which is what oneDNN looks for. */
+static struct wn_dnn_tensor second_operand(struct wn_dnn_tensor b, const struct wn_dnn_tensor *y)
+{
+    int64_t longest = 1;
+    b = widened(b, y->rank);
+    for (int d = 0; d < b.rank; d++) longest = b.dim[d] > longest ? b.dim[d] : longest;
+    if (longest != wn_dnn_tensor_count(&b)) return b;
+    struct wn_shape shape = wn_shape_of(b.rank, b.dim);
+    struct wn_dnn_tensor t = wn_dnn_lay_out(&shape, y->channels_last);
+    t.type = b.type;
+    return t;
+}
+
+/* oneDNN's primitive, which is threaded and knows bf16; false where it has no fast one. */
+static bool binary_primitive(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    int a = s->in[0], b = s->in[1], y = s->out[0];
+    bool commutes = s->u.binary != WN_BINARY_SUB && s->u.binary != WN_BINARY_DIV;
+    const struct wn_shape *whole = &wn_program_value(e->prog, y)->shape;
+    if (commutes && !wn_shape_equal(&wn_program_value(e->prog, a)->shape, whole)) a = s->in[1], b = s->in[0];
+    if (!wn_shape_equal(&wn_program_value(e->prog, a)->shape, whole) || wn_shape_count(whole) < 4096) return false;
+    enum wn_dnn_type type = wn_dnn_type_of(e, a);
+    bool small = wn_shape_count(&wn_program_value(e->prog, b)->shape) < 4096;
+    enum wn_dnn_type type_b = small ? WN_DNN_F32 : type;
+    struct wn_dnn_tensor ta = wn_dnn_tensor_of(e, a, type), ty = wn_dnn_tensor_of(e, y, type);
+    struct wn_dnn_tensor tb = second_operand(wn_dnn_tensor_of(e, b, type_b), &ty);
+    struct wn_dnn_prim prim;
+    if (wn_dnn_make_binary(e->be->engine, s->u.binary, &ta, &tb, &ty, &prim) != dnnl_success) return false;
+    if (prim.slow) {
+        wn_dnn_prim_finish(&prim);
+        return false;
+    }
+    int ba = wn_dnn_want(e, a, type), bb = wn_dnn_want(e, b, type_b), by = wn_dnn_give(e, y, type);
+    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC_0, ba, &ta, NULL}, {DNNL_ARG_SRC_1, bb, &tb, NULL},
+                                        {DNNL_ARG_DST, by, &ty, NULL}};
+    wn_dnn_emit_prim(e, &prim, 3, operands);
+    return true;
+}
+
+void wn_dnn_binary(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    if (!binary_primitive(e, s)) binary_loop(e, s);
+}
+
+/* ---- reductions ---- */
+
+static void add_axis(struct wn_dnn_nest *n, int64_t extent, int64_t y_stride, int64_t x_stride)
+{
+    n->extent[n->rank] = extent;
+    n->stride[0][n->rank] = y_stride;
+    n->stride[1][n->rank] = x_stride;
+    n->rank++;
+}
+
+void wn_dnn_reduce(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    const struct wn_dnn_tensor *x = &e->values[s->in[0]].t, *y = &e->values[s->out[0]].t;
+    struct wn_dnn_reduce r = {.kind = s->u.reduce.kind, .count = 1};
+    for (int d = 0; d < x->rank; d++) {
+        if (s->u.reduce.axes >> d & 1) {
+            add_axis(&r.over, x->dim[d], x->stride[d], x->stride[d]);
+            r.count *= x->dim[d];
+        } else {
+            add_axis(&r.nest, x->dim[d], y->stride[d], x->stride[d]);
+        }
+    }
+    wn_dnn_nest_tidy(&r.nest);
+    wn_dnn_nest_tidy(&r.over);
+    int bx = wn_dnn_want(e, s->in[0], WN_DNN_F32), by = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    wn_dnn_emit_loop(e, wn_dnn_loop_reduce, &r, sizeof r, 2, (int[]){by, bx});
+}
+
+/* ---- weighted sums over channels ---- */
+
+static int64_t pixels_of(const struct wn_dnn_tensor *t)
+{
+    int64_t n = 1;
+    for (int d = 2; d < t->rank; d++) n *= t->dim[d];
+    return n;
+}
+
+void wn_dnn_channel_dot(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    const struct wn_dnn_tensor *a = &e->values[s->in[0]].t, *g = &e->values[s->in[1]].t, *y = &e->values[s->out[0]].t;
+    enum wn_dnn_type type = a->channels_last ? wn_dnn_type_of(e, s->in[0]) : WN_DNN_F32;
+    int last = a->rank - 1;
+    struct wn_dnn_dot d = {.a_type = type, .rows = a->dim[0], .channels = a->dim[1], .pixels = pixels_of(a),
+                           .a = {a->stride[0], a->stride[1], last > 1 ? a->stride[last] : 0},
+                           .g = {g->stride[0], g->stride[1], pixels_of(g) > 1 ? g->stride[last] : 0},
+                           .y = {y->stride[0], last > 1 ? y->stride[last] : 0}};
+    int ba = wn_dnn_want(e, s->in[0], type), bg = wn_dnn_want(e, s->in[1], WN_DNN_F32);
+    int by = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    wn_dnn_emit_loop(e, wn_dnn_loop_dot, &d, sizeof d, 3, (int[]){by, ba, bg});
+}

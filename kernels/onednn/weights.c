@@ -1,0 +1,132 @@
+/* Weights as primitives want them: packed once in the process, shared by every program and engine of a model. */
+#include "dnn.h"
+
+#include <stdlib.h>
+
+struct wn_dnn_packed {
+    const struct wn_weight *weight;
+    struct wn_dnn_layout *layout;
+    void *data;
+    size_t bytes;
+    int holders;
+    struct wn_dnn_packed *next;
+};
+
+static struct {
+    pthread_mutex_t lock; /* guards all below and the holders of every entry */
+    struct wn_dnn_packed *first;
+    size_t bytes;
+} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* A reorder run once, outside every executable. */
+static dnnl_status_t pack(dnnl_engine_t engine, const struct wn_dnn_tensor *source, const void *from,
+                          const struct wn_dnn_layout *layout, void *to)
+{
+    struct wn_dnn_prim prim;
+    dnnl_stream_t stream = NULL;
+    dnnl_memory_t x = NULL, y = NULL, scratch = NULL;
+    dnnl_status_t status = wn_dnn_make_reorder(engine, source, NULL, layout, &prim);
+    if (status != dnnl_success) return status;
+    void *pad = prim.scratch_bytes ? malloc(prim.scratch_bytes) : NULL;
+    status = prim.scratch_bytes && !pad ? dnnl_out_of_memory : dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    if (status == dnnl_success) status = wn_dnn_memory_of(engine, source, &x);
+    if (status == dnnl_success) status = wn_dnn_memory_in(engine, layout, &y);
+    if (status == dnnl_success) status = wn_dnn_memory_scratch(engine, prim.scratch_bytes, &scratch);
+    if (status == dnnl_success) {
+        dnnl_memory_set_data_handle(x, (void *)from);
+        dnnl_memory_set_data_handle(y, to);
+        dnnl_memory_set_data_handle(scratch, pad);
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, x}, {DNNL_ARG_TO, y}, {DNNL_ARG_SCRATCHPAD, scratch}};
+        status = dnnl_primitive_execute(prim.handle, stream, pad ? 3 : 2, args);
+        dnnl_stream_wait(stream);
+    }
+    if (scratch) dnnl_memory_destroy(scratch);
+    if (y) dnnl_memory_destroy(y);
+    if (x) dnnl_memory_destroy(x);
+    if (stream) dnnl_stream_destroy(stream);
+    free(pad);
+    wn_dnn_prim_finish(&prim);
+    return status;
+}
+
+static struct wn_dnn_packed *find(const struct wn_weight *w, const struct wn_dnn_layout *layout)
+{
+    for (struct wn_dnn_packed *p = cache.first; p; p = p->next)
+        if (p->weight == w && wn_dnn_layout_equal(p->layout, layout)) return p;
+    return NULL;
+}
+
+static void destroy(struct wn_dnn_packed *p)
+{
+    wn_dnn_layout_destroy(p->layout);
+    free(p->data);
+    free(p);
+}
+
+static struct wn_dnn_packed *make(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
+                                  const struct wn_dnn_layout *layout, struct wn_error *err)
+{
+    struct wn_dnn_packed *p = calloc(1, sizeof *p);
+    size_t bytes = wn_dnn_layout_bytes(layout);
+    if (p) {
+        p->weight = w;
+        p->bytes = bytes;
+        p->layout = wn_dnn_layout_copy(layout);
+        p->data = aligned_alloc(64, (bytes + 127) / 64 * 64);
+    }
+    if (!p || !p->layout || !p->data) {
+        wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "", bytes);
+    } else if (pack(engine, source, w->data, layout, p->data) != dnnl_success) {
+        wn_fail(err, WN_DEVICE, "oneDNN cannot pack weight '%.64s'", w->name ? w->name : "");
+    } else {
+        return p;
+    }
+    if (p) destroy(p);
+    return NULL;
+}
+
+enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
+                                const struct wn_dnn_layout *layout, struct wn_dnn_packed **out, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    pthread_mutex_lock(&cache.lock);
+    struct wn_dnn_packed *p = find(w, layout);
+    if (!p && (p = make(engine, w, source, layout, err))) {
+        p->next = cache.first;
+        cache.first = p;
+        cache.bytes += p->bytes;
+    }
+    if (p) p->holders++;
+    else code = err ? err->code : WN_NO_MEMORY;
+    pthread_mutex_unlock(&cache.lock);
+    *out = p;
+    return code;
+}
+
+void wn_dnn_weight_drop(struct wn_dnn_packed *p)
+{
+    if (!p) return;
+    pthread_mutex_lock(&cache.lock);
+    bool last = --p->holders == 0;
+    if (last) {
+        struct wn_dnn_packed **at = &cache.first;
+        while (*at != p) at = &(*at)->next;
+        *at = p->next;
+        cache.bytes -= p->bytes;
+    }
+    pthread_mutex_unlock(&cache.lock);
+    if (last) destroy(p);
+}
+
+void *wn_dnn_weight_data(const struct wn_dnn_packed *p)
+{
+    return p->data;
+}
+
+size_t wn_dnn_weight_bytes(void)
+{
+    pthread_mutex_lock(&cache.lock);
+    size_t bytes = cache.bytes;
+    pthread_mutex_unlock(&cache.lock);
+    return bytes;
+}
