@@ -1,9 +1,8 @@
 /* What must hold of every contrast and method on any network, whatever its weights:
  *
- *     invariants_test BACKEND MODEL.onnx INPUT [--most K]
+ *     invariants_test BACKEND MODEL.onnx INPUT
  *
- * INPUT: a .golden or a .npy. --most: how many classes the all-class invariants look at (a network with 1000 classes has
- * 1000 maps). An invariant that the network's shape rules out is printed as "not for this network". */
+ * INPUT: a .golden or a .npy. An invariant that the network's shape rules out is printed as "not for this network". */
 #include "lab.h"
 
 #include <math.h>
@@ -42,18 +41,6 @@ static void probabilities(const float *y, int k, double *p)
     double top = y[wn_argmax(y, k)], sum = 0;
     for (int i = 0; i < k; i++) sum += p[i] = exp(y[i] - top);
     for (int i = 0; i < k; i++) p[i] /= sum;
-}
-
-/* The maps M_s of all logits, K*area floats. */
-static float *all_maps(struct lab *lab, const char *method)
-{
-    float *all = malloc((size_t)(lab->classes * area(lab)) * sizeof *all);
-    for (int s = 0; s < lab->classes; s++) {
-        float *m = lab_map(lab, image, method, "logit", s, NULL, 0);
-        memcpy(all + s * area(lab), m, (size_t)area(lab) * sizeof *m);
-        free(m);
-    }
-    return all;
 }
 
 /* 1. One backward pass with a seed is the weighted sum of one pass a class. */
@@ -138,11 +125,10 @@ static void probability_maps_cancel(struct lab *lab, const float *all)
 {
     int n = area(lab);
     double *sum = calloc((size_t)n, sizeof *sum), most = 0;
-    for (int t = 0; t < lab->classes; t++) {
-        float *m = lab_map(lab, image, "gradcam", "probability", t, NULL, 0);
-        for (int i = 0; i < n; i++) sum[i] += m[i];
-        free(m);
-    }
+    float *maps = lab_all_maps(lab, image, "gradcam", "probability");
+    for (int t = 0; t < lab->classes; t++)
+        for (int i = 0; i < n; i++) sum[i] += maps[t * n + i];
+    free(maps);
     for (int i = 0; i < n; i++)
         if (fabs(sum[i]) > most) most = fabs(sum[i]);
     verdict("5  sum over classes of p(1-p) weighted = 0", most / lab_most(all, (int64_t)lab->classes * n), 1e-6);
@@ -405,7 +391,7 @@ static void common_direction_is_invisible(struct lab *lab, const int *top)
     }
 }
 
-static void run(struct lab *lab, int most)
+static void run(struct lab *lab)
 {
     float *y = lab_logits(lab, image);
     double *p = malloc((size_t)lab->classes * sizeof *p);
@@ -414,16 +400,12 @@ static void run(struct lab *lab, int most)
     probabilities(y, lab->classes, p);
     for (int i = 0; i < lab->classes; i++)
         if (fabs(p[i] - 0.4) < fabs(p[moderate] - 0.4)) moderate = i;
-    if (lab->classes <= most) {
-        float *all = all_maps(lab, "gradcam"), *la = all_maps(lab, "la");
-        linearity(lab, "gradcam", all, y);
-        linearity(lab, "la", la, y);
-        probability_maps_cancel(lab, all);
-        mean_is_centred_logit(lab, all, top[0]);
-        free(all), free(la);
-    } else {
-        printf("      1, 5, 6 left out: %d classes, --most %d\n", lab->classes, most);
-    }
+    float *all = lab_all_maps(lab, image, "gradcam", "logit"), *la = lab_all_maps(lab, image, "la", "logit");
+    linearity(lab, "gradcam", all, y);
+    linearity(lab, "la", la, y);
+    probability_maps_cancel(lab, all);
+    mean_is_centred_logit(lab, all, top[0]);
+    free(all), free(la);
     probability_by_autograd(lab, moderate, p[moderate]);
     cross_entropy_is_minus_weighted(lab, top[1], p[top[1]]);
     top_two_are_opposite(lab, top);
@@ -441,9 +423,8 @@ static void run(struct lab *lab, int most)
 int main(int argc, char **argv)
 {
     struct lab lab;
-    int most = argc > 5 && strcmp(argv[4], "--most") == 0 ? atoi(argv[5]) : 100;
-    if (argc < 4) {
-        fprintf(stderr, "usage: invariants_test BACKEND MODEL.onnx INPUT [--most K]\n");
+    if (argc != 4) {
+        fprintf(stderr, "usage: invariants_test BACKEND MODEL.onnx INPUT\n");
         return 2;
     }
     if (!wn_backend_find(argv[1])) {
@@ -453,7 +434,7 @@ int main(int argc, char **argv)
     if (!lab_open(&lab, argv[1], argv[2], argv[3])) return 1;
     printf("%s on %s: %d classes, layer %s %dx%dx%d\n", argv[2], argv[1], lab.classes,
            wn_graph_layer(lab.graph, lab.layer)->name, lab.channels, lab.h, lab.w);
-    run(&lab, most);
+    run(&lab);
     lab_close(&lab);
     printf("%d held, %d did not\n", passed, failed);
     return failed != 0;

@@ -123,6 +123,30 @@ float *lab_map(struct lab *lab, int image, const char *method, const char *contr
     return map;
 }
 
+float *lab_all_maps(struct lab *lab, int image, const char *method, const char *contrast)
+{
+    size_t k = (size_t)lab->classes, area = (size_t)(lab->h * lab->w);
+    struct wn_question *q = calloc(k, sizeof *q);
+    struct wn_answer *a = calloc(k, sizeof *a);
+    float *logits = malloc(k * sizeof *logits), *maps = malloc(k * area * sizeof *maps);
+    const float *x = lab->images + image * lab->pixels;
+    struct wn_error err = {0};
+    for (size_t i = 0; i < k; i++)
+        q[i] = (struct wn_question){.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find(contrast),
+                                    .target = (int)i};
+    struct wn_batch batch = {1, &x, lab->classes, q};
+    if (wn_engine_explain(lab->engine, &batch, logits, a, NULL, &err) != WN_OK) die("engine", err.text);
+    for (size_t i = 0; i < k; i++) {
+        if (a[i].error.code != WN_OK) die(contrast, a[i].error.text);
+        memcpy(maps + i * area, a[i].map, area * sizeof *maps);
+        wn_answer_finish(&a[i]);
+    }
+    free(q);
+    free(a);
+    free(logits);
+    return maps;
+}
+
 float *lab_logits(struct lab *lab, int image)
 {
     float *logits = malloc((size_t)lab->classes * sizeof *logits);

@@ -26,6 +26,8 @@ bool lab_reopen(struct lab *lab);
 
 /* h*w floats; dies on failure, naming the question. foils: n_foils of them. */
 float *lab_map(struct lab *lab, int image, const char *method, const char *contrast, int target, const int *foils, int n_foils);
+/* The maps of every class as the target, K*h*w floats, one forward pass. */
+float *lab_all_maps(struct lab *lab, int image, const char *method, const char *contrast);
 float *lab_logits(struct lab *lab, int image); /* K floats */
 
 /* What a hand-made program gives: activation (C,h,w) at a value, and the gradient there of seed.logits, or of seed.softmax(logits). */
