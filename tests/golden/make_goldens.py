@@ -96,7 +96,8 @@ def networks():
     yield "conv_transpose_groups", Stem(nn.ConvTranspose2d(4, 6, 3, groups=2, dilation=2), 6)
     yield "batch_norm_folded", Stem(nn.Sequential(conv(), batch_norm(4), nn.ReLU()), 4)
     yield "batch_norm_alone", Stem(nn.Sequential(nn.MaxPool2d(2), batch_norm(4)), 4)
-    yield "instance_norm", Stem(nn.InstanceNorm2d(4, affine=True), 4)
+    # Shifting a channel or taking its mean afterwards leaves nothing to explain: a convolution before, a curve behind.
+    yield "instance_norm", Stem(nn.Sequential(conv(), nn.InstanceNorm2d(4, affine=True), nn.Tanh()), 4)
     yield "relu", Stem(nn.Sequential(conv(), nn.ReLU()), 4)
     yield "leaky_relu", Stem(nn.Sequential(conv(), nn.LeakyReLU(0.2)), 4)
     yield "prelu", Stem(nn.Sequential(conv(), nn.PReLU(4, 0.3)), 4)

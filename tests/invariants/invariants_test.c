@@ -90,7 +90,7 @@ static void probability_by_autograd(struct lab *lab, int t, double p_t)
     float *weighted = lab_map(lab, image, "gradcam", "weighted", t, NULL, 0);
     float *probability = lab_map(lab, image, "gradcam", "probability", t, NULL, 0);
     double factor = p_t * (1 - p_t), unit = factor * lab_most(weighted, n);
-    verdict("2  gradient of softmax = p(1-p) weighted", off(cam, weighted, factor, n, unit), 1e-4);
+    verdict("2  gradient of softmax = p(1-p) weighted", off(cam, weighted, factor, n, unit), 1e-5);
     verdict("2  probability contrast = p(1-p) weighted", off(probability, weighted, factor, n, unit), 1e-5);
     free(seed);
     free(cam);
@@ -297,7 +297,7 @@ static void raw_convolution_cam(struct lab *lab, int t)
             b[i] += (float)(wz / (double)raw.area * (z.activation[k * raw.area + i] - shift));
         }
     }
-    verdict("15 Grad-CAM on the raw convolution = sum mean(g_z)(z - b')", off(a, b, 1, raw.area, lab_most(b, raw.area)), 1e-4);
+    verdict("15 Grad-CAM on the raw convolution = sum mean(g_z)(z - b')", off(a, b, 1, raw.area, lab_most(b, raw.area)), 1e-5);
     free(seed), free(a), free(b);
     lab_gradient_free(&raw);
     lab_gradient_free(&z);
@@ -385,7 +385,7 @@ static void common_direction_is_invisible(struct lab *lab, const int *top)
         bool plain = strcmp(row->name, "logit") == 0;
         snprintf(what, sizeof what, "7  a common direction in the weights %s %s", plain ? "changes" : "does not change", row->name);
         if (plain) verdict(what, moved > 1e-2 ? 0 : 1, 0);
-        else verdict(what, moved, 1e-4 * fmax(1, size * features / 100));
+        else verdict(what, moved, 1e-4);
         free(after);
         free(before[c]);
     }
