@@ -34,7 +34,7 @@ bool wn_op_gemm(struct wn_lower *lo, const struct wn_node *node)
     if (wn_op_has(lo, 2) && beta != 0 && !wn_slot_ok(c)) return false;
     struct wn_shape sc = wn_slot_shape(lo, c);
     bool rides = wn_slot_ok(c) && alpha == 1 && is_row(&sc, sb.dim[trans_b ? 0 : 1]);
-    if (rides) bias = wn_slot_value(lo, c);
+    if (rides && (bias = wn_slot_value(lo, c)) < 0) return false;
     struct wn_slot y = wn_slot_of(lo, wn_matmul(lo->program, a, trans_a, b, trans_b, bias));
     y = wn_slot_linear(lo, y, alpha, 0);
     if (wn_slot_ok(c) && !rides) y = wn_slot_binary(lo, WN_FOLD_ADD, y, c);
