@@ -120,3 +120,21 @@ enum wn_code wn_others_mass(const struct wn_contrast_in *in, int t, double *p_t,
     free(p);
     return WN_OK;
 }
+
+enum wn_code wn_seed_add_set(const struct wn_contrast_in *in, const int *set, int n, double scale,
+                             float *seed, struct wn_error *err)
+{
+    bool *chosen = calloc((size_t)in->classes, sizeof *chosen);
+    double *omega = malloc((size_t)in->classes * sizeof *omega);
+    enum wn_code code = WN_OK;
+    if (chosen && omega) {
+        for (int i = 0; i < n; i++) chosen[set[i]] = true;
+        wn_softmax_over(in->logits, in->classes, chosen, omega);
+        for (int i = 0; i < in->classes; i++) seed[i] += (float)(scale * omega[i]);
+    } else {
+        code = wn_fail(err, WN_NO_MEMORY, "no memory for a seed");
+    }
+    free(chosen);
+    free(omega);
+    return code;
+}

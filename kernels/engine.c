@@ -231,6 +231,10 @@ static void resolve(const struct wn_question *q, const float *logits, int classe
         others[0] = wn_argmax_except(logits, classes, *target);
         return;
     }
+    if (q->contrast->flags & WN_CONTRAST_NEAREST) {
+        in->n_foils = wn_nearest(logits, classes, *target, 3, others);
+        return;
+    }
     in->n_foils = 0;
     for (int i = 0; i < classes; i++) {
         bool ours = false;

@@ -51,3 +51,16 @@ int wn_top(const float *x, int n, int k, int *index)
     }
     return have;
 }
+
+int wn_nearest(const float *logits, int n, int target, int k, int *index)
+{
+    int have = 0;
+    for (int i = 0; i < n && k > 0; i++) {
+        float d = fabsf(logits[i] - logits[target]);
+        if (i == target || (have == k && !(d < fabsf(logits[index[k - 1]] - logits[target])))) continue;
+        int at = have < k ? have++ : k - 1;
+        for (; at > 0 && d < fabsf(logits[index[at - 1]] - logits[target]); at--) index[at] = index[at - 1];
+        index[at] = i;
+    }
+    return have;
+}

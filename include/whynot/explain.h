@@ -30,7 +30,9 @@ enum wn_contrast_flags {
     WN_CONTRAST_FOIL_SET = 2,   /* needs one foil or more */
     WN_CONTRAST_TARGET_SET = 4, /* takes several targets */
     WN_CONTRAST_SAME_OK = 8,    /* target == foil has a meaning */
-    WN_CONTRAST_OPPOSITE = 16   /* positive means: speaks against the foil, not for the target */
+    WN_CONTRAST_OPPOSITE = 16,  /* positive means: speaks against the foil, not for the target */
+    WN_CONTRAST_NEAREST = 32,   /* the default foils are the three classes nearest to the target in score, not all others */
+    WN_CONTRAST_UNBALANCED = 64 /* the seed does not sum to 0: what all classes share is seen too */
 };
 
 struct wn_contrast {
@@ -77,7 +79,7 @@ struct wn_question {
     int target;                         /* class, or WN_TARGET_PREDICTED: the prediction of this image */
     const int *targets;                 /* subset contrasts: several targets; NULL: {target} */
     int n_targets;
-    const int *foils; /* NULL with n_foils 0: the contrast's default (the runner-up; for a set, all others) */
+    const int *foils; /* NULL with n_foils 0: the contrast's default (the runner-up; for a set, all others or the nearest) */
     int n_foils;
 };
 
@@ -104,6 +106,9 @@ WN_API void wn_softmax(const float *logits, int n, float *p);   /* p: n floats, 
 WN_API int wn_argmax(const float *x, int n);                    /* lowest index on a tie */
 /* Indices of the k largest, best first, ties by lowest index; returns min(k, n). */
 WN_API int wn_top(const float *x, int n, int k, int *index);
+/* Indices of the k classes whose logits lie nearest to the target's, nearest first, ties by lowest index; never the target.
+ * Returns min(k, n - 1). */
+WN_API int wn_nearest(const float *logits, int n, int target, int k, int *index);
 
 #ifdef __cplusplus
 }

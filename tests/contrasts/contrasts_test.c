@@ -136,6 +136,7 @@ static void every_contrast_but_logit_sums_to_zero(void **state)
         double sum = 0;
         for (int i = 0; i < K; i++) sum += v[i];
         if (strcmp(row->name, "logit") == 0) assert_true(sum == 1);
+        else if (row->flags & WN_CONTRAST_UNBALANCED) assert_true(sum > 0.1);
         else assert_true(fabs(sum) < 2e-7);
     }
 }
@@ -153,6 +154,40 @@ static void subset_of_one_foil_is_pair_and_of_all_others_is_weighted(void **stat
     seed_of("subset", logits, K, 2, others, K - 1, a, &foil);
     seed_of("weighted", logits, K, 2, NULL, 0, b, &foil);
     for (int i = 0; i < K; i++) assert_true(fabsf(a[i] - b[i]) < 1e-7f);
+}
+
+/* sum_i omega_i (y_t - y_i) over the classes nearest to class 2, the weights differentiated too. */
+static double finer_scalar(const double *y, int t)
+{
+    const int set[3] = {3, 6, 0};
+    double sum = 0, weight = 0;
+    for (int i = 0; i < 3; i++) {
+        double e = exp(y[set[i]] - 3);
+        sum += e * (y[t] - y[set[i]]);
+        weight += e;
+    }
+    return sum / weight;
+}
+
+static void finer_takes_the_nearest_and_finer_lib_is_its_full_gradient(void **state)
+{
+    (void)state;
+    float v[K], w[K];
+    int foil, near[3], others[K - 1], n = 0;
+    assert_int_equal(wn_nearest(logits, K, 2, 3, near), 3);
+    assert_true(near[0] == 3 && near[1] == 6 && near[2] == 0);
+    seed_of("finer-lib", logits, K, 2, near, 3, v, &foil);
+    assert_gradient(v, finer_scalar, 2);
+    for (int i = 0; i < K; i++)
+        if (i != 2) others[n++] = i;
+    seed_of("finer", logits, K, 2, others, n, v, &foil);
+    seed_of("weighted", logits, K, 2, NULL, 0, w, &foil);
+    for (int i = 0; i < K; i++) assert_true(fabsf(v[i] - w[i]) < 1e-7f);
+    seed_of("finer", logits, K, 2, near, 1, v, &foil);
+    seed_of("finer-lib", logits, K, 2, near, 1, w, &foil);
+    assert_memory_equal(v, w, sizeof v);
+    seed_of("finer-mean", logits, K, 2, near, 3, v, &foil);
+    assert_true(v[2] == 1 && fabsf(v[3] + 0.2f) < 1e-7f && v[1] == 0);
 }
 
 static void two_classes_leave_one_contrast(void **state)
@@ -234,6 +269,7 @@ int main(void)
         cmocka_unit_test(max_takes_the_strongest_rival_and_the_lowest_index_on_a_tie),
         cmocka_unit_test(every_contrast_but_logit_sums_to_zero),
         cmocka_unit_test(subset_of_one_foil_is_pair_and_of_all_others_is_weighted),
+        cmocka_unit_test(finer_takes_the_nearest_and_finer_lib_is_its_full_gradient),
         cmocka_unit_test(two_classes_leave_one_contrast),
         cmocka_unit_test(a_confident_network_keeps_its_contrast),
         cmocka_unit_test(impossible_questions_are_refused_by_name),

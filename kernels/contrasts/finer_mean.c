@@ -1,0 +1,21 @@
+/* The simplest cousin of FinerCAM: the target against the plain mean of the nearest classes, scaled down. */
+#include "contrast.h"
+
+#define GAMMA 0.6f /* the factor that the libraries which offer this form ship with */
+
+static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
+{
+    (void)foil, (void)err;
+    v[in->target] = 1;
+    for (int i = 0; i < in->n_foils; i++) v[in->foils[i]] = -GAMMA / (float)in->n_foils;
+    return WN_OK;
+}
+
+const struct wn_contrast wn_contrast_finer_mean = {
+    .name = "finer-mean",
+    .summary = "The target against 0.6 of the mean of the classes nearest in score.",
+    .formula = "e_t - 0.6/|R| sum_{i in R} e_i, R the three classes nearest in score",
+    .source = "Zhang et al. 2025 (FinerCAM), the unweighted form of other libraries",
+    .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST | WN_CONTRAST_UNBALANCED,
+    .seed = seed,
+};
