@@ -53,6 +53,7 @@ struct wn_weight_store {
 struct wn_port {
     int value;
     bool is_float;
+    int element; /* the standard's number of its element type; 0: no tensor */
     int rank;
     int64_t dim[WN_MAX_RANK];
 };

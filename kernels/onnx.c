@@ -10,7 +10,7 @@
 #include "order.h"
 #include "prescan.h"
 
-enum { OLDEST_OPSET = 9, NEWEST_OPSET = 21 };
+enum { OLDEST_OPSET = 1, NEWEST_OPSET = 21 }; /* of files; see select.c for models */
 
 /* Where a value comes from. A value is defined once, except that old files list initializers among the inputs too. */
 enum origin { FROM_INPUT, FROM_INITIALIZER, FROM_NODE };
@@ -208,6 +208,7 @@ static void read_type(const Onnx__TypeProto *type, struct wn_port *port)
 {
     port->rank = -1;
     if (!type || type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !type->tensor_type) return;
+    port->element = type->tensor_type->elem_type;
     port->is_float = type->tensor_type->elem_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     read_axes(type->tensor_type->shape, port);
 }

@@ -158,7 +158,7 @@ static uint64_t bits_at(const Onnx__TensorProto *t, const struct number *number,
     return wide;
 }
 
-/* Only lists, tensors of rank 1, may be empty: exporters leave out a region or axes that way. */
+/* A tensor may be empty: exporters leave out a region or axes that way. */
 static bool read_shape(struct wn_reader *r, const Onnx__TensorProto *t, struct wn_shape *shape, size_t *count)
 {
     int64_t n = 1;
@@ -167,9 +167,9 @@ static bool read_shape(struct wn_reader *r, const Onnx__TensorProto *t, struct w
     shape->rank = (int)t->n_dims;
     for (int d = 0; d < shape->rank; d++) {
         int64_t dim = shape->dim[d] = t->dims[d];
-        bool fits = dim >= (shape->rank == 1 ? 0 : 1) && !__builtin_mul_overflow(n, dim, &n);
+        bool fits = dim >= 0 && dim <= r->limits->tensor_elements && !__builtin_mul_overflow(n, dim, &n);
         if (!fits || n > r->limits->tensor_elements)
-            return wn_reader_bad(r, "the tensor '%s' has a dimension of %lld: nothing, negative or outside the limits",
+            return wn_reader_bad(r, "the tensor '%s' has a dimension of %lld: negative or outside the limits",
                                  wn_show(t->name).text, (long long)dim);
     }
     *count = (size_t)n;
@@ -205,7 +205,7 @@ static bool fill(struct wn_reader *r, const Onnx__TensorProto *t, const struct n
 struct wn_tensor *wn_reader_tensor(struct wn_reader *r, const Onnx__TensorProto *t)
 {
     const struct number *number = find_number(t->has_data_type ? t->data_type : 0);
-    size_t count;
+    size_t count = 0;
     if (!number) {
         wn_fail(r->err, WN_UNSUPPORTED, "the tensor '%s' has the ONNX data type %d, which is not read here",
                 wn_show(t->name).text, t->has_data_type ? t->data_type : 0);
