@@ -1,5 +1,6 @@
 /* See subject.h. */
 #include "subject.h"
+#include "oom.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -30,7 +31,10 @@ void subject_finish(struct subject *s)
 {
     wn_program_destroy(s->p);
     for (int i = 0; i < s->n_inputs; i++) free(s->inputs[i].data);
-    for (int i = 0; i < s->n_weights; i++) free((void *)s->weights[i].data);
+    for (int i = 0; i < s->n_weights; i++) {
+        free((void *)s->weights[i]->data);
+        free(s->weights[i]);
+    }
 }
 
 static float *random_data(struct subject *s, const struct wn_shape *shape, double lo, double hi)
@@ -61,7 +65,7 @@ static int add_input(struct subject *s, struct wn_shape shape, bool batched, boo
 static int add_weight(struct subject *s, struct wn_shape shape, float *data)
 {
     if (s->n_weights == SUBJECT_MAX) fail_msg("a subject has too many weights");
-    struct wn_weight *w = &s->weights[s->n_weights++];
+    struct wn_weight *w = s->weights[s->n_weights++] = need(malloc(sizeof *w));
     *w = (struct wn_weight){shape, data, "w"};
     return wn_program_const(s->p, w);
 }
@@ -118,8 +122,10 @@ static int64_t count_of(const struct subject *s, int value)
     return wn_shape_count(&wn_program_value(s->p, value)->shape);
 }
 
-static void run_stages(struct subject *s, struct wn_exe *exe, float factor, struct wn_error *err)
+/* The first run may still set things up; the second may not allocate. */
+static void run_stages(struct subject *s, struct wn_exe *exe, bool first, struct wn_error *err)
 {
+    float factor = first ? 37 : 1;
     const struct wn_backend_impl *impl = exe->backend->impl;
     for (int i = 0; i < s->n_inputs; i++) {
         struct subject_input *in = &s->inputs[i];
@@ -130,7 +136,11 @@ static void run_stages(struct subject *s, struct wn_exe *exe, float factor, stru
         memset(shaken, 0xff, (size_t)n * sizeof *shaken); /* write may not keep the caller's memory */
         free(shaken);
     }
-    for (int i = 0; i < wn_program_stages(s->p); i++) must(impl->run(exe, i, err), err);
+    for (int i = 0; i < wn_program_stages(s->p); i++) {
+        long asked = oom_asked();
+        must(impl->run(exe, i, err), err);
+        if (!first && oom_asked() != asked) fail_msg("running stage %d asked for memory", i);
+    }
 }
 
 static float *read_guarded(struct wn_exe *exe, int value, int64_t n, struct wn_error *err)
@@ -152,8 +162,8 @@ enum wn_code subject_run(struct subject *s, struct wn_backend *be, struct outcom
     enum wn_code code = be->impl->compile(be, s->p, &exe, err);
     if (code == WN_UNSUPPORTED) return code;
     must(code, err);
-    run_stages(s, exe, 37, err);
-    run_stages(s, exe, 1, err);
+    run_stages(s, exe, true, err);
+    run_stages(s, exe, false, err);
     for (out->n = 0; out->n < s->n_outputs; out->n++) {
         int64_t n = count_of(s, s->outputs[out->n]);
         out->count[out->n] = n;

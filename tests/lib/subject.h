@@ -22,7 +22,7 @@ struct subject {
     bool coarse; /* data on a grid of 1/64 within [-2, 2): exact in bf16, so that rounding moves no kink and no maximum */
     struct wn_program *p;
     struct subject_input inputs[SUBJECT_MAX];
-    struct wn_weight weights[SUBJECT_MAX];
+    struct wn_weight *weights[SUBJECT_MAX]; /* each its own block: an address is an identity, also after a test has failed */
     int outputs[SUBJECT_MAX];
     bool exact[SUBJECT_MAX]; /* output i has to agree to the bit */
     int n_inputs, n_weights, n_outputs;
@@ -56,7 +56,7 @@ void subject_output(struct subject *s, int value);
 void subject_exact_output(struct subject *s, int value);
 
 /* Compiles the subject's program on the backend and runs every stage twice, first with other and larger inputs, so that what
- * an earlier run leaves behind is seen. WN_UNSUPPORTED is returned; other failures end the test. */
+ * an earlier run leaves behind is seen; the second run may not allocate. WN_UNSUPPORTED is returned; other failures end the test. */
 enum wn_code subject_run(struct subject *s, struct wn_backend *be, struct outcome *out, struct wn_error *err);
 void outcome_finish(struct outcome *o);
 

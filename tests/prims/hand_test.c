@@ -346,6 +346,14 @@ static void copy_transposes_pads_and_walks_backwards(void **state)
     EXPECT(wn_expand(s.p, x, &wide), 1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6);
 }
 
+static void copy_puts_elements_back_in_reverse_between_fill(void **state)
+{
+    (void)state;
+    struct wn_shape y = SHAPE(5);
+    struct wn_copy back = {.rank = 1, .extent = {2}, .x_stride = {1}, .y_offset = 3, .y_stride = {-2}, .fill = 7};
+    EXPECT(wn_copy(s.p, GIVEN(SHAPE(2), 1, 2), &y, &back), 7, 2, 7, 1, 7);
+}
+
 static void concat_along_the_inner_axis(void **state)
 {
     (void)state;
@@ -412,6 +420,7 @@ int main(void)
         TEST(binary_max_and_min),
         TEST(reduce_over_the_axes_of_the_mask),
         TEST(copy_transposes_pads_and_walks_backwards),
+        TEST(copy_puts_elements_back_in_reverse_between_fill),
         TEST(concat_along_the_inner_axis),
         TEST(axis_map_leaves_out_taps_of_minus_one),
         TEST(gather_takes_rows_in_any_order),

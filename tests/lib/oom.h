@@ -1,0 +1,16 @@
+/* Allocations that fail on demand, in the code under test and in the test alike, and a count of them. */
+#ifndef WN_TESTS_OOM_H
+#define WN_TESTS_OOM_H
+
+#include <stdbool.h>
+
+enum oom_mode { OOM_ONCE, OOM_FROM_THEN_ON };
+
+/* The n-th allocation from now fails (the first is 1), and with OOM_FROM_THEN_ON every later one. */
+void oom_arm(long n, enum oom_mode mode);
+/* Allocations succeed again. True if one was refused. */
+bool oom_disarm(void);
+/* Allocations that the program (not the libraries it is linked with) has asked for since it began. */
+long oom_asked(void);
+
+#endif
