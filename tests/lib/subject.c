@@ -178,13 +178,13 @@ void outcome_finish(struct outcome *o)
     for (int i = 0; i < o->n; i++) free(o->data[i]);
 }
 
-double relative_error(const float *got, const float *ref, int64_t n)
+double relative_error(const float *got, const float *ref, int64_t n, double floor)
 {
-    double largest = 0, worst = 0;
+    double largest = floor, worst = 0;
     for (int64_t i = 0; i < n; i++) {
-        double off = fabs((double)got[i] - (double)ref[i]);
+        double off = got[i] == ref[i] ? 0 : fabs((double)got[i] - (double)ref[i]); /* equal infinities agree */
         if (!(off <= worst)) worst = isnan(off) ? INFINITY : off;
-        if (fabs((double)ref[i]) > largest) largest = fabs((double)ref[i]);
+        if (isfinite(ref[i]) && fabs((double)ref[i]) > largest) largest = fabs((double)ref[i]);
     }
     return worst == 0 ? 0 : worst / (largest > 0 ? largest : 1);
 }

@@ -60,7 +60,7 @@ void subject_exact_output(struct subject *s, int value);
 enum wn_code subject_run(struct subject *s, struct wn_backend *be, struct outcome *out, struct wn_error *err);
 void outcome_finish(struct outcome *o);
 
-/* max|got - ref| / max|ref|; infinite where got holds NaN. */
-double relative_error(const float *got, const float *ref, int64_t n);
+/* max|got - ref| / max|ref|, the latter at least `floor`; infinite where got holds NaN. */
+double relative_error(const float *got, const float *ref, int64_t n, double floor);
 
 #endif

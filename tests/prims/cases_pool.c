@@ -8,7 +8,7 @@ struct pool {
     struct wn_shape x;
 };
 
-/* Pads stay below the kernel, so that every window holds a cell. */
+/* Pads stay below the kernel and sides are as long as the dilation, so that every window holds a cell. */
 static struct pool random_pool(struct subject *s, int flags)
 {
     int rank = flags & 7;
@@ -16,6 +16,8 @@ static struct pool random_pool(struct subject *s, int flags)
     int64_t kernel = PICK(s, 2, 3, 3, 5), dilation = PICK(s, 1, 1, 1, 2);
     p.win = random_window(s, rank, kernel, PICK(s, 1, 2, 2, 3), flags & (OVERHANG | GLOBAL) ? 1 : dilation, 1);
     p.x = plane_shape(s, PICK(s, 1, 2), PICK(s, 1, 3, 31), &p.win);
+    for (int i = 0; i < rank; i++)
+        if (p.x.dim[2 + i] < p.win.dilation[i]) p.x.dim[2 + i] = p.win.dilation[i];
     if (flags & OVERHANG) /* as ceil_mode lowers */
         for (int i = 0; i < rank; i++) p.win.pad_hi[i] += kernel > 2;
     for (int i = 0; flags & GLOBAL && i < rank; i++) {
