@@ -186,17 +186,30 @@ enum wn_code wn_jpeg_write_rgb(const uint8_t *rgb, int w, int h, int quality, st
 
 /* ---- overlay ---- */
 
+/* The heatmap's share of a pixel, in 1/256. The middle of a diverging map means nothing, and nothing should not veil the picture. */
+static unsigned share_of(int index, const struct wn_colormap *map, float alpha)
+{
+    if (!(alpha > 0)) return 0;
+    if (alpha > 1) alpha = 1;
+    int far = 2 * abs(index - 128);
+    return (unsigned)((map->diverging && far < 128 ? alpha * (float)far / 128 : alpha) * 256 + 0.5f);
+}
+
 void wn_overlay(uint8_t *rgb, int w, const uint8_t *index, const struct wn_colormap *map, float alpha, int x0, int y0, int x1, int y1)
 {
     const uint8_t(*palette)[3] = wn_colormap_palette(map);
-    const unsigned share = alpha > 0 ? alpha < 1 ? (unsigned)(alpha * 256 + 0.5f) : 256 : 0; /* in 1/256 */
-    unsigned mine[256][3];
-    for (int i = 0; i < 256; i++)
-        for (int c = 0; c < 3; c++) mine[i][c] = palette[i][c] * share + 128;
+    struct {
+        unsigned color[3], rest;
+    } mine[256];
+    for (int i = 0; i < 256; i++) {
+        unsigned share = share_of(i, map, alpha);
+        mine[i].rest = 256 - share;
+        for (int c = 0; c < 3; c++) mine[i].color[c] = palette[i][c] * share + 128;
+    }
     for (int y = y0; y < y1; y++) {
         uint8_t *p = rgb + ((size_t)y * (size_t)w + (size_t)x0) * 3;
         const uint8_t *m = index + (size_t)y * (size_t)w + (size_t)x0;
         for (int x = x0; x < x1; x++, p += 3, m++)
-            for (int c = 0; c < 3; c++) p[c] = (uint8_t)((p[c] * (256 - share) + mine[*m][c]) >> 8);
+            for (int c = 0; c < 3; c++) p[c] = (uint8_t)((p[c] * mine[*m].rest + mine[*m].color[c]) >> 8);
     }
 }

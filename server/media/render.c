@@ -118,13 +118,34 @@ static enum wn_code percentile_of(const float *v, size_t n, double percentile, f
     return WN_OK;
 }
 
+/* In lanes: one running minimum after the other would wait for itself. */
+static void span_of(const float *v, size_t n, float *lo, float *hi)
+{
+    enum { LANES = 16 };
+    float low[LANES], high[LANES];
+    size_t i = 0;
+    for (int k = 0; k < LANES; k++) low[k] = high[k] = v[0];
+    for (; i + LANES <= n; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            low[k] = v[i + (size_t)k] < low[k] ? v[i + (size_t)k] : low[k];
+            high[k] = v[i + (size_t)k] > high[k] ? v[i + (size_t)k] : high[k];
+        }
+    for (; i < n; i++) {
+        low[0] = v[i] < low[0] ? v[i] : low[0];
+        high[0] = v[i] > high[0] ? v[i] : high[0];
+    }
+    *lo = low[0];
+    *hi = high[0];
+    for (int k = 1; k < LANES; k++) {
+        *lo = low[k] < *lo ? low[k] : *lo;
+        *hi = high[k] > *hi ? high[k] : *hi;
+    }
+}
+
 static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out, bool *flat, struct wn_error *err)
 {
-    float lo = v[0], hi = v[0];
-    for (size_t i = 1; i < n; i++) {
-        lo = v[i] < lo ? v[i] : lo;
-        hi = v[i] > hi ? v[i] : hi;
-    }
+    float lo, hi;
+    span_of(v, n, &lo, &hi);
     *flat = lo == hi;
     switch (r->normalize) {
     case WN_NORMALIZE_NONE: *out = (struct wn_range){0, 1}; break;
@@ -257,52 +278,57 @@ static void index_values(const float *v, size_t n, const struct wn_render *r, st
 
 /* ---- what was drawn ---- */
 
-enum { BINS = 1024 };
+enum { BINS = 1024, SAMPLES = 128 };
 
-static int bin_of(float v, float scale)
-{
-    int bin = (int)(v * scale);
-    return bin < BINS ? bin : BINS - 1;
-}
-
-/* The lowest bin of the strongest 20 % of the positive mass. */
-static int strong_bin(const float *v, size_t n, float scale)
+/* The value above which the strongest 20 % of the positive mass lie; from at most SAMPLES or so samples an axis. */
+static float strong_value(const float *v, int w, int h, float max)
 {
     double mass[BINS] = {0}, total = 0, strong = 0;
-    for (size_t i = 0; i < n; i++)
-        if (v[i] > 0) {
-            mass[bin_of(v[i], scale)] += v[i];
-            total += v[i];
+    const int step_x = w / SAMPLES + 1, step_y = h / SAMPLES + 1;
+    for (int y = 0; y < h; y += step_y)
+        for (int x = 0; x < w; x += step_x) {
+            float value = v[(size_t)y * (size_t)w + (size_t)x];
+            if (!(value > 0)) continue;
+            int bin = (int)(value / max * BINS);
+            mass[bin < BINS ? bin : BINS - 1] += value;
+            total += value;
         }
     int bin = BINS - 1;
     while (bin > 0 && (strong += mass[bin]) < 0.2 * total) bin--;
-    return bin;
+    return max * ((float)bin / BINS);
+}
+
+/* The box around all values of at least `strong` (and above 0). */
+static void box_around(const float *v, int w, int h, float strong, struct wn_rendered *out)
+{
+    int x0 = w, y0 = h, x1 = -1, y1 = -1;
+    for (int y = 0; y < h; y++) {
+        const float *row = v + (size_t)y * (size_t)w;
+        int left = 0, right = w - 1;
+        while (left < w && !(row[left] >= strong && row[left] > 0)) left++;
+        if (left == w) continue;
+        while (!(row[right] >= strong && row[right] > 0)) right--;
+        if (left < x0) x0 = left;
+        if (right > x1) x1 = right;
+        if (y < y0) y0 = y;
+        y1 = y;
+    }
+    out->box_x = x0;
+    out->box_y = y0;
+    out->box_w = x1 - x0 + 1;
+    out->box_h = y1 - y0 + 1;
 }
 
 static void describe(const float *v, int w, int h, struct wn_rendered *out)
 {
     const size_t n = (size_t)w * (size_t)h;
+    float lowest, highest;
     size_t peak = 0;
-    for (size_t i = 1; i < n; i++)
-        if (v[i] > v[peak]) peak = i;
+    span_of(v, n, &lowest, &highest);
+    while (v[peak] != highest) peak++;
     out->peak_x = (int)(peak % (size_t)w);
     out->peak_y = (int)(peak / (size_t)w);
-    const float scale = BINS / v[peak];
-    if (!(v[peak] > 0) || !isfinite(scale)) return;
-    int x0 = w, y0 = h, x1 = -1, y1 = -1, bin = strong_bin(v, n, scale);
-    for (int y = 0; y < h; y++)
-        for (int x = 0; x < w; x++) {
-            float value = v[(size_t)y * (size_t)w + (size_t)x];
-            if (!(value > 0) || bin_of(value, scale) < bin) continue;
-            if (y < y0) y0 = y;
-            y1 = y;
-            if (x < x0) x0 = x;
-            if (x > x1) x1 = x;
-        }
-    out->box_x = x0;
-    out->box_y = y0;
-    out->box_w = x1 - x0 + 1;
-    out->box_h = y1 - y0 + 1;
+    if (highest > 0) box_around(v, w, h, strong_value(v, w, h, highest), out);
 }
 
 enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint8_t *dst,

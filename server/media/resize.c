@@ -8,30 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The loops below are compiled once more for processors with wider vectors. Sanitizers do not bear the resolvers that choose. */
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define WN_WIDE __attribute__((target_clones("avx2", "sse4.1", "default")))
-#else
-#define WN_WIDE
-#endif
-#define WN_INLINE static inline __attribute__((always_inline))
+#include <media/resize_rows.h>
 
-enum { WEIGHT_BITS = 22, HALF = 1 << (WEIGHT_BITS - 1), LANES = 16 };
-
-typedef uint8_t bytes4 __attribute__((vector_size(4)));
-typedef int32_t ints4 __attribute__((vector_size(16)));
-typedef uint8_t bytes16 __attribute__((vector_size(16)));
-typedef int32_t ints16 __attribute__((vector_size(64)));
-
-/* For each position of a window of one axis: the source positions that count, and their weights. */
-struct axis {
-    int n, width;   /* positions; weights stored for each of them */
-    int *first;     /* n */
-    int *count;     /* n */
-    int32_t *weight; /* n*width, sum 1 << WEIGHT_BITS but for rounding */
-};
-
-static void axis_finish(struct axis *a)
+static void axis_finish(struct wn_axis *a)
 {
     free(a->first);
     free(a->count);
@@ -39,7 +18,7 @@ static void axis_finish(struct axis *a)
 }
 
 /* One position. The order of the operations matters for bit equality. */
-static void axis_place(struct axis *a, int i, double center, double spread, int src_size, double *w)
+static void axis_place(struct wn_axis *a, int i, double center, double spread, int src_size, double *w)
 {
     int first = (int)(center - spread + 0.5), end = (int)(center + spread + 0.5);
     double sum = 0.0, inverse = 1.0 / spread;
@@ -53,14 +32,14 @@ static void axis_place(struct axis *a, int i, double center, double spread, int 
     a->first[i] = first;
     a->count[i] = end - first;
     for (int k = 0; k < end - first; k++)
-        a->weight[(size_t)i * (size_t)a->width + (size_t)k] = (int32_t)(0.5 + (sum != 0.0 ? w[k] / sum : w[k]) * (1 << WEIGHT_BITS));
+        a->weight[(size_t)i * (size_t)a->width + (size_t)k] = (int32_t)(0.5 + (sum != 0.0 ? w[k] / sum : w[k]) * (1 << WN_WEIGHT_BITS));
     while (a->count[i] > 1 && !a->weight[(size_t)i * (size_t)a->width + (size_t)a->count[i] - 1]) a->count[i]--;
 }
 
-static enum wn_code axis_init(struct axis *a, int src_size, double box, int dst_size, int begin, int n, struct wn_error *err)
+static enum wn_code axis_init(struct wn_axis *a, int src_size, double box, int dst_size, int begin, int n, struct wn_error *err)
 {
     double scale = box / dst_size, spread = scale < 1.0 ? 1.0 : scale;
-    *a = (struct axis){.n = n, .width = (int)ceil(spread) * 2 + 1};
+    *a = (struct wn_axis){.n = n, .width = (int)ceil(spread) * 2 + 1};
     a->first = malloc((size_t)n * sizeof *a->first);
     a->count = malloc((size_t)n * sizeof *a->count);
     a->weight = calloc((size_t)n * (size_t)a->width, sizeof *a->weight);
@@ -71,101 +50,29 @@ static enum wn_code axis_init(struct axis *a, int src_size, double box, int dst_
     return ok ? WN_OK : wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
 }
 
-WN_INLINE uint8_t round_weighted(int32_t sum)
-{
-    int32_t v = sum >> WEIGHT_BITS;
-    return (uint8_t)(v > 255 ? 255 : v);
-}
-
-/* One row of three-channel pixels; reads one byte behind the last pixel that counts. */
-WN_WIDE static void row_horizontal_3(const struct axis *a, const uint8_t *src, uint8_t *dst)
-{
-    for (int i = 0; i < a->n; i++, dst += 3) {
-        const uint8_t *p = src + 3 * (ptrdiff_t)a->first[i];
-        const int32_t *w = a->weight + (ptrdiff_t)i * a->width;
-        ints4 sum = {HALF, HALF, HALF, HALF};
-        for (int k = 0; k < a->count[i]; k++, p += 3) {
-            bytes4 pixel;
-            memcpy(&pixel, p, sizeof pixel);
-            sum += __builtin_convertvector(pixel, ints4) * w[k];
-        }
-        for (int c = 0; c < 3; c++) dst[c] = round_weighted(sum[c]);
-    }
-}
-
-WN_WIDE static void row_horizontal_1(const struct axis *a, const uint8_t *src, uint8_t *dst)
-{
-    for (int i = 0; i < a->n; i++) {
-        const uint8_t *p = src + a->first[i];
-        const int32_t *w = a->weight + (ptrdiff_t)i * a->width;
-        int32_t sum = HALF;
-        for (int k = 0; k < a->count[i]; k++) sum += p[k] * w[k];
-        dst[i] = round_weighted(sum);
-    }
-}
-
-/* One row of the result from count rows that lie stride apart. */
-WN_WIDE static void row_vertical(const int32_t *w, int count, const uint8_t *src, size_t stride, size_t n, uint8_t *dst)
-{
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        ints16 sum = (ints16){0} + HALF;
-        for (int k = 0; k < count; k++) {
-            bytes16 v;
-            memcpy(&v, src + (size_t)k * stride + i, sizeof v);
-            sum += __builtin_convertvector(v, ints16) * w[k];
-        }
-        sum >>= WEIGHT_BITS;
-        bytes16 out = __builtin_convertvector(sum, bytes16); /* never above 255: see WN_RESIZE_MAX */
-        memcpy(dst + i, &out, sizeof out);
-    }
-    for (; i < n; i++) {
-        int32_t sum = HALF;
-        for (int k = 0; k < count; k++) sum += src[(size_t)k * stride + i] * w[k];
-        dst[i] = round_weighted(sum);
-    }
-}
-
-/* dst: rows first_row..first_row+rows of src, each resized to a->n pixels. */
-static enum wn_code pass_horizontal(const struct wn_resize *r, const struct axis *a, const uint8_t *src, int first_row, int rows, uint8_t *dst,
-                                    struct wn_error *err)
-{
-    size_t src_stride = (size_t)r->src_w * (size_t)r->channels, dst_stride = (size_t)a->n * (size_t)r->channels;
-    uint8_t *last = malloc(src_stride + 1); /* the picture's last row with the byte behind it */
-    if (!last) return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
-    for (int y = first_row; y < first_row + rows; y++, dst += dst_stride) {
-        const uint8_t *row = src + (size_t)y * src_stride;
-        if (y == r->src_h - 1) {
-            memcpy(last, row, src_stride);
-            last[src_stride] = 0;
-            row = last;
-        }
-        if (r->channels == 3) row_horizontal_3(a, row, dst);
-        else row_horizontal_1(a, row, dst);
-    }
-    free(last);
-    return WN_OK;
-}
-
-static enum wn_code both_passes(const struct wn_resize *r, const struct axis *ax, const struct axis *ay, const uint8_t *src, uint8_t *dst,
+static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis *ax, const struct wn_axis *ay, const uint8_t *src, uint8_t *dst,
                                 struct wn_error *err)
 {
+    const struct wn_resize_rows *fast = wn_resize_rows_avx2(), *loops = fast ? fast : &wn_resize_rows_plain;
+    const size_t src_stride = (size_t)r->src_w * (size_t)r->channels, stride = (size_t)r->w * (size_t)r->channels;
     int first = ay->first[0], rows = 0;
-    size_t stride = (size_t)r->w * (size_t)r->channels;
     for (int y = 0; y < ay->n; y++)
         if (ay->first[y] + ay->count[y] - first > rows) rows = ay->first[y] + ay->count[y] - first;
     uint8_t *between = malloc(stride * (size_t)rows);
-    if (!between) return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
-    enum wn_code code = pass_horizontal(r, ax, src, first, rows, between, err);
-    for (int y = 0; code == WN_OK && y < ay->n; y++)
-        row_vertical(ay->weight + (size_t)y * (size_t)ay->width, ay->count[y], between + (size_t)(ay->first[y] - first) * stride, stride, stride,
-                     dst + (size_t)y * stride);
+    src += (size_t)first * src_stride;
+    if (!between || !(r->channels == 3 ? loops->horizontal_3 : loops->horizontal_1)(ax, src, src_stride, rows, between)) {
+        free(between);
+        return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
+    }
+    for (int y = 0; y < ay->n; y++)
+        loops->vertical(ay->weight + (size_t)y * (size_t)ay->width, ay->count[y], between + (size_t)(ay->first[y] - first) * stride, stride, stride,
+                        dst + (size_t)y * stride);
     free(between);
-    return code;
+    return WN_OK;
 }
 
-/* Weights are rounded: beyond this many source pixels their sum could lift 255 to 256. */
-enum { WN_RESIZE_MAX = 16384 / 2 };
+/* Beyond it the sums might not fit 32 bits; limits.max_side keeps pictures below it. */
+enum { WN_RESIZE_MAX = 8192 };
 
 static enum wn_code check(const struct wn_resize *r, struct wn_error *err)
 {
@@ -196,7 +103,7 @@ static void copy_window(const struct wn_resize *r, const uint8_t *src, uint8_t *
 
 enum wn_code wn_resize_antialias(const struct wn_resize *r, const uint8_t *src, uint8_t *dst, struct wn_error *err)
 {
-    struct axis ax = {0}, ay = {0};
+    struct wn_axis ax = {0}, ay = {0};
     enum wn_code code = check(r, err);
     if (code != WN_OK) return code;
     if (r->dst_w == box_w(r) && r->dst_h == box_h(r)) {

@@ -78,8 +78,8 @@ enum wn_code wn_terminal_draw(const struct wn_terminal_panel *panels, int n, int
         return wn_fail(err, WN_BAD_REQUEST, "%d pictures cannot be drawn in %d columns.", n, columns);
     const int h = common_height(panels, n, columns), room = (columns - (n - 1)) / n;
     for (int i = 0; i < n && code == WN_OK; i++) {
-        int w = (int)((double)panels[i].w / panels[i].h * h + 0.5);
-        width[i] = w < 1 ? 1 : n == 1 && w > room ? room : w;
+        int w = (int)((double)panels[i].w / panels[i].h * h);
+        width[i] = w < 1 ? 1 : h == 2 && w > room ? room : w; /* a very wide picture is squeezed */
         code = shrink(&panels[i], width[i], h, &small[i], err);
     }
     for (int y = 0; y < h && code == WN_OK; y += 2) {
