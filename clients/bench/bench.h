@@ -1,0 +1,59 @@
+/* What the parts of whynot-bench share: a subject is anything that can be timed beside others. */
+#ifndef WN_BENCH_H
+#define WN_BENCH_H
+
+#include <stdbool.h>
+
+#include <whynot/whynot.h>
+
+#define BENCH_MAX_SUBJECTS 48
+#define BENCH_MAX_ROUNDS 1000
+
+struct subject {
+    char name[48]; /* "own f32 explain 1" */
+    /* Milliseconds of one run, or a negative number on failure. */
+    double (*run)(struct subject *s);
+    void (*finish)(struct subject *s);
+    void *state;
+    int arg;
+    double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */
+};
+
+struct bench {
+    char model[64];
+    struct subject subjects[BENCH_MAX_SUBJECTS];
+    int n, rounds;
+};
+
+struct bench_options {
+    const char *path;    /* a model or a folder of models */
+    const char *backend; /* row name */
+    const char *torch;   /* torch_engine.py, or NULL */
+    const char *python;
+    int rounds, threads, batch, pause_ms;
+    int foils[8], n_foils; /* questions of one image */
+    bool json, bf16, bare, cpu_time;
+};
+
+double bench_now_ms(void);
+struct subject *bench_add(struct bench *b, const char *name);
+/* Shuffled rounds over all subjects, then the medians. */
+void bench_measure(struct bench *b, int rounds, int pause_ms);
+/* NULL where there is none of that name or it failed. */
+const struct subject *bench_find(const struct bench *b, const char *name);
+void bench_finish(struct bench *b);
+
+/* subjects.c */
+enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const struct bench_options *o,
+                              enum wn_precision precision, struct wn_error *err);
+void bench_add_bare(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
+void bench_add_torch(struct bench *b, const struct bench_options *o);
+
+/* report.c */
+void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first);
+void bench_report_end(const struct bench_options *o);
+
+/* engine.c */
+int bench_engine(int argc, char **argv);
+
+#endif

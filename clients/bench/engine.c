@@ -1,0 +1,228 @@
+/* `whynot-bench engine`: reads the options, builds the subjects of each model, measures them in one run. */
+#include "bench.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- measuring ---- */
+
+static clockid_t bench_clock = CLOCK_MONOTONIC;
+
+double bench_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(bench_clock, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+struct subject *bench_add(struct bench *b, const char *name)
+{
+    if (b->n >= BENCH_MAX_SUBJECTS) return NULL;
+    struct subject *s = &b->subjects[b->n++];
+    snprintf(s->name, sizeof s->name, "%s", name);
+    return s;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void summarise(struct subject *s, int rounds)
+{
+    qsort(s->ms, (size_t)rounds, sizeof *s->ms, by_value);
+    s->median = rounds % 2 ? s->ms[rounds / 2] : (s->ms[rounds / 2 - 1] + s->ms[rounds / 2]) / 2;
+    s->low = s->ms[rounds / 4];
+    s->high = s->ms[rounds - 1 - rounds / 4];
+}
+
+/* Threads that spin behind one subject must not steal from the next. */
+static void rest(int ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+    if (ms > 0) nanosleep(&t, NULL);
+}
+
+void bench_measure(struct bench *b, int rounds, int pause_ms)
+{
+    int order[BENCH_MAX_SUBJECTS];
+    srand(1);
+    b->rounds = rounds < BENCH_MAX_ROUNDS ? rounds : BENCH_MAX_ROUNDS;
+    for (int i = 0; i < b->n; i++) order[i] = i;
+    for (int r = -2; r < b->rounds; r++) { /* two rounds to warm up */
+        for (int i = b->n - 1; i > 0; i--) {
+            int j = rand() % (i + 1), k = order[i];
+            order[i] = order[j];
+            order[j] = k;
+        }
+        for (int i = 0; i < b->n; i++) {
+            struct subject *s = &b->subjects[order[i]];
+            rest(pause_ms);
+            double ms = s->median < 0 ? -1 : s->run(s);
+            if (ms < 0) s->median = -1;
+            if (r >= 0) s->ms[r] = ms;
+        }
+    }
+    for (int i = 0; i < b->n; i++)
+        if (b->subjects[i].median >= 0) summarise(&b->subjects[i], b->rounds);
+}
+
+const struct subject *bench_find(const struct bench *b, const char *name)
+{
+    for (int i = 0; i < b->n; i++)
+        if (strcmp(b->subjects[i].name, name) == 0) return b->subjects[i].median > 0 ? &b->subjects[i] : NULL;
+    return NULL;
+}
+
+void bench_finish(struct bench *b)
+{
+    for (int i = 0; i < b->n; i++) b->subjects[i].finish(&b->subjects[i]);
+}
+
+/* ---- models ---- */
+
+static void model_name(const char *path, char *name, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    snprintf(name, size, "%s", slash ? slash + 1 : path);
+    char *dot = strrchr(name, '.');
+    if (dot) *dot = 0;
+}
+
+static void device_name(const struct bench_options *o, char *name, size_t size)
+{
+    struct wn_backend_options how = {.threads = o->threads};
+    struct wn_backend_traits traits;
+    struct wn_backend *be;
+    snprintf(name, size, "?");
+    if (wn_backend_open(o->backend, &how, &be, NULL) != WN_OK) return;
+    be->impl->traits(be, &traits);
+    snprintf(name, size, "%s", traits.device_name);
+    wn_backend_close(be);
+}
+
+static int measure_model(const char *path, const struct bench_options *o, bool first)
+{
+    struct wn_graph *graph = NULL;
+    struct wn_error err = {0};
+    char device[128];
+    int status = 1;
+    struct bench *b = calloc(1, sizeof *b);
+    if (!b) return 1;
+    model_name(path, b->model, sizeof b->model);
+    if (wn_graph_load(path, NULL, &graph, &err) != WN_OK) goto out;
+    if (bench_add_engine(b, graph, o, WN_PRECISION_F32, &err) != WN_OK) goto out;
+    if (o->bf16 && bench_add_engine(b, graph, o, WN_PRECISION_BF16, &err) != WN_OK) {
+        fprintf(stderr, "%s: without bf16: %s\n", b->model, err.text);
+        memset(&err, 0, sizeof err);
+    }
+    if (o->bare) bench_add_bare(b, graph, o);
+    if (o->torch) bench_add_torch(b, o);
+    bench_measure(b, o->rounds, o->pause_ms);
+    device_name(o, device, sizeof device);
+    bench_report(b, o, device, first);
+    status = 0;
+out:
+    if (status) fprintf(stderr, "%s: %s\n", path, err.text);
+    bench_finish(b);
+    wn_graph_destroy(graph);
+    free(b);
+    return status;
+}
+
+static int is_model(const struct dirent *d)
+{
+    size_t n = strlen(d->d_name);
+    return n > 5 && strcmp(d->d_name + n - 5, ".onnx") == 0;
+}
+
+static int measure_folder(const struct bench_options *o, struct dirent **files, int n)
+{
+    char path[4096];
+    int status = 0, done = 0;
+    for (int i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", o->path, files[i]->d_name);
+        int failed = measure_model(path, o, done == 0);
+        done += !failed;
+        status |= failed;
+        free(files[i]);
+    }
+    free(files);
+    return status;
+}
+
+/* ---- options ---- */
+
+static int usage(void)
+{
+    fprintf(stderr,
+            "usage: whynot-bench engine --model FILE.onnx|FOLDER [options]\n"
+            "  --backend NAME   row of the backend table (default onednn)\n"
+            "  --threads N      of one run (default 1)\n"
+            "  --batch N        images of one call (default 1)\n"
+            "  --foils A,B,..   questions about each image (default 1,10)\n"
+            "  --rounds N       shuffled rounds, medians are taken (default 21)\n"
+            "  --pause-ms N     rest before each run (default 5)\n"
+            "  --torch FILE     tests/bench/torch_engine.py: measures PyTorch beside\n"
+            "  --python FILE    its interpreter (default /usr/bin/python3)\n"
+            "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
+            "  --no-bf16, --no-bare, --json\n");
+    return 2;
+}
+
+static void read_foils(struct bench_options *o, const char *text)
+{
+    o->n_foils = 0;
+    while (*text && o->n_foils < 8) {
+        char *end;
+        o->foils[o->n_foils++] = (int)strtol(text, &end, 10);
+        text = *end == ',' ? end + 1 : end + strlen(end);
+    }
+}
+
+static bool read_flag(struct bench_options *o, const char *arg)
+{
+    if (strcmp(arg, "--json") == 0) o->json = true;
+    else if (strcmp(arg, "--cpu-time") == 0) o->cpu_time = true;
+    else if (strcmp(arg, "--no-bf16") == 0) o->bf16 = false;
+    else if (strcmp(arg, "--no-bare") == 0) o->bare = false;
+    else return false;
+    return true;
+}
+
+static bool read_option(struct bench_options *o, const char *name, const char *value)
+{
+    if (strcmp(name, "--model") == 0) o->path = value;
+    else if (strcmp(name, "--backend") == 0) o->backend = value;
+    else if (strcmp(name, "--torch") == 0) o->torch = value;
+    else if (strcmp(name, "--python") == 0) o->python = value;
+    else if (strcmp(name, "--threads") == 0) o->threads = atoi(value);
+    else if (strcmp(name, "--batch") == 0) o->batch = atoi(value);
+    else if (strcmp(name, "--rounds") == 0) o->rounds = atoi(value);
+    else if (strcmp(name, "--pause-ms") == 0) o->pause_ms = atoi(value);
+    else if (strcmp(name, "--foils") == 0) read_foils(o, value);
+    else return false;
+    return true;
+}
+
+int bench_engine(int argc, char **argv)
+{
+    struct bench_options o = {.backend = "onednn", .python = "/usr/bin/python3", .rounds = 21, .threads = 1, .batch = 1,
+                              .pause_ms = 5, .foils = {1, 10}, .n_foils = 2, .bf16 = true, .bare = true};
+    struct dirent **files;
+    for (int i = 1; i < argc; i++) {
+        if (read_flag(&o, argv[i])) continue;
+        if (i + 1 >= argc || !read_option(&o, argv[i], argv[i + 1])) return usage();
+        i++;
+    }
+    if (o.cpu_time) bench_clock = CLOCK_PROCESS_CPUTIME_ID;
+    if (!o.path || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1) return usage();
+    int n = scandir(o.path, &files, is_model, alphasort);
+    int status = n >= 0 ? measure_folder(&o, files, n) : measure_model(o.path, &o, true);
+    bench_report_end(&o);
+    return status;
+}

@@ -1,0 +1,76 @@
+/* Times and ratios as a table for people or as JSON. */
+#include "bench.h"
+
+#include <stdio.h>
+
+/* The ratios that are goals: number, words, who by whom, at most (or, reversed, at least). */
+static const struct goal {
+    const char *id, *words, *of, *by;
+    double limit;
+    bool at_least;
+} goals[] = {
+    {"C1/C2", "explanation / own forward, f32", "own f32 explain 1", "own f32 forward", 1.05, false},
+    {"C1/C2", "explanation / own forward, bf16", "own bf16 explain 1", "own bf16 forward", 1.05, false},
+    {"C3", "own forward / PyTorch eager forward", "own f32 forward", "torch forward", 0.75, false},
+    {"C4", "own forward / bare oneDNN stack, its own layouts", "own f32 forward", "bare f32 any", 1.10, false},
+    {"C4", "own forward / bare oneDNN stack, channels-last", "own f32 forward", "bare f32 nhwc", 1.10, false},
+    {"C4b", "own bf16 forward / bare bf16 stack", "own bf16 forward", "bare bf16 nhwc", 1.10, false},
+    {"C5", "own bf16 / own f32 forward", "own bf16 forward", "own f32 forward", 0.60, false},
+    {"C6", "PyTorch Grad-CAM / own explanation, f32", "torch explain", "own f32 explain 1", 5, true},
+    {"C6", "PyTorch Grad-CAM / own explanation, bf16", "torch explain", "own bf16 explain 1", 5, true},
+};
+
+static bool ratio_of(const struct bench *b, const struct goal *g, double *ratio)
+{
+    const struct subject *of = bench_find(b, g->of), *by = bench_find(b, g->by);
+    if (!of || !by) return false;
+    *ratio = of->median / by->median;
+    return true;
+}
+
+static void report_table(const struct bench *b)
+{
+    double ratio;
+    printf("\n%s, %d rounds\n  %-28s %10s %10s %10s\n", b->model, b->rounds, "", "median ms", "quartile", "quartile");
+    for (int i = 0; i < b->n; i++) {
+        const struct subject *s = &b->subjects[i];
+        printf("  %-28s %10.2f %10.2f %10.2f\n", s->name, s->median, s->low, s->high);
+    }
+    for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
+        const struct goal *g = &goals[i];
+        if (!ratio_of(b, g, &ratio)) continue;
+        bool met = g->at_least ? ratio >= g->limit : ratio <= g->limit;
+        printf("  %-6s %-50s %7.3f  (%s %.2f)%s\n", g->id, g->words, ratio, g->at_least ? "at least" : "at most", g->limit,
+               met ? "" : "  MISSED");
+    }
+}
+
+static void report_json(const struct bench *b, bool first)
+{
+    double ratio;
+    const char *comma = "";
+    printf("%s\n  {\"model\": \"%s\", \"rounds\": %d, \"median_ms\": {", first ? "" : ",", b->model, b->rounds);
+    for (int i = 0; i < b->n; i++)
+        printf("%s\"%s\": %.4f", i ? ", " : "", b->subjects[i].name, b->subjects[i].median);
+    printf("}, \"ratios\": {");
+    for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
+        if (!ratio_of(b, &goals[i], &ratio)) continue;
+        printf("%s\"%s: %s\": %.4f", comma, goals[i].id, goals[i].words, ratio);
+        comma = ", ";
+    }
+    printf("}}");
+}
+
+void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first)
+{
+    if (first && o->json) printf("{\"device\": \"%s\", \"threads\": %d, \"batch\": %d, \"models\": [", device, o->threads, o->batch);
+    else if (first) printf("%s, batch %d\n", device, o->batch);
+    if (o->json) report_json(b, first);
+    else report_table(b);
+    fflush(stdout);
+}
+
+void bench_report_end(const struct bench_options *o)
+{
+    if (o->json) printf("\n]}\n");
+}

@@ -1,0 +1,264 @@
+/* The things that are timed: engines of ours, the bare oneDNN stack, PyTorch in a process of its own. */
+#include "bench.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bare.h"
+
+/* ---- engines ---- */
+
+#define MOST_QUESTIONS 1024
+
+/* One engine serves several subjects: forward alone, and each number of questions. */
+struct engine {
+    struct wn_engine *engine;
+    int holders, batch, classes;
+    float *pixels, *logits;
+    const float **images;
+    struct wn_question *questions;
+    struct wn_answer *answers;
+    int *foils;
+};
+
+static void engine_destroy(struct engine *e)
+{
+    if (!e || --e->holders > 0) return;
+    wn_engine_destroy(e->engine);
+    free(e->pixels);
+    free(e->logits);
+    free(e->images);
+    free(e->questions);
+    free(e->answers);
+    free(e->foils);
+    free(e);
+}
+
+static void engine_finish(struct subject *s)
+{
+    engine_destroy(s->state);
+}
+
+/* Noise is as good as a picture: no step looks at the numbers. */
+static void make_pictures(struct engine *e, size_t pixels)
+{
+    uint64_t x = 88172645463325252u;
+    for (size_t i = 0; i < pixels * (size_t)e->batch; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        e->pixels[i] = (float)(int32_t)(x >> 32) * (2.0f / 2147483648.0f);
+    }
+    for (int i = 0; i < e->batch; i++) e->images[i] = e->pixels + (size_t)i * pixels;
+}
+
+static void make_questions(struct engine *e)
+{
+    for (int i = 0; i < MOST_QUESTIONS; i++) {
+        e->foils[i] = 1 + i % (e->classes - 1);
+        e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"),
+                                               .contrast = wn_contrast_find("weighted"), .target = i % e->classes};
+    }
+}
+
+static struct engine *engine_create(struct wn_graph *graph, const struct bench_options *o, enum wn_precision precision,
+                                    struct wn_error *err)
+{
+    size_t pixels = (size_t)(wn_graph_channels(graph) * wn_graph_height(graph) * wn_graph_width(graph));
+    struct engine *e = calloc(1, sizeof *e);
+    struct wn_engine_options how = {.backend = o->backend, .device = {.precision = precision, .threads = o->threads}};
+    if (!e) return NULL;
+    e->holders = 1;
+    e->batch = o->batch;
+    e->classes = wn_graph_classes(graph);
+    e->pixels = malloc(pixels * (size_t)o->batch * sizeof *e->pixels);
+    e->logits = malloc((size_t)e->classes * (size_t)o->batch * sizeof *e->logits);
+    e->images = calloc((size_t)o->batch, sizeof *e->images);
+    e->questions = calloc(MOST_QUESTIONS, sizeof *e->questions);
+    e->answers = calloc(MOST_QUESTIONS, sizeof *e->answers);
+    e->foils = calloc(MOST_QUESTIONS, sizeof *e->foils);
+    bool ready = e->pixels && e->logits && e->images && e->questions && e->answers && e->foils;
+    if (!ready) wn_fail(err, WN_NO_MEMORY, "no memory for the bench");
+    if (!ready || wn_engine_create(graph, &how, &e->engine, err) != WN_OK) {
+        engine_destroy(e);
+        return NULL;
+    }
+    make_pictures(e, pixels);
+    make_questions(e);
+    return e;
+}
+
+/* arg: questions about each image; 0 is the forward pass alone. */
+static double engine_run(struct subject *s)
+{
+    struct engine *e = s->state;
+    struct wn_error err = {0};
+    int n = s->arg * e->batch < MOST_QUESTIONS ? s->arg * e->batch : MOST_QUESTIONS;
+    struct wn_batch batch = {e->batch, e->images, n, e->questions};
+    for (int i = 0; i < n; i++) e->questions[i].image = i % e->batch;
+    double start = bench_now_ms();
+    enum wn_code code = wn_engine_explain(e->engine, &batch, e->logits, e->answers, NULL, &err);
+    double ms = bench_now_ms() - start;
+    for (int i = 0; i < n; i++) {
+        if (e->answers[i].error.code != WN_OK && code == WN_OK) {
+            code = e->answers[i].error.code;
+            wn_fail(&err, code, "%s", e->answers[i].error.text);
+        }
+        wn_answer_finish(&e->answers[i]);
+        memset(&e->answers[i], 0, sizeof e->answers[i]);
+    }
+    if (code == WN_OK) return ms;
+    fprintf(stderr, "%s: %s\n", s->name, err.text);
+    return -1;
+}
+
+enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const struct bench_options *o,
+                              enum wn_precision precision, struct wn_error *err)
+{
+    struct engine *e = engine_create(graph, o, precision, err);
+    if (!e) return err->code;
+    for (int i = -1; i < o->n_foils; i++) {
+        char name[48];
+        int questions = i < 0 ? 0 : o->foils[i];
+        if (i < 0) snprintf(name, sizeof name, "own %s forward", wn_precision_name(precision));
+        else snprintf(name, sizeof name, "own %s explain %d", wn_precision_name(precision), questions);
+        struct subject *s = bench_add(b, name);
+        if (!s) break;
+        e->holders++;
+        s->state = e;
+        s->arg = questions;
+        s->run = engine_run;
+        s->finish = engine_finish;
+    }
+    engine_destroy(e);
+    return WN_OK;
+}
+
+/* ---- the bare stack ---- */
+
+static double run_bare(struct subject *s)
+{
+    double start = bench_now_ms();
+    bare_run(s->state);
+    return bench_now_ms() - start;
+}
+
+static void finish_bare(struct subject *s)
+{
+    bare_destroy(s->state);
+}
+
+void bench_add_bare(struct bench *b, struct wn_graph *graph, const struct bench_options *o)
+{
+    static const struct {
+        const char *name;
+        bool any, bf16;
+    } rows[] = {{"bare f32 any", true, false}, {"bare f32 nhwc", false, false}, {"bare bf16 nhwc", false, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (o->batch != 1 || (rows[i].bf16 && !o->bf16)) continue;
+        struct bare *bare = bare_create(graph, rows[i].any, rows[i].bf16, o->threads);
+        struct subject *s = bare ? bench_add(b, rows[i].name) : NULL;
+        if (!s) continue;
+        s->state = bare;
+        s->run = run_bare;
+        s->finish = finish_bare;
+    }
+}
+
+/* ---- PyTorch ---- */
+
+struct torch {
+    FILE *to, *from;
+    pid_t pid;
+    int holders;
+};
+
+static double run_torch(struct subject *s)
+{
+    struct torch *t = s->state;
+    char line[64];
+    fputs(s->arg ? "explain\n" : "forward\n", t->to);
+    fflush(t->to);
+    return fgets(line, sizeof line, t->from) ? strtod(line, NULL) : -1;
+}
+
+static void finish_torch(struct subject *s)
+{
+    struct torch *t = s->state;
+    if (--t->holders > 0) return;
+    fclose(t->to);
+    fclose(t->from);
+    waitpid(t->pid, NULL, 0);
+    free(t);
+}
+
+/* torchvision's name for a model file, by how the name begins. */
+static const char *arch_of(const char *model)
+{
+    static const char *const rows[][2] = {{"resnet18", "resnet18"}, {"resnet50", "resnet50"}, {"squeezenet10", "squeezenet1_0"},
+                                          {"mobilenetv2", "mobilenet_v2"}, {"vgg16", "vgg16"}, {"densenet121", "densenet121"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strncmp(model, rows[i][0], strlen(rows[i][0])) == 0) return rows[i][1];
+    return NULL;
+}
+
+static void become_torch(const struct bench_options *o, const char *arch)
+{
+    char threads[16], batch[16];
+    snprintf(threads, sizeof threads, "%d", o->threads);
+    snprintf(batch, sizeof batch, "%d", o->batch);
+    /* Debian's default BLAS is the slow reference one: beating that would be no achievement. */
+    setenv("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/openblas-pthread", 1);
+    setenv("OPENBLAS_NUM_THREADS", threads, 1);
+    execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--clock",
+           o->cpu_time ? "process_time" : "perf_counter", (char *)NULL);
+    _exit(127);
+}
+
+static struct torch *start_torch(const struct bench_options *o, const char *arch)
+{
+    int to[2], from[2];
+    char line[64] = "";
+    struct torch *t = calloc(1, sizeof *t);
+    if (!t || pipe(to) || pipe(from)) return NULL;
+    fflush(NULL);
+    signal(SIGPIPE, SIG_IGN);
+    t->pid = fork();
+    if (t->pid == 0) {
+        dup2(to[0], 0);
+        dup2(from[1], 1);
+        close(to[1]);
+        close(from[0]);
+        become_torch(o, arch);
+    }
+    close(to[0]);
+    close(from[1]);
+    t->to = fdopen(to[1], "w");
+    t->from = fdopen(from[0], "r");
+    t->holders = 2;
+    if (fgets(line, sizeof line, t->from) && strcmp(line, "ready\n") == 0) return t;
+    fprintf(stderr, "%s does not start with %s\n", o->torch, o->python);
+    fclose(t->to);
+    fclose(t->from);
+    waitpid(t->pid, NULL, 0);
+    free(t);
+    return NULL;
+}
+
+void bench_add_torch(struct bench *b, const struct bench_options *o)
+{
+    const char *arch = arch_of(b->model);
+    struct torch *t = arch ? start_torch(o, arch) : NULL;
+    if (!t) return;
+    for (int i = 0; i < 2; i++) {
+        struct subject *s = bench_add(b, i ? "torch explain" : "torch forward");
+        if (!s) return;
+        s->state = t;
+        s->arg = i;
+        s->run = run_torch;
+        s->finish = finish_torch;
+    }
+}

@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+"""The other side of `whynot-bench engine --torch`: one PyTorch network that runs when it is told to.
+
+Reads a line, runs once, prints the milliseconds it took: `forward` is eager inference, `explain` is Grad-CAM as pytorch-grad-cam
+does it (hooks on the layer, a backward pass through the whole network with gradients of the weights). Weights are random: only
+times mean something.
+
+    torch_engine.py --arch resnet50 --threads 2 [--size 224] [--batch 1]
+"""
+import argparse
+import sys
+import time
+
+import numpy
+import torch
+import torchvision
+
+# The layer that Grad-CAM is asked about: the last one with a plane.
+LAYERS = {
+    "resnet": lambda m: m.layer4[-1],
+    "densenet": lambda m: m.features[-1],
+    "vgg": lambda m: m.features[-2],
+    "squeezenet": lambda m: m.features[-1],
+    "mobilenet": lambda m: m.features[-1],
+}
+
+
+
+
+class GradCam:
+    def __init__(self, model, layer):
+        self.model, self.kept = model, {}
+        layer.register_forward_hook(self.keep)
+
+    def keep(self, module, inputs, output):
+        self.kept["activation"] = output.detach()
+        if output.requires_grad:
+            output.register_hook(lambda gradient: self.kept.update(gradient=gradient.detach()))
+
+    def __call__(self, image):
+        logits = self.model(image)
+        self.model.zero_grad()
+        target = logits[:, logits[0].argmax()].sum()
+        target.backward(retain_graph=True)
+        activation, gradient = (self.kept[k].cpu().numpy() for k in ("activation", "gradient"))
+        weight = gradient.mean(axis=(2, 3), keepdims=True)
+        cam = numpy.maximum((weight * activation).sum(axis=1), 0)
+        return cam / (cam.max() + 1e-7)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arch", required=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--clock", choices=("perf_counter", "process_time"), default="perf_counter")
+    options = parser.parse_args()
+    clock = getattr(time, options.clock)
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    model = getattr(torchvision.models, options.arch)(weights=None).eval()
+    layer = next(f for name, f in LAYERS.items() if options.arch.startswith(name))(model)
+    explain = GradCam(model, layer)
+    image = torch.randn(options.batch, 3, options.size, options.size)
+
+    def forward():
+        with torch.inference_mode():
+            return model(image)
+
+    runs = {"forward": forward, "explain": lambda: explain(image)}
+    runs["forward"](), runs["explain"]()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        run = runs[line.strip()]
+        start = clock()
+        run()
+        print(f"{(clock() - start) * 1e3:.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
