@@ -1,7 +1,6 @@
 /* Short formulas over the primitives: what operators, methods and the backward pass say most often. */
 #include "program.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static bool usable(const struct wn_program *p, int x)
@@ -76,10 +75,9 @@ int wn_slice(struct wn_program *p, int x, int axis, int64_t start, int64_t count
     strides_of(&s, c.x_stride);
     strides_of(&y, c.y_stride);
     memcpy(c.extent, y.dim, sizeof c.extent);
-    if (count > 0) {
-        c.x_offset = start * c.x_stride[axis];
-        c.x_stride[axis] *= step;
-    }
+    if (count > 0 && (__builtin_mul_overflow(start, c.x_stride[axis], &c.x_offset) ||
+                      __builtin_mul_overflow(step, c.x_stride[axis], &c.x_stride[axis])))
+        return wn_program_fail(p, WN_BAD_MODEL, "a slice reaches outside its axis");
     return wn_copy(p, x, &y, &c);
 }
 
@@ -91,7 +89,7 @@ int wn_pad(struct wn_program *p, int x, const int64_t *lo, const int64_t *hi, fl
     struct wn_copy c = {.rank = s.rank, .fill = fill};
     bool same = true;
     for (int i = 0; i < s.rank; i++) {
-        if (llabs(lo[i]) > INT32_MAX || llabs(hi[i]) > INT32_MAX || s.dim[i] + lo[i] + hi[i] < 0)
+        if (lo[i] < -INT32_MAX || lo[i] > INT32_MAX || hi[i] < -INT32_MAX || hi[i] > INT32_MAX || s.dim[i] + lo[i] + hi[i] < 0)
             return wn_program_fail(p, WN_BAD_MODEL, "a padding leaves nothing of an axis");
         y.dim[i] = s.dim[i] + lo[i] + hi[i];
         same = same && !lo[i] && !hi[i];
