@@ -44,8 +44,8 @@ static bool narrow(void)
 static void compare(const struct subject *s, const struct outcome *got, const struct outcome *ref, const char *how)
 {
     for (int i = 0; i < ref->n; i++) {
-        /* Data are of size 1: what is much smaller has lost digits to cancellation, of which a narrow number has few. */
-        double off = relative_error(got->data[i], ref->data[i], ref->count[i], narrow() ? 0.25 : 0);
+        /* Data are of size 1: what is much smaller has lost digits to cancellation. */
+        double off = relative_error(got->data[i], ref->data[i], ref->count[i], narrow() ? 0.25 : 0.02);
         double limit = s->exact[i] ? 0 : tolerance();
         if (off <= limit) continue;
         char *text = wn_program_text(s->p);
