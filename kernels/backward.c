@@ -9,6 +9,7 @@
 struct pass {
     struct wn_program *p;
     struct wn_rows rows;
+    wn_bend *bend; /* NULL: the plain gradient */
     bool *depends; /* [values at the start]: is computed from `to` */
     int *grad;     /* [values at the start]: gradient's value, or WN_NONE */
 };
@@ -338,7 +339,8 @@ static int run_pass(struct pass *b, int from, int seed, int to)
         struct wn_step s = p->steps[i]; /* a copy: appending moves the array */
         int dy = b->grad[s.out[0]];
         if (dy == WN_NONE || !b->depends[s.out[0]] || !keeps_batch(b, &s, n)) continue;
-        apply_rule(b, &s, dy);
+        if (b->bend) dy = b->bend(p, &s, dy, forward(b, s.out[0]));
+        if (dy >= 0) apply_rule(b, &s, dy);
     }
     if (p->error.code) return -1;
     if (b->grad[to] == WN_NONE) return wn_program_fail(p, WN_UNSUPPORTED, "no gradient reaches that layer");
@@ -347,9 +349,14 @@ static int run_pass(struct pass *b, int from, int seed, int to)
 
 int wn_backward(struct wn_program *p, int from, int seed, int to, struct wn_rows rows)
 {
+    return wn_backward_bent(p, from, seed, to, rows, NULL);
+}
+
+int wn_backward_bent(struct wn_program *p, int from, int seed, int to, struct wn_rows rows, wn_bend *bend)
+{
     if (p->error.code || from < 0 || seed < 0 || to < 0) return -1;
     if (from == to) return seed;
-    struct pass b = {.p = p, .rows = rows};
+    struct pass b = {.p = p, .rows = rows, .bend = bend};
     int n = p->n_values, result = -1;
     b.depends = calloc((size_t)n, sizeof *b.depends);
     b.grad = malloc((size_t)n * sizeof *b.grad);

@@ -113,10 +113,14 @@ static int plan_slot(const struct wn_engine *e)
 
 static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, struct wn_error *err)
 {
-    size_t need = (size_t)(plan->rows * plan->h * plan->w);
+    size_t need = 0;
+    for (int i = 0; i < WN_MAX_METHODS; i++) {
+        size_t size = (size_t)(plan->rows * plan->method[i].h * plan->method[i].w);
+        if (size > need) need = size;
+    }
     if (need <= e->map_floats) return WN_OK;
     float *bigger = realloc(e->maps, need * sizeof *bigger);
-    if (!bigger) return wn_fail(err, WN_NO_MEMORY, "no memory for maps of %lld x %lld", (long long)plan->h, (long long)plan->w);
+    if (!bigger) return wn_fail(err, WN_NO_MEMORY, "no memory for maps of %zu cells", need);
     e->maps = bigger;
     e->map_floats = need;
     return WN_OK;
@@ -166,6 +170,7 @@ static double now_ms(void)
 
 static int layer_of(const struct wn_engine *e, const struct wn_question *q)
 {
+    if (q->method->flags & WN_METHOD_INPUT) return WN_LAYER_INPUT;
     return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
 }
 
@@ -280,10 +285,10 @@ static bool is_saturated(const float *logits, int classes, int target)
 }
 
 /* Takes one row's map into its answer. */
-static void take_map(struct chunk *c, const struct wn_plan *plan, const float *map, const struct wn_question *q,
+static void take_map(struct chunk *c, const struct wn_plan *plan, int method, const float *map, const struct wn_question *q,
                      struct wn_answer *a)
 {
-    size_t n = (size_t)(plan->h * plan->w);
+    size_t n = (size_t)(plan->method[method].h * plan->method[method].w);
     float lo = INFINITY, hi = -INFINITY;
     for (size_t i = 0; i < n; i++) {
         if (!isfinite(map[i])) {
@@ -301,8 +306,8 @@ static void take_map(struct chunk *c, const struct wn_plan *plan, const float *m
     memcpy(a->map, map, n * sizeof *a->map);
     int k = c->e->graph->classes;
     a->layer = plan->layer;
-    a->h = (int)plan->h;
-    a->w = (int)plan->w;
+    a->h = (int)plan->method[method].h;
+    a->w = (int)plan->method[method].w;
     a->flags = (lo == hi ? WN_ANSWER_FLAT : 0u) | (hi <= 0 ? WN_ANSWER_EMPTY : 0u);
     if (is_saturated(c->logits + (size_t)(q->image - c->begin) * (size_t)k, k, a->target)) a->flags |= WN_ANSWER_SATURATED;
 }
@@ -321,7 +326,7 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
     for (int i = 0; i < n; i++) {
         struct wn_answer *a = &c->answers[question[i]];
         if (code == WN_OK)
-            take_map(c, plan, e->maps + (size_t)(i * plan->h * plan->w), &c->batch->questions[question[i]], a);
+            take_map(c, plan, method, e->maps + (size_t)(i * plan->method[method].h * plan->method[method].w), &c->batch->questions[question[i]], a);
         else
             wn_fail(&a->error, code, "%s", err ? err->text : "the backend failed");
     }
@@ -340,6 +345,11 @@ static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, int met
     for (int i = 0; i < c->batch->n_questions && code == WN_OK; i++) {
         const struct wn_question *q = &c->batch->questions[i];
         if (!asks_here(c, i) || layer_of(e, q) != plan->layer || wn_plan_method(q->method) != method) continue;
+        const struct wn_error *why = &plan->method[method].error;
+        if (why->code != WN_OK) {
+            wn_fail(&c->answers[i].error, why->code, "method '%s': %s", q->method->name, why->text);
+            continue;
+        }
         if (make_seed(c, q, &c->answers[i], e->seeds + (size_t)n * (size_t)k) != WN_OK) continue;
         question[n++] = i;
         if (n < most) continue;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "program.h"
+#include "methods/method.h"
 
 int wn_plan_method(const struct wn_method *method)
 {
@@ -13,15 +13,29 @@ int wn_plan_method(const struct wn_method *method)
     return -1;
 }
 
+static bool belongs(const struct wn_plan *plan, const struct wn_method *method)
+{
+    return (plan->layer == WN_LAYER_INPUT) == ((method->flags & WN_METHOD_INPUT) != 0);
+}
+
 /* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
- * pooled gradient often needs no gradient at all, the linear approximation needs all of it. */
+ * pooled gradient often needs no gradient at all, the linear approximation needs all of it. A method that this graph rules out
+ * leaves its reason and no steps. */
 static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int layer_value)
 {
-    struct wn_rows rows = {plan->row, plan->rows};
-    int gradient = wn_backward(p, plan->logits, plan->seed, layer_value, rows);
-    int activation = wn_rows_of(p, layer_value, rows);
-    plan->method[i].map = wn_program_output(p, wn_method_at(i)->build(p, activation, gradient));
-    plan->method[i].stage = wn_program_end_stage(p);
+    struct wn_plan_method *m = &plan->method[i];
+    struct wn_mark before = wn_program_mark(p);
+    struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed, .rows = {plan->row, plan->rows}};
+    in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
+    in.activation = wn_rows_of(p, layer_value, in.rows);
+    m->map = wn_program_output(p, wn_method_at(i)->build(p, &in));
+    m->stage = wn_program_end_stage(p);
+    if (p->error.code == WN_UNSUPPORTED) {
+        wn_program_rewind(p, before, &m->error);
+    } else if (p->error.code == WN_OK) {
+        m->h = wn_program_value(p, m->map)->shape.dim[2];
+        m->w = wn_program_value(p, m->map)->shape.dim[3];
+    }
 }
 
 static void append_stages(struct wn_plan *plan, struct wn_program *p, int classes, int layer_value)
@@ -31,7 +45,8 @@ static void append_stages(struct wn_plan *plan, struct wn_program *p, int classe
     plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){plan->rows, classes}), true);
     bool one = plan->images == 1 && plan->rows == 1;
     plan->row = one ? WN_NONE : wn_program_input(p, wn_shape_of(1, &plan->rows), false);
-    for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++) append_method(plan, p, i, layer_value);
+    for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++)
+        if (belongs(plan, wn_method_at(i))) append_method(plan, p, i, layer_value);
 }
 
 static const struct wn_weight *graph_weight(void *graph, const char *key, const struct wn_shape *shape,
@@ -44,18 +59,17 @@ static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_er
 {
     struct wn_program *p = plan->program;
     struct wn_forward forward = {0};
-    int onnx_value = g->layer_values[plan->layer];
+    bool input = plan->layer == WN_LAYER_INPUT;
+    int onnx_value = input ? g->input : g->layer_values[plan->layer];
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
-    if (wn_graph_lower(g, p, plan->images, &onnx_value, 1, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
+    if (wn_graph_lower(g, p, plan->images, &onnx_value, !input, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
     plan->input = forward.input;
     plan->logits = forward.logits;
-    int layer_value = forward.values[onnx_value];
+    int layer_value = input ? forward.input : forward.values[onnx_value];
     wn_forward_finish(&forward);
     if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->layer].name);
     append_stages(plan, p, g->classes, layer_value);
     if (wn_program_error(p, err) != WN_OK) return p->error.code;
-    plan->h = wn_program_value(p, layer_value)->shape.dim[2];
-    plan->w = wn_program_value(p, layer_value)->shape.dim[3];
     return wn_program_optimize(p, err);
 }
 

@@ -10,19 +10,20 @@
 #define WN_MAX_METHODS 32
 
 struct wn_plan {
-    int layer;
+    int layer;            /* number among the graph's layers, or WN_LAYER_INPUT */
     int64_t images, rows; /* N, R */
     struct wn_program *program;
     struct wn_exe *exe;
     int input, logits, seed; /* values: (N,C,H,W), (N,K), (R,K) */
     int row;                 /* value (R): image of each row; WN_NONE where N == R == 1 */
-    int64_t h, w;
-    struct {
-        int stage, map; /* map: value (R,1,h,w) */
+    struct wn_plan_method {
+        struct wn_error error; /* why this method cannot be had on this graph; or WN_OK */
+        int stage, map;        /* map: value (R,1,h,w) */
+        int64_t h, w;
     } method[WN_MAX_METHODS];
 };
 
-/* Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
+/* layer: number among the graph's layers, or WN_LAYER_INPUT for the methods that explain the input. Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
 enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, int64_t images, int64_t rows,
                             struct wn_plan **out, struct wn_error *err);
 void wn_plan_destroy(struct wn_plan *plan); /* NULL is fine */

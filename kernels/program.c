@@ -242,6 +242,21 @@ int wn_program_derive(struct wn_program *p, const char *key, const struct wn_sha
     return wn_program_const(p, w);
 }
 
+struct wn_mark wn_program_mark(const struct wn_program *p)
+{
+    return (struct wn_mark){p->n_values, p->n_steps, p->n_stages};
+}
+
+/* Operand lists and tables of the steps taken back stay with the program: they are freed with it. */
+void wn_program_rewind(struct wn_program *p, struct wn_mark mark, struct wn_error *why)
+{
+    p->n_values = mark.values;
+    p->n_steps = mark.steps;
+    p->n_stages = mark.stages;
+    *why = p->error;
+    p->error = (struct wn_error){0};
+}
+
 int wn_program_open_stage(const struct wn_program *p)
 {
     return p->n_stages ? p->stages[p->n_stages - 1].end : 0;

@@ -30,6 +30,13 @@ void wn_program_use_weights(struct wn_program *p, struct wn_weight_source source
 /* The value of a derived weight, or -1. key names what it is made from. */
 int wn_program_derive(struct wn_program *p, const char *key, const struct wn_shape *shape,
                       void (*make)(float *dst, const void *arg), const void *arg);
+/* Where a program stood, so that a formula that failed can be taken back: nothing but what was appended since is lost. */
+struct wn_mark {
+    int values, steps, stages;
+};
+struct wn_mark wn_program_mark(const struct wn_program *p);
+/* Takes back everything since the mark and moves the failure, if there is one, to *why. */
+void wn_program_rewind(struct wn_program *p, struct wn_mark mark, struct wn_error *why);
 /* First step of the stage that is open. */
 int wn_program_open_stage(const struct wn_program *p);
 
@@ -45,6 +52,10 @@ struct wn_rows {
  * result has `to`'s shape with R in place of N. Fails with WN_UNSUPPORTED naming a primitive without a derivative, and with
  * WN_NO_SUCH_LAYER where `from` does not depend on `to`. */
 int wn_backward(struct wn_program *p, int from, int seed, int to, struct wn_rows rows);
+/* A backward pass with rules other than the plain gradient: `bend` sees each step with the signal dy at its result before the step's
+ * own rule, and returns the signal to go on with. z: the result as the rows see it. -1 after wn_program_fail refuses. */
+typedef int wn_bend(struct wn_program *p, const struct wn_step *s, int dy, int z);
+int wn_backward_bent(struct wn_program *p, int from, int seed, int to, struct wn_rows rows, wn_bend *bend);
 /* A forward value as the rows see it: gathered to (R,...) where it is batched and rows.row says so. */
 int wn_rows_of(struct wn_program *p, int value, struct wn_rows rows);
 /* (R,C,s..) -> (R,C,1..): mean over the spatial axes of a gradient. Pushed through the steps that made the gradient wherever

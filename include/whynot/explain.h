@@ -54,13 +54,21 @@ WN_API enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct w
 
 /* ---- methods ---- */
 
+struct wn_method_in; /* kernels/methods/method.h: what a formula is written over */
+
+enum wn_method_flags {
+    WN_METHOD_INPUT = 1 /* explains the pixels of the network's input, whatever layer is asked for */
+};
+
 struct wn_method {
     const char *name; /* "gradcam" */
     const char *summary;
     const char *formula;
     const char *source;
-    /* activation (R,C,h,w), gradient of the seeded scalar (R,C,h,w) -> the raw signed map (R,1,h,w). */
-    int (*build)(struct wn_program *p, int activation, int gradient);
+    unsigned flags;
+    /* Appends the formula; returns the value of the raw signed map (R,1,h,w). A graph that the method has no rule for:
+     * wn_program_fail(WN_UNSUPPORTED) naming what is in the way. */
+    int (*build)(struct wn_program *p, const struct wn_method_in *in);
 };
 
 WN_API const struct wn_method *wn_method_at(int i); /* NULL past the end */
@@ -70,10 +78,11 @@ WN_API const struct wn_method *wn_method_find(const char *name);
 
 #define WN_TARGET_PREDICTED (-1)
 #define WN_LAYER_AUTO (-1)
+#define WN_LAYER_INPUT (-2) /* in answers: the map is over the network's input */
 
 struct wn_question {
     int image;                          /* which image of the batch */
-    int layer;                          /* number among wn_graph_layer, or WN_LAYER_AUTO */
+    int layer;                          /* number among wn_graph_layer, or WN_LAYER_AUTO; methods on the input ignore it */
     const struct wn_method *method;     /* never NULL */
     const struct wn_contrast *contrast; /* never NULL */
     int target;                         /* class, or WN_TARGET_PREDICTED: the prediction of this image */
@@ -93,7 +102,7 @@ enum wn_answer_flags {
 struct wn_answer {
     struct wn_error error; /* code WN_OK, or why this one question has no answer */
     int target, foil;      /* as resolved; foil -1 where the contrast has none */
-    int layer;             /* as resolved */
+    int layer;             /* as resolved: number among wn_graph_layer, or WN_LAYER_INPUT */
     int h, w;
     float *map;    /* h*w, signed, not normalised; owned by the answer */
     float score;   /* v.y: the scalar that was explained */

@@ -1,12 +1,10 @@
 /* Grad-CAM: how much the scalar gains from each channel on average, spread over where the channel is active. */
-#include "../program.h"
+#include "method.h"
 
-#include <whynot/explain.h>
-
-static int build(struct wn_program *p, int activation, int gradient)
+static int build(struct wn_program *p, const struct wn_method_in *in)
 {
-    int weights = wn_channel_mean(p, gradient); /* w_k = 1/(hw) sum_ij g_kij, (R,C,1,1) */
-    return wn_channel_dot(p, activation, weights); /* sum_k w_k a_kij, (R,1,h,w) */
+    int weights = wn_channel_mean(p, in->gradient); /* w_k = 1/(hw) sum_ij g_kij, (R,C,1,1) */
+    return wn_channel_dot(p, in->activation, weights); /* sum_k w_k a_kij, (R,1,h,w) */
 }
 
 const struct wn_method wn_method_gradcam = {

@@ -1,11 +1,9 @@
 /* HiResCAM: the positive part of the linear approximation. */
-#include "../program.h"
+#include "method.h"
 
-#include <whynot/explain.h>
-
-static int build(struct wn_program *p, int activation, int gradient)
+static int build(struct wn_program *p, const struct wn_method_in *in)
 {
-    return wn_relu(p, wn_channel_dot(p, activation, gradient));
+    return wn_relu(p, wn_channel_dot(p, in->activation, in->gradient));
 }
 
 const struct wn_method wn_method_hirescam = {

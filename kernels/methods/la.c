@@ -1,11 +1,9 @@
 /* Linear Approximation: what each cell contributes to the scalar, to first order. */
-#include "../program.h"
+#include "method.h"
 
-#include <whynot/explain.h>
-
-static int build(struct wn_program *p, int activation, int gradient)
+static int build(struct wn_program *p, const struct wn_method_in *in)
 {
-    return wn_channel_dot(p, activation, gradient); /* sum_k a_kij g_kij */
+    return wn_channel_dot(p, in->activation, in->gradient); /* sum_k a_kij g_kij */
 }
 
 const struct wn_method wn_method_la = {

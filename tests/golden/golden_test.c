@@ -15,7 +15,7 @@
 #include "graph.h"
 #include "program.h"
 
-#define MAX_RECORDS 64
+#define MAX_RECORDS 96
 
 struct record {
     char name[80];
@@ -191,9 +191,11 @@ static void check_network(const char *network, const char *onnx, const struct go
     }
     check_gradient(network, g, be, gold, layer);
     for (int i = 0; i < gold->n; i++)
-        if (strncmp(gold->record[i].name, "seed.", 5) == 0) {
-            check_maps(network, e, gold, layer, "gradcam", gold->record[i].name + 5);
-            check_maps(network, e, gold, layer, "la", gold->record[i].name + 5);
+        for (int m = 0; wn_method_at(m); m++) {
+            const char *method = wn_method_at(m)->name, *name = gold->record[i].name;
+            size_t length = strlen(method);
+            if (strncmp(name, method, length) == 0 && name[length] == '.')
+                check_maps(network, e, gold, layer, method, name + length + 1);
         }
 done:
     wn_engine_destroy(e);

@@ -7,7 +7,8 @@
 Each network gives NAME.onnx and NAME.golden. A .golden file is a list of records, all little-endian:
     int32 name length, name, int32 rank, int32 dims[rank], float32 data
 Records: input (N,C,H,W); logits (N,K); seed (N,K); gradient (N,C,h,w) of sum(seed*logits) at the layer; layer/NAME (rank 0);
-and for each contrast c: seed.c (N,K), gradcam.c (N,h,w), la.c (N,h,w), P = the prediction, Q = the runner-up.
+and for each contrast c: seed.c (N,K), gradcam.c (N,h,w), la.c (N,h,w), P = the prediction, Q = the runner-up; for the contrast
+"weighted" besides those of other_maps.
 """
 import argparse
 import json
@@ -197,8 +198,23 @@ def seeds(y):
     }
 
 
+def other_maps(x, a, g, gx):
+    """Methods beside Grad-CAM and LA, each from its paper: activation a, its gradient g, the input's gradient gx."""
+    positive, total = torch.relu(g), a.sum((2, 3), keepdim=True)
+    alpha = torch.where(g != 0, g ** 2 / (2 * g ** 2 + total * g ** 3), torch.zeros_like(g))  # Grad-CAM++, eq. 19
+    return {
+        "hirescam": torch.relu((g * a).sum(1)),
+        "layercam": (positive * a).sum(1),
+        "gradcam++": ((alpha * positive).sum((2, 3), keepdim=True) * a).sum(1),
+        "xgradcam": ((a * g / (total + 1e-7)).sum((2, 3), keepdim=True) * a).sum(1),
+        "gradient": gx.sum(1),
+        "ixg": (x * gx).sum(1),
+    }
+
+
 def records_of(net, x, layer):
     """net(x) -> (logits, activation of the layer with its graph)."""
+    x = x.clone().requires_grad_(True)
     logits, a = net(x)
     out = [("layer/" + layer, None), ("input", x), ("logits", logits)]
     torch.manual_seed(7)
@@ -208,7 +224,9 @@ def records_of(net, x, layer):
     rows = [seeds(y.detach()) for y in logits]
     for name in rows[0]:
         v = torch.stack([r[name] for r in rows])
-        g, = torch.autograd.grad((v * logits).sum(), a, retain_graph=True)
+        g, gx = torch.autograd.grad((v * logits).sum(), (a, x), retain_graph=True)
+        if name == "weighted":
+            out += [("%s.weighted" % m, t) for m, t in other_maps(x, a, g, gx).items()]
         out += [("seed." + name, v), ("gradcam." + name, (g.mean((2, 3), keepdim=True) * a).sum(1)), ("la." + name, (g * a).sum(1))]
     return out
 
@@ -295,8 +313,6 @@ def onnx_run(model, x, layer):
         else:
             raise SystemExit("onnx_run has no %s; add it here" % node.op_type)
         values[node.output[0]] = o
-        if node.output[0] == layer:
-            values[layer] = o.detach().requires_grad_(True)
     return values[model.graph.output[0].name], values[layer]
 
 

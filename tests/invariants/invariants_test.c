@@ -46,7 +46,7 @@ static void probabilities(const float *y, int k, double *p)
 /* 1. One backward pass with a seed is the weighted sum of one pass a class. */
 static void linearity(struct lab *lab, const char *method, const float *all, const float *y)
 {
-    int top[2], n = area(lab), foil;
+    int top[2], n = lab_area(lab, method), foil;
     wn_top(y, lab->classes, 2, top);
     for (int c = 0; wn_contrast_at(c); c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
@@ -72,6 +72,44 @@ static void linearity(struct lab *lab, const char *method, const float *all, con
         free(v);
         free(sum);
     }
+}
+
+/* Input-space methods have maps as large as the picture: all classes of them only where that is little. */
+static void linearity_at_the_input(struct lab *lab, const float *y)
+{
+    const char *const methods[] = {"gradient", "ixg", "lrp"};
+    if ((int64_t)lab->classes * lab->pixels > 3 * 1000 * 1000) return;
+    for (int i = 0; i < 3; i++) {
+        if (!lab_can(lab, methods[i])) continue;
+        float *all = lab_all_maps(lab, image, methods[i], "logit");
+        linearity(lab, methods[i], all, y);
+        free(all);
+    }
+}
+
+/* 13. On a ReLU network relevance with a vanishing epsilon is the input times the gradient; at 1e-6 a deep network still shows it. */
+static void relevance_is_input_times_gradient(struct lab *lab, int t)
+{
+    int n = lab_area(lab, "ixg");
+    if (!lab_can(lab, "lrp")) return;
+    float *a = lab_map(lab, image, "lrp", "weighted", t, NULL, 0), *b = lab_map(lab, image, "ixg", "weighted", t, NULL, 0);
+    verdict("13 LRP with eps 1e-6 = input x gradient", off(a, b, 1, n, lab_most(b, n)), 1e-2);
+    free(a), free(b);
+}
+
+/* With maps that are sums over cells of a_k g_k, however they spread them. */
+static void channel_methods_sum_alike(struct lab *lab, int t)
+{
+    int n = area(lab);
+    double sum[2] = {0, 0}, size = 0;
+    float *la = lab_map(lab, image, "la", "weighted", t, NULL, 0), *x = lab_map(lab, image, "xgradcam", "weighted", t, NULL, 0);
+    for (int i = 0; i < n; i++) {
+        sum[0] += la[i];
+        sum[1] += x[i];
+        size += fabs(la[i]) + fabs(x[i]);
+    }
+    verdict("   XGrad-CAM sums like the linear approximation", fabs(sum[0] - sum[1]) / size, 1e-4);
+    free(la), free(x);
 }
 
 /* 2. The gradient of p_t through a softmax, made by the program, against the seed form. */
@@ -407,6 +445,9 @@ static void run(struct lab *lab)
     probability_maps_cancel(lab, all);
     mean_is_centred_logit(lab, all, top[0]);
     free(all), free(la);
+    linearity_at_the_input(lab, y);
+    relevance_is_input_times_gradient(lab, top[0]);
+    channel_methods_sum_alike(lab, top[0]);
     probability_by_autograd(lab, moderate, p[moderate]);
     cross_entropy_is_minus_weighted(lab, top[1], p[top[1]]);
     top_two_are_opposite(lab, top);

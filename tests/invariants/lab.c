@@ -123,9 +123,31 @@ float *lab_map(struct lab *lab, int image, const char *method, const char *contr
     return map;
 }
 
+int lab_area(const struct lab *lab, const char *method)
+{
+    bool input = wn_method_find(method)->flags & WN_METHOD_INPUT;
+    return input ? (int)(wn_graph_height(lab->graph) * wn_graph_width(lab->graph)) : lab->h * lab->w;
+}
+
+bool lab_can(struct lab *lab, const char *method)
+{
+    struct wn_question q = {.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find("logit")};
+    struct wn_answer a;
+    struct wn_error err = {0};
+    struct wn_batch batch = {1, (const float *const[]){lab->images}, 1, &q};
+    float *logits = malloc((size_t)lab->classes * sizeof *logits);
+    if (wn_engine_explain(lab->engine, &batch, logits, &a, NULL, &err) != WN_OK) die("engine", err.text);
+    enum wn_code code = a.error.code;
+    if (code != WN_OK && code != WN_UNSUPPORTED) die(method, a.error.text);
+    if (code == WN_UNSUPPORTED) printf("      not for this network: %s\n", a.error.text);
+    wn_answer_finish(&a);
+    free(logits);
+    return code == WN_OK;
+}
+
 float *lab_all_maps(struct lab *lab, int image, const char *method, const char *contrast)
 {
-    size_t k = (size_t)lab->classes, area = (size_t)(lab->h * lab->w);
+    size_t k = (size_t)lab->classes, area = (size_t)lab_area(lab, method);
     struct wn_question *q = calloc(k, sizeof *q);
     struct wn_answer *a = calloc(k, sizeof *a);
     float *logits = malloc(k * sizeof *logits), *maps = malloc(k * area * sizeof *maps);

@@ -24,9 +24,13 @@ void lab_close(struct lab *lab);
 /* A second engine on the same graph, after the test has changed its constants. */
 bool lab_reopen(struct lab *lab);
 
-/* h*w floats; dies on failure, naming the question. foils: n_foils of them. */
+/* Cells of a method's map: the layer's, or the input's for methods that explain the pixels. */
+int lab_area(const struct lab *lab, const char *method);
+/* False where the method has no rule for something in this graph, which it says by name. */
+bool lab_can(struct lab *lab, const char *method);
+/* lab_area floats; dies on failure, naming the question. foils: n_foils of them. */
 float *lab_map(struct lab *lab, int image, const char *method, const char *contrast, int target, const int *foils, int n_foils);
-/* The maps of every class as the target, K*h*w floats, one forward pass. */
+/* The maps of every class as the target, K*lab_area floats, one forward pass. */
 float *lab_all_maps(struct lab *lab, int image, const char *method, const char *contrast);
 float *lab_logits(struct lab *lab, int image); /* K floats */
 

@@ -1,0 +1,16 @@
+/* The gradient at the input: which pixels move the scalar, whatever their value. */
+#include "method.h"
+
+static int build(struct wn_program *p, const struct wn_method_in *in)
+{
+    return wn_reduce(p, WN_REDUCE_SUM, in->gradient, 2); /* signed, over the colours */
+}
+
+const struct wn_method wn_method_gradient = {
+    .name = "gradient",
+    .summary = "The slope of the scalar at each pixel; noisy, the plainest of all.",
+    .formula = "sum_c d(v.y)/dx_c",
+    .source = "Simonyan et al. 2014, signed",
+    .flags = WN_METHOD_INPUT,
+    .build = build,
+};
