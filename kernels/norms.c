@@ -35,16 +35,17 @@ static const struct wn_attr *attr(const struct wn_node *node, const char *name)
     return NULL;
 }
 
-/* Input k as a float constant that the file itself holds: an initializer or a Constant node's tensor. */
+/* Input k as a float constant that the file itself holds: an initializer, also behind Identity nodes, by which exporters let
+ * several nodes share one. */
 static const struct wn_tensor *constant(const struct plan *p, const struct wn_node *node, int k)
 {
+    const struct wn_graph *g = p->lo->graph;
     int v = k < node->n_in ? node->in[k] : -1;
-    if (v < 0) return NULL;
-    const struct wn_tensor *t = p->lo->graph->constants[v];
-    const struct wn_node *made = p->maker[v] >= 0 ? &p->lo->graph->nodes[p->maker[v]] : NULL;
-    for (int i = 0; !t && made && is_op(made, "Constant") && i < made->n_attrs; i++)
-        if (made->attrs[i].kind == WN_ATTR_TENSOR) t = made->attrs[i].tensor;
-    return t && t->f ? t : NULL;
+    while (v >= 0 && !g->constants[v]) {
+        const struct wn_node *made = p->maker[v] >= 0 ? &g->nodes[p->maker[v]] : NULL;
+        v = made && is_op(made, "Identity") && made->n_in == 1 ? made->in[0] : -1;
+    }
+    return v >= 0 && g->constants[v]->f ? g->constants[v] : NULL;
 }
 
 static bool count_uses(struct plan *p, const int *keep, int n_keep, const int *outputs, int n_outputs)
