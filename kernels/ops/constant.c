@@ -1,10 +1,9 @@
-/* Constant, ConstantOfShape, Shape, Size, Range; and what passes a value on: Identity, Dropout, Cast. */
+/* ConstantOfShape, Shape, Size, Range; and what passes a value on: Identity, Dropout, Cast. */
 #include <math.h>
 #include <string.h>
 
 #include "op.h"
 
-bool wn_op_constant_node(struct wn_lower *lo, const struct wn_node *node);
 bool wn_op_constant_of_shape(struct wn_lower *lo, const struct wn_node *node);
 bool wn_op_shape(struct wn_lower *lo, const struct wn_node *node);
 bool wn_op_size(struct wn_lower *lo, const struct wn_node *node);
@@ -13,31 +12,11 @@ bool wn_op_identity(struct wn_lower *lo, const struct wn_node *node);
 bool wn_op_dropout(struct wn_lower *lo, const struct wn_node *node);
 bool wn_op_cast(struct wn_lower *lo, const struct wn_node *node);
 
-static struct wn_slot list_of(struct wn_lower *lo, const int64_t *whole, const float *real, int n, bool scalar)
+static struct wn_slot whole_numbers(struct wn_lower *lo, const int64_t *v, int rank, int n)
 {
-    struct wn_shape s = {.rank = scalar ? 0 : 1, .dim = {n}};
-    struct wn_slot y = wn_slot_own(lo, wn_fold_new(whole ? WN_I64 : WN_F32, &s));
-    for (int i = 0; y.tensor && i < n; i++) {
-        if (whole)
-            y.tensor->i[i] = whole[i];
-        else
-            y.tensor->f[i] = real[i];
-    }
+    struct wn_slot y = wn_slot_own(lo, wn_fold_new(WN_I64, &(struct wn_shape){.rank = rank, .dim = {n}}));
+    for (int i = 0; y.tensor && i < n; i++) y.tensor->i[i] = v[i];
     return y;
-}
-
-bool wn_op_constant_node(struct wn_lower *lo, const struct wn_node *node)
-{
-    for (int i = 0; i < node->n_attrs; i++) {
-        const struct wn_attr *a = &node->attrs[i];
-        if (a->kind == WN_ATTR_TENSOR && wn_op_wants(lo, 0))
-            return wn_op_set(lo, 0, (struct wn_slot){.tensor = a->tensor, .key = lo->graph->value_names[node->out[0]], .value = WN_NONE});
-        if (a->kind == WN_ATTR_INT) return wn_op_set(lo, 0, list_of(lo, &a->i, NULL, 1, true));
-        if (a->kind == WN_ATTR_FLOAT) return wn_op_set(lo, 0, list_of(lo, NULL, &a->f, 1, true));
-        if (a->kind == WN_ATTR_INTS) return wn_op_set(lo, 0, list_of(lo, a->ints, NULL, a->n, false));
-        if (a->kind == WN_ATTR_FLOATS) return wn_op_set(lo, 0, list_of(lo, NULL, a->floats, a->n, false));
-    }
-    return wn_op_fail(lo, WN_UNSUPPORTED, "a constant that is neither numbers nor a dense tensor");
 }
 
 bool wn_op_constant_of_shape(struct wn_lower *lo, const struct wn_node *node)
@@ -71,7 +50,7 @@ bool wn_op_shape(struct wn_lower *lo, const struct wn_node *node)
     int64_t start = clamp_axis(wn_op_int(lo, "start", 0), s.rank), end = clamp_axis(wn_op_int(lo, "end", s.rank), s.rank);
     (void)node;
     if (!wn_slot_ok(x)) return false;
-    return wn_op_set(lo, 0, list_of(lo, s.dim + start, NULL, end > start ? (int)(end - start) : 0, false));
+    return wn_op_set(lo, 0, whole_numbers(lo, s.dim + start, 1, end > start ? (int)(end - start) : 0));
 }
 
 bool wn_op_size(struct wn_lower *lo, const struct wn_node *node)
@@ -80,7 +59,7 @@ bool wn_op_size(struct wn_lower *lo, const struct wn_node *node)
     struct wn_shape s = wn_slot_shape(lo, x);
     int64_t n = wn_shape_count(&s);
     (void)node;
-    return wn_slot_ok(x) && wn_op_set(lo, 0, list_of(lo, &n, NULL, 1, true));
+    return wn_slot_ok(x) && wn_op_set(lo, 0, whole_numbers(lo, &n, 0, 1));
 }
 
 /* ---- Range ---- */
