@@ -1,9 +1,10 @@
 /* Runs cases in the layout of the ONNX standard's backend tests (model.onnx, test_data_set_N/input_I.pb, output_I.pb) on one
  * backend: pass, fail, or unsupported with the reason, per case.
  *
- *     onnx_conformance [--backend NAME] [--must FILE] [--quiet] DIR...
+ *     onnx_conformance [--backend NAME] [--must FILE] [--picture] [--quiet] DIR...
  *
- * DIR is a case or a folder of cases. FILE lists cases that have to pass, one a line; `#` starts a comment. Exit 1: a case is
+ * DIR is a case or a folder of cases. --picture: the models are networks, a batch of pictures in and logits out, and are read as
+ * such, once with batch-norms folded and once with every layer kept. FILE lists cases that have to pass, one a line; `#` starts a comment. Exit 1: a case is
  * wrong, or one that has to pass did not; 2: nothing could be run; 77: the backend finds no device here. */
 #include <dirent.h>
 #include <math.h>
@@ -27,7 +28,7 @@ struct run {
     const char *backend_name;
     struct wn_backend *backend;
     const char *must; /* text of the --must file, or NULL */
-    bool quiet;
+    bool quiet, picture;
     int count[4], missed;
 };
 
@@ -176,6 +177,24 @@ release:
     return ok ? PASS : FAIL;
 }
 
+/* The network as the server lowers it; keep: every layer stays a value of its own. */
+static enum verdict attempt_picture(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, bool keep, struct wn_error *err)
+{
+    struct wn_forward f;
+    struct wn_program *p;
+    if (wn_program_create(&p, err) != WN_OK) return FAIL;
+    enum wn_code code = wn_graph_lower(g, p, d->in[0]->shape.dim[0], g->layer_values, keep ? g->n_layers : 0, &f, err);
+    enum verdict v = code == WN_UNSUPPORTED || code == WN_BAD_MODEL ? UNSUPPORTED : FAIL;
+    if (code == WN_OK) {
+        struct wn_binding in = {.value = f.input};
+        struct wn_outcome out = {.value = wn_program_output(p, f.logits)};
+        v = execute(be, g, p, &in, &out, d, err);
+        wn_forward_finish(&f);
+    }
+    wn_program_destroy(p);
+    return v;
+}
+
 /* Float inputs from `dynamic` on are bound as constants; all others always are. */
 static enum verdict attempt(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, int dynamic, struct wn_error *err)
 {
@@ -211,6 +230,12 @@ static enum verdict run_set(struct wn_backend *be, struct wn_graph *g, const str
     return v;
 }
 
+static enum verdict run_picture(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, struct wn_error *err)
+{
+    enum verdict v = attempt_picture(be, g, d, false, err);
+    return v == PASS ? attempt_picture(be, g, d, true, err) : v;
+}
+
 static enum verdict run_case(struct run *r, const char *dir, struct wn_error *err)
 {
     char path[PATH_BYTES];
@@ -222,7 +247,7 @@ static enum verdict run_case(struct run *r, const char *dir, struct wn_error *er
     snprintf(path, sizeof path, "%s/model.onnx", dir);
     void *data = read_file(path, &size);
     if (!data) return wn_fail(err, WN_INTERNAL, "it cannot be read"), FAIL;
-    enum wn_code code = wn_graph_read(data, size, &limits, &g, err);
+    enum wn_code code = r->picture ? wn_graph_parse(data, size, NULL, &g, err) : wn_graph_read(data, size, &limits, &g, err);
     free(data);
     if (code != WN_OK) return UNSUPPORTED;
     if (g->n_inputs > MAX_PORTS || g->n_outputs > MAX_PORTS) v = UNSUPPORTED;
@@ -231,7 +256,7 @@ static enum verdict run_case(struct run *r, const char *dir, struct wn_error *er
         snprintf(path, sizeof path, "%s/test_data_set_%d", dir, sets);
         struct stat st;
         if (stat(path, &st) != 0) break;
-        v = read_set(dir, sets, g, &d, err) ? run_set(r->backend, g, &d, err) : UNSUPPORTED;
+        v = !read_set(dir, sets, g, &d, err) ? UNSUPPORTED : (r->picture ? run_picture : run_set)(r->backend, g, &d, err);
         free_set(&d);
     }
     wn_graph_destroy(g);
@@ -315,6 +340,8 @@ int main(int argc, char **argv)
     for (; i < argc && strncmp(argv[i], "--", 2) == 0; i++) {
         if (strcmp(argv[i], "--quiet") == 0)
             r.quiet = true;
+        else if (strcmp(argv[i], "--picture") == 0)
+            r.picture = true;
         else if (strcmp(argv[i], "--backend") == 0 && i + 1 < argc)
             r.backend_name = argv[++i];
         else if (strcmp(argv[i], "--must") == 0 && i + 1 < argc)
@@ -322,7 +349,7 @@ int main(int argc, char **argv)
         else
             i = argc;
     }
-    if (i >= argc) return fprintf(stderr, "usage: onnx_conformance [--backend NAME] [--must FILE] [--quiet] DIR...\n"), 2;
+    if (i >= argc) return fprintf(stderr, "usage: onnx_conformance [--backend NAME] [--must FILE] [--picture] [--quiet] DIR...\n"), 2;
     enum wn_code code = wn_backend_open(r.backend_name, &plain, &r.backend, &err);
     if (code != WN_OK) return fprintf(stderr, "%s: %s\n", r.backend_name, err.text), code == WN_DEVICE ? 77 : 2;
     for (; i < argc; i++) walk(&r, argv[i]);
