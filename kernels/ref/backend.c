@@ -146,7 +146,8 @@ static enum wn_code find_runners(struct ref_exe *exe, size_t *n_operands, struct
     for (int i = 0; i < wn_program_steps(exe->program); i++) {
         const struct wn_step *step = wn_program_step(exe->program, i);
         exe->steps[i] = (struct ref_step){.step = step, .run = rows[step->prim].run};
-        if (!exe->steps[i].run) return wn_fail(err, WN_UNSUPPORTED, "ref has no primitive %s", wn_prim_name(step->prim));
+        if (!exe->steps[i].run)
+            return wn_fail(err, WN_UNSUPPORTED, "ref has no primitive %s", wn_prim_name(step->prim));
         *n_operands += operand_slots(step);
     }
     return WN_OK;
@@ -226,25 +227,25 @@ static enum wn_code build(struct ref_exe *exe, struct wn_error *err)
 {
     size_t n_values = (size_t)wn_program_values(exe->program), n_steps = (size_t)wn_program_steps(exe->program);
     size_t n_operands = 0;
+    enum wn_code code;
     bool *used = calloc(n_values + 1, sizeof *used);
     exe->values = calloc(n_values + 1, sizeof *exe->values);
     exe->weights = calloc(n_values + 1, sizeof *exe->weights);
     exe->steps = calloc(n_steps + 1, sizeof *exe->steps);
-    enum wn_code code = used && exe->values && exe->weights && exe->steps
-                            ? find_runners(exe, &n_operands, err)
-                            : wn_fail(err, WN_NO_MEMORY, "no memory for a program of %zu steps", n_steps);
+    if (!used || !exe->values || !exe->weights || !exe->steps) goto no_memory;
+    code = find_runners(exe, &n_operands, err);
     if (code != WN_OK) goto free_used;
     exe->operands = calloc(n_operands + 1, sizeof *exe->operands);
-    if (!exe->operands) {
-        code = wn_fail(err, WN_NO_MEMORY, "no memory for a program of %zu steps", n_steps);
-        goto free_used;
-    }
+    if (!exe->operands) goto no_memory;
     mark_used(exe->program, used);
     code = place_values(exe, used, err);
     if (code == WN_OK) bind_operands(exe);
 free_used:
     free(used);
     return code;
+no_memory:
+    free(used);
+    return wn_fail(err, WN_NO_MEMORY, "no memory for a program of %zu steps", n_steps);
 }
 
 static enum wn_code ref_compile(struct wn_backend *be, const struct wn_program *prog, struct wn_exe **out,

@@ -24,8 +24,8 @@ enum wn_code wn_ref_copy(const struct wn_step *step, const struct wn_ref_tensor 
     return WN_OK;
 }
 
-enum wn_code wn_ref_reshape(const struct wn_step *step, const struct wn_ref_tensor *in,
-                            const struct wn_ref_tensor *out, struct wn_error *err)
+enum wn_code wn_ref_reshape(const struct wn_step *step, const struct wn_ref_tensor *in, const struct wn_ref_tensor *out,
+                            struct wn_error *err)
 {
     (void)step, (void)err;
     memcpy(out->data, in->data, (size_t)wn_shape_count(&out->shape) * sizeof *out->data);

@@ -1,5 +1,5 @@
-/* wn_backward against central differences in double precision, for rows that are the images and for rows gathered over them;
- * wn_channel_mean against the mean of the gradient; the optimised program against the program as built. */
+/* wn_backward against central differences in double precision, for rows that are the images and for rows gathered over
+ * them; wn_channel_mean against the mean of the gradient; the optimised program against the program as built. */
 #include "nets.h"
 
 #include <math.h>
@@ -50,7 +50,7 @@ static const struct subject_input *data_of(const struct trial *t, int value)
 
 enum { GATHERED = 1, OPTIMIZED = 2, WITH_MEAN = 4 };
 
-/* Builds the case and asks for its gradient; the program's error, if there is one, is left for the caller to look at. */
+/* Builds the case and asks for its gradient; the program's error, if there is one, is left for the caller. */
 static void trial_build(struct trial *t, const struct grad_case *c, uint64_t seed, int flags)
 {
     struct wn_program *p;
@@ -70,8 +70,10 @@ static void trial_build(struct trial *t, const struct grad_case *c, uint64_t see
     t->seed = subject_input(&t->s, shape, true, -1, 1);
     struct wn_rows rows = {.row = t->row, .count = flags & GATHERED ? ROWS : n};
     t->gradient = wn_backward(p, t->path.from, t->seed, t->path.to, rows);
-    if (flags & WITH_MEAN) t->mean = wn_program_output(p, wn_channel_mean(p, t->gradient));
-    else wn_program_output(p, t->gradient);
+    if (flags & WITH_MEAN)
+        t->mean = wn_program_output(p, wn_channel_mean(p, t->gradient));
+    else
+        wn_program_output(p, t->gradient);
 }
 
 static void trial_compile(struct trial *t, bool optimized)
@@ -175,7 +177,8 @@ static void check_gradient(const struct grad_case *c, uint64_t seed, int flags)
     trial_compile(&t, flags & OPTIMIZED);
     trial_run(&t, wn_program_stages(t.s.p));
     double *got = trial_read(&t, t.gradient), *want = numeric_gradient(&t);
-    agree(&t, got, want, count_of(&t, t.gradient), tolerance, flags & GATHERED ? "the gradient by rows" : "the gradient");
+    agree(&t, got, want, count_of(&t, t.gradient), tolerance,
+          flags & GATHERED ? "the gradient by rows" : "the gradient");
     free(got);
     free(want);
     trial_finish(&t);
@@ -216,7 +219,8 @@ static void random_nets_have_the_gradient_of_differences(void **state)
 static void optimised_nets_have_the_gradient_of_differences(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= NETS; seed += 3) check_gradient(&net_case, seed, OPTIMIZED | (seed % 2 ? GATHERED : 0));
+    for (uint64_t seed = 1; seed <= NETS; seed += 3)
+        check_gradient(&net_case, seed, OPTIMIZED | (seed % 2 ? GATHERED : 0));
 }
 
 static void optimising_keeps_the_numbers_and_saves_steps(void **state)

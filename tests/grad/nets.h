@@ -21,7 +21,7 @@ struct grad_case {
 /* Ends with a row without a name. */
 extern const struct grad_case primitive_cases[];
 
-/* A few random layers with skips, branches, gates and pools, then one of the usual heads; `to` is a random value of it. */
+/* A few random layers with skips, branches, gates and pools, then one of the usual heads; `to` is a random value. */
 struct path random_net(struct subject *s, int unused);
 
 #endif

@@ -1,5 +1,5 @@
-/* What wn_program_optimize fuses, what it drops, and what it must leave alone. That numbers stay is judged by grad_test and by
- * the harness of the primitives. */
+/* What wn_program_optimize fuses, what it drops, and what it must leave alone. That numbers stay is judged by grad_test
+ * and by the harness of the primitives. */
 #include "nets.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
-/* wn_channel_mean on the heads of real networks: the same number as the mean of the gradient, and without making the gradient
- * wherever a closed form is known. */
+/* wn_channel_mean on the heads of real networks: the same number as the mean of the gradient, and without making the
+ * gradient wherever a closed form is known. */
 #include "nets.h"
 
 #include <math.h>
@@ -22,7 +22,8 @@ struct head {
 
 static int flat(struct subject *s, int x)
 {
-    struct wn_shape shape = wn_program_value(s->p, x)->shape, f = SHAPE(shape.dim[0], wn_shape_count(&shape) / shape.dim[0]);
+    struct wn_shape shape = wn_program_value(s->p, x)->shape,
+                    f = SHAPE(shape.dim[0], wn_shape_count(&shape) / shape.dim[0]);
     return wn_reshape(s->p, x, &f);
 }
 
@@ -195,7 +196,8 @@ static void judge(const struct head *head, struct wn_backend *ref, int flags)
         char *text = wn_program_text(by_mean.s.p);
         print_error("%s", text ? text : "");
         free(text);
-        fail_msg("%s", head->closed ? "the gradient is made though its mean is known without it" : "a closed form is new here");
+        fail_msg("%s", head->closed ? "the gradient is made though its mean is known without it"
+                                    : "a closed form is new here");
     }
     assert_true(makes_planes(&plain) || head->closed);
     run_finish(&by_mean);

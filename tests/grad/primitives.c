@@ -99,7 +99,8 @@ static struct path one_for_all(struct subject *s, int which)
 {
     int x = subject_input(s, SHAPE(1, 3, 4), true, -2, 2), w = subject_weight(s, SHAPE(3, 4, 5), -1, 1);
     int v = subject_weight(s, SHAPE(3, 5, 3), -1, 1);
-    return from_input(x, which ? wn_matmul(s->p, v, false, x, false, WN_NONE) : wn_matmul(s->p, x, false, w, false, WN_NONE));
+    return from_input(x, which ? wn_matmul(s->p, v, false, x, false, WN_NONE)
+                               : wn_matmul(s->p, x, false, w, false, WN_NONE));
 }
 
 /* ---- elementwise ---- */
@@ -107,8 +108,10 @@ static struct path one_for_all(struct subject *s, int which)
 static struct path unary(struct subject *s, int kind)
 {
     bool positive = kind == WN_UNARY_LOG || kind == WN_UNARY_SQRT || kind == WN_UNARY_POW;
-    int x = subject_input(s, SHAPE(3, 4, 5), true, positive ? 0.25 : kind == WN_UNARY_HARDSWISH ? -5 : -2, positive ? 2 : 5);
-    float a = kind == WN_UNARY_CLIP ? -0.5f : kind == WN_UNARY_POW ? 1.5f : 0.25f, b = kind == WN_UNARY_CLIP ? 3.0f : 0.5f;
+    int x = subject_input(s, SHAPE(3, 4, 5), true, positive ? 0.25 : -5, positive ? 2 : 5);
+    float a = 0.25f, b = 0.5f;
+    if (kind == WN_UNARY_CLIP) a = -0.5f, b = 3;
+    if (kind == WN_UNARY_POW) a = 1.5f;
     return from_input(x, wn_unary(s->p, (enum wn_unary)kind, x, a, b));
 }
 
@@ -179,7 +182,8 @@ static struct path slice(struct subject *s, int which)
 
 static struct path pad(struct subject *s, int which)
 {
-    static const int64_t lo[][4] = {{0, 1, 2, 0}, {0, -1, 1, 2}, {0, 0, -2, -1}}, hi[][4] = {{0, 0, 1, 3}, {0, 2, -1, 0}, {0, 0, -1, -3}};
+    static const int64_t lo[][4] = {{0, 1, 2, 0}, {0, -1, 1, 2}, {0, 0, -2, -1}},
+                         hi[][4] = {{0, 0, 1, 3}, {0, 2, -1, 0}, {0, 0, -1, -3}};
     int x = input(s, SHAPE(3, 2, 4, 5));
     return from_input(x, wn_pad(s->p, x, lo[which], hi[which], 0.5f));
 }
@@ -205,7 +209,8 @@ static struct path shuffle(struct subject *s, int unused)
     (void)unused;
     struct wn_shape apart = SHAPE(3, 2, 3, 4, 2), back = SHAPE(3, 6, 4, 2);
     int x = input(s, back);
-    return from_input(x, wn_reshape(s->p, wn_transpose(s->p, wn_reshape(s->p, x, &apart), (int[]){0, 2, 1, 3, 4}), &back));
+    return from_input(x,
+                      wn_reshape(s->p, wn_transpose(s->p, wn_reshape(s->p, x, &apart), (int[]){0, 2, 1, 3, 4}), &back));
 }
 
 static struct path concat(struct subject *s, int axis)

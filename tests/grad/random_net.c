@@ -20,14 +20,15 @@ static int conv(struct net *t, int x, int64_t out, int64_t kernel, int64_t strid
     int64_t in = shape_of(t, x).dim[1];
     double a = sqrt(3.0 / (double)(in / groups * kernel * kernel));
     int w = subject_weight(t->s, SHAPE(out, in / groups, kernel, kernel), -a, a);
-    struct wn_window win = {2, {kernel, kernel}, {stride, stride}, {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
+    struct wn_window win = {2,      {kernel, kernel},         {stride, stride},
+                            {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
     return wn_conv(t->s->p, x, w, subject_weight(t->s, SHAPE(out), -0.5, 0.5), &win, groups);
 }
 
 static int activation(struct net *t, int x)
 {
-    static const enum wn_unary kinds[] = {WN_UNARY_RELU, WN_UNARY_RELU,    WN_UNARY_LEAKY,     WN_UNARY_SIGMOID,
-                                          WN_UNARY_TANH, WN_UNARY_ELU, WN_UNARY_HARDSWISH, WN_UNARY_CLIP};
+    static const enum wn_unary kinds[] = {WN_UNARY_RELU, WN_UNARY_RELU, WN_UNARY_LEAKY,     WN_UNARY_SIGMOID,
+                                          WN_UNARY_TANH, WN_UNARY_ELU,  WN_UNARY_HARDSWISH, WN_UNARY_CLIP};
     enum wn_unary kind = kinds[rng_below(&t->s->rng, 8)];
     return wn_unary(t->s->p, kind, x, kind == WN_UNARY_CLIP ? 0 : 0.25f, 6);
 }

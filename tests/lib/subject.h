@@ -1,7 +1,7 @@
 /* A program under test together with its data: random inputs and weights, and the outputs that are looked at.
  *
- * The same seed builds the same subject, so it can be built once for the oracle and again for whoever is judged. Failures of
- * the test's own making (a builder that refuses, no memory) end the test through cmocka's fail_msg. */
+ * The same seed builds the same subject, so it can be built once for the oracle and again for whoever is judged.
+ * Failures of the test's own making (a builder that refuses, no memory) end the test through cmocka's fail_msg. */
 #ifndef WN_TESTS_SUBJECT_H
 #define WN_TESTS_SUBJECT_H
 
@@ -19,10 +19,10 @@ struct subject_input {
 
 struct subject {
     struct rng rng;
-    bool coarse; /* data on a grid of 1/64 within [-2, 2): exact in bf16, so that rounding moves no kink and no maximum */
+    bool coarse; /* data on a grid of 1/64 within [-4, 4]: exact in bf16, so that no kink and no maximum moves */
     struct wn_program *p;
     struct subject_input inputs[SUBJECT_MAX];
-    struct wn_weight *weights[SUBJECT_MAX]; /* each its own block: an address is an identity, also after a test has failed */
+    struct wn_weight *weights[SUBJECT_MAX]; /* a block each: an address is an identity, also after a test failed */
     int outputs[SUBJECT_MAX];
     bool exact[SUBJECT_MAX]; /* output i has to agree to the bit */
     int n_inputs, n_weights, n_outputs;
@@ -35,8 +35,7 @@ struct outcome {
     float *data[SUBJECT_MAX];
 };
 
-#define SHAPE(...)                                                                                                     \
-    wn_shape_of((int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+#define SHAPE(...) wn_shape_of((int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
 /* One of the numbers, at random. */
 #define PICK(s, ...)                                                                                                   \
     (((int64_t[]){__VA_ARGS__})[rng_below(&(s)->rng, (int64_t)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)))])
@@ -55,8 +54,9 @@ int subject_given_weight(struct subject *s, struct wn_shape shape, const float *
 void subject_output(struct subject *s, int value);
 void subject_exact_output(struct subject *s, int value);
 
-/* Compiles the subject's program on the backend and runs every stage twice, first with other and larger inputs, so that what
- * an earlier run leaves behind is seen; the second run may not allocate. WN_UNSUPPORTED is returned; other failures end the test. */
+/* Compiles the subject's program on the backend and runs every stage twice, first with other and larger inputs, so that
+ * what an earlier run leaves behind is seen; the second run may not allocate. WN_UNSUPPORTED is returned; other
+ * failures end the test. */
 enum wn_code subject_run(struct subject *s, struct wn_backend *be, struct outcome *out, struct wn_error *err);
 void outcome_finish(struct outcome *o);
 

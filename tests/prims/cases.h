@@ -13,8 +13,9 @@ struct prim_case {
 /* Tables end with a row without a name. */
 extern const struct prim_case conv_cases[], pool_cases[], math_cases[], move_cases[], net_cases[];
 
-/* A window over `rank` axes: kernel, stride and dilation the same on each axis, pads random up to `pad` and differing. */
-struct wn_window random_window(struct subject *s, int rank, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad);
+/* A window over `rank` axes: kernel, stride and dilation the same on each axis, pads random up to `pad`. */
+struct wn_window random_window(struct subject *s, int rank, int64_t kernel, int64_t stride, int64_t dilation,
+                               int64_t pad);
 /* (n, c, spatial...) large enough for the window. */
 struct wn_shape plane_shape(struct subject *s, int64_t n, int64_t c, const struct wn_window *win);
 

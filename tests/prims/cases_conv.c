@@ -1,7 +1,8 @@
 /* Convolutions: ranks, groups, dilations, pads, strides, the fused patterns, and the gradient. */
 #include "cases.h"
 
-struct wn_window random_window(struct subject *s, int rank, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad)
+struct wn_window random_window(struct subject *s, int rank, int64_t kernel, int64_t stride, int64_t dilation,
+                               int64_t pad)
 {
     struct wn_window win = {.rank = rank};
     for (int i = 0; i < rank; i++) {
@@ -44,7 +45,9 @@ static struct layer random_layer(struct subject *s, enum form form)
     if (rank == 3) kernel = 3, per_group = PICK(s, 1, 3, 7), outs = PICK(s, 1, 3, 7);
     int64_t stride = form == STRIDED ? PICK(s, 2, 3) : form == LONG ? 2 : PICK(s, 1, 1, 2);
     l.win = random_window(s, rank, kernel, stride, form == DILATED ? PICK(s, 2, 3) : 1,
-                          form == PADDED ? kernel - 1 : form == POINTWISE ? 0 : kernel / 2);
+                          form == PADDED      ? kernel - 1
+                          : form == POINTWISE ? 0
+                                              : kernel / 2);
     if (form == PADDED) l.win.kernel[0] = 1, l.win.pad_lo[0] = 0; /* and not square */
     l.x = plane_shape(s, PICK(s, 1, 1, 2, 3), per_group * l.groups, &l.win);
     l.w = (struct wn_shape){.rank = rank + 2, .dim = {outs * l.groups, per_group}};
@@ -63,7 +66,8 @@ static void conv(struct subject *s, int form)
 static void conv_bwd(struct subject *s, int form)
 {
     struct layer l = random_layer(s, form);
-    int probe = wn_conv(s->p, subject_input(s, l.x, true, -1, 1), subject_weight(s, l.w, -1, 1), WN_NONE, &l.win, l.groups);
+    int probe =
+        wn_conv(s->p, subject_input(s, l.x, true, -1, 1), subject_weight(s, l.w, -1, 1), WN_NONE, &l.win, l.groups);
     int dy = subject_input(s, wn_program_value(s->p, probe)->shape, true, -1, 1);
     int bias = rng_below(&s->rng, 4) ? WN_NONE : subject_weight(s, SHAPE(l.x.dim[1]), -1, 1);
     subject_output(s, wn_conv_bwd(s->p, dy, subject_weight(s, l.w, -1, 1), bias, &l.win, l.groups, &l.x));

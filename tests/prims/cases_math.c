@@ -27,8 +27,8 @@ static void matmul_added_bias(struct subject *s, int unused)
 {
     (void)unused;
     int64_t n = PICK(s, 1, 10, 33);
-    int y = wn_matmul(s->p, subject_input(s, SHAPE(2, 31), true, -1, 1), false, subject_weight(s, SHAPE(31, n), -1, 1), false,
-                      WN_NONE);
+    int y = wn_matmul(s->p, subject_input(s, SHAPE(2, 31), true, -1, 1), false, subject_weight(s, SHAPE(31, n), -1, 1),
+                      false, WN_NONE);
     subject_output(s, wn_relu(s->p, wn_add(s->p, y, subject_weight(s, SHAPE(n), -1, 1))));
 }
 
@@ -77,7 +77,8 @@ static struct domain domain_of(enum wn_unary kind)
 static void unary(struct subject *s, int kind)
 {
     struct domain d = domain_of((enum wn_unary)kind);
-    subject_output(s, wn_unary(s->p, (enum wn_unary)kind, subject_input(s, any_shape(s), true, d.lo, d.hi), d.alpha, d.beta));
+    subject_output(
+        s, wn_unary(s->p, (enum wn_unary)kind, subject_input(s, any_shape(s), true, d.lo, d.hi), d.alpha, d.beta));
 }
 
 /* z is given, not computed, so that no rounding moves it across a kink. */
@@ -103,7 +104,8 @@ static void binary(struct subject *s, int arg)
     if (arg >> 4 == LOW_RANK) a = SHAPE(h, 1), b = SHAPE(n, c, 1, w);
     bool positive = (arg & 15) == WN_BINARY_POW || (arg & 15) == WN_BINARY_DIV;
     int x = subject_input(s, a, true, positive ? 0.5 : -2, 2);
-    int y = arg >> 4 == CONST ? subject_weight(s, b, positive ? 0.5 : -2, 2) : subject_input(s, b, true, positive ? 0.5 : -2, 2);
+    int y = arg >> 4 == CONST ? subject_weight(s, b, positive ? 0.5 : -2, 2)
+                              : subject_input(s, b, true, positive ? 0.5 : -2, 2);
     subject_output(s, wn_binary(s->p, (enum wn_binary)(arg & 15), x, y));
 }
 
@@ -114,7 +116,11 @@ static void reduce(struct subject *s, int arg)
     subject_output(s, wn_reduce(s->p, (enum wn_reduce)(arg & 15), subject_input(s, x, true, -1, 1), axes));
 }
 
-#define UNARY(id, name) {"unary_" name, unary, WN_UNARY_##id}, {"unary_bwd_" name, unary_bwd, WN_UNARY_##id}
+#define UNARY(id, name)                                                                                                \
+    {"unary_" name, unary, WN_UNARY_##id},                                                                             \
+    {                                                                                                                  \
+        "unary_bwd_" name, unary_bwd, WN_UNARY_##id                                                                    \
+    }
 
 const struct prim_case math_cases[] = {
     {"matmul", matmul, 0},

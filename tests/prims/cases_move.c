@@ -30,7 +30,8 @@ static void slice(struct subject *s, int step)
 static void pad(struct subject *s, int crop)
 {
     int64_t lo[4], hi[4];
-    for (int i = 0; i < 4; i++) lo[i] = rng_below(&s->rng, 3) - (crop && i > 1), hi[i] = rng_below(&s->rng, 3) - (crop && i > 1);
+    for (int i = 0; i < 4; i++)
+        lo[i] = rng_below(&s->rng, 3) - (crop && i > 1), hi[i] = rng_below(&s->rng, 3) - (crop && i > 1);
     subject_exact_output(s, wn_pad(s->p, input(s, box(s)), lo, hi, 0.5f));
 }
 
@@ -50,8 +51,13 @@ static void scatter(struct subject *s, int unused)
     (void)unused;
     int64_t c = PICK(s, 1, 3, 33), w = PICK(s, 3, 7);
     struct wn_shape y = SHAPE(c, 2 * w + 1);
-    struct wn_copy copy = {.rank = 2, .extent = {c, w}, .x_offset = w - 1, .x_stride = {w, -1},
-                           .y_offset = 1, .y_stride = {2 * w + 1, 2}, .fill = -0.25f};
+    struct wn_copy copy = {.rank = 2,
+                           .extent = {c, w},
+                           .x_offset = w - 1,
+                           .x_stride = {w, -1},
+                           .y_offset = 1,
+                           .y_stride = {2 * w + 1, 2},
+                           .fill = -0.25f};
     subject_exact_output(s, wn_copy(s->p, input(s, SHAPE(c, w)), &y, &copy));
 }
 
@@ -72,7 +78,8 @@ static void concat(struct subject *s, int axis)
         shape.dim[axis] = PICK(s, 1, 3, 8, 31);
         x[i] = input(s, shape);
     }
-    if (n > 1 && rng_below(&s->rng, 3) == 0 && wn_shape_equal(&wn_program_value(s->p, x[0])->shape, &shape)) x[n - 1] = x[0];
+    if (n > 1 && rng_below(&s->rng, 3) == 0 && wn_shape_equal(&wn_program_value(s->p, x[0])->shape, &shape))
+        x[n - 1] = x[0];
     subject_exact_output(s, wn_concat(s->p, x, n, axis));
 }
 

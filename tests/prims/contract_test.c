@@ -1,4 +1,5 @@
-/* What every backend promises beside its arithmetic, asked of the oracle: who may write and read what, stages, constants. */
+/* What every backend promises beside its arithmetic, asked of the oracle: who may write and read what, stages,
+ * constants. */
 #include "subject.h"
 
 #include <setjmp.h>
@@ -37,7 +38,8 @@ static void only_inputs_are_written_and_only_outputs_read(void **state)
 {
     (void)state;
     float x[2] = {1, 2};
-    int in = wn_program_input(p, SHAPE(2), false), mid = wn_relu(p, in), out = wn_program_output(p, wn_linear(p, mid, 2, 0));
+    int in = wn_program_input(p, SHAPE(2), false), mid = wn_relu(p, in),
+        out = wn_program_output(p, wn_linear(p, mid, 2, 0));
     struct wn_exe *exe = compiled();
     assert_int_equal(be->impl->write(exe, in, x, NULL), WN_OK);
     assert_int_equal(be->impl->write(exe, out, x, NULL), WN_INTERNAL);
@@ -138,7 +140,8 @@ static void options_that_the_oracle_lacks_are_refused(void **state)
                      WN_UNSUPPORTED);
     assert_int_equal(wn_backend_open("ref", &(struct wn_backend_options){.device = 1}, &other, NULL), WN_UNSUPPORTED);
     assert_int_equal(wn_backend_open("nothing", NULL, &other, NULL), WN_BAD_REQUEST);
-    assert_int_equal(wn_backend_open("ref", &(struct wn_backend_options){.precision = WN_PRECISION_F32}, &other, NULL), WN_OK);
+    assert_int_equal(wn_backend_open("ref", &(struct wn_backend_options){.precision = WN_PRECISION_F32}, &other, NULL),
+                     WN_OK);
     wn_backend_close(other);
     wn_backend_close(NULL);
 }

@@ -40,7 +40,11 @@ static void expect(int value, const float *want, int n)
     outcome_finish(&got);
 }
 
-#define FLOATS(...) (const float[]){__VA_ARGS__}
+#define FLOATS(...)                                                                                                    \
+    (const float[])                                                                                                    \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 #define COUNT(...) ((int)(sizeof(float[]){__VA_ARGS__} / sizeof(float)))
 #define EXPECT(value, ...) expect(value, FLOATS(__VA_ARGS__), COUNT(__VA_ARGS__))
 #define GIVEN(shape, ...) subject_given(&s, shape, FLOATS(__VA_ARGS__))
@@ -216,7 +220,8 @@ static void matmul_in_all_four_layouts(void **state)
 static void matmul_repeats_a_batch_of_one(void **state)
 {
     (void)state;
-    int a = GIVEN(SHAPE(2, 1, 2), 1, 2, 3, 4), one = GIVEN(SHAPE(1, 2, 1), 10, 100), two = GIVEN(SHAPE(2, 2, 1), 1, 0, 0, 1);
+    int a = GIVEN(SHAPE(2, 1, 2), 1, 2, 3, 4), one = GIVEN(SHAPE(1, 2, 1), 10, 100),
+        two = GIVEN(SHAPE(2, 2, 1), 1, 0, 0, 1);
     EXPECT(wn_matmul(s.p, a, false, one, false, WN_NONE), 210, 430);
     EXPECT(wn_matmul(s.p, a, false, two, false, WN_NONE), 1, 4);
 }

@@ -1,5 +1,5 @@
-/* The n-th allocation fails, for every n, while a program is built, differentiated, optimised, printed, compiled and run:
- * no crash, the right code, and nothing left behind (which the sanitizers and valgrind see). */
+/* The n-th allocation fails, for every n, while a program is built, differentiated, optimised, printed, compiled and
+ * run: no crash, the right code, and nothing left behind (which the sanitizers and valgrind see). */
 #include "oom.h"
 #include "program.h"
 #include "subject.h"
@@ -14,7 +14,8 @@ static const float zeros[4096];
 /* One of everything that allocates: operand lists, tap tables, derived weights, stages. */
 static int build(struct wn_program *p, const struct wn_weight *w, int *row, int *seed)
 {
-    static const struct wn_window same = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}}, half = {2, {2, 2}, {2, 2}, {1, 1}, {0}, {0}};
+    static const struct wn_window same = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}},
+                                  half = {2, {2, 2}, {2, 2}, {1, 1}, {0}, {0}};
     struct wn_taps taps = {8, 8, 1, (int32_t[]){0, 1, 2, 3, 4, 5, 6, 7}, zeros};
     struct wn_shape flat = SHAPE(2, 4 * 4 * 4);
     int x = wn_program_input(p, SHAPE(2, 3, 8, 8), true);
@@ -33,7 +34,8 @@ static int build(struct wn_program *p, const struct wn_weight *w, int *row, int 
     return wn_program_output(p, wn_channel_dot(p, wn_rows_of(p, a, (struct wn_rows){*row, 3}), wn_channel_mean(p, g)));
 }
 
-static enum wn_code run(struct wn_backend *be, const struct wn_program *p, int row, int seed, int map, struct wn_error *err)
+static enum wn_code run(struct wn_backend *be, const struct wn_program *p, int row, int seed, int map,
+                        struct wn_error *err)
 {
     struct wn_exe *exe;
     float out[3 * 8 * 8];
@@ -49,7 +51,8 @@ static enum wn_code run(struct wn_backend *be, const struct wn_program *p, int r
 
 static enum wn_code everything(struct wn_error *err)
 {
-    const struct wn_weight w[] = {{SHAPE(4, 3, 3, 3), zeros, "w0"}, {SHAPE(4), zeros, "w1"}, {SHAPE(5, 64), zeros, "w2"}};
+    const struct wn_weight w[] = {
+        {SHAPE(4, 3, 3, 3), zeros, "w0"}, {SHAPE(4), zeros, "w1"}, {SHAPE(5, 64), zeros, "w2"}};
     struct wn_program *p = NULL;
     struct wn_backend *be = NULL;
     int row, seed;
@@ -75,8 +78,10 @@ static void fail_each(enum oom_mode mode)
         oom_arm(++n, mode);
         enum wn_code code = everything(&err);
         refused = oom_disarm();
-        if (refused && code == WN_OK) unseen++; /* the text, which is no loss */
-        else if (code != (refused ? WN_NO_MEMORY : WN_OK)) fail_msg("allocation %ld: %s: %s", n, wn_code_name(code), err.text);
+        if (refused && code == WN_OK)
+            unseen++; /* the text, which is no loss */
+        else if (code != (refused ? WN_NO_MEMORY : WN_OK))
+            fail_msg("allocation %ld: %s: %s", n, wn_code_name(code), err.text);
         if (code == WN_NO_MEMORY && err.text[0] == 0) fail_msg("allocation %ld failed without a word", n);
     }
     assert_true(n > 50);

@@ -1,8 +1,9 @@
-/* Judges one backend against the oracle: prims_test --backend NAME [--precision P] [--repeats N] [--seed S] [--case TEXT] [--complete].
+/* Judges one backend against the oracle: prims_test --backend NAME [--precision P] [--repeats N] [--seed S] [--case
+ * TEXT] [--complete].
  *
- * Every case is built several times from seeds; the backend runs it as built and again after wn_program_optimize, the oracle
- * as built. A case with a primitive that the backend lacks is skipped, or fails with --complete. Exits 77 where the backend does
- * not open on this machine. */
+ * Every case is built several times from seeds; the backend runs it as built and again after wn_program_optimize, the
+ * oracle as built. A case with a primitive that the backend lacks is skipped, or fails with --complete. Exits 77 where
+ * the backend does not open on this machine. */
 #include "cases.h"
 
 #include <setjmp.h>
@@ -100,7 +101,8 @@ static int open_both(void)
 {
     struct wn_error err = {0};
     struct wn_backend_options how = {.precision = options.precision};
-    if (!wn_backend_find(options.backend)) return fprintf(stderr, "there is no backend '%s' in this build\n", options.backend), 2;
+    if (!wn_backend_find(options.backend))
+        return fprintf(stderr, "there is no backend '%s' in this build\n", options.backend), 2;
     if (wn_backend_open("ref", NULL, &oracle, &err) != WN_OK) return fprintf(stderr, "%s\n", err.text), 2;
     if (wn_backend_open(options.backend, &how, &judged, &err) == WN_OK) return 0;
     fprintf(stderr, "skipped: %s\n", err.text);
@@ -122,7 +124,8 @@ static int run_all(void)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: prims_test [--backend NAME] [--precision P] [--repeats N] [--seed S] [--case TEXT] [--complete]\n");
+    fprintf(stderr,
+            "usage: prims_test [--backend NAME] [--precision P] [--repeats N] [--seed S] [--case TEXT] [--complete]\n");
     return 2;
 }
 
@@ -135,12 +138,18 @@ int main(int argc, char **argv)
             continue;
         }
         if (!value) return usage();
-        if (strcmp(argv[i], "--backend") == 0) options.backend = value;
-        else if (strcmp(argv[i], "--precision") == 0) options.precision = wn_precision_find(value);
-        else if (strcmp(argv[i], "--repeats") == 0) options.repeats = atoi(value);
-        else if (strcmp(argv[i], "--seed") == 0) options.seed = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--case") == 0) options.only = value;
-        else return usage();
+        if (strcmp(argv[i], "--backend") == 0)
+            options.backend = value;
+        else if (strcmp(argv[i], "--precision") == 0)
+            options.precision = wn_precision_find(value);
+        else if (strcmp(argv[i], "--repeats") == 0)
+            options.repeats = atoi(value);
+        else if (strcmp(argv[i], "--seed") == 0)
+            options.seed = strtoull(value, NULL, 10);
+        else if (strcmp(argv[i], "--case") == 0)
+            options.only = value;
+        else
+            return usage();
         i++;
     }
     int status = open_both();
