@@ -127,6 +127,21 @@ class Parts(unittest.TestCase):
         self.assertEqual(len(set(things)), len(things))
 
 
+class Folders(unittest.TestCase):
+    """The model folders agree with the renderer."""
+
+    def test_labels_and_samples(self):
+        for path in sorted(MODELS.glob("signs-*/manifest.json")):
+            folder = path.parent
+            manifest = json.loads(path.read_text())
+            self.assertEqual(manifest["name"], folder.name)
+            self.assertEqual((folder / manifest["labels"]).read_text().splitlines(), signs.CLASSES)
+            self.assertEqual(len(manifest["samples"]), 12)
+            for sample in manifest["samples"]:
+                self.assertEqual(Image.open(folder / sample["file"]).size, (96, 96))
+                self.assertTrue({sample["label"], sample["why_not"]} <= set(signs.CLASSES))
+
+
 if __name__ == "__main__":
     if sys.argv[1:] == ["--record"]:
         REFERENCE.write_text(json.dumps({key: summary(one) for key, one in reference_pictures()}) + "\n")
