@@ -1,0 +1,83 @@
+/* Drawing of one slot's maps; knows pictures and questions, and nothing of JSON. */
+#include "draw.h"
+
+#include <media/encode.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct wn_colormap *automatic(const struct wn_ask *ask)
+{
+    bool is_signed = ask->normalize == WN_NORMALIZE_SYMMETRIC && !ask->relu;
+    for (int i = 0; is_signed && wn_colormap_at(i); i++)
+        if (wn_colormap_at(i)->diverging) return wn_colormap_at(i);
+    const struct wn_colormap *viridis = wn_colormap_find("viridis");
+    return viridis ? viridis : wn_colormap_at(0);
+}
+
+/* The range of all maps of the slot together. */
+static enum wn_code share_range(const struct wn_slot *slot, struct wn_drawing *d, struct wn_error *err)
+{
+    struct wn_render alone = d->render;
+    enum wn_code code = WN_OK;
+    alone.normalize = WN_NORMALIZE_MINMAX;
+    for (int i = 0; i < slot->n && code == WN_OK; i++) {
+        const struct wn_answer *a = &slot->item->answers[slot->first + i];
+        struct wn_range range;
+        code = wn_map_range(a->map, a->h, a->w, &alone, &range, err);
+        if (code == WN_OK) d->render.range = i ? wn_range_join(d->render.range, range) : range;
+    }
+    return code;
+}
+
+enum wn_code wn_draw_plan(const struct wn_slot *slot, struct wn_drawing *d, struct wn_error *err)
+{
+    const struct wn_ask *ask = &slot->ask;
+    const struct wn_geometry *geo = &slot->item->geometry;
+    d->render = (struct wn_render){.normalize = ask->normalize, .relu = ask->relu, .align_corners = ask->align_corners};
+    d->colormap = ask->colormap ? ask->colormap : automatic(ask);
+    d->view = ask->size == WN_SIZE_INPUT ? wn_view_input(geo) : wn_view_picture(geo);
+    return ask->normalize == WN_NORMALIZE_SHARED ? share_range(slot, d, err) : WN_OK;
+}
+
+/* The picture as the view shows it: itself, or the network's cut of it (nearest pixels: it is only looked at). */
+static uint8_t *picture_of(const struct wn_item *item, const struct wn_view *view, bool input)
+{
+    const struct wn_image *image = &item->image;
+    const struct wn_geometry *g = &item->geometry;
+    uint8_t *rgb = malloc((size_t)view->w * (size_t)view->h * 3);
+    if (!rgb) return NULL;
+    for (int y = 0; y < view->h; y++) {
+        int from_y = input ? (int)(((double)g->crop_y + y + 0.5) * image->height / g->resized_h) : y;
+        for (int x = 0; x < view->w; x++) {
+            int from_x = input ? (int)(((double)g->crop_x + x + 0.5) * image->width / g->resized_w) : x;
+            const uint8_t *from = image->rgb + ((size_t)from_y * (size_t)image->width + (size_t)from_x) * 3;
+            memcpy(rgb + ((size_t)y * (size_t)view->w + (size_t)x) * 3, from, 3);
+        }
+    }
+    return rgb;
+}
+
+static enum wn_code draw_overlay(const struct wn_slot *slot, const struct wn_drawing *d, const uint8_t *index,
+                                 struct wn_buffer *out, struct wn_error *err)
+{
+    int x0, y0, x1, y1;
+    uint8_t *rgb = picture_of(slot->item, &d->view, slot->ask.size == WN_SIZE_INPUT);
+    if (!rgb) return wn_fail(err, WN_NO_MEMORY, "no memory for the overlay");
+    wn_view_covered(&d->view, &x0, &y0, &x1, &y1);
+    wn_overlay(rgb, d->view.w, index, d->colormap, slot->ask.overlay, x0, y0, x1, y1);
+    enum wn_code code = wn_png_write_rgb(rgb, d->view.w, d->view.h, out, err);
+    free(rgb);
+    return code;
+}
+
+enum wn_code wn_draw(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d, struct wn_buffer *heatmap,
+                     struct wn_buffer *overlay, struct wn_rendered *out, struct wn_error *err)
+{
+    uint8_t *index = malloc((size_t)d->view.w * (size_t)d->view.h);
+    if (!index) return wn_fail(err, WN_NO_MEMORY, "no memory for the heatmap");
+    enum wn_code code = wn_render_map(a->map, a->h, a->w, &d->view, &d->render, index, out, err);
+    if (code == WN_OK && heatmap) code = wn_png_write_indexed(index, d->view.w, d->view.h, d->colormap, heatmap, err);
+    if (code == WN_OK && overlay) code = draw_overlay(slot, d, index, overlay, err);
+    free(index);
+    return code;
+}

@@ -1,0 +1,332 @@
+/* libmicrohttpd and what has to be known about it: limits before bodies, suspension before hand-over, our own unescaping. */
+#include "http.h"
+
+#include "framing.h"
+#include "log.h"
+#include "metrics.h"
+#include "respond.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CONNECTION_MEMORY (128 << 10)
+#define BODY_CHUNK (64 << 10)
+#define PANIC_EXIT 70
+
+/* ---- a request's life ---- */
+
+static void make_id(char id[65])
+{
+    unsigned char random[8];
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memset(random, 0, sizeof random);
+    for (int i = 0; i < 8; i++) sprintf(id + 2 * i, "%02x", random[i]);
+}
+
+/* Called with the first line, before headers are read. What it returns is the request's first *con_cls. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+    struct wn_request *r = calloc(1, sizeof *r);
+    if (!r) return NULL;
+    size_t path = strcspn(uri, "?");
+    r->server = cls;
+    r->connection = connection;
+    r->begin_ns = wn_now_ns();
+    r->reply.type = "application/json";
+    r->uri = wn_pool_text(&r->pool, uri, path);
+    if (uri[path]) r->query = wn_pool_text(&r->pool, uri + path + 1, strlen(uri + path + 1));
+    make_id(r->id);
+    atomic_fetch_add(&r->server->requests, 1);
+    return r;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
+{
+    struct wn_request *r = *con_cls;
+    (void)connection;
+    (void)why;
+    (void)cls;
+    if (!r) return;
+    if (r->begun) wn_request_account(r);
+    wn_queue_release(&r->server->queue, r->job);
+    atomic_fetch_sub(&r->server->bytes_in_flight, r->charged);
+    atomic_fetch_sub(&r->server->requests, 1);
+    wn_text_finish(&r->reply.body);
+    free(r->body);
+    wn_pool_finish(&r->pool);
+    free(r);
+    *con_cls = NULL;
+}
+
+const char *wn_request_header(const struct wn_request *r, const char *name)
+{
+    return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- the body ---- */
+
+/* Counts bytes against what all requests may hold together. */
+static bool charge(struct wn_request *r, int64_t bytes)
+{
+    int64_t most = r->server->config.max_bytes_in_flight;
+    if (atomic_fetch_add(&r->server->bytes_in_flight, bytes) + bytes > most) {
+        atomic_fetch_sub(&r->server->bytes_in_flight, bytes);
+        wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_BYTES, 0, 1);
+        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "too many bytes of other requests are held just now; try again in a moment");
+        r->problem.retry_after_s = 1;
+        return false;
+    }
+    r->charged += bytes;
+    return true;
+}
+
+static bool make_room(struct wn_request *r, size_t bytes)
+{
+    if (bytes <= r->body_room) return true;
+    if (!charge(r, (int64_t)(bytes - r->body_room))) return false;
+    char *body = realloc(r->body, bytes);
+    if (!body) {
+        wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the body");
+        return false;
+    }
+    r->body = body;
+    r->body_room = bytes;
+    return true;
+}
+
+/* What arrives after a failure is counted and dropped, up to the same limit; then the connection is cut. */
+static enum MHD_Result take_body(struct wn_request *r, const char *data, size_t n)
+{
+    size_t most = (size_t)r->server->config.max_body_bytes, need = r->body_size + n;
+    if (r->problem.error.code != WN_OK) {
+        r->body_size = need;
+        return need > 2 * most ? MHD_NO : MHD_YES;
+    }
+    if (need > most) {
+        wn_problem_set(&r->problem, NULL, WN_TOO_LARGE, "the body is larger than %zu bytes", most);
+        r->problem.close = true;
+        r->body_size = need;
+        return MHD_YES;
+    }
+    size_t room = r->body_room;
+    while (room < need) room = room ? room * 2 : BODY_CHUNK;
+    if (room > most) room = most;
+    if (need > r->body_room && !make_room(r, room)) return MHD_YES;
+    memcpy(r->body + r->body_size, data, n);
+    r->body_size = need;
+    return MHD_YES;
+}
+
+/* ---- the first call: only headers are there ---- */
+
+static bool is_id(const char *s)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t n = strspn(s, plain);
+    return n > 0 && n <= 64 && !s[n];
+}
+
+static enum wn_code find_route(struct wn_request *r)
+{
+    const char *segment = NULL;
+    size_t n = 0;
+    r->route = wn_route_find(r->method, r->uri, &segment, &n, r->allow);
+    if (!r->route && r->allow[0])
+        return wn_problem_set(&r->problem, NULL, WN_METHOD_NOT_ALLOWED, "this path takes %s", r->allow);
+    if (!r->route) return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "there is no such path; /openapi.json lists them");
+    r->allow[0] = 0;
+    if (segment) r->model = wn_unescape(&r->pool, segment, n, false);
+    if (segment && !r->model) return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
+    if (!wn_query_parse(&r->pool, r->query, &r->parameters))
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the query string cannot be decoded, or has more than %d parameters",
+                              WN_MOST_PARAMETERS);
+    return WN_OK;
+}
+
+/* What would be refused after the body anyway is refused before it. */
+static void check_load(struct wn_request *r)
+{
+    struct wn_server *s = r->server;
+    if (!atomic_load(&s->ready)) {
+        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the models are still being loaded");
+        r->problem.retry_after_s = 1;
+    } else if (wn_queue_depth(&s->queue) >= s->queue.most) {
+        wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_QUEUE, 0, 1);
+        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", s->queue.most);
+        r->problem.retry_after_s = 1;
+    }
+}
+
+/* Everything that can be refused before a byte of the body is read. */
+static void check_head(struct wn_request *r)
+{
+    int64_t length;
+    if (wn_framing_check(r->connection, &length, &r->problem) != WN_OK) return;
+    if (!r->uri) {
+        wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+        return;
+    }
+    if (find_route(r) != WN_OK) return;
+    if (r->route->takes_body) check_load(r);
+    if (!r->route->takes_body && length != 0)
+        wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "this path takes no body");
+    else if (length > r->server->config.max_body_bytes)
+        wn_problem_set(&r->problem, NULL, WN_TOO_LARGE, "the body is larger than %lld bytes",
+                       (long long)r->server->config.max_body_bytes);
+    else if (length > 0)
+        make_room(r, (size_t)length);
+}
+
+static enum MHD_Result begin(struct wn_request *r, const char *method)
+{
+    const char *id = wn_request_header(r, "X-Request-Id");
+    if (id && is_id(id)) strcpy(r->id, id);
+    snprintf(r->method, sizeof r->method, "%s", method);
+    r->begun = true;
+    check_head(r);
+    return r->problem.error.code == WN_OK ? MHD_YES : wn_respond(r);
+}
+
+/* ---- the last call: all is there ---- */
+
+static void wake(void *waiter)
+{
+    struct wn_request *r = waiter;
+    MHD_resume_connection(r->connection);
+}
+
+void wn_request_wait(struct wn_request *r)
+{
+    struct wn_error err = {0};
+    r->job->wake = wake;
+    r->job->waiter = r;
+    MHD_suspend_connection(r->connection); /* first: the job may be finished before push returns */
+    enum wn_code code = wn_queue_push(&r->server->queue, r->job, &err);
+    if (code == WN_OK) return;
+    bool full = code == WN_QUEUE_FULL;
+    wn_metric_add(WN_METRIC_REJECTED, full ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
+    wn_problem_set(&r->problem, NULL, code, "%s", err.text);
+    r->problem.retry_after_s = 1;
+    MHD_resume_connection(r->connection); /* the next call of the handler sends the problem */
+}
+
+static enum MHD_Result serve(struct wn_request *r)
+{
+    r->reply.status = 200;
+    if (r->problem.error.code == WN_OK && !r->route->handle(r)) return MHD_YES; /* suspended */
+    return wn_respond(r);
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **con_cls)
+{
+    struct wn_request *r = *con_cls;
+    (void)cls;
+    (void)connection;
+    (void)url; /* decoded by rules that are not ours: r->uri is what came */
+    (void)version;
+    if (!r) return MHD_NO;
+    if (!r->begun) return begin(r, method);
+    if (!*size) return serve(r);
+    size_t n = *size;
+    *size = 0;
+    return take_body(r, data, n);
+}
+
+/* ---- the daemon ---- */
+
+static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *s)
+{
+    (void)cls;
+    (void)connection;
+    return strlen(s);
+}
+
+static void on_log(void *cls, const char *fmt, va_list args)
+{
+    char message[512];
+    (void)cls;
+    vsnprintf(message, sizeof message, fmt, args);
+    message[strcspn(message, "\n")] = 0;
+    wn_log("debug", "http: %s", message);
+}
+
+static void on_panic(void *cls, const char *file, unsigned line, const char *reason)
+{
+    (void)cls;
+    wn_log("fatal", "http library, %s:%u: %s", file, line, reason ? reason : "");
+    _exit(PANIC_EXIT);
+}
+
+static bool is_loopback(const struct addrinfo *a)
+{
+    if (a->ai_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr);
+}
+
+static enum wn_code resolve(const struct wn_config *c, struct addrinfo **out, struct wn_error *err)
+{
+    char port[16];
+    const char *host = strcmp(c->host, "localhost") == 0 ? "127.0.0.1" : c->host;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    snprintf(port, sizeof port, "%d", (int)c->port);
+    if (getaddrinfo(host, port, &hints, out) != 0)
+        return wn_fail(err, WN_BAD_REQUEST, "host: '%.64s' is not a numeric address", c->host);
+    if (is_loopback(*out) || c->insecure) return WN_OK;
+    freeaddrinfo(*out);
+    return wn_fail(err, WN_BAD_REQUEST,
+                   "host: others can reach '%.64s' and nobody is asked for a key; --insecure says that this is meant", c->host);
+}
+
+enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
+{
+    const struct wn_config *c = &s->config;
+    struct addrinfo *address;
+    enum wn_code code = resolve(c, &address, err);
+    if (code != WN_OK) return code;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), threads = c->http_threads ? c->http_threads : cores;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
+    MHD_set_panic_func(on_panic, NULL);
+    s->http = MHD_start_daemon(
+        flags, (uint16_t)c->port, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR,
+        address->ai_addr, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads), MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)c->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+        on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+    int why = errno;
+    freeaddrinfo(address);
+    if (!s->http) return wn_fail(err, WN_DEVICE, "port %d of %.64s cannot be used: %s", (int)c->port, c->host, strerror(why));
+    s->port = MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_BIND_PORT)->port;
+    return WN_OK;
+}
+
+/* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. */
+void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
+{
+    struct sockaddr_storage peer;
+    int fd = MHD_quiesce_daemon(s->http);
+    if (fd < 0) return;
+    struct pollfd ready = {fd, POLLIN, 0};
+    while (wn_now_ns() < until_ns && poll(&ready, 1, 50) > 0) {
+        socklen_t n = sizeof peer;
+        int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (client < 0 && errno != EINTR && errno != ECONNABORTED) break;
+        if (client >= 0) MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n);
+    }
+    close(fd);
+}
+
+void wn_http_stop(struct wn_server *s)
+{
+    MHD_stop_daemon(s->http);
+    s->http = NULL;
+}

@@ -1,0 +1,32 @@
+/* A job's life: made empty, given back whole. */
+#include "job.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+struct wn_job *wn_job_create(void)
+{
+    struct wn_job *job = calloc(1, sizeof *job);
+    if (job) job->refs = 1;
+    return job;
+}
+
+void wn_job_destroy(struct wn_job *job)
+{
+    if (!job) return;
+    for (int i = 0; i < job->n_items; i++) {
+        struct wn_item *item = &job->items[i];
+        for (int k = 0; k < item->n_questions; k++) wn_answer_finish(&item->answers[k]);
+        wn_image_finish(&item->image);
+        free(item->input);
+    }
+    wn_pool_finish(&job->pool);
+    free(job);
+}
+
+int64_t wn_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}

@@ -1,0 +1,74 @@
+/* The work of one request: its questions (slots), and the pictures they are about (items). A job is made by an HTTP thread, handed to
+ * the queue, and read by an HTTP thread again; at any time one side owns each item. */
+#ifndef WN_SERVER_JOB_H
+#define WN_SERVER_JOB_H
+
+#include "models.h"
+#include "question.h"
+
+#include <media/image.h>
+#include <whynot/engine.h>
+
+enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL };
+
+struct wn_job;
+
+/* One picture for one model, and everything asked about it: one forward pass. */
+struct wn_item {
+    struct wn_job *job;
+    struct wn_item *next; /* in the queue; the queue's */
+    struct wn_model *model;
+    const struct wn_slice *source;
+    struct wn_problem problem; /* why this picture has no answers */
+    struct wn_image image;     /* kept for overlays, else finished after preprocessing */
+    struct wn_geometry geometry;
+    float *input;  /* C*H*W; malloc'd */
+    float *logits; /* the model's classes; in the job's pool */
+    int n_questions, most_questions; /* most: what the arrays have room for */
+    struct wn_question *questions;
+    struct wn_answer *answers;
+    enum wn_map_kind *kinds;
+    bool keep_pixels, needs_logits; /* needs_logits: some rivals are only known after the forward pass */
+    int64_t queued_ns;
+    double decode_ms, queue_ms, forward_ms, backward_ms;
+};
+
+/* One question of the client with its resolved names, and where its maps are among the item's answers. */
+struct wn_slot {
+    struct wn_ask ask;
+    struct wn_problem problem;
+    char pointer[32]; /* "" or "/instances/3" */
+    struct wn_model *model;
+    struct wn_item *item;
+    const struct wn_contrast *contrast;
+    int layer;
+    int *targets, n_targets; /* n_targets 0: the prediction */
+    int *foils, n_foils;     /* resolved after the forward pass where `nearest` */
+    int nearest;
+    int first, n; /* answers item->answers[first .. first + n) */
+};
+
+struct wn_job {
+    struct wn_pool pool;
+    struct wn_slot *slots;
+    int n_slots;
+    bool is_batch; /* the client sent a list, and gets one */
+    struct wn_item *items;
+    int n_items;
+    int64_t deadline_ns; /* CLOCK_MONOTONIC */
+    /* Guarded by the queue's lock from wn_queue_push on. */
+    int refs, pending; /* pending: items that wait or run */
+    bool finished;     /* the waiter was woken, or is about to be */
+    struct wn_error late; /* why it was woken before everything was done */
+    struct wn_job *next, *previous; /* among the jobs whose waiter was not woken */
+    /* Called once, from another thread, when the job is finished. */
+    void (*wake)(void *waiter);
+    void *waiter;
+};
+
+struct wn_job *wn_job_create(void);       /* NULL when memory is short */
+void wn_job_destroy(struct wn_job *job);  /* NULL is fine */
+
+int64_t wn_now_ns(void);
+
+#endif

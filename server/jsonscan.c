@@ -1,0 +1,143 @@
+/* The look over a JSON body; knows one key by name, "b64", and nothing else of what is asked. */
+#include "jsonscan.h"
+
+#include <media/buffer.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_SLICES 4096
+
+struct scan {
+    char *body;
+    size_t size, at, copied; /* copied: body[0 .. copied) is in `text` already */
+    int depth, tokens;
+    struct wn_buffer text; /* the body without its pictures */
+    struct wn_slice *slices;
+    size_t *removed; /* removed[i]: where in `text` the number of slice i stands */
+    int n_slices;
+    struct wn_error *err;
+};
+
+static enum wn_code wrong(struct scan *s, const char *what)
+{
+    return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %s", s->at, what);
+}
+
+static void skip_space(struct scan *s)
+{
+    while (s->at < s->size && strchr(" \t\r\n", s->body[s->at]) && s->body[s->at]) s->at++;
+}
+
+/* At the opening quote; leaves `at` behind the closing one. */
+static enum wn_code skip_string(struct scan *s)
+{
+    size_t i = s->at + 1;
+    while (i < s->size && s->body[i] != '"') i += s->body[i] == '\\' ? 2 : 1;
+    if (i >= s->size) return wrong(s, "a string does not end");
+    s->at = i + 1;
+    return WN_OK;
+}
+
+/* "\/" is "/" in JSON and some writers use it in base64; any other escape is left for the decoder to refuse. */
+static size_t undo_slashes(char *s, size_t n)
+{
+    size_t out = 0;
+    if (!memchr(s, '\\', n)) return n;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '\\' && i + 1 < n && s[i + 1] == '/') i++;
+        s[out++] = s[i];
+    }
+    return out;
+}
+
+/* At the value of a "b64": puts a number in its place. */
+static enum wn_code cut(struct scan *s)
+{
+    char number[16];
+    size_t begin = s->at;
+    if (s->at >= s->size || s->body[s->at] != '"') return wrong(s, "\"b64\" must be a string");
+    if (s->n_slices == MOST_SLICES) return wrong(s, "too many pictures");
+    if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
+    if (wn_buffer_append(&s->text, s->body + s->copied, begin - s->copied, s->err) != WN_OK) return WN_NO_MEMORY;
+    s->removed[s->n_slices] = s->text.size;
+    int digits = snprintf(number, sizeof number, "%d", s->n_slices);
+    s->copied = s->at;
+    size_t n = undo_slashes(s->body + begin + 1, s->at - begin - 2);
+    s->slices[s->n_slices++] = (struct wn_slice){s->body + begin + 1, n, true};
+    return wn_buffer_append(&s->text, number, (size_t)digits, s->err);
+}
+
+static enum wn_code take_string(struct scan *s)
+{
+    size_t begin = s->at;
+    if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
+    bool is_b64 = s->at - begin == 5 && memcmp(s->body + begin, "\"b64\"", 5) == 0;
+    if (!is_b64) return WN_OK;
+    skip_space(s);
+    if (s->at >= s->size || s->body[s->at] != ':') return WN_OK; /* a value that happens to be "b64" */
+    s->at++;
+    skip_space(s);
+    return cut(s);
+}
+
+static enum wn_code take_token(struct scan *s)
+{
+    char c = s->body[s->at];
+    if (++s->tokens > WN_JSON_TOKENS) return wrong(s, "too many values");
+    if (c == '"') return take_string(s);
+    if (c == '{' || c == '[') s->depth++;
+    if (c == '}' || c == ']') s->depth--;
+    if (s->depth > WN_JSON_DEPTH) return wrong(s, "nested too deeply");
+    s->at++;
+    if (!strchr("{}[]:,", c))
+        while (s->at < s->size && !strchr("{}[]:,\" \t\r\n", s->body[s->at])) s->at++;
+    return WN_OK;
+}
+
+static enum wn_code scan(struct scan *s)
+{
+    if (memchr(s->body, 0, s->size)) return wrong(s, "the text holds a zero byte");
+    for (skip_space(s); s->at < s->size; skip_space(s)) {
+        enum wn_code code = take_token(s);
+        if (code != WN_OK) return code;
+    }
+    return wn_buffer_append(&s->text, s->body + s->copied, s->size - s->copied, s->err);
+}
+
+/* A position in the shortened text as one in the body. */
+static size_t original(const struct scan *s, size_t position)
+{
+    size_t lost = 0;
+    char number[16];
+    for (int i = 0; i < s->n_slices && s->removed[i] < position; i++) {
+        size_t in_body = (size_t)(s->slices[i].data - s->body) - 1;
+        int digits = snprintf(number, sizeof number, "%d", i);
+        lost = in_body + s->slices[i].size + 2 - (s->removed[i] + (size_t)digits);
+    }
+    return position + lost;
+}
+
+static enum wn_code build(struct scan *s, json_t **root)
+{
+    json_error_t why;
+    *root = json_loadb(s->text.data ? (const char *)s->text.data : "", s->text.size, JSON_REJECT_DUPLICATES, &why);
+    if (*root) return WN_OK;
+    size_t at = original(s, why.position < 0 ? 0 : (size_t)why.position);
+    return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
+}
+
+enum wn_code wn_json_read(char *body, size_t size, struct wn_pool *pool, json_t **root, struct wn_slice **slices,
+                          int *n_slices, struct wn_error *err)
+{
+    struct scan s = {.body = body, .size = size, .err = err};
+    *root = NULL;
+    s.slices = wn_pool_array(pool, MOST_SLICES, sizeof *s.slices);
+    s.removed = wn_pool_array(pool, MOST_SLICES, sizeof *s.removed);
+    if (!s.slices || !s.removed) return wn_fail(err, WN_NO_MEMORY, "no memory for the request");
+    enum wn_code code = size ? scan(&s) : wn_fail(err, WN_BAD_REQUEST, "the body is empty");
+    if (code == WN_OK) code = build(&s, root);
+    *slices = s.slices;
+    *n_slices = s.n_slices;
+    wn_buffer_finish(&s.text);
+    return code;
+}

@@ -1,0 +1,46 @@
+/* Log lines; knows neither requests nor models. A line is one write, so that lines of several threads do not mix. */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+void wn_log_begin(struct wn_text *line, const char *level)
+{
+    struct timespec now;
+    struct tm utc;
+    char date[32], stamp[64];
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(stamp, sizeof stamp, "%s.%03ldZ", date, now.tv_nsec / 1000000);
+    wn_json_open(line, '{');
+    wn_json_key(line, "time");
+    wn_json_string(line, stamp);
+    wn_json_key(line, "level");
+    wn_json_string(line, level);
+}
+
+void wn_log_write(struct wn_text *line)
+{
+    wn_json_close(line, '}');
+    wn_text_add(line, "\n", 1);
+    if (!line->failed && write(STDERR_FILENO, line->bytes.data, line->bytes.size) < 0) { /* nowhere left to complain */
+    }
+    wn_text_finish(line);
+}
+
+void wn_log(const char *level, const char *fmt, ...)
+{
+    char message[1001];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(message, sizeof message, fmt, args);
+    va_end(args);
+    struct wn_text line = {0};
+    wn_log_begin(&line, level);
+    wn_json_key(&line, "message");
+    wn_json_string(&line, message);
+    wn_log_write(&line);
+}

@@ -1,0 +1,173 @@
+/* whynotd: reads its options, loads the models, serves until it is asked to stop, and stops without losing an answer. */
+#include "http.h"
+#include "log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <whynot/whynot.h>
+
+enum exit_code { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_BAD_OPTION = 2, EXIT_NO_MODEL = 3 };
+
+static void complain(const struct wn_error *err)
+{
+    fprintf(stderr, "whynotd: %s\n", err->text);
+}
+
+/* ---- what is printed at the start ---- */
+
+static const char *layer_name(const struct wn_model *m)
+{
+    return m->graph && m->labels ? wn_graph_layer(m->graph, m->layer)->name : "-";
+}
+
+static void print_table(const struct wn_models *models)
+{
+    printf("%-24s %-10s %-28s %9s %9s  %s\n", "MODEL", "VERSION", "LAYER", "MEMORY", "WARM-UP", "READY");
+    for (int i = 0; i < models->n; i++) {
+        const struct wn_model *m = &models->list[i];
+        bool ready = atomic_load(&m->state) == WN_MODEL_READY;
+        printf("%-24s %-10.10s %-28.28s %6.1f MB %6.0f ms  %s%s\n", m->name, m->manifest.version ? m->manifest.version : "-",
+               layer_name(m), (double)m->device_bytes / 1e6, m->warmup_ms, ready ? "yes" : "no: ", ready ? "" : m->why.text);
+    }
+}
+
+/* The picture to try: the first sample of the first ready model, or a word for one. */
+static void print_paste(const struct wn_server *s)
+{
+    const struct wn_model *m = &s->models.list[0];
+    for (int i = s->models.n - 1; i >= 0; i--)
+        if (atomic_load(&s->models.list[i].state) == WN_MODEL_READY) m = &s->models.list[i];
+    const char *host = strcmp(s->config.host, "0.0.0.0") == 0 ? "127.0.0.1" : s->config.host;
+    bool v6 = strchr(host, ':') != NULL;
+    const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
+    printf("\ncurl --data-binary @picture.jpg 'http://%s%s%s:%d/v1/models/%s/explain?why_not=auto:1'\n", open, host, close, s->port,
+           m->name);
+    printf("http://%s%s%s:%d/\nhttp://%s%s%s:%d/metrics\n", open, host, close, s->port, open, host, close, s->port);
+    fflush(stdout);
+}
+
+/* ---- signals ---- */
+
+static void block_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* True when a signal came within that time. */
+static bool stop_asked(const sigset_t *set, int64_t wait_ms)
+{
+    struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
+    return sigtimedwait(set, NULL, &wait) > 0;
+}
+
+/* ---- life ---- */
+
+/* The first worker learns what the backend is like, the others follow. False: a signal came first. */
+static bool warm_up(struct wn_server *s, const sigset_t *signals, struct wn_error *err)
+{
+    bool grown = false;
+    while (atomic_load(&s->workers.warm) < s->workers.n || !grown) {
+        if (!grown && atomic_load(&s->workers.warm) > 0) {
+            grown = true;
+            if (wn_workers_grow(&s->workers, err) != WN_OK) return false;
+        }
+        if (stop_asked(signals, 10)) return false;
+    }
+    wn_workers_open(&s->workers);
+    return true;
+}
+
+/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience. */
+static void shut_down(struct wn_server *s, const sigset_t *signals)
+{
+    int64_t until = wn_now_ns() + s->config.shutdown_timeout_ms * 1000000;
+    bool hurry = false;
+    atomic_store(&s->draining, true);
+    wn_log("info", "stopping");
+    for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(signals, ms < 50 ? ms : 50);
+    wn_http_quiesce(s, until);
+    while (!hurry && atomic_load(&s->requests) > 0 && wn_now_ns() < until) hurry = stop_asked(signals, 10);
+    wn_queue_close(&s->queue);
+    if (hurry || wn_now_ns() >= until) wn_queue_give_up(&s->queue, WN_NOT_READY, "the server stopped before the answer was ready");
+    wn_workers_stop(&s->workers);
+    for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(signals, 10); /* replies on their way */
+}
+
+static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
+{
+    struct wn_error err = {0};
+    enum exit_code code = EXIT_CANNOT_START;
+    if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, &err) != WN_OK) goto say;
+    if (wn_http_start(s, &err) != WN_OK) goto close_queue;
+    if (wn_workers_start(&s->workers, &s->config, &s->models, &s->queue, &err) != WN_OK) goto stop_http;
+    bool warm = warm_up(s, signals, &err);
+    if (warm) print_table(&s->models);
+    if (warm && !wn_models_ready(&s->models)) {
+        wn_fail(&err, WN_NOT_READY, "no model could be made ready");
+        code = EXIT_NO_MODEL;
+    } else if (err.code == WN_OK) {
+        code = EXIT_STOPPED;
+        if (warm) print_paste(s);
+        atomic_store(&s->ready, warm);
+        while (warm && !stop_asked(signals, 60000)) {}
+    }
+    shut_down(s, signals);
+stop_http:
+    if (!s->queue.closed) wn_queue_close(&s->queue);
+    wn_http_stop(s);
+close_queue:
+    if (!s->queue.closed) wn_queue_close(&s->queue);
+    wn_queue_finish(&s->queue);
+say:
+    if (err.code != WN_OK) complain(&err);
+    return code;
+}
+
+static enum exit_code run(struct wn_server *s)
+{
+    sigset_t signals;
+    struct wn_error err = {0};
+    enum exit_code code = EXIT_NO_MODEL;
+    block_signals(&signals);
+    prctl(PR_SET_DUMPABLE, 0); /* a core would hold pictures of clients */
+    if (s->config.precision[0] && strcmp(s->config.precision, "default") != 0 &&
+        wn_precision_find(s->config.precision) == WN_PRECISION_DEFAULT) {
+        fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
+        return EXIT_BAD_OPTION;
+    }
+    if (wn_models_load(s->config.models, &s->models, &err) == WN_OK)
+        code = serve(s, &signals);
+    else
+        complain(&err);
+    wn_models_finish(&s->models);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct wn_server *s = calloc(1, sizeof *s);
+    struct wn_error err = {0};
+    enum wn_config_wish wish;
+    int code = EXIT_STOPPED;
+    if (!s) return EXIT_CANNOT_START;
+    if (wn_config_load(argc, argv, &s->config, &wish, &err) != WN_OK) {
+        complain(&err);
+        code = EXIT_BAD_OPTION;
+    } else if (wish == WN_CONFIG_HELP) {
+        wn_config_help(stdout);
+    } else if (wish == WN_CONFIG_VERSION) {
+        printf("whynotd %s\n", wn_version());
+    } else {
+        code = run(s);
+    }
+    free(s);
+    return code;
+}

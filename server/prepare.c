@@ -1,0 +1,151 @@
+/* From bytes of pictures to numbers for the network; knows no HTTP and no engine. */
+#include "prepare.h"
+
+#include "metrics.h"
+#include "questions.h"
+
+#include <media/base64.h>
+#include <stdlib.h>
+
+static bool is_good(const struct wn_slot *slot)
+{
+    return slot->problem.error.code == WN_OK;
+}
+
+/* ---- items ---- */
+
+static struct wn_item *item_of(struct wn_job *job, struct wn_slot *slot)
+{
+    for (int i = 0; i < job->n_items; i++)
+        if (job->items[i].source == slot->ask.image && job->items[i].model == slot->model) return &job->items[i];
+    struct wn_item *item = &job->items[job->n_items++];
+    item->job = job;
+    item->source = slot->ask.image;
+    item->model = slot->model;
+    return item;
+}
+
+static enum wn_code make_arrays(struct wn_item *item, int most_questions, struct wn_problem *p)
+{
+    size_t n = (size_t)item->most_questions;
+    struct wn_pool *pool = &item->job->pool;
+    if (item->most_questions > most_questions)
+        return wn_problem_set(p, NULL, WN_BAD_REQUEST, "%d maps are asked for about one picture and %d are allowed",
+                              item->most_questions, most_questions);
+    item->questions = wn_pool_array(pool, n, sizeof *item->questions);
+    item->answers = wn_pool_array(pool, n, sizeof *item->answers);
+    item->kinds = wn_pool_array(pool, n, sizeof *item->kinds);
+    item->logits = wn_pool_array(pool, (size_t)item->model->classes, sizeof *item->logits);
+    if (item->questions && item->answers && item->kinds && item->logits) return WN_OK;
+    return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the questions");
+}
+
+static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, struct wn_problem *p)
+{
+    job->items = wn_pool_array(&job->pool, (size_t)job->n_slots, sizeof *job->items);
+    if (!job->items) return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the request");
+    for (int i = 0; i < job->n_slots; i++) {
+        struct wn_slot *slot = &job->slots[i];
+        if (!is_good(slot)) continue;
+        slot->item = item_of(job, slot);
+        slot->item->most_questions += wn_slot_most(slot);
+        slot->item->needs_logits |= wn_slot_needs_logits(slot);
+        slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
+    }
+    for (int i = 0; i < job->n_items; i++) make_arrays(&job->items[i], (int)s->config.max_questions, &job->items[i].problem);
+    return WN_OK;
+}
+
+/* ---- pictures ---- */
+
+static struct wn_image_limits limits_of(const struct wn_config *c)
+{
+    struct wn_image_limits limits = wn_image_limits_default;
+    limits.max_pixels = c->max_pixels;
+    limits.max_side = (int)c->max_side;
+    return limits;
+}
+
+static enum wn_code decode(const struct wn_server *s, struct wn_item *item, struct wn_error *err)
+{
+    struct wn_image_limits limits = limits_of(&s->config);
+    struct wn_buffer bytes = {0};
+    const void *data = item->source->data;
+    size_t size = item->source->size;
+    enum wn_code code = WN_OK;
+    if (item->source->base64) {
+        code = wn_base64_decode(data, size, &bytes, err);
+        data = bytes.data;
+        size = bytes.size;
+    }
+    int hint = item->keep_pixels ? 0 : wn_preprocess_hint(&item->model->manifest.preprocess);
+    if (code == WN_OK) code = wn_image_decode(data, size, &limits, hint, &item->image, err);
+    wn_buffer_finish(&bytes);
+    return code;
+}
+
+static enum wn_code preprocess(struct wn_item *item, struct wn_error *err)
+{
+    const struct wn_preprocess *p = &item->model->manifest.preprocess;
+    const struct wn_graph *g = item->model->graph;
+    int w = (int)wn_graph_width(g), h = (int)wn_graph_height(g);
+    enum wn_code code = wn_preprocess_geometry(p, item->image.full_width, item->image.full_height, &item->geometry, err);
+    if (code != WN_OK) return code;
+    if (item->geometry.crop_w != w || item->geometry.crop_h != h)
+        return wn_fail(err, WN_BAD_REQUEST, "the model %s takes pictures of %d x %d pixels and this one makes %d x %d",
+                       item->model->name, w, h, item->geometry.crop_w, item->geometry.crop_h);
+    item->input = malloc((size_t)wn_preprocess_channels(p) * (size_t)w * (size_t)h * sizeof *item->input);
+    if (!item->input) return wn_fail(err, WN_NO_MEMORY, "no memory for the picture");
+    return wn_preprocess_apply(p, &item->image, &item->geometry, item->input, err);
+}
+
+static void read_picture(const struct wn_server *s, struct wn_item *item)
+{
+    int64_t begin = wn_now_ns();
+    struct wn_error err = {0};
+    enum wn_code code = decode(s, item, &err);
+    if (code == WN_OK) code = preprocess(item, &err);
+    if (code != WN_OK) wn_problem_set(&item->problem, NULL, code, "%s", err.text);
+    if (code != WN_OK || !item->keep_pixels) wn_image_finish(&item->image);
+    item->decode_ms = (double)(wn_now_ns() - begin) * 1e-6;
+    wn_metric_observe(WN_METRIC_STAGE, WN_TIME_DECODE, 0, item->decode_ms * 1e-3);
+}
+
+/* Pixels that stay in memory for overlays, over all pictures of the job. */
+static enum wn_code check_kept(const struct wn_server *s, const struct wn_job *job, struct wn_problem *p)
+{
+    int64_t kept = 0;
+    for (int i = 0; i < job->n_items; i++) kept += (int64_t)job->items[i].image.width * job->items[i].image.height;
+    if (kept <= s->config.max_pixels) return WN_OK;
+    return wn_problem_set(p, NULL, WN_TOO_LARGE, "the pictures of this request are too large together to draw overlays on them");
+}
+
+/* Pixels that will be drawn, over all maps of the job: an answer must not cost more than four of the largest pictures. */
+static enum wn_code check_drawn(const struct wn_server *s, const struct wn_job *job, struct wn_problem *p)
+{
+    double drawn = 0;
+    for (int i = 0; i < job->n_slots; i++) {
+        const struct wn_slot *slot = &job->slots[i];
+        if (!is_good(slot) || !(slot->ask.outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX))) continue;
+        const struct wn_geometry *g = &slot->item->geometry;
+        bool own = slot->ask.size == WN_SIZE_IMAGE;
+        drawn += (double)wn_slot_most(slot) * (own ? g->image_w : g->crop_w) * (own ? g->image_h : g->crop_h);
+    }
+    if (drawn <= 4.0 * (double)s->config.max_pixels) return WN_OK;
+    return wn_problem_set(p, NULL, WN_TOO_LARGE, "the heatmaps of this request are too large together; size=input or outputs=raw asks for less");
+}
+
+enum wn_code wn_prepare(const struct wn_server *s, struct wn_job *job, struct wn_problem *problem)
+{
+    int good = 0;
+    enum wn_code code = make_items(s, job, problem);
+    for (int i = 0; i < job->n_items && code == WN_OK; i++) {
+        struct wn_item *item = &job->items[i];
+        if (item->problem.error.code == WN_OK) read_picture(s, item);
+        if (item->problem.error.code == WN_OK && !item->needs_logits) wn_item_plan(item, NULL);
+        good += item->problem.error.code == WN_OK;
+        if (item->keep_pixels) code = check_kept(s, job, problem);
+    }
+    if (code == WN_OK) code = check_drawn(s, job, problem);
+    return code != WN_OK ? code : good ? WN_OK : WN_NOT_FOUND;
+}

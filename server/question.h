@@ -1,0 +1,74 @@
+/* One question as the client put it: the same fields from a query string, a form or JSON, through one table. */
+#ifndef WN_SERVER_QUESTION_H
+#define WN_SERVER_QUESTION_H
+
+#include "pool.h"
+#include "problem.h"
+
+#include <jansson.h>
+#include <media/colormap.h>
+#include <media/render.h>
+#include <whynot/explain.h>
+
+enum wn_map_wish { WN_MAPS_CONTRAST = 1, WN_MAPS_TARGET = 2, WN_MAPS_RIVAL = 4 };
+enum wn_output { WN_OUT_HEATMAP = 1, WN_OUT_OVERLAY = 2, WN_OUT_RAW = 4, WN_OUT_BBOX = 8 };
+enum wn_map_size { WN_SIZE_IMAGE, WN_SIZE_INPUT };
+
+/* A class as it was named: by index, or by text that may be a label. */
+struct wn_class_ref {
+    const char *text; /* NULL: index holds */
+    int64_t index;
+};
+
+struct wn_class_refs {
+    struct wn_class_ref *list;
+    int n;       /* 0: not given, or `nearest` */
+    int nearest; /* why_not=auto:N */
+};
+
+/* Bytes of a picture within the request's body. */
+struct wn_slice {
+    const char *data;
+    size_t size;
+    bool base64;
+};
+
+struct wn_ask {
+    const struct wn_slice *image; /* NULL: not given */
+    const char *id, *model, *layer; /* id and model: NULL if not given */
+    struct wn_class_refs target, why_not;
+    const struct wn_contrast *contrast; /* NULL if not given */
+    const struct wn_method *method;
+    unsigned maps, outputs;
+    enum wn_normalize normalize;
+    bool relu, align_corners;
+    const struct wn_colormap *colormap; /* NULL: auto */
+    float overlay;
+    enum wn_map_size size;
+    int top_k;
+    int64_t timeout_ms; /* 0 if not given */
+};
+
+/* What reading needs beside the value. */
+struct wn_reading {
+    struct wn_pool *pool;          /* what the ask points to */
+    const char *prefix;            /* of JSON pointers: "" or "/instances/3" */
+    const struct wn_slice *slices; /* the pictures that were cut out of a JSON body */
+    int n_slices;
+    bool again;                    /* this name was there before: another entry of a list */
+    struct wn_problem *problem; /* the first failure */
+};
+
+/* The table's defaults. */
+enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r);
+/* Sets one field; an unknown name is a failure. text: value of a query parameter or a form's field. */
+enum wn_code wn_ask_set_text(struct wn_ask *ask, const char *name, const char *text, const struct wn_reading *r);
+enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t *value, const struct wn_reading *r);
+
+/* The rows of the table, in order; NULL past the end. */
+struct wn_field {
+    const char *name, *kind, *standard, *values, *words;
+};
+const struct wn_field *wn_ask_field(int i);
+
+#endif

@@ -1,0 +1,85 @@
+/* Slots to engine questions: one map for each class that is contrasted with; knows no threads and no pictures. */
+#include "questions.h"
+
+#include <assert.h>
+
+#define MOST_NEAREST 1024
+
+static int rivals(const struct wn_slot *s)
+{
+    return s->nearest ? s->nearest : s->n_foils ? s->n_foils : 1;
+}
+
+int wn_slot_most(const struct wn_slot *s)
+{
+    int n = 0;
+    if (s->ask.maps & WN_MAPS_CONTRAST) n += s->contrast->flags & WN_CONTRAST_FOIL ? rivals(s) : 1;
+    if (s->ask.maps & WN_MAPS_TARGET) n++;
+    if (s->ask.maps & WN_MAPS_RIVAL) n += rivals(s);
+    return n;
+}
+
+bool wn_slot_needs_logits(const struct wn_slot *s)
+{
+    bool runner_up = !s->n_foils && s->nearest <= 1 && s->contrast->flags & WN_CONTRAST_FOIL;
+    bool named = s->n_foils || (!s->nearest && !(s->ask.maps & WN_MAPS_RIVAL));
+    return !named && !(runner_up && !(s->ask.maps & WN_MAPS_RIVAL)); /* the engine knows the runner-up by itself */
+}
+
+/* The nearest rivals of the target, best first, into slot->foils. */
+static void find_rivals(struct wn_slot *s, const float *logits)
+{
+    int best[MOST_NEAREST + 1], wanted = rivals(s), target = s->n_targets ? s->targets[0] : wn_argmax(logits, s->model->classes);
+    int n = wn_top(logits, s->model->classes, wanted + 1 < MOST_NEAREST ? wanted + 1 : MOST_NEAREST, best);
+    s->n_foils = 0;
+    for (int i = 0; i < n && s->n_foils < wanted; i++)
+        if (best[i] != target) s->foils[s->n_foils++] = best[i];
+}
+
+static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind kind, const struct wn_contrast *contrast,
+                const int *foils, int n_foils)
+{
+    assert(item->n_questions < item->most_questions);
+    struct wn_question *q = &item->questions[item->n_questions];
+    *q = (struct wn_question){.layer = s->layer, .method = s->ask.method, .contrast = contrast, .foils = foils, .n_foils = n_foils};
+    q->target = s->n_targets ? s->targets[0] : WN_TARGET_PREDICTED;
+    if (s->n_targets > 1) {
+        q->targets = s->targets;
+        q->n_targets = s->n_targets;
+    }
+    item->kinds[item->n_questions++] = kind;
+}
+
+static void plan_contrast(struct wn_item *item, const struct wn_slot *s)
+{
+    enum wn_map_kind kind = s->contrast == wn_contrast_find("logit") ? WN_MAP_TARGET : WN_MAP_CONTRAST;
+    bool takes_rivals = s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
+    if (s->contrast->flags & WN_CONTRAST_FOIL && s->n_foils)
+        for (int i = 0; i < s->n_foils; i++) add(item, s, kind, s->contrast, &s->foils[i], 1);
+    else
+        add(item, s, kind, s->contrast, s->foils, takes_rivals ? s->n_foils : 0);
+}
+
+static void plan_slot(struct wn_item *item, struct wn_slot *s, const float *logits)
+{
+    const struct wn_contrast *logit = wn_contrast_find("logit");
+    if (wn_slot_needs_logits(s)) find_rivals(s, logits);
+    s->first = item->n_questions;
+    if (s->ask.maps & WN_MAPS_CONTRAST) plan_contrast(item, s);
+    if (s->ask.maps & WN_MAPS_TARGET) add(item, s, WN_MAP_TARGET, logit, NULL, 0);
+    for (int i = 0; s->ask.maps & WN_MAPS_RIVAL && i < s->n_foils; i++) {
+        add(item, s, WN_MAP_RIVAL, logit, NULL, 0);
+        struct wn_question *q = &item->questions[item->n_questions - 1];
+        q->target = s->foils[i];
+        q->targets = NULL;
+        q->n_targets = 0;
+    }
+    s->n = item->n_questions - s->first;
+}
+
+void wn_item_plan(struct wn_item *item, const float *logits)
+{
+    struct wn_job *job = item->job;
+    for (int i = 0; i < job->n_slots; i++)
+        if (job->slots[i].item == item && job->slots[i].problem.error.code == WN_OK) plan_slot(item, &job->slots[i], logits);
+}

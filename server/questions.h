@@ -1,0 +1,14 @@
+/* From what a slot asks to what the engine is asked. */
+#ifndef WN_SERVER_QUESTIONS_H
+#define WN_SERVER_QUESTIONS_H
+
+#include "job.h"
+
+/* How many engine questions the slot needs at most. */
+int wn_slot_most(const struct wn_slot *slot);
+/* Whether its rivals are only known after the forward pass. */
+bool wn_slot_needs_logits(const struct wn_slot *slot);
+/* Fills the item's questions from its slots; logits: the model's classes, or NULL where no slot needs them. */
+void wn_item_plan(struct wn_item *item, const float *logits);
+
+#endif

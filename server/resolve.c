@@ -1,0 +1,166 @@
+/* Resolving of names against the models; knows no pictures and no threads. */
+#include "resolve.h"
+
+#include "questions.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static enum wn_code fail(struct wn_slot *slot, const char *field, enum wn_code code, const char *what)
+{
+    char pointer[96];
+    snprintf(pointer, sizeof pointer, "%s/%s", slot->pointer, field);
+    return wn_problem_set(&slot->problem, pointer, code, "%s", what);
+}
+
+/* ---- the model ---- */
+
+static enum wn_code no_such_model(const struct wn_server *s, struct wn_slot *slot, const char *name)
+{
+    const char *names[256];
+    char what[160];
+    for (int i = 0; i < s->models.n; i++) names[i] = s->models.list[i].name;
+    snprintf(what, sizeof what, "there is no model '%.64s'; /v1/models lists them", name);
+    fail(slot, "model", WN_NO_SUCH_MODEL, what);
+    wn_problem_similar(&slot->problem, name, names, s->models.n);
+    return WN_NO_SUCH_MODEL;
+}
+
+static enum wn_code resolve_model(const struct wn_server *s, struct wn_slot *slot, const char *path_model)
+{
+    const char *name = slot->ask.model ? slot->ask.model : path_model;
+    if (path_model && slot->ask.model && strcmp(path_model, slot->ask.model) != 0)
+        return fail(slot, "model", WN_BAD_REQUEST, "the path and the question name different models");
+    if (!name && s->models.n > 1) return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
+    slot->model = name ? wn_models_find(&s->models, name) : &s->models.list[0];
+    if (!slot->model) return no_such_model(s, slot, name);
+    int state = atomic_load(&slot->model->state);
+    if (state == WN_MODEL_READY) return WN_OK;
+    slot->problem.retry_after_s = state == WN_MODEL_LOADING;
+    return wn_problem_set(&slot->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", slot->model->name,
+                          state == WN_MODEL_LOADING ? "it is being loaded" : slot->model->why.text);
+}
+
+/* ---- classes ---- */
+
+static enum wn_code no_such_class(struct wn_slot *slot, const char *field, const char *word)
+{
+    char what[400];
+    snprintf(what, sizeof what, "the model %s has no class '%.128s'; see /v1/models/%s/labels?q=", slot->model->name, word,
+             slot->model->name);
+    fail(slot, field, WN_NO_SUCH_CLASS, what);
+    wn_problem_similar(&slot->problem, word, slot->model->labels, slot->model->classes);
+    return WN_NO_SUCH_CLASS;
+}
+
+static bool is_digits(const char *s)
+{
+    return s[0] && !s[strspn(s, "0123456789")] && strlen(s) <= 9;
+}
+
+static enum wn_code resolve_class(struct wn_slot *slot, const char *field, const struct wn_class_ref *ref, int *out)
+{
+    int64_t index = ref->index;
+    char what[128];
+    if (ref->text) index = wn_model_class(slot->model, ref->text);
+    if (ref->text && index < 0 && is_digits(ref->text)) index = atoi(ref->text);
+    if (ref->text && index < 0) return no_such_class(slot, field, ref->text);
+    if (index < 0 || index >= slot->model->classes) {
+        snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d", (long long)index, slot->model->classes - 1);
+        return fail(slot, field, WN_NO_SUCH_CLASS, what);
+    }
+    *out = (int)index;
+    return WN_OK;
+}
+
+static enum wn_code resolve_list(struct wn_slot *slot, struct wn_pool *pool, const char *field, const struct wn_class_refs *refs,
+                                 int **out, int *n)
+{
+    size_t room = (size_t)(refs->n > refs->nearest ? refs->n : refs->nearest);
+    *out = wn_pool_array(pool, room + 1, sizeof **out); /* one more: a runner-up that nobody named */
+    if (!*out) return wn_problem_set(&slot->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+    for (*n = 0; *n < refs->n; ++*n) {
+        enum wn_code code = resolve_class(slot, field, &refs->list[*n], &(*out)[*n]);
+        if (code != WN_OK) return code;
+        for (int i = 0; i < *n; i++)
+            if ((*out)[i] == (*out)[*n]) return fail(slot, field, WN_BAD_REQUEST, "the same class is named twice");
+    }
+    return WN_OK;
+}
+
+static bool is_word(const struct wn_class_refs *refs, const char *word)
+{
+    return refs->n == 1 && refs->list[0].text && strcasecmp(refs->list[0].text, word) == 0;
+}
+
+static enum wn_code resolve_classes(struct wn_slot *slot, struct wn_pool *pool)
+{
+    const struct wn_ask *ask = &slot->ask;
+    if (is_word(&ask->why_not, "all") && wn_model_class(slot->model, "all") < 0)
+        return fail(slot, "why_not", WN_UNSUPPORTED, "why_not=all is not there yet; auto:N takes the N nearest rivals");
+    slot->nearest = ask->why_not.nearest < slot->model->classes ? ask->why_not.nearest : slot->model->classes - 1;
+    bool predicted = is_word(&ask->target, "top1") && wn_model_class(slot->model, "top1") < 0;
+    enum wn_code code = WN_OK;
+    if (!predicted) code = resolve_list(slot, pool, "target", &ask->target, &slot->targets, &slot->n_targets);
+    return code == WN_OK ? resolve_list(slot, pool, "why_not", &ask->why_not, &slot->foils, &slot->n_foils) : code;
+}
+
+/* ---- contrast and layer ---- */
+
+static bool share_a_class(const struct wn_slot *s)
+{
+    for (int i = 0; i < s->n_targets; i++)
+        for (int k = 0; k < s->n_foils; k++)
+            if (s->targets[i] == s->foils[k]) return true;
+    return false;
+}
+
+static enum wn_code resolve_contrast(struct wn_slot *slot)
+{
+    bool rivals = slot->n_foils || slot->nearest;
+    char what[256];
+    slot->contrast = slot->ask.contrast ? slot->ask.contrast : wn_contrast_find(rivals ? "pair" : "logit");
+    unsigned flags = slot->contrast->flags;
+    bool takes_rivals = flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET), wants_rival_maps = slot->ask.maps & WN_MAPS_RIVAL;
+    if (slot->n_targets > 1 && !(flags & WN_CONTRAST_TARGET_SET)) {
+        snprintf(what, sizeof what, "the contrast %s takes one target", slot->contrast->name);
+        return fail(slot, "target", WN_BAD_REQUEST, what);
+    }
+    if (rivals && !takes_rivals && !wants_rival_maps) {
+        snprintf(what, sizeof what, "the contrast %s takes no why_not; pair and others of /v1/contrasts do", slot->contrast->name);
+        return fail(slot, "why_not", WN_BAD_REQUEST, what);
+    }
+    if (wants_rival_maps && !rivals && !takes_rivals) return fail(slot, "maps", WN_BAD_REQUEST, "maps of rivals want a why_not");
+    if (takes_rivals && !(flags & WN_CONTRAST_SAME_OK) && share_a_class(slot)) {
+        snprintf(what, sizeof what, "why_not is the target itself, and the contrast %s of a class with itself is nothing",
+                 slot->contrast->name);
+        return fail(slot, "why_not", WN_BAD_REQUEST, what);
+    }
+    return WN_OK;
+}
+
+static enum wn_code resolve_layer(struct wn_slot *slot)
+{
+    char what[384];
+    const char *name = slot->ask.layer;
+    slot->layer = strcmp(name, "auto") == 0 ? slot->model->layer : wn_graph_find_layer(slot->model->graph, name);
+    if (slot->layer >= 0) return WN_OK;
+    snprintf(what, sizeof what, "the model %s has no layer '%.128s'; see /v1/models/%s/layers", slot->model->name, name,
+             slot->model->name);
+    return fail(slot, "layer", WN_NO_SUCH_LAYER, what);
+}
+
+void wn_resolve(const struct wn_server *s, struct wn_job *job, const char *path_model)
+{
+    for (int i = 0; i < job->n_slots; i++) {
+        struct wn_slot *slot = &job->slots[i];
+        if (slot->problem.error.code != WN_OK) continue;
+        if (!slot->ask.image)
+            fail(slot, "image", WN_BAD_REQUEST, "image is missing: the picture that is asked about");
+        else if (resolve_model(s, slot, path_model) == WN_OK && resolve_classes(slot, &job->pool) == WN_OK &&
+                 resolve_contrast(slot) == WN_OK)
+            resolve_layer(slot);
+    }
+}

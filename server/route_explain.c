@@ -1,0 +1,55 @@
+/* POST /v1/explain: from a body to a job, and from the finished job to an answer. */
+#include "answer.h"
+#include "http.h"
+#include "intake.h"
+#include "metrics.h"
+#include "prepare.h"
+#include "resolve.h"
+
+/* The whole request's deadline: the nearest that any of its questions asks for. */
+static int64_t deadline(const struct wn_request *r)
+{
+    int64_t ms = r->server->config.request_timeout_ms;
+    for (int i = 0; i < r->job->n_slots; i++) {
+        int64_t own = r->job->slots[i].ask.timeout_ms;
+        if (own && own < ms) ms = own;
+    }
+    return r->begin_ns + ms * 1000000;
+}
+
+static enum wn_code make_job(struct wn_request *r)
+{
+    r->job = wn_job_create();
+    if (!r->job) return wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+    enum wn_code code = wn_intake(r, r->job);
+    if (code == WN_OK && r->job->is_batch && wn_answer_type(wn_request_header(r, "Accept")) != WN_ANSWER_JSON)
+        code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "a batch is answered as application/json only");
+    if (code != WN_OK) return code;
+    r->job->deadline_ns = deadline(r);
+    wn_resolve(r->server, r->job, r->model);
+    return wn_prepare(r->server, r->job, &r->problem);
+}
+
+static void too_late(struct wn_request *r)
+{
+    bool deadline_passed = r->job->late.code == WN_DEADLINE;
+    wn_metric_add(WN_METRIC_REJECTED, deadline_passed ? WN_REJECT_DEADLINE : WN_REJECT_DRAINING, 0, 1);
+    wn_problem_set(&r->problem, NULL, r->job->late.code, "%s", r->job->late.text);
+}
+
+bool wn_route_explain(struct wn_request *r)
+{
+    if (!r->job) {
+        enum wn_code code = make_job(r);
+        if (code == WN_OK) {
+            wn_request_wait(r);
+            return false;
+        }
+        if (r->problem.error.code != WN_OK) return true;
+    }
+    if (r->job->late.code != WN_OK)
+        too_late(r);
+    else
+        wn_answer(r);
+    return true;
+}

@@ -1,0 +1,186 @@
+/* GET /v1/models and what is under it: what the models are, their labels and their layers. */
+#include "server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_LABELS 1000
+
+static struct wn_model *find(struct wn_request *r)
+{
+    const char *names[256];
+    struct wn_model *m = wn_models_find(&r->server->models, r->model);
+    if (m) {
+        r->model_name = m->name;
+        return m;
+    }
+    for (int i = 0; i < r->server->models.n; i++) names[i] = r->server->models.list[i].name;
+    wn_problem_set(&r->problem, NULL, WN_NO_SUCH_MODEL, "there is no model '%.64s'; /v1/models lists them", r->model);
+    wn_problem_similar(&r->problem, r->model, names, r->server->models.n);
+    return NULL;
+}
+
+static const char *state_name(const struct wn_model *m)
+{
+    static const char *const names[] = {"loading", "ready", "failed"};
+    return names[atomic_load(&m->state)];
+}
+
+static void pair(struct wn_text *out, const char *key, const char *value)
+{
+    wn_json_key(out, key);
+    wn_json_string(out, value);
+}
+
+static void write_layer(struct wn_text *out, const struct wn_layer *layer)
+{
+    wn_json_open(out, '{');
+    pair(out, "name", layer->name);
+    pair(out, "op", layer->op);
+    wn_json_key(out, "shape");
+    wn_json_open(out, '[');
+    wn_json_int(out, layer->channels);
+    wn_json_int(out, layer->height);
+    wn_json_int(out, layer->width);
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+}
+
+static void write_short(struct wn_text *out, const struct wn_model *m)
+{
+    pair(out, "name", m->name);
+    pair(out, "version", m->manifest.version ? m->manifest.version : "");
+    pair(out, "description", m->manifest.description ? m->manifest.description : "");
+    pair(out, "state", state_name(m));
+    wn_json_key(out, "ready");
+    wn_json_bool(out, atomic_load(&m->state) == WN_MODEL_READY);
+    if (atomic_load(&m->state) == WN_MODEL_FAILED) pair(out, "reason", m->why.text);
+    wn_json_key(out, "classes");
+    wn_json_int(out, m->classes);
+}
+
+static void write_input(struct wn_text *out, const struct wn_model *m)
+{
+    char text[WN_PREPROCESS_TEXT];
+    wn_preprocess_text(&m->manifest.preprocess, text);
+    wn_json_key(out, "input");
+    wn_json_open(out, '{');
+    wn_json_key(out, "channels");
+    wn_json_int(out, wn_graph_channels(m->graph));
+    wn_json_key(out, "height");
+    wn_json_int(out, wn_graph_height(m->graph));
+    wn_json_key(out, "width");
+    wn_json_int(out, wn_graph_width(m->graph));
+    pair(out, "preprocess", text);
+    pair(out, "preprocess_hash", m->preprocess_hash);
+    wn_json_close(out, '}');
+}
+
+static void write_samples(struct wn_text *out, const struct wn_model *m)
+{
+    wn_json_key(out, "samples");
+    wn_json_open(out, '[');
+    for (int i = 0; i < m->manifest.n_samples; i++) {
+        wn_json_open(out, '{');
+        pair(out, "file", m->manifest.samples[i].file);
+        pair(out, "label", m->manifest.samples[i].label);
+        pair(out, "why_not", m->manifest.samples[i].why_not);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+}
+
+bool wn_route_models(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    wn_json_open(out, '{');
+    wn_json_key(out, "models");
+    wn_json_open(out, '[');
+    for (int i = 0; i < r->server->models.n; i++) {
+        wn_json_open(out, '{');
+        write_short(out, &r->server->models.list[i]);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    return true;
+}
+
+bool wn_route_model(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_model *m = find(r);
+    if (!m) return true;
+    wn_json_open(out, '{');
+    write_short(out, m);
+    if (m->graph && atomic_load(&m->state) != WN_MODEL_FAILED) {
+        pair(out, "sha256", wn_graph_sha256(m->graph));
+        pair(out, "license", m->manifest.license);
+        pair(out, "device", m->device);
+        wn_json_key(out, "weight_bytes");
+        wn_json_int(out, wn_graph_weight_bytes(m->graph));
+        write_input(out, m);
+        wn_json_key(out, "layer");
+        write_layer(out, wn_graph_layer(m->graph, m->layer));
+        write_samples(out, m);
+    }
+    wn_json_close(out, '}');
+    return true;
+}
+
+static void write_label(struct wn_text *out, const struct wn_model *m, int i)
+{
+    wn_json_open(out, '{');
+    wn_json_key(out, "index");
+    wn_json_int(out, i);
+    pair(out, "label", m->labels[i]);
+    wn_json_close(out, '}');
+}
+
+/* Labels that begin with the words come before labels that hold them somewhere. */
+static void write_found(struct wn_text *out, const struct wn_model *m, const char *words, int most)
+{
+    int found = 0;
+    for (int inside = 0; inside < 2; inside++)
+        for (int i = 0; i < m->classes && found < most; i++) {
+            const char *at = strcasestr(m->labels[i], words);
+            if (at && (at != m->labels[i]) == inside) write_label(out, m, i), found++;
+        }
+}
+
+bool wn_route_labels(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_model *m = find(r);
+    if (!m) return true;
+    const char *words = wn_parameter(&r->parameters, "q"), *limit = wn_parameter(&r->parameters, "limit");
+    int most = limit ? atoi(limit) : MOST_LABELS;
+    if (most < 1 || most > MOST_LABELS) {
+        wn_problem_set(&r->problem, "/limit", WN_BAD_REQUEST, "limit must lie between 1 and %d", MOST_LABELS);
+        return true;
+    }
+    wn_json_open(out, '{');
+    wn_json_key(out, "classes");
+    wn_json_int(out, m->classes);
+    wn_json_key(out, "labels");
+    wn_json_open(out, '[');
+    if (m->labels) write_found(out, m, words ? words : "", most);
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    return true;
+}
+
+bool wn_route_layers(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_model *m = find(r);
+    if (!m) return true;
+    wn_json_open(out, '{');
+    if (m->graph && m->labels) pair(out, "auto", wn_graph_layer(m->graph, m->layer)->name);
+    wn_json_key(out, "layers");
+    wn_json_open(out, '[');
+    for (int i = 0; m->graph && i < wn_graph_layers(m->graph); i++) write_layer(out, wn_graph_layer(m->graph, i));
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    return true;
+}

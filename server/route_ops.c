@@ -1,0 +1,95 @@
+/* Operations: whether the daemon lives and answers, its figures, its version. */
+#include "metrics.h"
+#include "server.h"
+
+#include <whynot/whynot.h>
+
+static bool say(struct wn_request *r, const char *status)
+{
+    wn_json_open(&r->reply.body, '{');
+    wn_json_key(&r->reply.body, "status");
+    wn_json_string(&r->reply.body, status);
+    wn_json_close(&r->reply.body, '}');
+    return true;
+}
+
+bool wn_route_livez(struct wn_request *r)
+{
+    return say(r, "alive");
+}
+
+bool wn_route_readyz(struct wn_request *r)
+{
+    if (atomic_load(&r->server->draining))
+        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the server is stopping");
+    else if (!atomic_load(&r->server->ready))
+        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the models are still being loaded");
+    return say(r, "ready");
+}
+
+bool wn_route_version(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    wn_json_open(out, '{');
+    wn_json_key(out, "name");
+    wn_json_string(out, "whynot");
+    wn_json_key(out, "version");
+    wn_json_string(out, wn_version());
+    wn_json_key(out, "backends");
+    wn_json_open(out, '[');
+    for (int i = 0; wn_backend_at(i); i++) wn_json_string(out, wn_backend_at(i)->name);
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    return true;
+}
+
+static void gauge(struct wn_text *out, const char *name, const char *help, long long value)
+{
+    wn_text_printf(out, "# HELP %s %s\n# TYPE %s gauge\n%s %lld\n", name, help, name, name, value);
+}
+
+/* Model names and versions of manifests: versions are free text, so they are escaped. */
+static void label(struct wn_text *out, const char *name, const char *value)
+{
+    wn_text_printf(out, "%s=\"", name);
+    for (; *value; value++) {
+        if (*value == '"' || *value == '\\') wn_text_add(out, "\\", 1);
+        wn_text_add(out, *value == '\n' ? " " : value, 1);
+    }
+    wn_text_add(out, "\"", 1);
+}
+
+static void write_models(struct wn_text *out, const struct wn_models *models)
+{
+    wn_text_puts(out, "# HELP whynot_model_loaded Whether the model answers.\n# TYPE whynot_model_loaded gauge\n");
+    for (int i = 0; i < models->n; i++) {
+        const struct wn_model *m = &models->list[i];
+        wn_text_puts(out, "whynot_model_loaded{");
+        label(out, "model", m->name);
+        wn_text_add(out, ",", 1);
+        label(out, "version", m->manifest.version ? m->manifest.version : "");
+        wn_text_printf(out, "} %d\n", atomic_load(&m->state) == WN_MODEL_READY);
+    }
+    wn_text_puts(out, "# HELP whynot_model_bytes Memory of one worker's engine.\n# TYPE whynot_model_bytes gauge\n");
+    for (int i = 0; i < models->n; i++) {
+        wn_text_puts(out, "whynot_model_bytes{");
+        label(out, "model", models->list[i].name);
+        wn_text_printf(out, "} %zu\n", models->list[i].device_bytes);
+    }
+}
+
+bool wn_route_metrics(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    struct wn_server *s = r->server;
+    r->reply.type = "text/plain; version=0.0.4; charset=utf-8";
+    wn_metrics_write(out);
+    gauge(out, "whynot_queue_depth", "Pictures that wait for a worker.", wn_queue_depth(&s->queue));
+    gauge(out, "whynot_requests_in_flight", "Requests begun and not yet over.", atomic_load(&s->requests));
+    gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.", (long long)atomic_load(&s->bytes_in_flight));
+    gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->workers.warm));
+    write_models(out, &s->models);
+    wn_text_printf(out, "# HELP whynot_build_info The build.\n# TYPE whynot_build_info gauge\nwhynot_build_info{version=\"%s\"} 1\n",
+                   wn_version());
+    return true;
+}

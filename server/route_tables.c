@@ -1,0 +1,81 @@
+/* GET /v1/methods, /v1/contrasts and /v1/backends: the tables of the code, in the words of their rows. */
+#include "server.h"
+
+#include <whynot/backend.h>
+#include <whynot/explain.h>
+
+static void pair(struct wn_text *out, const char *key, const char *value)
+{
+    wn_json_key(out, key);
+    wn_json_string(out, value);
+}
+
+static void open_list(struct wn_text *out, const char *key)
+{
+    wn_json_open(out, '{');
+    wn_json_key(out, key);
+    wn_json_open(out, '[');
+}
+
+static bool close_list(struct wn_text *out)
+{
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    return true;
+}
+
+static void write_words(struct wn_text *out, const char *name, const char *summary, const char *formula, const char *source)
+{
+    wn_json_open(out, '{');
+    pair(out, "name", name);
+    pair(out, "summary", summary);
+    if (formula) pair(out, "formula", formula);
+    if (source) pair(out, "source", source);
+}
+
+bool wn_route_methods(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_method *m;
+    open_list(out, "methods");
+    for (int i = 0; (m = wn_method_at(i)); i++) {
+        write_words(out, m->name, m->summary, m->formula, m->source);
+        wn_json_close(out, '}');
+    }
+    return close_list(out);
+}
+
+static const char *rivals_of(const struct wn_contrast *c)
+{
+    return c->flags & WN_CONTRAST_FOIL ? "one (each of a list gives a map)" : c->flags & WN_CONTRAST_FOIL_SET ? "a set" : "none";
+}
+
+bool wn_route_contrasts(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_contrast *c;
+    open_list(out, "contrasts");
+    for (int i = 0; (c = wn_contrast_at(i)); i++) {
+        write_words(out, c->name, c->summary, c->formula, c->source);
+        pair(out, "why_not", rivals_of(c));
+        wn_json_key(out, "several_targets");
+        wn_json_bool(out, c->flags & WN_CONTRAST_TARGET_SET);
+        wn_json_key(out, "same_class_allowed");
+        wn_json_bool(out, c->flags & WN_CONTRAST_SAME_OK);
+        pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+        wn_json_close(out, '}');
+    }
+    return close_list(out);
+}
+
+bool wn_route_backends(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_backend_impl *b;
+    open_list(out, "backends");
+    for (int i = 0; (b = wn_backend_at(i)); i++) {
+        write_words(out, b->name, b->summary, NULL, NULL);
+        wn_json_close(out, '}');
+    }
+    return close_list(out);
+}

@@ -1,0 +1,58 @@
+/* The daemon as a whole, and one request while it is served. */
+#ifndef WN_SERVER_SERVER_H
+#define WN_SERVER_SERVER_H
+
+#include "config.h"
+#include "query.h"
+#include "queue.h"
+#include "route.h"
+#include "worker.h"
+
+#include <microhttpd.h>
+
+struct wn_server {
+    struct wn_config config;
+    struct wn_models models;
+    struct wn_queue queue;
+    struct wn_workers workers;
+    struct MHD_Daemon *http;
+    int port;                       /* as bound */
+    _Atomic int64_t bytes_in_flight; /* of request bodies */
+    _Atomic int requests;           /* begun and not yet over */
+    atomic_bool ready, draining;
+};
+
+struct wn_reply {
+    int status;
+    const char *type; /* Content-Type */
+    struct wn_text body;
+    char timing[256]; /* Server-Timing, or "" */
+};
+
+struct wn_request {
+    struct wn_server *server;
+    struct MHD_Connection *connection;
+    struct wn_pool pool;
+    int64_t begin_ns;
+    char *uri;            /* as it came, cut at '?' */
+    const char *query;    /* what stood behind it, or NULL */
+    char method[16], id[65];
+    const struct wn_route *route;
+    char allow[64];
+    const char *model;    /* the path's {model}, decoded, or NULL */
+    struct wn_parameters parameters;
+    bool begun, replied;
+    char *body;
+    size_t body_size, body_room;
+    int64_t charged; /* bytes of this body that count as in flight */
+    struct wn_problem problem; /* wins over the reply */
+    struct wn_reply reply;
+    struct wn_job *job;
+    size_t sent;
+    const char *model_name; /* for the log */
+};
+
+/* The header's value, or NULL. */
+const char *wn_request_header(const struct wn_request *r, const char *name);
+
+#endif

@@ -1,0 +1,339 @@
+"""Questions and answers: each content type, each field, batches, and what one bad instance does to its neighbours."""
+import base64
+import json
+import os
+import struct
+import tempfile
+import unittest
+
+import daemon
+from daemon import b64, picture
+
+RAW = "?outputs=raw"
+
+
+def raw_map(m):
+    values = base64.b64decode(m["raw"]["data"], validate=True)
+    n = m["raw"]["shape"][0] * m["raw"]["shape"][1]
+    return struct.unpack("<%df" % n, values)
+
+
+def form(*fields):
+    """multipart/form-data: (name, bytes) each."""
+    mark = b"--a-boundary"
+    body = b"".join(mark + b'\r\nContent-Disposition: form-data; name="' + n.encode() + b'"\r\n\r\n' + v + b"\r\n" for n, v in fields)
+    return body + mark + b"--\r\n", {"Content-Type": "multipart/form-data; boundary=a-boundary"}
+
+
+class Explain(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name)).__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__(None, None, None)
+        cls.folder.cleanup()
+
+    def good(self, answer):
+        self.assertEqual(answer.status, 200, answer.body[:400])
+        return answer.json
+
+    def problem(self, answer, status, code, pointer=None):
+        self.assertEqual(answer.status, status, answer.body[:400])
+        p = answer.json
+        self.assertEqual(p["code"], code, p)
+        if pointer is not None:
+            self.assertEqual([e["pointer"] for e in p["errors"]], [pointer], p)
+        return p
+
+    def test_answer_has_what_the_api_promises(self):
+        a = self.good(self.d.explain(picture(1), "?why_not=auto:1&outputs=heatmap,bbox,raw&id=mine"))
+        for key in ("id", "model", "image", "predictions", "target", "why_not", "maps", "evidence", "timings_ms", "provenance", "warnings"):
+            self.assertIn(key, a)
+        self.assertEqual((a["id"], a["model"]["name"], a["model"]["version"]), ("mine", "tiny", "1"))
+        self.assertEqual(a["image"], {"width": 24, "height": 20, "resized": [16, 16], "crop": [0, 0, 16, 16]})
+        self.assertEqual(len(a["predictions"]), 5)
+        p = [x["probability"] for x in a["predictions"]]
+        self.assertEqual(p, sorted(p, reverse=True))
+        self.assertEqual(a["target"], a["predictions"][0])
+        self.assertEqual(a["why_not"], [a["predictions"][1]])
+        (m,) = a["maps"]
+        self.assertEqual((m["kind"], m["contrast"], m["method"], m["layer"]), ("contrast", "pair", "gradcam", "relu1"))
+        self.assertEqual(m["class"]["index"], a["target"]["index"])
+        self.assertEqual(m["rival"]["index"], a["why_not"][0]["index"])
+        self.assertEqual(m["range"][0], -m["range"][1])
+        self.assertAlmostEqual(a["evidence"]["logit_gap"], p and a["predictions"][0]["logit"] - a["predictions"][1]["logit"], 5)
+        self.assertEqual(set(a["timings_ms"]), {"queue", "decode", "forward", "backward", "encode", "total"})
+        self.assertEqual(m["raw"]["shape"], [16, 16])
+
+    def test_heatmap_is_a_palette_png_of_the_pictures_size(self):
+        (m,) = self.good(self.d.explain(picture(1)))["maps"]
+        self.assertEqual(m["encoding"], "png;base64")
+        w, h, color, _ = daemon.read_png(base64.b64decode(m["data"], validate=True))
+        self.assertEqual((w, h, color), (24, 20, 3))
+        (m,) = self.good(self.d.explain(picture(1), "?size=input"))["maps"]
+        self.assertEqual(daemon.read_png(base64.b64decode(m["data"]))[:2], (16, 16))
+
+    def test_no_question_asks_for_the_logit_map_of_this_pictures_prediction(self):
+        for seed in range(6):
+            a = self.good(self.d.explain(picture(seed), RAW))
+            (m,) = a["maps"]
+            self.assertEqual((m["kind"], m["contrast"], m["class"]["index"]), ("target", "logit", a["predictions"][0]["index"]))
+            self.assertEqual(a["why_not"], [])
+
+    def test_prediction_differs_between_pictures(self):
+        """Else the test above could not see a target taken from another picture."""
+        tops = {self.good(self.d.explain(picture(seed)))["target"]["index"] for seed in range(16)}
+        self.assertGreater(len(tops), 1)
+
+    def test_contrast_is_the_difference_of_logit_maps(self):
+        a = self.good(self.d.explain(picture(2), "?target=3&why_not=9&maps=contrast,target,rival&outputs=raw"))
+        self.assertEqual([(m["kind"], m["class"]["index"]) for m in a["maps"]], [("contrast", 3), ("target", 3), ("rival", 9)])
+        contrast, target, rival = (raw_map(m) for m in a["maps"])
+        scale = max(map(abs, target + rival))
+        for c, t, r in zip(contrast, target, rival):
+            self.assertLess(abs(c - (t - r)), 1e-5 * scale)
+        self.assertGreater(max(map(abs, contrast)), 0.01 * scale)
+
+    def test_sum_of_the_logit_map_is_the_logit_without_its_bias(self):
+        """A global average pool and one linear layer: Grad-CAM adds up to y - b, so two pictures differ by their logits' difference."""
+        sums, logits = [], []
+        for seed in (1, 5):
+            a = self.good(self.d.explain(picture(seed), "?target=6&outputs=raw&top_k=12"))
+            sums.append(sum(raw_map(a["maps"][0])))
+            logits.append([p["logit"] for p in a["predictions"] if p["index"] == 6][0])
+        self.assertGreater(abs(logits[0] - logits[1]), 1e-3)
+        self.assertAlmostEqual(sums[0] - sums[1], logits[0] - logits[1], 4)
+
+    def test_classes_by_label_whatever_their_case(self):
+        a = self.good(self.d.explain(picture(1), "?target=No%20Right%20TURN&why_not=no+left+turn"))
+        self.assertEqual((a["target"]["index"], [w["index"] for w in a["why_not"]]), (1, [0]))
+        a = self.good(self.d.explain(picture(1), "?target=priority,%20road"))
+        self.assertEqual(a["target"]["index"], 11)
+
+    def test_top1_is_the_prediction(self):
+        a, b = (self.good(self.d.explain(picture(4), q)) for q in ("?target=top1", ""))
+        self.assertEqual(a["target"], b["target"])
+
+    def test_several_rivals_give_a_map_each(self):
+        for query in ("?target=0&why_not=3,7,9", "?target=0&why_not=3&why_not=7&why_not=yield"):
+            a = self.good(self.d.explain(picture(1), query))
+            self.assertEqual([m["rival"]["index"] for m in a["maps"]], [3, 7, 9])
+            self.assertEqual([w["index"] for w in a["why_not"]], [3, 7, 9])
+
+    def test_auto_takes_the_nearest_rivals(self):
+        for target in ("", "&target=2"):
+            a = self.good(self.d.explain(picture(1), "?why_not=auto:3&top_k=12" + target))
+            order = [p["index"] for p in a["predictions"] if p["index"] != a["target"]["index"]]
+            self.assertEqual([m["rival"]["index"] for m in a["maps"]], order[:3])
+            self.assertEqual([w["index"] for w in a["why_not"]], order[:3])
+
+    def test_runner_up_with_its_own_map(self):
+        a = self.good(self.d.explain(picture(1), "?contrast=pair&maps=contrast,rival"))
+        self.assertEqual([m["kind"] for m in a["maps"]], ["contrast", "rival"])
+        self.assertEqual(a["maps"][1]["class"]["index"], a["predictions"][1]["index"])
+
+    def test_every_contrast_and_method_of_the_tables_answers(self):
+        contrasts = self.d.get("/v1/contrasts").json["contrasts"]
+        for c in contrasts:
+            for m in self.d.get("/v1/methods").json["methods"]:
+                rivals = "&why_not=auto:2" if c["why_not"] != "none" else ""
+                a = self.good(self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], m["name"], rivals)))
+                self.assertEqual((a["maps"][0]["contrast"], a["maps"][0]["method"]), (c["name"], m["name"]))
+
+    def test_a_set_of_rivals_and_of_targets(self):
+        a = self.good(self.d.ask({"image": {"b64": b64(picture(1))}, "contrast": "subset", "target": [0, 1], "why_not": ["stop", 9]}))
+        self.assertEqual(len(a["maps"]), 1)
+
+    def test_any_layer_by_name(self):
+        a = self.good(self.d.explain(picture(1), "?layer=relu0&outputs=raw"))
+        self.assertEqual(a["maps"][0]["layer"], "relu0")
+        p = self.problem(self.d.explain(picture(1), "?layer=nope"), 404, "NO_SUCH_LAYER", "/layer")
+        self.assertIn("/v1/models/tiny/layers", p["detail"])
+
+    def test_display_fields(self):
+        query = "?colormap=jet&normalize=minmax&align_corners=true&relu=1&overlay=0.3&outputs=heatmap,overlay,bbox,raw"
+        (m,) = self.good(self.d.explain(picture(1), query))["maps"]
+        self.assertEqual(m["colormap"], "jet")
+        self.assertEqual(daemon.read_png(base64.b64decode(m["overlay"]))[:3], (24, 20, 2))
+        (a,) = self.good(self.d.explain(picture(1), "?normalize=minmax"))["maps"]
+        (b,) = self.good(self.d.explain(picture(1), "?normalize=minmax&align_corners=true"))["maps"]
+        self.assertNotEqual(a["data"], b["data"])
+
+    def test_shared_range_is_one_for_all_maps(self):
+        maps = self.good(self.d.explain(picture(1), "?why_not=auto:4&normalize=shared"))["maps"]
+        self.assertEqual(len({tuple(m["range"]) for m in maps}), 1)
+        own = self.good(self.d.explain(picture(1), "?why_not=auto:4"))["maps"]
+        self.assertGreater(len({tuple(m["range"]) for m in own}), 1)
+
+    # ---- content types ----
+
+    def test_form_json_and_raw_body_give_the_same_maps(self):
+        want = self.good(self.d.explain(picture(3), "?target=1&why_not=0&outputs=heatmap,raw"))["maps"]
+        body, headers = form(("target", b"1"), ("image", picture(3)), ("why_not", b"0"), ("outputs", b"heatmap,raw"))
+        by_form = self.good(self.d.request("POST", "/v1/models/tiny/explain", body, headers))["maps"]
+        by_json = self.good(self.d.ask({"image": {"b64": b64(picture(3))}, "target": 1, "why_not": 0, "outputs": ["heatmap", "raw"]}))["maps"]
+        octets = self.good(self.d.explain(picture(3), "?target=1&why_not=0&outputs=heatmap,raw", Content_Type="application/octet-stream"))
+        self.assertEqual(by_form, want)
+        self.assertEqual(by_json, want)
+        self.assertEqual(octets["maps"], want)
+
+    def test_model_in_the_question(self):
+        question = {"image": {"b64": b64(picture(3))}, "model": "other"}
+        self.assertEqual(self.good(self.d.ask(question, "/v1/explain"))["model"]["name"], "other")
+        self.problem(self.d.ask({"image": question["image"]}, "/v1/explain"), 400, "BAD_REQUEST", "/model")
+        self.problem(self.d.ask(question), 400, "BAD_REQUEST", "/model")
+        p = self.problem(self.d.ask(dict(question, model="othr"), "/v1/explain"), 404, "NO_SUCH_MODEL", "/model")
+        self.assertEqual(p["did_you_mean"], ["other"])
+
+    def test_base64_with_escaped_slashes(self):
+        text = '{"image":{"b64":"%s"}}' % b64(picture(3)).replace("/", "\\/")
+        self.assertIn("\\/", text)
+        a = self.d.request("POST", "/v1/models/tiny/explain", text, {"Content-Type": "application/json"})
+        self.assertEqual(self.good(a)["maps"], self.good(self.d.explain(picture(3)))["maps"])
+
+    def test_picture_and_array_by_accept(self):
+        a = self.d.explain(picture(1), Accept="image/png")
+        self.assertEqual((a.status, a.headers["Content-Type"]), (200, "image/png"))
+        (m,) = self.good(self.d.explain(picture(1)))["maps"]
+        self.assertEqual(b64(a.body), m["data"])
+        a = self.d.explain(picture(1), "?outputs=overlay", Accept="image/png")
+        self.assertEqual(daemon.read_png(a.body)[2], 2)
+        a = self.d.explain(picture(1), Accept="application/x-npy")
+        self.assertEqual((a.headers["Content-Type"], a.body[:6]), ("application/x-npy", b"\x93NUMPY"))
+        (m,) = self.good(self.d.explain(picture(1), RAW))["maps"]
+        self.assertEqual(a.body[-16 * 16 * 4:], base64.b64decode(m["raw"]["data"]))
+        self.assertIn(b"(3, 16, 16)", self.d.explain(picture(1), "?why_not=auto:3", Accept="application/x-npy").body[:128])
+        for accept in ("*/*", "text/html, application/json;q=0.9", "image/png;q=0.1, application/json"):
+            self.assertEqual(self.d.explain(picture(1), Accept=accept).headers["Content-Type"], "application/json", accept)
+
+    # ---- batches ----
+
+    def test_sixteen_questions_about_sixteen_pictures_each_as_if_alone(self):
+        questions = []
+        for i in range(16):
+            q = {"image": {"b64": b64(picture(i))}, "id": "q%d" % i, "outputs": ["heatmap", "raw"]}
+            q.update([{}, {"target": i % 12}, {"target": i % 12, "why_not": (i + 5) % 12}, {"contrast": "weighted"},
+                      {"why_not": "auto:2"}, {"method": "la"}, {"layer": "relu0"}, {"why_not": "auto:1", "contrast": "cross-entropy"}][i % 8])
+            questions.append(q)
+        batch = self.good(self.d.ask({"instances": questions}))["explanations"]
+        self.assertEqual([a["id"] for a in batch], ["q%d" % i for i in range(16)])
+        for q, a in zip(questions, batch):
+            alone = self.good(self.d.ask(q))
+            for key in ("predictions", "target", "why_not", "maps", "image"):
+                self.assertEqual(a[key], alone[key], (q["id"], key))
+
+    def test_defaults_beside_the_list_and_one_picture_for_all(self):
+        before = self.d.metric("whynot_batch_size_sum"), self.d.metric("whynot_batch_size_count")
+        a = self.good(self.d.ask({"image": {"b64": b64(picture(7))}, "outputs": "raw", "target": 2,
+                                  "instances": [{"why_not": 1}, {"target": 4}, {}]}))["explanations"]
+        self.assertEqual([(x["target"]["index"], [w["index"] for w in x["why_not"]]) for x in a], [(2, [1]), (4, []), (2, [])])
+        self.assertEqual(a[0]["predictions"], a[1]["predictions"])
+        self.assertEqual(self.d.metric("whynot_batch_size_sum"), before[0] + 1, "one picture, one forward pass")
+
+    def test_one_bad_instance_fails_alone(self):
+        bad = [{"image": {"b64": b64(b"GIF89a....")}}, {"image": {"b64": b64(picture(1)[:200])}}, {"image": {"b64": "!"}}, {},
+               {"image": {"b64": b64(picture(1))}, "target": "no such sign"}, {"image": {"b64": b64(picture(1))}, "tagret": 1}, 7,
+               {"image": {"b64": b64(picture(1))}, "target": 3, "why_not": 3}]
+        codes = ["UNSUPPORTED_MEDIA", "UNREADABLE_IMAGE", "UNREADABLE_IMAGE", "BAD_REQUEST", "NO_SUCH_CLASS", "BAD_REQUEST",
+                 "BAD_REQUEST", "BAD_REQUEST"]
+        alone = self.good(self.d.explain(picture(2)))
+        for i, code in enumerate(codes):
+            instances = [{"image": {"b64": b64(picture(2))}}] * 3
+            instances[1] = bad[i]
+            a = self.good(self.d.ask({"instances": instances}))["explanations"]
+            self.assertEqual(a[1].get("code"), code, a[1])
+            self.assertTrue(a[1]["errors"][0]["pointer"].startswith("/instances/1"), a[1])
+            for good in (a[0], a[2]):
+                self.assertEqual(good["maps"], alone["maps"])
+        a = self.good(self.d.ask({"instances": bad}))["explanations"]
+        self.assertEqual([x["code"] for x in a], codes)
+
+    def test_batch_limits(self):
+        one = {"image": {"b64": b64(picture(1))}}
+        self.problem(self.d.ask({"instances": []}), 400, "BAD_REQUEST", "/instances")
+        self.problem(self.d.ask({"instances": [one] * 65}), 400, "BAD_REQUEST", "/instances")
+        self.problem(self.d.ask({"instances": one}), 400, "BAD_REQUEST", "/instances")
+        a = self.d.request("POST", "/v1/models/tiny/explain", json.dumps({"instances": [one]}),
+                           {"Content-Type": "application/json", "Accept": "image/png"})
+        self.problem(a, 400, "BAD_REQUEST")
+
+    # ---- questions that make no sense ----
+
+    def test_label_that_does_not_exist(self):
+        p = self.problem(self.d.explain(picture(1), "?target=no+right+trun"), 404, "NO_SUCH_CLASS", "/target")
+        self.assertIn("no right turn", p["did_you_mean"])
+        p = self.problem(self.d.explain(picture(1), "?why_not=speed"), 404, "NO_SUCH_CLASS", "/why_not")
+        self.assertEqual(p["did_you_mean"], ["speed limit 30", "speed limit 50", "speed limit 80"])
+        self.problem(self.d.explain(picture(1), "?target=12"), 404, "NO_SUCH_CLASS", "/target")
+        self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "target": -1}), 404, "NO_SUCH_CLASS", "/target")
+
+    def test_p_is_q(self):
+        self.problem(self.d.explain(picture(1), "?target=3&why_not=3"), 400, "BAD_REQUEST", "/why_not")
+        top = self.good(self.d.explain(picture(1)))["target"]["index"]
+        self.problem(self.d.explain(picture(1), "?why_not=%d" % top), 400, "BAD_REQUEST")
+
+    def test_unknown_field_names_the_nearest(self):
+        p = self.problem(self.d.explain(picture(1), "?whynot=3"), 400, "BAD_REQUEST", "/whynot")
+        self.assertEqual(p["did_you_mean"][0], "why_not")
+        p = self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "metod": "la"}), 400, "BAD_REQUEST", "/metod")
+        self.assertEqual(p["did_you_mean"][0], "method")
+        body, headers = form(("image", picture(1)), ("tarset", b"1"))
+        p = self.problem(self.d.request("POST", "/v1/models/tiny/explain", body, headers), 400, "BAD_REQUEST", "/tarset")
+        self.assertEqual(p["did_you_mean"][0], "target")
+
+    def test_values_outside_their_range(self):
+        image = {"b64": b64(picture(1))}
+        for field, value in (("top_k", 2 ** 31), ("top_k", -1), ("top_k", 1.5), ("top_k", "five"), ("overlay", 2), ("relu", "maybe"),
+                             ("outputs", ["heatmap"] * 1000), ("outputs", "pictures"), ("contrast", "pear"), ("method", ""),
+                             ("colormap", 3), ("normalize", "max"), ("timeout_ms", 0), ("id", "x" * 300), ("id", 5), ("maps", []),
+                             ("target", 1.5), ("target", {}), ("why_not", [[1]]), ("why_not", [1, 1]), ("why_not", list(range(2000))),
+                             ("size", "big"), ("layer", None)):
+            p = self.problem(self.d.ask({"image": image, field: value}), 400, "BAD_REQUEST")
+            self.assertEqual(p["errors"][0]["pointer"], "/" + field, p)
+        p = self.problem(self.d.ask({"image": image, "contrast": "wieghted"}), 400, "BAD_REQUEST", "/contrast")
+        self.assertEqual(p["did_you_mean"], ["weighted"])
+        self.problem(self.d.explain(picture(1), "?contrast=weighted&why_not=3"), 400, "BAD_REQUEST", "/why_not")
+        self.problem(self.d.explain(picture(1), "?top_k=3&top_k=4"), 400, "BAD_REQUEST", "/top_k")
+        self.problem(self.d.explain(picture(1), "?why_not=all"), 501, "UNSUPPORTED", "/why_not")
+
+    def test_format_strings_are_only_text(self):
+        p = self.problem(self.d.explain(picture(1), "?target=%25n%25s%25n"), 404, "NO_SUCH_CLASS")
+        self.assertIn("%n%s%n", p["detail"])
+
+    def test_urls_are_not_fetched(self):
+        for image in ("http://169.254.169.254/", "file:///etc/passwd", "data:image/png;base64,AAAA", {"url": "http://localhost/"}):
+            p = self.problem(self.d.ask({"image": image}), 422, "UNREADABLE_IMAGE", "/image")
+            self.assertIn("URLs are not accepted", p["detail"])
+
+    def test_missing_picture(self):
+        self.problem(self.d.ask({"target": 1}), 400, "BAD_REQUEST", "/image")
+        self.problem(self.d.explain(b""), 400, "BAD_REQUEST", "/image")
+        body, headers = form(("target", b"1"))
+        self.problem(self.d.request("POST", "/v1/models/tiny/explain", body, headers), 400, "BAD_REQUEST", "/image")
+
+
+class RealModels(unittest.TestCase):
+    """The networks of WHYNOT_ASSETS, where they are there: the prediction of a photograph that they are known to get right."""
+
+    def test_real_networks_name_what_is_in_the_photograph(self):
+        assets = os.environ.get("WHYNOT_ASSETS")
+        if not assets:
+            self.skipTest("WHYNOT_ASSETS is not set")
+        import asset_models
+        with tempfile.TemporaryDirectory() as folder:
+            asset_models.write(assets, folder, ["resnet18", "cifar_resnet20"])
+            with daemon.Daemon(folder) as d, open(os.path.join(assets, "images/n01443537_goldfish.JPEG"), "rb") as f:
+                photo = f.read()
+                a = d.explain(photo, "?why_not=auto:1&outputs=heatmap,overlay", "resnet18", Content_Type="image/jpeg").json
+                self.assertIn("goldfish", a["predictions"][0]["label"])
+                size = a["image"]["width"], a["image"]["height"]
+                self.assertEqual(daemon.read_png(base64.b64decode(a["maps"][0]["overlay"]))[:2], size)
+                p = d.explain(photo, "", "cifar_resnet20", Content_Type="image/jpeg")
+                self.assertEqual((p.status, p.json["code"]), (400, "BAD_REQUEST"))  # takes 32 x 32 only
+
+
+if __name__ == "__main__":
+    unittest.main()
