@@ -48,7 +48,7 @@ static const struct option *find(const char *name, const char *where, struct wn_
         names[i] = options[i].name;
         if (strcmp(name, options[i].name) == 0) return &options[i];
     }
-    if (wn_nearest(name, names, OPTIONS, best, 1))
+    if (wn_nearest_names(name, names, OPTIONS, best, 1))
         wn_fail(err, WN_BAD_REQUEST, "%s: there is no option '%s'; did you mean '%s'?", where, name, best[0]);
     else
         wn_fail(err, WN_BAD_REQUEST, "%s: there is no option '%s'; --help lists them", where, name);

@@ -32,7 +32,7 @@ static void known_keys(struct reading *r, const char *const *keys, int n)
         bool known = false;
         for (int i = 0; i < n; i++) known |= strcmp(key, keys[i]) == 0;
         if (known) continue;
-        if (wn_nearest(key, keys, n, best, 1))
+        if (wn_nearest_names(key, keys, n, best, 1))
             wn_fail(r->err, WN_BAD_MODEL, "there is no key '%s%.64s'; did you mean '%s'?", r->where, key, best[0]);
         else
             wn_fail(r->err, WN_BAD_MODEL, "there is no key '%s%.64s'", r->where, key);

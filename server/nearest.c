@@ -43,7 +43,7 @@ static int distance(const char *word, const char *name)
     return e <= 2 || e <= (int)length / 3 ? e + 1 : FAR;
 }
 
-int wn_nearest(const char *word, const char *const *names, int n, const char **best, int most)
+int wn_nearest_names(const char *word, const char *const *names, int n, const char **best, int most)
 {
     int d[16], found = 0;
     if (most > 16) most = 16;

@@ -3,6 +3,6 @@
 #define WN_SERVER_NEAREST_H
 
 /* Fills best[] with up to `most` names of the list, nearest first; returns how many are near enough to be worth saying. */
-int wn_nearest(const char *word, const char *const *names, int n, const char **best, int most);
+int wn_nearest_names(const char *word, const char *const *names, int n, const char **best, int most);
 
 #endif

@@ -21,7 +21,7 @@ enum wn_code wn_problem_set(struct wn_problem *p, const char *pointer, enum wn_c
 
 void wn_problem_similar(struct wn_problem *p, const char *word, const char *const *names, int n)
 {
-    p->n_similar = wn_nearest(word, names, n, p->similar, WN_SIMILAR);
+    p->n_similar = wn_nearest_names(word, names, n, p->similar, WN_SIMILAR);
 }
 
 /* "NO_SUCH_CLASS" -> "urn:whynot:no-such-class" */
