@@ -196,7 +196,7 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     wn_json_key(out, "positive_means");
     wn_json_string(out, q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
     wn_json_key(out, "layer");
-    wn_json_string(out, wn_graph_layer(slot->model->graph, a->layer)->name);
+    wn_json_string(out, a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(slot->model->graph, a->layer)->name);
     wn_json_key(out, "score");
     wn_json_number(out, a->score);
 }
