@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <jpeglib.h>
+#include <jerror.h>
 #include <png.h>
 
 /* ---- PNG ---- */
@@ -20,14 +21,30 @@ struct png_output {
     size_t stride;
     int w, h;
     const uint8_t (*palette)[3]; /* NULL: RGB */
+    bool no_memory;
     struct wn_buffer *out;
     struct wn_error *err;
 };
 
+static png_voidp on_png_malloc(png_structp png, png_alloc_size_t n)
+{
+    struct png_output *o = png_get_mem_ptr(png);
+    void *p = malloc(n);
+    if (!p) o->no_memory = true;
+    return p;
+}
+
+static void on_png_free(png_structp png, png_voidp p)
+{
+    (void)png;
+    free(p);
+}
+
 static void on_png_error(png_structp png, png_const_charp message)
 {
     struct png_output *o = png_get_error_ptr(png);
-    wn_fail(o->err, WN_INTERNAL, "A PNG could not be written: %s.", message);
+    if (o->no_memory) wn_fail(o->err, WN_NO_MEMORY, "No memory to write a PNG; try again later.");
+    else wn_fail(o->err, WN_INTERNAL, "A PNG could not be written: %s.", message);
     png_longjmp(png, 1);
 }
 
@@ -70,7 +87,7 @@ static enum wn_code write_png(struct png_output *o)
     size_t before = o->out->size;
     struct wn_error own = {0};
     if (!o->err) o->err = &own;
-    o->png = png_create_write_struct(PNG_LIBPNG_VER_STRING, o, on_png_error, on_png_warning);
+    o->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, o, on_png_error, on_png_warning, o, on_png_malloc, on_png_free);
     o->info = o->png ? png_create_info_struct(o->png) : NULL;
     enum wn_code code = WN_OK;
     if (!o->info) code = wn_fail(o->err, WN_NO_MEMORY, "No memory to write a PNG; try again later.");
@@ -111,7 +128,8 @@ static void on_jpeg_error(j_common_ptr cinfo)
     struct jpeg_output *o = cinfo->client_data;
     char text[JMSG_LENGTH_MAX];
     cinfo->err->format_message(cinfo, text);
-    wn_fail(o->err, WN_INTERNAL, "A JPEG could not be written: %s.", text);
+    if (cinfo->err->msg_code == JERR_OUT_OF_MEMORY) wn_fail(o->err, WN_NO_MEMORY, "No memory to write a JPEG; try again later.");
+    else wn_fail(o->err, WN_INTERNAL, "A JPEG could not be written: %s.", text);
     longjmp(o->jump, 1);
 }
 

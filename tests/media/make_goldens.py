@@ -79,6 +79,10 @@ add("420.jpg", save(base, "JPEG", quality=75, subsampling=2))
 add("444.jpg", save(base, "JPEG", quality=95, subsampling=0))
 add("gray.jpg", save(base.convert("L"), "JPEG", quality=80))
 add("cmyk.jpg", save(base.convert("CMYK"), "JPEG", quality=90))
+cmyk = save(base.convert("CMYK"), "JPEG", quality=90)
+at = cmyk.index(b"Adobe")
+add("ycck.jpg", cmyk[: at + 11] + b"\2" + cmyk[at + 12 :])  # the same numbers, declared as YCCK
+add("cmyk_not_adobe.jpg", cmyk[: at - 4] + cmyk[at + 12 :])
 add("progressive.jpg", save(base, "JPEG", quality=80, progressive=True))
 for o in range(1, 9):
     exif = b"MM" + struct.pack(">HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, o, 0, 0) if o % 2 else b"II" + struct.pack("<HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, o, 0, 0)

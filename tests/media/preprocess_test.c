@@ -98,6 +98,22 @@ static void without_antialias_pixels_are_interpolated_at_half_pixel_centres(void
     for (int i = 0; i < 24; i++) assert_true(out[i] == want[i % 4]);
 }
 
+static void what_people_see_is_what_the_network_sees(void **state)
+{
+    (void)state;
+    const struct wn_preprocess *p = profile("center-crop");
+    struct wn_image image = image_of(301, 257);
+    struct wn_geometry geo;
+    static uint8_t rgb[224 * 224 * 3];
+    static float input[3 * 224 * 224];
+    assert_int_equal(wn_preprocess_geometry(p, 301, 257, &geo, NULL), WN_OK);
+    assert_int_equal(wn_preprocess_picture(&image, &geo, rgb, NULL), WN_OK);
+    assert_int_equal(wn_preprocess_apply(p, &image, &geo, input, NULL), WN_OK);
+    for (int c = 0; c < 3; c++)
+        for (int i = 0; i < 224 * 224; i++) assert_int_equal(lroundf((input[c * 224 * 224 + i] * p->std[c] + p->mean[c]) * 255), rgb[3 * i + c]);
+    wn_image_finish(&image);
+}
+
 static void cropping_while_resizing_equals_cropping_after(void **state)
 {
     (void)state;
@@ -251,6 +267,7 @@ int main(void)
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(channel_order_scale_mean_and_std_are_applied),
         cmocka_unit_test(without_antialias_pixels_are_interpolated_at_half_pixel_centres),
+        cmocka_unit_test(what_people_see_is_what_the_network_sees),
         cmocka_unit_test(cropping_while_resizing_equals_cropping_after),
         cmocka_unit_test(every_instruction_set_computes_the_same_bytes),
         cmocka_unit_test(profiles_that_cannot_work_are_refused),
