@@ -109,7 +109,7 @@ static void read_header(struct png_input *in)
 /* After the last row libpng swallows what compressed data remain, and a bomb may hide there: leave it little to swallow. */
 static void end_soon(struct png_input *in, size_t stride)
 {
-    size_t enough = 2 * stride + 65536;
+    const size_t enough = 2 * stride + 16384;
     if (in->left > enough) png_error(in->png, "there are more data than the picture needs");
     if (in->size - in->at - in->left > enough) in->size = in->at + in->left + enough;
 }

@@ -84,6 +84,24 @@ static void channel_order_scale_mean_and_std_are_applied(void **state)
     assert_true(out[0] == (9.5f - 1) / 2);
 }
 
+static void gray_is_pillows_luma(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t rgb[3], gray;
+    } cases[] = {{{255, 0, 0}, 76}, {{0, 255, 0}, 150}, {{0, 0, 255}, 29}, {{255, 255, 255}, 255}, {{200, 100, 50}, 124}};
+    const struct wn_preprocess p = {.resize = WN_RESIZE_NONE, .order = WN_CHANNELS_GRAY, .scale = 1, .std = {1, 1, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t pixel[3] = {cases[i].rgb[0], cases[i].rgb[1], cases[i].rgb[2]};
+        struct wn_image image = {1, 1, 1, 1, 1, 1, WN_FORMAT_PNG, pixel};
+        struct wn_geometry geo;
+        float out;
+        assert_int_equal(wn_preprocess_geometry(&p, 1, 1, &geo, NULL), WN_OK);
+        assert_int_equal(wn_preprocess_apply(&p, &image, &geo, &out, NULL), WN_OK);
+        assert_int_equal((int)out, cases[i].gray);
+    }
+}
+
 static void without_antialias_pixels_are_interpolated_at_half_pixel_centres(void **state)
 {
     (void)state;
@@ -266,6 +284,7 @@ int main(void)
         cmocka_unit_test(geometry_is_that_of_torchvision),
         cmocka_unit_test(what_does_not_fit_is_refused),
         cmocka_unit_test(channel_order_scale_mean_and_std_are_applied),
+        cmocka_unit_test(gray_is_pillows_luma),
         cmocka_unit_test(without_antialias_pixels_are_interpolated_at_half_pixel_centres),
         cmocka_unit_test(what_people_see_is_what_the_network_sees),
         cmocka_unit_test(cropping_while_resizing_equals_cropping_after),

@@ -49,6 +49,19 @@ static void upsampling_to_the_same_size_changes_nothing(void **state)
     }
 }
 
+static void map_larger_than_its_rectangle_is_read_within_its_bounds(void **state)
+{
+    (void)state;
+    float *map = malloc(200 * sizeof *map), got[3]; /* of its own, so that a sanitizer sees what lies behind */
+    for (int i = 0; i < 200; i++) map[i] = (float)i;
+    for (int align = 0; align < 2; align++) {
+        const struct wn_view view = {3, 1, 0, 0, 2.6, 1};
+        assert_int_equal(wn_upsample(map, 1, 200, &view, align, got, NULL), WN_OK);
+        assert_true(got[0] >= 0 && got[0] < got[1] && got[1] < got[2] && got[2] <= 199);
+    }
+    free(map);
+}
+
 static void opposite_maps_get_mirrored_indices(void **state)
 {
     (void)state;
@@ -285,6 +298,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(upsampling_with_and_without_aligned_corners_is_pytorchs),
         cmocka_unit_test(upsampling_to_the_same_size_changes_nothing),
+        cmocka_unit_test(map_larger_than_its_rectangle_is_read_within_its_bounds),
         cmocka_unit_test(opposite_maps_get_mirrored_indices),
         cmocka_unit_test(minmax_uses_the_whole_palette_at_any_magnitude),
         cmocka_unit_test(each_normalisation_gives_the_indices_worked_by_hand),
