@@ -45,7 +45,8 @@ static size_t decode_groups(const unsigned char *in, size_t n, uint8_t *out)
     uint8_t value[256];
     for (int c = 0; c < 256; c++) value[c] = six_bits((unsigned char)c);
     for (size_t i = 0; i < n; i++, in += 4, out += 3) {
-        unsigned a = value[in[0]], b = value[in[1]], c = value[in[2]], d = value[in[3]], all = a << 18 | b << 12 | c << 6 | d;
+        unsigned a = value[in[0]], b = value[in[1]], c = value[in[2]], d = value[in[3]],
+                 all = a << 18 | b << 12 | c << 6 | d;
         if ((a | b | c | d) & 0x80) return i;
         out[0] = (uint8_t)(all >> 16);
         out[1] = (uint8_t)(all >> 8);
@@ -54,13 +55,14 @@ static size_t decode_groups(const unsigned char *in, size_t n, uint8_t *out)
     return n;
 }
 
-/* The last group, where one or two characters are padding: their place is taken by zero bits, which nothing may have set. */
+/* The last group, with one or two characters of padding: zero bits take their place, which nothing may have set. */
 static enum wn_code decode_last(const unsigned char *group, size_t pad, struct wn_buffer *out, struct wn_error *err)
 {
     unsigned char whole[4] = {group[0], group[1], pad == 1 ? group[2] : 'A', 'A'};
     uint8_t bytes[3];
     decode_groups(whole, 1, bytes);
-    if (bytes[2] || (pad == 2 && bytes[1])) return wn_fail(err, WN_UNREADABLE_IMAGE, "Base64: the last character has bits that belong to no byte.");
+    if (bytes[2] || (pad == 2 && bytes[1]))
+        return wn_fail(err, WN_UNREADABLE_IMAGE, "Base64: the last character has bits that belong to no byte.");
     out->data[out->size++] = bytes[0];
     if (pad == 1) out->data[out->size++] = bytes[1];
     return WN_OK;
@@ -78,7 +80,8 @@ enum wn_code wn_base64_decode(const char *text, size_t size, struct wn_buffer *o
     while (bad < size - pad && six_bits(in[bad]) < 0x80) bad++;
     if (bad < size - pad) return refuse(in, size, bad, err);
     if (size % 4)
-        return wn_fail(err, WN_UNREADABLE_IMAGE, "Base64: %zu characters, but a whole text has a multiple of 4 (padded with =).", size);
+        return wn_fail(err, WN_UNREADABLE_IMAGE,
+                       "Base64: %zu characters, but a whole text has a multiple of 4 (padded with =).", size);
     out->size += 3 * groups;
     if (pad) code = decode_last(in + 4 * groups, pad, out, err);
     if (code != WN_OK) out->size = before;

@@ -4,10 +4,12 @@
 
 #include <media/buffer.h>
 
-enum wn_code wn_base64_encode(const void *data, size_t size, struct wn_buffer *out, struct wn_error *err); /* appends, no NUL */
+enum wn_code wn_base64_encode(const void *data, size_t size, struct wn_buffer *out,
+                              struct wn_error *err); /* appends, no NUL */
 
-/* Appends the bytes. Refuses (WN_UNREADABLE_IMAGE, with the position) everything that an encoder would not have written: white space, the
- * URL alphabet, missing or surplus padding, bits that do not belong to a byte, an empty text; and URLs by their name. */
+/* Appends the bytes. Refuses (WN_UNREADABLE_IMAGE, with the position) everything that an encoder would not have
+ * written: white space, the URL alphabet, missing or surplus padding, bits that do not belong to a byte, an empty text;
+ * and URLs by their name. */
 enum wn_code wn_base64_decode(const char *text, size_t size, struct wn_buffer *out, struct wn_error *err);
 
 void wn_sha256_hex(const void *data, size_t size, char hex[65]);

@@ -50,7 +50,8 @@ enum wn_image_format wn_image_sniff(const void *data, size_t size, const char **
     enum wn_image_format format = WN_FORMAT_OTHER;
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
         const struct magic *m = &magics[i];
-        if (size < (size_t)(m->offset + m->size) || memcmp((const char *)data + m->offset, m->bytes, (size_t)m->size)) continue;
+        if (size < (size_t)(m->offset + m->size) || memcmp((const char *)data + m->offset, m->bytes, (size_t)m->size))
+            continue;
         found = m->name;
         format = m->format;
         break;
@@ -61,9 +62,11 @@ enum wn_image_format wn_image_sniff(const void *data, size_t size, const char **
 
 enum wn_code wn_image_admit(uint32_t width, uint32_t height, const struct wn_image_limits *limits, struct wn_error *err)
 {
-    if (!width || !height) return wn_fail(err, WN_UNREADABLE_IMAGE, "The picture says that it is %u x %u pixels.", width, height);
+    if (!width || !height)
+        return wn_fail(err, WN_UNREADABLE_IMAGE, "The picture says that it is %u x %u pixels.", width, height);
     if (width > (uint32_t)limits->max_side || height > (uint32_t)limits->max_side)
-        return wn_fail(err, WN_TOO_LARGE, "The picture is %u x %u pixels; at most %d a side are taken.", width, height, limits->max_side);
+        return wn_fail(err, WN_TOO_LARGE, "The picture is %u x %u pixels; at most %d a side are taken.", width, height,
+                       limits->max_side);
     if ((int64_t)width * height > limits->max_pixels)
         return wn_fail(err, WN_TOO_LARGE, "The picture has %.1f Mpixel (%u x %u); at most %.1f are taken.",
                        (double)width * height / (1 << 20), width, height, (double)limits->max_pixels / (1 << 20));
@@ -86,7 +89,8 @@ static enum wn_code turn_upright(struct wn_image *image, struct wn_error *err)
     const int o = image->orientation, w = image->width, h = image->height;
     if (o <= 1) return WN_OK;
     uint8_t *upright = malloc((size_t)w * (size_t)h * 3);
-    if (!upright) return wn_fail(err, WN_NO_MEMORY, "No memory to turn a %d x %d picture upright; try again later.", w, h);
+    if (!upright)
+        return wn_fail(err, WN_NO_MEMORY, "No memory to turn a %d x %d picture upright; try again later.", w, h);
     ptrdiff_t along_x = turns[o].flip_x ? -3 : 3, along_y = (turns[o].flip_y ? -3 : 3) * (ptrdiff_t)w;
     const uint8_t *origin = image->rgb + (turns[o].flip_x ? 3 * (ptrdiff_t)(w - 1) : 0) +
                             (turns[o].flip_y ? 3 * (ptrdiff_t)w * (h - 1) : 0);
@@ -105,16 +109,21 @@ static enum wn_code turn_upright(struct wn_image *image, struct wn_error *err)
     return WN_OK;
 }
 
-enum wn_code wn_image_decode(const void *data, size_t size, const struct wn_image_limits *limits, int min_short_side_hint,
-                             struct wn_image *out, struct wn_error *err)
+enum wn_code wn_image_decode(const void *data, size_t size, const struct wn_image_limits *limits,
+                             int min_short_side_hint, struct wn_image *out, struct wn_error *err)
 {
     const char *name;
     enum wn_code code;
     *out = (struct wn_image){.reduction = 1, .orientation = 1, .format = wn_image_sniff(data, size, &name)};
     switch (out->format) {
-    case WN_FORMAT_PNG: code = wn_png_decode(data, size, limits, out, err); break;
-    case WN_FORMAT_JPEG: code = wn_jpeg_decode(data, size, limits, min_short_side_hint, out, err); break;
-    default: code = wn_fail(err, WN_UNSUPPORTED_MEDIA, "PNG and JPEG pictures are read here; this looks like %s.", name);
+    case WN_FORMAT_PNG:
+        code = wn_png_decode(data, size, limits, out, err);
+        break;
+    case WN_FORMAT_JPEG:
+        code = wn_jpeg_decode(data, size, limits, min_short_side_hint, out, err);
+        break;
+    default:
+        code = wn_fail(err, WN_UNSUPPORTED_MEDIA, "PNG and JPEG pictures are read here; this looks like %s.", name);
     }
     if (code == WN_OK) code = turn_upright(out, err);
     if (code != WN_OK) wn_image_finish(out);

@@ -5,7 +5,8 @@
 #include <media/image.h>
 
 /* Checks the size against the limits, before anything is allocated for pixels. */
-enum wn_code wn_image_admit(uint32_t width, uint32_t height, const struct wn_image_limits *limits, struct wn_error *err);
+enum wn_code wn_image_admit(uint32_t width, uint32_t height, const struct wn_image_limits *limits,
+                            struct wn_error *err);
 
 /* Each fills out->width, height (as stored, not yet upright), reduction, full sizes, orientation and rgb. */
 enum wn_code wn_png_decode(const uint8_t *data, size_t size, const struct wn_image_limits *limits, struct wn_image *out,

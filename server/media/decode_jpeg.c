@@ -7,14 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 enum { ROWS_AT_ONCE = 16 };
 
-/* A picture is decoded at 1/n only where it stays this many times larger than what it will be shrunk to. Measured against the full decode,
- * shrunk, on mosaics of photographs and on noise (4:2:0 quality 75 to 4:4:4 quality 95): mean difference 0.3 (noise 0.8) grey levels, 99.9 % of
- * the samples within 3; single samples beside hard, saturated edges differ by up to 8. At margin 2 it is 15. */
+/* A picture is decoded at 1/n only where it stays this many times larger than what it will be shrunk to. Measured
+ * against the full decode, shrunk, on mosaics of photographs and on noise (4:2:0 quality 75 to 4:4:4 quality 95): mean
+ * difference 0.3 (noise 0.8) grey levels, 99.9 % of the samples within 3; single samples beside hard, saturated edges
+ * differ by up to 8. At margin 2 it is 15. */
 static const int reduction_margin = 4;
 
 /* Lives outside the function that calls setjmp, so that no longjmp makes its members indeterminate. */
@@ -43,10 +44,11 @@ static void on_error(j_common_ptr cinfo)
     longjmp(in->jump, 1);
 }
 
-/* Warnings: libjpeg goes on after damage and makes pixels up. A picture that ends early is refused; lesser damage is tolerated. */
+/* Warnings: libjpeg goes on after damage and makes pixels up. What ends early is refused, lesser damage tolerated. */
 static void on_message(j_common_ptr cinfo, int level)
 {
-    if (level < 0 && (cinfo->err->msg_code == JWRN_JPEG_EOF || cinfo->err->msg_code == JWRN_HIT_MARKER)) on_error(cinfo);
+    if (level < 0 && (cinfo->err->msg_code == JWRN_JPEG_EOF || cinfo->err->msg_code == JWRN_HIT_MARKER))
+        on_error(cinfo);
 }
 
 static void on_output(j_common_ptr cinfo)
@@ -71,7 +73,8 @@ static int reduction_for(int width, int height, int short_side_hint)
 {
     int reduction = 1;
     if (short_side_hint <= 0) return 1;
-    while (reduction < 8 && min_int(width, height) / (2 * reduction) >= (int64_t)reduction_margin * short_side_hint) reduction *= 2;
+    while (reduction < 8 && min_int(width, height) / (2 * reduction) >= (int64_t)reduction_margin * short_side_hint)
+        reduction *= 2;
     return reduction;
 }
 
@@ -97,7 +100,7 @@ static unsigned scale_255(unsigned a, unsigned b)
     return (t + (t >> 8)) >> 8;
 }
 
-/* Four-channel JPEGs are stored inverted (Adobe's way), and Pillow takes all of them so: c is 255 - cyan, k is 255 - black. */
+/* Four-channel JPEGs are stored inverted (Adobe's way; Pillow takes all of them so): c is 255 - cyan, k 255 - black. */
 static void cmyk_to_rgb(const uint8_t *cmyk, int n, uint8_t *rgb)
 {
     for (int i = 0; i < n; i++, cmyk += 4, rgb += 3)
@@ -119,7 +122,8 @@ static void read_rows(struct jpeg_input *in, int width)
 }
 
 /* Everything that may longjmp. Returns false after an error; the members of `in` tell which. */
-static bool decode_guarded(struct jpeg_input *in, const uint8_t *data, size_t size, int short_side_hint, struct wn_image *out)
+static bool decode_guarded(struct jpeg_input *in, const uint8_t *data, size_t size, int short_side_hint,
+                           struct wn_image *out)
 {
     if (setjmp(in->jump)) return false;
     jpeg_create_decompress(&in->cinfo);
@@ -147,8 +151,10 @@ static enum wn_code explain(struct jpeg_input *in)
     if (in->no_memory || in->code == JERR_OUT_OF_MEMORY)
         return wn_fail(in->err, WN_NO_MEMORY, "No memory to decode the JPEG; try again later.");
     if (in->code == JERR_NO_BACKING_STORE)
-        return wn_fail(in->err, WN_TOO_LARGE, "This progressive JPEG would need more than %zu MiB to decode; send it smaller or not progressive.",
-                       in->limits->max_jpeg_bytes >> 20);
+        return wn_fail(
+            in->err, WN_TOO_LARGE,
+            "This progressive JPEG would need more than %zu MiB to decode; send it smaller or not progressive.",
+            in->limits->max_jpeg_bytes >> 20);
     if (in->code == JWRN_JPEG_EOF || in->code == JWRN_HIT_MARKER)
         return wn_fail(in->err, WN_UNREADABLE_IMAGE, "The JPEG ends before the picture does; it is truncated.");
     in->errors.format_message((j_common_ptr)&in->cinfo, text);

@@ -1,5 +1,6 @@
-/* PNG through libpng's low-level interface, which alone lets limits stand before the header is read; libpng is shown the header, the
- * palette and the picture data, and never an ancillary chunk: decompressing a text costs what its author wants it to. */
+/* PNG through libpng's low-level interface, which alone lets limits stand before the header is read; libpng is shown
+ * the header, the palette and the picture data, and never an ancillary chunk: decompressing a text costs what its
+ * author wants it to. */
 #include <media/decode.h>
 
 #include <setjmp.h>
@@ -85,7 +86,7 @@ static void set_limits(png_structp png, const struct wn_image_limits *limits)
     png_set_benign_errors(png, 0);
 }
 
-/* The size from the header chunk, which is always first: libpng's own check of it has no words that a client could use. */
+/* The size from the header chunk, which is always first: libpng's check of it has no words that a client could use. */
 static enum wn_code check_header(const struct png_input *in, const struct wn_image_limits *limits, struct wn_error *err)
 {
     if (in->size < 33 || memcmp(in->data + 12, "IHDR", 4))
@@ -106,7 +107,7 @@ static void read_header(struct png_input *in)
     png_set_strip_alpha(in->png);
 }
 
-/* After the last row libpng swallows what compressed data remain, and a bomb may hide there: leave it little to swallow. */
+/* After the last row libpng swallows what compressed data remain, and a bomb may hide there: leave it little. */
 static void end_soon(struct png_input *in, size_t stride)
 {
     const size_t enough = 2 * stride + 16384;
@@ -160,7 +161,8 @@ enum wn_code wn_png_decode(const uint8_t *data, size_t size, const struct wn_ima
         out->orientation = wn_exif_orientation_of_png(data, size);
         in.pixels = NULL;
     } else if (in.no_memory) {
-        code = wn_fail(err, WN_NO_MEMORY, "No memory to decode a %d x %d PNG; try again later.", out->width, out->height);
+        code =
+            wn_fail(err, WN_NO_MEMORY, "No memory to decode a %d x %d PNG; try again later.", out->width, out->height);
     } else {
         code = wn_fail(err, WN_UNREADABLE_IMAGE, "The PNG cannot be decoded: %s.", in.message);
     }

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 #include <png.h>
 
 /* ---- PNG ---- */
@@ -43,8 +43,10 @@ static void on_png_free(png_structp png, png_voidp p)
 static void on_png_error(png_structp png, png_const_charp message)
 {
     struct png_output *o = png_get_error_ptr(png);
-    if (o->no_memory) wn_fail(o->err, WN_NO_MEMORY, "No memory to write a PNG; try again later.");
-    else wn_fail(o->err, WN_INTERNAL, "A PNG could not be written: %s.", message);
+    if (o->no_memory)
+        wn_fail(o->err, WN_NO_MEMORY, "No memory to write a PNG; try again later.");
+    else
+        wn_fail(o->err, WN_INTERNAL, "A PNG could not be written: %s.", message);
     png_longjmp(png, 1);
 }
 
@@ -73,8 +75,9 @@ static bool write_png_guarded(struct png_output *o)
     png_set_compression_level(o->png, 1);
     png_set_compression_buffer_size(o->png, 65536);
     png_set_filter(o->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
-    png_set_IHDR(o->png, o->info, (png_uint_32)o->w, (png_uint_32)o->h, 8, o->palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB,
-                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(o->png, o->info, (png_uint_32)o->w, (png_uint_32)o->h, 8,
+                 o->palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     if (o->palette) png_set_PLTE(o->png, o->info, (png_const_colorp)(const void *)o->palette, 256);
     png_write_info(o->png, o->info);
     for (int y = 0; y < o->h; y++) png_write_row(o->png, o->pixels + (size_t)y * o->stride);
@@ -87,20 +90,30 @@ static enum wn_code write_png(struct png_output *o)
     size_t before = o->out->size;
     struct wn_error own = {0};
     if (!o->err) o->err = &own;
-    o->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, o, on_png_error, on_png_warning, o, on_png_malloc, on_png_free);
+    o->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, o, on_png_error, on_png_warning, o, on_png_malloc,
+                                       on_png_free);
     o->info = o->png ? png_create_info_struct(o->png) : NULL;
     enum wn_code code = WN_OK;
-    if (!o->info) code = wn_fail(o->err, WN_NO_MEMORY, "No memory to write a PNG; try again later.");
-    else if (!write_png_guarded(o)) code = o->err->code;
+    if (!o->info)
+        code = wn_fail(o->err, WN_NO_MEMORY, "No memory to write a PNG; try again later.");
+    else if (!write_png_guarded(o))
+        code = o->err->code;
     png_destroy_write_struct(&o->png, &o->info);
     if (code != WN_OK) o->out->size = before;
     return code;
 }
 
-enum wn_code wn_png_write_indexed(const uint8_t *index, int w, int h, const struct wn_colormap *map, struct wn_buffer *out, struct wn_error *err)
+enum wn_code wn_png_write_indexed(const uint8_t *index, int w, int h, const struct wn_colormap *map,
+                                  struct wn_buffer *out, struct wn_error *err)
 {
     _Static_assert(sizeof(png_color) == 3, "a palette is three bytes an entry");
-    struct png_output o = {.pixels = index, .stride = (size_t)w, .w = w, .h = h, .palette = wn_colormap_palette(map), .out = out, .err = err};
+    struct png_output o = {.pixels = index,
+                           .stride = (size_t)w,
+                           .w = w,
+                           .h = h,
+                           .palette = wn_colormap_palette(map),
+                           .out = out,
+                           .err = err};
     return write_png(&o);
 }
 
@@ -128,8 +141,10 @@ static void on_jpeg_error(j_common_ptr cinfo)
     struct jpeg_output *o = cinfo->client_data;
     char text[JMSG_LENGTH_MAX];
     cinfo->err->format_message(cinfo, text);
-    if (cinfo->err->msg_code == JERR_OUT_OF_MEMORY) wn_fail(o->err, WN_NO_MEMORY, "No memory to write a JPEG; try again later.");
-    else wn_fail(o->err, WN_INTERNAL, "A JPEG could not be written: %s.", text);
+    if (cinfo->err->msg_code == JERR_OUT_OF_MEMORY)
+        wn_fail(o->err, WN_NO_MEMORY, "No memory to write a JPEG; try again later.");
+    else
+        wn_fail(o->err, WN_INTERNAL, "A JPEG could not be written: %s.", text);
     longjmp(o->jump, 1);
 }
 
@@ -181,7 +196,8 @@ static bool write_jpeg_guarded(struct jpeg_output *o, const uint8_t *rgb, int w,
     return true;
 }
 
-enum wn_code wn_jpeg_write_rgb(const uint8_t *rgb, int w, int h, int quality, struct wn_buffer *out, struct wn_error *err)
+enum wn_code wn_jpeg_write_rgb(const uint8_t *rgb, int w, int h, int quality, struct wn_buffer *out,
+                               struct wn_error *err)
 {
     struct wn_error own = {0};
     struct jpeg_output o = {.out = out, .err = err ? err : &own};
@@ -204,7 +220,8 @@ enum wn_code wn_jpeg_write_rgb(const uint8_t *rgb, int w, int h, int quality, st
 
 /* ---- overlay ---- */
 
-/* The heatmap's share of a pixel, in 1/256. The middle of a diverging map means nothing, and nothing should not veil the picture. */
+/* The heatmap's share of a pixel, in 1/256. The middle of a diverging map means nothing, and nothing should not veil
+ * the picture. */
 static unsigned share_of(int index, const struct wn_colormap *map, float alpha)
 {
     if (!(alpha > 0)) return 0;
@@ -213,7 +230,8 @@ static unsigned share_of(int index, const struct wn_colormap *map, float alpha)
     return (unsigned)((map->diverging && far < 128 ? alpha * (float)far / 128 : alpha) * 256 + 0.5f);
 }
 
-void wn_overlay(uint8_t *rgb, int w, const uint8_t *index, const struct wn_colormap *map, float alpha, int x0, int y0, int x1, int y1)
+void wn_overlay(uint8_t *rgb, int w, const uint8_t *index, const struct wn_colormap *map, float alpha, int x0, int y0,
+                int x1, int y1)
 {
     const uint8_t(*palette)[3] = wn_colormap_palette(map);
     struct {

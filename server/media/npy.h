@@ -4,7 +4,8 @@
 
 #include <media/buffer.h>
 
-/* Appends a version 1.0 file: '<f4', C order. shape: n_dims sizes (0..8), the last varies fastest; data: their product of floats. */
+/* Appends a version 1.0 file: '<f4', C order. shape: n_dims sizes (0..8), the last varies fastest; data: their product
+ * of floats. */
 enum wn_code wn_npy_write(const float *data, const int *shape, int n_dims, struct wn_buffer *out, struct wn_error *err);
 
 #endif

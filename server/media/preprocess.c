@@ -11,12 +11,19 @@
 
 enum { MAX_SIDE = 8192, MAX_PIXELS = 16 << 20 };
 
-#define IMAGENET .order = WN_CHANNELS_RGB, .scale = 1 / 255.f, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
+#define IMAGENET                                                                                                       \
+    .order = WN_CHANNELS_RGB, .scale = 1 / 255.f, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}
 
 static const struct wn_preprocess_profile profiles[] = {
     {"center-crop",
      "Short side to 256, the central 224 x 224: how torchvision's ImageNet networks are validated.",
-     {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 256, .resize_h = 256, .crop_w = 224, .crop_h = 224, .antialias = true, IMAGENET}},
+     {.resize = WN_RESIZE_SHORT_SIDE,
+      .resize_w = 256,
+      .resize_h = 256,
+      .crop_w = 224,
+      .crop_h = 224,
+      .antialias = true,
+      IMAGENET}},
     {"squash",
      "The whole picture to 224 x 224, antialiased.",
      {.resize = WN_RESIZE_SQUASH, .resize_w = 224, .resize_h = 224, .antialias = true, IMAGENET}},
@@ -31,8 +38,14 @@ static const struct wn_preprocess_profile profiles[] = {
      {.resize = WN_RESIZE_NONE, .order = WN_CHANNELS_RGB, .scale = 1 / 255.f, .std = {1, 1, 1}}},
     {"cem",
      "The whole picture to 224 x 224, values in -0.5..0.5.",
-     {.resize = WN_RESIZE_SQUASH, .resize_w = 224, .resize_h = 224, .antialias = true, .order = WN_CHANNELS_RGB, .scale = 1 / 255.f,
-      .mean = {0.5f, 0.5f, 0.5f}, .std = {1, 1, 1}}},
+     {.resize = WN_RESIZE_SQUASH,
+      .resize_w = 224,
+      .resize_h = 224,
+      .antialias = true,
+      .order = WN_CHANNELS_RGB,
+      .scale = 1 / 255.f,
+      .mean = {0.5f, 0.5f, 0.5f},
+      .std = {1, 1, 1}}},
 };
 
 const struct wn_preprocess_profile *wn_preprocess_profile_at(int i)
@@ -67,12 +80,14 @@ enum wn_code wn_preprocess_check(const struct wn_preprocess *p, struct wn_error 
 {
     int resize_h = p->resize == WN_RESIZE_SQUASH ? p->resize_h : p->resize_w;
     if (p->resize != WN_RESIZE_NONE && (!in_range(p->resize_w) || !in_range(resize_h)))
-        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: resize to %d x %d; each side must be 1..%d.", p->resize_w, resize_h, MAX_SIDE);
+        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: resize to %d x %d; each side must be 1..%d.", p->resize_w,
+                       resize_h, MAX_SIDE);
     if ((p->crop_w || p->crop_h) && (!in_range(p->crop_w) || !in_range(p->crop_h)))
-        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: crop of %d x %d; each side must be 1..%d.", p->crop_w, p->crop_h, MAX_SIDE);
+        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: crop of %d x %d; each side must be 1..%d.", p->crop_w,
+                       p->crop_h, MAX_SIDE);
     if (p->resize != WN_RESIZE_NONE && (p->crop_w > p->resize_w || p->crop_h > resize_h))
-        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: the crop of %d x %d is larger than the resize to %d x %d.", p->crop_w, p->crop_h,
-                       p->resize_w, resize_h);
+        return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: the crop of %d x %d is larger than the resize to %d x %d.",
+                       p->crop_w, p->crop_h, p->resize_w, resize_h);
     for (int c = 0; c < wn_preprocess_channels(p); c++)
         if (!isfinite(p->mean[c]) || !isnormal(p->std[c]) || !isfinite(p->scale) || !isfinite(1 / p->std[c]))
             return wn_fail(err, WN_BAD_REQUEST, "Preprocessing: scale, mean and std must be finite, and std not 0.");
@@ -93,7 +108,8 @@ static int crop_offset(int size, int crop)
     return (size - crop) % 2 ? half + (half & 1) : half;
 }
 
-enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, int image_h, struct wn_geometry *out, struct wn_error *err)
+enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, int image_h, struct wn_geometry *out,
+                                    struct wn_error *err)
 {
     int w = image_w, h = image_h;
     if (p->resize == WN_RESIZE_SQUASH) {
@@ -105,10 +121,13 @@ enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, 
     }
     *out = (struct wn_geometry){image_w, image_h, w, h, 0, 0, p->crop_w ? p->crop_w : w, p->crop_h ? p->crop_h : h};
     if (out->crop_w > w || out->crop_h > h)
-        return wn_fail(err, WN_BAD_REQUEST, "The picture is %d x %d, but this model looks at %d x %d of it; send a larger one.", w, h,
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "The picture is %d x %d, but this model looks at %d x %d of it; send a larger one.", w, h,
                        out->crop_w, out->crop_h);
     if ((int64_t)out->crop_w * out->crop_h > MAX_PIXELS)
-        return wn_fail(err, WN_TOO_LARGE, "The picture would be %d x %d for this model, more than 16 Mpixel; cut it to a usual shape.", w, h);
+        return wn_fail(err, WN_TOO_LARGE,
+                       "The picture would be %d x %d for this model, more than 16 Mpixel; cut it to a usual shape.", w,
+                       h);
     out->crop_x = crop_offset(w, out->crop_w);
     out->crop_y = crop_offset(h, out->crop_h);
     return WN_OK;
@@ -149,20 +168,28 @@ static void planes_from_floats(const struct wn_preprocess *p, const float *src, 
 /* The last row and column of a reduced picture stand for less than a whole pixel: the box tells how much. */
 static struct wn_resize resize_for(const struct wn_image *image, const struct wn_geometry *geo, int channels)
 {
-    return (struct wn_resize){.src_w = image->width, .src_h = image->height, .channels = channels,
-                              .box_w = (double)image->full_width / image->reduction, .box_h = (double)image->full_height / image->reduction,
-                              .dst_w = geo->resized_w, .dst_h = geo->resized_h,
-                              .x = geo->crop_x, .y = geo->crop_y, .w = geo->crop_w, .h = geo->crop_h};
+    return (struct wn_resize){.src_w = image->width,
+                              .src_h = image->height,
+                              .channels = channels,
+                              .box_w = (double)image->full_width / image->reduction,
+                              .box_h = (double)image->full_height / image->reduction,
+                              .dst_w = geo->resized_w,
+                              .dst_h = geo->resized_h,
+                              .x = geo->crop_x,
+                              .y = geo->crop_y,
+                              .w = geo->crop_w,
+                              .h = geo->crop_h};
 }
 
-enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb, struct wn_error *err)
+enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb,
+                                   struct wn_error *err)
 {
     const struct wn_resize r = resize_for(image, geo, 3);
     return wn_resize_antialias(&r, image->rgb, rgb, err);
 }
 
-enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo, float *dst,
-                                 struct wn_error *err)
+enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image,
+                                 const struct wn_geometry *geo, float *dst, struct wn_error *err)
 {
     const int channels = wn_preprocess_channels(p);
     const size_t n = (size_t)geo->crop_w * (size_t)geo->crop_h;
@@ -171,11 +198,16 @@ enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_
     uint8_t *gray = channels == 1 ? to_gray(image) : NULL;
     void *pixels = malloc(n * (size_t)channels * (plain ? sizeof(float) : 1));
     enum wn_code code = WN_OK;
-    if (!pixels || (channels == 1 && !gray)) code = wn_fail(err, WN_NO_MEMORY, "No memory to prepare a picture; try again later.");
-    else if (plain) code = wn_resize_plain(&r, gray ? gray : image->rgb, pixels, err);
-    else code = wn_resize_antialias(&r, gray ? gray : image->rgb, pixels, err);
-    if (code == WN_OK && plain) planes_from_floats(p, pixels, n, dst);
-    else if (code == WN_OK) planes_from_bytes(p, pixels, n, dst);
+    if (!pixels || (channels == 1 && !gray))
+        code = wn_fail(err, WN_NO_MEMORY, "No memory to prepare a picture; try again later.");
+    else if (plain)
+        code = wn_resize_plain(&r, gray ? gray : image->rgb, pixels, err);
+    else
+        code = wn_resize_antialias(&r, gray ? gray : image->rgb, pixels, err);
+    if (code == WN_OK && plain)
+        planes_from_floats(p, pixels, n, dst);
+    else if (code == WN_OK)
+        planes_from_bytes(p, pixels, n, dst);
     free(pixels);
     free(gray);
     return code;
@@ -193,11 +225,13 @@ void wn_preprocess_text(const struct wn_preprocess *p, char text[WN_PREPROCESS_T
 {
     static const char *const resizes[] = {"none", "squash", "short-side"}, *const orders[] = {"rgb", "bgr", "gray"};
     int w = p->resize == WN_RESIZE_NONE ? 0 : p->resize_w, h = p->resize == WN_RESIZE_SQUASH ? p->resize_h : 0;
-    int length = snprintf(text, WN_PREPROCESS_TEXT, "preprocess 1; resize %s %d %d; antialias %d; crop %d %d; order %s; scale %08x",
-                          resizes[p->resize], w, h, p->antialias && p->resize != WN_RESIZE_NONE, p->crop_w, p->crop_h, orders[p->order],
-                          bits_of(p->scale));
+    int length = snprintf(text, WN_PREPROCESS_TEXT,
+                          "preprocess 1; resize %s %d %d; antialias %d; crop %d %d; order %s; scale %08x",
+                          resizes[p->resize], w, h, p->antialias && p->resize != WN_RESIZE_NONE, p->crop_w, p->crop_h,
+                          orders[p->order], bits_of(p->scale));
     for (int c = 0; c < wn_preprocess_channels(p); c++) /* bits, so that no locale and no rounding comes in */
-        length += snprintf(text + length, (size_t)(WN_PREPROCESS_TEXT - length), "; mean %08x std %08x", bits_of(p->mean[c]), bits_of(p->std[c]));
+        length += snprintf(text + length, (size_t)(WN_PREPROCESS_TEXT - length), "; mean %08x std %08x",
+                           bits_of(p->mean[c]), bits_of(p->std[c]));
 }
 
 void wn_preprocess_hash(const struct wn_preprocess *p, char hex[65])

@@ -1,10 +1,10 @@
-/* From a picture to the numbers that a network was trained on: resize, crop, scale, mean, std, channel order; and the way back
- * for coordinates. Knows no network: a profile is plain data. */
+/* From a picture to the numbers that a network was trained on: resize, crop, scale, mean, std, channel order; and the
+ * way back for coordinates. Knows no network: a profile is plain data. */
 #ifndef WN_MEDIA_PREPROCESS_H
 #define WN_MEDIA_PREPROCESS_H
 
-#include <stdbool.h>
 #include <media/image.h>
+#include <stdbool.h>
 
 enum wn_resize_mode {
     WN_RESIZE_NONE,       /* the picture's own size */
@@ -18,7 +18,8 @@ struct wn_preprocess {
     enum wn_resize_mode resize;
     int resize_w, resize_h; /* resize_h is read by SQUASH only */
     int crop_w, crop_h;     /* from the centre, as torchvision does; 0: no crop */
-    bool antialias;         /* true: Pillow's bilinear, 8 bits between; false: plain bilinear in floating point, half-pixel centres */
+    bool antialias; /* true: Pillow's bilinear, 8 bits between; false: plain bilinear in floating point, half-pixel
+                       centres */
     enum wn_channel_order order;
     float scale, mean[3], std[3];
 };
@@ -33,24 +34,26 @@ const struct wn_preprocess_profile *wn_preprocess_profile_find(const char *name)
 
 /* Where the network's input lies in the picture. All in pixels; `resized` is the whole picture after the resize. */
 struct wn_geometry {
-    int image_w, image_h;     /* the upright picture at full size */
+    int image_w, image_h; /* the upright picture at full size */
     int resized_w, resized_h;
     int crop_x, crop_y, crop_w, crop_h; /* within resized; crop_w x crop_h is the network's input */
 };
 
-/* Refuses (WN_BAD_REQUEST) sizes outside 1..8192, a crop larger than a fixed resize, std that is 0, numbers that are not finite. */
+/* Refuses (WN_BAD_REQUEST) sizes outside 1..8192, a crop larger than a fixed resize, std that is 0, numbers that are
+ * not finite. */
 enum wn_code wn_preprocess_check(const struct wn_preprocess *p, struct wn_error *err);
 int wn_preprocess_channels(const struct wn_preprocess *p); /* 3, or 1 for gray */
 int wn_preprocess_hint(const struct wn_preprocess *p);     /* for wn_image_decode */
-/* The input's size for an image_w x image_h picture. Fails where the crop does not fit (WN_BAD_REQUEST) or the input would have more
- * than 16 Mpixel (WN_TOO_LARGE). */
+/* The input's size for an image_w x image_h picture. Fails where the crop does not fit (WN_BAD_REQUEST) or the input
+ * would have more than 16 Mpixel (WN_TOO_LARGE). */
 enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, int image_h, struct wn_geometry *out,
                                     struct wn_error *err);
-/* dst: channels*crop_h*crop_w floats (C,H,W), caller's; geo: from wn_preprocess_geometry with the image's *full* size. */
-enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo,
-                                 float *dst, struct wn_error *err);
+/* dst: channels*crop_h*crop_w floats (C,H,W), caller's; geo: from wn_preprocess_geometry with the *full* size. */
+enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image,
+                                 const struct wn_geometry *geo, float *dst, struct wn_error *err);
 /* What the network sees, for people: the cropped and resized picture. rgb: crop_h*crop_w*3 bytes, caller's. */
-enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb, struct wn_error *err);
+enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb,
+                                   struct wn_error *err);
 
 /* The profile as one canonical line, and its SHA-256 in hex: equal exactly when the profiles compute the same. */
 #define WN_PREPROCESS_TEXT 256

@@ -37,7 +37,11 @@ struct wn_view wn_view_input(const struct wn_geometry *geo)
 struct wn_view wn_view_picture(const struct wn_geometry *geo)
 {
     double sx = (double)geo->image_w / geo->resized_w, sy = (double)geo->image_h / geo->resized_h;
-    return (struct wn_view){geo->image_w, geo->image_h, geo->crop_x * sx, geo->crop_y * sy, (geo->crop_x + geo->crop_w) * sx,
+    return (struct wn_view){geo->image_w,
+                            geo->image_h,
+                            geo->crop_x * sx,
+                            geo->crop_y * sy,
+                            (geo->crop_x + geo->crop_w) * sx,
                             (geo->crop_y + geo->crop_h) * sy};
 }
 
@@ -65,15 +69,18 @@ enum wn_code wn_map_stats(const float *map, int h, int w, struct wn_map_stats *o
 {
     *out = (struct wn_map_stats){.min = map[0], .max = map[0]};
     for (int i = 0; i < h * w; i++) {
-        if (!isfinite(map[i])) return wn_fail(err, WN_BAD_NUMBERS, "The map has a value that is not finite at (%d, %d).", i % w, i / w);
+        if (!isfinite(map[i]))
+            return wn_fail(err, WN_BAD_NUMBERS, "The map has a value that is not finite at (%d, %d).", i % w, i / w);
         if (map[i] < out->min) out->min = map[i];
         if (map[i] > out->max) {
             out->max = map[i];
             out->peak_x = i % w;
             out->peak_y = i / w;
         }
-        if (map[i] > 0) out->mass_positive += map[i];
-        else out->mass_negative -= map[i];
+        if (map[i] > 0)
+            out->mass_positive += map[i];
+        else
+            out->mass_negative -= map[i];
     }
     out->flat = out->min == out->max;
     out->empty = !(out->max > 0);
@@ -100,8 +107,10 @@ static float select_rank(float *v, size_t n, size_t rank)
             v[i++] = v[j];
             v[j--] = t;
         }
-        if (rank <= j) hi = j;
-        else lo = j + 1;
+        if (rank <= j)
+            hi = j;
+        else
+            lo = j + 1;
     }
     return v[rank];
 }
@@ -142,15 +151,22 @@ static void span_of(const float *v, size_t n, float *lo, float *hi)
     }
 }
 
-static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out, bool *flat, struct wn_error *err)
+static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out, bool *flat,
+                             struct wn_error *err)
 {
     float lo, hi;
     span_of(v, n, &lo, &hi);
     *flat = lo == hi;
     switch (r->normalize) {
-    case WN_NORMALIZE_NONE: *out = (struct wn_range){0, 1}; break;
-    case WN_NORMALIZE_MINMAX: *out = (struct wn_range){lo, hi}; break;
-    case WN_NORMALIZE_SHARED: *out = r->range; break;
+    case WN_NORMALIZE_NONE:
+        *out = (struct wn_range){0, 1};
+        break;
+    case WN_NORMALIZE_MINMAX:
+        *out = (struct wn_range){lo, hi};
+        break;
+    case WN_NORMALIZE_SHARED:
+        *out = r->range;
+        break;
     case WN_NORMALIZE_SYMMETRIC: {
         float limit = -lo > hi ? -lo : hi;
         if (r->percentile > 0 && r->percentile < 100) {
@@ -162,10 +178,13 @@ static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r
         *out = (struct wn_range){-limit, limit};
     }
     }
-    return isfinite(out->hi - out->lo) ? WN_OK : wn_fail(err, WN_BAD_NUMBERS, "The map's values span more than a float can hold.");
+    return isfinite(out->hi - out->lo)
+               ? WN_OK
+               : wn_fail(err, WN_BAD_NUMBERS, "The map's values span more than a float can hold.");
 }
 
-/* A copy without negative values where r->relu asks for it; otherwise the map itself. Refuses values that are not finite. */
+/* A copy without negative values where r->relu asks for it; otherwise the map itself. Refuses values that are not
+ * finite. */
 static enum wn_code prepare(const float *map, int h, int w, bool relu, float **copy, struct wn_error *err)
 {
     struct wn_map_stats stats;
@@ -178,7 +197,8 @@ static enum wn_code prepare(const float *map, int h, int w, bool relu, float **c
     return WN_OK;
 }
 
-enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render *r, struct wn_range *out, struct wn_error *err)
+enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render *r, struct wn_range *out,
+                          struct wn_error *err)
 {
     float *copy;
     bool flat;
@@ -195,7 +215,8 @@ struct tap {
     float t; /* value = (1 - t) * [a] + t * [b] */
 };
 
-/* METHODS of the literature: src = (dst + 0.5) * n / N - 0.5 or, corners aligned, src = dst * (n - 1) / (N - 1); within the rectangle. */
+/* METHODS of the literature: src = (dst + 0.5) * n / N - 0.5 or, corners aligned, src = dst * (n - 1) / (N - 1); within
+ * the rectangle. */
 static struct tap tap_at(int pixel, double from, double to, int n, bool align_corners)
 {
     double size = to - from, at = pixel + 0.5 - from;
@@ -216,7 +237,8 @@ static void blend_rows(const float *upper, const float *lower, float t, int n, f
     for (int x = 0; x < n; x++) dst[x] = (1 - t) * upper[x] + t * lower[x];
 }
 
-enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst, struct wn_error *err)
+enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst,
+                         struct wn_error *err)
 {
     int x0, y0, x1, y1, held[2] = {-1, -1};
     wn_view_covered(view, &x0, &y0, &x1, &y1);
@@ -237,7 +259,8 @@ enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *v
                 stretch_row(map + (size_t)row * (size_t)w, taps, (int)n, rows + (size_t)(row & 1) * n);
                 held[row & 1] = row;
             }
-        blend_rows(rows + (size_t)(down.a & 1) * n, rows + (size_t)(down.b & 1) * n, down.t, (int)n, dst + (size_t)y * (size_t)view->w + x0);
+        blend_rows(rows + (size_t)(down.a & 1) * n, rows + (size_t)(down.b & 1) * n, down.t, (int)n,
+                   dst + (size_t)y * (size_t)view->w + x0);
     }
     free(rows);
     free(taps);
@@ -268,12 +291,17 @@ static void index_symmetric(const float *v, size_t n, float limit, uint8_t *dst)
     }
 }
 
-static void index_values(const float *v, size_t n, const struct wn_render *r, struct wn_range range, bool flat, uint8_t *dst)
+static void index_values(const float *v, size_t n, const struct wn_render *r, struct wn_range range, bool flat,
+                         uint8_t *dst)
 {
-    const bool symmetric = r->normalize == WN_NORMALIZE_SYMMETRIC, relative = symmetric || r->normalize == WN_NORMALIZE_MINMAX;
-    if ((flat && relative) || !(range.hi > range.lo)) memset(dst, symmetric ? 128 : 0, n);
-    else if (symmetric) index_symmetric(v, n, range.hi, dst);
-    else index_between(v, n, range, dst);
+    const bool symmetric = r->normalize == WN_NORMALIZE_SYMMETRIC,
+               relative = symmetric || r->normalize == WN_NORMALIZE_MINMAX;
+    if ((flat && relative) || !(range.hi > range.lo))
+        memset(dst, symmetric ? 128 : 0, n);
+    else if (symmetric)
+        index_symmetric(v, n, range.hi, dst);
+    else
+        index_between(v, n, range, dst);
 }
 
 /* ---- what was drawn ---- */
@@ -331,14 +359,15 @@ static void describe(const float *v, int w, int h, struct wn_rendered *out)
     if (highest > 0) box_around(v, w, h, strong_value(v, w, h, highest), out);
 }
 
-enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint8_t *dst,
-                           struct wn_rendered *out, struct wn_error *err)
+enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
+                           uint8_t *dst, struct wn_rendered *out, struct wn_error *err)
 {
     const size_t n = (size_t)view->w * (size_t)view->h;
     struct wn_rendered drawn = {0};
     struct wn_map_stats stats;
     float *copy = NULL, *drawing = malloc(n * sizeof *drawing);
-    enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err) : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err)
+                                : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
     if (code == WN_OK) code = wn_upsample(copy ? copy : map, h, w, view, r->align_corners, drawing, err);
     if (code == WN_OK) code = range_of(drawing, n, r, &drawn.range, &drawn.flat, err);
     if (code == WN_OK) code = wn_map_stats(copy ? copy : map, h, w, &stats, err);

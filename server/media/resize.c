@@ -1,5 +1,5 @@
-/* Bilinear resizing of 8-bit pictures. Results equal Pillow's to the bit because the arithmetic is the same: weights in double,
- * rounded to 22 bits, the horizontal pass first, each pass rounded to 8 bits. */
+/* Bilinear resizing of 8-bit pictures. Results equal Pillow's to the bit because the arithmetic is the same: weights in
+ * double, rounded to 22 bits, the horizontal pass first, each pass rounded to 8 bits. */
 #include <media/resize.h>
 
 #include <math.h>
@@ -32,11 +32,13 @@ static void axis_place(struct wn_axis *a, int i, double center, double spread, i
     a->first[i] = first;
     a->count[i] = end - first;
     for (int k = 0; k < end - first; k++)
-        a->weight[(size_t)i * (size_t)a->width + (size_t)k] = (int32_t)(0.5 + (sum != 0.0 ? w[k] / sum : w[k]) * (1 << WN_WEIGHT_BITS));
+        a->weight[(size_t)i * (size_t)a->width + (size_t)k] =
+            (int32_t)(0.5 + (sum != 0.0 ? w[k] / sum : w[k]) * (1 << WN_WEIGHT_BITS));
     while (a->count[i] > 1 && !a->weight[(size_t)i * (size_t)a->width + (size_t)a->count[i] - 1]) a->count[i]--;
 }
 
-static enum wn_code axis_init(struct wn_axis *a, int src_size, double box, int dst_size, int begin, int n, struct wn_error *err)
+static enum wn_code axis_init(struct wn_axis *a, int src_size, double box, int dst_size, int begin, int n,
+                              struct wn_error *err)
 {
     double scale = box / dst_size, spread = scale < 1.0 ? 1.0 : scale;
     *a = (struct wn_axis){.n = n, .width = (int)ceil(spread) * 2 + 1};
@@ -50,8 +52,8 @@ static enum wn_code axis_init(struct wn_axis *a, int src_size, double box, int d
     return ok ? WN_OK : wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
 }
 
-static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis *ax, const struct wn_axis *ay, const uint8_t *src, uint8_t *dst,
-                                struct wn_error *err)
+static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis *ax, const struct wn_axis *ay,
+                                const uint8_t *src, uint8_t *dst, struct wn_error *err)
 {
     const struct wn_resize_rows *fast = wn_resize_rows_avx2(), *loops = fast ? fast : &wn_resize_rows_plain;
     const size_t src_stride = (size_t)r->src_w * (size_t)r->channels, stride = (size_t)r->w * (size_t)r->channels;
@@ -60,13 +62,14 @@ static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis 
         if (ay->first[y] + ay->count[y] - first > rows) rows = ay->first[y] + ay->count[y] - first;
     uint8_t *between = malloc(stride * (size_t)rows);
     src += (size_t)first * src_stride;
-    if (!between || !(r->channels == 3 ? loops->horizontal_3 : loops->horizontal_1)(ax, src, src_stride, rows, between)) {
+    if (!between ||
+        !(r->channels == 3 ? loops->horizontal_3 : loops->horizontal_1)(ax, src, src_stride, rows, between)) {
         free(between);
         return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
     }
     for (int y = 0; y < ay->n; y++)
-        loops->vertical(ay->weight + (size_t)y * (size_t)ay->width, ay->count[y], between + (size_t)(ay->first[y] - first) * stride, stride, stride,
-                        dst + (size_t)y * stride);
+        loops->vertical(ay->weight + (size_t)y * (size_t)ay->width, ay->count[y],
+                        between + (size_t)(ay->first[y] - first) * stride, stride, stride, dst + (size_t)y * stride);
     free(between);
     return WN_OK;
 }
@@ -76,11 +79,13 @@ enum { WN_RESIZE_MAX = 65535 };
 
 static enum wn_code check(const struct wn_resize *r, struct wn_error *err)
 {
-    bool ok = r->src_w > 0 && r->src_h > 0 && r->src_w <= WN_RESIZE_MAX && r->src_h <= WN_RESIZE_MAX && r->dst_w > 0 && r->dst_h > 0 &&
-              (r->channels == 1 || r->channels == 3) && r->x >= 0 && r->y >= 0 && r->w > 0 && r->h > 0 && r->w <= r->dst_w - r->x &&
-              r->h <= r->dst_h - r->y && r->box_w <= r->src_w && r->box_h <= r->src_h;
+    bool ok = r->src_w > 0 && r->src_h > 0 && r->src_w <= WN_RESIZE_MAX && r->src_h <= WN_RESIZE_MAX && r->dst_w > 0 &&
+              r->dst_h > 0 && (r->channels == 1 || r->channels == 3) && r->x >= 0 && r->y >= 0 && r->w > 0 &&
+              r->h > 0 && r->w <= r->dst_w - r->x && r->h <= r->dst_h - r->y && r->box_w <= r->src_w &&
+              r->box_h <= r->src_h;
     return ok ? WN_OK
-              : wn_fail(err, WN_TOO_LARGE, "A %d x %d picture cannot be resized to %d x %d; at most %d pixels a side are taken.", r->src_w,
+              : wn_fail(err, WN_TOO_LARGE,
+                        "A %d x %d picture cannot be resized to %d x %d; at most %d pixels a side are taken.", r->src_w,
                         r->src_h, r->dst_w, r->dst_h, WN_RESIZE_MAX);
 }
 
@@ -134,10 +139,12 @@ static struct tap tap_at(int i, double box, int src_size, int dst_size)
     return (struct tap){a, a + 1 < src_size ? a + 1 : a, (float)(at - a)};
 }
 
-static void plain_row(const struct wn_resize *r, const struct tap *across, struct tap down, const uint8_t *src, float *dst)
+static void plain_row(const struct wn_resize *r, const struct tap *across, struct tap down, const uint8_t *src,
+                      float *dst)
 {
     const int n = r->channels;
-    const uint8_t *upper = src + (size_t)down.a * (size_t)r->src_w * (size_t)n, *lower = src + (size_t)down.b * (size_t)r->src_w * (size_t)n;
+    const uint8_t *upper = src + (size_t)down.a * (size_t)r->src_w * (size_t)n,
+                  *lower = src + (size_t)down.b * (size_t)r->src_w * (size_t)n;
     for (int x = 0; x < r->w; x++) {
         struct tap t = across[x];
         for (int c = 0; c < n; c++) {
@@ -156,7 +163,8 @@ enum wn_code wn_resize_plain(const struct wn_resize *r, const uint8_t *src, floa
     if (!across) return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
     for (int x = 0; x < r->w; x++) across[x] = tap_at(r->x + x, box_w(r), r->src_w, r->dst_w);
     for (int y = 0; y < r->h; y++)
-        plain_row(r, across, tap_at(r->y + y, box_h(r), r->src_h, r->dst_h), src, dst + (size_t)y * (size_t)r->w * (size_t)r->channels);
+        plain_row(r, across, tap_at(r->y + y, box_h(r), r->src_h, r->dst_h), src,
+                  dst + (size_t)y * (size_t)r->w * (size_t)r->channels);
     free(across);
     return WN_OK;
 }

@@ -1,4 +1,5 @@
-/* The resize loops for x86 processors with AVX2; the same integers as the plain ones, so that no picture depends on the machine. */
+/* The resize loops for x86 processors with AVX2; the same integers as the plain ones, so that no picture depends on the
+ * machine. */
 #include <media/resize_rows.h>
 
 #if defined(__x86_64__)
@@ -11,8 +12,8 @@
 
 enum { HALF = 1 << (WN_WEIGHT_BITS - 1), TAPS = 4, LOW_BITS = 8 };
 
-/* Four taps of one position, laid out for pairwise multiplication (a*b + c*d in 32 bits). A weight has 23 bits and a factor has 16, so it
- * is cut into high << 8 | low. Lanes: 0 1 for red, green, blue, nothing; then 2 3 likewise. */
+/* Four taps of one position, laid out for pairwise multiplication (a*b + c*d in 32 bits). A weight has 23 bits and a
+ * factor has 16, so it is cut into high << 8 | low. Lanes: 0 1 for red, green, blue, nothing; then 2 3 likewise. */
 struct quad {
     int16_t high[16], low[16];
 };
@@ -41,16 +42,18 @@ static struct quad *make_quads(const struct wn_axis *a, int quads)
 WN_AVX2 static void row_3(const struct wn_axis *a, const struct quad *quad, int quads, const uint8_t *row, uint8_t *dst)
 {
     /* bytes r0 g0 b0 r1 g1 b1 ... to words r0 r1 g0 g1 b0 b1 - -, r2 r3 ... */
-    const __m256i spread = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1,
-                                            -1, -1);
+    const __m256i spread = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7,
+                                            -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
     for (int i = 0; i < a->n; i++, dst += 3, quad += quads) {
         const uint8_t *p = row + 3 * (ptrdiff_t)a->first[i];
         __m256i high = _mm256_setzero_si256(), low = high;
         for (int k = 0, q = 0; k < a->count[i]; k += TAPS, q++, p += 3 * TAPS) {
             __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
             __m256i pixels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), spread);
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(pixels, _mm256_loadu_si256((const __m256i *)(const void *)quad[q].high)));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(pixels, _mm256_loadu_si256((const __m256i *)(const void *)quad[q].low)));
+            high = _mm256_add_epi32(
+                high, _mm256_madd_epi16(pixels, _mm256_loadu_si256((const __m256i *)(const void *)quad[q].high)));
+            low = _mm256_add_epi32(
+                low, _mm256_madd_epi16(pixels, _mm256_loadu_si256((const __m256i *)(const void *)quad[q].low)));
         }
         __m256i both = _mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low);
         __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
@@ -91,7 +94,8 @@ WN_AVX2 static __m256i eight_sums(const int32_t *weight, int count, const uint8_
     return _mm256_srai_epi32(sum, WN_WEIGHT_BITS);
 }
 
-WN_AVX2 static void vertical(const int32_t *weight, int count, const uint8_t *src, size_t stride, size_t n, uint8_t *dst)
+WN_AVX2 static void vertical(const int32_t *weight, int count, const uint8_t *src, size_t stride, size_t n,
+                             uint8_t *dst)
 {
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {

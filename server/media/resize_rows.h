@@ -1,4 +1,5 @@
-/* The inner loops of resize.c: one plain version, and one for each instruction set that is worth it. Nobody else includes it. */
+/* The inner loops of resize.c: one plain version, and one for each instruction set that is worth it. Nobody else
+ * includes it. */
 #ifndef WN_MEDIA_RESIZE_ROWS_H
 #define WN_MEDIA_RESIZE_ROWS_H
 

@@ -10,7 +10,8 @@ enum { MAX_COLUMNS = 1000, MAX_PANELS = 8 };
 
 enum wn_terminal_colors wn_terminal_colors(const char *colorterm)
 {
-    return colorterm && (!strcmp(colorterm, "truecolor") || !strcmp(colorterm, "24bit")) ? WN_TERMINAL_TRUE : WN_TERMINAL_256;
+    return colorterm && (!strcmp(colorterm, "truecolor") || !strcmp(colorterm, "24bit")) ? WN_TERMINAL_TRUE
+                                                                                         : WN_TERMINAL_256;
 }
 
 static int distance(int r, int g, int b, const uint8_t *rgb)
@@ -26,20 +27,24 @@ static int nearest_256(const uint8_t *rgb)
         level[c] = rgb[c] < 48 ? 0 : rgb[c] < 115 ? 1 : (rgb[c] - 35) / 40;
         value[c] = level[c] ? 55 + 40 * level[c] : 0;
     }
-    int gray = ((rgb[0] + rgb[1] + rgb[2]) / 3 - 3) / 10, v = 8 + 10 * (gray < 0 ? gray = 0 : gray > 23 ? gray = 23 : gray);
+    int gray = ((rgb[0] + rgb[1] + rgb[2]) / 3 - 3) / 10, v = 8 + 10 * (gray < 0    ? gray = 0
+                                                                        : gray > 23 ? gray = 23
+                                                                                    : gray);
     if (distance(v, v, v, rgb) < distance(value[0], value[1], value[2], rgb)) return 232 + gray;
     return 16 + 36 * level[0] + 6 * level[1] + level[2];
 }
 
-static enum wn_code put_color(struct wn_buffer *out, int ground, const uint8_t *rgb, enum wn_terminal_colors colors, struct wn_error *err)
+static enum wn_code put_color(struct wn_buffer *out, int ground, const uint8_t *rgb, enum wn_terminal_colors colors,
+                              struct wn_error *err)
 {
-    if (colors == WN_TERMINAL_TRUE) return wn_buffer_printf(out, err, "\x1b[%d;2;%d;%d;%dm", ground, rgb[0], rgb[1], rgb[2]);
+    if (colors == WN_TERMINAL_TRUE)
+        return wn_buffer_printf(out, err, "\x1b[%d;2;%d;%d;%dm", ground, rgb[0], rgb[1], rgb[2]);
     return wn_buffer_printf(out, err, "\x1b[%d;5;%dm", ground, nearest_256(rgb));
 }
 
 /* One text row of one panel; a colour is named only where it changes. */
-static enum wn_code put_row(struct wn_buffer *out, const uint8_t *upper, const uint8_t *lower, int w, enum wn_terminal_colors colors,
-                            struct wn_error *err)
+static enum wn_code put_row(struct wn_buffer *out, const uint8_t *upper, const uint8_t *lower, int w,
+                            enum wn_terminal_colors colors, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     for (int x = 0; x < w && code == WN_OK; x++) {
@@ -68,8 +73,8 @@ static enum wn_code shrink(const struct wn_terminal_panel *p, int w, int h, uint
     return wn_resize_antialias(&r, p->rgb, *out, err);
 }
 
-enum wn_code wn_terminal_draw(const struct wn_terminal_panel *panels, int n, int columns, enum wn_terminal_colors colors,
-                              struct wn_buffer *out, struct wn_error *err)
+enum wn_code wn_terminal_draw(const struct wn_terminal_panel *panels, int n, int columns,
+                              enum wn_terminal_colors colors, struct wn_buffer *out, struct wn_error *err)
 {
     uint8_t *small[MAX_PANELS] = {0};
     int width[MAX_PANELS];

@@ -13,8 +13,9 @@ struct wn_terminal_panel {
 };
 /* True colour where COLORTERM says so ("truecolor", "24bit"), else 256. `colorterm` may be NULL. */
 enum wn_terminal_colors wn_terminal_colors(const char *colorterm);
-/* Appends UTF-8 text of `columns` columns (at least 8 for each panel), panels of equal height from left to right, one space between. */
-enum wn_code wn_terminal_draw(const struct wn_terminal_panel *panels, int n, int columns, enum wn_terminal_colors colors,
-                              struct wn_buffer *out, struct wn_error *err);
+/* Appends UTF-8 text of `columns` columns (at least 8 for each panel), panels of equal height from left to right, one
+ * space between. */
+enum wn_code wn_terminal_draw(const struct wn_terminal_panel *panels, int n, int columns,
+                              enum wn_terminal_colors colors, struct wn_buffer *out, struct wn_error *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* Every coding of PNG and JPEG against what Pillow makes of it (golden/, by SHA-256), formats told apart, orientation, limits. */
+/* Every coding of PNG and JPEG against what Pillow makes of it (golden/, by SHA-256), formats told apart, orientation,
+ * limits. */
 #include <media/base64.h>
 #include <media/decode.h>
 #include <media/encode.h>
@@ -31,7 +32,8 @@ static struct wn_buffer read_golden(const char *name)
 
 static void resize_to(struct wn_image *image, int w, int h)
 {
-    struct wn_resize r = {.src_w = image->width, .src_h = image->height, .channels = 3, .dst_w = w, .dst_h = h, .w = w, .h = h};
+    struct wn_resize r = {
+        .src_w = image->width, .src_h = image->height, .channels = 3, .dst_w = w, .dst_h = h, .w = w, .h = h};
     uint8_t *out = malloc((size_t)w * (size_t)h * 3);
     assert_int_equal(wn_resize_antialias(&r, image->rgb, out, NULL), WN_OK);
     free(image->rgb);
@@ -56,7 +58,8 @@ static int compare_goldens(const char *verb_wanted)
         if (!strcmp(verb, "resize")) resize_to(&image, w, h);
         wn_sha256_hex(image.rgb, (size_t)image.width * (size_t)image.height * 3, got);
         if (image.width != w || image.height != h || strcmp(got, want))
-            fail_msg("%s %s: %d x %d %s, Pillow has %d x %d %s", verb, name, image.width, image.height, got, w, h, want);
+            fail_msg("%s %s: %d x %d %s, Pillow has %d x %d %s", verb, name, image.width, image.height, got, w, h,
+                     want);
         wn_image_finish(&image);
         wn_buffer_finish(&file);
         lines++;
@@ -84,10 +87,22 @@ static void other_formats_are_refused_by_name(void **state)
         const char *bytes;
         size_t size;
         const char *name;
-    } cases[] = {{"GIF89a\1\0\1\0", 10, "GIF"},      {"RIFF\0\0\0\0WEBPVP8 ", 16, "WebP"},    {"<svg xmlns=", 11, "SVG"},
-                 {"BM\0\0\0\0", 6, "BMP"},           {"\0\0\0\x18" "ftypheic", 12, "HEIC"},   {"\0\0\0\x1c" "ftypavif", 12, "AVIF"},
-                 {"II*\0\0\0\0\0", 8, "TIFF"},       {"%PDF-1.7", 8, "PDF"},                  {"iVBORw0KGgo", 11, "PNG in base64"},
-                 {"\x89PNG\n\n\x1a\n", 8, "nothing known"}, {"", 0, "0 bytes"},               {"\xff\xd8", 2, "nothing known"}};
+    } cases[] = {{"GIF89a\1\0\1\0", 10, "GIF"},
+                 {"RIFF\0\0\0\0WEBPVP8 ", 16, "WebP"},
+                 {"<svg xmlns=", 11, "SVG"},
+                 {"BM\0\0\0\0", 6, "BMP"},
+                 {"\0\0\0\x18"
+                  "ftypheic",
+                  12, "HEIC"},
+                 {"\0\0\0\x1c"
+                  "ftypavif",
+                  12, "AVIF"},
+                 {"II*\0\0\0\0\0", 8, "TIFF"},
+                 {"%PDF-1.7", 8, "PDF"},
+                 {"iVBORw0KGgo", 11, "PNG in base64"},
+                 {"\x89PNG\n\n\x1a\n", 8, "nothing known"},
+                 {"", 0, "0 bytes"},
+                 {"\xff\xd8", 2, "nothing known"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wn_image image;
         struct wn_error err = {0};
@@ -147,7 +162,8 @@ static void large_jpeg_is_reduced_only_when_asked_and_large_enough(void **state)
     assert_int_equal(wn_jpeg_write_rgb(rgb, W, H, 85, &file, NULL), WN_OK);
     static const struct {
         int hint, reduction, w, h;
-    } cases[] = {{0, 1, 900, 801}, {101, 1, 900, 801}, {100, 2, 450, 401}, {51, 2, 450, 401}, {50, 4, 225, 201}, {25, 8, 113, 101}, {1, 8, 113, 101}};
+    } cases[] = {{0, 1, 900, 801},  {101, 1, 900, 801}, {100, 2, 450, 401}, {51, 2, 450, 401},
+                 {50, 4, 225, 201}, {25, 8, 113, 101},  {1, 8, 113, 101}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(wn_image_decode(file.data, file.size, limits, cases[i].hint, &image, NULL), WN_OK);
         assert_int_equal(image.reduction, cases[i].reduction);

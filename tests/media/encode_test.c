@@ -31,7 +31,8 @@ static void palette_png_reads_back_as_its_colours(void **state)
         assert_int_equal(wn_png_write_indexed(index, W, H, wn_colormap_at(m), &out, NULL), WN_OK);
         assert_int_equal(out.data[25], 3); /* colour type: palette */
         struct wn_image image = read_back(&out);
-        for (int i = 0; i < W * H; i++) assert_memory_equal(image.rgb + 3 * i, wn_colormap_palette(wn_colormap_at(m))[index[i]], 3);
+        for (int i = 0; i < W * H; i++)
+            assert_memory_equal(image.rgb + 3 * i, wn_colormap_palette(wn_colormap_at(m))[index[i]], 3);
         wn_image_finish(&image);
         wn_buffer_finish(&out);
     }
@@ -68,7 +69,8 @@ static void jpeg_larger_than_one_step_of_the_buffer_is_whole(void **state)
     enum { W = 500, H = 400, N = W * H * 3 };
     uint8_t *noise = malloc(N);
     struct wn_buffer out = {0};
-    for (int i = 0; i < N; i += 3) noise[i] = noise[i + 1] = noise[i + 2] = (uint8_t)rand(); /* gray: nothing is lost to subsampling */
+    for (int i = 0; i < N; i += 3)
+        noise[i] = noise[i + 1] = noise[i + 2] = (uint8_t)rand(); /* gray: nothing is lost to subsampling */
     assert_int_equal(wn_jpeg_write_rgb(noise, W, H, 95, &out, NULL), WN_OK);
     assert_true(out.size > 2 * 65536);
     assert_memory_equal(out.data + out.size - 2, "\xff\xd9", 2);
@@ -95,7 +97,8 @@ static void overlay_blends_within_its_rectangle(void **state)
     wn_overlay(rgb, 2, index, viridis, 1, 0, 0, 2, 2);
     for (int i = 0; i < 12; i++) assert_int_equal(rgb[i], v[index[i / 3]][i % 3]);
     memset(rgb, 100, sizeof rgb);
-    wn_overlay(rgb, 2, index, diverging, 1, 0, 0, 2, 2); /* nothing veils nothing; half strength at a quarter of the way */
+    /* nothing veils nothing; half strength at a quarter of the way */
+    wn_overlay(rgb, 2, index, diverging, 1, 0, 0, 2, 2);
     for (int c = 0; c < 3; c++) {
         assert_int_equal(rgb[3 + c], d[255][c]);
         assert_int_equal(rgb[6 + c], 100);
@@ -129,7 +132,8 @@ static void npy_header_is_what_numpy_writes(void **state)
 static void base64_vectors_of_the_rfc_go_both_ways(void **state)
 {
     (void)state;
-    static const char *const pairs[][2] = {{"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+    static const char *const pairs[][2] = {{"f", "Zg=="},        {"fo", "Zm8="},        {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
         struct wn_buffer text = {0}, bytes = {0};
         assert_int_equal(wn_base64_encode(pairs[i][0], strlen(pairs[i][0]), &text, NULL), WN_OK);
@@ -162,12 +166,27 @@ static void base64_of_random_bytes_comes_back(void **state)
 static void base64_that_no_encoder_writes_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[][2] = {
-        {"", "empty"},          {"Zg", "multiple of 4"},     {"Zg=", "multiple of 4"},   {"Zg===", "padding"},     {"Zh==", "belong to no byte"},
-        {"Zm9=", "no byte"},    {"Zm 9v", "white space"},    {"Zm9v\n", "white space"},  {"\tZm9v", "white space"}, {"Zm-_", "URL alphabet"},
-        {"Z===", "padding"},    {"====", "padding"},         {"=", "multiple of 4"},     {"==", "multiple of 4"},  {"Zg==Zg==", "padding"},
-        {"Zm9v!Zm9", "position 4"}, {"Z", "multiple of 4"},  {"\xff\xff\xff\xff", "position 0"}, {"http://169.254.169.254/x", "URLs are not"},
-        {"data:image/png;base64,Zm9v", "URLs are not"},      {"file:///etc/passwd", "URLs are not"}};
+    static const char *const bad[][2] = {{"", "empty"},
+                                         {"Zg", "multiple of 4"},
+                                         {"Zg=", "multiple of 4"},
+                                         {"Zg===", "padding"},
+                                         {"Zh==", "belong to no byte"},
+                                         {"Zm9=", "no byte"},
+                                         {"Zm 9v", "white space"},
+                                         {"Zm9v\n", "white space"},
+                                         {"\tZm9v", "white space"},
+                                         {"Zm-_", "URL alphabet"},
+                                         {"Z===", "padding"},
+                                         {"====", "padding"},
+                                         {"=", "multiple of 4"},
+                                         {"==", "multiple of 4"},
+                                         {"Zg==Zg==", "padding"},
+                                         {"Zm9v!Zm9", "position 4"},
+                                         {"Z", "multiple of 4"},
+                                         {"\xff\xff\xff\xff", "position 0"},
+                                         {"http://169.254.169.254/x", "URLs are not"},
+                                         {"data:image/png;base64,Zm9v", "URLs are not"},
+                                         {"file:///etc/passwd", "URLs are not"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct wn_buffer out = {0};
         struct wn_error err = {0};
@@ -175,7 +194,8 @@ static void base64_that_no_encoder_writes_is_refused(void **state)
         char *exact = malloc(n ? n : 1); /* no NUL behind it: a sanitizer sees a read too far */
         memcpy(exact, bad[i][0], n);
         if (wn_base64_decode(exact, n, &out, &err) != WN_UNREADABLE_IMAGE) fail_msg("\"%s\" was accepted", bad[i][0]);
-        if (!strstr(err.text, bad[i][1])) fail_msg("\"%s\": \"%s\" does not say \"%s\"", bad[i][0], err.text, bad[i][1]);
+        if (!strstr(err.text, bad[i][1]))
+            fail_msg("\"%s\": \"%s\" does not say \"%s\"", bad[i][0], err.text, bad[i][1]);
         assert_int_equal(out.size, 0);
         wn_buffer_finish(&out);
         free(exact);
@@ -213,7 +233,8 @@ static void terminal_drawing_fills_its_columns(void **state)
             struct wn_buffer out = {0};
             assert_int_equal(wn_terminal_draw(panels, 2, columns, (enum wn_terminal_colors)colors, &out, NULL), WN_OK);
             int rows = count(&out, "\n"), blocks = count(&out, "\xe2\x96\x80");
-            assert_true(rows > 0 && blocks % rows == 0 && blocks / rows + 1 <= columns && blocks / rows + 1 > columns * 3 / 4 - 6);
+            assert_true(rows > 0 && blocks % rows == 0 && blocks / rows + 1 <= columns &&
+                        blocks / rows + 1 > columns * 3 / 4 - 6);
             assert_int_equal(count(&out, "\x1b[0m"), 2 * rows); /* every panel row ends plain */
             wn_buffer_finish(&out);
         }

@@ -1,4 +1,5 @@
-/* Pictures made to hurt: each is refused in time and in little memory, and no damage to a good one does more than make it unreadable. */
+/* Pictures made to hurt: each is refused in time and in little memory, and no damage to a good one does more than make
+ * it unreadable. */
 #include <media/encode.h>
 
 #include <ctype.h>
@@ -108,7 +109,8 @@ static void expect(struct wn_buffer *b, enum wn_code want, double seconds, long 
 static void large_png_headers_are_refused_at_the_header(void **state)
 {
     (void)state;
-    static const uint32_t sizes[][2] = {{1000000, 1000000}, {20000, 20000}, {8193, 1}, {1, 8193}, {8192, 8192}, {0x7fffffff, 0x7fffffff}, {0xffffffff, 1}};
+    static const uint32_t sizes[][2] = {{1000000, 1000000}, {20000, 20000},           {8193, 1},      {1, 8193},
+                                        {8192, 8192},       {0x7fffffff, 0x7fffffff}, {0xffffffff, 1}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct wn_buffer b = {0};
         append_png_head(&b, sizes[i][0], sizes[i][1], 1, 0);
@@ -156,17 +158,21 @@ static void half_a_million_chunks_cost_nothing(void **state)
     expect(&b, WN_OK, 0.1, 2, "500,000 chunks");
 }
 
-/* A gray picture of zeros, and behind it 1 GiB of more, in one IDAT or in 1024; libpng itself bounds one chunk by the picture's size. */
+/* A gray picture of zeros, and behind it 1 GiB of more, in one IDAT or in 1024; libpng itself bounds one chunk by the
+ * picture's size. */
 static struct wn_buffer surplus_png(int w, int h, bool in_one_chunk)
 {
-    struct wn_buffer b = {0}, data = {0}, rows = squeezed_zeros((size_t)(w + 1) * (size_t)h, true), more = squeezed_zeros(1 << 20, true);
+    struct wn_buffer b = {0}, data = {0}, rows = squeezed_zeros((size_t)(w + 1) * (size_t)h, true),
+                     more = squeezed_zeros(1 << 20, true);
     append(&data, "\x78\x9c", 2);
     append(&data, rows.data, rows.size);
     append_png_head(&b, (uint32_t)w, (uint32_t)h, 8, 0);
     if (!in_one_chunk) append_chunk(&b, "IDAT", data.data, data.size);
     for (int i = 0; i < 1024; i++) {
-        if (in_one_chunk) append(&data, more.data, more.size);
-        else append_chunk(&b, "IDAT", more.data, more.size);
+        if (in_one_chunk)
+            append(&data, more.data, more.size);
+        else
+            append_chunk(&b, "IDAT", more.data, more.size);
     }
     if (in_one_chunk) append_chunk(&b, "IDAT", data.data, data.size);
     append_chunk(&b, "IEND", "", 0);
@@ -179,7 +185,8 @@ static struct wn_buffer surplus_png(int w, int h, bool in_one_chunk)
 static void surplus_picture_data_are_refused_unread(void **state)
 {
     (void)state;
-    struct wn_buffer small = surplus_png(8, 8, true), many = surplus_png(8, 8, false), large = surplus_png(1200, 1000, true);
+    struct wn_buffer small = surplus_png(8, 8, true), many = surplus_png(8, 8, false),
+                     large = surplus_png(1200, 1000, true);
     expect(&small, WN_UNREADABLE_IMAGE, 0.05, 2, "1 GiB in one IDAT");
     expect(&many, WN_UNREADABLE_IMAGE, 0.15, 2, "1 GiB in a thousand IDATs");
     expect(&large, WN_UNREADABLE_IMAGE, 0.15, 8, "1 GiB in one IDAT behind a larger picture");
@@ -217,7 +224,8 @@ static void set_jpeg_size(struct wn_buffer *b, uint8_t frame, unsigned w, unsign
 static void large_jpeg_headers_are_refused_at_the_header(void **state)
 {
     (void)state;
-    struct wn_buffer progressive = read_golden("progressive.jpg"), baseline = read_golden("420.jpg"), empty = read_golden("444.jpg");
+    struct wn_buffer progressive = read_golden("progressive.jpg"), baseline = read_golden("420.jpg"),
+                     empty = read_golden("444.jpg");
     set_jpeg_size(&progressive, 0xc2, 65500, 65500);
     set_jpeg_size(&baseline, 0xc0, 65500, 65500);
     set_jpeg_size(&empty, 0xc0, 100, 0);
@@ -236,15 +244,17 @@ static void jpeg_that_claims_more_than_it_holds_is_truncated(void **state)
     expect(&baseline, WN_UNREADABLE_IMAGE, 0.5, 80, "a baseline JPEG that is mostly missing");
 }
 
-/* Frame header and tables of a gray 4096 x 4096 picture, one empty DC scan, then `scans` empty AC scans: runs of 32767 blocks without
- * a coefficient, the only code of its table. */
+/* Frame header and tables of a gray 4096 x 4096 picture, one empty DC scan, then `scans` empty AC scans: runs of 32767
+ * blocks without a coefficient, the only code of its table. */
 static struct wn_buffer endless_jpeg(int scans)
 {
-    static const uint8_t head[] = {0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 0x10, 0, 0x10, 0, 1, 1, 0x11, 0,
-                                   /* DC table: code 0 is "no difference"; AC table: code 0 is "run of 2^14 and 14 more bits of blocks" */
-                                   0xff, 0xc4, 0, 20, 0x00, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-                                   0xff, 0xc4, 0, 20, 0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xe0};
-    static const uint8_t dc_scan[] = {0xff, 0xda, 0, 8, 1, 1, 0x00, 0, 0, 0}, ac_scan[] = {0xff, 0xda, 0, 8, 1, 1, 0x00, 1, 63, 0};
+    static const uint8_t head[] = {
+        0xff, 0xd8, 0xff, 0xc2, 0, 11, 8, 0x10, 0, 0x10, 0, 1, 1, 0x11, 0,
+        /* DC table: code 0 is "no difference"; AC table: code 0 is "run of 2^14 and 14 more bits of blocks" */
+        0xff, 0xc4, 0, 20, 0x00, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xc4, 0, 20, 0x10, 1, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xe0};
+    static const uint8_t dc_scan[] = {0xff, 0xda, 0, 8, 1, 1, 0x00, 0, 0, 0},
+                         ac_scan[] = {0xff, 0xda, 0, 8, 1, 1, 0x00, 1, 63, 0};
     enum { BLOCKS = 512 * 512 };
     struct wn_buffer b = {0};
     uint8_t table[67] = {0xff, 0xdb, 0, 67, 0}, *zeros = calloc(BLOCKS / 8, 1), runs[BLOCKS / 16384 * 2 + 8];
@@ -291,8 +301,9 @@ static void decode_anyhow(const uint8_t *data, size_t size, const struct wn_imag
     wn_image_finish(&image);
 }
 
-static const char *const victims[] = {"rgb.png", "palette4.png", "interlaced.png", "gray_alpha.png", "rgb16.png", "turn6.png",
-                                      "420.jpg", "444.jpg",      "progressive.jpg", "cmyk.jpg",      "gray.jpg",  "turn6.jpg"};
+static const char *const victims[] = {"rgb.png",         "palette4.png", "interlaced.png", "gray_alpha.png",
+                                      "rgb16.png",       "turn6.png",    "420.jpg",        "444.jpg",
+                                      "progressive.jpg", "cmyk.jpg",     "gray.jpg",       "turn6.jpg"};
 enum { VICTIMS = sizeof victims / sizeof *victims };
 
 static void truncated_pictures_are_refused_wherever_they_end(void **state)
@@ -322,7 +333,8 @@ static void flipped_bits_never_do_more_than_spoil_the_picture(void **state)
         for (int i = 0; i < 100; i++) { /* 600 PNG, 600 JPEG */
             uint8_t *bad = malloc(file.size);
             memcpy(bad, file.data, file.size);
-            for (int flips = 1 + i % 3; flips > 0; flips--) bad[(size_t)rand() % file.size] ^= (uint8_t)(1 << rand() % 8);
+            for (int flips = 1 + i % 3; flips > 0; flips--)
+                bad[(size_t)rand() % file.size] ^= (uint8_t)(1 << rand() % 8);
             decode_anyhow(bad, file.size, NULL, victims[v]);
             free(bad);
         }
@@ -343,7 +355,8 @@ static void damaged_png_with_good_checksums_is_survived(void **state)
             memcpy(bad, file.data, file.size);
             bad[8 + (size_t)rand() % (file.size - 8)] ^= (uint8_t)(1 << rand() % 8);
             for (size_t at = 8; file.size - at >= 12;) {
-                size_t length = (size_t)bad[at] << 24 | (size_t)bad[at + 1] << 16 | (size_t)bad[at + 2] << 8 | bad[at + 3];
+                size_t length =
+                    (size_t)bad[at] << 24 | (size_t)bad[at + 1] << 16 | (size_t)bad[at + 2] << 8 | bad[at + 3];
                 if (length > file.size - at - 12) break;
                 big_endian(bad + at + 8 + length, (uint32_t)crc32(0, bad + at + 4, (uInt)length + 4));
                 at += 12 + length;

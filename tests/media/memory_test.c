@@ -1,5 +1,5 @@
-/* The n-th allocation fails, for every n, once or from then on: an error, nothing leaked, and the next try succeeds. Replaces malloc for
- * this program and the libraries it uses. */
+/* The n-th allocation fails, for every n, once or from then on: an error, nothing leaked, and the next try succeeds.
+ * Replaces malloc for this program and the libraries it uses. */
 #include <media/base64.h>
 #include <media/encode.h>
 #include <media/npy.h>
@@ -128,7 +128,8 @@ static long fail_each(int kind, const struct wn_buffer *file, bool from_then_on)
             assert_int_equal(code, WN_OK);
             return n - 1;
         }
-        if (code != WN_OK && code != WN_NO_MEMORY) fail_msg("allocation %ld fails and gives %s: %s", n, wn_code_name(code), err.text);
+        if (code != WN_OK && code != WN_NO_MEMORY)
+            fail_msg("allocation %ld fails and gives %s: %s", n, wn_code_name(code), err.text);
         if (code != WN_OK && !err.text[0]) fail_msg("allocation %ld fails without a word", n);
         assert_true(code != WN_OK || !from_then_on);
     }
@@ -137,7 +138,8 @@ static long fail_each(int kind, const struct wn_buffer *file, bool from_then_on)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    static const char *const files[] = {"420.jpg", "progressive.jpg", "cmyk.jpg", "rgb.png", "palette4.png", "interlaced.png", "turn6.jpg", "turn6.png"};
+    static const char *const files[] = {"420.jpg",      "progressive.jpg", "cmyk.jpg",  "rgb.png",
+                                        "palette4.png", "interlaced.png",  "turn6.jpg", "turn6.png"};
     assert_int_equal(draw_and_write(NULL), WN_OK); /* what is made once is made before the counting */
     for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
         struct wn_buffer file = read_golden(files[f]);

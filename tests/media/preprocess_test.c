@@ -1,4 +1,5 @@
-/* Geometry, numbers and hashes of preprocessing, against values worked by hand and (with WHYNOT_ASSETS) real networks' inputs. */
+/* Geometry, numbers and hashes of preprocessing, against values worked by hand and (with WHYNOT_ASSETS) real networks'
+ * inputs. */
 #include <media/preprocess.h>
 #include <media/resize.h>
 #include <media/resize_rows.h>
@@ -21,7 +22,8 @@ static const struct wn_preprocess *profile(const char *name)
 
 static struct wn_image image_of(int w, int h)
 {
-    struct wn_image image = {.width = w, .height = h, .full_width = w, .full_height = h, .reduction = 1, .orientation = 1};
+    struct wn_image image = {
+        .width = w, .height = h, .full_width = w, .full_height = h, .reduction = 1, .orientation = 1};
     image.rgb = malloc((size_t)w * (size_t)h * 3);
     for (int i = 0; i < w * h * 3; i++) image.rgb[i] = (uint8_t)rand();
     return image;
@@ -30,8 +32,14 @@ static struct wn_image image_of(int w, int h)
 static void geometry_is_that_of_torchvision(void **state)
 {
     (void)state;
-    const struct wn_preprocess signs = {.resize = WN_RESIZE_SQUASH, .resize_w = 44, .resize_h = 44, .crop_w = 32, .crop_h = 32, .antialias = true,
-                                        .scale = 1, .std = {1, 1, 1}};
+    const struct wn_preprocess signs = {.resize = WN_RESIZE_SQUASH,
+                                        .resize_w = 44,
+                                        .resize_h = 44,
+                                        .crop_w = 32,
+                                        .crop_h = 32,
+                                        .antialias = true,
+                                        .scale = 1,
+                                        .std = {1, 1, 1}};
     const struct {
         const struct wn_preprocess *p;
         int w, h;
@@ -89,7 +97,8 @@ static void gray_is_pillows_luma(void **state)
     (void)state;
     static const struct {
         uint8_t rgb[3], gray;
-    } cases[] = {{{255, 0, 0}, 76}, {{0, 255, 0}, 150}, {{0, 0, 255}, 29}, {{255, 255, 255}, 255}, {{200, 100, 50}, 124}};
+    } cases[] = {
+        {{255, 0, 0}, 76}, {{0, 255, 0}, 150}, {{0, 0, 255}, 29}, {{255, 255, 255}, 255}, {{200, 100, 50}, 124}};
     const struct wn_preprocess p = {.resize = WN_RESIZE_NONE, .order = WN_CHANNELS_GRAY, .scale = 1, .std = {1, 1, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t pixel[3] = {cases[i].rgb[0], cases[i].rgb[1], cases[i].rgb[2]};
@@ -128,7 +137,8 @@ static void what_people_see_is_what_the_network_sees(void **state)
     assert_int_equal(wn_preprocess_picture(&image, &geo, rgb, NULL), WN_OK);
     assert_int_equal(wn_preprocess_apply(p, &image, &geo, input, NULL), WN_OK);
     for (int c = 0; c < 3; c++)
-        for (int i = 0; i < 224 * 224; i++) assert_int_equal(lroundf((input[c * 224 * 224 + i] * p->std[c] + p->mean[c]) * 255), rgb[3 * i + c]);
+        for (int i = 0; i < 224 * 224; i++)
+            assert_int_equal(lroundf((input[c * 224 * 224 + i] * p->std[c] + p->mean[c]) * 255), rgb[3 * i + c]);
     wn_image_finish(&image);
 }
 
@@ -177,7 +187,8 @@ static void every_instruction_set_computes_the_same_bytes(void **state)
         struct wn_axis axis = {N, 1 + round % 20, first, count, weight};
         fill_axis(&axis, SRC);
         for (size_t i = 0; i < sizeof src; i++) src[i] = (uint8_t)(round % 3 ? rand() : 255);
-        assert_true(plain->horizontal_3(&axis, src, SRC * 3, ROWS, a) && fast->horizontal_3(&axis, src, SRC * 3, ROWS, b));
+        assert_true(plain->horizontal_3(&axis, src, SRC * 3, ROWS, a) &&
+                    fast->horizontal_3(&axis, src, SRC * 3, ROWS, b));
         assert_memory_equal(a, b, sizeof a);
         assert_true(plain->horizontal_1(&axis, src, SRC, ROWS, a) && fast->horizontal_1(&axis, src, SRC, ROWS, b));
         assert_memory_equal(a, b, ROWS * N);
@@ -192,7 +203,8 @@ static void every_instruction_set_computes_the_same_bytes(void **state)
 static void profiles_that_cannot_work_are_refused(void **state)
 {
     (void)state;
-    for (int i = 0; wn_preprocess_profile_at(i); i++) assert_int_equal(wn_preprocess_check(&wn_preprocess_profile_at(i)->preprocess, NULL), WN_OK);
+    for (int i = 0; wn_preprocess_profile_at(i); i++)
+        assert_int_equal(wn_preprocess_check(&wn_preprocess_profile_at(i)->preprocess, NULL), WN_OK);
     struct wn_preprocess bad[8];
     for (int i = 0; i < 8; i++) bad[i] = *profile("center-crop");
     bad[0].resize_w = 0;
@@ -225,7 +237,9 @@ static void hash_tells_profiles_apart_and_stays(void **state)
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < i; j++) assert_string_not_equal(hex[i], hex[j]);
     assert_string_equal(hex[8], hex[0]);
-    assert_string_equal(hex[0], "87b68b7f961f77d35898809def95b6da87e2bbe9fc3967288311fa3b6ec99cc5"); /* answers quote it: it must not change by accident */
+    assert_string_equal(
+        hex[0], "87b68b7f961f77d35898809def95b6da87e2bbe9fc3967288311fa3b6ec99cc5"); /* answers quote it: it must not
+                                                                                        change by accident */
 }
 
 static void read_floats(const char *path, float *out, size_t skip_floats, size_t n)
@@ -250,7 +264,8 @@ static double worst_difference(const struct wn_preprocess *p, const char *pictur
     if (!f) fail_msg("cannot open %s", picture);
     size_t size = fread(bytes, 1, sizeof bytes, f), n = (size_t)(3 * p->crop_w * p->crop_h);
     fclose(f);
-    assert_int_equal(wn_image_decode(bytes, size, &wn_image_limits_default, wn_preprocess_hint(p), &image, NULL), WN_OK);
+    assert_int_equal(wn_image_decode(bytes, size, &wn_image_limits_default, wn_preprocess_hint(p), &image, NULL),
+                     WN_OK);
     assert_int_equal(wn_preprocess_geometry(p, image.full_width, image.full_height, &geo, NULL), WN_OK);
     assert_int_equal(wn_preprocess_apply(p, &image, &geo, got, NULL), WN_OK);
     wn_image_finish(&image);
@@ -266,8 +281,15 @@ static void inputs_of_real_networks_are_those_of_their_training_code(void **stat
     const char *assets = getenv("WHYNOT_ASSETS");
     if (!assets) skip();
     static const char *const pictures[] = {"n01443537_goldfish.JPEG", "n01514859_hen.JPEG"};
-    const struct wn_preprocess squeezenet = {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 256, .crop_w = 227, .crop_h = 227, .antialias = true,
-                                             .order = WN_CHANNELS_BGR, .scale = 1, .mean = {104, 117, 123}, .std = {1, 1, 1}};
+    const struct wn_preprocess squeezenet = {.resize = WN_RESIZE_SHORT_SIDE,
+                                             .resize_w = 256,
+                                             .crop_w = 227,
+                                             .crop_h = 227,
+                                             .antialias = true,
+                                             .order = WN_CHANNELS_BGR,
+                                             .scale = 1,
+                                             .mean = {104, 117, 123},
+                                             .std = {1, 1, 1}};
     for (int i = 0; i < 2; i++) {
         char picture[512], golden[512];
         snprintf(picture, sizeof picture, "%s/images/%s", assets, pictures[i]);

@@ -69,7 +69,8 @@ static void opposite_maps_get_mirrored_indices(void **state)
     static uint8_t one[N], other[N];
     const struct wn_view view = wn_view_whole(W, H);
     for (int round = 0; round < 50; round++) {
-        struct wn_render r = {.normalize = WN_NORMALIZE_SYMMETRIC, .align_corners = round & 1, .percentile = round % 3 ? 0 : 95};
+        struct wn_render r = {
+            .normalize = WN_NORMALIZE_SYMMETRIC, .align_corners = round & 1, .percentile = round % 3 ? 0 : 95};
         float map[49], negative[49], size = powf(10, (float)(round - 25));
         for (int i = 0; i < 49; i++) negative[i] = -(map[i] = uniform() * size);
         assert_int_equal(wn_render_map(map, 7, 7, &view, &r, one, NULL, NULL), WN_OK);
@@ -162,7 +163,9 @@ static void numbers_that_are_not_finite_are_refused(void **state)
         }
     }
     const float wide[4] = {-3e38f, 3e38f, 0, 0};
-    assert_int_equal(wn_render_map(wide, 2, 2, &view, &(struct wn_render){.normalize = WN_NORMALIZE_MINMAX}, index, NULL, NULL), WN_BAD_NUMBERS);
+    assert_int_equal(
+        wn_render_map(wide, 2, 2, &view, &(struct wn_render){.normalize = WN_NORMALIZE_MINMAX}, index, NULL, NULL),
+        WN_BAD_NUMBERS);
 }
 
 static void statistics_are_those_of_the_raw_map(void **state)
@@ -195,7 +198,8 @@ static void map_lies_in_the_picture_where_the_crop_was(void **state)
 {
     (void)state;
     struct wn_geometry geo;
-    assert_int_equal(wn_preprocess_geometry(&wn_preprocess_profile_find("center-crop")->preprocess, 1000, 512, &geo, NULL), WN_OK);
+    assert_int_equal(
+        wn_preprocess_geometry(&wn_preprocess_profile_find("center-crop")->preprocess, 1000, 512, &geo, NULL), WN_OK);
     /* 500 x 256 resized, crop at (138, 16): twice that in the picture */
     struct wn_view view = wn_view_picture(&geo);
     int x0, y0, x1, y1;
@@ -208,7 +212,9 @@ static void map_lies_in_the_picture_where_the_crop_was(void **state)
     map[2 * 7 + 5] = 1; /* cell 5, 2 of 64 x 64 pixels each */
     uint8_t *index = malloc(1000 * 512);
     struct wn_rendered drawn;
-    assert_int_equal(wn_render_map(map, 7, 7, &view, &(struct wn_render){.normalize = WN_NORMALIZE_MINMAX}, index, &drawn, NULL), WN_OK);
+    assert_int_equal(
+        wn_render_map(map, 7, 7, &view, &(struct wn_render){.normalize = WN_NORMALIZE_MINMAX}, index, &drawn, NULL),
+        WN_OK);
     assert_in_range(drawn.peak_x, 276 + 5 * 64 + 31, 276 + 5 * 64 + 32);
     assert_in_range(drawn.peak_y, 32 + 2 * 64 + 31, 32 + 2 * 64 + 32);
     assert_in_range(drawn.box_x, 276 + 5 * 64, 276 + 5 * 64 + 31);
@@ -216,7 +222,8 @@ static void map_lies_in_the_picture_where_the_crop_was(void **state)
     assert_in_range(drawn.box_y, 32 + 2 * 64, 32 + 2 * 64 + 31);
     for (int y = 0; y < 512; y++)
         for (int x = 0; x < 1000; x++)
-            if ((x < x0 || x >= x1 || y < y0 || y >= y1) && index[y * 1000 + x]) fail_msg("(%d, %d) lies outside the crop", x, y);
+            if ((x < x0 || x >= x1 || y < y0 || y >= y1) && index[y * 1000 + x])
+                fail_msg("(%d, %d) lies outside the crop", x, y);
     free(index);
 }
 
@@ -230,19 +237,25 @@ static void box_holds_a_fifth_of_the_mass_and_little_else(void **state)
     for (int i = 0; i < 100; i++) map[i] = -1;
     map[34] = 10; /* 10 of 40 */
     for (int i = 60; i < 75; i++) map[i] = 2;
-    assert_int_equal(wn_render_map(map, 10, 10, &view, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, index, &drawn, NULL), WN_OK);
+    assert_int_equal(wn_render_map(map, 10, 10, &view, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, index,
+                                   &drawn, NULL),
+                     WN_OK);
     assert_int_equal(drawn.box_x, 4);
     assert_int_equal(drawn.box_y, 3);
     assert_int_equal(drawn.box_w, 1);
     assert_int_equal(drawn.box_h, 1);
     map[34] = 2; /* 2 of 32, all alike: the box holds all of them */
-    assert_int_equal(wn_render_map(map, 10, 10, &view, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, index, &drawn, NULL), WN_OK);
+    assert_int_equal(wn_render_map(map, 10, 10, &view, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, index,
+                                   &drawn, NULL),
+                     WN_OK);
     assert_int_equal(drawn.box_x, 0);
     assert_int_equal(drawn.box_y, 3);
     assert_int_equal(drawn.box_w, 10);
     assert_int_equal(drawn.box_h, 5);
     for (int i = 0; i < 100; i++) map[i] = -fabsf(map[i]);
-    assert_int_equal(wn_render_map(map, 10, 10, &view, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, index, &drawn, NULL), WN_OK);
+    assert_int_equal(wn_render_map(map, 10, 10, &view, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, index,
+                                   &drawn, NULL),
+                     WN_OK);
     assert_int_equal(drawn.box_w, 0);
 }
 
@@ -256,20 +269,35 @@ static void colour_maps_are_near_the_published_ones(void **state)
 {
     (void)state;
     static const struct anchor anchors[] = {
-        {"viridis", 0, 1, {0x44, 0x01, 0x54}},   {"viridis", 64, 1, {0x3b, 0x52, 0x8b}},  {"viridis", 128, 1, {0x21, 0x91, 0x8c}},
-        {"viridis", 192, 1, {0x5e, 0xc9, 0x62}}, {"viridis", 255, 1, {0xfd, 0xe7, 0x25}}, {"inferno", 0, 2, {0x00, 0x00, 0x04}},
-        {"inferno", 64, 2, {0x57, 0x10, 0x6e}},  {"inferno", 128, 2, {0xbc, 0x37, 0x54}}, {"inferno", 192, 2, {0xf9, 0x8e, 0x09}},
-        {"inferno", 255, 2, {0xfc, 0xff, 0xa4}}, {"turbo", 0, 3, {48, 18, 59}},           {"turbo", 64, 3, {40, 188, 235}},
-        {"turbo", 128, 3, {164, 252, 60}},       {"turbo", 192, 3, {251, 126, 33}},       {"turbo", 255, 3, {122, 4, 3}},
-        {"jet", 0, 1, {0, 0, 128}},              {"jet", 128, 1, {130, 255, 126}},        {"jet", 255, 1, {128, 0, 0}},
-        {"jet", 32, 1, {0, 0, 255}},             {"jet", 96, 1, {1, 255, 254}},           {"gray", 77, 0, {77, 77, 77}},
+        {"viridis", 0, 1, {0x44, 0x01, 0x54}},
+        {"viridis", 64, 1, {0x3b, 0x52, 0x8b}},
+        {"viridis", 128, 1, {0x21, 0x91, 0x8c}},
+        {"viridis", 192, 1, {0x5e, 0xc9, 0x62}},
+        {"viridis", 255, 1, {0xfd, 0xe7, 0x25}},
+        {"inferno", 0, 2, {0x00, 0x00, 0x04}},
+        {"inferno", 64, 2, {0x57, 0x10, 0x6e}},
+        {"inferno", 128, 2, {0xbc, 0x37, 0x54}},
+        {"inferno", 192, 2, {0xf9, 0x8e, 0x09}},
+        {"inferno", 255, 2, {0xfc, 0xff, 0xa4}},
+        {"turbo", 0, 3, {48, 18, 59}},
+        {"turbo", 64, 3, {40, 188, 235}},
+        {"turbo", 128, 3, {164, 252, 60}},
+        {"turbo", 192, 3, {251, 126, 33}},
+        {"turbo", 255, 3, {122, 4, 3}},
+        {"jet", 0, 1, {0, 0, 128}},
+        {"jet", 128, 1, {130, 255, 126}},
+        {"jet", 255, 1, {128, 0, 0}},
+        {"jet", 32, 1, {0, 0, 255}},
+        {"jet", 96, 1, {1, 255, 254}},
+        {"gray", 77, 0, {77, 77, 77}},
     };
     for (size_t i = 0; i < sizeof anchors / sizeof *anchors; i++) {
         const struct anchor *a = &anchors[i];
         const uint8_t *got = wn_colormap_palette(wn_colormap_find(a->map))[a->index];
         for (int c = 0; c < 3; c++)
             if (abs(got[c] - a->rgb[c]) > a->tolerance)
-                fail_msg("%s %d is %d %d %d, not %d %d %d", a->map, a->index, got[0], got[1], got[2], a->rgb[0], a->rgb[1], a->rgb[2]);
+                fail_msg("%s %d is %d %d %d, not %d %d %d", a->map, a->index, got[0], got[1], got[2], a->rgb[0],
+                         a->rgb[1], a->rgb[2]);
     }
 }
 
@@ -289,7 +317,8 @@ static void diverging_map_is_neutral_in_the_middle_and_even_on_both_sides(void *
     for (int k = 1; k <= 127; k++) {
         assert_true(p[128 + k][0] > p[128 + k][2] && p[128 - k][2] > p[128 - k][0]);
         assert_true(fabs(lightness(p[128 + k]) - lightness(p[128 - k])) < 6);
-        assert_true(lightness(p[128 + k]) < lightness(p[127 + k]) + 0.5 && lightness(p[128 - k]) < lightness(p[129 - k]) + 0.5);
+        assert_true(lightness(p[128 + k]) < lightness(p[127 + k]) + 0.5 &&
+                    lightness(p[128 - k]) < lightness(p[129 - k]) + 0.5);
     }
 }
 
