@@ -60,7 +60,7 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
         return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend computes in f32 and bf16, not in %s", wn_precision_name(precision));
     if (bf16 && !has_bf16())
         return wn_fail(err, WN_UNSUPPORTED, "bf16 needs a processor with AVX-512; this one has %s: use f32", isa_name());
-    if (options->device != 0) return wn_fail(err, WN_BAD_REQUEST, "the oneDNN backend has one device, number 0");
+    if (options->device != 0) return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend has one device, number 0");
     if (options->threads < 0 || options->threads > 1024)
         return wn_fail(err, WN_BAD_REQUEST, "threads must be from 0 (one) to 1024");
     struct wn_dnn_backend *be = calloc(1, sizeof *be);
@@ -138,10 +138,13 @@ static void exe_release(struct wn_exe *base)
 }
 
 /* Inputs have their buffers from the start: the host writes them before any stage runs. */
-static void make_inputs(struct wn_dnn_exe *e)
+static void make_leaves(struct wn_dnn_exe *e)
 {
-    for (int i = 0; i < wn_program_values(e->prog); i++)
-        if (wn_program_value(e->prog, i)->kind == WN_VALUE_INPUT) wn_dnn_give(e, i, WN_DNN_F32);
+    for (int i = 0; i < wn_program_values(e->prog); i++) {
+        const struct wn_value *v = wn_program_value(e->prog, i);
+        if (v->kind == WN_VALUE_INPUT) wn_dnn_give(e, i, WN_DNN_F32);
+        if (v->kind == WN_VALUE_CONST && v->readable) wn_dnn_want(e, i, WN_DNN_F32);
+    }
 }
 
 static void make_stage(struct wn_dnn_exe *e, struct wn_stage range)
@@ -158,7 +161,7 @@ static enum wn_code make_stages(struct wn_dnn_exe *e)
     int n = wn_program_stages(e->prog);
     e->stage_end = calloc((size_t)n + 1, sizeof *e->stage_end);
     if (!e->stage_end) return wn_fail(&e->err, WN_NO_MEMORY, "no memory to compile a program");
-    make_inputs(e);
+    make_leaves(e);
     for (e->stage = 0; e->stage < n && !e->err.code; e->stage++) {
         make_stage(e, wn_program_stage(e->prog, e->stage));
         e->stage_end[e->stage] = e->n_actions;
@@ -208,6 +211,11 @@ static enum wn_code be_compile(struct wn_backend *base, const struct wn_program 
 
 /* ---- run ---- */
 
+static bool exists(const struct wn_dnn_exe *e, int value)
+{
+    return value >= 0 && value < wn_program_values(e->prog);
+}
+
 static void *address(const struct wn_dnn_exe *e, int value)
 {
     const struct wn_dnn_value *v = &e->values[e->values[value].root];
@@ -236,9 +244,9 @@ static void transfer(const struct wn_dnn_tensor *t, void *lying, void *host, boo
 static enum wn_code exe_write(struct wn_exe *base, int value, const float *src, struct wn_error *err)
 {
     struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
-    void *to = address(e, value);
-    if (!to || wn_program_value(e->prog, value)->kind != WN_VALUE_INPUT)
+    if (!exists(e, value) || wn_program_value(e->prog, value)->kind != WN_VALUE_INPUT)
         return wn_fail(err, WN_INTERNAL, "value %d is written but is no input", value);
+    void *to = address(e, value);
     transfer(&e->values[value].t, to, (void *)src, false);
     return WN_OK;
 }
@@ -246,6 +254,7 @@ static enum wn_code exe_write(struct wn_exe *base, int value, const float *src, 
 static enum wn_code exe_run(struct wn_exe *base, int stage, struct wn_error *err)
 {
     struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
+    if (stage < 0 || stage >= wn_program_stages(e->prog)) return wn_fail(err, WN_INTERNAL, "there is no stage %d", stage);
     omp_set_num_threads(e->be->threads); /* of the thread that runs, which need not be the one that compiled */
     for (int i = stage ? e->stage_end[stage - 1] : 0; i < e->stage_end[stage]; i++) {
         const struct wn_dnn_action *a = &e->actions[i];
@@ -262,8 +271,8 @@ static enum wn_code exe_run(struct wn_exe *base, int stage, struct wn_error *err
 static enum wn_code exe_read(struct wn_exe *base, int value, float *dst, struct wn_error *err)
 {
     struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
-    void *from = address(e, value);
-    if (!from) return wn_fail(err, WN_INTERNAL, "value %d is read but was never made", value);
+    void *from = exists(e, value) && wn_program_value(e->prog, value)->readable ? address(e, value) : NULL;
+    if (!from) return wn_fail(err, WN_INTERNAL, "value %d is read but is no output", value);
     struct wn_dnn_tensor t = wn_dnn_tensor_of(e, value, wn_dnn_type_of(e, value));
     transfer(&t, from, dst, true);
     return WN_OK;

@@ -10,8 +10,8 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *old, size_t n);
 
-static long countdown; /* 0: not armed */
-static long asked;
+static _Atomic long countdown; /* 0: not armed */
+static _Atomic long asked;
 static enum oom_mode mode;
 static bool refused;
 

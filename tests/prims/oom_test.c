@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 static const float zeros[4096];
+static const char *backend = "ref";
 
 /* One of everything that allocates: operand lists, tap tables, derived weights, stages. */
 static int build(struct wn_program *p, const struct wn_weight *w, int *row, int *seed)
@@ -62,7 +63,7 @@ static enum wn_code everything(struct wn_error *err)
     free(wn_program_text(p));
     code = wn_program_error(p, err);
     if (code == WN_OK) code = wn_program_optimize(p, err);
-    if (code == WN_OK) code = wn_backend_open("ref", NULL, &be, err);
+    if (code == WN_OK) code = wn_backend_open(backend, NULL, &be, err);
     if (code == WN_OK) code = run(be, p, row, seed, map, err);
     wn_backend_close(be);
     wn_program_destroy(p);
@@ -100,8 +101,10 @@ static void every_allocation_from_the_nth_on_fails(void **state)
     fail_each(OOM_FROM_THEN_ON);
 }
 
-int main(void)
+/* oom_test [BACKEND] */
+int main(int argc, char **argv)
 {
+    if (argc > 1) backend = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nth_allocation_fails_once),
         cmocka_unit_test(every_allocation_from_the_nth_on_fails),
