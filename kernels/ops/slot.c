@@ -372,7 +372,7 @@ static bool binary_keeps_batch(struct wn_lower *lo, struct wn_slot a, struct wn_
     if (!ba && !bb) return true;
     const struct wn_shape *batched = ba ? &sa : &sb, *other = ba ? &sb : &sa;
     if (other->rank > batched->rank) return false;
-    if (ba && bb) return sa.rank == sb.rank;
+    if (ba && bb) return sa.rank == sb.rank && sa.dim[0] == sb.dim[0];
     return other->rank < batched->rank || other->dim[0] == 1 || other->dim[0] == batched->dim[0];
 }
 

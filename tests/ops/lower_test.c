@@ -148,12 +148,7 @@ static void a_reshape_that_says_1_means_the_batch(void **state)
 static void what_mixes_the_images_of_a_batch_is_refused(void **state)
 {
     (void)state;
-    struct net net = picture_net(15);
-    norm(&net, "x", "n", 2, 0.1f);
-    end_in_logits(&net, "n");
-    net_finish(&net);
-
-    net = picture_net(15); /* statistics of the batch */
+    struct net net = picture_net(15); /* statistics of the batch */
     for (int i = 0; i < 4; i++) net_floats(&net, (const char *const[]){"s", "b", "m", "v"}[i], SHAPE(2), FLOATS(1, 2));
     struct wire train = wire_node("BatchNormalization", "train", "x,s,b,m,v", "n,mean,var");
     wire_attr_int(&train, "training_mode", 1);
@@ -167,6 +162,14 @@ static void what_mixes_the_images_of_a_batch_is_refused(void **state)
     wire_graph_node(&net.graph, turn);
     end_in_logits(&net, "t");
     net_refused_for_pictures(&net, WN_UNSUPPORTED, "node 'turn' (Transpose): it mixes the images of a batch");
+
+    net = picture_net(13);
+    struct wire mean = wire_node("ReduceMean", "mean", "x", "m");
+    wire_attr_ints(&mean, "axes", INTS(0));
+    wire_graph_node(&net.graph, mean);
+    wire_graph_node(&net.graph, wire_node("Sub", "", "x,m", "t"));
+    end_in_logits(&net, "t");
+    net_refused_for_pictures(&net, WN_UNSUPPORTED, "node 'mean' (ReduceMean): it mixes the images of a batch");
 
     net = picture_net(13);
     struct wire sum = wire_node("Concat", "all", "x,x", "t");
