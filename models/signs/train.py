@@ -17,7 +17,7 @@ import nets
 EPOCHS = {"signs-resnet": 10, "signs-vgg": 7}
 # The weight of the mean of the last map in the loss.  Under global average pooling it keeps the cells
 # that have nothing to tell at zero, and a class map lies on the telling ones.  Under max-pooling
-# only the greatest cell of a channel counts anyway, and there it does not help.
+# only the greatest cell of a channel counts anyway, and in short trials it did not help.
 SPARSITY = {"signs-resnet": .02, "signs-vgg": 0.0}
 SHIFT = 5   # pixels: random shift of each training picture
 
