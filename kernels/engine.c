@@ -278,10 +278,12 @@ static enum wn_code make_seed(struct chunk *c, const struct wn_question *q, stru
 
 static bool is_saturated(const float *logits, int classes, int target)
 {
+    const float two[2] = {0, logits[0]};
+    const float *y = classes > 1 ? logits : two;
     double others = 0;
-    for (int i = 0; i < classes; i++)
-        if (i != target) others += exp((double)logits[i] - logits[target]);
-    return classes > 1 && (float)(1 / (1 + others)) == 1.0f;
+    for (int i = 0; i < classes || i < 2; i++)
+        if (i != target) others += exp((double)y[i] - y[target]);
+    return (float)(1 / (1 + others)) == 1.0f;
 }
 
 /* Takes one row's map into its answer. */
