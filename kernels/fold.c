@@ -22,7 +22,7 @@ void wn_strides(const struct wn_shape *s, int64_t *stride)
     int64_t n = 1;
     for (int i = s->rank - 1; i >= 0; i--) {
         stride[i] = n;
-        n *= s->dim[i];
+        n = (int64_t)((uint64_t)n * (uint64_t)s->dim[i]); /* a shape without elements may wrap, and its strides go unused */
     }
 }
 

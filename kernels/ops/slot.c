@@ -28,16 +28,23 @@ bool wn_slot_batched(const struct wn_lower *lo, struct wn_slot s)
     return !s.tensor && s.value >= 0 && wn_program_value(lo->program, s.value)->batched;
 }
 
+/* Whether one more constant of that shape is within the limit. Asked before anything is multiplied with its lengths. */
+static bool fits(struct wn_lower *lo, const struct wn_shape *shape, int64_t *n)
+{
+    int64_t limit = lo->graph->limits.value_elements;
+    *n = 1;
+    for (int d = 0; d < shape->rank; d++)
+        if (shape->dim[d] < 0 || __builtin_mul_overflow(*n, shape->dim[d], n) || *n > limit) *n = limit + 1;
+    if (*n <= limit - lo->host_elements) return true;
+    return wn_op_fail(lo, WN_BAD_MODEL, "its constants have more than %lld elements", (long long)limit);
+}
+
 bool wn_slot_afford(struct wn_lower *lo, const struct wn_shape *shape)
 {
-    int64_t n = 1, limit = lo->graph->limits.value_elements;
-    for (int d = 0; d < shape->rank; d++)
-        if (shape->dim[d] < 0 || __builtin_mul_overflow(n, shape->dim[d], &n) || n > limit) n = limit + 1;
-    if (n <= limit - lo->host_elements) {
-        lo->host_elements += n;
-        return true;
-    }
-    return wn_op_fail(lo, WN_BAD_MODEL, "its constants have more than %lld elements", (long long)limit);
+    int64_t n;
+    if (!fits(lo, shape, &n)) return false;
+    lo->host_elements += n;
+    return true;
 }
 
 struct wn_slot wn_slot_own(struct wn_lower *lo, struct wn_tensor *t)
@@ -184,7 +191,9 @@ static struct wn_slot fold_pad(struct wn_lower *lo, struct wn_slot x, const int6
 {
     struct wn_shape s = x.tensor->shape, y = s;
     struct wn_copy c = {.rank = s.rank, .fill = fill};
+    int64_t n;
     for (int d = 0; d < s.rank; d++) y.dim[d] = s.dim[d] + lo_pad[d] + hi_pad[d];
+    if (!fits(lo, &y, &n)) return WN_NO_SLOT;
     wn_strides(&s, c.x_stride);
     wn_strides(&y, c.y_stride);
     memcpy(c.extent, s.dim, sizeof c.extent);
@@ -210,7 +219,8 @@ struct wn_slot wn_slot_expand(struct wn_lower *lo, struct wn_slot x, const struc
     if (wn_slot_batched(lo, x) && (s.rank != y->rank || s.dim[0] != y->dim[0])) return couples(lo);
     if (!x.tensor) return wn_slot_of(lo, wn_expand(lo->program, x.value, y));
     struct wn_copy c = {.rank = y->rank};
-    int64_t stride[WN_MAX_RANK];
+    int64_t stride[WN_MAX_RANK], n;
+    if (!fits(lo, y, &n)) return WN_NO_SLOT;
     wn_strides(&s, stride);
     wn_strides(y, c.y_stride);
     memcpy(c.extent, y->dim, sizeof c.extent);
