@@ -69,8 +69,12 @@ const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, con
         found = row;
     }
     pthread_mutex_unlock(&store->lock);
-    if (!found) wn_fail(err, WN_NO_MEMORY, "no memory for the weight '%s'", wn_show(key).text);
-    return found ? &found->weight : NULL;
+    if (found && wn_shape_equal(&found->weight.shape, shape)) return &found->weight;
+    if (found)
+        wn_fail(err, WN_BAD_MODEL, "two weights of different shapes go by the name '%s'", wn_show(key).text);
+    else
+        wn_fail(err, WN_NO_MEMORY, "no memory for the weight '%s'", wn_show(key).text);
+    return NULL;
 }
 
 void wn_weight_store_finish(struct wn_weight_store *store)

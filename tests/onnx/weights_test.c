@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "graph.h"
 #include "nets.h"
@@ -61,6 +62,20 @@ static void a_constant_can_be_a_weight_without_a_copy(void **state)
     wn_graph_destroy(g);
 }
 
+/* A model may name a value like a derived weight; it must not get that weight's bytes under another shape. */
+static void one_name_never_means_two_shapes(void **state)
+{
+    (void)state;
+    const struct wn_shape shape = {2, {2, 3}}, other = {2, {3, 2}};
+    struct wn_graph *g = any_graph();
+    struct wn_error err = {0};
+    const float base = 0;
+    assert_non_null(wn_graph_weight(g, "k", &shape, counting, &base, NULL));
+    assert_null(wn_graph_weight(g, "k", &other, counting, &base, &err));
+    assert_int_equal(err.code, WN_BAD_MODEL);
+    wn_graph_destroy(g);
+}
+
 static void a_weight_that_has_no_size_is_refused(void **state)
 {
     (void)state;
@@ -74,6 +89,13 @@ static void a_weight_that_has_no_size_is_refused(void **state)
     wn_graph_destroy(g);
 }
 
+/* Slow enough that an unguarded store would let a second thread in. */
+static void dawdling(float *dst, const void *arg)
+{
+    usleep(200);
+    counting(dst, arg);
+}
+
 static void *ask(void *g)
 {
     const struct wn_shape shape = {1, {6}};
@@ -82,7 +104,7 @@ static void *ask(void *g)
     for (int i = 0; i < 2000; i++) {
         char key[16];
         snprintf(key, sizeof key, "k%d", i % 50);
-        sum += (uintptr_t)wn_graph_weight(g, key, &shape, counting, &base, NULL);
+        sum += (uintptr_t)wn_graph_weight(g, key, &shape, dawdling, &base, NULL);
     }
     return (void *)sum;
 }
@@ -106,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_weight_is_made_once_and_keeps_its_address),
         cmocka_unit_test(a_constant_can_be_a_weight_without_a_copy),
+        cmocka_unit_test(one_name_never_means_two_shapes),
         cmocka_unit_test(a_weight_that_has_no_size_is_refused),
         cmocka_unit_test(threads_that_ask_at_once_get_the_same_weights),
     };
