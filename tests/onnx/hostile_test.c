@@ -288,6 +288,11 @@ static void external_data_is_refused_wherever_it_stands(void **state)
     struct wire only_location = wire_tensor("w", WIRE_F32, 1, DIMS(0));
     wire_varint(&only_location, 14, 1);
     refused_tensor(only_location, "external data is not supported");
+    const float w[4] = {0};
+    struct wire only_entry = wire_tensor_raw("w", WIRE_F32, 1, DIMS(4), w, sizeof w), entry = {0};
+    wire_string(&entry, 1, "location");
+    wire_add(&only_entry, 13, entry);
+    refused_tensor(only_entry, "external data is not supported");
 }
 
 /* ---- tensors ---- */
@@ -298,6 +303,7 @@ static void dimensions_outside_the_limits_are_refused(void **state)
     const int64_t huge = INT64_C(1) << 31;
     refused_tensor(wire_tensor("w", WIRE_F32, 3, DIMS(huge, huge, 4)), "outside the limits");
     refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(INT64_MAX, INT64_MAX)), "outside the limits");
+    refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(4, INT64_C(1) << 62)), "outside the limits"); /* 2^64 elements are not 0 */
     refused_tensor(wire_tensor("w", WIRE_F32, 1, DIMS(huge + 1)), "outside the limits");
     refused_tensor(wire_tensor("w", WIRE_F32, 1, DIMS(-1)), "negative");
     refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(INT64_MIN, 2)), "negative");
