@@ -19,6 +19,8 @@ import warnings
 
 import numpy as np
 import onnx
+import onnx.helper
+import onnx.numpy_helper
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -183,8 +185,10 @@ def softmax_without(y, skip):
 
 
 def seeds(y):
+    """In double precision: of a confident network 1 - p has no digits left in single."""
+    y = y.double()
     p, q = torch.topk(y, 2).indices.tolist()
-    one = lambda i: F.one_hot(torch.tensor(i), len(y)).float()
+    one = lambda i: F.one_hot(torch.tensor(i), len(y)).double()
     prob = torch.softmax(y, 0)
     weighted = one(p) - softmax_without(y, p)
     return {
@@ -223,7 +227,7 @@ def records_of(net, x, layer):
     out += [("seed", v), ("gradient", gradient)]
     rows = [seeds(y.detach()) for y in logits]
     for name in rows[0]:
-        v = torch.stack([r[name] for r in rows])
+        v = torch.stack([r[name] for r in rows]).float()
         g, gx = torch.autograd.grad((v * logits).sum(), (a, x), retain_graph=True)
         if name == "weighted":
             out += [("%s.weighted" % m, t) for m, t in other_maps(x, a, g, gx).items()]
