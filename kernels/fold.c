@@ -1,4 +1,4 @@
-/* Arithmetic on constant tensors: whole numbers exactly, floats as a backend would. Knows no operator and no program. */
+/* Arithmetic on constant tensors: whole numbers exactly, floats as a backend would. Knows no operator. */
 #include "fold.h"
 
 #include <math.h>
@@ -12,8 +12,8 @@ bool wn_dtype_is_float(enum wn_dtype dtype)
 
 const char *wn_dtype_name(enum wn_dtype dtype)
 {
-    static const char *const names[] = {
-        [WN_F32] = "float", [WN_F64] = "double", [WN_I64] = "int64", [WN_I32] = "int32", [WN_BOOL] = "bool", [WN_U8] = "uint8"};
+    static const char *const names[] = {[WN_F32] = "float", [WN_F64] = "double", [WN_I64] = "int64",
+                                        [WN_I32] = "int32", [WN_BOOL] = "bool",  [WN_U8] = "uint8"};
     return names[dtype];
 }
 
@@ -22,7 +22,8 @@ void wn_strides(const struct wn_shape *s, int64_t *stride)
     int64_t n = 1;
     for (int i = s->rank - 1; i >= 0; i--) {
         stride[i] = n;
-        n = (int64_t)((uint64_t)n * (uint64_t)s->dim[i]); /* a shape without elements may wrap, and its strides go unused */
+        /* A shape without elements may wrap, and its strides go unused. */
+        n = (int64_t)((uint64_t)n * (uint64_t)s->dim[i]);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Turns a graph into the forward pass of a program: node by node, each through its row in ops.def. Knows no operator. */
+/* Turns a graph into the forward pass of a program: node by node, each through its row of ops.def. */
 #include "lower.h"
 
 #include <stdlib.h>
@@ -14,11 +14,13 @@ static bool take_memory(struct wn_lower *lo)
     lo->slots = malloc(((size_t)lo->cap_slots + 1) * sizeof *lo->slots);
     lo->nodes = malloc(((size_t)g->n_nodes + 1) * sizeof *lo->nodes);
     lo->operands = malloc(((size_t)g->n_nodes * WN_PLAN_OPERANDS + 1) * sizeof *lo->operands);
-    if (!lo->slots || !lo->nodes || !lo->operands) return wn_op_fail(lo, WN_NO_MEMORY, "no memory to lower %d nodes", g->n_nodes);
+    if (!lo->slots || !lo->nodes || !lo->operands)
+        return wn_op_fail(lo, WN_NO_MEMORY, "no memory to lower %d nodes", g->n_nodes);
     for (int i = 0; i < lo->cap_slots; i++) lo->slots[i] = WN_NO_SLOT;
     if (g->n_nodes) memcpy(lo->nodes, g->nodes, (size_t)g->n_nodes * sizeof *lo->nodes);
     for (int v = 0; v < g->n_values; v++)
-        if (g->constants[v]) lo->slots[v] = (struct wn_slot){.tensor = g->constants[v], .key = g->value_names[v], .value = WN_NONE};
+        if (g->constants[v])
+            lo->slots[v] = (struct wn_slot){.tensor = g->constants[v], .key = g->value_names[v], .value = WN_NONE};
     return true;
 }
 
@@ -39,7 +41,8 @@ static bool lower_node(struct wn_lower *lo, const struct wn_node *node)
     if (op->lower(lo, node)) return true;
     struct wn_error built = {0};
     wn_program_error(lo->program, &built);
-    return wn_op_fail(lo, built.code ? built.code : WN_INTERNAL, "%s", built.code ? built.text : "it could not be lowered");
+    return wn_op_fail(lo, built.code ? built.code : WN_INTERNAL, "%s",
+                      built.code ? built.text : "it could not be lowered");
 }
 
 static bool lower_nodes(struct wn_lower *lo)
@@ -92,8 +95,8 @@ enum wn_code wn_graph_lower(struct wn_graph *g, struct wn_program *p, int64_t n,
     struct wn_error why = {0};
     struct wn_lower lo = {.graph = g, .program = p, .images = n, .err = &why};
     *out = (struct wn_forward){.input = WN_NONE, .logits = WN_NONE};
-    bool ok = take_memory(&lo) && wn_plan_norms(&lo, keep, n_keep, &g->logits, 1) && bind_picture(&lo, out) && lower_nodes(&lo) &&
-              find_logits(&lo, out) && list_values(&lo, out);
+    bool ok = take_memory(&lo) && wn_plan_norms(&lo, keep, n_keep, &g->logits, 1) && bind_picture(&lo, out) &&
+              lower_nodes(&lo) && find_logits(&lo, out) && list_values(&lo, out);
     give_memory(&lo);
     if (!ok) wn_forward_finish(out);
     return ok ? WN_OK : wn_fail(err, why.code, "%s", why.text);

@@ -1,5 +1,6 @@
-/* Which batch-norms ride on the convolution in front of them: gain*(Wx + b) + shift = (gain*W)x + (gain*b + shift). Decided for
- * the whole graph before anything is lowered, so that no operator knows of it; the new weights are made once a model. */
+/* Which batch-norms ride on the convolution in front of them: gain*(Wx + b) + shift = (gain*W)x + (gain*b + shift).
+ * Decided for the whole graph before anything is lowered, so that no operator knows of it; the new weights are made
+ * once a model. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,8 @@ static const struct wn_attr *attr(const struct wn_node *node, const char *name)
     return NULL;
 }
 
-/* Input k as a float constant that the file itself holds: an initializer, also behind Identity nodes, by which exporters let
- * several nodes share one. */
+/* Input k as a float constant that the file itself holds: an initializer, also behind Identity nodes, by which
+ * exporters let several nodes share one. */
 static const struct wn_tensor *constant(const struct plan *p, const struct wn_node *node, int k)
 {
     const struct wn_graph *g = p->lo->graph;
@@ -53,7 +54,8 @@ static bool count_uses(struct plan *p, const int *keep, int n_keep, const int *o
     const struct wn_graph *g = p->lo->graph;
     p->maker = malloc(((size_t)g->n_values + 1) * sizeof *p->maker);
     p->consumers = calloc((size_t)g->n_values + 1, sizeof *p->consumers);
-    if (!p->maker || !p->consumers) return wn_op_fail(p->lo, WN_NO_MEMORY, "no memory for a plan of %d nodes", g->n_nodes);
+    if (!p->maker || !p->consumers)
+        return wn_op_fail(p->lo, WN_NO_MEMORY, "no memory for a plan of %d nodes", g->n_nodes);
     for (int v = 0; v < g->n_values; v++) p->maker[v] = -1;
     for (int i = 0; i < g->n_nodes; i++) {
         for (int k = 0; k < g->nodes[i].n_out; k++)
@@ -76,13 +78,19 @@ static bool list_of(const struct wn_tensor *t, int64_t n)
 static bool read_pair(const struct plan *p, const struct wn_node *conv, const struct wn_node *norm, struct pair *r)
 {
     const struct wn_attr *group = attr(conv, "group"), *epsilon = attr(norm, "epsilon");
-    *r = (struct pair){.weight = constant(p, conv, 1), .bias = constant(p, conv, 2), .scale = constant(p, norm, 1),
-                       .shift = constant(p, norm, 2), .mean = constant(p, norm, 3), .var = constant(p, norm, 4),
-                       .epsilon = epsilon ? epsilon->f : 1e-5f, .groups = group ? group->i : 1,
+    *r = (struct pair){.weight = constant(p, conv, 1),
+                       .bias = constant(p, conv, 2),
+                       .scale = constant(p, norm, 1),
+                       .shift = constant(p, norm, 2),
+                       .mean = constant(p, norm, 3),
+                       .var = constant(p, norm, 4),
+                       .epsilon = epsilon ? epsilon->f : 1e-5f,
+                       .groups = group ? group->i : 1,
                        .transposed = is_op(conv, "ConvTranspose")};
     if (!r->weight || r->weight->shape.rank < 3 || r->groups < 1) return false;
     const int64_t *dim = r->weight->shape.dim;
-    if (r->transposed ? dim[0] % r->groups || __builtin_mul_overflow(dim[1], r->groups, &r->channels) : false) return false;
+    if (r->transposed ? dim[0] % r->groups || __builtin_mul_overflow(dim[1], r->groups, &r->channels) : false)
+        return false;
     if (!r->transposed) r->channels = dim[0];
     if (conv->n_in > 2 && conv->in[2] >= 0 && !list_of(r->bias, r->channels)) return false;
     return list_of(r->scale, r->channels) && list_of(r->shift, r->channels) && list_of(r->mean, r->channels) &&
@@ -93,7 +101,8 @@ static bool read_pair(const struct plan *p, const struct wn_node *conv, const st
 static int partner(const struct plan *p, const struct wn_node *norm, struct pair *r)
 {
     const struct wn_attr *training = attr(norm, "training_mode");
-    if (!is_op(norm, "BatchNormalization") || norm->n_in != 5 || norm->in[0] < 0 || norm->n_out < 1 || norm->out[0] < 0) return -1;
+    if (!is_op(norm, "BatchNormalization") || norm->n_in != 5 || norm->in[0] < 0 || norm->n_out < 1 || norm->out[0] < 0)
+        return -1;
     for (int k = 1; k < norm->n_out; k++)
         if (norm->out[k] >= 0) return -1;
     int i = p->maker[norm->in[0]];
@@ -133,9 +142,10 @@ static void make_bias(float *dst, const void *arg)
     }
 }
 
-/* A new constant of the lowering; its number, or -1. What it is made from is in the key: the two outputs name both nodes. */
-static int derive(struct plan *p, const struct pair *r, const struct wn_node *conv, const struct wn_node *norm, const char *what,
-                  const struct wn_shape *shape, void (*make)(float *, const void *))
+/* A new constant of the lowering; its number, or -1. What it is made from is in the key: the two outputs name both
+ * nodes. */
+static int derive(struct plan *p, const struct pair *r, const struct wn_node *conv, const struct wn_node *norm,
+                  const char *what, const struct wn_shape *shape, void (*make)(float *, const void *))
 {
     struct wn_lower *lo = p->lo;
     const char *const *names = lo->graph->value_names;
@@ -149,7 +159,8 @@ static int derive(struct plan *p, const struct pair *r, const struct wn_node *co
     }
     free(key);
     if (!w) {
-        wn_op_fail(lo, why.code ? why.code : WN_NO_MEMORY, "%s", why.code ? why.text : "no memory for a folded batch-norm");
+        wn_op_fail(lo, why.code ? why.code : WN_NO_MEMORY, "%s",
+                   why.code ? why.text : "no memory for a folded batch-norm");
         return -1;
     }
     lo->slots[lo->n_slots] = (struct wn_slot){.value = wn_program_const(lo->program, w)};

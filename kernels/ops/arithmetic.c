@@ -1,5 +1,5 @@
-/* Add, Sub, Mul, Div, Pow, Min, Max, Sum and the functions of one number that are formulas over primitives; and what is only
- * computed on constants: rounding, remainders, comparisons. */
+/* Add, Sub, Mul, Div, Pow, Min, Max, Sum and the functions of one number that are formulas over primitives; and what is
+ * only computed on constants: rounding, remainders, comparisons. */
 #include <math.h>
 
 #include "op.h"
@@ -65,7 +65,8 @@ bool wn_op_pow(struct wn_lower *lo, const struct wn_node *node)
         x = power(lo, x, c.tensor->f[0]);
     else
         x = wn_slot_binary(lo, WN_FOLD_POW, x, c);
-    if (!x.tensor && !wn_dtype_is_float(dtype)) return wn_op_fail(lo, WN_UNSUPPORTED, "whole numbers are only supported in constants");
+    if (!x.tensor && !wn_dtype_is_float(dtype))
+        return wn_op_fail(lo, WN_UNSUPPORTED, "whole numbers are only supported in constants");
     return wn_op_set(lo, 0, cast(lo, x, dtype));
 }
 
@@ -172,7 +173,8 @@ bool wn_op_where(struct wn_lower *lo, const struct wn_node *node)
     struct wn_shape y, ab;
     (void)node;
     if (!b) return false;
-    if (mask->dtype != WN_BOOL || !a->f != !b->f) return wn_op_fail(lo, WN_BAD_MODEL, "its operands are of the wrong types");
+    if (mask->dtype != WN_BOOL || !a->f != !b->f)
+        return wn_op_fail(lo, WN_BAD_MODEL, "its operands are of the wrong types");
     if (!wn_shape_broadcast(&a->shape, &b->shape, &ab) || !wn_shape_broadcast(&mask->shape, &ab, &y))
         return wn_op_fail(lo, WN_BAD_MODEL, "its operands do not broadcast");
     return wn_slot_afford(lo, &y) && wn_op_set(lo, 0, wn_slot_own(lo, wn_fold_where(mask, a, b, &y)));

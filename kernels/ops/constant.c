@@ -47,7 +47,8 @@ bool wn_op_shape(struct wn_lower *lo, const struct wn_node *node)
 {
     struct wn_slot x = wn_op_in(lo, 0);
     struct wn_shape s = wn_slot_shape(lo, x);
-    int64_t start = clamp_axis(wn_op_int(lo, "start", 0), s.rank), end = clamp_axis(wn_op_int(lo, "end", s.rank), s.rank);
+    int64_t start = clamp_axis(wn_op_int(lo, "start", 0), s.rank),
+            end = clamp_axis(wn_op_int(lo, "end", s.rank), s.rank);
     (void)node;
     if (!wn_slot_ok(x)) return false;
     return wn_op_set(lo, 0, whole_numbers(lo, s.dim + start, 1, end > start ? (int)(end - start) : 0));
@@ -155,8 +156,10 @@ bool wn_op_cast(struct wn_lower *lo, const struct wn_node *node)
     (void)node;
     if (!wn_slot_ok(x)) return false;
     int64_t code = wn_op_int(lo, "to", 0);
-    if (!dtype_of(code, &dtype)) return wn_op_fail(lo, WN_UNSUPPORTED, "element type %lld is not supported", (long long)code);
+    if (!dtype_of(code, &dtype))
+        return wn_op_fail(lo, WN_UNSUPPORTED, "element type %lld is not supported", (long long)code);
     if (!x.tensor && wn_dtype_is_float(dtype)) return wn_op_set(lo, 0, x);
-    if (!x.tensor) return wn_op_fail(lo, WN_UNSUPPORTED, "a cast of what depends on the picture to %s", wn_dtype_name(dtype));
+    if (!x.tensor)
+        return wn_op_fail(lo, WN_UNSUPPORTED, "a cast of what depends on the picture to %s", wn_dtype_name(dtype));
     return wn_slot_afford(lo, &x.tensor->shape) && wn_op_set(lo, 0, wn_slot_own(lo, wn_fold_cast(x.tensor, dtype)));
 }

@@ -27,8 +27,8 @@ static bool read_operands(struct wn_lower *lo, struct operands *o)
     if (o->ws.rank != o->xs.rank || o->xs.rank < 3)
         return wn_op_fail(lo, WN_BAD_MODEL, "a filter of rank %d for a value of rank %d", o->ws.rank, o->xs.rank);
     if (o->groups < 1 || o->xs.dim[1] % o->groups || o->ws.dim[0] % o->groups)
-        return wn_op_fail(lo, WN_BAD_MODEL, "group %lld does not divide its %lld and %lld channels", (long long)o->groups,
-                          (long long)o->xs.dim[1], (long long)o->ws.dim[0]);
+        return wn_op_fail(lo, WN_BAD_MODEL, "group %lld does not divide its %lld and %lld channels",
+                          (long long)o->groups, (long long)o->xs.dim[1], (long long)o->ws.dim[0]);
     return true;
 }
 
@@ -42,7 +42,8 @@ bool wn_op_conv(struct wn_lower *lo, const struct wn_node *node)
     return wn_op_set_value(lo, 0, wn_conv(lo->program, o.x, o.w, o.bias, &win, o.groups));
 }
 
-/* Output length of axis i, and its pads: from `pads`, or from output_shape or auto_pad, which leave the pads to be found. */
+/* Output length of axis i, and its pads: from `pads`, or from output_shape or auto_pad, which leave the pads to be
+ * found. */
 static bool transpose_axis(struct wn_lower *lo, int64_t in, int i, int64_t extra, int64_t wanted, bool upper,
                            struct wn_window *win, int64_t *out)
 {
@@ -56,7 +57,8 @@ static bool transpose_axis(struct wn_lower *lo, int64_t in, int i, int64_t extra
     } else
         *out = full - win->pad_lo[i] - win->pad_hi[i];
     if (*out < 1 || *out >= INT32_MAX)
-        return wn_op_fail(lo, WN_BAD_MODEL, "its output would have %lld cells along spatial axis %d", (long long)*out, i);
+        return wn_op_fail(lo, WN_BAD_MODEL, "its output would have %lld cells along spatial axis %d", (long long)*out,
+                          i);
     /* What the convolution that this is the gradient of leaves over at the end of its input. */
     win->pad_hi[i] = (in - 1) * win->stride[i] + (win->kernel[i] - 1) * win->dilation[i] + 1 - *out - win->pad_lo[i];
     int64_t left = win->pad_hi[i] < 0 ? -win->pad_hi[i] : 0;
@@ -88,7 +90,8 @@ bool wn_op_conv_transpose(struct wn_lower *lo, const struct wn_node *node)
     int64_t over[WN_MAX_SPATIAL], extra[WN_MAX_SPATIAL], wanted[WN_MAX_SPATIAL];
     (void)node;
     if (!read_operands(lo, &o) || !wn_op_window(lo, &o.xs, o.ws.dim + 2, &win, over)) return false;
-    if (!extras(lo, "output_padding", win.rank, 0, extra) || !extras(lo, "output_shape", win.rank, -1, wanted)) return false;
+    if (!extras(lo, "output_padding", win.rank, 0, extra) || !extras(lo, "output_shape", win.rank, -1, wanted))
+        return false;
     const char *mode = wn_op_string(lo, "auto_pad", "NOTSET");
     struct wn_shape y = o.xs;
     y.dim[1] = o.ws.dim[1] * o.groups;

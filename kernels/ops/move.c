@@ -39,7 +39,7 @@ bool wn_op_concat(struct wn_lower *lo, const struct wn_node *node)
 
 /* ---- Split ---- */
 
-/* Length of part i where no list says it: equal parts, the last one shorter (num_outputs) or as the division leaves it. */
+/* Length of part i where no list says it: equal parts, the last one shorter (num_outputs). */
 static int64_t equal_part(int64_t length, int parts, int i)
 {
     int64_t most = (length + parts - 1) / parts, begin = most * i;
@@ -56,12 +56,15 @@ bool wn_op_split(struct wn_lower *lo, const struct wn_node *node)
     if (!wn_slot_ok(x) || !wn_op_axis(lo, wn_op_int(lo, "axis", 0), s.rank, &axis)) return false;
     if (!wn_op_list(lo, "split", 13, 1, sizes, 256, &n)) return false;
     if (n < 0 && lo->graph->opset < 18 && s.dim[axis] % parts)
-        return wn_op_fail(lo, WN_BAD_MODEL, "axis %d of length %lld in %d equal parts", axis, (long long)s.dim[axis], parts);
+        return wn_op_fail(lo, WN_BAD_MODEL, "axis %d of length %lld in %d equal parts", axis, (long long)s.dim[axis],
+                          parts);
     if (n >= 0 && n != parts) return wn_op_fail(lo, WN_BAD_MODEL, "'split' has %d entries for %d outputs", n, parts);
-    if (wn_op_int(lo, "num_outputs", parts) != parts) return wn_op_fail(lo, WN_BAD_MODEL, "'num_outputs' is not %d", parts);
+    if (wn_op_int(lo, "num_outputs", parts) != parts)
+        return wn_op_fail(lo, WN_BAD_MODEL, "'num_outputs' is not %d", parts);
     for (int i = 0; i < parts; i++) {
         int64_t size = n < 0 ? equal_part(s.dim[axis], parts, i) : sizes[i];
-        if (size < 0 || size > s.dim[axis] - at) return wn_op_fail(lo, WN_BAD_MODEL, "its parts are longer than axis %d", axis);
+        if (size < 0 || size > s.dim[axis] - at)
+            return wn_op_fail(lo, WN_BAD_MODEL, "its parts are longer than axis %d", axis);
         if (!wn_op_set(lo, i, wn_slot_slice(lo, x, axis, at, size, 1))) return false;
         at += size;
     }
@@ -130,10 +133,12 @@ bool wn_op_slice(struct wn_lower *lo, const struct wn_node *node)
 /* ---- Gather ---- */
 
 /* x's shape with the indices' shape in place of one axis. */
-static bool gathered_shape(struct wn_lower *lo, const struct wn_shape *x, int axis, const struct wn_shape *index, struct wn_shape *y)
+static bool gathered_shape(struct wn_lower *lo, const struct wn_shape *x, int axis, const struct wn_shape *index,
+                           struct wn_shape *y)
 {
     *y = (struct wn_shape){0};
-    if (x->rank - 1 + index->rank > WN_MAX_RANK) return wn_op_fail(lo, WN_UNSUPPORTED, "more than %d axes", WN_MAX_RANK);
+    if (x->rank - 1 + index->rank > WN_MAX_RANK)
+        return wn_op_fail(lo, WN_UNSUPPORTED, "more than %d axes", WN_MAX_RANK);
     for (int d = 0; d < axis; d++) y->dim[y->rank++] = x->dim[d];
     for (int d = 0; d < index->rank; d++) y->dim[y->rank++] = index->dim[d];
     for (int d = axis + 1; d < x->rank; d++) y->dim[y->rank++] = x->dim[d];

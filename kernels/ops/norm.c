@@ -41,10 +41,12 @@ static struct wn_slot running(struct wn_lower *lo, struct wn_slot old, struct wn
     float momentum = wn_op_float(lo, "momentum", 0.9f);
     struct wn_shape list = wn_slot_shape(lo, old);
     now = wn_slot_reshape(lo, now, &list);
-    return wn_slot_binary(lo, WN_FOLD_ADD, wn_slot_linear(lo, old, momentum, 0), wn_slot_linear(lo, now, 1 - momentum, 0));
+    return wn_slot_binary(lo, WN_FOLD_ADD, wn_slot_linear(lo, old, momentum, 0),
+                          wn_slot_linear(lo, now, 1 - momentum, 0));
 }
 
-/* With the statistics of this batch: refused by wn_slot_reduce where axis 0 holds pictures that must not see each other. */
+/* With the statistics of this batch: refused by wn_slot_reduce where axis 0 holds pictures that must not see each
+ * other. */
 static bool train(struct wn_lower *lo, struct wn_slot x, struct wn_slot scale, struct wn_slot bias)
 {
     struct wn_slot mean, centred, var;
@@ -55,14 +57,15 @@ static bool train(struct wn_lower *lo, struct wn_slot x, struct wn_slot scale, s
     return !wn_op_wants(lo, 2) || wn_op_set(lo, 2, running(lo, wn_op_in(lo, 4), var));
 }
 
-/* gain * x + shift, with gain and shift made from constants once: gain = scale/sqrt(var+eps), shift = bias - mean*gain. */
+/* gain * x + shift: gain = scale/sqrt(var+eps) and shift = bias - mean*gain are constants. */
 bool wn_op_batch_norm(struct wn_lower *lo, const struct wn_node *node)
 {
     struct wn_slot x = wn_op_in(lo, 0), scale, bias;
     if (!affine(lo, x, &scale, &bias)) return false;
     if (wn_op_int(lo, "training_mode", 0)) return train(lo, x, scale, bias);
     for (int i = 1; i < node->n_out; i++)
-        if (wn_op_wants(lo, i)) return wn_op_fail(lo, WN_UNSUPPORTED, "its training outputs; export the model for inference");
+        if (wn_op_wants(lo, i))
+            return wn_op_fail(lo, WN_UNSUPPORTED, "its training outputs; export the model for inference");
     int spatial = wn_slot_shape(lo, x).rank - 2;
     struct wn_slot mean = wn_slot_per_channel(lo, wn_op_in(lo, 3), spatial);
     struct wn_slot var = wn_slot_per_channel(lo, wn_op_in(lo, 4), spatial);

@@ -76,8 +76,10 @@ struct wn_slot wn_op_in(struct wn_lower *lo, int i)
     if (wn_slot_ok(s)) return s;
     for (int k = 0; k < lo->graph->n_inputs; k++)
         if (lo->graph->inputs[k].value == v)
-            return wn_slot_fail(lo, WN_UNSUPPORTED, "it needs the input '%s'; only a model with one input, the picture, is "
-                                "supported", wn_show(lo->graph->value_names[v]).text);
+            return wn_slot_fail(lo, WN_UNSUPPORTED,
+                                "it needs the input '%s'; only a model with one input, the picture, is "
+                                "supported",
+                                wn_show(lo->graph->value_names[v]).text);
     return wn_slot_fail(lo, WN_UNSUPPORTED, "input %d is no tensor that is known here", i + 1);
 }
 
@@ -137,7 +139,8 @@ bool wn_op_ints(struct wn_lower *lo, const char *name, int64_t *dst, int max, in
     const struct wn_attr *a = wn_op_attr(lo, name);
     *n = -1;
     if (!a) return true;
-    if (a->kind != WN_ATTR_INTS) return wn_op_fail(lo, WN_BAD_MODEL, "attribute '%s' must be a list of whole numbers", name);
+    if (a->kind != WN_ATTR_INTS)
+        return wn_op_fail(lo, WN_BAD_MODEL, "attribute '%s' must be a list of whole numbers", name);
     if (a->n > max) return wn_op_fail(lo, WN_BAD_MODEL, "attribute '%s' has more than %d entries", name, max);
     if (a->n > 0) memcpy(dst, a->ints, (size_t)a->n * sizeof *dst);
     *n = a->n;

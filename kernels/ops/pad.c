@@ -14,13 +14,16 @@ static bool read_pads(struct wn_lower *lo, int rank, int64_t *before, int64_t *a
     if (!wn_op_list(lo, "pads", 11, 1, pads, 2 * WN_MAX_RANK, &n)) return false;
     if (lo->graph->opset >= 18 && !wn_op_list(lo, "axes", 18, 3, axes, WN_MAX_RANK, &n_axes)) return false;
     int listed = n_axes < 0 ? rank : n_axes;
-    if (n != 2 * listed) return wn_op_fail(lo, WN_BAD_MODEL, "'pads' does not have two entries for each of %d axes", listed);
+    if (n != 2 * listed)
+        return wn_op_fail(lo, WN_BAD_MODEL, "'pads' does not have two entries for each of %d axes", listed);
     memset(before, 0, WN_MAX_RANK * sizeof *before);
     memset(after, 0, WN_MAX_RANK * sizeof *after);
     for (int i = 0; i < listed; i++) {
         if (!wn_op_axis(lo, n_axes < 0 ? i : axes[i], rank, &axis)) return false;
-        if (pads[i] <= -INT32_MAX || pads[i] >= INT32_MAX || pads[i + listed] <= -INT32_MAX || pads[i + listed] >= INT32_MAX)
-            return wn_op_fail(lo, WN_BAD_MODEL, "pads of %lld and %lld", (long long)pads[i], (long long)pads[i + listed]);
+        if (pads[i] <= -INT32_MAX || pads[i] >= INT32_MAX || pads[i + listed] <= -INT32_MAX ||
+            pads[i + listed] >= INT32_MAX)
+            return wn_op_fail(lo, WN_BAD_MODEL, "pads of %lld and %lld", (long long)pads[i],
+                              (long long)pads[i + listed]);
         before[axis] = pads[i];
         after[axis] = pads[i + listed];
     }
@@ -61,7 +64,8 @@ static int64_t source(const char *mode, int64_t i, int64_t length)
     return i < length ? i : period - i;
 }
 
-static struct wn_slot pad_axis(struct wn_lower *lo, struct wn_slot x, int axis, int64_t before, int64_t after, const char *mode)
+static struct wn_slot pad_axis(struct wn_lower *lo, struct wn_slot x, int axis, int64_t before, int64_t after,
+                               const char *mode)
 {
     int64_t length = wn_slot_shape(lo, x).dim[axis], n = before + length + after;
     if (!wn_slot_ok(x) || (!before && !after)) return x;

@@ -14,8 +14,7 @@ static struct wn_slot whole_index(struct wn_lower *lo, int index, const struct w
     struct wn_shape planes = {.rank = x->rank, .dim = {x->dim[0], x->dim[1], 1, 1, 1}};
     int64_t n = wn_shape_count(&planes), plane = 1;
     for (int d = 2; d < x->rank; d++) plane *= x->dim[d];
-    if (n * plane > 1 << 24)
-        return wn_slot_fail(lo, WN_UNSUPPORTED, "indices beyond 2^24 do not fit a float");
+    if (n * plane > 1 << 24) return wn_slot_fail(lo, WN_UNSUPPORTED, "indices beyond 2^24 do not fit a float");
     struct wn_slot base = wn_slot_afford(lo, &planes) ? wn_slot_own(lo, wn_fold_new(WN_F32, &planes)) : WN_NO_SLOT;
     for (int64_t i = 0; base.tensor && i < n; i++) base.tensor->f[i] = (float)(i * plane);
     return wn_slot_binary(lo, WN_FOLD_ADD, wn_slot_of(lo, index), base);
@@ -55,7 +54,8 @@ bool wn_op_max_pool(struct wn_lower *lo, const struct wn_node *node)
     return wn_op_set(lo, 1, columns ? column_index(lo, x, &xs, &win) : whole_index(lo, index, &xs));
 }
 
-/* Cells that ceil_mode alone added are never counted, but with count_include_pad the real pads are: those are made first. */
+/* Cells that ceil_mode alone added are never counted, but with count_include_pad the real pads are: those are made
+ * first. */
 static struct wn_slot count_true_pads(struct wn_lower *lo, int x, struct wn_window *win, const int64_t *over)
 {
     int64_t before[WN_MAX_RANK] = {0}, after[WN_MAX_RANK] = {0};

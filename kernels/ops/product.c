@@ -93,7 +93,8 @@ static struct wn_slot one_of(struct wn_lower *lo, struct wn_slot x, const struct
 }
 
 /* Batches of products: one product for each element behind the first axis, which may be the pictures'. */
-static struct wn_slot batched_product(struct wn_lower *lo, struct wn_slot a, struct wn_slot b, const struct wn_shape *batch)
+static struct wn_slot batched_product(struct wn_lower *lo, struct wn_slot a, struct wn_slot b,
+                                      const struct wn_shape *batch)
 {
     struct wn_shape sa = wn_slot_shape(lo, a), sb = wn_slot_shape(lo, b), y = *batch;
     int64_t many = 1;

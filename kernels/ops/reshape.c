@@ -33,10 +33,13 @@ static bool known_count(const struct wn_shape *y, int free_axis, int64_t *count)
 }
 
 /* A model exported for one picture says 1 where the batch is meant: with N pictures that 1 is read as N. */
-static void widen_batch(const struct wn_lower *lo, struct wn_slot x, const struct wn_shape *s, int free_axis, struct wn_shape *y)
+static void widen_batch(const struct wn_lower *lo, struct wn_slot x, const struct wn_shape *s, int free_axis,
+                        struct wn_shape *y)
 {
     int64_t count;
-    if (!wn_slot_batched(lo, x) || y->rank < 1 || y->dim[0] != 1 || s->dim[0] == 1 || !known_count(y, free_axis, &count)) return;
+    if (!wn_slot_batched(lo, x) || y->rank < 1 || y->dim[0] != 1 || s->dim[0] == 1 ||
+        !known_count(y, free_axis, &count))
+        return;
     int64_t one = wn_shape_count(s) / s->dim[0];
     if (free_axis < 0 ? count == one : count > 0 && one % count == 0) y->dim[0] = s->dim[0];
 }
@@ -59,7 +62,8 @@ static bool target_shape(struct wn_lower *lo, struct wn_slot x, struct wn_shape 
     }
     widen_batch(lo, x, &s, free_axis, y);
     int64_t all = wn_shape_count(&s);
-    if (!known_count(y, free_axis, &count) || (free_axis >= 0 && (count == 0 || all % count)) || (free_axis < 0 && count != all))
+    if (!known_count(y, free_axis, &count) || (free_axis >= 0 && (count == 0 || all % count)) ||
+        (free_axis < 0 && count != all))
         return wn_op_fail(lo, WN_BAD_MODEL, "%lld elements do not fit its shape", (long long)all);
     if (free_axis >= 0) y->dim[free_axis] = all / count;
     return true;

@@ -12,8 +12,8 @@ bool wn_op_upsample(struct wn_lower *lo, const struct wn_node *node);
 struct axis_plan {
     int64_t in, out;
     float scale;
-    float length;       /* of the result before it is cut to whole cells: scale*in */
-    float begin, end;   /* of the region, in parts of the input (tf_crop_and_resize) */
+    float length;     /* of the result before it is cut to whole cells: scale*in */
+    float begin, end; /* of the region, in parts of the input (tf_crop_and_resize) */
 };
 
 struct resize {
@@ -26,8 +26,9 @@ struct resize {
 
 /* ---- coordinates ---- */
 
-static const char *const coordinate_modes[] = {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel",
-                                               "tf_half_pixel_for_nn", "half_pixel_symmetric", "tf_crop_and_resize"};
+static const char *const coordinate_modes[] = {"half_pixel",         "asymmetric",           "align_corners",
+                                               "pytorch_half_pixel", "tf_half_pixel_for_nn", "half_pixel_symmetric",
+                                               "tf_crop_and_resize"};
 static const char *const rounding_modes[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
 
 static bool is(const char *a, const char *b)
@@ -98,7 +99,8 @@ static int64_t weigh(const struct resize *r, float x, float *w)
 }
 
 /* Cells outside are those at the edge, or (exclude_outside) nothing, the others made to sum to 1. */
-static void write_taps(const struct resize *r, const struct axis_plan *a, int64_t i, int taps, int32_t *index, float *weight)
+static void write_taps(const struct resize *r, const struct axis_plan *a, int64_t i, int taps, int32_t *index,
+                       float *weight)
 {
     float x = place(r, a, i), w[4], sum = 0;
     bool outside = is(r->coordinates, "tf_crop_and_resize") && (x < 0 || x > (float)(a->in - 1));
@@ -125,7 +127,8 @@ static struct wn_slot resize_axis(struct wn_lower *lo, struct wn_slot x, const s
     int32_t *index = calloc((size_t)(a->out * taps) + 1, sizeof *index);
     float *weight = calloc((size_t)(a->out * taps) + 1, sizeof *weight);
     struct wn_slot y = WN_NO_SLOT;
-    for (int64_t i = 0; index && weight && i < a->out; i++) write_taps(r, a, i, taps, index + i * taps, weight + i * taps);
+    for (int64_t i = 0; index && weight && i < a->out; i++)
+        write_taps(r, a, i, taps, index + i * taps, weight + i * taps);
     if (index && weight)
         y = wn_slot_map(lo, x, d, &(struct wn_taps){a->in, a->out, taps, index, weight});
     else
@@ -165,7 +168,8 @@ static bool listed_axes(struct wn_lower *lo, int rank, int *axes, int *n)
     unsigned seen;
     if (!wn_op_ints(lo, "axes", given, WN_MAX_RANK, n)) return false;
     if (*n >= 0 && !wn_op_axes(lo, given, *n, rank, &seen)) return false;
-    for (int i = 0; i < rank; i++) axes[i] = *n < 0 ? i : (int)(given[i < *n ? i : 0] + (given[i < *n ? i : 0] < 0 ? rank : 0));
+    for (int i = 0; i < rank; i++)
+        axes[i] = *n < 0 ? i : (int)(given[i < *n ? i : 0] + (given[i < *n ? i : 0] < 0 ? rank : 0));
     if (*n < 0) *n = rank;
     return true;
 }
@@ -176,7 +180,8 @@ static bool by_scales(struct wn_lower *lo, const float *scales, const int *axes,
         struct axis_plan *a = &r->axis[axes[i]];
         a->scale = scales[i];
         a->length = (float)a->in * scales[i];
-        if (!(scales[i] > 0) || !(a->length < 2147483647.0f)) return wn_op_fail(lo, WN_BAD_MODEL, "a scale of %g", (double)scales[i]);
+        if (!(scales[i] > 0) || !(a->length < 2147483647.0f))
+            return wn_op_fail(lo, WN_BAD_MODEL, "a scale of %g", (double)scales[i]);
         a->out = (int64_t)floorf(a->length);
     }
     return true;
@@ -203,7 +208,8 @@ static bool by_sizes(struct wn_lower *lo, const int64_t *sizes, const int *axes,
     const char *policy = wn_op_string(lo, "keep_aspect_ratio_policy", "stretch");
     for (int i = 0; i < n; i++) {
         struct axis_plan *a = &r->axis[axes[i]];
-        if (sizes[i] < 0 || sizes[i] >= INT32_MAX) return wn_op_fail(lo, WN_BAD_MODEL, "a size of %lld", (long long)sizes[i]);
+        if (sizes[i] < 0 || sizes[i] >= INT32_MAX)
+            return wn_op_fail(lo, WN_BAD_MODEL, "a size of %lld", (long long)sizes[i]);
         a->out = sizes[i];
         a->scale = (float)a->out / (float)(a->in ? a->in : 1);
         a->length = (float)a->out;
@@ -220,7 +226,8 @@ static bool read_region(struct wn_lower *lo, const int *axes, int n, struct resi
     float roi[2 * WN_MAX_RANK];
     int count;
     if (!is(r->coordinates, "tf_crop_and_resize")) return true;
-    if (wn_op_float(lo, "extrapolation_value", 0) != 0) return wn_op_fail(lo, WN_UNSUPPORTED, "an extrapolation_value that is not 0");
+    if (wn_op_float(lo, "extrapolation_value", 0) != 0)
+        return wn_op_fail(lo, WN_UNSUPPORTED, "an extrapolation_value that is not 0");
     if (!floats(lo, "roi", 1, roi, &count)) return false;
     if (count != 2 * n) return wn_op_fail(lo, WN_BAD_MODEL, "'roi' does not have two entries for each of %d axes", n);
     for (int i = 0; i < n; i++) {
@@ -233,9 +240,11 @@ static bool read_region(struct wn_lower *lo, const int *axes, int n, struct resi
 static bool modes_ok(struct wn_lower *lo, const struct resize *r)
 {
     if (!is(r->mode, "nearest") && !is(r->mode, "linear") && !is(r->mode, "cubic"))
-        return wn_op_fail(lo, WN_UNSUPPORTED, "mode '%s' is not supported; export with 'linear' or 'nearest'", wn_show(r->mode).text);
+        return wn_op_fail(lo, WN_UNSUPPORTED, "mode '%s' is not supported; export with 'linear' or 'nearest'",
+                          wn_show(r->mode).text);
     if (!listed(r->coordinates, coordinate_modes, sizeof coordinate_modes / sizeof *coordinate_modes))
-        return wn_op_fail(lo, WN_UNSUPPORTED, "coordinate_transformation_mode '%s' is not supported; export with 'half_pixel'",
+        return wn_op_fail(lo, WN_UNSUPPORTED,
+                          "coordinate_transformation_mode '%s' is not supported; export with 'half_pixel'",
                           wn_show(r->coordinates).text);
     if (!listed(r->rounding, rounding_modes, sizeof rounding_modes / sizeof *rounding_modes))
         return wn_op_fail(lo, WN_BAD_MODEL, "nearest_mode '%s' is unknown", wn_show(r->rounding).text);
@@ -263,9 +272,11 @@ static bool resize(struct wn_lower *lo, struct resize *r, int scales_at, int siz
     r->rank = s.rank;
     for (int d = 0; d < s.rank; d++) r->axis[d] = (struct axis_plan){s.dim[d], s.dim[d], 1, (float)s.dim[d], 0, 1};
     if (!floats(lo, "scales", scales_at, scales, &n_scales)) return false;
-    if (n_scales < 0 && sizes_at >= 0 && wn_op_has(lo, sizes_at) && !wn_op_whole(lo, sizes_at, "sizes", sizes, WN_MAX_RANK, &n_sizes))
+    if (n_scales < 0 && sizes_at >= 0 && wn_op_has(lo, sizes_at) &&
+        !wn_op_whole(lo, sizes_at, "sizes", sizes, WN_MAX_RANK, &n_sizes))
         return false;
-    if (n < 1 || (n_scales < 0 ? n_sizes : n_scales) != n) return wn_op_fail(lo, WN_BAD_MODEL, "it needs a scale or a size for each of %d axes", n);
+    if (n < 1 || (n_scales < 0 ? n_sizes : n_scales) != n)
+        return wn_op_fail(lo, WN_BAD_MODEL, "it needs a scale or a size for each of %d axes", n);
     if (!(n_scales < 0 ? by_sizes(lo, sizes, axes, n, r) : by_scales(lo, scales, axes, n, r))) return false;
     if (!read_region(lo, axes, n, r) || !antialias_ok(lo, r)) return false;
     for (int d = 0; d < s.rank; d++) x = resize_axis(lo, x, r, d);
@@ -277,7 +288,8 @@ bool wn_op_resize(struct wn_lower *lo, const struct wn_node *node)
     bool old = lo->graph->opset < 11;
     (void)node;
     struct resize r = {.mode = wn_op_string(lo, "mode", "nearest"),
-                       .coordinates = old ? "asymmetric" : wn_op_string(lo, "coordinate_transformation_mode", "half_pixel"),
+                       .coordinates =
+                           old ? "asymmetric" : wn_op_string(lo, "coordinate_transformation_mode", "half_pixel"),
                        .rounding = old ? "floor" : wn_op_string(lo, "nearest_mode", "round_prefer_floor"),
                        .cubic_a = wn_op_float(lo, "cubic_coeff_a", -0.75f),
                        .exclude_outside = wn_op_int(lo, "exclude_outside", 0) != 0};

@@ -1,5 +1,5 @@
-/* Formulas over slots: constants are computed at once, values by appended primitives. Guards the batch axis: an image must
- * never see another image of its batch. Knows no operator. */
+/* Formulas over slots: constants are computed at once, values by appended primitives. Guards the batch axis: an image
+ * must never see another image of its batch. Knows no operator. */
 #include "op.h"
 
 #include <inttypes.h>
@@ -67,7 +67,8 @@ struct wn_slot wn_slot_of(struct wn_lower *lo, int value)
     if (value < 0) {
         struct wn_error built = {0};
         wn_program_error(lo->program, &built);
-        return wn_slot_fail(lo, built.code ? built.code : WN_INTERNAL, "%s", built.code ? built.text : "it has no result");
+        return wn_slot_fail(lo, built.code ? built.code : WN_INTERNAL, "%s",
+                            built.code ? built.text : "it has no result");
     }
     const struct wn_shape shape = wn_program_value(lo->program, value)->shape;
     if (wn_shape_count(&shape) == 0) return wn_slot_own(lo, wn_fold_new(WN_F32, &shape));
@@ -96,7 +97,8 @@ static uint64_t hash(uint64_t h, const void *data, size_t bytes)
     return h;
 }
 
-/* A constant made while lowering is known by its content, two ways hashed, so that each batch size finds the same weight. */
+/* A constant made while lowering is known by its content, two ways hashed, so that each batch size finds the same
+ * weight. */
 static void content_key(const struct wn_tensor *t, char *key, size_t size)
 {
     size_t bytes = (size_t)wn_shape_count(&t->shape) * sizeof *t->f;
@@ -145,7 +147,8 @@ struct wn_slot wn_slot_reshape(struct wn_lower *lo, struct wn_slot x, const stru
     return wn_slot_of(lo, wn_reshape(lo->program, x.value, shape));
 }
 
-static struct wn_slot fold_copy(struct wn_lower *lo, struct wn_slot x, const struct wn_shape *y, const struct wn_copy *c)
+static struct wn_slot fold_copy(struct wn_lower *lo, struct wn_slot x, const struct wn_shape *y,
+                                const struct wn_copy *c)
 {
     return wn_slot_afford(lo, y) ? wn_slot_own(lo, wn_fold_copy(x.tensor, y, c)) : WN_NO_SLOT;
 }
@@ -167,7 +170,8 @@ struct wn_slot wn_slot_transpose(struct wn_lower *lo, struct wn_slot x, const in
     return fold_copy(lo, x, &y, &c);
 }
 
-struct wn_slot wn_slot_slice(struct wn_lower *lo, struct wn_slot x, int axis, int64_t start, int64_t count, int64_t step)
+struct wn_slot wn_slot_slice(struct wn_lower *lo, struct wn_slot x, int axis, int64_t start, int64_t count,
+                             int64_t step)
 {
     if (!wn_slot_ok(x)) return x;
     struct wn_shape s = wn_slot_shape(lo, x), y = s;
@@ -187,7 +191,8 @@ struct wn_slot wn_slot_slice(struct wn_lower *lo, struct wn_slot x, int axis, in
 }
 
 /* Positive pads of a constant; a crop is a slice, which the operator takes first. */
-static struct wn_slot fold_pad(struct wn_lower *lo, struct wn_slot x, const int64_t *lo_pad, const int64_t *hi_pad, float fill)
+static struct wn_slot fold_pad(struct wn_lower *lo, struct wn_slot x, const int64_t *lo_pad, const int64_t *hi_pad,
+                               float fill)
 {
     struct wn_shape s = x.tensor->shape, y = s;
     struct wn_copy c = {.rank = s.rank, .fill = fill};
@@ -201,7 +206,8 @@ static struct wn_slot fold_pad(struct wn_lower *lo, struct wn_slot x, const int6
     return fold_copy(lo, x, &y, &c);
 }
 
-struct wn_slot wn_slot_pad(struct wn_lower *lo, struct wn_slot x, const int64_t *lo_pad, const int64_t *hi_pad, float fill)
+struct wn_slot wn_slot_pad(struct wn_lower *lo, struct wn_slot x, const int64_t *lo_pad, const int64_t *hi_pad,
+                           float fill)
 {
     if (!wn_slot_ok(x)) return x;
     if (wn_slot_batched(lo, x) && (lo_pad[0] || hi_pad[0])) return couples(lo);
@@ -297,7 +303,8 @@ struct wn_slot wn_slot_map(struct wn_lower *lo, struct wn_slot x, int axis, cons
 }
 
 /* One tap of weight 1 for each place. */
-static struct wn_slot take_by_map(struct wn_lower *lo, struct wn_slot x, int axis, int64_t length, const int64_t *index, int64_t n)
+static struct wn_slot take_by_map(struct wn_lower *lo, struct wn_slot x, int axis, int64_t length, const int64_t *index,
+                                  int64_t n)
 {
     struct wn_shape table = {.rank = 2, .dim = {n, 2}};
     if (!wn_slot_afford(lo, &table)) return WN_NO_SLOT;
@@ -309,7 +316,8 @@ static struct wn_slot take_by_map(struct wn_lower *lo, struct wn_slot x, int axi
         weight[j] = 1;
     }
     if (at && weight)
-        y = wn_slot_map(lo, x, axis, &(struct wn_taps){.in = length, .out = n, .taps = 1, .index = at, .weight = weight});
+        y = wn_slot_map(lo, x, axis,
+                        &(struct wn_taps){.in = length, .out = n, .taps = 1, .index = at, .weight = weight});
     else
         wn_op_fail(lo, WN_NO_MEMORY, "no memory for %lld indices", (long long)n);
     free(at);
@@ -325,7 +333,8 @@ struct wn_slot wn_slot_take(struct wn_lower *lo, struct wn_slot x, int axis, con
     bool even = step != 0;
     for (int64_t j = 0; j < n; j++) {
         if (index[j] < 0 || index[j] >= length)
-            return wn_slot_fail(lo, WN_BAD_MODEL, "index %lld is outside an axis of %lld", (long long)index[j], (long long)length);
+            return wn_slot_fail(lo, WN_BAD_MODEL, "index %lld is outside an axis of %lld", (long long)index[j],
+                                (long long)length);
         even = even && index[j] == index[0] + j * step;
     }
     if (n == 0) return wn_slot_slice(lo, x, axis, 0, 0, 1);
@@ -352,8 +361,10 @@ struct wn_slot wn_slot_unary(struct wn_lower *lo, enum wn_unary kind, struct wn_
     if (!wn_slot_ok(x)) return x;
     if (!x.tensor) return wn_slot_of(lo, wn_unary(lo->program, kind, x.value, alpha, beta));
     if (!x.tensor->f)
-        return wn_slot_fail(lo, WN_UNSUPPORTED, "an operand of type %s; only float is supported", wn_dtype_name(x.tensor->dtype));
-    return wn_slot_afford(lo, &x.tensor->shape) ? wn_slot_own(lo, wn_fold_unary(kind, x.tensor, alpha, beta)) : WN_NO_SLOT;
+        return wn_slot_fail(lo, WN_UNSUPPORTED, "an operand of type %s; only float is supported",
+                            wn_dtype_name(x.tensor->dtype));
+    return wn_slot_afford(lo, &x.tensor->shape) ? wn_slot_own(lo, wn_fold_unary(kind, x.tensor, alpha, beta))
+                                                : WN_NO_SLOT;
 }
 
 struct wn_slot wn_slot_linear(struct wn_lower *lo, struct wn_slot x, float scale, float shift)
@@ -414,12 +425,15 @@ struct wn_slot wn_slot_binary(struct wn_lower *lo, enum wn_fold kind, struct wn_
     struct wn_shape sa = wn_slot_shape(lo, a), sb = wn_slot_shape(lo, b), y;
     if (!wn_slot_ok(a) || !wn_slot_ok(b)) return WN_NO_SLOT;
     if (a.tensor && b.tensor) return fold_binary(lo, kind, a, b);
-    if (wn_slot_whole(a) || wn_slot_whole(b)) return wn_slot_fail(lo, WN_UNSUPPORTED, "whole numbers are only supported in constants");
+    if (wn_slot_whole(a) || wn_slot_whole(b))
+        return wn_slot_fail(lo, WN_UNSUPPORTED, "whole numbers are only supported in constants");
     if (kind > WN_FOLD_MIN) return wn_slot_fail(lo, WN_UNSUPPORTED, "it is only supported on constants");
     if (!wn_shape_broadcast(&sa, &sb, &y)) return wn_slot_fail(lo, WN_BAD_MODEL, "its two operands do not broadcast");
     if (!binary_keeps_batch(lo, a, b)) return couples(lo);
-    if (is_scalar(lo, b, a) && by_scalar(kind, b.tensor->f[0], false, &scale, &shift)) return wn_slot_linear(lo, a, scale, shift);
-    if (is_scalar(lo, a, b) && by_scalar(kind, a.tensor->f[0], true, &scale, &shift)) return wn_slot_linear(lo, b, scale, shift);
+    if (is_scalar(lo, b, a) && by_scalar(kind, b.tensor->f[0], false, &scale, &shift))
+        return wn_slot_linear(lo, a, scale, shift);
+    if (is_scalar(lo, a, b) && by_scalar(kind, a.tensor->f[0], true, &scale, &shift))
+        return wn_slot_linear(lo, b, scale, shift);
     if (wn_shape_count(&y) == 0) return wn_slot_own(lo, wn_fold_new(WN_F32, &y));
     return wn_slot_of(lo, wn_binary(lo->program, (enum wn_binary)kind, wn_slot_value(lo, a), wn_slot_value(lo, b)));
 }

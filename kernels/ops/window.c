@@ -9,7 +9,8 @@ static bool sizes_ok(struct wn_lower *lo, const char *what, const int64_t *v, in
 {
     for (int i = 0; i < n; i++)
         if (v[i] < least || v[i] >= MOST)
-            return wn_op_fail(lo, WN_BAD_MODEL, "%s %lld is outside %lld..%d", what, (long long)v[i], (long long)least, MOST - 1);
+            return wn_op_fail(lo, WN_BAD_MODEL, "%s %lld is outside %lld..%d", what, (long long)v[i], (long long)least,
+                              MOST - 1);
     return true;
 }
 
@@ -19,7 +20,8 @@ static bool axis_list(struct wn_lower *lo, const char *name, int rank, int64_t o
     int64_t list[WN_MAX_SPATIAL];
     int n;
     if (!wn_op_ints(lo, name, list, WN_MAX_SPATIAL, &n)) return false;
-    if (n >= 0 && n != rank) return wn_op_fail(lo, WN_BAD_MODEL, "attribute '%s' has %d entries for %d axes", name, n, rank);
+    if (n >= 0 && n != rank)
+        return wn_op_fail(lo, WN_BAD_MODEL, "attribute '%s' has %d entries for %d axes", name, n, rank);
     for (int i = 0; i < rank; i++) dst[i] = n < 0 ? otherwise : list[i];
     return sizes_ok(lo, name, dst, rank, 1);
 }
@@ -37,7 +39,8 @@ bool wn_op_window_sizes(struct wn_lower *lo, const struct wn_shape *x, const int
             return wn_op_fail(lo, WN_BAD_MODEL, "'kernel_shape' differs from the filter's shape");
         win->kernel[i] = kernel[i];
     }
-    return sizes_ok(lo, "kernel_shape", win->kernel, win->rank, 1) && axis_list(lo, "strides", win->rank, 1, win->stride) &&
+    return sizes_ok(lo, "kernel_shape", win->kernel, win->rank, 1) &&
+           axis_list(lo, "strides", win->rank, 1, win->stride) &&
            axis_list(lo, "dilations", win->rank, 1, win->dilation);
 }
 
@@ -46,7 +49,8 @@ static bool explicit_pads(struct wn_lower *lo, struct wn_window *win)
     int64_t pads[2 * WN_MAX_SPATIAL] = {0};
     int n;
     if (!wn_op_ints(lo, "pads", pads, 2 * WN_MAX_SPATIAL, &n)) return false;
-    if (n >= 0 && n != 2 * win->rank) return wn_op_fail(lo, WN_BAD_MODEL, "'pads' has %d entries for %d axes", n, win->rank);
+    if (n >= 0 && n != 2 * win->rank)
+        return wn_op_fail(lo, WN_BAD_MODEL, "'pads' has %d entries for %d axes", n, win->rank);
     if (!sizes_ok(lo, "pads", pads, n < 0 ? 0 : n, 0)) return false;
     for (int i = 0; i < win->rank; i++) {
         win->pad_lo[i] = pads[i];
@@ -89,7 +93,8 @@ static void round_up(const struct wn_shape *x, struct wn_window *win, int64_t *o
     }
 }
 
-bool wn_op_window(struct wn_lower *lo, const struct wn_shape *x, const int64_t *kernel, struct wn_window *win, int64_t *over)
+bool wn_op_window(struct wn_lower *lo, const struct wn_shape *x, const int64_t *kernel, struct wn_window *win,
+                  int64_t *over)
 {
     if (!wn_op_window_sizes(lo, x, kernel, win)) return false;
     const char *mode = wn_op_string(lo, "auto_pad", "NOTSET");

@@ -1,11 +1,12 @@
-/* Runs cases in the layout of the ONNX standard's backend tests (model.onnx, test_data_set_N/input_I.pb, output_I.pb) on one
- * backend: pass, fail, or unsupported with the reason, per case.
+/* Runs cases in the layout of the ONNX standard's backend tests (model.onnx, test_data_set_N/input_I.pb, output_I.pb)
+ * on one backend: pass, fail, or unsupported with the reason, per case.
  *
  *     onnx_conformance [--backend NAME] [--must FILE] [--picture] [--quiet] DIR...
  *
- * DIR is a case or a folder of cases. --picture: the models are networks, a batch of pictures in and logits out, and are read as
- * such, once with batch-norms folded and once with every layer kept. FILE lists cases that have to pass, one a line; `#` starts a comment. Exit 1: a case is
- * wrong, or one that has to pass did not; 2: nothing could be run; 77: the backend finds no device here. */
+ * DIR is a case or a folder of cases. --picture: the models are networks, a batch of pictures in and logits out, and
+ * are read as such, once with batch-norms folded and once with every layer kept. FILE lists cases that have to pass,
+ * one a line; `#` starts a comment. Exit 1: a case is wrong, or one that has to pass did not; 2: nothing could be run;
+ * 77: the backend finds no device here. */
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -65,7 +66,8 @@ static bool read_tensor(const char *path, struct wn_tensor **out, struct wn_erro
     return code == WN_OK;
 }
 
-/* Element types that a tensor file can be read in; a bfloat16 one comes as whole numbers and cannot be told from the file. */
+/* Element types that a tensor file can be read in; a bfloat16 one comes as whole numbers and cannot be told from the
+ * file. */
 static bool readable(int element)
 {
     static const int types[] = {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12};
@@ -81,7 +83,8 @@ static bool read_set(const char *dir, int set, const struct wn_graph *g, struct 
     memset(d, 0, sizeof *d);
     for (int i = 0; ok && i < g->n_inputs; i++) {
         snprintf(path, sizeof path, "%s/test_data_set_%d/input_%d.pb", dir, set, i);
-        if (!readable(g->inputs[i].element)) return wn_fail(err, WN_UNSUPPORTED, "element type %d of input %d", g->inputs[i].element, i) == WN_OK;
+        if (!readable(g->inputs[i].element))
+            return wn_fail(err, WN_UNSUPPORTED, "element type %d of input %d", g->inputs[i].element, i) == WN_OK;
         ok = read_tensor(path, &d->in[i], err);
         if (ok && !d->in[i]) ok = wn_fail(err, WN_UNSUPPORTED, "input %d is left out", i) == WN_OK;
     }
@@ -119,36 +122,38 @@ static bool same(const struct wn_tensor *got, const struct wn_tensor *want, int 
 {
     int64_t n = wn_shape_count(&want->shape);
     double most = 0;
-    if (!wn_shape_equal(&got->shape, &want->shape)) return wn_fail(err, WN_INTERNAL, "output %d has another shape", output) == WN_OK;
+    if (!wn_shape_equal(&got->shape, &want->shape))
+        return wn_fail(err, WN_INTERNAL, "output %d has another shape", output) == WN_OK;
     for (int64_t i = 0; i < n; i++)
         if (isfinite(number(want, i)) && fabs(number(want, i)) > most) most = fabs(number(want, i));
     double bound = want->i ? 0 : tolerance * most;
     for (int64_t i = 0; i < n; i++)
         if (!near(number(got, i), number(want, i), bound))
-            return wn_fail(err, WN_INTERNAL, "output %d, element %lld: %.9g, not %.9g", output, (long long)i, number(got, i),
-                           number(want, i)) == WN_OK;
+            return wn_fail(err, WN_INTERNAL, "output %d, element %lld: %.9g, not %.9g", output, (long long)i,
+                           number(got, i), number(want, i)) == WN_OK;
     return true;
 }
 
 /* ---- running ---- */
 
-static bool write_inputs(struct wn_exe *exe, const struct wn_graph *g, const struct wn_binding *in, const struct data_set *d,
-                         struct wn_error *err)
+static bool write_inputs(struct wn_exe *exe, const struct wn_graph *g, const struct wn_binding *in,
+                         const struct data_set *d, struct wn_error *err)
 {
     for (int i = 0; i < g->n_inputs; i++)
         if (in[i].value >= 0 && exe->backend->impl->write(exe, in[i].value, d->in[i]->f, err) != WN_OK) return false;
     return true;
 }
 
-static bool read_output(struct wn_exe *exe, const struct wn_program *p, int value, struct wn_tensor **out, struct wn_error *err)
+static bool read_output(struct wn_exe *exe, const struct wn_program *p, int value, struct wn_tensor **out,
+                        struct wn_error *err)
 {
     *out = wn_fold_new(WN_F32, &wn_program_value(p, value)->shape);
     if (!*out) return wn_fail(err, WN_NO_MEMORY, "no memory for an output") == WN_OK;
     return exe->backend->impl->read(exe, value, (*out)->f, err) == WN_OK;
 }
 
-static bool check_outputs(struct wn_exe *exe, const struct wn_program *p, const struct wn_graph *g, const struct wn_outcome *out,
-                          const struct data_set *d, struct wn_error *err)
+static bool check_outputs(struct wn_exe *exe, const struct wn_program *p, const struct wn_graph *g,
+                          const struct wn_outcome *out, const struct data_set *d, struct wn_error *err)
 {
     for (int i = 0; i < g->n_outputs; i++) {
         struct wn_tensor *got = NULL;
@@ -160,8 +165,9 @@ static bool check_outputs(struct wn_exe *exe, const struct wn_program *p, const 
     return true;
 }
 
-static enum verdict execute(struct wn_backend *be, const struct wn_graph *g, struct wn_program *p, const struct wn_binding *in,
-                            const struct wn_outcome *out, const struct data_set *d, struct wn_error *err)
+static enum verdict execute(struct wn_backend *be, const struct wn_graph *g, struct wn_program *p,
+                            const struct wn_binding *in, const struct wn_outcome *out, const struct data_set *d,
+                            struct wn_error *err)
 {
     struct wn_exe *exe = NULL;
     bool ok = false;
@@ -178,7 +184,8 @@ release:
 }
 
 /* The network as the server lowers it; keep: every layer stays a value of its own. */
-static enum verdict attempt_picture(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, bool keep, struct wn_error *err)
+static enum verdict attempt_picture(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, bool keep,
+                                    struct wn_error *err)
 {
     struct wn_forward f;
     struct wn_program *p;
@@ -196,7 +203,8 @@ static enum verdict attempt_picture(struct wn_backend *be, struct wn_graph *g, c
 }
 
 /* Float inputs from `dynamic` on are bound as constants; all others always are. */
-static enum verdict attempt(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, int dynamic, struct wn_error *err)
+static enum verdict attempt(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, int dynamic,
+                            struct wn_error *err)
 {
     struct wn_binding in[MAX_PORTS] = {0};
     struct wn_outcome out[MAX_PORTS];
@@ -218,7 +226,8 @@ static enum verdict attempt(struct wn_backend *be, struct wn_graph *g, const str
     return v == PASS && !any && g->n_inputs > 0 ? PASS_FOLDED : v;
 }
 
-/* First with every float input given at run time, then all but the first, then none: some operands have to be constants. */
+/* First with every float input given at run time, then all but the first, then none: some operands have to be
+ * constants. */
 static enum verdict run_set(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, struct wn_error *err)
 {
     const int dynamic[] = {MAX_PORTS, 1, 0};
@@ -230,7 +239,8 @@ static enum verdict run_set(struct wn_backend *be, struct wn_graph *g, const str
     return v;
 }
 
-static enum verdict run_picture(struct wn_backend *be, struct wn_graph *g, const struct data_set *d, struct wn_error *err)
+static enum verdict run_picture(struct wn_backend *be, struct wn_graph *g, const struct data_set *d,
+                                struct wn_error *err)
 {
     enum verdict v = attempt_picture(be, g, d, false, err);
     return v == PASS ? attempt_picture(be, g, d, true, err) : v;
@@ -247,7 +257,8 @@ static enum verdict run_case(struct run *r, const char *dir, struct wn_error *er
     snprintf(path, sizeof path, "%s/model.onnx", dir);
     void *data = read_file(path, &size);
     if (!data) return wn_fail(err, WN_INTERNAL, "it cannot be read"), FAIL;
-    enum wn_code code = r->picture ? wn_graph_parse(data, size, NULL, &g, err) : wn_graph_read(data, size, &limits, &g, err);
+    enum wn_code code =
+        r->picture ? wn_graph_parse(data, size, NULL, &g, err) : wn_graph_read(data, size, &limits, &g, err);
     free(data);
     if (code != WN_OK) return UNSUPPORTED;
     if (g->n_inputs > MAX_PORTS || g->n_outputs > MAX_PORTS) v = UNSUPPORTED;
@@ -256,7 +267,8 @@ static enum verdict run_case(struct run *r, const char *dir, struct wn_error *er
         snprintf(path, sizeof path, "%s/test_data_set_%d", dir, sets);
         struct stat st;
         if (stat(path, &st) != 0) break;
-        v = !read_set(dir, sets, g, &d, err) ? UNSUPPORTED : (r->picture ? run_picture : run_set)(r->backend, g, &d, err);
+        v = !read_set(dir, sets, g, &d, err) ? UNSUPPORTED
+                                             : (r->picture ? run_picture : run_set)(r->backend, g, &d, err);
         free_set(&d);
     }
     wn_graph_destroy(g);
@@ -323,8 +335,8 @@ static int summary(const struct run *r)
 {
     int total = 0;
     for (int v = 0; v < 4; v++) total += r->count[v];
-    printf("%s: %d cases: %d pass, %d pass as constants, %d unsupported, %d wrong", r->backend_name, total, r->count[PASS],
-           r->count[PASS_FOLDED], r->count[UNSUPPORTED], r->count[FAIL]);
+    printf("%s: %d cases: %d pass, %d pass as constants, %d unsupported, %d wrong", r->backend_name, total,
+           r->count[PASS], r->count[PASS_FOLDED], r->count[UNSUPPORTED], r->count[FAIL]);
     if (r->must) printf(", %d missing of those that have to pass", r->missed);
     printf("\n");
     return total == 0 ? 2 : r->count[FAIL] || r->missed ? 1 : 0;
@@ -349,7 +361,9 @@ int main(int argc, char **argv)
         else
             i = argc;
     }
-    if (i >= argc) return fprintf(stderr, "usage: onnx_conformance [--backend NAME] [--must FILE] [--picture] [--quiet] DIR...\n"), 2;
+    if (i >= argc)
+        return fprintf(stderr, "usage: onnx_conformance [--backend NAME] [--must FILE] [--picture] [--quiet] DIR...\n"),
+               2;
     enum wn_code code = wn_backend_open(r.backend_name, &plain, &r.backend, &err);
     if (code != WN_OK) return fprintf(stderr, "%s: %s\n", r.backend_name, err.text), code == WN_DEVICE ? 77 : 2;
     for (; i < argc; i++) walk(&r, argv[i]);

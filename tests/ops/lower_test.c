@@ -76,7 +76,8 @@ static void a_norm_that_rides_equals_one_that_does_not(void **state)
     const char *const keep[] = {"c1", "c2"};
     struct net net = norms_behind_convolutions();
     int folded_steps, kept_steps;
-    float *folded = net_logits(&net, 2, NULL, 0, &folded_steps, NULL), *kept = net_logits(&net, 2, keep, 2, &kept_steps, NULL);
+    float *folded = net_logits(&net, 2, NULL, 0, &folded_steps, NULL),
+          *kept = net_logits(&net, 2, keep, 2, &kept_steps, NULL);
     float most = 0;
     assert_int_equal(kept_steps, folded_steps + 4); /* a product and a sum for each norm */
     for (int i = 0; i < 16; i++) most = fmaxf(most, fabsf(kept[i]));
@@ -116,7 +117,8 @@ static void a_norm_does_not_ride_where_the_convolution_is_read_twice(void **stat
     float mean[2] = {0};
     for (int i = 0; i < 9; i++)
         for (int k = 0; k < 2; k++) {
-            float c = (2.f * (float)k + 1) * numbers[i] + (2.f * (float)k + 2) * numbers[9 + i], gain = numbers[1000 + k] / sqrtf(k ? 1.6f : 0.6f);
+            float c = (2.f * (float)k + 1) * numbers[i] + (2.f * (float)k + 2) * numbers[9 + i],
+                  gain = numbers[1000 + k] / sqrtf(k ? 1.6f : 0.6f);
             mean[k] += (gain * (c - numbers[1032 + k]) + numbers[1016 + k] - c) / 9;
         }
     for (int k = 0; k < 2; k++) assert_true(fabsf(y[k] - mean[k]) <= 1e-5f);

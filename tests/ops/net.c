@@ -84,7 +84,8 @@ static float *run_program(struct wn_program *p, const int *inputs, const float *
     return y;
 }
 
-static void compare(const struct wn_shape *shape, const float *got, const struct wn_shape *want_shape, const float *want)
+static void compare(const struct wn_shape *shape, const float *got, const struct wn_shape *want_shape,
+                    const float *want)
 {
     int64_t n = wn_shape_count(want_shape);
     float most = 0;

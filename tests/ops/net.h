@@ -1,5 +1,5 @@
-/* A small graph under test: written as an ONNX file, read, lowered and run on the oracle. A failure of the test's own making ends
- * the test. */
+/* A small graph under test: written as an ONNX file, read, lowered and run on the oracle. A failure of the test's own
+ * making ends the test. */
 #ifndef WN_TESTS_NET_H
 #define WN_TESTS_NET_H
 
@@ -16,15 +16,22 @@ struct net {
     const float *data[NET_INPUTS]; /* the test's */
 };
 
-#define SHAPE(...)                                                                                                     \
-    wn_shape_of((int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
-#define FLOATS(...) (const float[]){__VA_ARGS__}
-#define INTS(...) (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[]){__VA_ARGS__}
+#define SHAPE(...) wn_shape_of((int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (int64_t[]){__VA_ARGS__})
+#define FLOATS(...)                                                                                                    \
+    (const float[])                                                                                                    \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define INTS(...)                                                                                                      \
+    (int)(sizeof(int64_t[]){__VA_ARGS__} / sizeof(int64_t)), (const int64_t[])                                         \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 struct net net_begin(int64_t opset);
 void net_input(struct net *net, const char *name, struct wn_shape shape, const float *data);
 void net_floats(struct net *net, const char *name, struct wn_shape shape, const float *data); /* initializer */
-void net_ints(struct net *net, const char *name, int n, const int64_t *data);                 /* initializer of rank 1 */
+void net_ints(struct net *net, const char *name, int n, const int64_t *data); /* initializer of rank 1 */
 
 /* The output "y" must have this shape and, within 1e-6 of the largest, these values. Frees the net. */
 void net_gives(struct net *net, struct wn_shape shape, const float *want);
@@ -33,8 +40,8 @@ void net_refused(struct net *net, enum wn_code code, const char *about);
 /* The same for a network: reading it as a picture model, or lowering it for two pictures, must fail. */
 void net_refused_for_pictures(struct net *net, enum wn_code code, const char *about);
 
-/* The net as a picture model, lowered for n pictures and run; the first input's data is n pictures. Logits: malloc'd. *steps, *weights:
- * steps of the program before optimising, rows of the store; may be NULL. Does not free the net. */
+/* The net as a picture model, lowered for n pictures and run; the first input's data is n pictures. Logits: malloc'd.
+ * *steps, *weights: steps of the program before optimising, rows of the store; may be NULL. Does not free the net. */
 float *net_logits(const struct net *net, int64_t n, const char *const *keep, int n_keep, int *steps, int *weights);
 void net_finish(struct net *net);
 

@@ -1,4 +1,5 @@
-/* Operators against values worked by hand, where they are easily done wrong: pads, last windows, coordinates, negative steps. */
+/* Operators against values worked by hand, where they are easily done wrong: pads, last windows, coordinates, negative
+ * steps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -57,7 +58,8 @@ static void groups_and_dilation_pick_the_right_cells(void **state)
     gives(&net, n, SHAPE(1, 2, 2), FLOATS(41.5f, 52.5f, 9599.5f, 10699.5f));
 }
 
-/* 5 cells, kernel 2, stride 2: the third window hangs over; with 2 pads in front and behind, a fourth would start in the pad. */
+/* 5 cells, kernel 2, stride 2: the third window hangs over; with 2 pads in front and behind, a fourth would start in
+ * the pad. */
 static void ceil_mode_keeps_a_last_window_only_where_it_starts_inside(void **state)
 {
     (void)state;
@@ -67,7 +69,8 @@ static void ceil_mode_keeps_a_last_window_only_where_it_starts_inside(void **sta
     wire_attr_ints(&n, "strides", INTS(2));
     wire_attr_int(&n, "ceil_mode", 1);
     gives(&net, n, SHAPE(1, 1, 3), FLOATS(2, 4, 5));
-    n = begin(&net, 13, "MaxPool", "x", SHAPE(1, 1, 4)); /* starts 0, 3, 6 over 1+4+1 cells: 6 lies behind the input and the first pad */
+    n = begin(&net, 13, "MaxPool", "x",
+              SHAPE(1, 1, 4)); /* starts 0, 3, 6 over 1+4+1 cells: 6 lies behind the input and the first pad */
     wire_attr_ints(&n, "kernel_shape", INTS(2));
     wire_attr_ints(&n, "strides", INTS(3));
     wire_attr_ints(&n, "pads", INTS(1, 1));
