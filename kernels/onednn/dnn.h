@@ -14,7 +14,7 @@
 
 #include "loops.h"
 
-/* ---- primitives: dnn_v2.c is the only file that knows how this version of oneDNN describes things ---- */
+/* ---- primitives: dnn_v2.c or dnn_v3.c, the only file that knows how that version of oneDNN describes things ---- */
 
 struct wn_dnn_layout; /* how a primitive wants its weights */
 

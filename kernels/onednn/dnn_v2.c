@@ -1,5 +1,5 @@
-/* Primitives of oneDNN 2: the one file that knows its operation descriptors; version 3 describes things otherwise. */
-#include "dnn.h"
+/* Primitives of oneDNN 2: descriptions are plain structs, and each primitive has an operation descriptor. */
+#include "dnn_terms.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,38 +10,15 @@ struct wn_dnn_layout {
 
 /* ---- descriptions ---- */
 
-static dnnl_data_type_t type_of(enum wn_dnn_type type)
-{
-    return type == WN_DNN_F32 ? dnnl_f32 : dnnl_bf16;
-}
-
 static dnnl_memory_desc_t describe(const struct wn_dnn_tensor *t)
 {
     dnnl_memory_desc_t d;
     dnnl_dims_t dims = {1}, strides = {1};
     int rank = t->rank > 0 ? t->rank : 1;
     for (int i = 0; i < t->rank; i++) dims[i] = t->dim[i], strides[i] = t->stride[i];
-    if (dnnl_memory_desc_init_by_strides(&d, rank, dims, type_of(t->type), strides) != dnnl_success)
+    if (dnnl_memory_desc_init_by_strides(&d, rank, dims, wn_dnn_data_type(t->type), strides) != dnnl_success)
         memset(&d, 0, sizeof d);
     return d;
-}
-
-/* A window in oneDNN's arrays, whose dilation counts the cells skipped. */
-struct window {
-    dnnl_dims_t kernel, stride, dilation, lo, hi;
-};
-
-static struct window window_of(const struct wn_window *win)
-{
-    struct window w = {0};
-    for (int d = 0; d < win->rank; d++) {
-        w.kernel[d] = win->kernel[d];
-        w.stride[d] = win->stride[d];
-        w.dilation[d] = win->dilation[d] - 1;
-        w.lo[d] = win->pad_lo[d];
-        w.hi[d] = win->pad_hi[d];
-    }
-    return w;
 }
 
 static dnnl_memory_desc_t describe_any(int rank, const dnnl_dims_t dims, dnnl_data_type_t type)
@@ -105,33 +82,6 @@ dnnl_status_t wn_dnn_memory_scratch(dnnl_engine_t engine, size_t bytes, dnnl_mem
 
 /* ---- activations ---- */
 
-/* alg, alpha, beta of oneDNN for one of our functions; false where it has none. */
-static bool eltwise_of(const struct wn_act *act, dnnl_alg_kind_t *alg, float *alpha, float *beta)
-{
-    *alpha = act->alpha, *beta = act->beta;
-    switch (act->kind) {
-    case WN_UNARY_RELU: *alg = dnnl_eltwise_relu, *alpha = 0; return true;
-    case WN_UNARY_LEAKY: *alg = dnnl_eltwise_relu; return true;
-    case WN_UNARY_ELU: *alg = dnnl_eltwise_elu; return true;
-    case WN_UNARY_SIGMOID: *alg = dnnl_eltwise_logistic; return true;
-    case WN_UNARY_TANH: *alg = dnnl_eltwise_tanh; return true;
-    case WN_UNARY_EXP: *alg = dnnl_eltwise_exp; return true;
-    case WN_UNARY_ABS: *alg = dnnl_eltwise_abs; return true;
-    case WN_UNARY_CLIP: *alg = dnnl_eltwise_clip; return act->alpha <= act->beta;
-    case WN_UNARY_HARDSWISH: *alg = dnnl_eltwise_hardswish; return true;
-    case WN_UNARY_LINEAR: *alg = dnnl_eltwise_linear; return true;
-    case WN_UNARY_SQUARE: *alg = dnnl_eltwise_square; return true;
-    default: return false;
-    }
-}
-
-bool wn_dnn_has_act(const struct wn_act *act)
-{
-    dnnl_alg_kind_t alg;
-    float alpha, beta;
-    return act->kind == WN_UNARY_COUNT || act->kind == WN_UNARY_HARDSIGMOID || eltwise_of(act, &alg, &alpha, &beta);
-}
-
 static dnnl_status_t append_act(dnnl_post_ops_t ops, const struct wn_act *act)
 {
     dnnl_alg_kind_t alg;
@@ -141,7 +91,7 @@ static dnnl_status_t append_act(dnnl_post_ops_t ops, const struct wn_act *act)
         dnnl_status_t status = dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_linear, act->alpha, act->beta);
         return status != dnnl_success ? status : dnnl_post_ops_append_eltwise(ops, 1, dnnl_eltwise_clip, 0, 1);
     }
-    if (!eltwise_of(act, &alg, &alpha, &beta)) return dnnl_unimplemented;
+    if (!wn_dnn_eltwise_of(act, &alg, &alpha, &beta)) return dnnl_unimplemented;
     return dnnl_post_ops_append_eltwise(ops, 1, alg, alpha, beta);
 }
 
@@ -166,24 +116,15 @@ static dnnl_status_t attributes(bool sum, const struct wn_act *act, dnnl_primiti
 
 /* ---- from a description to a primitive ---- */
 
-static bool has_weights(const_dnnl_primitive_desc_t pd)
-{
-    dnnl_primitive_kind_t kind;
-    return dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind) == dnnl_success &&
-           kind == dnnl_convolution;
-}
-
 /* Takes over pd. */
 static dnnl_status_t finish(dnnl_primitive_desc_t pd, struct wn_dnn_prim *out)
 {
     const dnnl_memory_desc_t *scratch = dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0);
-    const char *impl = "";
     memset(out, 0, sizeof *out);
-    dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &impl);
-    out->slow = strncmp(impl, "ref", 3) == 0;
+    out->slow = wn_dnn_is_reference(pd);
     out->scratch_bytes = scratch ? dnnl_memory_desc_get_size(scratch) : 0;
     dnnl_status_t status = dnnl_success;
-    if (has_weights(pd)) {
+    if (wn_dnn_is_convolution(pd)) {
         out->weights = layout_of(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
         if (!out->weights) status = dnnl_out_of_memory;
     }
@@ -217,18 +158,15 @@ void wn_dnn_prim_finish(struct wn_dnn_prim *p)
 static dnnl_memory_desc_t describe_weights(const struct wn_dnn_conv *c, dnnl_data_type_t type)
 {
     dnnl_dims_t dims = {0};
-    int at = 0;
-    if (c->groups > 1) dims[at++] = c->groups;
-    dims[at++] = c->w->dim[0] / c->groups;
-    for (int d = 1; d < c->w->rank; d++) dims[at++] = c->w->dim[d];
-    return describe_any(at, dims, type);
+    int rank = wn_dnn_filter_dims(c, dims);
+    return describe_any(rank, dims, type);
 }
 
 static dnnl_status_t conv_forward_desc(const struct wn_dnn_conv *c, dnnl_prop_kind_t prop, dnnl_convolution_desc_t *out)
 {
-    dnnl_memory_desc_t x = describe(c->x), y = describe(c->y), w = describe_weights(c, type_of(c->x->type)), bias;
+    dnnl_memory_desc_t x = describe(c->x), y = describe(c->y), w = describe_weights(c, wn_dnn_data_type(c->x->type)), bias;
     dnnl_dims_t bias_dims = {c->w->dim[0]};
-    struct window win = window_of(c->win);
+    struct wn_dnn_window win = wn_dnn_window_of(c->win);
     dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_a);
     return dnnl_dilated_convolution_forward_desc_init(out, prop, dnnl_convolution_direct, &x, &w, c->bias ? &bias : NULL,
                                                       &y, win.stride, win.dilation, win.lo, win.hi);
@@ -243,8 +181,8 @@ static dnnl_status_t conv_backward(dnnl_engine_t engine, const struct wn_dnn_con
     x.type = c->y->type; /* the hint has one type; only the gradient that comes out may be wider */
     twin.x = &x;
     twin.bias = twin.residual = false;
-    dnnl_memory_desc_t dx = describe(c->x), dy = describe(c->y), w = describe_weights(c, type_of(c->y->type));
-    struct window win = window_of(c->win);
+    dnnl_memory_desc_t dx = describe(c->x), dy = describe(c->y), w = describe_weights(c, wn_dnn_data_type(c->y->type));
+    struct wn_dnn_window win = wn_dnn_window_of(c->win);
     dnnl_status_t status = conv_forward_desc(&twin, dnnl_forward_training, &forward);
     if (status == dnnl_success) status = dnnl_primitive_desc_create(&hint, &forward, NULL, engine, NULL);
     if (status != dnnl_success) return status;
@@ -273,7 +211,7 @@ dnnl_status_t wn_dnn_make_pool(dnnl_engine_t engine, const struct wn_dnn_tensor 
     dnnl_memory_desc_t dx = describe(x), dy = describe(y);
     dnnl_alg_kind_t average = count_pad ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
     memset(out, 0, sizeof *out);
-    struct window w = window_of(win);
+    struct wn_dnn_window w = wn_dnn_window_of(win);
     for (int d = 0; d < win->rank; d++)
         if (w.dilation[d] != 0) return dnnl_unimplemented;
     dnnl_status_t status =
@@ -303,24 +241,11 @@ dnnl_status_t wn_dnn_make_unary(dnnl_engine_t engine, int64_t count, enum wn_dnn
     dnnl_alg_kind_t alg;
     float alpha, beta;
     memset(out, 0, sizeof *out);
-    if (!eltwise_of(act, &alg, &alpha, &beta)) return dnnl_unimplemented;
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&d, 1, dims, type_of(type), dnnl_a);
+    if (!wn_dnn_eltwise_of(act, &alg, &alpha, &beta)) return dnnl_unimplemented;
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&d, 1, dims, wn_dnn_data_type(type), dnnl_a);
     if (status == dnnl_success)
         status = dnnl_eltwise_forward_desc_init(&desc, dnnl_forward_inference, alg, &d, alpha, beta);
     return status != dnnl_success ? status : build(engine, &desc, false, NULL, NULL, out);
-}
-
-static bool binary_of(enum wn_binary kind, dnnl_alg_kind_t *alg)
-{
-    switch (kind) {
-    case WN_BINARY_ADD: *alg = dnnl_binary_add; return true;
-    case WN_BINARY_SUB: *alg = dnnl_binary_sub; return true;
-    case WN_BINARY_MUL: *alg = dnnl_binary_mul; return true;
-    case WN_BINARY_DIV: *alg = dnnl_binary_div; return true;
-    case WN_BINARY_MAX: *alg = dnnl_binary_max; return true;
-    case WN_BINARY_MIN: *alg = dnnl_binary_min; return true;
-    default: return false;
-    }
 }
 
 dnnl_status_t wn_dnn_make_binary(dnnl_engine_t engine, enum wn_binary kind, const struct wn_dnn_tensor *a,
@@ -330,7 +255,7 @@ dnnl_status_t wn_dnn_make_binary(dnnl_engine_t engine, enum wn_binary kind, cons
     dnnl_memory_desc_t da = describe(a), db = describe(b), dy = describe(y);
     dnnl_alg_kind_t alg;
     memset(out, 0, sizeof *out);
-    if (!binary_of(kind, &alg)) return dnnl_unimplemented;
+    if (!wn_dnn_binary_of(kind, &alg)) return dnnl_unimplemented;
     dnnl_status_t status = dnnl_binary_desc_init(&desc, alg, &da, &db, &dy);
     return status != dnnl_success ? status : build(engine, &desc, false, NULL, NULL, out);
 }
