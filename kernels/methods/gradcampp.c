@@ -14,7 +14,7 @@ static int build(struct wn_program *p, const struct wn_method_in *in)
 }
 
 const struct wn_method wn_method_gradcampp = {
-    .name = "gradcam++",
+    .name = "gradcampp",
     .summary = "Channels weighted by their positive gradients, each cell by how much it matters; kinder to several objects.",
     .formula = "sum_k w_k a_k, w_k = sum_ij relu(g) / (2 + relu(g) sum_ij a_k)",
     .source = "Chattopadhay et al. 2018, eq. 19 with the common factor removed",

@@ -209,7 +209,7 @@ def other_maps(x, a, g, gx):
     return {
         "hirescam": torch.relu((g * a).sum(1)),
         "layercam": (positive * a).sum(1),
-        "gradcam++": ((alpha * positive).sum((2, 3), keepdim=True) * a).sum(1),
+        "gradcampp": ((alpha * positive).sum((2, 3), keepdim=True) * a).sum(1),
         "xgradcam": ((a * g / (total + 1e-7)).sum((2, 3), keepdim=True) * a).sum(1),
         "gradient": gx.sum(1),
         "ixg": (x * gx).sum(1),
