@@ -349,12 +349,23 @@ static float combine_floats(enum wn_fold kind, float a, float b)
     }
 }
 
-static int64_t compare(enum wn_fold kind, bool less, bool equal, bool a, bool b)
+/* -1, 0, 1; 2 where one of them is no number. */
+static int order_floats(float a, float b)
+{
+    return a < b ? -1 : a > b ? 1 : a == b ? 0 : 2;
+}
+
+static int order_whole(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int64_t compare(enum wn_fold kind, int order, bool a, bool b)
 {
     switch (kind) {
-    case WN_FOLD_EQUAL: return equal;
-    case WN_FOLD_LESS: return less;
-    case WN_FOLD_GREATER: return !less && !equal;
+    case WN_FOLD_EQUAL: return order == 0;
+    case WN_FOLD_LESS: return order == -1;
+    case WN_FOLD_GREATER: return order == 1;
     case WN_FOLD_AND: return a && b;
     default: return a || b;
     }
@@ -407,8 +418,8 @@ struct wn_tensor *wn_fold_binary(enum wn_fold kind, const struct wn_tensor *a, c
     for (int64_t i = 0; y && i < n; i++) {
         int64_t ia = project(shape, sa, i), ib = project(shape, sb, i);
         if (kind >= WN_FOLD_EQUAL)
-            y->i[i] = a->f ? compare(kind, a->f[ia] < b->f[ib], a->f[ia] == b->f[ib], a->f[ia] != 0, b->f[ib] != 0)
-                           : compare(kind, a->i[ia] < b->i[ib], a->i[ia] == b->i[ib], a->i[ia] != 0, b->i[ib] != 0);
+            y->i[i] = a->f ? compare(kind, order_floats(a->f[ia], b->f[ib]), a->f[ia] != 0, b->f[ib] != 0)
+                           : compare(kind, order_whole(a->i[ia], b->i[ib]), a->i[ia] != 0, b->i[ib] != 0);
         else if (y->f)
             y->f[i] = combine_floats(kind, a->f[ia], b->f[ib]);
         else if (divides && b->i[ib] == 0)
