@@ -100,8 +100,7 @@ static void matmul_rule(struct pass *b, const struct wn_step *s, int dy)
     }
 }
 
-/* Whether the derivative is written in terms of the output (so that a fused activation keeps no input). */
-static bool from_output(enum wn_unary kind)
+bool wn_unary_from_output(enum wn_unary kind)
 {
     enum { FROM_X, FROM_Y };
     static const unsigned char table[] = {
@@ -119,7 +118,7 @@ static void unary_rule(struct pass *b, const struct wn_step *s, int dy)
         give(b, s->in[0], wn_linear(b->p, dy, u->alpha, 0));
         return;
     }
-    int z = forward(b, from_output(u->kind) ? s->out[0] : s->in[0]);
+    int z = forward(b, wn_unary_from_output(u->kind) ? s->out[0] : s->in[0]);
     give(b, s->in[0], wn_unary_bwd(b->p, u->kind, dy, z, u->alpha, u->beta));
 }
 

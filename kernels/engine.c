@@ -8,9 +8,12 @@
 
 #include "logits.h"
 #include "plan.h"
+#include "stack.h"
 
 /* Plans that stay compiled: the automatic layer's, and those asked for last. */
 #define MAX_PLANS 8
+/* Plans for all classes at once, made when they are first asked for. */
+#define MAX_STACK_PLANS 4
 
 struct wn_engine {
     struct wn_graph *graph;
@@ -22,6 +25,8 @@ struct wn_engine {
     float *logits;                        /* max_images * K */
     float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
     size_t map_floats;
+    struct wn_stack_plan *stacks[MAX_STACK_PLANS];
+    unsigned long stack_used[MAX_STACK_PLANS];
 };
 
 /* ---- creation ---- */
@@ -68,6 +73,7 @@ void wn_engine_destroy(struct wn_engine *e)
 {
     if (!e) return;
     for (int i = 0; i < MAX_PLANS; i++) wn_plan_destroy(e->plans[i]);
+    for (int i = 0; i < MAX_STACK_PLANS; i++) wn_stack_plan_destroy(e->stacks[i]);
     wn_backend_close(e->backend);
     free(e->images);
     free(e->logits);
@@ -435,5 +441,51 @@ enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch
         sum.backward_ms += c.times.backward_ms;
     }
     if (times) *times = sum;
+    return code;
+}
+
+/* ---- every class at once ---- */
+
+static enum wn_code find_stack_plan(struct wn_engine *e, int layer, const struct wn_method *method, struct wn_stack_plan **out,
+                                    struct wn_error *err)
+{
+    int slot = 0;
+    for (int i = 0; i < MAX_STACK_PLANS; i++) {
+        const struct wn_stack_plan *p = e->stacks[i];
+        if (p && p->layer == layer && p->method == method) {
+            slot = i;
+            goto found;
+        }
+        if (!p || e->stack_used[i] < e->stack_used[slot]) slot = i;
+    }
+    struct wn_stack_plan *made;
+    enum wn_code code = wn_stack_plan_create(e->graph, e->backend, layer, method, &made, err);
+    if (code != WN_OK) return code;
+    wn_stack_plan_destroy(e->stacks[slot]);
+    e->stacks[slot] = made;
+found:
+    e->stack_used[slot] = ++e->clock;
+    *out = e->stacks[slot];
+    return WN_OK;
+}
+
+enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer, const struct wn_method *method, float *logits,
+                             struct wn_stack *out, struct wn_error *err)
+{
+    struct wn_stack_plan *plan;
+    int at = layer == WN_LAYER_AUTO ? e->graph->auto_layer : layer, k = e->graph->classes;
+    *out = (struct wn_stack){.layer = at, .classes = k};
+    if (!method) return wn_fail(err, WN_BAD_REQUEST, "a stack needs a method");
+    if (method->flags & WN_METHOD_INPUT) return wn_fail(err, WN_UNSUPPORTED, "method '%s' has maps as large as the picture: ask one question at a time", method->name);
+    if (at < 0 || at >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", layer);
+    enum wn_code code = find_stack_plan(e, at, method, &plan, err);
+    if (code != WN_OK) return code;
+    out->h = (int)plan->h;
+    out->w = (int)plan->w;
+    out->forward_mode = plan->rows == 0;
+    out->maps = malloc((size_t)k * (size_t)(plan->h * plan->w) * sizeof *out->maps);
+    if (!out->maps) return wn_fail(err, WN_NO_MEMORY, "no memory for the maps of %d classes", k);
+    code = wn_stack_plan_run(plan, image, k, logits, out->maps, err);
+    if (code != WN_OK) wn_stack_finish(out);
     return code;
 }

@@ -78,18 +78,23 @@ static void sum_planes(float *dst, const void *arg)
         }
 }
 
-static int sum_of_product(struct wn_program *p, const struct wn_step *m, const struct wn_shape *y)
+int wn_summed_weight(struct wn_program *p, int weight, bool transposed, int64_t channels, int64_t area)
 {
-    const struct wn_weight *w = p->values[m->in[1]].weight;
-    int dy = m->in[0];
-    bool trans_a = m->u.matmul.trans_a, trans_b = m->u.matmul.trans_b;
-    struct plane_weight sum = {.w = w, .transposed = trans_b, .channels = y->dim[1], .area = area(y)};
-    sum.k = w->shape.dim[trans_b ? 1 : 0];
-    struct wn_shape small = wn_shape_of(2, (int64_t[]){sum.k, sum.channels});
+    if (p->error.code) return -1;
+    const struct wn_weight *w = p->values[weight].weight;
+    struct plane_weight sum = {.w = w, .transposed = transposed, .channels = channels, .area = area};
+    sum.k = wn_shape_count(&w->shape) / (channels * area);
+    struct wn_shape small = wn_shape_of(2, (int64_t[]){sum.k, channels});
     char key[256];
     snprintf(key, sizeof key, "%.160s|%p|%s|summed over %lld", w->name ? w->name : "", (const void *)w,
-             trans_b ? "t" : "n", (long long)sum.area);
-    return wn_matmul(p, dy, trans_a, wn_program_derive(p, key, &small, sum_planes, &sum), false, WN_NONE);
+             transposed ? "t" : "n", (long long)area);
+    return wn_program_derive(p, key, &small, sum_planes, &sum);
+}
+
+static int sum_of_product(struct wn_program *p, const struct wn_step *m, const struct wn_shape *y)
+{
+    int weight = wn_summed_weight(p, m->in[1], m->u.matmul.trans_b, y->dim[1], area(y));
+    return wn_matmul(p, m->in[0], m->u.matmul.trans_a, weight, false, WN_NONE);
 }
 
 static bool is_plain_product(const struct wn_program *p, const struct wn_step *m)
@@ -108,12 +113,6 @@ static bool is_pointwise(const struct wn_program *p, const struct wn_step *s)
     return ok;
 }
 
-static void copy_weight(float *dst, const void *arg)
-{
-    const struct wn_weight *w = arg;
-    for (int64_t i = 0, n = wn_shape_count(&w->shape); i < n; i++) dst[i] = w->data[i];
-}
-
 static int sum_of_pointwise(struct wn_program *p, const struct wn_step *s)
 {
     int64_t lo[WN_MAX_RANK] = {0}, hi[WN_MAX_RANK] = {0};
@@ -121,13 +120,10 @@ static int sum_of_pointwise(struct wn_program *p, const struct wn_step *s)
         lo[2 + i] = -s->u.conv.win.pad_lo[i];
         hi[2 + i] = -s->u.conv.win.pad_hi[i];
     }
-    const struct wn_weight *w = p->values[s->in[1]].weight;
-    struct wn_shape matrix = wn_shape_of(2, w->shape.dim);
-    char key[256];
-    snprintf(key, sizeof key, "%.160s|%p|matrix", w->name ? w->name : "", (const void *)w);
     int dy = wn_pad(p, s->in[0], lo, hi, 0);
     if (dy < 0) return -1;
-    return wn_matmul(p, spatial_sum(p, dy), false, wn_program_derive(p, key, &matrix, copy_weight, w), false, WN_NONE);
+    int matrix = wn_summed_weight(p, s->in[1], false, p->values[s->out[0]].shape.dim[1], 1);
+    return wn_matmul(p, spatial_sum(p, dy), false, matrix, false, WN_NONE);
 }
 
 /* (R,C,s..) -> (R,C): sum over space. */

@@ -62,5 +62,18 @@ int wn_rows_of(struct wn_program *p, int value, struct wn_rows rows);
  * the sum is known without it (broadcasts, pools, reshaped products with a weight summed in advance, 1x1 convolutions), so that the
  * gradient itself is often never made: the closed forms of CAM and of VGG's head come out of this one rule. */
 int wn_channel_mean(struct wn_program *p, int gradient);
+/* A constant of rank 2 or more, (K, channels*area) row-major or transposed (channels*area, K), summed over the area once per model:
+ * (K, channels). With an area of 1 the weight as a matrix. */
+int wn_summed_weight(struct wn_program *p, int weight, bool transposed, int64_t channels, int64_t area);
+/* Whether the derivative is written in terms of the output (so that a fused activation keeps no input). */
+bool wn_unary_from_output(enum wn_unary kind);
+
+/* ---- forward_mode.c: forward mode over the primitives ---- */
+
+/* One image only. Appends the Grad-CAM maps of every logit at a layer (1,C,h,w): (1,K,h,w). Map s at cell t is how logit s moves when
+ * each channel's whole plane moves by its activation at t, over h*w; so h*w directions are pushed through the tail at once,
+ * most of the way as one number a plane. Fails with WN_UNSUPPORTED where a step has no rule, or where planes would have to be spread
+ * over their cells for more than most_directions directions; WN_NO_SUCH_LAYER where the logits do not depend on the layer. */
+int wn_forward_stack(struct wn_program *p, int layer, int logits, int64_t most_directions);
 
 #endif

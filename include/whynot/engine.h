@@ -5,6 +5,7 @@
 #include <whynot/backend.h>
 #include <whynot/explain.h>
 #include <whynot/graph.h>
+#include <whynot/stack.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +42,14 @@ struct wn_batch {
  * fails alone, in its answer's error. The returned code is not WN_OK only when nothing could be computed at all. */
 WN_API enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits,
                                       struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
+
+/* The maps of every class for one image (C*H*W preprocessed floats, the caller's): one forward pass, and then one more of the tail
+ * in forward mode where there is a rule for it, else a backward pass a class. The plan is compiled when a layer and a method are first
+ * asked for. layer: number, or WN_LAYER_AUTO. logits: K floats, the caller's. out: finished with wn_stack_finish, also after
+ * a failure. Errors: WN_UNSUPPORTED for methods whose maps do not add up or are as large as the picture, WN_NO_SUCH_LAYER,
+ * WN_BAD_NUMBERS, WN_NO_MEMORY, WN_DEVICE. */
+WN_API enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer, const struct wn_method *method, float *logits,
+                                    struct wn_stack *out, struct wn_error *err);
 
 #ifdef __cplusplus
 }

@@ -57,7 +57,8 @@ WN_API enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct w
 struct wn_method_in; /* kernels/methods/method.h: what a formula is written over */
 
 enum wn_method_flags {
-    WN_METHOD_INPUT = 1 /* explains the pixels of the network's input, whatever layer is asked for */
+    WN_METHOD_INPUT = 1, /* explains the pixels of the network's input, whatever layer is asked for */
+    WN_METHOD_LINEAR = 2 /* the map of a sum of seeds is the sum of their maps */
 };
 
 struct wn_method {
@@ -69,6 +70,9 @@ struct wn_method {
     /* Appends the formula; returns the value of the raw signed map (R,1,h,w). A graph that the method has no rule for:
      * wn_program_fail(WN_UNSUPPORTED) naming what is in the way. */
     int (*build)(struct wn_program *p, const struct wn_method_in *in);
+    /* May be NULL. Appends the maps of every class of one image without a backward pass a class; returns (1,K,h,w). Fails with
+     * WN_UNSUPPORTED where there is no such short cut: the caller then goes the long way. */
+    int (*build_all)(struct wn_program *p, int layer, int logits, int64_t classes);
 };
 
 WN_API const struct wn_method *wn_method_at(int i); /* NULL past the end */

@@ -8,6 +8,7 @@
 #include <whynot/explain.h>
 #include <whynot/graph.h>
 #include <whynot/program.h>
+#include <whynot/stack.h>
 
 #ifdef __cplusplus
 extern "C" {

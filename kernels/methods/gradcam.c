@@ -12,5 +12,7 @@ const struct wn_method wn_method_gradcam = {
     .summary = "Channels weighted by their mean gradient; stable, coarse, the common choice.",
     .formula = "sum_k mean_ij(g_k) a_k",
     .source = "Selvaraju et al. 2017; contrastive seeds: Prabhushankar et al. 2020",
+    .flags = WN_METHOD_LINEAR,
     .build = build,
+    .build_all = wn_forward_stack,
 };

@@ -11,5 +11,6 @@ const struct wn_method wn_method_la = {
     .summary = "Activation times gradient, cell by cell; the map sums to the scalar where the tail has no biases.",
     .formula = "sum_k a_k g_k",
     .source = "Wang & Wang 2022, linear approximation",
+    .flags = WN_METHOD_LINEAR,
     .build = build,
 };

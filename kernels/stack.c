@@ -1,0 +1,212 @@
+/* The maps of every class from one forward pass: forward mode where there is a rule for the tail, else as many backward passes as
+ * there are classes. Also what a stack answers by itself. Knows no question and no picture. */
+#include "stack.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "methods/method.h"
+
+/* Backward passes of one run, and floats that each value of theirs may take at the layer. */
+#define MOST_ROWS 64
+#define MOST_FLOATS (INT64_C(1) << 22)
+
+/* ---- building ---- */
+
+static const struct wn_weight *graph_weight(void *graph, const char *key, const struct wn_shape *shape,
+                                            void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+{
+    return wn_graph_weight(graph, key, shape, make, arg, err);
+}
+
+static bool append_forward_mode(struct wn_stack_plan *plan, int layer_value, int classes)
+{
+    struct wn_program *p = plan->program;
+    struct wn_mark before = wn_program_mark(p);
+    struct wn_error why = {0};
+    if (!plan->method->build_all) return false;
+    int maps = plan->method->build_all(p, layer_value, plan->logits, classes);
+    plan->maps = wn_program_output(p, maps);
+    plan->stage = wn_program_end_stage(p);
+    if (p->error.code != WN_UNSUPPORTED) return true;
+    wn_program_rewind(p, before, &why);
+    return false;
+}
+
+/* R questions about the one image, a seed each. */
+static void append_backward(struct wn_stack_plan *plan, int layer_value, int classes, int64_t rows)
+{
+    struct wn_program *p = plan->program;
+    plan->rows = rows;
+    plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){rows, classes}), true);
+    plan->row = rows == 1 ? WN_NONE : wn_program_input(p, wn_shape_of(1, &rows), false);
+    struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed, .rows = {plan->row, rows}};
+    in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
+    in.activation = wn_rows_of(p, layer_value, in.rows);
+    plan->maps = wn_program_output(p, plan->method->build(p, &in));
+    plan->stage = wn_program_end_stage(p);
+}
+
+static int64_t rows_of(const struct wn_stack_plan *plan, int layer_value, int classes)
+{
+    int64_t fit = MOST_FLOATS / wn_shape_count(&plan->program->values[layer_value].shape);
+    int64_t rows = classes < MOST_ROWS ? classes : MOST_ROWS;
+    return fit < 1 ? 1 : fit < rows ? fit : rows;
+}
+
+/* A network that does not keep the batch apart is asked one question at a time. */
+static void append_maps(struct wn_stack_plan *plan, int layer_value, int classes)
+{
+    struct wn_program *p = plan->program;
+    struct wn_error why = {0};
+    if (append_forward_mode(plan, layer_value, classes)) return;
+    struct wn_mark before = wn_program_mark(p);
+    append_backward(plan, layer_value, classes, rows_of(plan, layer_value, classes));
+    if (p->error.code != WN_UNSUPPORTED || plan->rows == 1) return;
+    wn_program_rewind(p, before, &why);
+    append_backward(plan, layer_value, classes, 1);
+}
+
+static enum wn_code build(struct wn_stack_plan *plan, struct wn_graph *g, struct wn_error *err)
+{
+    struct wn_program *p = plan->program;
+    struct wn_forward forward = {0};
+    int onnx_value = g->layer_values[plan->layer];
+    wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
+    enum wn_code code = wn_graph_lower(g, p, 1, &onnx_value, 1, &forward, err);
+    if (code != WN_OK) return code;
+    plan->input = forward.input;
+    plan->logits = forward.logits;
+    int layer_value = forward.values[onnx_value];
+    wn_forward_finish(&forward);
+    if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->layer].name);
+    wn_program_output(p, plan->logits);
+    wn_program_end_stage(p);
+    append_maps(plan, layer_value, g->classes);
+    if (wn_program_error(p, err) != WN_OK) return p->error.code;
+    plan->h = p->values[plan->maps].shape.dim[2];
+    plan->w = p->values[plan->maps].shape.dim[3];
+    return wn_program_optimize(p, err);
+}
+
+static enum wn_code reserve(struct wn_stack_plan *plan, int classes, struct wn_error *err)
+{
+    if (!plan->rows) return WN_OK;
+    plan->seeds = calloc((size_t)plan->rows * (size_t)classes, sizeof *plan->seeds);
+    plan->staged = calloc((size_t)(plan->rows * plan->h * plan->w), sizeof *plan->staged);
+    if (plan->seeds && plan->staged) return WN_OK;
+    return wn_fail(err, WN_NO_MEMORY, "no memory for the seeds of %d classes", classes);
+}
+
+enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, const struct wn_method *method,
+                                  struct wn_stack_plan **out, struct wn_error *err)
+{
+    if (!(method->flags & WN_METHOD_LINEAR))
+        return wn_fail(err, WN_UNSUPPORTED, "the maps of method '%s' do not add up over classes; ask one question at a time", method->name);
+    struct wn_stack_plan *plan = calloc(1, sizeof *plan);
+    if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
+    plan->layer = layer;
+    plan->method = method;
+    enum wn_code code = wn_program_create(&plan->program, err);
+    if (code == WN_OK) code = build(plan, g, err);
+    if (code == WN_OK) code = reserve(plan, g->classes, err);
+    if (code == WN_OK) code = be->impl->compile(be, plan->program, &plan->exe, err);
+    if (code != WN_OK) {
+        wn_stack_plan_destroy(plan);
+        return code;
+    }
+    *out = plan;
+    return WN_OK;
+}
+
+void wn_stack_plan_destroy(struct wn_stack_plan *plan)
+{
+    if (!plan) return;
+    if (plan->exe) plan->exe->backend->impl->release(plan->exe);
+    wn_program_destroy(plan->program);
+    free(plan->seeds);
+    free(plan->staged);
+    free(plan);
+}
+
+/* ---- running ---- */
+
+/* Maps of classes [first, first + n). The seeds were 0 before and are 0 again after. */
+static enum wn_code run_rows(struct wn_stack_plan *plan, int classes, int first, int n, float *maps, struct wn_error *err)
+{
+    const struct wn_backend_impl *impl = plan->exe->backend->impl;
+    for (int i = 0; i < n; i++) plan->seeds[(size_t)i * (size_t)classes + (size_t)(first + i)] = 1;
+    enum wn_code code = impl->write(plan->exe, plan->seed, plan->seeds, err);
+    if (code == WN_OK) code = impl->run(plan->exe, plan->stage, err);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->maps, plan->staged, err);
+    for (int i = 0; i < n; i++) plan->seeds[(size_t)i * (size_t)classes + (size_t)(first + i)] = 0;
+    size_t area = (size_t)(plan->h * plan->w);
+    memcpy(maps + (size_t)first * area, plan->staged, (size_t)n * area * sizeof *maps);
+    return code;
+}
+
+static enum wn_code run_backward(struct wn_stack_plan *plan, int classes, float *maps, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    float zeros[MOST_ROWS] = {0}; /* every row asks about the one image */
+    if (plan->row != WN_NONE) code = plan->exe->backend->impl->write(plan->exe, plan->row, zeros, err);
+    for (int i = 0; i < classes && code == WN_OK; i += (int)plan->rows) {
+        int left = classes - i;
+        code = run_rows(plan, classes, i, left < plan->rows ? left : (int)plan->rows, maps, err);
+    }
+    return code;
+}
+
+static bool all_finite(const float *x, size_t n)
+{
+    float sum = 0; /* a term x - x is 0, or NaN for NaN and infinity */
+    for (size_t i = 0; i < n; i++) sum += x[i] - x[i];
+    return sum == 0;
+}
+
+enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, int classes, float *logits, float *maps,
+                               struct wn_error *err)
+{
+    const struct wn_backend_impl *impl = plan->exe->backend->impl;
+    enum wn_code code = impl->write(plan->exe, plan->input, image, err);
+    if (code == WN_OK) code = impl->run(plan->exe, 0, err);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, logits, err);
+    if (code != WN_OK) return code;
+    if (!all_finite(logits, (size_t)classes)) return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for this image are not finite");
+    if (plan->rows) {
+        code = run_backward(plan, classes, maps, err);
+    } else {
+        code = impl->run(plan->exe, plan->stage, err);
+        if (code == WN_OK) code = impl->read(plan->exe, plan->maps, maps, err);
+    }
+    if (code == WN_OK && !all_finite(maps, (size_t)classes * (size_t)(plan->h * plan->w)))
+        return wn_fail(err, WN_BAD_NUMBERS, "the maps have values that are not finite");
+    return code;
+}
+
+/* ---- what a stack answers by itself ---- */
+
+void wn_stack_finish(struct wn_stack *s)
+{
+    free(s->maps);
+    s->maps = NULL;
+}
+
+/* In double precision, a strip of cells at a time, so that a seed over a thousand classes loses nothing. */
+void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map)
+{
+    enum { STRIP = 64 };
+    size_t area = (size_t)s->h * (size_t)s->w;
+    for (size_t from = 0; from < area; from += STRIP) {
+        size_t n = area - from < STRIP ? area - from : STRIP;
+        double sum[STRIP] = {0};
+        for (int k = 0; k < s->classes; k++) {
+            const float *m = s->maps + (size_t)k * area + from;
+            double v = seed[k];
+            if (v == 0) continue;
+            for (size_t i = 0; i < n; i++) sum[i] += v * m[i];
+        }
+        for (size_t i = 0; i < n; i++) map[from + i] = (float)sum[i];
+    }
+}

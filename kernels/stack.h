@@ -1,0 +1,30 @@
+/* A stack plan: the compiled program that makes the maps of every class of one image. Private to kernels/. */
+#ifndef WN_KERNELS_STACK_H
+#define WN_KERNELS_STACK_H
+
+#include <whynot/backend.h>
+#include <whynot/stack.h>
+
+#include "graph.h"
+
+struct wn_stack_plan {
+    int layer; /* number among the graph's layers */
+    const struct wn_method *method;
+    struct wn_program *program;
+    struct wn_exe *exe;
+    int input, logits, maps;  /* values: (1,C,H,W), (1,K), (1,K,h,w) in forward mode, else (R,1,h,w) */
+    int64_t rows, h, w;       /* rows: R, or 0 in forward mode */
+    int seed, row, stage;     /* not in forward mode: seed (R,K); row (R) or WN_NONE; the stage from seed to maps */
+    float *seeds, *staged;    /* not in forward mode: R*K, R*h*w */
+};
+
+/* Forward mode where there is a rule for it, else R backward passes at a time. Errors: WN_UNSUPPORTED where the maps of the method
+ * do not add up or the method has no rule here, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
+enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, const struct wn_method *method,
+                                  struct wn_stack_plan **out, struct wn_error *err);
+void wn_stack_plan_destroy(struct wn_stack_plan *plan); /* NULL is fine */
+/* image: C*H*W floats; logits: K floats, maps: K*h*w floats, the caller's. */
+enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, int classes, float *logits, float *maps,
+                               struct wn_error *err);
+
+#endif

@@ -1,0 +1,152 @@
+/* wn_engine_stack on whole networks: the stack of every layer is one explanation a class, and any contrast of the automatic layer is
+ * its weighted sum:
+ *
+ *     stack_test BACKEND MODEL.onnx INPUT
+ *
+ * INPUT: a .golden or a .npy. */
+#include "lab.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const double bound = 5e-6;
+static int failed, passed;
+
+static void verdict(const char *what, const char *layer, double error)
+{
+    bool ok = error <= bound;
+    if (!ok || passed < 4) printf("%s %-40s %-30s %.2g (bound %.0g)\n", ok ? "ok   " : "WRONG", what, layer, error, bound);
+    *(ok ? &passed : &failed) += 1;
+}
+
+static void wrong(const char *what, const char *why)
+{
+    printf("WRONG %s: %s\n", what, why);
+    failed++;
+}
+
+/* max|a - b| / max|b| */
+static double off(const float *a, const float *b, int64_t n)
+{
+    double most = 0, size = lab_most(b, n);
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)a[i] - b[i]) <= most)) most = fabs((double)a[i] - b[i]);
+    return size > 0 ? most / size : most;
+}
+
+/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss. */
+static bool must_be_forward(const char *model)
+{
+    static const char *const names[] = {"residual",     "vgg_head",    "pointwise_head",  "max_pool.",
+                                        "batch_norm_f", "global_aver", "resnet18",        "resnet50",
+                                        "squeezenet10", "mobilenetv2", "cifar_resnet20.", "gtsrb_cnn"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strstr(model, names[i])) return true;
+    return false;
+}
+
+static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int image, const char *method, const char *layer)
+{
+    float *y = lab_logits(lab, image), *map = malloc((size_t)(stack->h * stack->w) * sizeof *map);
+    float *seed = malloc((size_t)lab->classes * sizeof *seed);
+    int top[2], foil, n = stack->h * stack->w;
+    wn_top(y, lab->classes, 2, top);
+    for (int c = 0; wn_contrast_at(c) && lab->classes > 1; c++) {
+        const struct wn_contrast *row = wn_contrast_at(c);
+        int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
+        struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils};
+        wn_contrast_seed(row, &in, seed, &foil, NULL);
+        wn_stack_contrast(stack, seed, map);
+        float *want = lab_map(lab, image, method, row->name, top[0], &top[1], foils);
+        double size = 0; /* rounding is of the terms, which may cancel */
+        for (int s = 0; s < lab->classes; s++) size = fmax(size, fabs(seed[s]) * lab_most(stack->maps + (int64_t)s * n, n));
+        double most = 0;
+        for (int i = 0; i < n; i++) most = fmax(most, fabs((double)map[i] - want[i]));
+        verdict(row->name, layer, size > 0 ? most / size : most);
+        free(want);
+    }
+    free(y);
+    free(map);
+    free(seed);
+}
+
+static void check_layer(struct lab *lab, int layer, int image, const char *method, const char *model)
+{
+    struct wn_stack stack;
+    struct wn_error err = {0};
+    const struct wn_layer *l = wn_graph_layer(lab->graph, layer);
+    const float *x = lab->images + image * lab->pixels;
+    float *y = malloc((size_t)lab->classes * sizeof *y), *logits = lab_logits(lab, image);
+    bool automatic = layer == wn_graph_find_layer(lab->graph, "auto");
+    lab->layer = layer;
+    if (wn_engine_stack(lab->engine, x, automatic ? WN_LAYER_AUTO : layer, wn_method_find(method), y, &stack, &err) != WN_OK) {
+        wrong(l->name, err.text);
+    } else if (stack.layer != layer || stack.h != l->height || stack.w != l->width || stack.classes != lab->classes) {
+        wrong(l->name, "the stack says another layer or size");
+    } else {
+        float *want = lab_all_maps(lab, image, method, "logit");
+        verdict(method, l->name, off(stack.maps, want, (int64_t)stack.classes * stack.h * stack.w));
+        verdict("logits", l->name, off(y, logits, lab->classes));
+        if (automatic && strcmp(method, "gradcam") == 0) {
+            lab->h = stack.h, lab->w = stack.w;
+            if (!stack.forward_mode && must_be_forward(model)) wrong(model, "a backward pass a class where one pass would do");
+            check_contrasts(lab, &stack, image, method, l->name);
+            printf("      %s at %s: %s\n", method, l->name, stack.forward_mode ? "forward mode" : "a backward pass a class");
+        }
+        free(want);
+    }
+    wn_stack_finish(&stack);
+    free(y);
+    free(logits);
+}
+
+static void refusals(struct lab *lab)
+{
+    struct wn_stack s;
+    struct wn_error err = {0}, err2 = {0}, err3 = {0};
+    float *y = malloc((size_t)lab->classes * sizeof *y);
+    if (wn_engine_stack(lab->engine, lab->images, WN_LAYER_AUTO, wn_method_find("layercam"), y, &s, &err) != WN_UNSUPPORTED || !strstr(err.text, "layercam"))
+        wrong("layercam", "a method whose maps do not add up must be refused by name");
+    if (wn_engine_stack(lab->engine, lab->images, WN_LAYER_AUTO, wn_method_find("gradient"), y, &s, &err2) != WN_UNSUPPORTED)
+        wrong("gradient", "a method on the input must be refused");
+    if (wn_engine_stack(lab->engine, lab->images, 100000, wn_method_find("gradcam"), y, &s, &err3) != WN_NO_SUCH_LAYER)
+        wrong("layer", "a layer that is not there must be refused");
+    free(y);
+}
+
+/* Every layer where that is little work, else the automatic one and the last two. */
+static bool worth_asking(const struct lab *lab, int layer)
+{
+    int n = wn_graph_layers(lab->graph);
+    return layer == wn_graph_find_layer(lab->graph, "auto") || lab->pixels < 3 * 64 * 64 || (layer >= n - 2 && lab->classes < 50);
+}
+
+int main(int argc, char **argv)
+{
+    struct lab lab;
+    if (argc != 4) {
+        fprintf(stderr, "usage: stack_test BACKEND MODEL.onnx INPUT\n");
+        return 2;
+    }
+    if (!wn_backend_find(argv[1])) {
+        printf("skipped: this build has no backend '%s'\n", argv[1]);
+        return 77;
+    }
+    if (!lab_open(&lab, argv[1], argv[2], argv[3])) return 1;
+    for (int image = 0; image < lab.n_images; image++)
+        for (int layer = 0; layer < wn_graph_layers(lab.graph); layer++) {
+            if (!worth_asking(&lab, layer)) continue;
+            const struct wn_layer *l = wn_graph_layer(lab.graph, layer);
+            lab.layer = layer;
+            lab.h = (int)l->height, lab.w = (int)l->width, lab.channels = (int)l->channels;
+            check_layer(&lab, layer, image, "gradcam", argv[2]);
+            if (image == 0) check_layer(&lab, layer, image, "la", argv[2]);
+            if (image == 0 && lab.classes < 50) check_layer(&lab, layer, image, "xgradcam", argv[2]);
+        }
+    refusals(&lab);
+    lab_close(&lab);
+    printf("%d held, %d did not\n", passed, failed);
+    return failed || passed == 0;
+}
