@@ -1,0 +1,212 @@
+/* "Why P?" over all foils at once: mean and variance of the cross-entropy contrasts against every other class (Prabhushankar et al.
+ * 2020). Knows only a stack and the logits. */
+#include <whynot/stack.h>
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "logits.h"
+
+/* ---- enlarging, half-pixel centres: src = (dst + 0.5) n/N - 0.5, clamped at the ends ---- */
+
+struct tap {
+    int low, high;
+    float share; /* of high */
+};
+
+static void fill_taps(struct tap *taps, int from, int to)
+{
+    for (int i = 0; i < to; i++) {
+        double at = (i + 0.5) * from / to - 0.5;
+        if (at < 0) at = 0;
+        int low = (int)at;
+        if (low > from - 1) low = from - 1;
+        taps[i] = (struct tap){low, low + 1 < from ? low + 1 : low, (float)(at - low)};
+    }
+}
+
+/* What one foil after the other passes through. */
+struct press {
+    int h, w, height, width;
+    struct tap *down, *across; /* height, width */
+    float *small, *wide;       /* h*w: the positive part; h*width: its rows enlarged */
+    float *mask;               /* height*width */
+    float *low, *high;         /* width: extremes of each column */
+    double *sum, *squares;     /* height*width */
+};
+
+static void press_finish(struct press *p)
+{
+    free(p->down);
+    free(p->across);
+    free(p->small);
+    free(p->wide);
+    free(p->mask);
+    free(p->low);
+    free(p->high);
+    free(p->sum);
+    free(p->squares);
+}
+
+static enum wn_code press_init(struct press *p, const struct wn_stack *s, int height, int width, struct wn_error *err)
+{
+    size_t cells = (size_t)height * (size_t)width, w = (size_t)width;
+    *p = (struct press){.h = s->h, .w = s->w, .height = height, .width = width};
+    p->down = calloc((size_t)height, sizeof *p->down);
+    p->across = calloc(w, sizeof *p->across);
+    p->small = calloc((size_t)s->h * (size_t)s->w, sizeof *p->small);
+    p->wide = calloc((size_t)s->h * w, sizeof *p->wide);
+    p->mask = calloc(cells, sizeof *p->mask);
+    p->low = calloc(w, sizeof *p->low);
+    p->high = calloc(w, sizeof *p->high);
+    p->sum = calloc(cells, sizeof *p->sum);
+    p->squares = calloc(cells, sizeof *p->squares);
+    if (!p->down || !p->across || !p->small || !p->wide || !p->mask || !p->low || !p->high || !p->sum || !p->squares) {
+        press_finish(p);
+        return wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d by %d cells", height, width);
+    }
+    fill_taps(p->down, s->h, height);
+    fill_taps(p->across, s->w, width);
+    return WN_OK;
+}
+
+/* small -> mask and its extremes. Extremes are kept a column at a time: such a loop runs over many columns at once. */
+static void enlarge(struct press *p, float *lo, float *hi)
+{
+    int width = p->width;
+    for (int y = 0; y < p->h; y++) {
+        const float *row = p->small + (size_t)y * (size_t)p->w;
+        float *wide = p->wide + (size_t)y * (size_t)width;
+        for (int x = 0; x < width; x++) {
+            const struct tap t = p->across[x];
+            wide[x] = row[t.low] + t.share * (row[t.high] - row[t.low]);
+        }
+    }
+    for (int x = 0; x < width; x++) p->low[x] = INFINITY, p->high[x] = -INFINITY;
+    for (int y = 0; y < p->height; y++) {
+        const float *above = p->wide + (size_t)p->down[y].low * (size_t)width, *below = p->wide + (size_t)p->down[y].high * (size_t)width;
+        float *restrict mask = p->mask + (size_t)y * (size_t)width, *restrict low = p->low, *restrict high = p->high;
+        float share = p->down[y].share;
+        for (int x = 0; x < width; x++) {
+            float v = above[x] + share * (below[x] - above[x]);
+            mask[x] = v;
+            low[x] = v < low[x] ? v : low[x];
+            high[x] = v > high[x] ? v : high[x];
+        }
+    }
+    *lo = INFINITY, *hi = -INFINITY;
+    for (int x = 0; x < width; x++) {
+        if (p->low[x] < *lo) *lo = p->low[x];
+        if (p->high[x] > *hi) *hi = p->high[x];
+    }
+}
+
+/* False where the foil's mask is all zero: nothing positive, or the same everywhere. */
+static bool press_foil(struct press *p, const float *base, const float *foil)
+{
+    float lo, hi, most = 0;
+    for (size_t i = 0, n = (size_t)p->h * (size_t)p->w; i < n; i++) {
+        float v = base[i] - foil[i];
+        p->small[i] = v > 0 ? v : 0;
+        if (p->small[i] > most) most = p->small[i];
+    }
+    if (!(most > 0)) return false;
+    enlarge(p, &lo, &hi);
+    if (!(hi > lo)) return false;
+    double scale = 1 / ((double)hi - lo);
+    double *restrict sum = p->sum, *restrict squares = p->squares;
+    const float *restrict mask = p->mask;
+    for (size_t i = 0, n = (size_t)p->height * (size_t)p->width; i < n; i++) {
+        double v = ((double)mask[i] - lo) * scale;
+        sum[i] += v;
+        squares[i] += v * v;
+    }
+    return true;
+}
+
+/* ---- the two kinds ---- */
+
+static enum wn_code masks(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out, struct wn_error *err)
+{
+    struct press p;
+    enum wn_code code = press_init(&p, s, out->h, out->w, err);
+    if (code != WN_OK) return code;
+    size_t area = (size_t)s->h * (size_t)s->w;
+    for (int q = 0; q < s->classes; q++)
+        if (q != target && !press_foil(&p, base, s->maps + (size_t)q * area)) out->empty++;
+    double n = out->foils;
+    for (size_t i = 0, cells = (size_t)out->h * (size_t)out->w; i < cells; i++) {
+        double mean = p.sum[i] / n, spread = p.squares[i] - p.sum[i] * mean;
+        out->mean[i] = (float)mean;
+        out->variance[i] = n > 1 && spread > 0 ? (float)(spread / (n - 1)) : 0;
+    }
+    press_finish(&p);
+    return WN_OK;
+}
+
+/* mean = C - mean M_Q and variance = Var M_Q: the shared part of all contrasts drops out of the variance. */
+static void raw(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out)
+{
+    size_t area = (size_t)s->h * (size_t)s->w;
+    for (size_t i = 0; i < area; i++) {
+        double sum = 0, squares = 0, n = out->foils;
+        for (int q = 0; q < s->classes; q++)
+            if (q != target) sum += s->maps[(size_t)q * area + i];
+        for (int q = 0; q < s->classes; q++) {
+            double off = s->maps[(size_t)q * area + i] - sum / n;
+            if (q != target) squares += off * off;
+        }
+        out->mean[i] = (float)(base[i] - sum / n);
+        out->variance[i] = n > 1 ? (float)(squares / (n - 1)) : 0;
+    }
+}
+
+/* C = sum p_s M_s: what every cross-entropy contrast C - M_Q has in common. h*w floats, the caller's; or NULL. */
+static float *shared_part(const struct wn_stack *s, const float *logits)
+{
+    float *p = malloc((size_t)s->classes * sizeof *p), *base = malloc((size_t)s->h * (size_t)s->w * sizeof *base);
+    if (p && base) {
+        wn_softmax(logits, s->classes, p);
+        wn_stack_contrast(s, p, base);
+    } else {
+        free(base);
+        base = NULL;
+    }
+    free(p);
+    return base;
+}
+
+enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, enum wn_statistics_kind kind,
+                                 int height, int width, struct wn_statistics *out, struct wn_error *err)
+{
+    *out = (struct wn_statistics){.foils = s->classes - 1, .single_foil = s->classes == 2};
+    if (s->classes < 2) return wn_fail(err, WN_BAD_REQUEST, "statistics over foils need a model with two classes or more");
+    if (target == WN_TARGET_PREDICTED) target = wn_argmax(logits, s->classes);
+    if (target < 0 || target >= s->classes)
+        return wn_fail(err, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", target, s->classes - 1);
+    out->h = kind == WN_STATISTICS_RAW ? s->h : height;
+    out->w = kind == WN_STATISTICS_RAW ? s->w : width;
+    if (out->h < 1 || out->w < 1) return wn_fail(err, WN_BAD_REQUEST, "statistics of %d by %d cells: ask for 1 or more", height, width);
+    size_t cells = (size_t)out->h * (size_t)out->w;
+    enum wn_code code = WN_OK;
+    float *base = shared_part(s, logits);
+    out->mean = calloc(2 * cells, sizeof *out->mean);
+    if (!base || !out->mean) {
+        code = wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d by %d cells", out->h, out->w);
+        goto free_base;
+    }
+    out->variance = out->mean + cells;
+    if (kind == WN_STATISTICS_RAW) raw(s, base, target, out);
+    else code = masks(s, base, target, out, err);
+free_base:
+    free(base);
+    if (code != WN_OK) wn_statistics_finish(out);
+    return code;
+}
+
+void wn_statistics_finish(struct wn_statistics *s)
+{
+    free(s->mean);
+    s->mean = s->variance = NULL;
+}
