@@ -188,5 +188,7 @@ typedef void wn_dnn_maker(struct wn_dnn_exe *e, const struct wn_step *s);
 wn_dnn_maker wn_dnn_conv, wn_dnn_conv_bwd, wn_dnn_maxpool, wn_dnn_maxpool_bwd, wn_dnn_avgpool, wn_dnn_avgpool_bwd,
     wn_dnn_matmul, wn_dnn_unary, wn_dnn_unary_bwd, wn_dnn_binary, wn_dnn_reduce, wn_dnn_copy, wn_dnn_reshape,
     wn_dnn_concat, wn_dnn_axis_map, wn_dnn_gather, wn_dnn_channel_dot;
+/* Steps from `step` on (before `end`) that were made as one action: 0 where nothing fits together. */
+int wn_dnn_affine_chain(struct wn_dnn_exe *e, int step, int end);
 
 #endif

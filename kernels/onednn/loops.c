@@ -267,12 +267,10 @@ void wn_dnn_loop_reduce(const void *spec, void *const *p)
 void wn_dnn_loop_concat(const void *spec, void *const *p)
 {
     const struct wn_dnn_concat *c = spec;
-    size_t at = 0;
-    for (int i = 0; i < c->n; i++) {
-        char *y = (char *)p[0] + at;
-        const char *x = p[i + 1];
-        for (int64_t o = 0; o < c->outer; o++, y += c->y_bytes, x += c->block[i]) memcpy(y, x, c->block[i]);
-        at += c->block[i];
+#pragma omp parallel for schedule(static) if (c->y_bytes * (size_t)c->outer > 1 << 17)
+    for (int64_t o = 0; o < c->outer; o++) {
+        char *y = (char *)p[0] + (size_t)o * c->y_bytes;
+        for (int i = 0; i < c->n; y += c->block[i++]) memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
     }
 }
 

@@ -91,33 +91,33 @@ void wn_dnn_loop_relu_bwd_bf16(const void *spec, void *const *p)
 
 /* ---- affine ---- */
 
-WN_CLONES static void affine_f32(const struct wn_dnn_affine *f, float *y, const float *x, const float *scale,
-                                 const float *shift)
+WN_CLONES static void affine_f32(float *y, const float *x, const float *scale, const float *shift, float floor, int64_t n)
 {
-    float floor = f->relu ? 0 : -INFINITY;
-    for (int64_t r = 0; r < f->rows; r++, y += f->channels, x += f->channels)
-        for (int64_t c = 0; c < f->channels; c++) {
-            float v = x[c] * scale[c] + shift[c];
-            y[c] = v > floor ? v : floor;
-        }
+    for (int64_t c = 0; c < n; c++) {
+        float v = x[c] * scale[c] + shift[c];
+        y[c] = v > floor ? v : floor;
+    }
 }
 
-WN_CLONES static void affine_bf16(const struct wn_dnn_affine *f, uint16_t *y, const uint16_t *x, const float *scale,
-                                  const float *shift)
+WN_CLONES static void affine_bf16(uint16_t *y, const uint16_t *x, const float *scale, const float *shift, float floor,
+                                  int64_t n)
 {
-    float floor = f->relu ? 0 : -INFINITY;
-    for (int64_t r = 0; r < f->rows; r++, y += f->channels, x += f->channels)
-        for (int64_t c = 0; c < f->channels; c++) {
-            float v = wn_bf16_up(x[c]) * scale[c] + shift[c];
-            y[c] = wn_bf16_down(v > floor ? v : floor);
-        }
+    for (int64_t c = 0; c < n; c++) {
+        float v = wn_bf16_up(x[c]) * scale[c] + shift[c];
+        y[c] = wn_bf16_down(v > floor ? v : floor);
+    }
 }
 
 void wn_dnn_loop_affine(const void *spec, void *const *p)
 {
     const struct wn_dnn_affine *f = spec;
-    if (f->type == WN_DNN_F32) affine_f32(f, p[0], p[1], p[2], p[3]);
-    else affine_bf16(f, p[0], p[1], p[2], p[3]);
+    float floor = f->relu ? 0 : -INFINITY;
+#pragma omp parallel for schedule(static) if (f->rows * f->channels > 1 << 15)
+    for (int64_t r = 0; r < f->rows; r++) {
+        int64_t at = r * f->channels;
+        if (f->type == WN_DNN_F32) affine_f32((float *)p[0] + at, (const float *)p[1] + at, p[2], p[3], floor, f->channels);
+        else affine_bf16((uint16_t *)p[0] + at, (const uint16_t *)p[1] + at, p[2], p[3], floor, f->channels);
+    }
 }
 
 /* ---- dot products ---- */

@@ -173,6 +173,51 @@ void wn_dnn_binary(struct wn_dnn_exe *e, const struct wn_step *s)
     if (!binary_primitive(e, s)) binary_loop(e, s);
 }
 
+/* ---- scale, shift and ReLU in one pass: a batch-norm in front of its convolution, as DenseNet has them ---- */
+
+/* The operand of `s` that holds one constant a channel of x; WN_NONE where it has none. */
+static int channel_constant(const struct wn_dnn_exe *e, const struct wn_step *s, int x)
+{
+    const struct wn_dnn_tensor *t = &e->values[x].t;
+    int other = s->in[0] == x ? s->in[1] : s->in[0];
+    if ((s->in[0] != x && s->in[1] != x) || !wn_dnn_is_const(e, other)) return WN_NONE;
+    const struct wn_shape *c = &wn_program_value(e->prog, other)->shape;
+    int axis = c->rank - (t->rank - 1);
+    bool fits = axis >= 0 && c->rank <= t->rank && c->dim[axis] == t->dim[1] && wn_shape_count(c) == t->dim[1];
+    return fits ? other : WN_NONE;
+}
+
+/* True where step i is the only one that reads the value. */
+static bool read_only_by(const struct wn_dnn_exe *e, int value, int step)
+{
+    const struct wn_dnn_value *v = &e->values[value];
+    return v->root == value && !v->keep && v->last_step == step;
+}
+
+int wn_dnn_affine_chain(struct wn_dnn_exe *e, int step, int end)
+{
+    const struct wn_step *mul = wn_program_step(e->prog, step), *add, *relu;
+    if (step + 1 >= end || mul->prim != WN_PRIM_BINARY || mul->u.binary != WN_BINARY_MUL) return 0;
+    add = wn_program_step(e->prog, step + 1);
+    int x = wn_dnn_is_const(e, mul->in[0]) ? mul->in[1] : mul->in[0], y = mul->out[0];
+    if (add->prim != WN_PRIM_BINARY || add->u.binary != WN_BINARY_ADD || !read_only_by(e, y, step + 1)) return 0;
+    int scale = channel_constant(e, mul, x), shift = channel_constant(e, add, y);
+    if (!e->values[x].t.channels_last || scale == WN_NONE || shift == WN_NONE) return 0;
+    relu = step + 2 < end ? wn_program_step(e->prog, step + 2) : NULL;
+    bool act = relu && relu->prim == WN_PRIM_UNARY && relu->u.unary.kind == WN_UNARY_RELU && relu->in[0] == add->out[0] &&
+               read_only_by(e, add->out[0], step + 2);
+    const struct wn_dnn_tensor *t = &e->values[x].t;
+    struct wn_dnn_affine f = {.rows = wn_dnn_tensor_count(t) / t->dim[1], .channels = t->dim[1],
+                              .type = wn_dnn_type_of(e, x), .relu = act};
+    int bx = wn_dnn_want(e, x, f.type), bs = wn_dnn_want(e, scale, WN_DNN_F32), bt = wn_dnn_want(e, shift, WN_DNN_F32);
+    int taken = act ? 3 : 2;
+    e->step += taken - 1; /* what the last step of the chain may overwrite, the chain may */
+    int by = result_over(e, act ? relu->out[0] : add->out[0], x, f.type);
+    e->step -= taken - 1;
+    wn_dnn_emit_loop(e, wn_dnn_loop_affine, &f, sizeof f, 4, (int[]){by, bx, bs, bt});
+    return taken;
+}
+
 /* ---- reductions ---- */
 
 static void add_axis(struct wn_dnn_nest *n, int64_t extent, int64_t y_stride, int64_t x_stride)

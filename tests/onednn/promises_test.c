@@ -261,6 +261,51 @@ static void chain_with_an_output_inside(struct subject *s)
     subject_output(s, wn_unary(s->p, WN_UNARY_SQUARE, wn_linear(s->p, y, 3, -1), 0, 0));
 }
 
+/* A batch-norm in front of a convolution; `kept`: its product is an output too, so that the chain may not swallow it. */
+static int norm_chain(struct subject *s, bool act, bool kept)
+{
+    int x = wn_relu(s->p, conv(s, subject_input(s, SHAPE(2, 8, 7, 7), true, -1, 1), 8, 24, &same_3x3));
+    int y = wn_mul(s->p, subject_weight(s, SHAPE(24, 1, 1), -1, 1), x);
+    if (kept) subject_output(s, y);
+    y = wn_add(s->p, y, subject_weight(s, SHAPE(1, 24, 1, 1), -1, 1));
+    if (act) y = wn_relu(s->p, y);
+    subject_output(s, conv(s, y, 24, 8, &same_3x3));
+    return y;
+}
+
+static void norm_with_relu(struct subject *s)
+{
+    norm_chain(s, true, false);
+}
+
+static void norm_alone(struct subject *s)
+{
+    norm_chain(s, false, false);
+}
+
+static void norm_with_output_inside(struct subject *s)
+{
+    norm_chain(s, true, true);
+}
+
+/* The shift is read by two. */
+static void norm_read_twice(struct subject *s)
+{
+    int y = norm_chain(s, false, false);
+    subject_output(s, wn_mul(s->p, wn_relu(s->p, y), y));
+}
+
+static void scale_shift_and_relu_agree_with_the_oracle(void **state)
+{
+    (void)state;
+    void (*const nets[])(struct subject *) = {norm_with_relu, norm_alone, norm_with_output_inside, norm_read_twice};
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) agrees(nets[i], WN_PRECISION_F32, 1, 1e-5);
+    struct wn_backend *be;
+    if (wn_backend_open("onednn", &(struct wn_backend_options){.precision = WN_PRECISION_BF16}, &be, NULL) != WN_OK) return;
+    wn_backend_close(be);
+    for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) agrees(nets[i], WN_PRECISION_BF16, 1, 2e-2);
+}
+
 static void a_residual_survives_where_it_is_read_again(void **state)
 {
     (void)state;
@@ -350,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_residual_survives_where_it_is_read_again),
         cmocka_unit_test(a_residual_is_added_where_no_input_reaches),
         cmocka_unit_test(an_output_survives_the_steps_that_follow_it),
+        cmocka_unit_test(scale_shift_and_relu_agree_with_the_oracle),
         cmocka_unit_test(an_earlier_stage_that_runs_again_leaves_later_results_alone),
         cmocka_unit_test(what_the_processor_lacks_is_refused),
         cmocka_unit_test(only_inputs_are_written_and_only_outputs_read),
