@@ -1,0 +1,273 @@
+/* What the engine promises about batches, whatever the backend: questions answered as if alone, failures that stay with their own
+ * question, rows gathered over images, and networks that say yes or no with one number.
+ *
+ *     engine_test BACKEND FOLDER     FOLDER holds the networks of make_goldens.py */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <whynot/whynot.h>
+
+enum { SIDE = 9, PIXELS = 3 * SIDE * SIDE, IMAGES = 5, MANY = 40 };
+
+static const char *backend, *folder;
+static float pictures[IMAGES][PIXELS];
+
+static struct wn_graph *load(const char *network)
+{
+    char path[512];
+    struct wn_error err = {0};
+    struct wn_graph *g = NULL;
+    struct wn_graph_options options = {.height = SIDE, .width = SIDE};
+    snprintf(path, sizeof path, "%s/%s.onnx", folder, network);
+    if (wn_graph_load(path, &options, &g, &err) != WN_OK) fail_msg("%s: %s", network, err.text);
+    return g;
+}
+
+static struct wn_engine *engine_of(struct wn_graph *g, int max_images, int max_rows)
+{
+    struct wn_error err = {0};
+    struct wn_engine *e = NULL;
+    struct wn_engine_options options = {.backend = backend, .max_images = max_images, .max_rows = max_rows};
+    if (wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
+    return e;
+}
+
+static struct wn_question question(int image, const char *method, const char *contrast, int target)
+{
+    return (struct wn_question){.image = image, .layer = WN_LAYER_AUTO, .method = wn_method_find(method),
+                                .contrast = wn_contrast_find(contrast), .target = target};
+}
+
+/* logits: n_images*K, may be NULL. */
+static void explain(struct wn_engine *e, struct wn_graph *g, int n_images, struct wn_question *q, struct wn_answer *a, int n, float *logits)
+{
+    const float *images[IMAGES];
+    struct wn_error err = {0};
+    float *y = calloc((size_t)(n_images * wn_graph_classes(g)), sizeof *y);
+    for (int i = 0; i < n_images; i++) images[i] = pictures[i];
+    struct wn_batch batch = {n_images, images, n, q};
+    assert_int_equal(wn_engine_explain(e, &batch, y, a, NULL, &err), WN_OK);
+    if (logits) memcpy(logits, y, (size_t)(n_images * wn_graph_classes(g)) * sizeof *y);
+    free(y);
+}
+
+static double difference(const struct wn_answer *a, const struct wn_answer *b)
+{
+    double most = 0, diff = 0;
+    assert_int_equal(a->h, b->h);
+    assert_int_equal(a->w, b->w);
+    for (int i = 0; i < a->h * a->w; i++) {
+        if (fabs(b->map[i]) > most) most = fabs(b->map[i]);
+        if (fabs((double)a->map[i] - b->map[i]) > diff) diff = fabs((double)a->map[i] - b->map[i]);
+    }
+    return most > 0 ? diff / most : diff;
+}
+
+/* Many questions of every kind about several images, in the order in which nobody would sort them. */
+static void fill(struct wn_question *q, int n, int n_images, int classes)
+{
+    const char *const contrasts[] = {"weighted", "logit", "pair", "mean", "cross-entropy", "subset", "max"};
+    for (int i = 0; i < n; i++)
+        q[i] = question((i * 7) % n_images, wn_method_at(i % 9)->name, contrasts[i % 7], i % 3 ? i % classes : WN_TARGET_PREDICTED);
+}
+
+static void rows_gathered_over_images_answer_as_if_alone(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("residual");
+    struct wn_engine *alone = engine_of(g, 1, 1), *together = engine_of(g, 4, 8);
+    struct wn_question q[MANY];
+    struct wn_answer a[MANY], b[MANY];
+    fill(q, MANY, IMAGES, wn_graph_classes(g));
+    explain(together, g, IMAGES, q, a, MANY, NULL);
+    explain(alone, g, IMAGES, q, b, MANY, NULL);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(a[i].error.code, WN_OK);
+        assert_int_equal(a[i].target, b[i].target);
+        assert_int_equal(a[i].foil, b[i].foil);
+        assert_true(difference(&a[i], &b[i]) < 1e-5);
+        wn_answer_finish(&a[i]);
+        wn_answer_finish(&b[i]);
+    }
+    wn_engine_destroy(alone);
+    wn_engine_destroy(together);
+    wn_graph_destroy(g);
+}
+
+static void one_by_one_a_batch_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("vgg_head");
+    struct wn_engine *e = engine_of(g, 1, 1);
+    struct wn_question q[MANY];
+    struct wn_answer a[MANY], b;
+    fill(q, MANY, IMAGES, wn_graph_classes(g));
+    explain(e, g, IMAGES, q, a, MANY, NULL);
+    for (int i = 0; i < MANY; i++) {
+        explain(e, g, IMAGES, &q[i], &b, 1, NULL);
+        assert_memory_equal(a[i].map, b.map, (size_t)(b.h * b.w) * sizeof(float));
+        assert_true(a[i].score == b.score && a[i].flags == b.flags);
+        wn_answer_finish(&a[i]);
+        wn_answer_finish(&b);
+    }
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static void a_question_that_cannot_be_answered_fails_alone(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("shuffle"); /* has a square, for which LRP has no rule */
+    struct wn_engine *e = engine_of(g, 2, 4);
+    int same = 1;
+    struct wn_question q[7];
+    struct wn_answer a[7];
+    for (int i = 0; i < 7; i++) q[i] = question(i % 2, "gradcam", "weighted", 1);
+    q[1].image = 9;
+    q[2].target = 99;
+    q[3].layer = 1000;
+    q[4].contrast = wn_contrast_find("pair");
+    q[4].foils = &same;
+    q[4].n_foils = 1;
+    q[5].method = wn_method_find("lrp");
+    explain(e, g, 2, q, a, 7, NULL);
+    const enum wn_code want[7] = {WN_OK, WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_NO_SUCH_LAYER, WN_BAD_REQUEST, WN_UNSUPPORTED, WN_OK};
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(a[i].error.code, want[i]);
+        assert_true((a[i].map != NULL) == (want[i] == WN_OK));
+        wn_answer_finish(&a[i]);
+    }
+    assert_non_null(strstr(a[5].error.text, "lrp"));
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static void an_image_of_infinities_spoils_no_other(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("residual");
+    struct wn_engine *e = engine_of(g, 2, 2);
+    float kept = pictures[1][5];
+    struct wn_question q[2] = {question(0, "gradcam", "weighted", 0), question(1, "gradcam", "weighted", 0)};
+    struct wn_answer a[2];
+    pictures[1][5] = INFINITY;
+    explain(e, g, 2, q, a, 2, NULL);
+    pictures[1][5] = kept;
+    assert_int_equal(a[0].error.code, WN_OK);
+    assert_int_equal(a[1].error.code, WN_BAD_NUMBERS);
+    assert_null(a[1].map);
+    wn_answer_finish(&a[0]);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+/* More layers than plans are kept: each is compiled again when its turn comes, and answers the same. */
+static void every_layer_answers_again_after_it_was_forgotten(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("residual");
+    struct wn_engine *e = engine_of(g, 1, 1);
+    int n = wn_graph_layers(g);
+    struct wn_answer *first = calloc((size_t)n, sizeof *first), again;
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < n; i++) {
+            struct wn_question q = question(0, "la", "logit", 2);
+            q.layer = i;
+            explain(e, g, 1, &q, round ? &again : &first[i], 1, NULL);
+            assert_int_equal((round ? &again : &first[i])->error.code, WN_OK);
+            assert_int_equal((round ? &again : &first[i])->layer, i);
+            if (!round) continue;
+            assert_memory_equal(first[i].map, again.map, (size_t)(again.h * again.w) * sizeof(float));
+            wn_answer_finish(&first[i]);
+            wn_answer_finish(&again);
+        }
+    assert_true(n >= 5);
+    free(first);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+/* y stands for two logits, 0 for "no" and y for "yes": contrasts are +M for yes and -M for no, the loss's (sigmoid(y) - q) M. */
+static void one_logit_is_yes_against_no(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("one_logit");
+    struct wn_engine *e = engine_of(g, 1, 1);
+    int no = 0, yes = 1;
+    float y;
+    struct wn_question q[6] = {question(0, "gradcam", "logit", 1),         question(0, "gradcam", "weighted", 1),
+                               question(0, "gradcam", "weighted", 0),      question(0, "gradcam", "cross-entropy", 1),
+                               question(0, "gradcam", "cross-entropy", 1), question(0, "gradcam", "max", WN_TARGET_PREDICTED)};
+    struct wn_answer a[6];
+    q[3].foils = &no;
+    q[4].foils = &yes;
+    q[3].n_foils = q[4].n_foils = 1;
+    explain(e, g, 1, q, a, 6, &y);
+    double p = 1 / (1 + exp(-(double)y)), factor[6] = {1, 1, -1, p, p - 1, y > 0 ? 1 : -1};
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(a[i].error.code, WN_OK);
+        for (int k = 0; k < a[i].h * a[i].w; k++) assert_true(fabs(a[i].map[k] - factor[i] * a[0].map[k]) < 1e-6);
+        if (i) wn_answer_finish(&a[i]);
+    }
+    assert_int_equal(a[5].target, y > 0);
+    wn_answer_finish(&a[0]);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static void images_that_nobody_asks_about_still_have_logits(void **state)
+{
+    (void)state;
+    struct wn_graph *g = load("residual");
+    struct wn_engine *e = engine_of(g, 2, 2);
+    int k = wn_graph_classes(g);
+    float *all = calloc((size_t)(IMAGES * k), sizeof *all), *none = calloc((size_t)(IMAGES * k), sizeof *none);
+    struct wn_question q = question(3, "gradcam", "weighted", 0);
+    struct wn_answer a;
+    explain(e, g, IMAGES, &q, &a, 1, all);
+    explain(e, g, IMAGES, NULL, NULL, 0, none);
+    assert_memory_equal(all, none, (size_t)(IMAGES * k) * sizeof *all);
+    assert_true(all[4 * k] != 0 && all[0] != all[4 * k]);
+    wn_answer_finish(&a);
+    free(all);
+    free(none);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 3) {
+        fprintf(stderr, "usage: engine_test BACKEND FOLDER\n");
+        return 2;
+    }
+    backend = argv[1];
+    folder = argv[2];
+    if (!wn_backend_find(backend)) {
+        printf("skipped: this build has no backend '%s'\n", backend);
+        return 77;
+    }
+    unsigned seed = 1;
+    for (int i = 0; i < IMAGES * PIXELS; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        pictures[i / PIXELS][i % PIXELS] = (float)(seed >> 8) / (1 << 23) - 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_gathered_over_images_answer_as_if_alone),
+        cmocka_unit_test(one_by_one_a_batch_gives_the_same_bytes),
+        cmocka_unit_test(a_question_that_cannot_be_answered_fails_alone),
+        cmocka_unit_test(an_image_of_infinities_spoils_no_other),
+        cmocka_unit_test(every_layer_answers_again_after_it_was_forgotten),
+        cmocka_unit_test(one_logit_is_yes_against_no),
+        cmocka_unit_test(images_that_nobody_asks_about_still_have_logits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
