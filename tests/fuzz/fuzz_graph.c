@@ -143,7 +143,19 @@ static struct wire make_model(struct bytes *b)
     return wire_model(opset, graph);
 }
 
-static void explain(struct wn_graph *g)
+static const struct wn_method *any_method(struct bytes *b)
+{
+    const struct wn_method *m = wn_method_at((int)(next(b) % 12));
+    return m ? m : wn_method_at(0);
+}
+
+static const struct wn_contrast *any_contrast(struct bytes *b)
+{
+    const struct wn_contrast *c = wn_contrast_at((int)(next(b) % 12));
+    return c ? c : wn_contrast_at(0);
+}
+
+static void explain(struct wn_graph *g, struct bytes *b)
 {
     const struct wn_engine_options options = {.backend = getenv("WHYNOT_BACKEND"), .max_images = 2, .max_rows = 2};
     struct wn_engine *e = NULL;
@@ -156,8 +168,9 @@ static void explain(struct wn_graph *g)
         struct wn_answer answers[2] = {{.map = NULL}, {.map = NULL}};
         struct wn_question questions[2];
         for (int i = 0; i < 2; i++)
-            questions[i] = (struct wn_question){.image = i, .layer = i ? 0 : WN_LAYER_AUTO, .method = wn_method_at(i),
-                                                .contrast = wn_contrast_at(i), .target = WN_TARGET_PREDICTED};
+            questions[i] = (struct wn_question){.image = i, .method = any_method(b), .contrast = any_contrast(b),
+                                                .layer = i ? (int)(next(b) % (unsigned)wn_graph_layers(g)) : WN_LAYER_AUTO,
+                                                .target = WN_TARGET_PREDICTED};
         const float *images[2] = {picture, picture};
         const struct wn_batch batch = {.n_images = 2, .images = images, .n_questions = 2, .questions = questions};
         if (wn_engine_explain(e, &batch, logits, answers, NULL, &err) == WN_OK)
@@ -182,7 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum wn_code code = wn_graph_parse(model.data, model.n, &options, &g, &err);
     wire_free(&model);
     if (code == WN_INTERNAL || (code != WN_OK && (!*err.text || err.code != code))) abort();
-    if (code == WN_OK && wn_graph_layers(g) > 0) explain(g);
+    if (code == WN_OK && wn_graph_layers(g) > 0) explain(g, &b);
     wn_graph_destroy(code == WN_OK ? g : NULL);
     return 0;
 }
