@@ -4,7 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALIGN = 64, BLOCK = 64 * 1024 };
+/* Under AddressSanitizer everything between the pieces is out of bounds, as it would be between allocations. */
+#if __has_include(<sanitizer/asan_interface.h>)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) ((void)(p), (void)(n))
+#endif
+
+enum { ALIGN = 64, GAP = ALIGN, BLOCK = 64 * 1024 };
 
 struct block {
     struct block *next;
@@ -25,6 +33,7 @@ void wn_arena_destroy(struct wn_arena *arena)
     if (!arena) return;
     for (struct block *b = arena->first, *next; b; b = next) {
         next = b->next;
+        ASAN_UNPOISON_MEMORY_REGION((char *)b + ALIGN, b->size);
         free(b);
     }
     free(arena);
@@ -39,6 +48,7 @@ static struct block *add_block(struct wn_arena *arena, size_t bytes)
     memset(memory, 0, ALIGN + size);
     struct block *b = memory;
     b->size = size;
+    ASAN_POISON_MEMORY_REGION((char *)b + ALIGN, size);
     if (size != BLOCK && arena->first) {
         b->next = arena->first->next;
         arena->first->next = b;
@@ -51,14 +61,15 @@ static struct block *add_block(struct wn_arena *arena, size_t bytes)
 
 void *wn_arena_take(struct wn_arena *arena, size_t n, size_t size)
 {
-    size_t bytes, padded;
-    if (__builtin_mul_overflow(n, size, &bytes) || __builtin_add_overflow(bytes, 2 * ALIGN, &padded)) return NULL;
-    bytes = (bytes + ALIGN - 1) / ALIGN * ALIGN;
+    size_t bytes, room;
+    if (__builtin_mul_overflow(n, size, &bytes) || __builtin_add_overflow(bytes, GAP + 2 * ALIGN, &room)) return NULL;
+    room = GAP + (bytes + ALIGN - 1) / ALIGN * ALIGN;
     struct block *b = arena->first;
-    if (!b || b->size - b->used < bytes) b = add_block(arena, bytes);
+    if (!b || b->size - b->used < room) b = add_block(arena, room);
     if (!b) return NULL;
-    void *piece = (char *)b + ALIGN + b->used;
-    b->used += bytes;
+    char *piece = (char *)b + ALIGN + b->used + GAP;
+    b->used += room;
+    ASAN_UNPOISON_MEMORY_REGION(piece, bytes);
     return piece;
 }
 
