@@ -160,14 +160,18 @@ static int step_back(const struct walk *w, int value, bool *product)
     return conv->in[0];
 }
 
+/* A classifier with nothing but the picture under it is itself the only stage. */
 static int find_auto(const struct walk *w)
 {
     bool product = false;
+    int classifier = -1;
     for (int value = w->g->logits, next; value >= 0 && maker(w, value); value = next) {
+        bool before = product;
         next = step_back(w, value, &product);
         if (next < 0) return w->layer_of[value];
+        if (product && !before) classifier = w->layer_of[value]; /* -1 for a product of another kind */
     }
-    return -1;
+    return classifier;
 }
 
 static bool analyse(struct walk *w, struct wn_error *err)
