@@ -47,6 +47,12 @@ static enum wn_code reserve(struct wn_engine *e, struct wn_error *err)
 static enum wn_code find_plan(struct wn_engine *e, int layer, int64_t images, int64_t rows, struct wn_plan **out,
                               struct wn_error *err);
 
+/* What is compiled when nobody has named a layer. A network without an automatic one still has an input. */
+static int default_layer(const struct wn_graph *g)
+{
+    return g->auto_layer >= 0 ? g->auto_layer : WN_LAYER_INPUT;
+}
+
 enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_options *options, struct wn_engine **out,
                               struct wn_error *err)
 {
@@ -61,7 +67,7 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     e->max_images = options->max_images > 0 ? options->max_images : traits.images;
     e->max_rows = options->max_rows > 0 ? options->max_rows : traits.rows;
     if ((code = reserve(e, err)) != WN_OK) goto fail;
-    if ((code = find_plan(e, graph->auto_layer, 1, 1, &first, err)) != WN_OK) goto fail;
+    if ((code = find_plan(e, default_layer(graph), 1, 1, &first, err)) != WN_OK) goto fail;
     *out = e;
     return WN_OK;
 fail:
@@ -406,7 +412,7 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
         if (why.code == WN_DEVICE) return wn_fail(err, why.code, "%s", why.text);
         fail_layer(c, layer, &why);
     }
-    return c->have_logits ? WN_OK : answer_layer(c, c->e->graph->auto_layer, 1, err);
+    return c->have_logits ? WN_OK : answer_layer(c, default_layer(c->e->graph), 1, err);
 }
 
 /* What can be said of a question before any number is computed. */
@@ -419,6 +425,8 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
         wn_fail(&a->error, WN_NO_SUCH_LAYER, "there is no layer %d", q->layer);
     else if (!q->contrast || wn_plan_method(q->method) < 0)
         wn_fail(&a->error, WN_BAD_REQUEST, "a question needs a method and a contrast");
+    else if (layer_of(e, q) < 0 && layer_of(e, q) != WN_LAYER_INPUT)
+        wn_fail(&a->error, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
     else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
         wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
 }
