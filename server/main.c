@@ -115,8 +115,8 @@ static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
         code = EXIT_NO_MODEL;
     } else if (err.code == WN_OK) {
         code = EXIT_STOPPED;
-        if (warm) print_paste(s);
         atomic_store(&s->ready, warm);
+        if (warm) print_paste(s);
         while (warm && !stop_asked(signals, 60000)) {}
     }
     shut_down(s, signals);

@@ -40,6 +40,7 @@ bool wn_route_methods(struct wn_request *r)
     open_list(out, "methods");
     for (int i = 0; (m = wn_method_at(i)); i++) {
         write_words(out, m->name, m->summary, m->formula, m->source);
+        pair(out, "explains", m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
         wn_json_close(out, '}');
     }
     return close_list(out);
@@ -62,6 +63,8 @@ bool wn_route_contrasts(struct wn_request *r)
         wn_json_bool(out, c->flags & WN_CONTRAST_TARGET_SET);
         wn_json_key(out, "same_class_allowed");
         wn_json_bool(out, c->flags & WN_CONTRAST_SAME_OK);
+        wn_json_key(out, "sees_what_all_classes_share");
+        wn_json_bool(out, c->flags & WN_CONTRAST_UNBALANCED);
         pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
         wn_json_close(out, '}');
     }

@@ -130,9 +130,12 @@ class Daemon:
         return self
 
     def __exit__(self, kind, value, trace):
+        early = self.process.poll()
         code = self.stop()
         text = self.errors()
         self.log.close()
+        if kind is not None:
+            print("the daemon's exit code: %s%s; its last words:\n%s" % (code, "" if early is None else " (by itself)", text[-2000:]))
         if kind is None:
             assert code == 0, "exit code %d: %s" % (code, text[-3000:])
             assert "Sanitizer" not in text and "runtime error" not in text, text[-6000:]

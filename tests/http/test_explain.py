@@ -5,6 +5,7 @@ import os
 import struct
 import tempfile
 import unittest
+from urllib.parse import quote
 
 import daemon
 from daemon import b64, picture
@@ -140,8 +141,9 @@ class Explain(unittest.TestCase):
         for c in contrasts:
             for m in self.d.get("/v1/methods").json["methods"]:
                 rivals = "&why_not=auto:2" if c["why_not"] != "none" else ""
-                a = self.good(self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], m["name"], rivals)))
+                a = self.good(self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], quote(m["name"]), rivals)))
                 self.assertEqual((a["maps"][0]["contrast"], a["maps"][0]["method"]), (c["name"], m["name"]))
+                self.assertEqual(a["maps"][0]["layer"], "input" if m["explains"] == "the input" else "relu1")
 
     def test_a_set_of_rivals_and_of_targets(self):
         a = self.good(self.d.ask({"image": {"b64": b64(picture(1))}, "contrast": "subset", "target": [0, 1], "why_not": ["stop", 9]}))

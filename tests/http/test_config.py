@@ -1,0 +1,225 @@
+"""Options from four sources, model folders good and bad, and what the exit codes say."""
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+import daemon
+import tiny_onnx
+from daemon import picture
+
+
+def run(*arguments, environment=None):
+    """(exit code, stdout, stderr) of a daemon that should not come to serving."""
+    p = subprocess.run([os.environ["WHYNOTD"], *arguments], capture_output=True, text=True, timeout=60, env=dict(os.environ, **(environment or {})))
+    return p.returncode, p.stdout, p.stderr
+
+
+class Config(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.models = os.path.join(self.folder.name, "models")
+        os.mkdir(self.models)
+
+    def model(self, name="tiny", **more):
+        return daemon.write_model(self.models, name, tiny_onnx.classifier(), daemon.LABELS, 16, **more)
+
+    def file(self, text):
+        path = os.path.join(self.folder.name, "whynotd.json")
+        with open(path, "w") as f:
+            f.write(text)
+        return path
+
+    # ---- options ----
+
+    def test_help_and_version(self):
+        code, out, _ = run("--help")
+        self.assertEqual(code, 0)
+        for word in ("--max-body-bytes (default 16777216)", "WHYNOT_", "exit codes", "--models"):
+            self.assertIn(word, out)
+        self.assertRegex(run("--version")[1], r"^whynotd \d")
+
+    def test_wrong_options_are_named_with_what_was_meant(self):
+        for arguments, words in ((["--prot", "1"], "did you mean 'port'"), (["--port", "x"], "whole number"), (["--port", "70000"], "65535"),
+                                 (["--port"], "wants a value"), (["a", "b"], "not understood"), (["--insecure=maybe"], "true or false"),
+                                 (["--config", "/nowhere"], "cannot be opened"), (["--precision", "f8", self.models], "precision")):
+            code, _, err = run(*arguments)
+            self.assertEqual((code, words in err), (2, True), (arguments, err))
+
+    def test_flag_over_environment_over_file_over_default(self):
+        self.model()
+        path = self.file('{\n  // one for all\n  "request_timeout_ms": 1000, "max_instances": 3,\n  "max_questions": 4, "access_log": true\n}\n')
+        with daemon.Daemon(self.models, "--config", path, "--max-questions", "2", environment={"WHYNOT_MAX_INSTANCES": "2",
+                                                                                             "WHYNOT_MAX_QUESTIONS": "3"}) as d:
+            image = {"b64": daemon.b64(picture(1))}
+            self.assertIn("1 to 2", d.ask({"instances": [{"image": image}] * 3}).json["detail"])
+            self.assertEqual(d.explain(picture(1), "?why_not=auto:2").status, 200)
+            self.assertEqual(d.explain(picture(1), "?why_not=auto:3").status, 400)
+
+    def test_file_is_strict(self):
+        for text, words in (('{"prot": 1}', "did you mean 'port'"), ('{"port": "1"}', "whole number"), ('{"port": 1, "port": 2}', "duplicate"),
+                            ("{", "line 1"), ("[]", "object"), ('{\n// x\n"host": 5}', "string"), ('{"insecure": 1}', "true or false")):
+            code, _, err = run("--config", self.file(text), self.models)
+            self.assertEqual((code, words in err), (2, True), (text, err))
+
+    def test_examples_are_read(self):
+        folder = os.path.join(os.path.dirname(__file__), "..", "..", "configs")
+        names = [n for n in os.listdir(folder) if n.endswith(".json")]
+        self.assertTrue(names)
+        for name in names:
+            code, _, err = run("--config", os.path.join(folder, name), "--models", os.path.join(self.folder.name, "none"))
+            self.assertEqual((code, "there is no folder" in err), (3, True), (name, err))
+
+    def test_addresses_that_others_reach_must_be_meant(self):
+        self.model()
+        code, _, err = run(self.models, "--host", "0.0.0.0", "--port", "0")
+        self.assertEqual((code, "--insecure" in err), (1, True), err)
+        code, _, err = run(self.models, "--host", "example.com", "--port", "0")
+        self.assertEqual((code, "numeric" in err), (1, True), err)
+        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure") as d:
+            self.assertEqual(d.get("/livez").status, 200)
+
+    def test_port_in_use(self):
+        self.model()
+        with daemon.Daemon(self.models) as d:
+            code, _, err = run(self.models, "--port", str(d.port))
+            self.assertEqual((code, str(d.port) in err), (1, True), err)
+
+    # ---- model folders ----
+
+    def test_no_models(self):
+        self.assertEqual(run(self.models)[0], 3)
+        self.assertEqual(run(os.path.join(self.models, "none"))[0], 3)
+        self.model(layer="nope")
+        code, out, err = run(self.models, "--port", "0")
+        self.assertEqual(code, 3, err)
+        self.assertIn("no layer 'nope'", out)
+
+    def refused(self, change, words):
+        """One good model and one bad: the bad one is listed with its reason, the good one answers."""
+        with self.subTest(words):
+            bad = daemon.write_model(self.models, "bad", tiny_onnx.classifier(), daemon.LABELS, 16)
+            change(bad)
+            try:
+                with daemon.Daemon(self.models) as d:
+                    rows = {m["name"]: m for m in d.get("/v1/models").json["models"]}
+                    self.assertTrue(rows["tiny"]["ready"])
+                    (row,) = [m for m in rows.values() if not m["ready"]]
+                    self.assertIn(words, row["reason"])
+                    self.assertTrue(any(words in line for line in d.table))
+                    self.assertEqual(d.explain(picture(1)).status, 200)
+                    a = d.explain(picture(1), "", row["name"])
+                    self.assertEqual((a.status, a.json["code"]), (503, "NOT_READY"))
+                    self.assertEqual(d.get("/v1/models/%s" % row["name"]).status, 200)
+                    for path in ("labels", "layers"):
+                        self.assertEqual(d.get("/v1/models/%s/%s" % (row["name"], path)).status, 200)
+            finally:
+                subprocess.run(["rm", "-rf", bad], check=True)
+
+    def change_manifest(self, **more):
+        def change(folder):
+            path = os.path.join(folder, "manifest.json")
+            with open(path) as f:
+                manifest = json.load(f)
+            for key, value in more.items():
+                part = manifest
+                *parents, last = key.split("__")
+                for p in parents:
+                    part = part[p]
+                part.pop(last, None)
+                if value is not None:
+                    part[last] = value
+            with open(path, "w") as f:
+                json.dump(manifest, f)
+        return change
+
+    def test_manifests_that_are_wrong(self):
+        self.model()
+        for more, words in (({"lables": "x"}, "did you mean 'labels'"), ({"input__sise": 3}, "did you mean 'size'"), ({"name": None}, "'name' is missing"),
+                            ({"name": "../x"}, "letters, digits"), ({"name": 5}, "must be a string"), ({"input": None}, "'input' is missing"),
+                            ({"input__size": [17, 16]}, "cannot be 17"), ({"input__size": [0, 16]}, "whole numbers"), ({"input__channels": "GRAY"}, "channels"),
+                            ({"input__std": [0, 0, 0]}, "std"), ({"input__mean": [1, 2]}, "mean"), ({"input__resize": "fit"}, "must be one of"),
+                            ({"input__layout": "NHWC"}, "layout"), ({"layer": "nope"}, "no layer"), ({"name": "tiny"}, "same name"),
+                            ({"model": "../tiny/model.onnx"}, "plain name"), ({"model": "/etc/passwd"}, "plain name"), ({"labels": "none.txt"}, "no file"),
+                            ({"labels": "sub/../labels.txt"}, ""), ({"samples": [{"file": 1}]}, "must be a string"), ({"output": {"name": "x"}}, "")):
+            if more == {"name": "tiny"}:
+                continue  # its row hides behind the good one's name
+            self.refused(self.change_manifest(**more), words)
+
+    def test_two_models_of_one_name(self):
+        self.model()
+        self.change_manifest(name="tiny")(self.model("zz"))
+        with daemon.Daemon(self.models) as d:
+            self.assertEqual([m["ready"] for m in d.get("/v1/models").json["models"]], [True, False])
+            self.assertEqual(d.explain(picture(1)).status, 200)
+
+    def test_files_that_are_wrong(self):
+        self.model()
+
+        def link(folder):
+            os.rename(os.path.join(folder, "model.onnx"), os.path.join(self.folder.name, "elsewhere.onnx"))
+            os.symlink(os.path.join(self.folder.name, "elsewhere.onnx"), os.path.join(folder, "model.onnx"))
+
+        def write(name, data):
+            def change(folder):
+                with open(os.path.join(folder, name), "wb") as f:
+                    f.write(data)
+            return change
+
+        def pipe(folder):
+            os.unlink(os.path.join(folder, "labels.txt"))
+            os.mkfifo(os.path.join(folder, "labels.txt"))
+        self.refused(link, "plain name")
+        self.refused(pipe, "not a regular file")
+        self.refused(lambda f: os.unlink(os.path.join(f, "model.onnx")), "no file model.onnx")
+        self.refused(write("model.onnx", tiny_onnx.classifier()[:-100]), "")
+        self.refused(write("model.onnx", b""), "")
+        self.refused(write("labels.txt", b"a\nb\n"), "2 lines and the network 12 classes")
+        self.refused(write("labels.txt", b"a\x1b[2J\n" * 12), "control characters")
+        self.refused(write("labels.txt", b"\xff\n" * 12), "UTF-8")
+        self.refused(write("manifest.json", b"{"), "line 1")
+
+    def test_operator_that_is_not_there_is_named(self):
+        self.model()
+        nodes = [tiny_onnx.node("Flatten", ["image"], "flat"), tiny_onnx.node("Bernoulli", ["flat"], "logits")]
+        onnx = tiny_onnx.model(nodes, [], [("image", ["N", 3, 2, 2])], [("logits", ["N", 12])])
+        daemon.write_model(self.models, "odd", onnx, daemon.LABELS, 2)
+        with daemon.Daemon(self.models) as d:
+            (row,) = [m for m in d.get("/v1/models").json["models"] if not m["ready"]]
+            self.assertIn("Bernoulli", row["reason"])
+
+    def test_preprocessing_profiles(self):
+        self.model("noaa", input={"size": [16, 16], "resize": "squash-noaa"})
+        self.model("short", input={"resize": "short-side", "short_side": 20, "crop": [16, 16], "channels": "BGR"})
+        self.model("exact", input={"resize": "none", "size": [16, 16], "scale": 1.0})
+        with daemon.Daemon(self.models) as d:
+            a = d.explain(picture(1, 40, 30), "", "short").json
+            self.assertEqual((a["image"]["resized"], a["image"]["crop"]), ([26, 20], [5, 2, 16, 16]))
+            self.assertEqual(d.explain(picture(1), "", "noaa").status, 200)
+            self.assertEqual(d.explain(picture(1, 16, 16), "", "exact").status, 200)
+            p = d.explain(picture(1, 17, 16), "", "exact")
+            self.assertEqual((p.status, p.json["code"]), (400, "BAD_REQUEST"))
+            hashes = {d.get("/v1/models/" + m).json["input"]["preprocess_hash"] for m in ("noaa", "short", "exact")}
+            self.assertEqual(len(hashes), 3)
+
+
+class BundledModels(unittest.TestCase):
+    def test_bundled_models_know_their_samples(self):
+        folder = os.path.join(os.path.dirname(__file__), "..", "..", "models")
+        with daemon.Daemon(folder) as d:
+            seen = 0
+            for row in d.get("/v1/models").json["models"]:
+                self.assertTrue(row["ready"], row)
+                for sample in d.get("/v1/models/" + row["name"]).json["samples"]:
+                    with open(os.path.join(folder, row["name"], sample["file"]), "rb") as f:
+                        a = d.request("POST", "/v1/explain", json.dumps({"model": row["name"], "image": {"b64": daemon.b64(f.read())},
+                                                                         "why_not": sample["why_not"]}), {"Content-Type": "application/json"})
+                    self.assertEqual(a.status, 200, a.body[:300])
+                    seen += a.json["target"]["label"] == sample["label"]
+            self.assertGreater(seen, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,228 @@
+"""Bad bodies, bad pictures and bad framing: each gets its problem, and the daemon goes on."""
+import json
+import os
+import socket
+import struct
+import tempfile
+import time
+import unittest
+import zlib
+
+import daemon
+from daemon import b64, picture
+
+JSON = {"Content-Type": "application/json"}
+PATH = "/v1/models/tiny/explain"
+
+
+def tiny_jpeg(width, height, progressive=False):
+    """The header of a grey JPEG of that size; no picture data follows."""
+    quant = b"\xff\xdb\x00\x43\x00" + bytes([16] * 64)
+    frame = struct.pack(">BBHBHHB", 0xff, 0xc2 if progressive else 0xc0, 11, 8, height, width, 1) + b"\x01\x11\x00"
+    huffman = b"\xff\xc4\x00\x14\x00\x01" + b"\x00" * 15 + b"\x00" + b"\xff\xc4\x00\x14\x10\x01" + b"\x00" * 15 + b"\x00"
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00" + (b"\x00" if progressive else b"\x3f") + b"\x00"
+    return b"\xff\xd8" + quant + frame + huffman + scan
+
+
+class Errors(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), "--max-body-bytes", "16777216", "--idle-timeout-s", "3").__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__(None, None, None)
+        cls.folder.cleanup()
+
+    def tearDown(self):
+        """Whatever a test did, the next question is answered."""
+        self.assertEqual(self.d.explain(picture(1)).status, 200)
+
+    def problem(self, answer, status, code):
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, "application/problem+json"), answer.body[:300])
+        self.assertEqual(answer.json["code"], code, answer.json)
+        return answer.json
+
+    # ---- pictures ----
+
+    def test_what_is_not_a_picture(self):
+        for data in (b"GIF89a" + bytes(50), b"RIFF\x10\0\0\0WEBPVP8 ", b"<svg/>", b"x", b"\0" * 1000, b"%PDF-1.4"):
+            self.problem(self.d.explain(data), 415, "UNSUPPORTED_MEDIA")
+
+    def test_pictures_are_told_apart_by_their_bytes(self):
+        self.assertEqual(self.d.explain(picture(1), Content_Type="image/jpeg").status, 200)
+
+    def test_truncated_png(self):
+        data = picture(1)
+        for n in range(9, len(data) - 12, 40):
+            a = self.d.explain(data[:n])
+            self.assertIn(a.status, (415, 422), n)
+        self.problem(self.d.explain(data[:len(data) // 2]), 422, "UNREADABLE_IMAGE")
+
+    def test_truncated_jpeg(self):
+        self.problem(self.d.explain(tiny_jpeg(64, 64)), 422, "UNREADABLE_IMAGE")
+        self.problem(self.d.explain(tiny_jpeg(64, 64)[:60]), 422, "UNREADABLE_IMAGE")
+
+    def test_truncated_photograph(self):
+        assets = os.environ.get("WHYNOT_ASSETS")
+        if not assets:
+            self.skipTest("WHYNOT_ASSETS is not set")
+        with open(os.path.join(assets, "images/n01443537_goldfish.JPEG"), "rb") as f:
+            photo = f.read()
+        self.assertEqual(self.d.explain(photo).status, 200)
+        for part in (3, 100, 700, len(photo) // 2, len(photo) - 2000):
+            self.assertIn(self.d.explain(photo[:part]).status, (415, 422), part)
+
+    def test_headers_of_enormous_pictures_are_refused_at_once(self):
+        bombs = [tiny_jpeg(65500, 65500), tiny_jpeg(65500, 65500, True), daemon.png_file(65500, 65500, b""),
+                 daemon.png_file(1000000, 1000000, b""), daemon.png_file(20000, 20000, zlib.compress(bytes(1000)))]
+        for bomb in bombs:
+            start = time.monotonic()
+            self.problem(self.d.explain(bomb), 413, "TOO_LARGE")
+            self.assertLess(time.monotonic() - start, 1)
+
+    def test_changed_bytes_never_hurt(self):
+        data = bytearray(picture(2))
+        for i in range(0, len(data), 7):
+            broken = bytes(data[:i]) + bytes([data[i] ^ 0x55]) + bytes(data[i + 1:])
+            self.assertIn(self.d.explain(broken).status, (200, 400, 413, 415, 422), i)
+
+    # ---- bodies ----
+
+    def test_body_of_20_megabytes_is_refused_unread(self):
+        a = self.d.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 20971520\r\n\r\n" % PATH.encode())
+        self.assertTrue(a.startswith(b"HTTP/1.1 413"), a[:100])
+        self.assertIn(b'"code":"TOO_LARGE"', a)
+        c = self.d.connect()
+        try:
+            c.request("POST", PATH, b"\0" * (20 << 20), {"Content-Type": "image/png"})
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it may close before all is sent
+        else:
+            self.assertEqual(c.getresponse().status, 413)
+        c.close()
+
+    def test_chunked_body_over_the_limit(self):
+        chunk = b"100000\r\n" + b"\0" * 0x100000 + b"\r\n"
+        head = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" % PATH.encode()
+        a = self.d.raw(head + chunk * 17 + b"0\r\n\r\n")
+        self.assertTrue(a.startswith(b"HTTP/1.1 413"), a[:100])
+
+    def test_chunked_body(self):
+        data = picture(1)
+        head = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" % PATH.encode()
+        a = self.d.raw(head + b"".join(b"1\r\n%c\r\n" % byte for byte in data) + b"0\r\n\r\n")
+        self.assertTrue(a.startswith(b"HTTP/1.1 200"), a[:100])
+        self.assertIn(json.loads(self.d.explain(data).body)["maps"][0]["data"].encode(), a)
+
+    def test_content_types_that_are_not_read(self):
+        for kind in ("text/plain", "application/xml", "video/mp4", "application/jsonx"):
+            self.problem(self.d.explain(picture(1), Content_Type=kind), 415, "UNSUPPORTED_MEDIA")
+
+    def test_json_that_is_none(self):
+        good = '{"image":{"b64":"%s"}' % b64(picture(1))
+        for text in ("", "{", "[]", "7", "nul", good, good + "}}", good + ',"target":NaN}', good + ',"target":1e400}',
+                     good + ',"target":1,"target":2}', good + ',"id":"\\ud800"}', good + ',"id":"a\\u0000b"}', "\ufeff" + good + "}",
+                     good + ",}", "{'image':1}", '{"image":{"b64":5}}', '{"image":{"b64":"unfinished', '{"image":{"b64"}}', good + ',"id":"\x00"}'):
+            a = self.d.request("POST", PATH, text.encode(), JSON)
+            self.problem(a, 400, "BAD_REQUEST")
+        a = self.d.request("POST", PATH, good.encode() + b',"id":"\xff"}', JSON)
+        self.problem(a, 400, "BAD_REQUEST")
+
+    def test_json_errors_say_where_in_the_body(self):
+        text = '{"image":{"b64":"%s"},"target":?}' % b64(picture(1))
+        detail = self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")["detail"]
+        at = int(detail.split("byte ")[1].split(":")[0])
+        self.assertLess(abs(at - text.index("?")), 4, detail)
+
+    def test_json_that_would_be_costly_is_refused_early(self):
+        for text in ("[" * 100000, '{"a":' * 5000, "[" + "[],".rstrip(",") + ",[]" * 2000000 + "]", "[" + "{}" + ",{}" * 2000000 + "]",
+                     '{"instances":[' + ",".join("{}" for _ in range(70000)) + "]}"):
+            start = time.monotonic()
+            self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")
+            self.assertLess(time.monotonic() - start, 1)
+
+    def test_base64_is_strict(self):
+        good = b64(picture(1))
+        for text in ("", good[:-1], good + "=", good[:40] + "\\n" + good[40:], good[:40] + " " + good[40:], "-_" + good[2:], "!" + good[1:],
+                     good[:40] + "\\u0041" + good[41:]):
+            a = self.d.request("POST", PATH, '{"image":{"b64":"%s"}}' % text, JSON)
+            self.problem(a, 422, "UNREADABLE_IMAGE")
+
+    def test_forms_that_are_none(self):
+        mark = b"--b\r\n"
+        part = b'Content-Disposition: form-data; name="target"\r\n\r\n1'
+        for body in (b"", b"x", mark, mark + part, mark + part + b"\r\n--b", mark + part + b"\r\n--bx--", mark + b"\r\n\r\n1\r\n--b--",
+                     mark + b"Content-Disposition: form-data\r\n\r\n1\r\n--b--", mark + part + b"\0\r\n--b--",
+                     (mark + part + b"\r\n") * 100 + b"--b--", mark + b"A: " + b"x" * 5000 + b"\r\n\r\n1\r\n--b--"):
+            a = self.d.request("POST", PATH, body, {"Content-Type": "multipart/form-data; boundary=b"})
+            self.problem(a, 400, "BAD_REQUEST")
+        for kind in ("multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "b" * 71):
+            a = self.d.request("POST", PATH, mark + part + b"\r\n--b--", {"Content-Type": kind})
+            self.problem(a, 400, "BAD_REQUEST")
+
+    def test_forms_as_browsers_write_them(self):
+        body = (b'--q q\r\nContent-Disposition: form-data; name="image"; filename="a;name=x.png"\r\nContent-Type: image/png\r\n\r\n' +
+                picture(1) + b'\r\n--q q \r\ncontent-disposition:form-data;filename="x";name=target\r\n\r\n3\r\n--q q--\r\nepilogue')
+        a = self.d.request("POST", PATH, body, {"Content-Type": 'multipart/form-data; charset=utf-8; boundary="q q"'})
+        self.assertEqual((a.status, a.json["target"]["index"]), (200, 3))
+
+    def test_routes_without_a_body_take_none(self):
+        self.problem(self.d.request("GET", "/livez", b"hello"), 400, "BAD_REQUEST")
+
+    # ---- framing ----
+
+    def refused(self, head, body=b"", statuses=(b"400",)):
+        """The answer is a problem, the connection is closed, and nothing behind the first request is answered."""
+        second = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+        a = self.d.raw(head + b"\r\n" + body + second, timeout=5)
+        self.assertIn(a[9:12], statuses, (head, a[:200]))
+        self.assertEqual(a.count(b"HTTP/1.1 "), 1, (head, a))
+        return a
+
+    def test_framing_that_two_parties_could_read_differently(self):
+        post = b"POST %s HTTP/1.1\r\nHost: x\r\n" % PATH.encode()
+        cases = [post + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", post + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+                 post + b"Content-Length: 5\r\nContent-Length: 6\r\n", post + b"Content-Length: 5\r\nContent-Length: 5\r\n",
+                 post + b"Host: y\r\nContent-Length: 0\r\n", post + b"Transfer-Encoding: gzip, chunked\r\n",
+                 post + b"Transfer-Encoding: xchunked\r\n", post + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+                 post + b"Transfer-Encoding: identity\r\n", post + b"Transfer-Encoding : chunked\r\n",
+                 post + b"Content-Length: 0\r\nX(y): 1\r\n", post + b"Content-Length: 0\r\nX: a\x01b\r\n"]
+        for head in cases:
+            a = self.refused(head, b"0\r\n\r\n")
+            self.assertIn(b"application/problem+json", a)
+            self.assertIn(b"Connection: close", a)
+
+    def test_content_length_beyond_all_numbers(self):
+        for length in (b"9223372036854775807", b"1000000000000000000000000"):
+            a = self.d.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %s\r\n\r\n" % (PATH.encode(), length), timeout=5)
+            self.assertIn(a[9:12], (b"413", b"400"), (length, a[:100]))
+
+    def test_pipelined_requests_are_answered_in_order(self):
+        one = b"GET /v1/models/%s HTTP/1.1\r\nHost: x\r\n\r\n"
+        last = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        a = self.d.raw(b"".join(one % m for m in (b"tiny", b"other", b"none")) + last)
+        at = [a.index(x) for x in (b'"name":"tiny"', b'"name":"other"', b"NO_SUCH_MODEL", b"alive")]
+        self.assertEqual(at, sorted(at))
+
+    def test_garbage_on_the_line(self):
+        for data in (b"\x16\x03\x01\x02\x00\x01\x00", b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100, b"A" * 200000,
+                     b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+                     b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"?" + b"&a" * 1000)):
+            a = self.d.raw(data, timeout=0.5)
+            self.assertNotIn(b"HTTP/1.1 200", a)
+
+    def test_client_that_goes_away(self):
+        data = picture(1)
+        head = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (PATH.encode(), len(data))
+        for cut in (10, len(head), len(head) + 100, len(head) + len(data)):
+            for _ in range(20):
+                with socket.create_connection(("127.0.0.1", self.d.port)) as s:
+                    s.sendall((head + data)[:cut])
+        daemon.wait_until(lambda: self.d.metric("whynot_requests_in_flight") == 1)
+        self.assertEqual(self.d.metric("whynot_body_bytes_in_flight"), 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,214 @@
+"""Many clients, full queues, deadlines and an end in the middle of it: no answer is lost, mixed up or late without a word."""
+import json
+import os
+import signal
+import socket
+import tempfile
+import threading
+import time
+import unittest
+
+import daemon
+from daemon import b64, picture
+
+SIZE, LAYERS = 96, 6  # of the slow network
+
+
+def slow_seconds(d):
+    """How long one slow picture takes here, so that the tests below fit any machine and build."""
+    d.explain(picture(0, SIZE, SIZE), "", "slow")
+    start = time.monotonic()
+    for _ in range(3):
+        assert d.explain(picture(0, SIZE, SIZE), "", "slow").status == 200
+    return (time.monotonic() - start) / 3
+
+
+class Load(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        daemon.tiny_models(self.folder.name)
+        # Big enough to be slow with the oracle's plain loops, whatever the machine.
+        daemon.slow_model(self.folder.name, SIZE, LAYERS)
+        self.addCleanup(self.folder.cleanup)
+
+    def slow_daemon(self, *options):
+        return daemon.Daemon(self.folder.name, "--backend", "ref", "--workers", "1", *options)
+
+    def test_200_requests_of_8_clients_each_get_their_own_answer(self):
+        queries = ["", "?target=%d", "?target=%d&why_not=11", "?contrast=weighted&target=%d", "?method=la&target=%d", "?layer=relu0&target=%d"]
+
+        def question(i):
+            q = queries[i % len(queries)]
+            return picture(i % 7), (q % (i % 11) if "%d" in q else q), "other" if i % 13 == 5 and not q else "tiny"
+
+        with daemon.Daemon(self.folder.name) as d:
+            want = {i: d.explain(*question(i)).json for i in range(200)}
+
+            def client(c):
+                connection = d.connect()
+                for i in range(c, 200, 8):
+                    a = d.explain(*question(i), connection=connection, X_Request_Id="r%d" % i)
+                    self.assertEqual((a.status, a.headers["X-Request-Id"]), (200, "r%d" % i))
+                    for key in ("model", "predictions", "target", "why_not", "maps", "image"):
+                        self.assertEqual(a.json[key], want[i][key], (i, key))
+                connection.close()
+            daemon.in_threads(8, client)
+            self.assertEqual(d.metric("whynot_queue_depth"), 0)
+
+    def test_full_queue_refuses_with_a_time_to_retry(self):
+        with self.slow_daemon("--max-queue-size", "2") as d:
+            statuses, lock = [], threading.Lock()
+
+            def client(i):
+                a = d.explain(picture(i, SIZE, SIZE), "", "slow")
+                with lock:
+                    statuses.append(a.status)
+                if a.status != 200:
+                    self.assertEqual((a.status, a.json["code"], a.headers["Retry-After"]), (429, "QUEUE_FULL", "1"))
+            daemon.in_threads(12, client)
+            self.assertEqual(len(statuses), 12)
+            self.assertGreaterEqual(statuses.count(200), 3, statuses)
+            self.assertGreater(statuses.count(429), 0, statuses)
+            self.assertEqual(d.metric('whynot_rejected_total{reason="queue_full"}'), statuses.count(429))
+            self.assertEqual(d.explain(picture(1), "", "tiny").status, 200)
+
+    def test_health_is_answered_while_the_workers_are_busy(self):
+        with self.slow_daemon() as d:
+            each = slow_seconds(d)
+            threads = [threading.Thread(target=d.explain, args=(picture(i, SIZE, SIZE), "", "slow")) for i in range(6)]
+            for t in threads:
+                t.start()
+            start = time.monotonic()
+            n = 0
+            while any(t.is_alive() for t in threads):
+                begin = time.monotonic()
+                self.assertEqual(d.get("/livez").status, 200)
+                self.assertLess(time.monotonic() - begin, max(0.5, each / 2))
+                n += 1
+            self.assertGreater(n, 3)
+            self.assertGreater(time.monotonic() - start, each)
+
+    def test_deadline_passes_while_waiting_and_while_running(self):
+        with self.slow_daemon() as d:
+            each = slow_seconds(d)
+            self.assertGreater(each, 0.02, "the slow network is too fast for this test")
+            before = d.metric('whynot_explanations_total{method="gradcam",contrast="logit"}')
+            threads = [threading.Thread(target=d.explain, args=(picture(i, SIZE, SIZE), "", "slow")) for i in range(4)]
+            for t in threads:
+                t.start()
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 1)
+            ms = max(1, int(each * 400))
+            start = time.monotonic()
+            a = d.explain(picture(9, SIZE, SIZE), "?timeout_ms=%d" % ms, "slow")
+            took = time.monotonic() - start
+            self.assertEqual((a.status, a.json["code"]), (504, "DEADLINE"))
+            self.assertLess(took, ms / 1000 + 0.3)
+            for t in threads:
+                t.join()
+            a = d.explain(picture(9, SIZE, SIZE), "?timeout_ms=%d" % max(1, int(each * 300)), "slow")  # runs, and takes longer
+            self.assertEqual((a.status, a.json["code"]), (504, "DEADLINE"))
+            daemon.wait_until(lambda: d.metric('whynot_explanations_total{method="gradcam",contrast="logit"}') >= before + 5)
+            time.sleep(each)
+            after = d.metric('whynot_explanations_total{method="gradcam",contrast="logit"}')
+            self.assertEqual(after, before + 5, "the one that waited must not have been started")
+            self.assertEqual(d.metric('whynot_rejected_total{reason="deadline"}'), 2)
+
+    def test_a_batch_waits_for_its_last_picture(self):
+        with self.slow_daemon() as d:
+            instances = [{"image": {"b64": b64(picture(i, SIZE, SIZE))}} for i in range(4)]
+            a = d.ask({"instances": instances}, "/v1/models/slow/explain").json["explanations"]
+            self.assertEqual([x["model"]["name"] for x in a], ["slow"] * 4)
+
+    def test_sigterm_loses_nothing_that_was_taken_in(self):
+        for with_rest in (False, True):
+            with self.slow_daemon("--drain-ms", "100") as d:
+                each = slow_seconds(d)
+                results, lock, stop = [], threading.Lock(), threading.Event()
+
+                def client(i):
+                    connection = d.connect()
+                    while not stop.is_set():
+                        try:
+                            a = d.explain(picture(i, SIZE, SIZE), "", "slow", connection=connection)
+                        except ConnectionRefusedError:
+                            return  # the server is down, and says so
+                        with lock:
+                            results.append((a.status, a.headers["Connection"]))
+                        if a.headers["Connection"] == "close":
+                            connection.close()
+                            connection = d.connect() if False else connection
+                            return
+                threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+                failures = []
+                threading.excepthook = lambda args: failures.append(args.exc_value)
+                for t in threads:
+                    t.start()
+                daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 4)
+                d.process.send_signal(signal.SIGTERM)
+                if with_rest:  # one that arrives within the drain time is served too
+                    a = d.explain(picture(1), "", "tiny")
+                    self.assertEqual((a.status, a.headers["Connection"]), (200, "close"))
+                for t in threads:
+                    t.join()
+                threading.excepthook = threading.__excepthook__
+                self.assertEqual(failures, [])
+                self.assertEqual({s for s, _ in results}, {200}, results)
+                self.assertGreaterEqual([c for _, c in results].count("close"), 8)
+                self.assertEqual(d.process.wait(30), 0)
+                self.assertGreater(each, 0)
+
+    def test_sigterm_makes_it_not_ready_first(self):
+        with self.slow_daemon("--drain-ms", "1000") as d:
+            d.process.send_signal(signal.SIGTERM)
+            daemon.wait_until(lambda: d.get("/readyz").status == 503)
+            self.assertEqual(d.get("/livez").status, 200)
+
+    def test_second_signal_ends_the_patience(self):
+        with self.slow_daemon("--max-queue-size", "200") as d:
+            each = slow_seconds(d)
+            statuses = []
+            threads = [threading.Thread(target=lambda i=i: statuses.append(d.explain(picture(i, SIZE, SIZE), "", "slow").status))
+                       for i in range(30)]
+            for t in threads:
+                t.start()
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 20)
+            d.process.send_signal(signal.SIGTERM)
+            time.sleep(0.3)
+            start = time.monotonic()
+            d.process.send_signal(signal.SIGTERM)
+            self.assertEqual(d.process.wait(30), 0)
+            self.assertLess(time.monotonic() - start, each + 3)
+            for t in threads:
+                t.join()
+            self.assertEqual(len(statuses), 30)
+            self.assertEqual(set(statuses) - {200}, {503})
+
+    def test_sigterm_while_a_body_is_on_its_way(self):
+        with self.slow_daemon("--drain-ms", "50") as d:
+            data = picture(1)
+            with socket.create_connection(("127.0.0.1", d.port)) as s:
+                s.sendall(b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data[:50])
+                daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
+                d.process.send_signal(signal.SIGTERM)
+                time.sleep(0.4)
+                s.sendall(data[50:])
+                answer = b""
+                while chunk := s.recv(65536):
+                    answer += chunk
+            self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer[:200])
+            self.assertEqual(json.loads(answer.split(b"\r\n\r\n", 1)[1])["model"]["name"], "tiny")
+
+    def test_bytes_in_flight_are_bounded(self):
+        with self.slow_daemon("--max-bytes-in-flight", "1048576") as d:
+            head = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: x\r\nContent-Length: 700000\r\n\r\n"
+            with socket.create_connection(("127.0.0.1", d.port)) as s:
+                s.sendall(head + b"x" * 1000)
+                daemon.wait_until(lambda: d.metric("whynot_body_bytes_in_flight") == 700000)
+                a = d.raw(head)
+                self.assertTrue(a.startswith(b"HTTP/1.1 429"), a[:100])
+                self.assertIn(b"Retry-After: 1", a)
+
+
+if __name__ == "__main__":
+    assert os.environ.get("WHYNOTD"), "WHYNOTD names the daemon"
+    unittest.main()
