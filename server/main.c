@@ -35,18 +35,24 @@ static void print_table(const struct wn_models *models)
     }
 }
 
-/* The picture to try: the first sample of the first ready model, or a word for one. */
+static const struct wn_model *first_ready(const struct wn_models *models)
+{
+    int i = 0;
+    while (i + 1 < models->n && atomic_load(&models->list[i].state) != WN_MODEL_READY) i++;
+    return &models->list[i];
+}
+
+/* Three lines to paste: a question about a sample of the first ready model (or about a picture of one's own), the page, the figures. */
 static void print_paste(const struct wn_server *s)
 {
-    const struct wn_model *m = &s->models.list[0];
-    for (int i = s->models.n - 1; i >= 0; i--)
-        if (atomic_load(&s->models.list[i].state) == WN_MODEL_READY) m = &s->models.list[i];
+    const struct wn_model *m = first_ready(&s->models);
     const char *host = strcmp(s->config.host, "0.0.0.0") == 0 ? "127.0.0.1" : s->config.host;
-    bool v6 = strchr(host, ':') != NULL;
-    const char *open = v6 ? "[" : "", *close = v6 ? "]" : "";
-    printf("\ncurl --data-binary @picture.jpg 'http://%s%s%s:%d/v1/models/%s/explain?why_not=auto:1'\n", open, host, close, s->port,
-           m->name);
-    printf("http://%s%s%s:%d/\nhttp://%s%s%s:%d/metrics\n", open, host, close, s->port, open, host, close, s->port);
+    char url[600], picture[1200] = "picture.jpg";
+    snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, s->port);
+    if (m->manifest.n_samples)
+        snprintf(picture, sizeof picture, "%s/%s/%s", s->config.models, m->folder, m->manifest.samples[0].file);
+    printf("\ncurl --data-binary @%s '%s/v1/models/%s/explain?why_not=auto:1'\n", picture, url, m->name);
+    printf("%s/\n%s/metrics\n", url, url);
     fflush(stdout);
 }
 

@@ -63,6 +63,7 @@ static enum wn_code load_labels(struct wn_model *m, int folder, struct wn_error 
     enum wn_code code = wn_read_beneath(folder, m->manifest.labels, LABELS_BYTES, &text, err);
     if (code == WN_OK) code = split_labels(m, (const char *)text.data, text.size, err);
     wn_buffer_finish(&text);
+    if (code != WN_OK) m->labels = NULL; /* all or none */
     return code;
 }
 
@@ -113,6 +114,7 @@ static enum wn_code load_manifest(struct wn_model *m, int folder, struct wn_erro
 static void load_one(struct wn_model *m, int parent, const char *subfolder)
 {
     snprintf(m->name, sizeof m->name, "%.64s", subfolder); /* until the manifest says better */
+    snprintf(m->folder, sizeof m->folder, "%s", subfolder);
     int folder = openat(parent, subfolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (folder < 0)
         wn_fail(&m->why, WN_NOT_FOUND, "the folder cannot be opened");

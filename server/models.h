@@ -11,6 +11,7 @@ enum wn_model_state { WN_MODEL_LOADING, WN_MODEL_READY, WN_MODEL_FAILED };
 
 struct wn_model {
     char name[65];
+    char folder[256]; /* under the folder of models */
     struct wn_manifest manifest;
     struct wn_graph *graph; /* NULL where it could not be read */
     const char **labels;    /* one a class, in the manifest's pool */
