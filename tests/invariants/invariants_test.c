@@ -87,13 +87,18 @@ static void linearity_at_the_input(struct lab *lab, const float *y)
     }
 }
 
-/* 13. On a ReLU network relevance with a vanishing epsilon is the input times the gradient; at 1e-6 a deep network still shows it. */
+/* 13. On a ReLU network relevance with a vanishing epsilon is the input times the gradient. At 1e-6 single pixels of a deep network still
+ * feel it, where a sum inside comes close to 0; the maps as a whole do not. */
 static void relevance_is_input_times_gradient(struct lab *lab, int t)
 {
-    int n = lab_area(lab, "ixg");
+    double diff = 0, size = 0;
     if (!lab_can(lab, "lrp")) return;
     float *a = lab_map(lab, image, "lrp", "weighted", t, NULL, 0), *b = lab_map(lab, image, "ixg", "weighted", t, NULL, 0);
-    verdict("13 LRP with eps 1e-6 = input x gradient", off(a, b, 1, n, lab_most(b, n)), 1e-2);
+    for (int i = 0, n = lab_area(lab, "ixg"); i < n; i++) {
+        diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += (double)b[i] * b[i];
+    }
+    verdict("13 LRP with eps 1e-6 = input x gradient, in the mean square", sqrt(diff / size), 1e-2);
     free(a), free(b);
 }
 
