@@ -165,6 +165,7 @@ static int usage(void)
             "  --threads N      of one run (default 1)\n"
             "  --batch N        images of one call (default 1)\n"
             "  --foils A,B,..   questions about each image (default 1,10)\n"
+            "  --method NAME    of the explanations (default gradcam)\n"
             "  --rounds N       shuffled rounds, medians are taken (default 21)\n"
             "  --pause-ms N     rest before each run (default 5)\n"
             "  --torch FILE     tests/bench/torch_engine.py: measures PyTorch beside\n"
@@ -198,6 +199,7 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
 {
     if (strcmp(name, "--model") == 0) o->path = value;
     else if (strcmp(name, "--backend") == 0) o->backend = value;
+    else if (strcmp(name, "--method") == 0) o->method = wn_method_find(value);
     else if (strcmp(name, "--torch") == 0) o->torch = value;
     else if (strcmp(name, "--python") == 0) o->python = value;
     else if (strcmp(name, "--threads") == 0) o->threads = atoi(value);
@@ -211,7 +213,7 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
 
 int bench_engine(int argc, char **argv)
 {
-    struct bench_options o = {.backend = "onednn", .python = "/usr/bin/python3", .rounds = 21, .threads = 1, .batch = 1,
+    struct bench_options o = {.backend = "onednn", .method = wn_method_find("gradcam"), .python = "/usr/bin/python3", .rounds = 21, .threads = 1, .batch = 1,
                               .pause_ms = 5, .foils = {1, 10}, .n_foils = 2, .bf16 = true, .bare = true};
     struct dirent **files;
     for (int i = 1; i < argc; i++) {
@@ -220,7 +222,7 @@ int bench_engine(int argc, char **argv)
         i++;
     }
     if (o.cpu_time) bench_clock = CLOCK_PROCESS_CPUTIME_ID;
-    if (!o.path || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1) return usage();
+    if (!o.path || !o.method || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1) return usage();
     int n = scandir(o.path, &files, is_model, alphasort);
     int status = n >= 0 ? measure_folder(&o, files, n) : measure_model(o.path, &o, true);
     bench_report_end(&o);

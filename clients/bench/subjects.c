@@ -55,11 +55,11 @@ static void make_pictures(struct engine *e, size_t pixels)
     for (int i = 0; i < e->batch; i++) e->images[i] = e->pixels + (size_t)i * pixels;
 }
 
-static void make_questions(struct engine *e)
+static void make_questions(struct engine *e, const struct wn_method *method)
 {
     for (int i = 0; i < MOST_QUESTIONS; i++) {
         e->foils[i] = 1 + i % (e->classes - 1);
-        e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"),
+        e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO, .method = method,
                                                .contrast = wn_contrast_find("weighted"), .target = i % e->classes};
     }
 }
@@ -87,7 +87,7 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
         return NULL;
     }
     make_pictures(e, pixels);
-    make_questions(e);
+    make_questions(e, o->method);
     return e;
 }
 
