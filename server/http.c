@@ -44,16 +44,17 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     if (uri[path]) r->query = wn_pool_text(&r->pool, uri + path + 1, strlen(uri + path + 1));
     make_id(r->id);
     atomic_fetch_add(&r->server->requests, 1);
+    wn_connections_enter(&r->server->connections, connection, WN_PHASE_HEAD, NULL);
     return r;
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
 {
     struct wn_request *r = *con_cls;
-    (void)connection;
     (void)why;
     (void)cls;
     if (!r) return;
+    wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
     if (r->begun) wn_request_account(r);
     wn_queue_release(&r->server->queue, r->job);
     atomic_fetch_sub(&r->server->bytes_in_flight, r->charged);
@@ -191,6 +192,7 @@ static enum MHD_Result begin(struct wn_request *r, const char *method)
     snprintf(r->method, sizeof r->method, "%s", method);
     r->begun = true;
     check_head(r);
+    wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BODY, NULL);
     return r->problem.error.code == WN_OK ? MHD_YES : wn_respond(r);
 }
 
@@ -207,6 +209,7 @@ void wn_request_wait(struct wn_request *r)
     struct wn_error err = {0};
     r->job->wake = wake;
     r->job->waiter = r;
+    wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BUSY, r->job);
     MHD_suspend_connection(r->connection); /* first: the job may be finished before push returns */
     enum wn_code code = wn_queue_push(&r->server->queue, r->job, &err);
     if (code == WN_OK) return;
@@ -292,6 +295,10 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     struct addrinfo *address;
     enum wn_code code = resolve(c, &address, err);
     if (code != WN_OK) return code;
+    if ((code = wn_connections_init(&s->connections, c, &s->queue, err)) != WN_OK) {
+        freeaddrinfo(address);
+        return code;
+    }
     long cores = sysconf(_SC_NPROCESSORS_ONLN), threads = c->http_threads ? c->http_threads : cores;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
@@ -301,10 +308,14 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
         address->ai_addr, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads), MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)c->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-        on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+        on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify, &s->connections, MHD_OPTION_END);
     int why = errno;
     freeaddrinfo(address);
-    if (!s->http) return wn_fail(err, WN_DEVICE, "port %d of %.64s cannot be used: %s", (int)c->port, c->host, strerror(why));
+    if (!s->http) {
+        wn_connections_finish(&s->connections);
+        return wn_fail(err, WN_DEVICE, "port %d of %.64s cannot be used: %s", (int)c->port, c->host, strerror(why));
+    }
     s->port = MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_BIND_PORT)->port;
     return WN_OK;
 }
@@ -329,4 +340,5 @@ void wn_http_stop(struct wn_server *s)
 {
     MHD_stop_daemon(s->http);
     s->http = NULL;
+    wn_connections_finish(&s->connections);
 }

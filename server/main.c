@@ -21,7 +21,8 @@ static void complain(const struct wn_error *err)
 
 static const char *layer_name(const struct wn_model *m)
 {
-    return m->graph && m->labels ? wn_graph_layer(m->graph, m->layer)->name : "-";
+    const struct wn_layer *layer = wn_model_layer(m);
+    return layer ? layer->name : "-";
 }
 
 static void print_table(const struct wn_models *models)

@@ -32,8 +32,8 @@ static const char *wn_stage_label(int i)
 
 static const char *wn_reject_label(int i)
 {
-    static const char *const names[] = {"queue_full", "bytes_in_flight", "draining", "deadline"};
-    return i < 4 ? names[i] : NULL;
+    static const char *const names[] = {"queue_full", "bytes_in_flight", "draining", "deadline", "client_gone"};
+    return i < 5 ? names[i] : NULL;
 }
 
 static const char *method_label(int i)

@@ -94,7 +94,7 @@ static enum wn_code check(struct wn_model *m, struct wn_error *err)
         return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network takes %lld x %lld pixels, 'input' makes %d x %d (height x width)",
                        h, w, mf->height, mf->width);
     m->layer = wn_graph_find_layer(m->graph, mf->layer);
-    if (m->layer < 0)
+    if (m->layer < 0 && strcmp(mf->layer, "auto") != 0) /* without an automatic layer there are still others, and the input */
         return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network has no layer '%.128s' that can be explained", mf->layer);
     wn_preprocess_hash(&mf->preprocess, m->preprocess_hash);
     return WN_OK;
@@ -194,4 +194,9 @@ int wn_model_class(const struct wn_model *m, const char *label)
     for (int i = 0; i < m->classes; i++)
         if (strcasecmp(m->labels[i], label) == 0) return i;
     return -1;
+}
+
+const struct wn_layer *wn_model_layer(const struct wn_model *m)
+{
+    return m->graph && m->labels && m->layer >= 0 ? wn_graph_layer(m->graph, m->layer) : NULL;
 }

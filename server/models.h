@@ -16,7 +16,7 @@ struct wn_model {
     struct wn_graph *graph; /* NULL where it could not be read */
     const char **labels;    /* one a class, in the manifest's pool */
     int classes;
-    int layer;              /* the layer that "auto" means in this model: the manifest's */
+    int layer;              /* the layer that "auto" means in this model: the manifest's; -1 where there is none */
     char preprocess_hash[65];
     /* Written by the first worker before `state` leaves LOADING, read by anyone after. */
     struct wn_error why; /* why it is not ready */
@@ -40,5 +40,8 @@ struct wn_model *wn_models_find(const struct wn_models *models, const char *name
 int wn_models_ready(const struct wn_models *models);                              /* how many answer */
 /* The class with this label, whatever its case; -1 if there is none. */
 int wn_model_class(const struct wn_model *m, const char *label);
+
+/* The automatic layer, or NULL where there is none. */
+const struct wn_layer *wn_model_layer(const struct wn_model *m);
 
 #endif

@@ -47,6 +47,13 @@ static bool drop(struct wn_job *job)
     return --job->refs == 0;
 }
 
+void wn_queue_hold(struct wn_queue *q, struct wn_job *job)
+{
+    pthread_mutex_lock(&q->lock);
+    job->refs++;
+    pthread_mutex_unlock(&q->lock);
+}
+
 void wn_queue_release(struct wn_queue *q, struct wn_job *job)
 {
     if (!job) return;
@@ -204,6 +211,16 @@ static void *watch(void *arg)
     }
     pthread_mutex_unlock(&q->lock);
     return NULL;
+}
+
+bool wn_queue_cancel(struct wn_queue *q, struct wn_job *job)
+{
+    pthread_mutex_lock(&q->lock);
+    bool waits = job->pending > 0 && !job->finished;
+    if (waits) give_up_one(q, job, WN_TIMEOUT, "the client closed the connection before its answer was ready");
+    pthread_mutex_unlock(&q->lock);
+    if (waits) job->wake(job->waiter);
+    return waits;
 }
 
 void wn_queue_give_up(struct wn_queue *q, enum wn_code code, const char *why)

@@ -145,8 +145,9 @@ static enum wn_code resolve_layer(struct wn_slot *slot)
 {
     char what[384];
     const char *name = slot->ask.layer;
-    slot->layer = strcmp(name, "auto") == 0 ? slot->model->layer : wn_graph_find_layer(slot->model->graph, name);
-    if (slot->layer >= 0) return WN_OK;
+    bool automatic = strcmp(name, "auto") == 0;
+    slot->layer = automatic ? slot->model->layer : wn_graph_find_layer(slot->model->graph, name);
+    if (automatic || slot->layer >= 0) return WN_OK; /* where auto means none, the engine says so, or needs none */
     snprintf(what, sizeof what, "the model %s has no layer '%.128s'; see /v1/models/%s/layers", slot->model->name, name,
              slot->model->name);
     return fail(slot, "layer", WN_NO_SUCH_LAYER, what);

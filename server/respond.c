@@ -46,6 +46,7 @@ enum MHD_Result wn_respond(struct wn_request *r)
         snprintf(reply->timing, sizeof reply->timing, "total;dur=%.2f", (double)(wn_now_ns() - r->begin_ns) * 1e-6);
     r->sent = reply->body.bytes.size;
     r->replied = true;
+    wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_REPLY, NULL);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(r->sent, reply->body.bytes.data, MHD_RESPMEM_MUST_FREE);
     if (!response) return MHD_NO; /* the body stays ours and goes with the request */

@@ -32,8 +32,9 @@ static enum wn_code make_job(struct wn_request *r)
 
 static void too_late(struct wn_request *r)
 {
-    bool deadline_passed = r->job->late.code == WN_DEADLINE;
-    wn_metric_add(WN_METRIC_REJECTED, deadline_passed ? WN_REJECT_DEADLINE : WN_REJECT_DRAINING, 0, 1);
+    enum wn_code code = r->job->late.code;
+    int reason = code == WN_DEADLINE ? WN_REJECT_DEADLINE : WN_REJECT_DRAINING;
+    if (code != WN_TIMEOUT) wn_metric_add(WN_METRIC_REJECTED, reason, 0, 1); /* a client that is gone was counted where it was seen */
     wn_problem_set(&r->problem, NULL, r->job->late.code, "%s", r->job->late.text);
 }
 

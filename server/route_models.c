@@ -120,8 +120,10 @@ bool wn_route_model(struct wn_request *r)
         wn_json_key(out, "weight_bytes");
         wn_json_int(out, wn_graph_weight_bytes(m->graph));
         write_input(out, m);
-        wn_json_key(out, "layer");
-        write_layer(out, wn_graph_layer(m->graph, m->layer));
+        if (wn_model_layer(m)) {
+            wn_json_key(out, "layer");
+            write_layer(out, wn_model_layer(m));
+        }
         write_samples(out, m);
     }
     wn_json_close(out, '}');
@@ -176,7 +178,7 @@ bool wn_route_layers(struct wn_request *r)
     const struct wn_model *m = find(r);
     if (!m) return true;
     wn_json_open(out, '{');
-    if (m->graph && m->labels) pair(out, "auto", wn_graph_layer(m->graph, m->layer)->name);
+    if (wn_model_layer(m)) pair(out, "auto", wn_model_layer(m)->name);
     wn_json_key(out, "layers");
     wn_json_open(out, '[');
     for (int i = 0; m->graph && i < wn_graph_layers(m->graph); i++) write_layer(out, wn_graph_layer(m->graph, i));

@@ -3,6 +3,7 @@
 #define WN_SERVER_SERVER_H
 
 #include "config.h"
+#include "connections.h"
 #include "query.h"
 #include "queue.h"
 #include "route.h"
@@ -15,6 +16,7 @@ struct wn_server {
     struct wn_models models;
     struct wn_queue queue;
     struct wn_workers workers;
+    struct wn_connections connections;
     struct MHD_Daemon *http;
     int port;                       /* as bound */
     _Atomic int64_t bytes_in_flight; /* of request bodies */

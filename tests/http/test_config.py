@@ -190,6 +190,17 @@ class Config(unittest.TestCase):
             (row,) = [m for m in d.get("/v1/models").json["models"] if not m["ready"]]
             self.assertIn("Bernoulli", row["reason"])
 
+    def test_network_without_a_convolution_still_answers(self):
+        weights = tiny_onnx.tensor("w", [12, 12], [0.01 * (i % 17) - 0.08 for i in range(144)])
+        nodes = [tiny_onnx.node("Flatten", ["image"], "flat"), tiny_onnx.node("MatMul", ["flat", "w"], "logits")]
+        onnx = tiny_onnx.model(nodes, [weights], [("image", ["N", 3, 2, 2])], [("logits", ["N", 12])])
+        daemon.write_model(self.models, "flat", onnx, daemon.LABELS, 2)
+        with daemon.Daemon(self.models) as d:
+            self.assertEqual(d.explain(picture(1), "?method=gradient", "flat").status, 200)
+            self.assertIn(d.explain(picture(1), "", "flat").status, (200, 404))
+            for path in ("", "/layers", "/labels"):
+                self.assertEqual(d.get("/v1/models/flat" + path).status, 200)
+
     def test_preprocessing_profiles(self):
         self.model("noaa", input={"size": [16, 16], "resize": "squash-noaa"})
         self.model("short", input={"resize": "short-side", "short_side": 20, "crop": [16, 16], "channels": "BGR"})

@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import tempfile
+import threading
 import time
 import unittest
 import zlib
@@ -28,7 +29,8 @@ class Errors(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), "--max-body-bytes", "16777216", "--idle-timeout-s", "3").__enter__()
+        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), "--max-body-bytes", "16777216", "--header-timeout-ms", "1000",
+                              "--body-timeout-ms", "2000").__enter__()
 
     @classmethod
     def tearDownClass(cls):
@@ -220,8 +222,42 @@ class Errors(unittest.TestCase):
             for _ in range(20):
                 with socket.create_connection(("127.0.0.1", self.d.port)) as s:
                     s.sendall((head + data)[:cut])
-        daemon.wait_until(lambda: self.d.metric("whynot_requests_in_flight") == 1)
+        daemon.wait_until(lambda: self.d.metric("whynot_requests_in_flight") == 1, 3)
         self.assertEqual(self.d.metric("whynot_body_bytes_in_flight"), 0)
+
+    def drip(self, first, seconds):
+        """Sends a byte every 50 ms behind `first`; returns how long the daemon put up with it."""
+        start = time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.d.port)) as s:
+            s.sendall(first)
+            s.settimeout(0.05)
+            while time.monotonic() - start < seconds:
+                try:
+                    s.sendall(b"a")
+                    if s.recv(1000) == b"":
+                        break
+                except socket.timeout:
+                    pass
+                except (BrokenPipeError, ConnectionResetError):
+                    break
+        return time.monotonic() - start
+
+    def test_clients_that_drip_are_cut_off_at_the_deadline(self):
+        post = b"POST %s HTTP/1.1\r\nHost: x\r\n" % PATH.encode()
+
+        def attack(i):
+            if i % 2:
+                self.assertLess(self.drip(post + b"X-Long: ", 5), 2.5)
+            else:
+                self.assertLess(self.drip(post + b"Content-Length: 10000\r\n\r\n", 6), 4)
+        start = time.monotonic()
+        threads = [threading.Thread(target=daemon.in_threads, args=(20, attack))]
+        threads[0].start()
+        while threads[0].is_alive():
+            begin = time.monotonic()
+            self.assertEqual(self.d.explain(picture(1)).status, 200)
+            self.assertLess(time.monotonic() - begin, 1)
+        self.assertGreater(time.monotonic() - start, 0.9)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ class Load(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def slow_daemon(self, *options):
-        return daemon.Daemon(self.folder.name, "--backend", "ref", "--workers", "1", *options)
+        patient = ["--request-timeout-ms", "300000", "--shutdown-timeout-ms", "300000"]  # sanitizers are slow
+        return daemon.Daemon(self.folder.name, "--backend", "ref", "--workers", "1", *patient, *options)
 
     def test_200_requests_of_8_clients_each_get_their_own_answer(self):
         queries = ["", "?target=%d", "?target=%d&why_not=11", "?contrast=weighted&target=%d", "?method=la&target=%d", "?layer=relu0&target=%d"]
@@ -112,6 +113,27 @@ class Load(unittest.TestCase):
             after = d.metric('whynot_explanations_total{method="gradcam",contrast="logit"}')
             self.assertEqual(after, before + 5, "the one that waited must not have been started")
             self.assertEqual(d.metric('whynot_rejected_total{reason="deadline"}'), 2)
+
+    def test_work_of_a_client_that_went_away_is_dropped(self):
+        with self.slow_daemon() as d:
+            each = slow_seconds(d)
+            answered = 'whynot_explanations_total{method="gradcam",contrast="logit"}'
+            before = d.metric(answered)
+            data = picture(1, SIZE, SIZE)
+            head = b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data)
+            sockets = [socket.create_connection(("127.0.0.1", d.port)) for _ in range(40)]
+            for s in sockets:
+                s.sendall(head + data)
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 30)
+            for s in sockets:
+                s.close()
+            start = time.monotonic()
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 0, 5)
+            self.assertLess(time.monotonic() - start, 0.6 + 2 * each)
+            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 1, 5 + 2 * each)
+            self.assertLess(d.metric(answered) - before, 20)
+            self.assertGreaterEqual(d.metric('whynot_rejected_total{reason="client_gone"}'), 20)
+            self.assertEqual(d.explain(picture(1)).status, 200)
 
     def test_a_batch_waits_for_its_last_picture(self):
         with self.slow_daemon() as d:

@@ -1,0 +1,135 @@
+/* The watch over connections; knows sockets and phases, and nothing of requests. Sockets are only ever shut down here, under the lock
+ * that an entry's removal takes too: the library closes them afterwards, so a number is never somebody else's. */
+#include "connections.h"
+
+#include "metrics.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#define TICK_MS 100
+
+struct wn_connection {
+    struct wn_connection *next, **link;
+    int fd;
+    enum wn_phase phase;
+    int64_t since_ns;
+    struct wn_job *job;
+};
+
+void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
+{
+    struct wn_connections *all = cls;
+    struct wn_connection *c = *context;
+    pthread_mutex_lock(&all->lock);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED && (c = calloc(1, sizeof *c))) {
+        c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        c->since_ns = wn_now_ns();
+        c->next = all->first;
+        c->link = &all->first;
+        if (c->next) c->next->link = &c->next;
+        all->first = c;
+        all->n++;
+    } else if (what == MHD_CONNECTION_NOTIFY_CLOSED && c) {
+        *c->link = c->next;
+        if (c->next) c->next->link = c->link;
+        all->n--;
+        free(c);
+        c = NULL;
+    }
+    pthread_mutex_unlock(&all->lock);
+    *context = c;
+}
+
+void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct wn_connection *c = info ? info->socket_context : NULL;
+    if (!c) return; /* there was no memory for it: this one is not watched */
+    pthread_mutex_lock(&all->lock);
+    c->phase = phase;
+    c->since_ns = wn_now_ns();
+    c->job = job;
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* ---- the watch ---- */
+
+/* With the lock held: one look at a connection. Returns a job to give up, held for the caller, or NULL. */
+static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, bool gone, int64_t now)
+{
+    int64_t limit = all->limit_ns[c->phase];
+    bool busy = c->phase == WN_PHASE_BUSY, late = limit && now - c->since_ns > limit;
+    if (busy && gone && c->job) {
+        struct wn_job *job = c->job;
+        c->job = NULL;
+        wn_queue_hold(all->queue, job);
+        return job;
+    }
+    if (!busy && (late || (gone && c->phase != WN_PHASE_REPLY))) shutdown(c->fd, SHUT_RDWR);
+    return NULL;
+}
+
+/* Fills polls and jobs, which have room for n; returns how many jobs are to be given up. */
+static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct wn_job **jobs, int room)
+{
+    int n = 0, found = 0;
+    int64_t now = wn_now_ns();
+    for (struct wn_connection *c = all->first; c && n < room; c = c->next) polls[n++] = (struct pollfd){c->fd, POLLRDHUP, 0};
+    if (poll(polls, (nfds_t)n, 0) < 0) return 0;
+    struct wn_connection *c = all->first;
+    for (int i = 0; i < n; i++, c = c->next) {
+        struct wn_job *job = look(all, c, polls[i].revents != 0, now);
+        if (job) jobs[found++] = job;
+    }
+    return found;
+}
+
+static void tick(struct wn_connections *all)
+{
+    int found = 0;
+    pthread_mutex_lock(&all->lock);
+    struct pollfd *polls = calloc((size_t)all->n + 1, sizeof *polls);
+    struct wn_job **jobs = calloc((size_t)all->n + 1, sizeof *jobs);
+    if (polls && jobs) found = look_at_all(all, polls, jobs, all->n);
+    pthread_mutex_unlock(&all->lock);
+    for (int i = 0; i < found; i++) { /* without the lock: waking goes into the library, and that may call us */
+        if (wn_queue_cancel(all->queue, jobs[i])) wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_GONE, 0, 1);
+        wn_queue_release(all->queue, jobs[i]);
+    }
+    free(polls);
+    free(jobs);
+}
+
+static void *watch(void *arg)
+{
+    struct wn_connections *all = arg;
+    const struct timespec pause = {0, TICK_MS * 1000000};
+    while (!atomic_load(&all->stop)) {
+        nanosleep(&pause, NULL);
+        tick(all);
+    }
+    return NULL;
+}
+
+enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
+                                 struct wn_error *err)
+{
+    *all = (struct wn_connections){.queue = queue};
+    pthread_mutex_init(&all->lock, NULL);
+    all->limit_ns[WN_PHASE_HEAD] = config->header_timeout_ms * 1000000;
+    all->limit_ns[WN_PHASE_BODY] = config->body_timeout_ms * 1000000;
+    all->limit_ns[WN_PHASE_REPLY] = config->reply_timeout_ms * 1000000;
+    all->limit_ns[WN_PHASE_IDLE] = (config->idle_timeout_s * 1000 + config->header_timeout_ms) * 1000000;
+    if (pthread_create(&all->thread, NULL, watch, all) != 0) return wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
+    return WN_OK;
+}
+
+void wn_connections_finish(struct wn_connections *all)
+{
+    atomic_store(&all->stop, true);
+    pthread_join(all->thread, NULL);
+    pthread_mutex_destroy(&all->lock);
+}

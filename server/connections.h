@@ -1,0 +1,32 @@
+/* The open connections, watched for what the HTTP library does not see: clients that drip, and clients that went away. */
+#ifndef WN_SERVER_CONNECTIONS_H
+#define WN_SERVER_CONNECTIONS_H
+
+#include "config.h"
+#include "queue.h"
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+enum wn_phase { WN_PHASE_IDLE, WN_PHASE_HEAD, WN_PHASE_BODY, WN_PHASE_BUSY, WN_PHASE_REPLY, WN_PHASES };
+
+struct wn_connection;
+struct wn_connections {
+    pthread_mutex_t lock; /* guards the list and every entry; taken before the queue's lock, never after it */
+    struct wn_connection *first;
+    int n;
+    int64_t limit_ns[WN_PHASES]; /* longest stay in a phase; 0: none */
+    struct wn_queue *queue;
+    pthread_t thread;
+    atomic_bool stop;
+};
+
+enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
+                                 struct wn_error *err);
+void wn_connections_finish(struct wn_connections *all); /* after the HTTP library has stopped */
+/* For MHD_OPTION_NOTIFY_CONNECTION, cls: the struct wn_connections. */
+void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
+/* The connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is gone; else NULL. */
+void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job);
+
+#endif
