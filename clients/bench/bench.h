@@ -29,7 +29,7 @@ struct bench_options {
     const char *path;    /* a model or a folder of models */
     const char *backend; /* row name */
     const struct wn_method *method;
-    const char *torch;   /* torch_engine.py, or NULL */
+    const char *torch; /* torch_engine.py, or NULL */
     const char *python;
     int rounds, threads, batch, pause_ms;
     int foils[8], n_foils; /* questions of one image */

@@ -187,34 +187,59 @@ static void read_foils(struct bench_options *o, const char *text)
 
 static bool read_flag(struct bench_options *o, const char *arg)
 {
-    if (strcmp(arg, "--json") == 0) o->json = true;
-    else if (strcmp(arg, "--cpu-time") == 0) o->cpu_time = true;
-    else if (strcmp(arg, "--no-bf16") == 0) o->bf16 = false;
-    else if (strcmp(arg, "--no-bare") == 0) o->bare = false;
-    else return false;
+    if (strcmp(arg, "--json") == 0)
+        o->json = true;
+    else if (strcmp(arg, "--cpu-time") == 0)
+        o->cpu_time = true;
+    else if (strcmp(arg, "--no-bf16") == 0)
+        o->bf16 = false;
+    else if (strcmp(arg, "--no-bare") == 0)
+        o->bare = false;
+    else
+        return false;
     return true;
 }
 
 static bool read_option(struct bench_options *o, const char *name, const char *value)
 {
-    if (strcmp(name, "--model") == 0) o->path = value;
-    else if (strcmp(name, "--backend") == 0) o->backend = value;
-    else if (strcmp(name, "--method") == 0) o->method = wn_method_find(value);
-    else if (strcmp(name, "--torch") == 0) o->torch = value;
-    else if (strcmp(name, "--python") == 0) o->python = value;
-    else if (strcmp(name, "--threads") == 0) o->threads = atoi(value);
-    else if (strcmp(name, "--batch") == 0) o->batch = atoi(value);
-    else if (strcmp(name, "--rounds") == 0) o->rounds = atoi(value);
-    else if (strcmp(name, "--pause-ms") == 0) o->pause_ms = atoi(value);
-    else if (strcmp(name, "--foils") == 0) read_foils(o, value);
-    else return false;
+    if (strcmp(name, "--model") == 0)
+        o->path = value;
+    else if (strcmp(name, "--backend") == 0)
+        o->backend = value;
+    else if (strcmp(name, "--method") == 0)
+        o->method = wn_method_find(value);
+    else if (strcmp(name, "--torch") == 0)
+        o->torch = value;
+    else if (strcmp(name, "--python") == 0)
+        o->python = value;
+    else if (strcmp(name, "--threads") == 0)
+        o->threads = atoi(value);
+    else if (strcmp(name, "--batch") == 0)
+        o->batch = atoi(value);
+    else if (strcmp(name, "--rounds") == 0)
+        o->rounds = atoi(value);
+    else if (strcmp(name, "--pause-ms") == 0)
+        o->pause_ms = atoi(value);
+    else if (strcmp(name, "--foils") == 0)
+        read_foils(o, value);
+    else
+        return false;
     return true;
 }
 
 int bench_engine(int argc, char **argv)
 {
-    struct bench_options o = {.backend = "onednn", .method = wn_method_find("gradcam"), .python = "/usr/bin/python3", .rounds = 21, .threads = 1, .batch = 1,
-                              .pause_ms = 5, .foils = {1, 10}, .n_foils = 2, .bf16 = true, .bare = true};
+    struct bench_options o = {.backend = "onednn",
+                              .method = wn_method_find("gradcam"),
+                              .python = "/usr/bin/python3",
+                              .rounds = 21,
+                              .threads = 1,
+                              .batch = 1,
+                              .pause_ms = 5,
+                              .foils = {1, 10},
+                              .n_foils = 2,
+                              .bf16 = true,
+                              .bare = true};
     struct dirent **files;
     for (int i = 1; i < argc; i++) {
         if (read_flag(&o, argv[i])) continue;
@@ -222,7 +247,8 @@ int bench_engine(int argc, char **argv)
         i++;
     }
     if (o.cpu_time) bench_clock = CLOCK_PROCESS_CPUTIME_ID;
-    if (!o.path || !o.method || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1) return usage();
+    if (!o.path || !o.method || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1)
+        return usage();
     int n = scandir(o.path, &files, is_model, alphasort);
     int status = n >= 0 ? measure_folder(&o, files, n) : measure_model(o.path, &o, true);
     bench_report_end(&o);

@@ -9,10 +9,12 @@ int main(int argc, char **argv)
     static const struct {
         const char *name, *summary;
         int (*run)(int argc, char **argv);
-    } rows[] = {{"engine", "forward passes and explanations of one engine, beside other implementations", bench_engine}};
+    } rows[] = {
+        {"engine", "forward passes and explanations of one engine, beside other implementations", bench_engine}};
     for (size_t i = 0; argc > 1 && i < sizeof rows / sizeof *rows; i++)
         if (strcmp(argv[1], rows[i].name) == 0) return rows[i].run(argc - 1, argv + 1);
     fprintf(stderr, "usage: whynot-bench WHAT [options]; WHAT is one of\n");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) fprintf(stderr, "  %-8s %s\n", rows[i].name, rows[i].summary);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        fprintf(stderr, "  %-8s %s\n", rows[i].name, rows[i].summary);
     return 2;
 }

@@ -46,8 +46,8 @@ static void report_table(const struct bench *b, const struct bench_options *o)
         const struct goal *g = &goals[i];
         if (!ratio_of(b, o, g, &ratio)) continue;
         bool met = g->at_least ? ratio >= g->limit : ratio <= g->limit;
-        printf("  %-6s %-50s %7.3f  (%s %.2f)%s\n", g->id, g->words, ratio, g->at_least ? "at least" : "at most", g->limit,
-               met ? "" : "  MISSED");
+        printf("  %-6s %-50s %7.3f  (%s %.2f)%s\n", g->id, g->words, ratio, g->at_least ? "at least" : "at most",
+               g->limit, met ? "" : "  MISSED");
     }
 }
 
@@ -56,8 +56,7 @@ static void report_json(const struct bench *b, const struct bench_options *o, bo
     double ratio;
     const char *comma = "";
     printf("%s\n  {\"model\": \"%s\", \"rounds\": %d, \"median_ms\": {", first ? "" : ",", b->model, b->rounds);
-    for (int i = 0; i < b->n; i++)
-        printf("%s\"%s\": %.4f", i ? ", " : "", b->subjects[i].name, b->subjects[i].median);
+    for (int i = 0; i < b->n; i++) printf("%s\"%s\": %.4f", i ? ", " : "", b->subjects[i].name, b->subjects[i].median);
     printf("}, \"ratios\": {");
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
         if (!ratio_of(b, o, &goals[i], &ratio)) continue;
@@ -69,10 +68,14 @@ static void report_json(const struct bench *b, const struct bench_options *o, bo
 
 void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first)
 {
-    if (first && o->json) printf("{\"device\": \"%s\", \"threads\": %d, \"batch\": %d, \"models\": [", device, o->threads, o->batch);
-    else if (first) printf("%s, batch %d\n", device, o->batch);
-    if (o->json) report_json(b, o, first);
-    else report_table(b, o);
+    if (first && o->json)
+        printf("{\"device\": \"%s\", \"threads\": %d, \"batch\": %d, \"models\": [", device, o->threads, o->batch);
+    else if (first)
+        printf("%s, batch %d\n", device, o->batch);
+    if (o->json)
+        report_json(b, o, first);
+    else
+        report_table(b, o);
     fflush(stdout);
 }
 

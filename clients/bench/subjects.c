@@ -59,8 +59,10 @@ static void make_questions(struct engine *e, const struct wn_method *method)
 {
     for (int i = 0; i < MOST_QUESTIONS; i++) {
         e->foils[i] = 1 + i % (e->classes - 1);
-        e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO, .method = method,
-                                               .contrast = wn_contrast_find("weighted"), .target = i % e->classes};
+        e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO,
+                                               .method = method,
+                                               .contrast = wn_contrast_find("weighted"),
+                                               .target = i % e->classes};
     }
 }
 
@@ -123,8 +125,10 @@ enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const str
     for (int i = -1; i < o->n_foils; i++) {
         char name[48];
         int questions = i < 0 ? 0 : o->foils[i];
-        if (i < 0) snprintf(name, sizeof name, "own %s forward", wn_precision_name(precision));
-        else snprintf(name, sizeof name, "own %s explain %d", wn_precision_name(precision), questions);
+        if (i < 0)
+            snprintf(name, sizeof name, "own %s forward", wn_precision_name(precision));
+        else
+            snprintf(name, sizeof name, "own %s explain %d", wn_precision_name(precision), questions);
         struct subject *s = bench_add(b, name);
         if (!s) break;
         e->holders++;
@@ -198,8 +202,9 @@ static void finish_torch(struct subject *s)
 /* torchvision's name for a model file, by how the name begins. */
 static const char *arch_of(const char *model)
 {
-    static const char *const rows[][2] = {{"resnet18", "resnet18"}, {"resnet50", "resnet50"}, {"squeezenet10", "squeezenet1_0"},
-                                          {"mobilenetv2", "mobilenet_v2"}, {"vgg16", "vgg16"}, {"densenet121", "densenet121"}};
+    static const char *const rows[][2] = {
+        {"resnet18", "resnet18"},        {"resnet50", "resnet50"}, {"squeezenet10", "squeezenet1_0"},
+        {"mobilenetv2", "mobilenet_v2"}, {"vgg16", "vgg16"},       {"densenet121", "densenet121"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strncmp(model, rows[i][0], strlen(rows[i][0])) == 0) return rows[i][1];
     return NULL;

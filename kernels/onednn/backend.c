@@ -1,4 +1,5 @@
-/* The oneDNN backend as the rest of whynot sees it: opens the processor, compiles programs step by step, runs their actions. */
+/* The oneDNN backend as the rest of whynot sees it: opens the processor, compiles programs step by step, runs their
+ * actions. */
 #include "dnn.h"
 
 #include <omp.h>
@@ -13,9 +14,12 @@ static const char *isa_name(void)
     static const struct {
         dnnl_cpu_isa_t isa;
         const char *name;
-    } rows[] = {{dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},   {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
-                {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"}, {dnnl_cpu_isa_avx512_core, "avx512_core"},
-                {dnnl_cpu_isa_avx2, "avx2"},                         {dnnl_cpu_isa_sse41, "sse41"}};
+    } rows[] = {{dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
+                {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
+                {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
+                {dnnl_cpu_isa_avx512_core, "avx512_core"},
+                {dnnl_cpu_isa_avx2, "avx2"},
+                {dnnl_cpu_isa_sse41, "sse41"}};
     int have = (int)dnnl_get_effective_cpu_isa();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if ((have & (int)rows[i].isa) == (int)rows[i].isa) return rows[i].name;
@@ -57,9 +61,11 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
     enum wn_precision precision = options->precision;
     bool bf16 = precision == WN_PRECISION_BF16;
     if (precision != WN_PRECISION_DEFAULT && precision != WN_PRECISION_F32 && !bf16)
-        return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend computes in f32 and bf16, not in %s", wn_precision_name(precision));
+        return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend computes in f32 and bf16, not in %s",
+                       wn_precision_name(precision));
     if (bf16 && !has_bf16())
-        return wn_fail(err, WN_UNSUPPORTED, "bf16 needs a processor with AVX-512; this one has %s: use f32", isa_name());
+        return wn_fail(err, WN_UNSUPPORTED, "bf16 needs a processor with AVX-512; this one has %s: use f32",
+                       isa_name());
     if (options->device != 0) return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend has one device, number 0");
     if (options->threads < 0 || options->threads > 1024)
         return wn_fail(err, WN_BAD_REQUEST, "threads must be from 0 (one) to 1024");
@@ -156,8 +162,10 @@ static void make_stage(struct wn_dnn_exe *e, struct wn_stage range)
             e->step += together - 1;
             continue;
         }
-        if (!makers[s->prim]) wn_fail(&e->err, WN_UNSUPPORTED, "the oneDNN backend cannot run '%s'", wn_prim_name(s->prim));
-        else makers[s->prim](e, s);
+        if (!makers[s->prim])
+            wn_fail(&e->err, WN_UNSUPPORTED, "the oneDNN backend cannot run '%s'", wn_prim_name(s->prim));
+        else
+            makers[s->prim](e, s);
     }
 }
 
@@ -206,7 +214,8 @@ static enum wn_code be_compile(struct wn_backend *base, const struct wn_program 
     if (code == WN_OK) code = make_stages(e);
     if (code == WN_OK) code = wn_dnn_plan_arena(e);
     if (code == WN_OK) code = bind(e);
-    if (code == WN_OK) *out = &e->base;
+    if (code == WN_OK)
+        *out = &e->base;
     else {
         wn_fail(err, code, "%s", e->err.text);
         exe_release(&e->base);
@@ -259,7 +268,8 @@ static enum wn_code exe_write(struct wn_exe *base, int value, const float *src, 
 static enum wn_code exe_run(struct wn_exe *base, int stage, struct wn_error *err)
 {
     struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
-    if (stage < 0 || stage >= wn_program_stages(e->prog)) return wn_fail(err, WN_INTERNAL, "there is no stage %d", stage);
+    if (stage < 0 || stage >= wn_program_stages(e->prog))
+        return wn_fail(err, WN_INTERNAL, "there is no stage %d", stage);
     omp_set_num_threads(e->be->threads); /* of the thread that runs, which need not be the one that compiled */
     for (int i = stage ? e->stage_end[stage - 1] : 0; i < e->stage_end[stage]; i++) {
         const struct wn_dnn_action *a = &e->actions[i];

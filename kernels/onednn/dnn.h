@@ -1,8 +1,10 @@
-/* The oneDNN backend inside: tensors as they lie in memory, primitives, actions, the executable. Knows programs, no ONNX.
+/* The oneDNN backend inside: tensors as they lie in memory, primitives, actions, the executable. Knows programs, no
+ * ONNX.
  *
- * Rank 4 and 5 values (and rank 3 where the program slides windows along one axis) lie channels-last, all others row-major.
- * A value exists in f32, in bf16 or in both; `want` gives the buffer of the kind a step asks for. Steps become *actions*: a oneDNN
- * primitive or a loop of ours over the buffers it names. All buffers of an executable share one arena by lifetime. */
+ * Rank 4 and 5 values (and rank 3 where the program slides windows along one axis) lie channels-last, all others
+ * row-major. A value exists in f32, in bf16 or in both; `want` gives the buffer of the kind a step asks for. Steps
+ * become *actions*: a oneDNN primitive or a loop of ours over the buffers it names. All buffers of an executable share
+ * one arena by lifetime. */
 #ifndef WN_ONEDNN_DNN_H
 #define WN_ONEDNN_DNN_H
 
@@ -41,8 +43,8 @@ dnnl_status_t wn_dnn_make_pool(dnnl_engine_t engine, const struct wn_dnn_tensor 
                                const struct wn_window *win, bool max, bool count_pad, struct wn_dnn_prim *out);
 /* Same rank everywhere; bias: NULL or a tensor of that rank. */
 dnnl_status_t wn_dnn_make_matmul(dnnl_engine_t engine, const struct wn_dnn_tensor *a, const struct wn_dnn_tensor *b,
-                                 const struct wn_dnn_tensor *bias, const struct wn_dnn_tensor *y, const struct wn_act *act,
-                                 struct wn_dnn_prim *out);
+                                 const struct wn_dnn_tensor *bias, const struct wn_dnn_tensor *y,
+                                 const struct wn_act *act, struct wn_dnn_prim *out);
 dnnl_status_t wn_dnn_make_unary(dnnl_engine_t engine, int64_t count, enum wn_dnn_type type, const struct wn_act *act,
                                 struct wn_dnn_prim *out);
 /* y: a's shape; b may have axes of length 1. */
@@ -98,12 +100,12 @@ struct wn_dnn_buffer {
 };
 
 struct wn_dnn_value {
-    struct wn_dnn_tensor t;  /* type: the one its step makes */
-    int root;                /* the value whose elements these are: itself, or through reshapes its source */
-    int last_step;           /* of root values: the last step that reads it or an alias */
-    bool keep;               /* of root values: outlives its stage */
-    int buffer[2];           /* by type, -1 where there is none */
-    int stage[2];            /* in which the buffer's contents are good; -1: always */
+    struct wn_dnn_tensor t; /* type: the one its step makes */
+    int root;               /* the value whose elements these are: itself, or through reshapes its source */
+    int last_step;          /* of root values: the last step that reads it or an alias */
+    bool keep;              /* of root values: outlives its stage */
+    int buffer[2];          /* by type, -1 where there is none */
+    int stage[2];           /* in which the buffer's contents are good; -1: always */
 };
 
 /* One call of `run`: a primitive, or a loop over p[0..n). */
@@ -127,7 +129,7 @@ struct wn_dnn_exe {
     int n_buffers, cap_buffers;
     struct wn_dnn_action *actions;
     int n_actions, cap_actions;
-    int *stage_end; /* [stages]: actions */
+    int *stage_end;  /* [stages]: actions */
     int step, stage; /* being built */
     int scratch;     /* buffer, grows to the largest */
     struct wn_dnn_packed **held;
@@ -140,8 +142,8 @@ struct wn_dnn_exe {
 
 struct wn_dnn_operand {
     int arg, buffer;
-    const struct wn_dnn_tensor *tensor;   /* how the buffer is seen... */
-    const struct wn_dnn_layout *layout;   /* ...or, where tensor is NULL, this */
+    const struct wn_dnn_tensor *tensor; /* how the buffer is seen... */
+    const struct wn_dnn_layout *layout; /* ...or, where tensor is NULL, this */
 };
 
 /* ---- plan.c: layouts, types and lifetimes before; the arena after ---- */
@@ -180,8 +182,8 @@ void wn_dnn_emit_prim(struct wn_dnn_exe *e, struct wn_dnn_prim *prim, int n, con
 void wn_dnn_emit_loop(struct wn_dnn_exe *e, wn_dnn_loop *loop, const void *spec, size_t spec_bytes, int n,
                       const int *buffers);
 /* Elements of x, as its tensor lies, to y, as that one lies: same shape, any strides and types. */
-void wn_dnn_emit_convert(struct wn_dnn_exe *e, const struct wn_dnn_tensor *x, int x_buffer, const struct wn_dnn_tensor *y,
-                         int y_buffer);
+void wn_dnn_emit_convert(struct wn_dnn_exe *e, const struct wn_dnn_tensor *x, int x_buffer,
+                         const struct wn_dnn_tensor *y, int y_buffer);
 
 /* ---- makers: one a primitive ---- */
 typedef void wn_dnn_maker(struct wn_dnn_exe *e, const struct wn_step *s);

@@ -12,8 +12,8 @@ struct wn_dnn_window wn_dnn_window_of(const struct wn_window *win);
 
 dnnl_data_type_t wn_dnn_data_type(enum wn_dnn_type type);
 
-/* One of our functions as one of oneDNN's with its alpha and beta (a hard-swish with those of version 3, which version 2 ignores);
- * false where it has none. */
+/* One of our functions as one of oneDNN's with its alpha and beta (a hard-swish with those of version 3, which version
+ * 2 ignores); false where it has none. */
 bool wn_dnn_eltwise_of(const struct wn_act *act, dnnl_alg_kind_t *alg, float *alpha, float *beta);
 bool wn_dnn_binary_of(enum wn_binary kind, dnnl_alg_kind_t *alg);
 

@@ -24,7 +24,8 @@ static dnnl_memory_desc_t describe(const struct wn_dnn_tensor *t)
 static dnnl_memory_desc_t describe_any(int rank, const dnnl_dims_t dims, dnnl_data_type_t type)
 {
     dnnl_memory_desc_t d;
-    if (dnnl_memory_desc_init_by_tag(&d, rank, dims, type, dnnl_format_tag_any) != dnnl_success) memset(&d, 0, sizeof d);
+    if (dnnl_memory_desc_init_by_tag(&d, rank, dims, type, dnnl_format_tag_any) != dnnl_success)
+        memset(&d, 0, sizeof d);
     return d;
 }
 
@@ -164,12 +165,14 @@ static dnnl_memory_desc_t describe_weights(const struct wn_dnn_conv *c, dnnl_dat
 
 static dnnl_status_t conv_forward_desc(const struct wn_dnn_conv *c, dnnl_prop_kind_t prop, dnnl_convolution_desc_t *out)
 {
-    dnnl_memory_desc_t x = describe(c->x), y = describe(c->y), w = describe_weights(c, wn_dnn_data_type(c->x->type)), bias;
+    dnnl_memory_desc_t x = describe(c->x), y = describe(c->y), w = describe_weights(c, wn_dnn_data_type(c->x->type)),
+                       bias;
     dnnl_dims_t bias_dims = {c->w->dim[0]};
     struct wn_dnn_window win = wn_dnn_window_of(c->win);
     dnnl_memory_desc_init_by_tag(&bias, 1, bias_dims, dnnl_f32, dnnl_a);
-    return dnnl_dilated_convolution_forward_desc_init(out, prop, dnnl_convolution_direct, &x, &w, c->bias ? &bias : NULL,
-                                                      &y, win.stride, win.dilation, win.lo, win.hi);
+    return dnnl_dilated_convolution_forward_desc_init(out, prop, dnnl_convolution_direct, &x, &w,
+                                                      c->bias ? &bias : NULL, &y, win.stride, win.dilation, win.lo,
+                                                      win.hi);
 }
 
 static dnnl_status_t conv_backward(dnnl_engine_t engine, const struct wn_dnn_conv *c, struct wn_dnn_prim *out)
@@ -214,15 +217,14 @@ dnnl_status_t wn_dnn_make_pool(dnnl_engine_t engine, const struct wn_dnn_tensor 
     struct wn_dnn_window w = wn_dnn_window_of(win);
     for (int d = 0; d < win->rank; d++)
         if (w.dilation[d] != 0) return dnnl_unimplemented;
-    dnnl_status_t status =
-        dnnl_pooling_forward_desc_init(&desc, dnnl_forward_inference, max ? dnnl_pooling_max : average, &dx, &dy,
-                                       w.stride, w.kernel, w.lo, w.hi);
+    dnnl_status_t status = dnnl_pooling_forward_desc_init(
+        &desc, dnnl_forward_inference, max ? dnnl_pooling_max : average, &dx, &dy, w.stride, w.kernel, w.lo, w.hi);
     return status != dnnl_success ? status : build(engine, &desc, false, NULL, NULL, out);
 }
 
 dnnl_status_t wn_dnn_make_matmul(dnnl_engine_t engine, const struct wn_dnn_tensor *a, const struct wn_dnn_tensor *b,
-                                 const struct wn_dnn_tensor *bias, const struct wn_dnn_tensor *y, const struct wn_act *act,
-                                 struct wn_dnn_prim *out)
+                                 const struct wn_dnn_tensor *bias, const struct wn_dnn_tensor *y,
+                                 const struct wn_act *act, struct wn_dnn_prim *out)
 {
     dnnl_matmul_desc_t desc;
     dnnl_memory_desc_t da = describe(a), db = describe(b), dy = describe(y), dbias;

@@ -36,8 +36,10 @@ static void forget(dnnl_memory_desc_t d)
 static struct wn_dnn_layout *layout_of(dnnl_memory_desc_t d)
 {
     struct wn_dnn_layout *l = d ? malloc(sizeof *l) : NULL;
-    if (l) l->desc = d;
-    else forget(d);
+    if (l)
+        l->desc = d;
+    else
+        forget(d);
     return l;
 }
 
@@ -168,7 +170,8 @@ static struct conv_descs conv_descs(const struct wn_dnn_conv *c, enum wn_dnn_typ
 {
     dnnl_dims_t dims = {0}, bias = {c->w->dim[0]};
     int rank = wn_dnn_filter_dims(c, dims);
-    return (struct conv_descs){.x = describe(c->x), .y = describe(c->y),
+    return (struct conv_descs){.x = describe(c->x),
+                               .y = describe(c->y),
                                .w = describe_tag(rank, dims, wn_dnn_data_type(filter), dnnl_format_tag_any),
                                .bias = c->bias ? describe_tag(1, bias, dnnl_f32, dnnl_a) : NULL};
 }
@@ -188,8 +191,9 @@ static dnnl_status_t conv_forward(dnnl_engine_t engine, const struct wn_dnn_conv
     struct wn_dnn_window win = wn_dnn_window_of(c->win);
     dnnl_status_t status = dnnl_out_of_memory;
     if (d.x && d.w && d.y && (d.bias || !c->bias))
-        status = dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, dnnl_convolution_direct, d.x, d.w, d.bias,
-                                                                d.y, win.stride, win.dilation, win.lo, win.hi, attr);
+        status =
+            dnnl_convolution_forward_primitive_desc_create(pd, engine, prop, dnnl_convolution_direct, d.x, d.w, d.bias,
+                                                           d.y, win.stride, win.dilation, win.lo, win.hi, attr);
     forget_all(&d);
     return status;
 }
@@ -209,8 +213,8 @@ static dnnl_status_t conv_backward(dnnl_engine_t engine, const struct wn_dnn_con
     struct wn_dnn_window win = wn_dnn_window_of(c->win);
     status = dnnl_out_of_memory;
     if (d.x && d.w && d.y)
-        status = dnnl_convolution_backward_data_primitive_desc_create(pd, engine, dnnl_convolution_direct, d.x, d.w, d.y,
-                                                                      win.stride, win.dilation, win.lo, win.hi, hint, attr);
+        status = dnnl_convolution_backward_data_primitive_desc_create(
+            pd, engine, dnnl_convolution_direct, d.x, d.w, d.y, win.stride, win.dilation, win.lo, win.hi, hint, attr);
     forget_all(&d);
     dnnl_primitive_desc_destroy(hint);
     return status;
@@ -222,7 +226,8 @@ dnnl_status_t wn_dnn_make_conv(dnnl_engine_t engine, const struct wn_dnn_conv *c
     dnnl_primitive_desc_t pd = NULL;
     dnnl_status_t status = attributes(c->residual, c->backward ? NULL : &c->act, &attr);
     if (status == dnnl_success)
-        status = c->backward ? conv_backward(engine, c, attr, &pd) : conv_forward(engine, c, dnnl_forward_inference, attr, &pd);
+        status = c->backward ? conv_backward(engine, c, attr, &pd)
+                             : conv_forward(engine, c, dnnl_forward_inference, attr, &pd);
     if (attr) dnnl_primitive_attr_destroy(attr);
     return finish(status, pd, out);
 }
@@ -239,8 +244,9 @@ dnnl_status_t wn_dnn_make_pool(dnnl_engine_t engine, const struct wn_dnn_tensor 
     dnnl_memory_desc_t dx = describe(x), dy = describe(y);
     dnnl_status_t status = dx && dy ? attributes(false, NULL, &attr) : dnnl_out_of_memory;
     if (status == dnnl_success)
-        status = dnnl_pooling_forward_primitive_desc_create(&pd, engine, dnnl_forward_inference, max ? dnnl_pooling_max : average,
-                                                            dx, dy, w.stride, w.kernel, w.dilation, w.lo, w.hi, attr);
+        status = dnnl_pooling_forward_primitive_desc_create(&pd, engine, dnnl_forward_inference,
+                                                            max ? dnnl_pooling_max : average, dx, dy, w.stride,
+                                                            w.kernel, w.dilation, w.lo, w.hi, attr);
     if (attr) dnnl_primitive_attr_destroy(attr);
     forget(dx);
     forget(dy);
@@ -248,8 +254,8 @@ dnnl_status_t wn_dnn_make_pool(dnnl_engine_t engine, const struct wn_dnn_tensor 
 }
 
 dnnl_status_t wn_dnn_make_matmul(dnnl_engine_t engine, const struct wn_dnn_tensor *a, const struct wn_dnn_tensor *b,
-                                 const struct wn_dnn_tensor *bias, const struct wn_dnn_tensor *y, const struct wn_act *act,
-                                 struct wn_dnn_prim *out)
+                                 const struct wn_dnn_tensor *bias, const struct wn_dnn_tensor *y,
+                                 const struct wn_act *act, struct wn_dnn_prim *out)
 {
     dnnl_primitive_attr_t attr = NULL;
     dnnl_primitive_desc_t pd = NULL;
@@ -277,7 +283,8 @@ dnnl_status_t wn_dnn_make_unary(dnnl_engine_t engine, int64_t count, enum wn_dnn
     dnnl_memory_desc_t d = describe_tag(1, dims, wn_dnn_data_type(type), dnnl_a);
     dnnl_status_t status = d ? attributes(false, NULL, &attr) : dnnl_out_of_memory;
     if (status == dnnl_success)
-        status = dnnl_eltwise_forward_primitive_desc_create(&pd, engine, dnnl_forward_inference, alg, d, d, alpha, beta, attr);
+        status = dnnl_eltwise_forward_primitive_desc_create(&pd, engine, dnnl_forward_inference, alg, d, d, alpha, beta,
+                                                            attr);
     if (attr) dnnl_primitive_attr_destroy(attr);
     forget(d);
     return finish(status, pd, out);

@@ -1,4 +1,5 @@
-/* What makers call: buffers, conversions and actions of an executable under construction; knows no primitive in particular. */
+/* What makers call: buffers, conversions and actions of an executable under construction; knows no primitive in
+ * particular. */
 #include "dnn.h"
 
 #include <stdlib.h>
@@ -7,10 +8,12 @@
 void wn_dnn_fail(struct wn_dnn_exe *e, dnnl_status_t status, const char *what)
 {
     if (status == dnnl_success) return;
-    if (status == dnnl_out_of_memory) wn_fail(&e->err, WN_NO_MEMORY, "no memory for %s", what);
+    if (status == dnnl_out_of_memory)
+        wn_fail(&e->err, WN_NO_MEMORY, "no memory for %s", what);
     else if (status == dnnl_unimplemented || status == dnnl_invalid_arguments)
         wn_fail(&e->err, WN_UNSUPPORTED, "oneDNN has no primitive for %s", what);
-    else wn_fail(&e->err, WN_DEVICE, "oneDNN fails (status %d) at %s", (int)status, what);
+    else
+        wn_fail(&e->err, WN_DEVICE, "oneDNN fails (status %d) at %s", (int)status, what);
 }
 
 static bool grow(struct wn_dnn_exe *e, void *array, int n, int *cap, size_t size)
@@ -50,8 +53,9 @@ static int add_buffer(struct wn_dnn_exe *e, struct wn_dnn_buffer b)
 
 int wn_dnn_buffer(struct wn_dnn_exe *e, size_t bytes)
 {
-    return add_buffer(e, (struct wn_dnn_buffer){.bytes = (bytes + 127) / 64 * 64, .first = e->n_actions,
-                                                .last = e->n_actions, .stage = e->stage});
+    return add_buffer(
+        e, (struct wn_dnn_buffer){
+               .bytes = (bytes + 127) / 64 * 64, .first = e->n_actions, .last = e->n_actions, .stage = e->stage});
 }
 
 int wn_dnn_pin(struct wn_dnn_exe *e, const void *data)
@@ -129,8 +133,8 @@ static int constant(struct wn_dnn_exe *e, int value, enum wn_dnn_type type)
 
 /* ---- values ---- */
 
-void wn_dnn_emit_convert(struct wn_dnn_exe *e, const struct wn_dnn_tensor *x, int x_buffer, const struct wn_dnn_tensor *y,
-                         int y_buffer)
+void wn_dnn_emit_convert(struct wn_dnn_exe *e, const struct wn_dnn_tensor *x, int x_buffer,
+                         const struct wn_dnn_tensor *y, int y_buffer)
 {
     struct wn_dnn_copy c = {.nest.rank = y->rank, .x = x->type, .y = y->type};
     memcpy(c.nest.extent, y->dim, sizeof y->dim);
@@ -255,8 +259,10 @@ void wn_dnn_emit_prim(struct wn_dnn_exe *e, struct wn_dnn_prim *prim, int n, con
         const struct wn_dnn_operand *o = &operands[i];
         a->buffers[i] = o->buffer;
         args[i].arg = o->arg;
-        wn_dnn_fail(e, o->tensor ? wn_dnn_memory_of(e->be->engine, o->tensor, &args[i].memory)
-                                 : wn_dnn_memory_in(e->be->engine, o->layout, &args[i].memory), "an operand");
+        wn_dnn_fail(e,
+                    o->tensor ? wn_dnn_memory_of(e->be->engine, o->tensor, &args[i].memory)
+                              : wn_dnn_memory_in(e->be->engine, o->layout, &args[i].memory),
+                    "an operand");
         if (o->buffer >= 0) e->buffers[o->buffer].last = e->n_actions - 1;
     }
     if (scratch) {

@@ -117,19 +117,27 @@ ROW(row_narrow, uint16_t, float, wn_bf16_down)
 static void copy_row(const struct wn_dnn_copy *c, char *y, int64_t sy, const char *x, int64_t sx, int64_t n)
 {
     bool dense = sy == 1 && sx == 1;
-    if (c->x == c->y && dense) memcpy(y, x, (size_t)n * wn_dnn_type_bytes(c->y));
-    else if (c->x == WN_DNN_F32 && c->y == WN_DNN_F32) row_f32((float *)y, sy, (const float *)x, sx, n);
-    else if (c->x == c->y) row_bf16((uint16_t *)y, sy, (const uint16_t *)x, sx, n);
-    else if (c->y == WN_DNN_F32 && dense) wn_dnn_widen((float *)y, (const uint16_t *)x, n);
-    else if (c->y == WN_DNN_F32) row_widen((float *)y, sy, (const uint16_t *)x, sx, n);
-    else if (dense) wn_dnn_narrow((uint16_t *)y, (const float *)x, n);
-    else row_narrow((uint16_t *)y, sy, (const float *)x, sx, n);
+    if (c->x == c->y && dense)
+        memcpy(y, x, (size_t)n * wn_dnn_type_bytes(c->y));
+    else if (c->x == WN_DNN_F32 && c->y == WN_DNN_F32)
+        row_f32((float *)y, sy, (const float *)x, sx, n);
+    else if (c->x == c->y)
+        row_bf16((uint16_t *)y, sy, (const uint16_t *)x, sx, n);
+    else if (c->y == WN_DNN_F32 && dense)
+        wn_dnn_widen((float *)y, (const uint16_t *)x, n);
+    else if (c->y == WN_DNN_F32)
+        row_widen((float *)y, sy, (const uint16_t *)x, sx, n);
+    else if (dense)
+        wn_dnn_narrow((uint16_t *)y, (const float *)x, n);
+    else
+        row_narrow((uint16_t *)y, sy, (const float *)x, sx, n);
 }
 
 static void fill(void *y, enum wn_dnn_type type, float value, int64_t n)
 {
     uint16_t narrow = wn_bf16_down(value);
-    if (value == 0) memset(y, 0, (size_t)n * wn_dnn_type_bytes(type));
+    if (value == 0)
+        memset(y, 0, (size_t)n * wn_dnn_type_bytes(type));
     else if (type == WN_DNN_F32)
         for (int64_t i = 0; i < n; i++) ((float *)y)[i] = value;
     else
@@ -157,26 +165,52 @@ void wn_dnn_loop_copy(const void *spec, void *const *p)
 #define EACH_ROW(expr)                                                                                                 \
     do {                                                                                                               \
         if (sy == 1 && sa == 1 && sb == 1)                                                                             \
-            for (int64_t i = 0; i < n; i++) { float u = a[i], v = b[i]; y[i] = expr; }                                 \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                float u = a[i], v = b[i];                                                                              \
+                y[i] = expr;                                                                                           \
+            }                                                                                                          \
         else if (sy == 1 && sa == 1 && sb == 0)                                                                        \
-            for (int64_t i = 0; i < n; i++) { float u = a[i], v = b[0]; y[i] = expr; }                                 \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                float u = a[i], v = b[0];                                                                              \
+                y[i] = expr;                                                                                           \
+            }                                                                                                          \
         else if (sy == 1 && sa == 0 && sb == 1)                                                                        \
-            for (int64_t i = 0; i < n; i++) { float u = a[0], v = b[i]; y[i] = expr; }                                 \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                float u = a[0], v = b[i];                                                                              \
+                y[i] = expr;                                                                                           \
+            }                                                                                                          \
         else                                                                                                           \
-            for (int64_t i = 0; i < n; i++) { float u = a[i * sa], v = b[i * sb]; y[i * sy] = expr; }                  \
+            for (int64_t i = 0; i < n; i++) {                                                                          \
+                float u = a[i * sa], v = b[i * sb];                                                                    \
+                y[i * sy] = expr;                                                                                      \
+            }                                                                                                          \
     } while (0)
 
 WN_CLONES static void binary_row(enum wn_binary kind, float *y, int64_t sy, const float *a, int64_t sa, const float *b,
                                  int64_t sb, int64_t n)
 {
     switch (kind) {
-    case WN_BINARY_ADD: EACH_ROW(u + v); break;
-    case WN_BINARY_SUB: EACH_ROW(u - v); break;
-    case WN_BINARY_MUL: EACH_ROW(u * v); break;
-    case WN_BINARY_DIV: EACH_ROW(u / v); break;
-    case WN_BINARY_POW: EACH_ROW(powf(u, v)); break;
-    case WN_BINARY_MAX: EACH_ROW((u > v ? u : v)); break;
-    case WN_BINARY_MIN: EACH_ROW((u < v ? u : v)); break;
+    case WN_BINARY_ADD:
+        EACH_ROW(u + v);
+        break;
+    case WN_BINARY_SUB:
+        EACH_ROW(u - v);
+        break;
+    case WN_BINARY_MUL:
+        EACH_ROW(u * v);
+        break;
+    case WN_BINARY_DIV:
+        EACH_ROW(u / v);
+        break;
+    case WN_BINARY_POW:
+        EACH_ROW(powf(u, v));
+        break;
+    case WN_BINARY_MAX:
+        EACH_ROW((u > v ? u : v));
+        break;
+    case WN_BINARY_MIN:
+        EACH_ROW((u < v ? u : v));
+        break;
     }
 }
 
@@ -247,7 +281,8 @@ static void reduce_outer(const struct wn_dnn_reduce *r, float *y, const float *x
         fill(row, WN_DNN_F32, r->kind == WN_REDUCE_MAX ? -INFINITY : 0, n);
         if (walk_begin(&v, over)) do {
                 for (int64_t i = 0; i < over->extent[in]; i++)
-                    reduce_rows(r->kind, row, x + w.at[1] + v.at[1] + i * over->stride[1][in], kept->stride[1][last], n);
+                    reduce_rows(r->kind, row, x + w.at[1] + v.at[1] + i * over->stride[1][in], kept->stride[1][last],
+                                n);
             } while (walk_next(&v));
         if (r->kind == WN_REDUCE_MEAN)
             for (int64_t i = 0; i < n; i++) row[i] /= (float)r->count;
@@ -270,7 +305,8 @@ void wn_dnn_loop_concat(const void *spec, void *const *p)
 #pragma omp parallel for schedule(static) if (c->y_bytes * (size_t)c->outer > 1 << 17)
     for (int64_t o = 0; o < c->outer; o++) {
         char *y = (char *)p[0] + (size_t)o * c->y_bytes;
-        for (int i = 0; i < c->n; y += c->block[i++]) memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
+        for (int i = 0; i < c->n; y += c->block[i++])
+            memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
     }
 }
 

@@ -1,7 +1,7 @@
 /* Loops of our own over buffers in memory, for what oneDNN lacks or does slowly; they know strides, no programs.
  *
- * Every loop is called as loop(spec, p): spec is the struct that the loop's comment names, p the buffers in the order it
- * names. Strides are in elements, axes in logical order unless said. None allocates. */
+ * Every loop is called as loop(spec, p): spec is the struct that the loop's comment names, p the buffers in the order
+ * it names. Strides are in elements, axes in logical order unless said. None allocates. */
 #ifndef WN_ONEDNN_LOOPS_H
 #define WN_ONEDNN_LOOPS_H
 
@@ -104,8 +104,8 @@ struct wn_dnn_dot {
 };
 wn_dnn_loop wn_dnn_loop_dot;
 
-/* Windows: channels-last, three spatial axes (leading ones of length 1). Max forward: y, index (or NULL), x. Max backward: dx, dy,
- * index. Average: y, x; backward dx, dy. */
+/* Windows: channels-last, three spatial axes (leading ones of length 1). Max forward: y, index (or NULL), x. Max
+ * backward: dx, dy, index. Average: y, x; backward dx, dy. */
 struct wn_dnn_pool {
     int64_t n, c, in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
     bool count_pad, bf16_x;

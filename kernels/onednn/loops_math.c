@@ -1,4 +1,5 @@
-/* Elementwise functions, products with one row, sums over channels: the arithmetic of the small steps of an explanation. */
+/* Elementwise functions, products with one row, sums over channels: the arithmetic of the small steps of an
+ * explanation. */
 #include "loops.h"
 
 #include <math.h>
@@ -43,7 +44,8 @@ WN_CLONES void wn_dnn_apply(const struct wn_act *act, float *y, const float *in,
         break;
 #include <whynot/unary.def>
 #undef X
-    case WN_UNARY_COUNT: break;
+    case WN_UNARY_COUNT:
+        break;
     }
 }
 
@@ -68,7 +70,8 @@ WN_CLONES static void apply_bwd(const struct wn_act *act, float *dx, const float
         break;
 #include <whynot/unary.def>
 #undef X
-    case WN_UNARY_COUNT: break;
+    case WN_UNARY_COUNT:
+        break;
     }
 }
 
@@ -91,7 +94,8 @@ void wn_dnn_loop_relu_bwd_bf16(const void *spec, void *const *p)
 
 /* ---- affine ---- */
 
-WN_CLONES static void affine_f32(float *y, const float *x, const float *scale, const float *shift, float floor, int64_t n)
+WN_CLONES static void affine_f32(float *y, const float *x, const float *scale, const float *shift, float floor,
+                                 int64_t n)
 {
     for (int64_t c = 0; c < n; c++) {
         float v = x[c] * scale[c] + shift[c];
@@ -115,8 +119,10 @@ void wn_dnn_loop_affine(const void *spec, void *const *p)
 #pragma omp parallel for schedule(static) if (f->rows * f->channels > 1 << 15)
     for (int64_t r = 0; r < f->rows; r++) {
         int64_t at = r * f->channels;
-        if (f->type == WN_DNN_F32) affine_f32((float *)p[0] + at, (const float *)p[1] + at, p[2], p[3], floor, f->channels);
-        else affine_bf16((uint16_t *)p[0] + at, (const uint16_t *)p[1] + at, p[2], p[3], floor, f->channels);
+        if (f->type == WN_DNN_F32)
+            affine_f32((float *)p[0] + at, (const float *)p[1] + at, p[2], p[3], floor, f->channels);
+        else
+            affine_bf16((uint16_t *)p[0] + at, (const uint16_t *)p[1] + at, p[2], p[3], floor, f->channels);
     }
 }
 
@@ -163,9 +169,12 @@ void wn_dnn_loop_dot(const void *spec, void *const *p)
             int64_t at = r * d->a[0] + i * d->a[2];
             const float *g = (const float *)p[2] + r * d->g[0] + i * d->g[2];
             float *y = (float *)p[0] + r * d->y[0] + i * d->y[1];
-            if (d->a_type == WN_DNN_BF16) *y = dot_bf16(g, (const uint16_t *)p[1] + at, d->channels);
-            else if (dense) *y = dot_f32((const float *)p[1] + at, g, d->channels);
-            else *y = dot_strided((const float *)p[1] + at, d->a[1], g, d->g[1], d->channels);
+            if (d->a_type == WN_DNN_BF16)
+                *y = dot_bf16(g, (const uint16_t *)p[1] + at, d->channels);
+            else if (dense)
+                *y = dot_f32((const float *)p[1] + at, g, d->channels);
+            else
+                *y = dot_strided((const float *)p[1] + at, d->a[1], g, d->g[1], d->channels);
         }
 }
 
@@ -225,7 +234,8 @@ static void add_rows(const struct wn_dnn_gemv *v, float *y, const float *w, cons
 }
 
 /* Rows whose factor is 0 are not even read: the seed of a pair of classes has two that are not. */
-static void gemv_columns(const struct wn_dnn_gemv *v, float *y, const float *a, const void *b, int64_t begin, int64_t end)
+static void gemv_columns(const struct wn_dnn_gemv *v, float *y, const float *a, const void *b, int64_t begin,
+                         int64_t end)
 {
     float w[4];
     int64_t row[4];
@@ -259,5 +269,6 @@ void wn_dnn_loop_gemv(const void *spec, void *const *p)
     const struct wn_dnn_gemv *v = spec;
     int64_t block = v->columns ? 2048 : 64, blocks = (v->n + block - 1) / block;
 #pragma omp parallel for schedule(static) if (v->k * v->n > 1 << 20)
-    for (int64_t i = 0; i < blocks; i++) gemv_part(v, p, i * block, i * block + block < v->n ? i * block + block : v->n);
+    for (int64_t i = 0; i < blocks; i++)
+        gemv_part(v, p, i * block, i * block + block < v->n ? i * block + block : v->n);
 }

@@ -73,12 +73,15 @@ static void max_window(const struct wn_dnn_pool *q, int64_t out, const int64_t *
     for (int64_t c = 0; c < q->c; c++) y[c] = -INFINITY;
     for (int64_t c = 0; index && c < q->c; c++) index[c] = -1; /* a window over padding only has no winner */
     bool first = true;
-    EACH_TAP(at) {
+    EACH_TAP(at)
+    {
         if (first && index)
             for (int64_t c = 0; c < q->c; c++) index[c] = (float)at;
         first = false;
-        if (index) max_tap(y, index, x + at * q->c, (float)at, q->c);
-        else max_tap_plain(y, x + at * q->c, q->c);
+        if (index)
+            max_tap(y, index, x + at * q->c, (float)at, q->c);
+        else
+            max_tap_plain(y, x + at * q->c, q->c);
     }
 }
 
@@ -140,9 +143,12 @@ static void avg_window(const struct wn_dnn_pool *q, int64_t out, const int64_t *
 {
     float *y = (float *)p[0] + out * q->c, w = share(q, lo, hi);
     memset(y, 0, (size_t)q->c * sizeof *y);
-    EACH_TAP(at) {
-        if (q->bf16_x) add_plain_bf16(y, (const uint16_t *)p[1] + at * q->c, q->c);
-        else add_plain(y, (const float *)p[1] + at * q->c, q->c);
+    EACH_TAP(at)
+    {
+        if (q->bf16_x)
+            add_plain_bf16(y, (const uint16_t *)p[1] + at * q->c, q->c);
+        else
+            add_plain(y, (const float *)p[1] + at * q->c, q->c);
     }
     for (int64_t c = 0; c < q->c; c++) y[c] *= w;
 }

@@ -32,8 +32,12 @@ static void one_row(struct wn_dnn_exe *e, const struct wn_step *s)
 {
     const struct wn_dnn_tensor *b = &e->values[s->in[1]].t;
     bool trans = s->u.matmul.trans_b, narrow = e->be->bf16 && wn_dnn_is_const(e, s->in[1]);
-    struct wn_dnn_gemv v = {.k = b->dim[trans], .n = b->dim[!trans], .ldb = b->dim[1], .columns = !trans,
-                            .has_bias = s->in[2] != WN_NONE, .act = s->u.matmul.act,
+    struct wn_dnn_gemv v = {.k = b->dim[trans],
+                            .n = b->dim[!trans],
+                            .ldb = b->dim[1],
+                            .columns = !trans,
+                            .has_bias = s->in[2] != WN_NONE,
+                            .act = s->u.matmul.act,
                             .b_type = narrow ? WN_DNN_BF16 : WN_DNN_F32};
     int row = wn_dnn_want(e, s->in[0], WN_DNN_F32), matrix = wn_dnn_want(e, s->in[1], v.b_type);
     int bias = v.has_bias ? wn_dnn_want(e, s->in[2], WN_DNN_F32) : WN_DNN_FAILED;
@@ -60,9 +64,12 @@ void wn_dnn_matmul(struct wn_dnn_exe *e, const struct wn_step *s)
     wn_dnn_fail(e, wn_dnn_make_matmul(e->be->engine, &a, &b, has_bias ? &bias : NULL, &y, &fused, &prim), "a product");
     if (e->err.code) return;
     int ba = wn_dnn_want(e, s->in[0], WN_DNN_F32), bb = wn_dnn_want(e, s->in[1], WN_DNN_F32);
-    int bc = has_bias ? wn_dnn_want(e, s->in[2], WN_DNN_F32) : WN_DNN_FAILED, by = wn_dnn_give(e, s->out[0], WN_DNN_F32);
-    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC, ba, &a, NULL}, {DNNL_ARG_WEIGHTS, bb, &b, NULL},
-                                        {DNNL_ARG_DST, by, &y, NULL}, {DNNL_ARG_BIAS, bc, &bias, NULL}};
+    int bc = has_bias ? wn_dnn_want(e, s->in[2], WN_DNN_F32) : WN_DNN_FAILED,
+        by = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC, ba, &a, NULL},
+                                        {DNNL_ARG_WEIGHTS, bb, &b, NULL},
+                                        {DNNL_ARG_DST, by, &y, NULL},
+                                        {DNNL_ARG_BIAS, bc, &bias, NULL}};
     wn_dnn_emit_prim(e, &prim, has_bias ? 4 : 3, operands);
     if (!act) wn_dnn_emit_act(e, &after, s->out[0]);
 }
@@ -99,7 +106,8 @@ void wn_dnn_unary_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
 {
     int dy = s->in[0], z = s->in[1], dx = s->out[0];
     struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&e->values[dx].t)};
-    bool narrow = u.act.kind == WN_UNARY_RELU && wn_dnn_type_of(e, dy) == WN_DNN_BF16 && wn_dnn_type_of(e, z) == WN_DNN_BF16;
+    bool narrow =
+        u.act.kind == WN_UNARY_RELU && wn_dnn_type_of(e, dy) == WN_DNN_BF16 && wn_dnn_type_of(e, z) == WN_DNN_BF16;
     enum wn_dnn_type type = narrow ? WN_DNN_BF16 : WN_DNN_F32;
     int by = wn_dnn_want(e, dy, type), bz = wn_dnn_want(e, z, type), bx = result_over(e, dx, dy, type);
     wn_dnn_emit_loop(e, narrow ? wn_dnn_loop_relu_bwd_bf16 : wn_dnn_loop_unary_bwd, &u, sizeof u, 3,
@@ -162,8 +170,8 @@ static bool binary_primitive(struct wn_dnn_exe *e, const struct wn_step *s)
         return false;
     }
     int ba = wn_dnn_want(e, a, type), bb = wn_dnn_want(e, b, type_b), by = wn_dnn_give(e, y, type);
-    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC_0, ba, &ta, NULL}, {DNNL_ARG_SRC_1, bb, &tb, NULL},
-                                        {DNNL_ARG_DST, by, &ty, NULL}};
+    struct wn_dnn_operand operands[] = {
+        {DNNL_ARG_SRC_0, ba, &ta, NULL}, {DNNL_ARG_SRC_1, bb, &tb, NULL}, {DNNL_ARG_DST, by, &ty, NULL}};
     wn_dnn_emit_prim(e, &prim, 3, operands);
     return true;
 }
@@ -204,11 +212,11 @@ int wn_dnn_affine_chain(struct wn_dnn_exe *e, int step, int end)
     int scale = channel_constant(e, mul, x), shift = channel_constant(e, add, y);
     if (!e->values[x].t.channels_last || scale == WN_NONE || shift == WN_NONE) return 0;
     relu = step + 2 < end ? wn_program_step(e->prog, step + 2) : NULL;
-    bool act = relu && relu->prim == WN_PRIM_UNARY && relu->u.unary.kind == WN_UNARY_RELU && relu->in[0] == add->out[0] &&
-               read_only_by(e, add->out[0], step + 2);
+    bool act = relu && relu->prim == WN_PRIM_UNARY && relu->u.unary.kind == WN_UNARY_RELU &&
+               relu->in[0] == add->out[0] && read_only_by(e, add->out[0], step + 2);
     const struct wn_dnn_tensor *t = &e->values[x].t;
-    struct wn_dnn_affine f = {.rows = wn_dnn_tensor_count(t) / t->dim[1], .channels = t->dim[1],
-                              .type = wn_dnn_type_of(e, x), .relu = act};
+    struct wn_dnn_affine f = {
+        .rows = wn_dnn_tensor_count(t) / t->dim[1], .channels = t->dim[1], .type = wn_dnn_type_of(e, x), .relu = act};
     int bx = wn_dnn_want(e, x, f.type), bs = wn_dnn_want(e, scale, WN_DNN_F32), bt = wn_dnn_want(e, shift, WN_DNN_F32);
     int taken = act ? 3 : 2;
     e->step += taken - 1; /* what the last step of the chain may overwrite, the chain may */
@@ -260,7 +268,10 @@ void wn_dnn_channel_dot(struct wn_dnn_exe *e, const struct wn_step *s)
     const struct wn_dnn_tensor *a = &e->values[s->in[0]].t, *g = &e->values[s->in[1]].t, *y = &e->values[s->out[0]].t;
     enum wn_dnn_type type = a->channels_last ? wn_dnn_type_of(e, s->in[0]) : WN_DNN_F32;
     int last = a->rank - 1;
-    struct wn_dnn_dot d = {.a_type = type, .rows = a->dim[0], .channels = a->dim[1], .pixels = pixels_of(a),
+    struct wn_dnn_dot d = {.a_type = type,
+                           .rows = a->dim[0],
+                           .channels = a->dim[1],
+                           .pixels = pixels_of(a),
                            .a = {a->stride[0], a->stride[1], last > 1 ? a->stride[last] : 0},
                            .g = {g->stride[0], g->stride[1], pixels_of(g) > 1 ? g->stride[last] : 0},
                            .y = {y->stride[0], last > 1 ? y->stride[last] : 0}};

@@ -5,8 +5,8 @@
 
 /* ---- strided copies ----
  *
- * A copy is given in offsets of row-major values. Where a value lies channels-last, (n, c, pixel) is a mixed radix whose
- * digits have their own physical strides; a copy's axis is affine there as long as no digit carries. */
+ * A copy is given in offsets of row-major values. Where a value lies channels-last, (n, c, pixel) is a mixed radix
+ * whose digits have their own physical strides; a copy's axis is affine there as long as no digit carries. */
 
 struct digits {
     int n;
@@ -76,8 +76,8 @@ static int64_t covered(const struct wn_copy *c)
 static void emit_copy(struct wn_dnn_exe *e, const struct wn_copy *c, struct wn_dnn_nest *nest, int x, int y,
                       enum wn_dnn_type type, int64_t y_count)
 {
-    struct wn_dnn_copy spec = {.nest = *nest, .x = type, .y = type, .fills = covered(c) < y_count, .fill = c->fill,
-                               .y_count = y_count};
+    struct wn_dnn_copy spec = {
+        .nest = *nest, .x = type, .y = type, .fills = covered(c) < y_count, .fill = c->fill, .y_count = y_count};
     wn_dnn_nest_tidy(&spec.nest);
     wn_dnn_emit_loop(e, wn_dnn_loop_copy, &spec, sizeof spec, 2, (int[]){y, x});
 }
@@ -189,6 +189,7 @@ void wn_dnn_gather(struct wn_dnn_exe *e, const struct wn_step *s)
     struct wn_dnn_tensor x = wn_dnn_tensor_of(e, s->in[0], type), y = wn_dnn_tensor_of(e, s->out[0], type);
     struct wn_dnn_gather g = {.images = x.dim[0], .rows = y.dim[0]};
     g.block = x.dim[0] ? wn_dnn_tensor_bytes(&x) / (size_t)x.dim[0] : 0;
-    int bx = wn_dnn_want(e, s->in[0], type), row = wn_dnn_want(e, s->in[1], WN_DNN_F32), by = wn_dnn_give(e, s->out[0], type);
+    int bx = wn_dnn_want(e, s->in[0], type), row = wn_dnn_want(e, s->in[1], WN_DNN_F32),
+        by = wn_dnn_give(e, s->out[0], type);
     wn_dnn_emit_loop(e, wn_dnn_loop_gather, &g, sizeof g, 3, (int[]){by, bx, row});
 }

@@ -9,7 +9,8 @@
 static struct wn_dnn_tensor filter_view(const struct wn_dnn_exe *e, int w, int64_t groups)
 {
     const struct wn_shape *shape = &wn_program_value(e->prog, w)->shape;
-    struct wn_dnn_tensor lies = wn_dnn_is_const(e, w) ? wn_dnn_lay_out(shape, false) : wn_dnn_tensor_of(e, w, WN_DNN_F32);
+    struct wn_dnn_tensor lies =
+        wn_dnn_is_const(e, w) ? wn_dnn_lay_out(shape, false) : wn_dnn_tensor_of(e, w, WN_DNN_F32);
     struct wn_dnn_tensor t = {.type = WN_DNN_F32};
     if (groups > 1) {
         t.dim[0] = groups;
@@ -24,7 +25,8 @@ static struct wn_dnn_tensor filter_view(const struct wn_dnn_exe *e, int w, int64
 }
 
 /* A filter that some step computes: packed anew by every run. */
-static int pack_filter(struct wn_dnn_exe *e, int w, const struct wn_dnn_tensor *source, const struct wn_dnn_layout *layout)
+static int pack_filter(struct wn_dnn_exe *e, int w, const struct wn_dnn_tensor *source,
+                       const struct wn_dnn_layout *layout)
 {
     struct wn_dnn_prim prim;
     int from = wn_dnn_want(e, w, WN_DNN_F32), to = wn_dnn_buffer(e, wn_dnn_layout_bytes(layout));
@@ -113,8 +115,12 @@ void wn_dnn_conv(struct wn_dnn_exe *e, const struct wn_step *s)
 {
     int x = s->in[0], w = s->in[1], bias = s->in[2], residual = s->in[3], y = s->out[0];
     struct wn_dnn_tensor tx = e->values[x].t, ty = e->values[y].t, tb;
-    struct wn_dnn_conv c = {.x = &tx, .y = &ty, .w = &wn_program_value(e->prog, w)->shape, .win = &s->u.conv.win,
-                            .groups = s->u.conv.groups, .bias = bias != WN_NONE};
+    struct wn_dnn_conv c = {.x = &tx,
+                            .y = &ty,
+                            .w = &wn_program_value(e->prog, w)->shape,
+                            .win = &s->u.conv.win,
+                            .groups = s->u.conv.groups,
+                            .bias = bias != WN_NONE};
     struct wn_dnn_prim prim;
     choose_fusion(&c, residual, &s->u.conv.act);
     bool act_after = c.act.kind != s->u.conv.act.kind, add_after = residual != WN_NONE && !c.residual;
@@ -124,8 +130,10 @@ void wn_dnn_conv(struct wn_dnn_exe *e, const struct wn_step *s)
     int bb = c.bias ? wn_dnn_want(e, bias, WN_DNN_F32) : WN_DNN_FAILED;
     int by = c.residual ? place_of_sum(e, y, x, residual, ty.type) : wn_dnn_give(e, y, ty.type);
     if (c.bias) tb = wn_dnn_tensor_of(e, bias, WN_DNN_F32);
-    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC, bx, &tx, NULL}, {DNNL_ARG_WEIGHTS, bw, NULL, prim.weights},
-                                        {DNNL_ARG_DST, by, &ty, NULL}, {DNNL_ARG_BIAS, bb, &tb, NULL}};
+    struct wn_dnn_operand operands[] = {{DNNL_ARG_SRC, bx, &tx, NULL},
+                                        {DNNL_ARG_WEIGHTS, bw, NULL, prim.weights},
+                                        {DNNL_ARG_DST, by, &ty, NULL},
+                                        {DNNL_ARG_BIAS, bb, &tb, NULL}};
     wn_dnn_emit_prim(e, &prim, c.bias ? 4 : 3, operands);
     if (add_after) add_in_place(e, y, residual);
     if (act_after) wn_dnn_emit_act(e, &s->u.conv.act, y);
@@ -149,13 +157,19 @@ void wn_dnn_conv_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
 {
     int dy = s->in[0], w = s->in[1], bias = s->in[2], dx = s->out[0];
     struct wn_dnn_tensor tx = e->values[dx].t, ty = e->values[dy].t;
-    struct wn_dnn_conv c = {.x = &tx, .y = &ty, .w = &wn_program_value(e->prog, w)->shape, .win = &s->u.conv.win,
-                            .groups = s->u.conv.groups, .act.kind = WN_UNARY_COUNT, .backward = true};
+    struct wn_dnn_conv c = {.x = &tx,
+                            .y = &ty,
+                            .w = &wn_program_value(e->prog, w)->shape,
+                            .win = &s->u.conv.win,
+                            .groups = s->u.conv.groups,
+                            .act.kind = WN_UNARY_COUNT,
+                            .backward = true};
     struct wn_dnn_prim prim;
     wn_dnn_fail(e, conv_primitive(e, &c, &tx, &ty, bias != WN_NONE ? &tx : NULL, &prim), "a convolution's gradient");
     if (e->err.code) return;
     int by = wn_dnn_want(e, dy, ty.type), bw = filter(e, w, c.groups, prim.weights), bx = wn_dnn_give(e, dx, tx.type);
-    struct wn_dnn_operand operands[] = {{DNNL_ARG_DIFF_DST, by, &ty, NULL}, {DNNL_ARG_WEIGHTS, bw, NULL, prim.weights},
+    struct wn_dnn_operand operands[] = {{DNNL_ARG_DIFF_DST, by, &ty, NULL},
+                                        {DNNL_ARG_WEIGHTS, bw, NULL, prim.weights},
                                         {DNNL_ARG_DIFF_SRC, bx, &tx, NULL}};
     wn_dnn_emit_prim(e, &prim, 3, operands);
     if (bias != WN_NONE) add_bias(e, dx, bias);
@@ -164,7 +178,8 @@ void wn_dnn_conv_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
 /* ---- pools ---- */
 
 /* Spatial axes moved to the back of three. */
-static struct wn_dnn_pool pool_spec(const struct wn_dnn_tensor *x, const struct wn_dnn_tensor *y, const struct wn_window *win)
+static struct wn_dnn_pool pool_spec(const struct wn_dnn_tensor *x, const struct wn_dnn_tensor *y,
+                                    const struct wn_window *win)
 {
     struct wn_dnn_pool q = {.n = x->dim[0], .c = x->dim[1]};
     for (int d = 0; d < 3; d++) {

@@ -1,4 +1,5 @@
-/* What is settled before steps become actions (layout, aliases, last uses) and after (where each buffer lies in the arena). */
+/* What is settled before steps become actions (layout, aliases, last uses) and after (where each buffer lies in the
+ * arena). */
 #include "dnn.h"
 
 #include <stdlib.h>
@@ -48,8 +49,10 @@ static int lying(const struct wn_dnn_tensor *t, int64_t *dim, int64_t *stride)
     int m = 0; /* join neighbours that are neighbours in row-major order too */
     for (int i = 0; i < n; i++) {
         int d = (int)dim[i];
-        if (m > 0 && stride[m - 1] == row[d] * t->dim[d]) dim[m - 1] *= t->dim[d], stride[m - 1] = row[d];
-        else dim[m] = t->dim[d], stride[m] = row[d], m++;
+        if (m > 0 && stride[m - 1] == row[d] * t->dim[d])
+            dim[m - 1] *= t->dim[d], stride[m - 1] = row[d];
+        else
+            dim[m] = t->dim[d], stride[m] = row[d], m++;
     }
     return m;
 }
@@ -115,8 +118,12 @@ enum wn_code wn_dnn_plan_values(struct wn_dnn_exe *e)
         const struct wn_value *v = wn_program_value(e->prog, i);
         int rank = v->shape.rank;
         bool last = (rank == 3 && rank3) || rank == 4 || rank == 5;
-        e->values[i] = (struct wn_dnn_value){.t = wn_dnn_lay_out(&v->shape, last), .root = i, .last_step = -1,
-                                             .keep = v->kind != WN_VALUE_STEP, .buffer = {-1, -1}, .stage = {-1, -1}};
+        e->values[i] = (struct wn_dnn_value){.t = wn_dnn_lay_out(&v->shape, last),
+                                             .root = i,
+                                             .last_step = -1,
+                                             .keep = v->kind != WN_VALUE_STEP,
+                                             .buffer = {-1, -1},
+                                             .stage = {-1, -1}};
     }
     find_roots(e);
     find_uses(e);

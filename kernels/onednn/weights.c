@@ -28,7 +28,8 @@ static dnnl_status_t pack(dnnl_engine_t engine, const struct wn_dnn_tensor *sour
     dnnl_status_t status = wn_dnn_make_reorder(engine, source, NULL, layout, &prim);
     if (status != dnnl_success) return status;
     void *pad = prim.scratch_bytes ? malloc(prim.scratch_bytes) : NULL;
-    status = prim.scratch_bytes && !pad ? dnnl_out_of_memory : dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
+    status = prim.scratch_bytes && !pad ? dnnl_out_of_memory
+                                        : dnnl_stream_create(&stream, engine, dnnl_stream_default_flags);
     if (status == dnnl_success) status = wn_dnn_memory_of(engine, source, &x);
     if (status == dnnl_success) status = wn_dnn_memory_in(engine, layout, &y);
     if (status == dnnl_success) status = wn_dnn_memory_scratch(engine, prim.scratch_bytes, &scratch);
@@ -96,8 +97,10 @@ enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w,
         cache.first = p;
         cache.bytes += p->bytes;
     }
-    if (p) p->holders++;
-    else code = err ? err->code : WN_NO_MEMORY;
+    if (p)
+        p->holders++;
+    else
+        code = err ? err->code : WN_NO_MEMORY;
     pthread_mutex_unlock(&cache.lock);
     *out = p;
     return code;

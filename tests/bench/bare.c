@@ -1,5 +1,5 @@
-/* The bare stack that the backend is measured against: walks a network's forward steps once, makes a oneDNN primitive of each, and
- * runs them in a row. It shares nothing with the backend but the list of steps. */
+/* The bare stack that the backend is measured against: walks a network's forward steps once, makes a oneDNN primitive
+ * of each, and runs them in a row. It shares nothing with the backend but the list of steps. */
 #include "bare.h"
 
 #include <dnnl.h>
@@ -103,7 +103,8 @@ static dnnl_memory_t in_layout(struct bare *b, int value, const dnnl_memory_desc
     }
     if (dnnl_memory_desc_equal(&v->desc, d)) return v->memory;
     dnnl_memory_t m = fresh(b, d);
-    if (!ok(b, dnnl_reorder_primitive_desc_create(&pd, &v->desc, b->engine, d, b->engine, NULL), "reorder")) return NULL;
+    if (!ok(b, dnnl_reorder_primitive_desc_create(&pd, &v->desc, b->engine, d, b->engine, NULL), "reorder"))
+        return NULL;
     dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, v->memory}, {DNNL_ARG_TO, m}};
     add_call(b, pd, 2, args);
     return m;
@@ -131,11 +132,17 @@ static dnnl_alg_kind_t eltwise(const struct wn_act *a, float *alpha, float *beta
 {
     *alpha = a->alpha, *beta = a->beta;
     switch (a->kind) {
-    case WN_UNARY_CLIP: return dnnl_eltwise_clip;
-    case WN_UNARY_SIGMOID: return dnnl_eltwise_logistic;
-    case WN_UNARY_HARDSWISH: return dnnl_eltwise_hardswish;
-    case WN_UNARY_LINEAR: return dnnl_eltwise_linear;
-    default: *alpha = 0; return dnnl_eltwise_relu;
+    case WN_UNARY_CLIP:
+        return dnnl_eltwise_clip;
+    case WN_UNARY_SIGMOID:
+        return dnnl_eltwise_logistic;
+    case WN_UNARY_HARDSWISH:
+        return dnnl_eltwise_hardswish;
+    case WN_UNARY_LINEAR:
+        return dnnl_eltwise_linear;
+    default:
+        *alpha = 0;
+        return dnnl_eltwise_relu;
     }
 }
 
@@ -174,20 +181,26 @@ static void convolution(struct bare *b, const struct wn_step *s)
     const struct wn_shape *w = shape(b, s->in[1]), *y = shape(b, s->out[0]);
     int64_t g = s->u.conv.groups, dims[WN_MAX_RANK + 1] = {g, w->dim[0] / g};
     memcpy(dims + 2, w->dim + 1, (size_t)(w->rank - 1) * sizeof *dims);
-    dnnl_memory_desc_t dx = wanted(b, shape(b, s->in[0])), dy = wanted(b, y), db = describe(1, &y->dim[1], dnnl_f32, dnnl_a);
+    dnnl_memory_desc_t dx = wanted(b, shape(b, s->in[0])), dy = wanted(b, y),
+                       db = describe(1, &y->dim[1], dnnl_f32, dnnl_a);
     dnnl_memory_desc_t dw = describe(w->rank + (g > 1), g > 1 ? dims : dims + 1, b->type, dnnl_format_tag_any);
     struct window win = window_of(&s->u.conv.win);
     dnnl_convolution_desc_t desc;
     dnnl_primitive_desc_t pd;
     bool bias = s->in[2] != WN_NONE, sum = s->in[3] != WN_NONE;
     dnnl_primitive_attr_t attr = attributes(sum, &s->u.conv.act);
-    if (!ok(b, dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &dx, &dw,
-                                                          bias ? &db : NULL, &dy, win.stride, win.dilation, win.lo, win.hi), "convolution") ||
+    if (!ok(b,
+            dnnl_dilated_convolution_forward_desc_init(&desc, dnnl_forward_inference, dnnl_convolution_direct, &dx, &dw,
+                                                       bias ? &db : NULL, &dy, win.stride, win.dilation, win.lo,
+                                                       win.hi),
+            "convolution") ||
         !ok(b, dnnl_primitive_desc_create(&pd, &desc, attr, b->engine, NULL), "convolution"))
         return;
     dnnl_primitive_attr_destroy(attr);
-    dnnl_memory_t x = in_layout(b, s->in[0], asked(pd, dnnl_query_src_md)), weight = fresh(b, asked(pd, dnnl_query_weights_md));
-    dnnl_memory_t to = sum ? in_layout(b, s->in[3], asked(pd, dnnl_query_dst_md)) : fresh(b, asked(pd, dnnl_query_dst_md));
+    dnnl_memory_t x = in_layout(b, s->in[0], asked(pd, dnnl_query_src_md)),
+                  weight = fresh(b, asked(pd, dnnl_query_weights_md));
+    dnnl_memory_t to =
+        sum ? in_layout(b, s->in[3], asked(pd, dnnl_query_dst_md)) : fresh(b, asked(pd, dnnl_query_dst_md));
     b->values[s->out[0]] = (struct value){*asked(pd, dnnl_query_dst_md), to};
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_DST, to}, {DNNL_ARG_BIAS, NULL}};
     if (bias) args[3].memory = fresh(b, &db);
@@ -199,11 +212,15 @@ static void pool(struct bare *b, int x_value, int y_value, const struct wn_shape
                  dnnl_alg_kind_t alg)
 {
     dnnl_memory_desc_t dx = b->values[x_value].desc;
-    dnnl_memory_desc_t dy = describe(y_shape->rank, y_shape->dim, b->type, b->any ? dnnl_format_tag_any : plain_tag(y_shape->rank));
+    dnnl_memory_desc_t dy =
+        describe(y_shape->rank, y_shape->dim, b->type, b->any ? dnnl_format_tag_any : plain_tag(y_shape->rank));
     struct window w = window_of(win);
     dnnl_pooling_desc_t desc;
     dnnl_primitive_desc_t pd;
-    if (!ok(b, dnnl_pooling_forward_desc_init(&desc, dnnl_forward_inference, alg, &dx, &dy, w.stride, w.kernel, w.lo, w.hi), "pool") ||
+    if (!ok(b,
+            dnnl_pooling_forward_desc_init(&desc, dnnl_forward_inference, alg, &dx, &dy, w.stride, w.kernel, w.lo,
+                                           w.hi),
+            "pool") ||
         !ok(b, dnnl_primitive_desc_create(&pd, &desc, NULL, b->engine, NULL), "pool"))
         return;
     dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, b->values[x_value].memory},
@@ -227,17 +244,21 @@ static void product(struct bare *b, const struct wn_step *s)
 {
     const struct wn_shape *x = shape(b, s->in[0]), *y = shape(b, s->out[0]);
     int64_t wdims[] = {y->dim[1], x->dim[1]};
-    dnnl_memory_desc_t dx = describe(2, x->dim, b->type, dnnl_ab), dw = describe(2, wdims, b->type, dnnl_format_tag_any);
+    dnnl_memory_desc_t dx = describe(2, x->dim, b->type, dnnl_ab),
+                       dw = describe(2, wdims, b->type, dnnl_format_tag_any);
     dnnl_memory_desc_t dy = describe(2, y->dim, b->type, dnnl_ab), db = describe(1, &y->dim[1], dnnl_f32, dnnl_a);
     dnnl_inner_product_desc_t desc;
     dnnl_primitive_desc_t pd;
     dnnl_primitive_attr_t attr = attributes(false, &s->u.matmul.act);
-    if (!ok(b, dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &dx, &dw, &db, &dy), "inner product") ||
+    if (!ok(b, dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &dx, &dw, &db, &dy),
+            "inner product") ||
         !ok(b, dnnl_primitive_desc_create(&pd, &desc, attr, b->engine, NULL), "inner product"))
         return;
     dnnl_primitive_attr_destroy(attr);
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, in_layout(b, s->in[0], &dx)}, {DNNL_ARG_WEIGHTS, fresh(b, asked(pd, dnnl_query_weights_md))},
-                              {DNNL_ARG_BIAS, fresh(b, &db)}, {DNNL_ARG_DST, result(b, s->out[0], &dy)}};
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, in_layout(b, s->in[0], &dx)},
+                              {DNNL_ARG_WEIGHTS, fresh(b, asked(pd, dnnl_query_weights_md))},
+                              {DNNL_ARG_BIAS, fresh(b, &db)},
+                              {DNNL_ARG_DST, result(b, s->out[0], &dy)}};
     add_call(b, pd, 4, args);
 }
 
@@ -275,7 +296,8 @@ static void binary(struct bare *b, const struct wn_step *s)
     if (!ok(b, dnnl_binary_desc_init(&desc, alg, &a->desc, &d1, &a->desc), "binary") ||
         !ok(b, dnnl_primitive_desc_create(&pd, &desc, NULL, b->engine, NULL), "binary"))
         return;
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC_0, a->memory}, {DNNL_ARG_SRC_1, m1}, {DNNL_ARG_DST, result(b, s->out[0], &a->desc)}};
+    dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC_0, a->memory}, {DNNL_ARG_SRC_1, m1}, {DNNL_ARG_DST, result(b, s->out[0], &a->desc)}};
     add_call(b, pd, 3, args);
 }
 
@@ -288,7 +310,8 @@ static void concat(struct bare *b, const struct wn_step *s)
         d[i] = b->values[s->in[i]].desc;
         args[i] = (dnnl_exec_arg_t){DNNL_ARG_MULTIPLE_SRC + i, b->values[s->in[i]].memory};
     }
-    if (d && args && ok(b, dnnl_concat_primitive_desc_create(&pd, NULL, s->n_in, s->u.concat.axis, d, NULL, b->engine), "concat")) {
+    if (d && args &&
+        ok(b, dnnl_concat_primitive_desc_create(&pd, NULL, s->n_in, s->u.concat.axis, d, NULL, b->engine), "concat")) {
         args[s->n_in] = (dnnl_exec_arg_t){DNNL_ARG_DST, result(b, s->out[0], asked(pd, dnnl_query_dst_md))};
         add_call(b, pd, s->n_in + 1, args);
     }
@@ -309,16 +332,35 @@ static void add_step(struct bare *b, const struct wn_step *s)
     const struct wn_shape *y = shape(b, s->out[0]);
     dnnl_alg_kind_t average = s->u.pool.count_pad ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
     switch (s->prim) {
-    case WN_PRIM_CONV: convolution(b, s); break;
-    case WN_PRIM_MAXPOOL: pool(b, s->in[0], s->out[0], y, &s->u.pool.win, dnnl_pooling_max); break;
-    case WN_PRIM_AVGPOOL: pool(b, s->in[0], s->out[0], y, &s->u.pool.win, average); break;
-    case WN_PRIM_REDUCE: reduce(b, s); break;
-    case WN_PRIM_MATMUL: product(b, s); break;
-    case WN_PRIM_UNARY: unary(b, s); break;
-    case WN_PRIM_BINARY: binary(b, s); break;
-    case WN_PRIM_CONCAT: concat(b, s); break;
-    case WN_PRIM_RESHAPE: reshape(b, s); break;
-    default: ok(b, dnnl_unimplemented, wn_prim_name(s->prim));
+    case WN_PRIM_CONV:
+        convolution(b, s);
+        break;
+    case WN_PRIM_MAXPOOL:
+        pool(b, s->in[0], s->out[0], y, &s->u.pool.win, dnnl_pooling_max);
+        break;
+    case WN_PRIM_AVGPOOL:
+        pool(b, s->in[0], s->out[0], y, &s->u.pool.win, average);
+        break;
+    case WN_PRIM_REDUCE:
+        reduce(b, s);
+        break;
+    case WN_PRIM_MATMUL:
+        product(b, s);
+        break;
+    case WN_PRIM_UNARY:
+        unary(b, s);
+        break;
+    case WN_PRIM_BINARY:
+        binary(b, s);
+        break;
+    case WN_PRIM_CONCAT:
+        concat(b, s);
+        break;
+    case WN_PRIM_RESHAPE:
+        reshape(b, s);
+        break;
+    default:
+        ok(b, dnnl_unimplemented, wn_prim_name(s->prim));
     }
 }
 

@@ -1,5 +1,5 @@
-/* What the oneDNN backend promises beside its arithmetic: shared weights, no allocation in run, engines side by side, values that
- * outlive the steps that could have been put in their place. */
+/* What the oneDNN backend promises beside its arithmetic: shared weights, no allocation in run, engines side by side,
+ * values that outlive the steps that could have been put in their place. */
 #include "subject.h"
 
 #include <pthread.h>
@@ -46,7 +46,8 @@ static void small_net(struct subject *s)
     int pooled = wn_maxpool(s->p, b, &half, &index);
     struct wn_shape flat = SHAPE(1, 32 * 64), plane = SHAPE(1, 32, 8, 8), whole = SHAPE(1, 32, 16, 16);
     int w = subject_weight(s, SHAPE(10, 32 * 64), -0.1, 0.1);
-    subject_output(s, wn_matmul(s->p, wn_reshape(s->p, pooled, &flat), false, w, true, subject_weight(s, SHAPE(10), -1, 1)));
+    subject_output(
+        s, wn_matmul(s->p, wn_reshape(s->p, pooled, &flat), false, w, true, subject_weight(s, SHAPE(10), -1, 1)));
     wn_program_end_stage(s->p);
     int seed = subject_input(s, SHAPE(1, 10), true, -1, 1);
     int back = wn_reshape(s->p, wn_matmul(s->p, seed, false, w, false, WN_NONE), &plane);
@@ -109,7 +110,8 @@ static void run_once(struct subject *s, struct wn_exe *exe)
 static void run_allocates_nothing(void **state)
 {
     (void)state;
-    for (int precision = WN_PRECISION_F32; precision <= WN_PRECISION_BF16; precision += WN_PRECISION_BF16 - WN_PRECISION_F32) {
+    for (int precision = WN_PRECISION_F32; precision <= WN_PRECISION_BF16;
+         precision += WN_PRECISION_BF16 - WN_PRECISION_F32) {
         struct subject s;
         struct wn_exe *exe;
         struct wn_backend *be;
@@ -140,7 +142,8 @@ struct side {
     bool failed;
 };
 
-/* Compiles anew each time, so that threads meet in the store of weights. Nothing here may end the test: it is not cmocka's thread. */
+/* Compiles anew each time, so that threads meet in the store of weights. Nothing here may end the test: it is not
+ * cmocka's thread. */
 static void *run_many(void *arg)
 {
     struct side *side = arg;
@@ -261,7 +264,8 @@ static void chain_with_an_output_inside(struct subject *s)
     subject_output(s, wn_unary(s->p, WN_UNARY_SQUARE, wn_linear(s->p, y, 3, -1), 0, 0));
 }
 
-/* A batch-norm in front of a convolution; `kept`: its product is an output too, so that the chain may not swallow it. */
+/* A batch-norm in front of a convolution; `kept`: its product is an output too, so that the chain may not swallow it.
+ */
 static int norm_chain(struct subject *s, bool act, bool kept)
 {
     int x = wn_relu(s->p, conv(s, subject_input(s, SHAPE(2, 8, 7, 7), true, -1, 1), 8, 24, &same_3x3));
@@ -301,7 +305,8 @@ static void scale_shift_and_relu_agree_with_the_oracle(void **state)
     void (*const nets[])(struct subject *) = {norm_with_relu, norm_alone, norm_with_output_inside, norm_read_twice};
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) agrees(nets[i], WN_PRECISION_F32, 1, 1e-5);
     struct wn_backend *be;
-    if (wn_backend_open("onednn", &(struct wn_backend_options){.precision = WN_PRECISION_BF16}, &be, NULL) != WN_OK) return;
+    if (wn_backend_open("onednn", &(struct wn_backend_options){.precision = WN_PRECISION_BF16}, &be, NULL) != WN_OK)
+        return;
     wn_backend_close(be);
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++) agrees(nets[i], WN_PRECISION_BF16, 1, 2e-2);
 }
@@ -356,7 +361,8 @@ static void what_the_processor_lacks_is_refused(void **state)
     (void)state;
     struct wn_backend *be;
     struct wn_error err = {0};
-    assert_int_equal(wn_backend_open("onednn", &(struct wn_backend_options){.precision = WN_PRECISION_TF32}, &be, &err), WN_UNSUPPORTED);
+    assert_int_equal(wn_backend_open("onednn", &(struct wn_backend_options){.precision = WN_PRECISION_TF32}, &be, &err),
+                     WN_UNSUPPORTED);
     assert_non_null(strstr(err.text, "tf32"));
     assert_int_equal(wn_backend_open("onednn", &(struct wn_backend_options){.device = 1}, &be, NULL), WN_UNSUPPORTED);
     assert_int_equal(wn_backend_open("onednn", &(struct wn_backend_options){.threads = -1}, &be, NULL), WN_BAD_REQUEST);
