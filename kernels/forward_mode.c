@@ -20,6 +20,7 @@ struct tangent {
 struct pass {
     struct wn_program *p;
     struct tangent *of; /* [values at the start] */
+    int layer;
     int64_t directions, most_directions;
 };
 
@@ -185,6 +186,31 @@ static struct tangent conv_of_planes(struct pass *b, const struct wn_step *s, st
     return tidy(b, r);
 }
 
+/* The layer under a filter of one cell: the forward pass has made the product already, plus the bias and, around it, padding. */
+static struct tangent conv_of_layer(struct pass *b, const struct wn_step *s)
+{
+    struct wn_program *p = b->p;
+    const struct wn_window *win = &s->u.conv.win;
+    struct wn_shape y = shape_of(b, s->out[0]);
+    int64_t lo[WN_MAX_RANK] = {0}, hi[WN_MAX_RANK] = {0}, channels = y.dim[1];
+    for (int i = 0; i < win->rank; i++) {
+        lo[2 + i] = -win->pad_lo[i];
+        hi[2 + i] = -win->pad_hi[i];
+    }
+    int z = as(p, has_padding(win) ? wn_pad(p, s->out[0], lo, hi, 0) : s->out[0], channels, b->directions);
+    if (s->in[2] != WN_NONE) z = wn_binary(p, WN_BINARY_SUB, z, as(p, s->in[2], channels, 1));
+    struct tangent r = {wn_linear(p, z, 1.0f / (float)b->directions, 0), WN_NONE, channels, plane(&y)};
+    if (has_padding(win)) r.f = inside_field(b, s);
+    return r;
+}
+
+static bool is_dense(const struct wn_window *win)
+{
+    for (int i = 0; i < win->rank; i++)
+        if (win->stride[i] != 1) return false;
+    return is_single_cell(win);
+}
+
 static struct tangent conv_rule(struct pass *b, const struct wn_step *s)
 {
     struct tangent t = b->of[s->in[0]];
@@ -194,7 +220,7 @@ static struct tangent conv_rule(struct pass *b, const struct wn_step *s)
     bool constant = b->p->values[s->in[1]].kind == WN_VALUE_CONST;
     if (s->prim == WN_PRIM_CONV && constant && groups == 1 && t.f == WN_NONE && by_plane(b, s->in[0], t) &&
         (!has_padding(win) || is_single_cell(win)))
-        return conv_of_planes(b, s, t);
+        return s->in[0] == b->layer && is_dense(win) ? conv_of_layer(b, s) : conv_of_planes(b, s, t);
     int x = as_batch(b, s->in[0]);
     if (s->prim == WN_PRIM_CONV) return from_batch(b, wn_conv(b->p, x, s->in[1], WN_NONE, win, groups));
     struct wn_shape y = batch_shape(b, s->out[0]);
@@ -451,7 +477,7 @@ int wn_forward_stack(struct wn_program *p, int layer, int logits, int64_t most_d
     if (a.rank != 4 || a.dim[0] != 1 || y.rank != 2)
         return wn_program_fail(p, WN_UNSUPPORTED, "a stack of maps needs one image and a layer with a plane for each channel");
     int n = p->n_values, result = -1;
-    struct pass b = {.p = p, .directions = plane(&a), .most_directions = most_directions, .of = malloc((size_t)n * sizeof *b.of)};
+    struct pass b = {.p = p, .layer = layer, .directions = plane(&a), .most_directions = most_directions, .of = malloc((size_t)n * sizeof *b.of)};
     if (!b.of) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a pass in forward mode");
     for (int i = 0; i < n; i++) b.of[i] = still;
     int m = wn_linear(p, as(p, layer, a.dim[1], b.directions), 1.0f / (float)b.directions, 0);

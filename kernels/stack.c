@@ -193,18 +193,32 @@ void wn_stack_finish(struct wn_stack *s)
     s->maps = NULL;
 }
 
+/* The next class from `at` with a seed, or K. Most seeds have two; many zeros are passed at a time, by their bits. */
+static int next_class(const float *seed, int at, int classes)
+{
+    enum { GROUP = 64 };
+    uint32_t bits[GROUP];
+    for (; at + GROUP <= classes; at += GROUP) {
+        uint32_t any = 0;
+        memcpy(bits, seed + at, sizeof bits);
+        for (int i = 0; i < GROUP; i++) any |= bits[i];
+        if (any) break;
+    }
+    while (at < classes && seed[at] == 0) at++;
+    return at;
+}
+
 /* In double precision, a strip of cells at a time, so that a seed over a thousand classes loses nothing. */
 void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map)
 {
-    enum { STRIP = 64 };
+    enum { STRIP = 256 };
     size_t area = (size_t)s->h * (size_t)s->w;
     for (size_t from = 0; from < area; from += STRIP) {
         size_t n = area - from < STRIP ? area - from : STRIP;
         double sum[STRIP] = {0};
-        for (int k = 0; k < s->classes; k++) {
+        for (int k = 0; (k = next_class(seed, k, s->classes)) < s->classes; k++) {
             const float *m = s->maps + (size_t)k * area + from;
             double v = seed[k];
-            if (v == 0) continue;
             for (size_t i = 0; i < n; i++) sum[i] += v * m[i];
         }
         for (size_t i = 0; i < n; i++) map[from + i] = (float)sum[i];
