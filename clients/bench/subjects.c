@@ -24,6 +24,8 @@ struct engine {
     struct wn_question *questions;
     struct wn_answer *answers;
     int *foils;
+    struct wn_stack stack; /* of the first picture, made when a subject asks for it alone */
+    float *seed, *map;
 };
 
 static void engine_destroy(struct engine *e)
@@ -36,6 +38,9 @@ static void engine_destroy(struct engine *e)
     free(e->questions);
     free(e->answers);
     free(e->foils);
+    wn_stack_finish(&e->stack);
+    free(e->seed);
+    free(e->map);
     free(e);
 }
 
@@ -117,6 +122,84 @@ static double engine_run(struct subject *s)
     return -1;
 }
 
+/* ---- every class at once ---- */
+
+/* "Why the prediction, rather than Q?" for n foils Q, from a stack alone. */
+static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, int n)
+{
+    int p = wn_argmax(e->logits, e->classes);
+    memset(e->seed, 0, (size_t)e->classes * sizeof *e->seed);
+    e->seed[p] = 1;
+    for (int q = 0, done = 0; q < e->classes && done < n; q++) {
+        if (q == p) continue;
+        e->seed[q] = -1;
+        wn_stack_contrast(stack, e->seed, e->map);
+        e->seed[q] = 0;
+        done++;
+    }
+}
+
+/* arg: contrasts of the stack just made; negative: how many of the stack that is there already. */
+static double stack_run(struct subject *s)
+{
+    struct engine *e = s->state;
+    struct wn_stack fresh;
+    struct wn_error err = {0};
+    const struct wn_method *method = e->questions[0].method;
+    if (!e->stack.maps && wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, method, e->logits, &e->stack, &err) != WN_OK) goto fail;
+    if (!e->seed) e->seed = malloc((size_t)e->classes * sizeof *e->seed);
+    if (!e->map) e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
+    if (!e->seed || !e->map) return -1;
+    double start = bench_now_ms();
+    if (s->arg < 0) {
+        pairs_of_stack(e, &e->stack, -s->arg);
+        return bench_now_ms() - start;
+    }
+    if (wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, method, e->logits, &fresh, &err) != WN_OK) goto fail;
+    pairs_of_stack(e, &fresh, s->arg);
+    wn_stack_finish(&fresh);
+    return bench_now_ms() - start;
+fail:
+    fprintf(stderr, "%s: %s\n", s->name, err.text);
+    return -1;
+}
+
+/* Mean and variance over all foils, at the picture's size, from the stack that is there. */
+static double statistics_run(struct subject *s)
+{
+    struct engine *e = s->state;
+    struct wn_statistics all;
+    if (!e->stack.maps && stack_run(s) < 0) return -1;
+    double start = bench_now_ms();
+    if (wn_stack_statistics(&e->stack, e->logits, WN_TARGET_PREDICTED, WN_STATISTICS_MASKS, 224, 224, &all, NULL) != WN_OK) return -1;
+    double ms = bench_now_ms() - start;
+    wn_statistics_finish(&all);
+    return ms;
+}
+
+/* Only where the maps of classes add up and lie at a layer. */
+static void add_stack(struct bench *b, struct engine *e, enum wn_precision precision)
+{
+    unsigned flags = e->questions[0].method->flags;
+    static const struct {
+        const char *name;
+        int arg;
+        double (*run)(struct subject *s);
+    } rows[] = {{"stack", 0, stack_run}, {"999 contrasts", 999, stack_run}, {"cached pair", -1, stack_run}, {"all-foil masks", 0, statistics_run}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (e->batch != 1 || e->classes < 2 || !(flags & WN_METHOD_LINEAR) || flags & WN_METHOD_INPUT) return;
+        char name[48];
+        snprintf(name, sizeof name, "own %s %s", wn_precision_name(precision), rows[i].name);
+        struct subject *s = bench_add(b, name);
+        if (!s) return;
+        e->holders++;
+        s->state = e;
+        s->arg = rows[i].arg;
+        s->run = rows[i].run;
+        s->finish = engine_finish;
+    }
+}
+
 enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const struct bench_options *o,
                               enum wn_precision precision, struct wn_error *err)
 {
@@ -137,6 +220,7 @@ enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const str
         s->run = engine_run;
         s->finish = engine_finish;
     }
+    add_stack(b, e, precision);
     engine_destroy(e);
     return WN_OK;
 }
