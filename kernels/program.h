@@ -75,5 +75,8 @@ bool wn_unary_from_output(enum wn_unary kind);
  * most of the way as one number a plane. Fails with WN_UNSUPPORTED where a step has no rule, or where planes would have to be spread
  * over their cells for more than most_directions directions; WN_NO_SUCH_LAYER where the logits do not depend on the layer. */
 int wn_forward_stack(struct wn_program *p, int layer, int logits, int64_t most_directions);
+/* The same for the linear approximation: in direction t all channels move by themselves at cell t, and nowhere else. Such directions
+ * stay apart until a mean over space, so there are rules for pooled heads only. */
+int wn_forward_stack_of_cells(struct wn_program *p, int layer, int logits, int64_t most_directions);
 
 #endif

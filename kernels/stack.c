@@ -9,7 +9,7 @@
 #include "methods/method.h"
 
 /* Backward passes of one run, and floats that each value of theirs may take at the layer. */
-#define MOST_ROWS 64
+#define MOST_ROWS 16
 #define MOST_FLOATS (INT64_C(1) << 22)
 
 /* ---- building ---- */

@@ -13,4 +13,5 @@ const struct wn_method wn_method_la = {
     .source = "Wang & Wang 2022, linear approximation",
     .flags = WN_METHOD_LINEAR,
     .build = build,
+    .build_all = wn_forward_stack_of_cells,
 };

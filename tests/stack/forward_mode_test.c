@@ -21,6 +21,7 @@ struct head {
     const char *name;
     int (*build)(struct subject *s, int a);
     enum expected expected;
+    bool cells; /* the linear approximation has a rule too */
 };
 
 static struct wn_shape shape_of(const struct subject *s, int v)
@@ -156,6 +157,19 @@ static int softmax_pooled(struct subject *s, int a)
     return linear(s, flat(s, wn_reduce(s->p, WN_REDUCE_SUM, wn_mul(s->p, a, share), 12)), K, true);
 }
 
+static int added_before_the_mean(struct subject *s, int a)
+{
+    int x = wn_relu(s->p, conv(s, a, 4, 1, 1)), y = wn_unary(s->p, WN_UNARY_TANH, conv(s, a, 4, 1, 1), 0, 0);
+    int z = wn_mul(s->p, wn_add(s->p, x, y), subject_weight(s, SHAPE(1, 1, H + 2, W + 2), 0.5, 1));
+    return wn_add(s->p, cam(s, conv(s, z, 3, 1, 0)), cam(s, a));
+}
+
+static int shifted_against_each_other(struct subject *s, int a)
+{
+    struct wn_window shifted = {2, {1, 1}, {1, 1}, {1, 1}, {0, 2}, {2, 0}};
+    return cam(s, wn_relu(s->p, wn_add(s->p, conv(s, a, 4, 1, 1), conv_with(s, a, 4, shifted, 1))));
+}
+
 static int two_branches(struct subject *s, int a)
 {
     return wn_add(s->p, cam(s, a), vgg(s, a));
@@ -173,26 +187,28 @@ static int pooled_after_a_gate(struct subject *s, int a)
 }
 
 static const struct head heads[] = {
-    {"pooled_features_and_a_linear_layer", cam, MATRICES},
-    {"summed_features_and_a_linear_layer", summed, MATRICES},
-    {"pooled_by_a_pool_and_a_linear_layer", cam_through_a_pool, MATRICES},
-    {"max_pool_and_three_linear_layers", vgg, MATRICES},
-    {"overlapping_max_pool_and_linear_layers_untransposed", vgg_untransposed, MATRICES},
-    {"linear_layers_as_convolutions", vgg_of_convolutions, MATRICES},
-    {"pointwise_classifier_then_pooled", squeezenet, MATRICES},
-    {"padded_pointwise_classifier_then_pooled", squeezenet_padded, MATRICES},
-    {"strided_and_padded_pointwise", strided_and_padded, MATRICES},
-    {"valid_convolution_activated_and_pooled", valid_convolution, MATRICES},
-    {"averaged_cells", averaged_cells, MATRICES},
-    {"averaged_cells_counting_padding", averaged_cells_count_pad, SPREADS},
-    {"normalised_and_activated", normalised, MATRICES},
-    {"convolved", convolved, SPREADS},
-    {"depthwise", depthwise, SPREADS},
-    {"gated", gated, SPREADS},
-    {"softmax_over_cells", softmax_pooled, SPREADS},
-    {"two_branches", two_branches, MATRICES},
-    {"mean_and_maximum", two_poolings, MATRICES},
-    {"max_pool_of_what_moves_differently", pooled_after_a_gate, REFUSED},
+    {"pooled_features_and_a_linear_layer", cam, MATRICES, true},
+    {"summed_features_and_a_linear_layer", summed, MATRICES, true},
+    {"pooled_by_a_pool_and_a_linear_layer", cam_through_a_pool, MATRICES, true},
+    {"max_pool_and_three_linear_layers", vgg, MATRICES, false},
+    {"overlapping_max_pool_and_linear_layers_untransposed", vgg_untransposed, MATRICES, false},
+    {"linear_layers_as_convolutions", vgg_of_convolutions, MATRICES, false},
+    {"pointwise_classifier_then_pooled", squeezenet, MATRICES, true},
+    {"padded_pointwise_classifier_then_pooled", squeezenet_padded, MATRICES, true},
+    {"strided_and_padded_pointwise", strided_and_padded, MATRICES, false},
+    {"valid_convolution_activated_and_pooled", valid_convolution, MATRICES, false},
+    {"averaged_cells", averaged_cells, MATRICES, false},
+    {"averaged_cells_counting_padding", averaged_cells_count_pad, SPREADS, false},
+    {"normalised_and_activated", normalised, MATRICES, true},
+    {"convolved", convolved, SPREADS, false},
+    {"depthwise", depthwise, SPREADS, false},
+    {"gated", gated, SPREADS, false},
+    {"softmax_over_cells", softmax_pooled, SPREADS, false},
+    {"two_branches_added_before_the_mean", added_before_the_mean, SPREADS, true},
+    {"two_branches_shifted_against_each_other", shifted_against_each_other, SPREADS, false},
+    {"two_branches", two_branches, MATRICES, false},
+    {"mean_and_maximum", two_poolings, MATRICES, false},
+    {"max_pool_of_what_moves_differently", pooled_after_a_gate, REFUSED, false},
 };
 
 /* ---- judging ---- */
@@ -203,7 +219,7 @@ struct trial {
     int layer, logits, stack, gradient;
 };
 
-enum way { FORWARD, BACKWARD };
+enum way { FORWARD, FORWARD_CELLS, BACKWARD };
 
 static int64_t classes(const struct trial *t)
 {
@@ -218,8 +234,10 @@ static void append_stack(struct trial *t, enum way way, int64_t most)
     wn_program_output(p, t->layer);
     wn_program_end_stage(p);
     t->stack = t->gradient = WN_NONE;
-    if (way == FORWARD) {
-        t->stack = wn_program_output(p, wn_forward_stack(p, t->layer, t->logits, most));
+    if (way != BACKWARD) {
+        int stack = way == FORWARD ? wn_forward_stack(p, t->layer, t->logits, most)
+                                   : wn_forward_stack_of_cells(p, t->layer, t->logits, most);
+        t->stack = wn_program_output(p, stack);
         return;
     }
     int64_t k = classes(t);
@@ -238,23 +256,24 @@ static double *read_value(struct wn_exe *exe, const struct trial *t, int value)
     return d;
 }
 
-/* sum_k mean(g_sk) a_k by its definition. */
-static double *maps_of_gradient(const struct trial *t, const double *gradient, const double *activation)
+/* sum_k mean(g_sk) a_k, or sum_k g_sk a_k, by its definition. */
+static double *maps_of_gradient(const struct trial *t, const double *gradient, const double *activation, bool cells)
 {
     const struct wn_shape *a = &wn_program_value(t->s.p, t->layer)->shape;
     int64_t area = a->dim[2] * a->dim[3], k = classes(t), channels = a->dim[1];
     double *maps = calloc((size_t)(k * area), sizeof *maps);
     for (int64_t s = 0; s < k; s++)
         for (int64_t c = 0; c < channels; c++) {
+            const double *g = gradient + (s * channels + c) * area;
             double sum = 0;
-            for (int64_t i = 0; i < area; i++) sum += gradient[(s * channels + c) * area + i];
-            for (int64_t i = 0; i < area; i++) maps[s * area + i] += sum / (double)area * activation[c * area + i];
+            for (int64_t i = 0; i < area; i++) sum += g[i];
+            for (int64_t i = 0; i < area; i++) maps[s * area + i] += (cells ? g[i] : sum / (double)area) * activation[c * area + i];
         }
     return maps;
 }
 
-/* K*h*w doubles, or NULL where the stack was refused. */
-static double *run(struct trial *t, struct wn_backend *ref)
+/* K*h*w doubles, or NULL where the stack was refused. cells: which maps are made of a gradient. */
+static double *run(struct trial *t, struct wn_backend *ref, bool cells)
 {
     struct wn_error err = {0};
     struct wn_exe *exe;
@@ -267,7 +286,7 @@ static double *run(struct trial *t, struct wn_backend *ref)
         stack = read_value(exe, t, t->stack);
     } else {
         double *gradient = read_value(exe, t, t->gradient), *activation = read_value(exe, t, t->layer);
-        stack = maps_of_gradient(t, gradient, activation);
+        stack = maps_of_gradient(t, gradient, activation, cells);
         free(gradient);
         free(activation);
     }
@@ -307,27 +326,34 @@ static void build_head(struct trial *t, const struct head *head)
     t->logits = head->build(&t->s, t->layer);
 }
 
-static void stack_is_one_backward_pass_a_class(void **state)
+static void judge(const struct head *head, struct wn_backend *ref, bool cells)
 {
-    const struct head *head = *state;
     struct trial forward, backward;
-    struct wn_backend *ref;
-    assert_int_equal(wn_backend_open("ref", NULL, &ref, NULL), WN_OK);
+    bool expected = cells ? head->cells : head->expected != REFUSED;
     build_head(&forward, head);
-    append_stack(&forward, FORWARD, INT64_MAX);
-    double *got = run(&forward, ref);
-    if (!got != (head->expected == REFUSED)) fail_msg("%s", got ? "a rule is new here" : "there should be a rule for this");
+    append_stack(&forward, cells ? FORWARD_CELLS : FORWARD, INT64_MAX);
+    double *got = run(&forward, ref, cells);
+    if (!got == expected) fail_msg("%s", got ? "a rule is new here" : "there should be a rule for this");
     if (got) {
-        if (spreads(&forward) != (head->expected == SPREADS)) fail_msg("matrices should %sdo", head->expected == SPREADS ? "not " : "");
+        bool spread = !cells && head->expected == SPREADS;
+        if (spreads(&forward) != spread) fail_msg("matrices should %sdo", spread ? "not " : "");
         build_head(&backward, head);
         append_stack(&backward, BACKWARD, 0);
-        double *want = run(&backward, ref);
+        double *want = run(&backward, ref, cells);
         if (compare(&forward, got, want) < 1e-3) fail_msg("the head lets nothing through");
         free(want);
         subject_finish(&backward.s);
     }
     free(got);
     subject_finish(&forward.s);
+}
+
+static void stack_is_one_backward_pass_a_class(void **state)
+{
+    struct wn_backend *ref;
+    assert_int_equal(wn_backend_open("ref", NULL, &ref, NULL), WN_OK);
+    judge(*state, ref, false);
+    judge(*state, ref, true);
     wn_backend_close(ref);
 }
 
@@ -335,11 +361,11 @@ static void planes_are_not_spread_for_more_directions_than_asked(void **state)
 {
     (void)state;
     struct trial t;
-    build_head(&t, &(struct head){"", convolved, SPREADS});
+    build_head(&t, &(struct head){"", convolved, SPREADS, false});
     append_stack(&t, FORWARD, H * W - 1);
     assert_int_equal(wn_program_error(t.s.p, NULL), WN_UNSUPPORTED);
     subject_finish(&t.s);
-    build_head(&t, &(struct head){"", convolved, SPREADS});
+    build_head(&t, &(struct head){"", convolved, SPREADS, false});
     append_stack(&t, FORWARD, H * W);
     assert_int_equal(wn_program_error(t.s.p, NULL), WN_OK);
     subject_finish(&t.s);
@@ -380,31 +406,38 @@ static bool build_random(struct trial *t, uint64_t seed)
     return one;
 }
 
+/* Adds to agreed or refused. */
+static void judge_random(uint64_t seed, struct wn_backend *ref, bool cells, int *agreed, int *refused)
+{
+    struct trial forward, backward;
+    if (!build_random(&forward, seed)) return;
+    append_stack(&forward, cells ? FORWARD_CELLS : FORWARD, INT64_MAX);
+    double *got = run(&forward, ref, cells);
+    if (got) {
+        build_random(&backward, seed);
+        append_stack(&backward, BACKWARD, 0);
+        double *want = run(&backward, ref, cells);
+        compare(&forward, got, want);
+        free(want);
+        subject_finish(&backward.s);
+    }
+    *(got ? agreed : refused) += 1;
+    free(got);
+    subject_finish(&forward.s);
+}
+
 static void random_networks_agree_or_are_refused(void **state)
 {
     (void)state;
     struct wn_backend *ref;
-    int agreed = 0, refused = 0;
+    int agreed = 0, refused = 0, cells_agreed = 0, cells_refused = 0;
     assert_int_equal(wn_backend_open("ref", NULL, &ref, NULL), WN_OK);
     for (uint64_t seed = 1; seed <= NETS; seed++) {
-        struct trial forward, backward;
-        if (!build_random(&forward, seed)) continue;
-        append_stack(&forward, FORWARD, INT64_MAX);
-        double *got = run(&forward, ref);
-        if (got) {
-            build_random(&backward, seed);
-            append_stack(&backward, BACKWARD, 0);
-            double *want = run(&backward, ref);
-            compare(&forward, got, want);
-            free(want);
-            subject_finish(&backward.s);
-        }
-        *(got ? &agreed : &refused) += 1;
-        free(got);
-        subject_finish(&forward.s);
+        judge_random(seed, ref, false, &agreed, &refused);
+        judge_random(seed, ref, true, &cells_agreed, &cells_refused);
     }
-    print_message("%d random networks agreed, %d had no rule\n", agreed, refused);
-    assert_true(agreed > 3 * refused);
+    print_message("%d random networks agreed, %d had no rule; cell by cell %d and %d\n", agreed, refused, cells_agreed, cells_refused);
+    assert_true(agreed > 3 * refused && cells_agreed > 20);
     wn_backend_close(ref);
 }
 

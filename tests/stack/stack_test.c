@@ -36,14 +36,18 @@ static double off(const float *a, const float *b, int64_t n)
     return size > 0 ? most / size : most;
 }
 
-/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss. */
-static bool must_be_forward(const char *model)
+/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss. The linear
+ * approximation has one where a mean over space follows, or a 1x1 classifier and then a mean. */
+static bool must_be_forward(const char *model, const char *method)
 {
-    static const char *const names[] = {"residual",     "vgg_head",    "pointwise_head",  "max_pool.",
-                                        "batch_norm_f", "global_aver", "resnet18",        "resnet50",
-                                        "squeezenet10", "mobilenetv2", "cifar_resnet20.", "gtsrb_cnn"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strstr(model, names[i])) return true;
+    static const char *const pooled[] = {"residual", "pointwise_head", "batch_norm_f", "global_aver", "resnet18",
+                                         "resnet50", "squeezenet10",   "mobilenetv2",  "cifar_resnet20.", "signs-resnet"};
+    static const char *const flat[] = {"vgg_head", "max_pool.", "gtsrb_cnn"};
+    if (strcmp(method, "xgradcam") == 0) return false;
+    for (size_t i = 0; i < sizeof pooled / sizeof *pooled; i++)
+        if (strstr(model, pooled[i])) return true;
+    for (size_t i = 0; i < sizeof flat / sizeof *flat; i++)
+        if (strstr(model, flat[i])) return strcmp(method, "gradcam") == 0;
     return false;
 }
 
@@ -89,9 +93,8 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
         float *want = lab_all_maps(lab, image, method, "logit");
         verdict(method, l->name, off(stack.maps, want, (int64_t)stack.classes * stack.h * stack.w));
         verdict("logits", l->name, off(y, logits, lab->classes));
-        if (automatic && strcmp(method, "gradcam") == 0) {
-            lab->h = stack.h, lab->w = stack.w;
-            if (!stack.forward_mode && must_be_forward(model)) wrong(model, "a backward pass a class where one pass would do");
+        if (automatic) {
+            if (!stack.forward_mode && must_be_forward(model, method)) wrong(model, "a backward pass a class where one pass would do");
             check_contrasts(lab, &stack, image, method, l->name);
             printf("      %s at %s: %s\n", method, l->name, stack.forward_mode ? "forward mode" : "a backward pass a class");
         }
