@@ -25,7 +25,17 @@ struct wn_program {
     int n_blocks, cap_blocks;
 };
 
-/* A step's operands and attributes survive the array's growth: copy the step before appending. */
+/* ---- program.c: storage. Appending moves the arrays: copy a step before. ---- */
+
+bool wn_shape_fits(const struct wn_shape *s); /* in memory and in the 32-bit indices of a device */
+/* Whether a value of that number exists; else the failure is set. */
+bool wn_program_has(struct wn_program *p, int value);
+/* A copy of `bytes` that lives as long as the program; NULL with the failure set. */
+void *wn_program_block(struct wn_program *p, const void *src, size_t bytes);
+int wn_program_add_value(struct wn_program *p, struct wn_value v);
+/* Appends a step with one result of shape y (and room for a second); the step's attributes are in `proto`. Returns the result. */
+int wn_program_add_step(struct wn_program *p, struct wn_step proto, const int *in, int n_in, const struct wn_shape *y);
+
 void wn_program_use_weights(struct wn_program *p, struct wn_weight_source source);
 /* The value of a derived weight, or -1. key names what it is made from. */
 int wn_program_derive(struct wn_program *p, const char *key, const struct wn_shape *shape,
