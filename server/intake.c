@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define FIELD_BYTES 4096
+
 static enum wn_code no_memory(struct wn_request *r)
 {
     return wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
@@ -54,16 +56,29 @@ static enum wn_code take_raw(struct wn_request *r, struct wn_job *job, const str
 
 /* ---- forms ---- */
 
+static bool is_text(const char *s, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        int length = wn_utf8_length(s + i, n - i);
+        if (!length || !s[i]) return false;
+        i += (size_t)length;
+    }
+    return n <= FIELD_BYTES;
+}
+
 static enum wn_code take_part(struct wn_request *r, struct wn_job *job, const struct wn_part *part, bool again)
 {
     struct wn_ask *ask = &job->slots[0].ask;
     struct wn_reading reading = {.pool = &job->pool, .prefix = "", .again = again, .problem = &r->problem};
-    if (strcmp(part->name, "image") == 0 && !again) return set_image(r, job, ask, part->data, part->size);
-    const char *value = wn_pool_text(&job->pool, part->data, part->size < 4096 ? part->size : 4096);
-    if (!value) return no_memory(r);
-    if (strlen(value) != part->size)
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the form's field %.64s is too long or holds a zero byte", part->name);
-    return wn_ask_set_text(ask, part->name, value, &reading);
+    bool is_image = strcmp(part->name, "image") == 0;
+    if (is_image && again) return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "image is given twice");
+    if (is_image) return set_image(r, job, ask, part->data, part->size);
+    if (!wn_ask_knows(part->name)) return wn_ask_set_text(ask, part->name, "", &reading);
+    if (!is_text(part->data, part->size))
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
+                              "the form's field %.64s is longer than %d bytes, holds a zero byte or is not UTF-8", part->name, FIELD_BYTES);
+    const char *value = wn_pool_text(&job->pool, part->data, part->size);
+    return value ? wn_ask_set_text(ask, part->name, value, &reading) : no_memory(r);
 }
 
 static enum wn_code take_form(struct wn_request *r, struct wn_job *job, const struct wn_ask *standard, const char *type)
@@ -89,7 +104,7 @@ static enum wn_code take_object(struct wn_ask *ask, const json_t *object, const 
     json_t *value;
     enum wn_code code = WN_OK;
     json_object_foreach((json_t *)object, key, value) {
-        if (strcmp(key, skip) != 0) code = wn_ask_set_json(ask, key, value, reading);
+        if (!skip || strcmp(key, skip) != 0) code = wn_ask_set_json(ask, key, value, reading);
         if (code != WN_OK) break;
     }
     return code;
@@ -112,7 +127,7 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, con
         slot->ask = *standard;
         slot->ask.id = NULL;
         if (json_is_object(one))
-            take_object(&slot->ask, one, "", reading);
+            take_object(&slot->ask, one, NULL, reading);
         else
             wn_problem_set(&slot->problem, slot->pointer, WN_BAD_REQUEST, "an instance must be an object with an image and a question");
     }
@@ -131,7 +146,7 @@ static enum wn_code take_json(struct wn_request *r, struct wn_job *job, struct w
     if (!json_is_object(root))
         code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object");
     else
-        code = take_object(standard, root, list ? "instances" : "", &reading);
+        code = take_object(standard, root, list ? "instances" : NULL, &reading);
     if (code == WN_OK && list) {
         code = take_instances(r, job, list, standard, &reading);
     } else if (code == WN_OK && (code = make_slots(r, job, 1)) == WN_OK) {

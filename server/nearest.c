@@ -40,7 +40,7 @@ static int distance(const char *word, const char *name)
     int e = edits(word, name);
     if (e <= 1) return e;
     if (length >= 3 && strcasestr(name, word)) return 2;
-    return e <= 2 || e <= (int)length / 3 ? e + 1 : FAR;
+    return e <= 2 || e <= (int)(length < LONGEST ? length : LONGEST) / 3 ? e + 1 : FAR;
 }
 
 int wn_nearest_names(const char *word, const char *const *names, int n, const char **best, int most)

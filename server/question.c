@@ -18,11 +18,18 @@ struct given {
 typedef enum wn_code reader(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
                             const char *name);
 
-static enum wn_code refuse(const struct wn_reading *r, const char *name, const char *what)
+static enum wn_code fail(const struct wn_reading *r, const char *name, enum wn_code code, const char *what)
 {
     char pointer[96];
     snprintf(pointer, sizeof pointer, "%s/%s", r->prefix, name);
-    return wn_problem_set(r->problem, pointer, WN_BAD_REQUEST, "%s %s", name, what);
+    return wn_problem_set(r->problem, pointer, code, "%s", what);
+}
+
+static enum wn_code refuse(const struct wn_reading *r, const char *name, const char *what)
+{
+    char text[512];
+    snprintf(text, sizeof text, "%s %s", name, what);
+    return fail(r, name, WN_BAD_REQUEST, text);
 }
 
 /* The value as text of 1 to TEXT_BYTES bytes, or NULL. */
@@ -342,8 +349,7 @@ static enum wn_code read_IMAGE(struct wn_ask *ask, void *field, const struct giv
     const json_t *b64 = json_object_get(g->json, "b64");
     const char *address = json_is_string(g->json) ? json_string_value(g->json) : NULL;
     if (address || g->text || json_object_get(g->json, "url"))
-        return wn_problem_set(r->problem, "/image", WN_UNREADABLE_IMAGE,
-                              "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
+        return fail(r, name, WN_UNREADABLE_IMAGE, "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
     if (json_object_size(g->json) != 1 || !json_is_integer(b64)) return refuse(r, name, "must be {\"b64\": \"...\"}");
     json_int_t i = json_integer_value(b64);
     if (i < 0 || i >= r->n_slices) return refuse(r, name, "must be {\"b64\": \"...\"}");
@@ -365,6 +371,14 @@ static const struct field {
 };
 #define FIELDS ((int)(sizeof fields / sizeof *fields))
 
+/* The client's own key as part of a JSON pointer: '~' and '/' are written ~0 and ~1 (RFC 6901). */
+static void point(const struct wn_reading *r, const char *key, char pointer[96])
+{
+    int n = snprintf(pointer, 30, "%s/", r->prefix);
+    for (int i = 0; key[i] && i < 32; i++)
+        n += key[i] == '~' || key[i] == '/' ? sprintf(pointer + n, "~%c", key[i] == '/' ? '1' : '0') : sprintf(pointer + n, "%c", key[i]);
+}
+
 static const struct field *find(const char *name, const struct wn_reading *r)
 {
     const char *names[FIELDS];
@@ -375,7 +389,7 @@ static const struct field *find(const char *name, const struct wn_reading *r)
     }
     if (r->problem->error.code != WN_OK) return NULL;
     wn_problem_similar(r->problem, name, names, FIELDS);
-    snprintf(pointer, sizeof pointer, "%s/%.32s", r->prefix, name);
+    point(r, name, pointer);
     if (r->problem->n_similar)
         wn_problem_set(r->problem, pointer, WN_BAD_REQUEST, "there is no field '%.64s'; did you mean '%s'?", name,
                        r->problem->similar[0]);
@@ -408,6 +422,13 @@ enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r)
         if (standard.text[0] && set(ask, &fields[i], &standard, r) != WN_OK) return r->problem->error.code;
     }
     return WN_OK;
+}
+
+bool wn_ask_knows(const char *name)
+{
+    for (int i = 0; i < FIELDS; i++)
+        if (strcmp(name, fields[i].row.name) == 0) return true;
+    return false;
 }
 
 const struct wn_field *wn_ask_field(int i)

@@ -69,6 +69,7 @@ enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t 
 struct wn_field {
     const char *name, *kind, *standard, *values, *words;
 };
+bool wn_ask_knows(const char *name);
 const struct wn_field *wn_ask_field(int i);
 
 #endif

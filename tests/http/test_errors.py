@@ -164,6 +164,16 @@ class Errors(unittest.TestCase):
             a = self.d.request("POST", PATH, mark + part + b"\r\n--b--", {"Content-Type": kind})
             self.problem(a, 400, "BAD_REQUEST")
 
+    def test_forms_say_what_is_wrong_with_a_field(self):
+        def ask(*fields):
+            body = b"".join(b'--b\r\nContent-Disposition: form-data; name="' + n + b'"\r\n\r\n' + v + b"\r\n" for n, v in fields) + b"--b--"
+            return self.d.request("POST", PATH, body, {"Content-Type": "multipart/form-data; boundary=b"})
+        image = (b"image", picture(1))
+        for fields, words in (([image, image], "image is given twice"), ([(b"picture", picture(1))], "no field 'picture'"),
+                              ([image, (b"id", b"\xff")], "UTF-8"), ([image, (b"id", b"a\0b")], "zero byte"), ([image, (b"id", b"x" * 5000)], "longer")):
+            self.assertIn(words, self.problem(ask(*fields), 400, "BAD_REQUEST")["detail"])
+        self.assertEqual(ask(image, (b"id", "\u00e9\u20ac".encode())).json["id"], "\u00e9\u20ac")
+
     def test_forms_as_browsers_write_them(self):
         body = (b'--q q\r\nContent-Disposition: form-data; name="image"; filename="a;name=x.png"\r\nContent-Type: image/png\r\n\r\n' +
                 picture(1) + b'\r\n--q q \r\ncontent-disposition:form-data;filename="x";name=target\r\n\r\n3\r\n--q q--\r\nepilogue')

@@ -285,12 +285,21 @@ class Explain(unittest.TestCase):
         body, headers = form(("image", picture(1)), ("tarset", b"1"))
         p = self.problem(self.d.request("POST", "/v1/models/tiny/explain", body, headers), 400, "BAD_REQUEST", "/tarset")
         self.assertEqual(p["did_you_mean"][0], "target")
+        p = self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "a" * 200: 1}), 400, "BAD_REQUEST")
+        self.assertNotIn("did_you_mean", p)
+
+    def test_every_unknown_key_is_refused_where_it_stands(self):
+        image = {"b64": b64(picture(1))}
+        self.problem(self.d.ask({"image": image, "": 1}), 400, "BAD_REQUEST", "/")
+        self.problem(self.d.ask({"image": image, "a/b~c": 1}), 400, "BAD_REQUEST", "/a~1b~0c")
+        one = self.good(self.d.ask({"instances": [{"image": image, "": 1}]}))["explanations"][0]
+        self.assertEqual((one["status"], one["errors"][0]["pointer"]), (400, "/instances/0/"))
 
     def test_values_outside_their_range(self):
         image = {"b64": b64(picture(1))}
         for field, value in (("top_k", 2 ** 31), ("top_k", -1), ("top_k", 1.5), ("top_k", "five"), ("overlay", 2), ("relu", "maybe"),
                              ("outputs", ["heatmap"] * 1000), ("outputs", "pictures"), ("contrast", "pear"), ("method", ""),
-                             ("colormap", 3), ("normalize", "max"), ("timeout_ms", 0), ("id", "x" * 300), ("id", 5), ("maps", []),
+                             ("colormap", 3), ("normalize", "max"), ("timeout_ms", 0), ("id", "x" * 257), ("id", 5), ("maps", []),
                              ("target", 1.5), ("target", {}), ("why_not", [[1]]), ("why_not", [1, 1]), ("why_not", list(range(2000))),
                              ("size", "big"), ("layer", None)):
             p = self.problem(self.d.ask({"image": image, field: value}), 400, "BAD_REQUEST")
@@ -309,6 +318,8 @@ class Explain(unittest.TestCase):
         for image in ("http://169.254.169.254/", "file:///etc/passwd", "data:image/png;base64,AAAA", {"url": "http://localhost/"}):
             p = self.problem(self.d.ask({"image": image}), 422, "UNREADABLE_IMAGE", "/image")
             self.assertIn("URLs are not accepted", p["detail"])
+        one = self.good(self.d.ask({"instances": [{"image": "http://localhost/"}]}))["explanations"][0]
+        self.assertEqual((one["status"], one["errors"][0]["pointer"]), (422, "/instances/0/image"))
 
     def test_missing_picture(self):
         self.problem(self.d.ask({"target": 1}), 400, "BAD_REQUEST", "/image")
