@@ -52,6 +52,18 @@ static const char *text(struct reading *r, const char *key, const char *standard
     return copy ? copy : "";
 }
 
+/* Text that is printed in a table: no line breaks, nothing that a terminal obeys. */
+static const char *plain_text(struct reading *r, const char *key, const char *standard)
+{
+    const char *s = text(r, key, standard);
+    for (const char *c = s; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) {
+            wn_fail(r->err, WN_BAD_MODEL, "'%s%s' holds a control character", r->where, key);
+            return "";
+        }
+    return s;
+}
+
 static const char *optional(struct reading *r, const char *key)
 {
     return json_object_get(r->object, key) ? text(r, key, NULL) : NULL;
@@ -62,6 +74,7 @@ static int numbers(struct reading *r, const char *key, double out[3])
 {
     json_t *v = json_object_get(r->object, key);
     size_t n = json_is_array(v) ? json_array_size(v) : v ? 1 : 0;
+    if (v && !n) wn_fail(r->err, WN_BAD_MODEL, "'%s%s' is an empty list", r->where, key);
     if (n > 3) n = 0, wn_fail(r->err, WN_BAD_MODEL, "'%s%s' has more than three numbers", r->where, key);
     for (size_t i = 0; i < n; i++) {
         json_t *x = json_is_array(v) ? json_array_get(v, i) : v;
@@ -126,6 +139,8 @@ static void read_resize(struct reading *r)
     }
     if (kind == SHORT_SIDE && !size(r, "short_side", &p->resize_h, &p->resize_w))
         wn_fail(r->err, WN_BAD_MODEL, "'input.short_side' is missing");
+    if (kind != SHORT_SIDE && json_object_get(r->object, "short_side"))
+        wn_fail(r->err, WN_BAD_MODEL, "'input.short_side' means something only where 'input.resize' is short-side");
     if (size(r, "crop", &p->crop_h, &p->crop_w)) h = p->crop_h, w = p->crop_w;
     m->height = h, m->width = w;
 }
@@ -143,6 +158,7 @@ static void read_input(struct reading *r)
     read_resize(r);
     if (numbers(r, "scale", scale) > 1) wn_fail(r->err, WN_BAD_MODEL, "'input.scale' is one number");
     p->scale = (float)scale[0];
+    if (p->scale == 0) wn_fail(r->err, WN_BAD_MODEL, "'input.scale' is 0: every picture would be the same");
     channel_numbers(r, "mean", 0, p->mean);
     channel_numbers(r, "std", 1, p->std);
     if (!failed(r)) wn_preprocess_check(p, r->err);
@@ -179,12 +195,12 @@ static void read_root(struct reading *r)
     m->name = text(r, "name", NULL);
     if (!failed(r) && !wn_is_model_name(m->name))
         wn_fail(r->err, WN_BAD_MODEL, "'name' must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
-    m->version = text(r, "version", "1");
+    m->version = plain_text(r, "version", "1");
     m->description = text(r, "description", "");
     m->license = text(r, "license", "");
-    m->model = text(r, "model", "model.onnx");
-    m->labels = text(r, "labels", "labels.txt");
-    m->layer = text(r, "layer", "auto");
+    m->model = plain_text(r, "model", "model.onnx");
+    m->labels = plain_text(r, "labels", "labels.txt");
+    m->layer = plain_text(r, "layer", "auto");
     json_t *input = json_object_get(r->object, "input"), *output = json_object_get(r->object, "output");
     if (!json_is_object(input)) wn_fail(r->err, WN_BAD_MODEL, "'input' is missing: an object with size, mean, std");
     if (output && !json_is_object(output)) wn_fail(r->err, WN_BAD_MODEL, "'output' must be an object with a name");

@@ -43,6 +43,7 @@ static enum wn_code split_labels(struct wn_model *m, const char *text, size_t si
 {
     int n = 0;
     const char *end = text + size, *line = text;
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) line += 3; /* a mark of some editors, no part of the first label */
     m->labels = wn_pool_array(&m->manifest.pool, (size_t)m->classes, sizeof *m->labels);
     if (!m->labels) return wn_fail(err, WN_NO_MEMORY, "no memory for the labels");
     while (line < end) {

@@ -142,6 +142,8 @@ class Config(unittest.TestCase):
                             ({"input__size": [17, 16]}, "cannot be 17"), ({"input__size": [0, 16]}, "whole numbers"), ({"input__channels": "GRAY"}, "channels"),
                             ({"input__std": [0, 0, 0]}, "std"), ({"input__mean": [1, 2]}, "mean"), ({"input__resize": "fit"}, "must be one of"),
                             ({"input__layout": "NHWC"}, "layout"), ({"layer": "nope"}, "no layer"), ({"name": "tiny"}, "same name"),
+                            ({"input__scale": 0}, "scale"), ({"input__std": []}, "empty list"), ({"input__short_side": 20}, "short-side"),
+                            ({"version": "1\n2"}, "control character"), ({"model": "\x1b[2J"}, "control character"),
                             ({"model": "../tiny/model.onnx"}, "plain name"), ({"model": "/etc/passwd"}, "plain name"), ({"labels": "none.txt"}, "no file"),
                             ({"labels": "sub/../labels.txt"}, ""), ({"samples": [{"file": 1}]}, "must be a string"), ({"output": {"name": "x"}}, "")):
             if more == {"name": "tiny"}:
@@ -154,6 +156,15 @@ class Config(unittest.TestCase):
         with daemon.Daemon(self.models) as d:
             self.assertEqual([m["ready"] for m in d.get("/v1/models").json["models"]], [True, False])
             self.assertEqual(d.explain(picture(1)).status, 200)
+
+    def test_a_mark_of_byte_order_is_no_part_of_a_label(self):
+        path = os.path.join(self.model(), "labels.txt")
+        with open(path, "rb") as f:
+            labels = f.read()
+        with open(path, "wb") as f:
+            f.write(b"\xef\xbb\xbf" + labels)
+        with daemon.Daemon(self.models) as d:
+            self.assertEqual(d.get("/v1/models/tiny/labels").json["labels"][0]["label"], daemon.LABELS[0])
 
     def test_files_that_are_wrong(self):
         self.model()
