@@ -90,7 +90,7 @@ static void be_traits(const struct wn_backend *base, struct wn_backend_traits *o
     cpu_name(cpu, sizeof cpu);
     memset(out, 0, sizeof *out);
     out->images = out->rows = 1; /* a core is as fast with one picture as with eight */
-    out->device_bytes = wn_dnn_weight_bytes() + be->arena_bytes;
+    out->device_bytes = wn_dnn_weight_bytes(be) + be->arena_bytes;
     snprintf(out->device_name, sizeof out->device_name, "%s, %s, %s, %d thread%s", cpu, isa_name(),
              be->bf16 ? "bf16" : "f32", be->threads, be->threads == 1 ? "" : "s");
 }
@@ -128,6 +128,9 @@ static void exe_release(struct wn_exe *base)
             if (a->args[k].memory) dnnl_memory_destroy(a->args[k].memory);
         if (a->prim) dnnl_primitive_destroy(a->prim);
     }
+    struct wn_dnn_exe **at = &e->be->exes;
+    while (*at != e) at = &(*at)->next;
+    *at = e->next;
     for (int i = 0; i < e->n_held; i++) wn_dnn_weight_drop(e->held[i]);
     for (int i = 0; i < e->n_blocks; i++) free(e->blocks[i]);
     if (e->arena) {
@@ -208,7 +211,8 @@ static enum wn_code be_compile(struct wn_backend *base, const struct wn_program 
     if (code != WN_OK) return code;
     struct wn_dnn_exe *e = calloc(1, sizeof *e);
     if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory to compile a program");
-    *e = (struct wn_dnn_exe){.base.backend = base, .be = be, .prog = prog, .scratch = -1};
+    *e = (struct wn_dnn_exe){.base.backend = base, .be = be, .prog = prog, .scratch = -1, .next = be->exes};
+    be->exes = e;
     omp_set_num_threads(be->threads);
     code = wn_dnn_plan_values(e);
     if (code == WN_OK) code = make_stages(e);

@@ -77,8 +77,9 @@ enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w,
                                 const struct wn_dnn_layout *layout, struct wn_dnn_packed **out, struct wn_error *err);
 void wn_dnn_weight_drop(struct wn_dnn_packed *p);
 void *wn_dnn_weight_data(const struct wn_dnn_packed *p);
-/* Bytes of packed weights that the whole process holds now. */
-size_t wn_dnn_weight_bytes(void);
+struct wn_dnn_backend;
+/* Bytes of the packed weights that the backend's executables hold now, each once; others may share them. */
+size_t wn_dnn_weight_bytes(const struct wn_dnn_backend *be);
 
 /* ---- the executable ---- */
 
@@ -89,6 +90,7 @@ struct wn_dnn_backend {
     int threads;
     bool bf16;
     size_t arena_bytes; /* of all its executables */
+    struct wn_dnn_exe *exes;
 };
 
 struct wn_dnn_buffer {
@@ -138,6 +140,7 @@ struct wn_dnn_exe {
     int n_blocks, cap_blocks;
     char *arena;
     size_t arena_bytes;
+    struct wn_dnn_exe *next; /* of the backend's */
 };
 
 struct wn_dnn_operand {

@@ -9,13 +9,14 @@ struct wn_dnn_packed {
     void *data;
     size_t bytes;
     int holders;
+    size_t counted; /* in which count it was seen last */
     struct wn_dnn_packed *next;
 };
 
 static struct {
     pthread_mutex_t lock; /* guards all below and the holders of every entry */
     struct wn_dnn_packed *first;
-    size_t bytes;
+    size_t counts;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* A reorder run once, outside every executable. */
@@ -95,7 +96,6 @@ enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w,
     if (!p && (p = make(engine, w, source, layout, err))) {
         p->next = cache.first;
         cache.first = p;
-        cache.bytes += p->bytes;
     }
     if (p)
         p->holders++;
@@ -115,7 +115,6 @@ void wn_dnn_weight_drop(struct wn_dnn_packed *p)
         struct wn_dnn_packed **at = &cache.first;
         while (*at != p) at = &(*at)->next;
         *at = p->next;
-        cache.bytes -= p->bytes;
     }
     pthread_mutex_unlock(&cache.lock);
     if (last) destroy(p);
@@ -126,10 +125,16 @@ void *wn_dnn_weight_data(const struct wn_dnn_packed *p)
     return p->data;
 }
 
-size_t wn_dnn_weight_bytes(void)
+size_t wn_dnn_weight_bytes(const struct wn_dnn_backend *be)
 {
+    size_t bytes = 0;
     pthread_mutex_lock(&cache.lock);
-    size_t bytes = cache.bytes;
+    cache.counts++;
+    for (const struct wn_dnn_exe *e = be->exes; e; e = e->next)
+        for (int i = 0; i < e->n_held; i++) {
+            if (e->held[i]->counted != cache.counts) bytes += e->held[i]->bytes;
+            e->held[i]->counted = cache.counts;
+        }
     pthread_mutex_unlock(&cache.lock);
     return bytes;
 }

@@ -166,6 +166,14 @@ class Config(unittest.TestCase):
         with daemon.Daemon(self.models) as d:
             self.assertEqual(d.get("/v1/models/tiny/labels").json["labels"][0]["label"], daemon.LABELS[0])
 
+    def test_memory_is_each_models_own(self):
+        self.model()
+        self.change_manifest(name="twin")(self.model("twin"))
+        with daemon.Daemon(self.models) as d:
+            bytes_of = [d.metric('whynot_model_bytes{model="%s"}' % name) for name in ("tiny", "twin")]
+        self.assertGreater(bytes_of[0], 0)
+        self.assertEqual(bytes_of[0], bytes_of[1])
+
     def test_files_that_are_wrong(self):
         self.model()
 
