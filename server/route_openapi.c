@@ -127,6 +127,12 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
         wn_json_value(out);
         wn_text_puts(out, "{\"name\":\"model\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
     }
+    if (strstr(route->path, "/labels")) {
+        wn_json_value(out);
+        wn_text_puts(out, "{\"name\":\"q\",\"in\":\"query\",\"description\":\"words that a label holds\",\"schema\":{\"type\":\"string\"}},"
+                          "{\"name\":\"limit\",\"in\":\"query\",\"description\":\"most labels\","
+                          "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}");
+    }
     for (int i = 1; route->takes_body && wn_ask_field(i); i++) { /* 0 is the picture itself */
         wn_json_open(out, '{');
         pair(out, "name", wn_ask_field(i)->name);

@@ -79,6 +79,7 @@ class Routes(unittest.TestCase):
             self.assertIn(name, fields)
         query = [p["name"] for p in api["paths"]["/v1/explain"]["post"]["parameters"]]
         self.assertEqual(query, list(fields)[1:])
+        self.assertEqual([p["name"] for p in api["paths"]["/v1/models/{model}/labels"]["get"]["parameters"]], ["model", "q", "limit"])
 
     def test_metrics_count_requests_by_route_and_code(self):
         line = 'whynot_requests_total{route="/version",code="200"}'
