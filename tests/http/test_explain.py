@@ -167,7 +167,11 @@ class Explain(unittest.TestCase):
         self.assertNotEqual(a["data"], b["data"])
 
     def test_shared_range_is_one_for_all_maps(self):
-        maps = self.good(self.d.explain(picture(1), "?why_not=auto:4&normalize=shared"))["maps"]
+        maps = self.good(self.d.explain(picture(1), "?why_not=auto:4&normalize=shared&outputs=heatmap,raw"))["maps"]
+        values = [v for m in maps for v in raw_map(m)]
+        for m in maps:
+            self.assertAlmostEqual(m["range"][0], min(values), delta=0.1 * abs(min(values)))  # enlarged maps reach a little less far
+            self.assertAlmostEqual(m["range"][1], max(values), delta=0.1 * abs(max(values)))
         self.assertEqual(len({tuple(m["range"]) for m in maps}), 1)
         own = self.good(self.d.explain(picture(1), "?why_not=auto:4"))["maps"]
         self.assertGreater(len({tuple(m["range"]) for m in own}), 1)

@@ -73,6 +73,21 @@ class Load(unittest.TestCase):
             self.assertEqual(d.metric('whynot_rejected_total{reason="queue_full"}'), statuses.count(429))
             self.assertEqual(d.explain(picture(1), "", "tiny").status, 200)
 
+    def test_a_batch_that_does_not_fit_is_refused_whole(self):
+        with self.slow_daemon("--max-queue-size", "3") as d:
+            each = slow_seconds(d)
+            threads = [threading.Thread(target=d.explain, args=(picture(i, SIZE, SIZE), "", "slow")) for i in range(3)]
+            for t in threads:
+                t.start()
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 2)
+            a = d.ask({"instances": [{"image": {"b64": b64(picture(i, SIZE, SIZE))}} for i in range(2)]}, "/v1/models/slow/explain")
+            self.assertEqual((a.status, a.json["code"], a.headers["Retry-After"]), (429, "QUEUE_FULL", "1"), each)
+            for t in threads:
+                t.join()
+            # What is alone may be larger than the queue: it would never fit otherwise.
+            a = d.ask({"instances": [{"image": {"b64": b64(picture(i))}} for i in range(8)]})
+            self.assertEqual((a.status, len(a.json["explanations"])), (200, 8))
+
     def test_health_is_answered_while_the_workers_are_busy(self):
         with self.slow_daemon() as d:
             each = slow_seconds(d)
@@ -182,6 +197,7 @@ class Load(unittest.TestCase):
         with self.slow_daemon("--drain-ms", "1000") as d:
             d.process.send_signal(signal.SIGTERM)
             daemon.wait_until(lambda: d.get("/readyz").status == 503)
+            time.sleep(0.5)
             self.assertEqual(d.get("/livez").status, 200)
 
     def test_second_signal_ends_the_patience(self):
