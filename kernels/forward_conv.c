@@ -69,8 +69,8 @@ static struct wn_tangent around(struct wn_forward_pass *b, const struct wn_step 
     return wn_tangent_tidy(b, t);
 }
 
-/* Planes that move alike under a filter that sees no padding: one product with the filter summed over its cells. A filter of one
- * cell may see padding: there nothing moves. */
+/* Planes that move alike under a filter that sees no padding: one product with the filter summed over its cells. A
+ * filter of one cell may see padding: there nothing moves. */
 static struct wn_tangent conv_of_planes(struct wn_forward_pass *b, const struct wn_step *s, struct wn_tangent t)
 {
     const struct wn_window *win = &s->u.conv.win;
@@ -80,7 +80,8 @@ static struct wn_tangent conv_of_planes(struct wn_forward_pass *b, const struct 
     return around(b, s, t, wn_matmul(b->p, w, false, t.m, false, WN_NONE));
 }
 
-/* The layer under a filter of one cell: the forward pass has made the product already, plus the bias and, around it, padding. */
+/* The layer under a filter of one cell: the forward pass has made the product already, plus the bias and, around it,
+ * padding. */
 static struct wn_tangent conv_of_layer(struct wn_forward_pass *b, const struct wn_step *s)
 {
     struct wn_program *p = b->p;

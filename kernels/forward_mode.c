@@ -1,5 +1,5 @@
-/* Forward mode over the primitives: how every logit moves when a layer moves in many directions at once, so that the maps of all
- * classes cost about one pass. The mirror of backward.c; knows no backend and no network by name. */
+/* Forward mode over the primitives: how every logit moves when a layer moves in many directions at once, so that the
+ * maps of all classes cost about one pass. The mirror of backward.c; knows no backend and no network by name. */
 #include "forward_mode.h"
 
 #include <stdlib.h>
@@ -123,9 +123,11 @@ static struct wn_tangent matmul_rule(struct wn_forward_pass *b, const struct wn_
     struct wn_program *p = b->p;
     bool trans_b = s->u.matmul.trans_b;
     struct wn_tangent t = b->of[s->in[0]];
-    if (moves(b, s->in[1]) || !moves(b, s->in[0]) || s->u.matmul.trans_a) return wn_tangent_refuse(b, "a product of two values that move");
+    if (moves(b, s->in[1]) || !moves(b, s->in[0]) || s->u.matmul.trans_a)
+        return wn_tangent_refuse(b, "a product of two values that move");
     struct wn_shape x = shape_of(b, s->in[0]), y = shape_of(b, s->out[0]);
-    if (x.rank != 2) return wn_tangent_unbatch(b, wn_matmul(p, wn_tangent_batch(b, s->in[0]), false, s->in[1], trans_b, WN_NONE));
+    if (x.rank != 2)
+        return wn_tangent_unbatch(b, wn_matmul(p, wn_tangent_batch(b, s->in[0]), false, s->in[1], trans_b, WN_NONE));
     if (x.dim[0] != 1) return wn_tangent_refuse(b, "a product over other rows than the image's");
     if (t.cells > 1 && !t.diagonal && t.f == WN_NONE && p->values[s->in[1]].kind == WN_VALUE_CONST) {
         int w = wn_summed_weight(p, s->in[1], !trans_b, t.blocks, t.cells);
@@ -143,8 +145,10 @@ static struct wn_tangent times(struct wn_forward_pass *b, struct wn_tangent t, i
     if (b->p->error.code) return wn_still;
     if (t.diagonal && shape_of(b, z).rank > 2) z = wn_forward_crop(b->p, z, t.lo, t.hi, shape_of(b, z).rank - 2);
     int field = as(b->p, z, t.blocks, t.diagonal ? b->directions : t.cells);
-    if (t.cells == 1 || t.diagonal) t.m = wn_mul(b->p, t.m, field);
-    else t.f = t.f == WN_NONE ? field : wn_mul(b->p, t.f, field);
+    if (t.cells == 1 || t.diagonal)
+        t.m = wn_mul(b->p, t.m, field);
+    else
+        t.f = t.f == WN_NONE ? field : wn_mul(b->p, t.f, field);
     return t;
 }
 
@@ -174,7 +178,8 @@ static bool constant_on_blocks(const struct wn_shape *z, const struct wn_shape *
 }
 
 /* The tangent of a value of shape y times z, which broadcasts to y. */
-static struct wn_tangent times_broadcast(struct wn_forward_pass *b, struct wn_tangent t, int z, const struct wn_shape *y)
+static struct wn_tangent times_broadcast(struct wn_forward_pass *b, struct wn_tangent t, int z,
+                                         const struct wn_shape *y)
 {
     struct wn_shape s = shape_of(b, z);
     if (!constant_on_blocks(&s, y, t)) return times(b, t, wn_expand(b->p, z, y));
@@ -195,7 +200,8 @@ static struct wn_tangent stretched(struct wn_forward_pass *b, int v, const struc
 static struct wn_tangent sum(struct wn_forward_pass *b, struct wn_tangent x, struct wn_tangent y)
 {
     if (x.m == WN_NONE || y.m == WN_NONE) return x.m == WN_NONE ? y : x;
-    bool same = x.diagonal == y.diagonal && memcmp(x.lo, y.lo, sizeof x.lo) == 0 && memcmp(x.hi, y.hi, sizeof x.hi) == 0;
+    bool same =
+        x.diagonal == y.diagonal && memcmp(x.lo, y.lo, sizeof x.lo) == 0 && memcmp(x.hi, y.hi, sizeof x.hi) == 0;
     if (!same || x.f != WN_NONE || y.f != WN_NONE || x.blocks != y.blocks) {
         x = spread(b, x);
         y = spread(b, y);
@@ -212,7 +218,8 @@ static struct wn_tangent binary_rule(struct wn_forward_pass *b, const struct wn_
     struct wn_tangent dx = stretched(b, left, &y), dy = stretched(b, right, &y);
     if (p->error.code) return wn_still;
     switch (s->u.binary) {
-    case WN_BINARY_ADD: break;
+    case WN_BINARY_ADD:
+        break;
     case WN_BINARY_SUB:
         if (dy.m != WN_NONE) dy = scaled(b, dy, -1);
         break;
@@ -222,9 +229,11 @@ static struct wn_tangent binary_rule(struct wn_forward_pass *b, const struct wn_
         break;
     case WN_BINARY_DIV:
         if (dx.m != WN_NONE) dx = times_broadcast(b, dx, wn_unary(p, WN_UNARY_POW, right, -1, 0), &y);
-        if (dy.m != WN_NONE) dy = scaled(b, times_broadcast(b, dy, wn_binary(p, WN_BINARY_DIV, s->out[0], right), &y), -1);
+        if (dy.m != WN_NONE)
+            dy = scaled(b, times_broadcast(b, dy, wn_binary(p, WN_BINARY_DIV, s->out[0], right), &y), -1);
         break;
-    default: return wn_tangent_refuse(b, "a step between two values that has no rule here");
+    default:
+        return wn_tangent_refuse(b, "a step between two values that has no rule here");
     }
     return sum(b, dx, dy);
 }
@@ -234,8 +243,10 @@ static struct wn_tangent binary_rule(struct wn_forward_pass *b, const struct wn_
 static struct wn_tangent mean_of_planes(struct wn_forward_pass *b, const struct wn_step *s, struct wn_tangent t)
 {
     bool total = s->u.reduce.kind == WN_REDUCE_SUM;
-    if (t.f != WN_NONE) t.f = wn_reduce(b->p, s->u.reduce.kind, t.f, 2);
-    else if (t.diagonal != total) t = scaled(b, t, total ? (float)t.cells : 1.0f / (float)t.cells);
+    if (t.f != WN_NONE)
+        t.f = wn_reduce(b->p, s->u.reduce.kind, t.f, 2);
+    else if (t.diagonal != total)
+        t = scaled(b, t, total ? (float)t.cells : 1.0f / (float)t.cells);
     return wn_tangent_tidy(b, alike(t.m, t.f, t.blocks, 1));
 }
 
@@ -255,7 +266,8 @@ static struct wn_tangent copy_rule(struct wn_forward_pass *b, const struct wn_st
 {
     struct wn_copy c = s->u.copy;
     struct wn_shape y = batch_shape(b, s->out[0]);
-    if (c.rank == WN_MAX_RANK || y.rank < 1 || shape_of(b, s->out[0]).dim[0] != 1) return wn_tangent_refuse(b, "a copy over too many axes");
+    if (c.rank == WN_MAX_RANK || y.rank < 1 || shape_of(b, s->out[0]).dim[0] != 1)
+        return wn_tangent_refuse(b, "a copy over too many axes");
     memmove(c.extent + 1, c.extent, (size_t)c.rank * sizeof *c.extent);
     memmove(c.x_stride + 1, c.x_stride, (size_t)c.rank * sizeof *c.x_stride);
     memmove(c.y_stride + 1, c.y_stride, (size_t)c.rank * sizeof *c.y_stride);
@@ -275,7 +287,8 @@ static struct wn_tangent concat_rule(struct wn_forward_pass *b, const struct wn_
     if (axis < 1 || s->n_in > 16) return wn_tangent_refuse(b, "a concatenation of images");
     for (int i = 0; i < s->n_in; i++) {
         if (!moves(b, s->in[i])) return wn_tangent_refuse(b, "a concatenation of what moves with what does not");
-        planes = planes && b->of[s->in[i]].f == WN_NONE && !b->of[s->in[i]].diagonal && by_plane(b, s->in[i], b->of[s->in[i]]);
+        planes = planes && b->of[s->in[i]].f == WN_NONE && !b->of[s->in[i]].diagonal &&
+                 by_plane(b, s->in[i], b->of[s->in[i]]);
     }
     for (int i = 0; i < s->n_in; i++) part[i] = planes ? b->of[s->in[i]].m : wn_tangent_batch(b, s->in[i]);
     int v = b->p->error.code ? -1 : wn_concat(b->p, part, s->n_in, planes ? 0 : axis);
@@ -301,18 +314,29 @@ static struct wn_tangent apply_rule(struct wn_forward_pass *b, const struct wn_s
 {
     switch (s->prim) {
     case WN_PRIM_CONV:
-    case WN_PRIM_CONV_BWD: return wn_forward_conv(b, s);
+    case WN_PRIM_CONV_BWD:
+        return wn_forward_conv(b, s);
     case WN_PRIM_MAXPOOL:
-    case WN_PRIM_AVGPOOL: return pool_rule(b, s);
-    case WN_PRIM_MATMUL: return matmul_rule(b, s);
-    case WN_PRIM_UNARY: return unary_rule(b, s);
-    case WN_PRIM_BINARY: return binary_rule(b, s);
-    case WN_PRIM_REDUCE: return reduce_rule(b, s);
-    case WN_PRIM_COPY: return copy_rule(b, s);
-    case WN_PRIM_RESHAPE: return reshape_rule(b, s);
-    case WN_PRIM_CONCAT: return concat_rule(b, s);
-    case WN_PRIM_AXIS_MAP: return axis_map_rule(b, s);
-    default: return wn_tangent_refuse(b, wn_prim_name(s->prim));
+    case WN_PRIM_AVGPOOL:
+        return pool_rule(b, s);
+    case WN_PRIM_MATMUL:
+        return matmul_rule(b, s);
+    case WN_PRIM_UNARY:
+        return unary_rule(b, s);
+    case WN_PRIM_BINARY:
+        return binary_rule(b, s);
+    case WN_PRIM_REDUCE:
+        return reduce_rule(b, s);
+    case WN_PRIM_COPY:
+        return copy_rule(b, s);
+    case WN_PRIM_RESHAPE:
+        return reshape_rule(b, s);
+    case WN_PRIM_CONCAT:
+        return concat_rule(b, s);
+    case WN_PRIM_AXIS_MAP:
+        return axis_map_rule(b, s);
+    default:
+        return wn_tangent_refuse(b, wn_prim_name(s->prim));
     }
 }
 
@@ -339,15 +363,21 @@ static int stack_of(struct wn_program *p, int layer, int logits, int64_t most_di
     if (p->error.code || layer < 0 || logits < 0) return -1;
     struct wn_shape a = p->values[layer].shape, y = p->values[logits].shape;
     if (a.rank != 4 || a.dim[0] != 1 || y.rank != 2)
-        return wn_program_fail(p, WN_UNSUPPORTED, "a stack of maps needs one image and a layer with a plane for each channel");
+        return wn_program_fail(p, WN_UNSUPPORTED,
+                               "a stack of maps needs one image and a layer with a plane for each channel");
     int n = p->n_values, result = -1;
-    struct wn_forward_pass b = {.p = p, .layer = layer, .directions = plane(&a), .most_directions = most_directions,
-                     .step = diagonal ? 1 : 1.0f / (float)plane(&a), .of = malloc((size_t)n * sizeof *b.of)};
+    struct wn_forward_pass b = {.p = p,
+                                .layer = layer,
+                                .directions = plane(&a),
+                                .most_directions = most_directions,
+                                .step = diagonal ? 1 : 1.0f / (float)plane(&a),
+                                .of = malloc((size_t)n * sizeof *b.of)};
     if (!b.of) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a pass in forward mode");
     for (int i = 0; i < n; i++) b.of[i] = wn_still;
     b.of[layer] = scaled(&b, alike(as(p, layer, a.dim[1], b.directions), WN_NONE, a.dim[1], b.directions), b.step);
     b.of[layer].diagonal = diagonal && b.directions > 1;
-    struct wn_tangent t = run_pass(&b, layer, logits, p->values[logits].kind == WN_VALUE_STEP ? p->values[logits].step + 1 : 0);
+    struct wn_tangent t =
+        run_pass(&b, layer, logits, p->values[logits].kind == WN_VALUE_STEP ? p->values[logits].step + 1 : 0);
     struct wn_shape stack = wn_shape_of(4, (int64_t[]){1, y.dim[1], a.dim[2], a.dim[3]});
     if (!p->error.code) result = wn_reshape(p, t.m, &stack);
     free(b.of);

@@ -1,5 +1,5 @@
-/* The maps of every class from one forward pass: forward mode where there is a rule for the tail, else as many backward passes as
- * there are classes. Also what a stack answers by itself. Knows no question and no picture. */
+/* The maps of every class from one forward pass: forward mode where there is a rule for the tail, else as many backward
+ * passes as there are classes. Also what a stack answers by itself. Knows no question and no picture. */
 #include "stack.h"
 
 #include <math.h>
@@ -15,7 +15,8 @@
 /* ---- building ---- */
 
 static const struct wn_weight *graph_weight(void *graph, const char *key, const struct wn_shape *shape,
-                                            void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+                                            void (*make)(float *dst, const void *arg), const void *arg,
+                                            struct wn_error *err)
 {
     return wn_graph_weight(graph, key, shape, make, arg, err);
 }
@@ -41,7 +42,8 @@ static void append_backward(struct wn_stack_plan *plan, int layer_value, int cla
     plan->rows = rows;
     plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){rows, classes}), true);
     plan->row = rows == 1 ? WN_NONE : wn_program_input(p, wn_shape_of(1, &rows), false);
-    struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed, .rows = {plan->row, rows}};
+    struct wn_method_in in = {
+        .layer = layer_value, .logits = plan->logits, .seed = plan->seed, .rows = {plan->row, rows}};
     in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
     in.activation = wn_rows_of(p, layer_value, in.rows);
     plan->maps = wn_program_output(p, plan->method->build(p, &in));
@@ -80,7 +82,8 @@ static enum wn_code build(struct wn_stack_plan *plan, struct wn_graph *g, struct
     plan->logits = forward.logits;
     int layer_value = forward.values[onnx_value];
     wn_forward_finish(&forward);
-    if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->layer].name);
+    if (layer_value < 0)
+        return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->layer].name);
     wn_program_output(p, plan->logits);
     wn_program_end_stage(p);
     append_maps(plan, layer_value, g->classes);
@@ -103,7 +106,8 @@ enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int
                                   struct wn_stack_plan **out, struct wn_error *err)
 {
     if (!(method->flags & WN_METHOD_LINEAR))
-        return wn_fail(err, WN_UNSUPPORTED, "the maps of method '%s' do not add up over classes; ask one question at a time", method->name);
+        return wn_fail(err, WN_UNSUPPORTED,
+                       "the maps of method '%s' do not add up over classes; ask one question at a time", method->name);
     struct wn_stack_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
     plan->layer = layer;
@@ -133,7 +137,8 @@ void wn_stack_plan_destroy(struct wn_stack_plan *plan)
 /* ---- running ---- */
 
 /* Maps of classes [first, first + n). The seeds were 0 before and are 0 again after. */
-static enum wn_code run_rows(struct wn_stack_plan *plan, int classes, int first, int n, float *maps, struct wn_error *err)
+static enum wn_code run_rows(struct wn_stack_plan *plan, int classes, int first, int n, float *maps,
+                             struct wn_error *err)
 {
     const struct wn_backend_impl *impl = plan->exe->backend->impl;
     for (int i = 0; i < n; i++) plan->seeds[(size_t)i * (size_t)classes + (size_t)(first + i)] = 1;
@@ -173,7 +178,8 @@ enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, i
     if (code == WN_OK) code = impl->run(plan->exe, 0, err);
     if (code == WN_OK) code = impl->read(plan->exe, plan->logits, logits, err);
     if (code != WN_OK) return code;
-    if (!all_finite(logits, (size_t)classes)) return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for this image are not finite");
+    if (!all_finite(logits, (size_t)classes))
+        return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for this image are not finite");
     if (plan->rows) {
         code = run_backward(plan, classes, maps, err);
     } else {

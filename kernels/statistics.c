@@ -1,5 +1,5 @@
-/* "Why P?" over all foils at once: mean and variance of the cross-entropy contrasts against every other class (Prabhushankar et al.
- * 2020). Knows only a stack and the logits. */
+/* "Why P?" over all foils at once: mean and variance of the cross-entropy contrasts against every other class
+ * (Prabhushankar et al. 2020). Knows only a stack and the logits. */
 #include <whynot/stack.h>
 
 #include <math.h>
@@ -85,7 +85,8 @@ static void enlarge(struct press *p, float *lo, float *hi)
     }
     for (int x = 0; x < width; x++) p->low[x] = INFINITY, p->high[x] = -INFINITY;
     for (int y = 0; y < p->height; y++) {
-        const float *above = p->wide + (size_t)p->down[y].low * (size_t)width, *below = p->wide + (size_t)p->down[y].high * (size_t)width;
+        const float *above = p->wide + (size_t)p->down[y].low * (size_t)width,
+                    *below = p->wide + (size_t)p->down[y].high * (size_t)width;
         float *restrict mask = p->mask + (size_t)y * (size_t)width, *restrict low = p->low, *restrict high = p->high;
         float share = p->down[y].share;
         for (int x = 0; x < width; x++) {
@@ -127,7 +128,8 @@ static bool press_foil(struct press *p, const float *base, const float *foil)
 
 /* ---- the two kinds ---- */
 
-static enum wn_code masks(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out, struct wn_error *err)
+static enum wn_code masks(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out,
+                          struct wn_error *err)
 {
     struct press p;
     enum wn_code code = press_init(&p, s, out->h, out->w, err);
@@ -177,17 +179,21 @@ static float *shared_part(const struct wn_stack *s, const float *logits)
     return base;
 }
 
-enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, enum wn_statistics_kind kind,
-                                 int height, int width, struct wn_statistics *out, struct wn_error *err)
+enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target,
+                                 enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out,
+                                 struct wn_error *err)
 {
     *out = (struct wn_statistics){.foils = s->classes - 1, .single_foil = s->classes == 2};
-    if (s->classes < 2) return wn_fail(err, WN_BAD_REQUEST, "statistics over foils need a model with two classes or more");
+    if (s->classes < 2)
+        return wn_fail(err, WN_BAD_REQUEST, "statistics over foils need a model with two classes or more");
     if (target == WN_TARGET_PREDICTED) target = wn_argmax(logits, s->classes);
     if (target < 0 || target >= s->classes)
-        return wn_fail(err, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", target, s->classes - 1);
+        return wn_fail(err, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", target,
+                       s->classes - 1);
     out->h = kind == WN_STATISTICS_RAW ? s->h : height;
     out->w = kind == WN_STATISTICS_RAW ? s->w : width;
-    if (out->h < 1 || out->w < 1) return wn_fail(err, WN_BAD_REQUEST, "statistics of %d by %d cells: ask for 1 or more", height, width);
+    if (out->h < 1 || out->w < 1)
+        return wn_fail(err, WN_BAD_REQUEST, "statistics of %d by %d cells: ask for 1 or more", height, width);
     size_t cells = (size_t)out->h * (size_t)out->w;
     enum wn_code code = WN_OK;
     float *base = shared_part(s, logits);
@@ -197,8 +203,10 @@ enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, 
         goto free_base;
     }
     out->variance = out->mean + cells;
-    if (kind == WN_STATISTICS_RAW) raw(s, base, target, out);
-    else code = masks(s, base, target, out, err);
+    if (kind == WN_STATISTICS_RAW)
+        raw(s, base, target, out);
+    else
+        code = masks(s, base, target, out, err);
 free_base:
     free(base);
     if (code != WN_OK) wn_statistics_finish(out);

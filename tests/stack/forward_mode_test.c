@@ -1,5 +1,5 @@
-/* wn_forward_stack against one backward pass a class, in double precision on the oracle: the heads of real networks, and random
- * small networks. */
+/* wn_forward_stack against one backward pass a class, in double precision on the oracle: the heads of real networks,
+ * and random small networks. */
 #include "nets.h"
 
 #include <math.h>
@@ -74,7 +74,8 @@ static int cam_through_a_pool(struct subject *s, int a)
     return linear(s, flat(s, wn_avgpool(s->p, a, &all, true)), K, false);
 }
 
-static const struct wn_window half = {2, {2, 2}, {2, 2}, {1, 1}, {0}, {0}}, overlapping = {2, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {0, 1}};
+static const struct wn_window half = {2, {2, 2}, {2, 2}, {1, 1}, {0}, {0}},
+                              overlapping = {2, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {0, 1}};
 
 static int vgg(struct subject *s, int a)
 {
@@ -152,7 +153,8 @@ static int gated(struct subject *s, int a)
 /* Cells pooled by a softmax of their own. */
 static int softmax_pooled(struct subject *s, int a)
 {
-    int e = wn_unary(s->p, WN_UNARY_EXP, wn_binary(s->p, WN_BINARY_SUB, a, wn_reduce(s->p, WN_REDUCE_MAX, a, 12)), 0, 0);
+    int e =
+        wn_unary(s->p, WN_UNARY_EXP, wn_binary(s->p, WN_BINARY_SUB, a, wn_reduce(s->p, WN_REDUCE_MAX, a, 12)), 0, 0);
     int share = wn_binary(s->p, WN_BINARY_DIV, e, wn_reduce(s->p, WN_REDUCE_SUM, e, 12));
     return linear(s, flat(s, wn_reduce(s->p, WN_REDUCE_SUM, wn_mul(s->p, a, share), 12)), K, true);
 }
@@ -267,7 +269,8 @@ static double *maps_of_gradient(const struct trial *t, const double *gradient, c
             const double *g = gradient + (s * channels + c) * area;
             double sum = 0;
             for (int64_t i = 0; i < area; i++) sum += g[i];
-            for (int64_t i = 0; i < area; i++) maps[s * area + i] += (cells ? g[i] : sum / (double)area) * activation[c * area + i];
+            for (int64_t i = 0; i < area; i++)
+                maps[s * area + i] += (cells ? g[i] : sum / (double)area) * activation[c * area + i];
         }
     return maps;
 }
@@ -278,7 +281,8 @@ static double *run(struct trial *t, struct wn_backend *ref, bool cells)
     struct wn_error err = {0};
     struct wn_exe *exe;
     if (wn_program_error(t->s.p, &err) == WN_UNSUPPORTED) return NULL;
-    if (err.code || wn_program_optimize(t->s.p, &err) || ref->impl->compile(ref, t->s.p, &exe, &err)) fail_msg("%s", err.text);
+    if (err.code || wn_program_optimize(t->s.p, &err) || ref->impl->compile(ref, t->s.p, &exe, &err))
+        fail_msg("%s", err.text);
     for (int i = 0; i < t->s.n_inputs; i++) ref->impl->write(exe, t->s.inputs[i].value, t->s.inputs[i].data, NULL);
     for (int i = 0; i < wn_program_stages(t->s.p); i++) assert_int_equal(ref->impl->run(exe, i, NULL), WN_OK);
     double *stack;
@@ -436,7 +440,8 @@ static void random_networks_agree_or_are_refused(void **state)
         judge_random(seed, ref, false, &agreed, &refused);
         judge_random(seed, ref, true, &cells_agreed, &cells_refused);
     }
-    print_message("%d random networks agreed, %d had no rule; cell by cell %d and %d\n", agreed, refused, cells_agreed, cells_refused);
+    print_message("%d random networks agreed, %d had no rule; cell by cell %d and %d\n", agreed, refused, cells_agreed,
+                  cells_refused);
     assert_true(agreed > 3 * refused && cells_agreed > 20);
     wn_backend_close(ref);
 }
@@ -451,6 +456,7 @@ int main(void)
         [HEADS + 3] = cmocka_unit_test(random_networks_agree_or_are_refused),
     };
     for (int i = 0; i < HEADS; i++)
-        tests[i] = (struct CMUnitTest){heads[i].name, stack_is_one_backward_pass_a_class, NULL, NULL, (void *)&heads[i]};
+        tests[i] =
+            (struct CMUnitTest){heads[i].name, stack_is_one_backward_pass_a_class, NULL, NULL, (void *)&heads[i]};
     return _cmocka_run_group_tests("forward mode", tests, HEADS + MORE, NULL, NULL);
 }

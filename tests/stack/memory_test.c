@@ -1,7 +1,8 @@
-/* The n-th allocation fails, for every n, while a stack and its statistics are made: the right code, nothing left behind, and the
- * engine answers the next call as if nothing had been: memory_test MODEL.onnx
+/* The n-th allocation fails, for every n, while a stack and its statistics are made: the right code, nothing left
+ * behind, and the engine answers the next call as if nothing had been: memory_test MODEL.onnx
  *
- * The model: a head with a rule in forward mode for Grad-CAM and none for the linear approximation, so that both ways are walked. */
+ * The model: a head with a rule in forward mode for Grad-CAM and none for the linear approximation, so that both ways
+ * are walked. */
 #include "oom.h"
 
 #include <setjmp.h>
@@ -43,14 +44,17 @@ static void survive(const char *backend, const char *method)
     if (wn_graph_load(model, NULL, &graph, &err) != WN_OK) fail_msg("%s", err.text);
     for (long n = 1; refused; n++) {
         memset(&err, 0, sizeof err);
-        if (wn_engine_create(graph, &(struct wn_engine_options){.backend = backend}, &e, &err) != WN_OK) fail_msg("%s", err.text);
+        if (wn_engine_create(graph, &(struct wn_engine_options){.backend = backend}, &e, &err) != WN_OK)
+            fail_msg("%s", err.text);
         oom_arm(n, n % 2 ? OOM_ONCE : OOM_FROM_THEN_ON);
         enum wn_code code = everything(e, method, &stack, &err);
         refused = oom_disarm();
         if (code != WN_OK && code != WN_NO_MEMORY && code != WN_DEVICE) fail_msg("allocation %ld: %s", n, err.text);
         failures += code != WN_OK;
-        if (everything(e, method, &again, NULL) != WN_OK) fail_msg("after allocation %ld the engine does not recover", n);
-        if (code == WN_OK) assert_memory_equal(stack.maps, again.maps, (size_t)(stack.classes * stack.h * stack.w) * sizeof(float));
+        if (everything(e, method, &again, NULL) != WN_OK)
+            fail_msg("after allocation %ld the engine does not recover", n);
+        if (code == WN_OK)
+            assert_memory_equal(stack.maps, again.maps, (size_t)(stack.classes * stack.h * stack.w) * sizeof(float));
         wn_stack_finish(&stack);
         wn_stack_finish(&again);
         wn_engine_destroy(e);

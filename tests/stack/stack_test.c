@@ -1,5 +1,5 @@
-/* wn_engine_stack on whole networks: the stack of every layer is one explanation a class, and any contrast of the automatic layer is
- * its weighted sum:
+/* wn_engine_stack on whole networks: the stack of every layer is one explanation a class, and any contrast of the
+ * automatic layer is its weighted sum:
  *
  *     stack_test BACKEND MODEL.onnx INPUT
  *
@@ -17,7 +17,8 @@ static int failed, passed;
 static void verdict(const char *what, const char *layer, double error)
 {
     bool ok = error <= bound;
-    if (!ok || passed < 4) printf("%s %-40s %-30s %.2g (bound %.0g)\n", ok ? "ok   " : "WRONG", what, layer, error, bound);
+    if (!ok || passed < 4)
+        printf("%s %-40s %-30s %.2g (bound %.0g)\n", ok ? "ok   " : "WRONG", what, layer, error, bound);
     *(ok ? &passed : &failed) += 1;
 }
 
@@ -36,12 +37,13 @@ static double off(const float *a, const float *b, int64_t n)
     return size > 0 ? most / size : most;
 }
 
-/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss. The linear
- * approximation has one where a mean over space follows, or a 1x1 classifier and then a mean. */
+/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss. The
+ * linear approximation has one where a mean over space follows, or a 1x1 classifier and then a mean. */
 static bool must_be_forward(const char *model, const char *method)
 {
-    static const char *const pooled[] = {"residual", "pointwise_head", "batch_norm_f", "global_aver", "resnet18",
-                                         "resnet50", "squeezenet10",   "mobilenetv2",  "cifar_resnet20.", "signs-resnet"};
+    static const char *const pooled[] = {"residual",        "pointwise_head", "batch_norm_f", "global_aver",
+                                         "resnet18",        "resnet50",       "squeezenet10", "mobilenetv2",
+                                         "cifar_resnet20.", "signs-resnet"};
     static const char *const flat[] = {"vgg_head", "max_pool.", "gtsrb_cnn"};
     if (strcmp(method, "xgradcam") == 0) return false;
     for (size_t i = 0; i < sizeof pooled / sizeof *pooled; i++)
@@ -51,7 +53,8 @@ static bool must_be_forward(const char *model, const char *method)
     return false;
 }
 
-static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int image, const char *method, const char *layer)
+static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int image, const char *method,
+                            const char *layer)
 {
     float *y = lab_logits(lab, image), *map = malloc((size_t)(stack->h * stack->w) * sizeof *map);
     float *seed = malloc((size_t)lab->classes * sizeof *seed);
@@ -65,7 +68,8 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
         wn_stack_contrast(stack, seed, map);
         float *want = lab_map(lab, image, method, row->name, top[0], &top[1], foils);
         double size = 0; /* rounding is of the terms, which may cancel */
-        for (int s = 0; s < lab->classes; s++) size = fmax(size, fabs(seed[s]) * lab_most(stack->maps + (int64_t)s * n, n));
+        for (int s = 0; s < lab->classes; s++)
+            size = fmax(size, fabs(seed[s]) * lab_most(stack->maps + (int64_t)s * n, n));
         double most = 0;
         for (int i = 0; i < n; i++) most = fmax(most, fabs((double)map[i] - want[i]));
         verdict(row->name, layer, size > 0 ? most / size : most);
@@ -85,7 +89,8 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
     float *y = malloc((size_t)lab->classes * sizeof *y), *logits = lab_logits(lab, image);
     bool automatic = layer == wn_graph_find_layer(lab->graph, "auto");
     lab->layer = layer;
-    if (wn_engine_stack(lab->engine, x, automatic ? WN_LAYER_AUTO : layer, wn_method_find(method), y, &stack, &err) != WN_OK) {
+    if (wn_engine_stack(lab->engine, x, automatic ? WN_LAYER_AUTO : layer, wn_method_find(method), y, &stack, &err) !=
+        WN_OK) {
         wrong(l->name, err.text);
     } else if (stack.layer != layer || stack.h != l->height || stack.w != l->width || stack.classes != lab->classes) {
         wrong(l->name, "the stack says another layer or size");
@@ -94,9 +99,11 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
         verdict(method, l->name, off(stack.maps, want, (int64_t)stack.classes * stack.h * stack.w));
         verdict("logits", l->name, off(y, logits, lab->classes));
         if (automatic) {
-            if (!stack.forward_mode && must_be_forward(model, method)) wrong(model, "a backward pass a class where one pass would do");
+            if (!stack.forward_mode && must_be_forward(model, method))
+                wrong(model, "a backward pass a class where one pass would do");
             check_contrasts(lab, &stack, image, method, l->name);
-            printf("      %s at %s: %s\n", method, l->name, stack.forward_mode ? "forward mode" : "a backward pass a class");
+            printf("      %s at %s: %s\n", method, l->name,
+                   stack.forward_mode ? "forward mode" : "a backward pass a class");
         }
         free(want);
     }
@@ -110,9 +117,12 @@ static void refusals(struct lab *lab)
     struct wn_stack s;
     struct wn_error err = {0}, err2 = {0}, err3 = {0};
     float *y = malloc((size_t)lab->classes * sizeof *y);
-    if (wn_engine_stack(lab->engine, lab->images, WN_LAYER_AUTO, wn_method_find("layercam"), y, &s, &err) != WN_UNSUPPORTED || !strstr(err.text, "layercam"))
+    if (wn_engine_stack(lab->engine, lab->images, WN_LAYER_AUTO, wn_method_find("layercam"), y, &s, &err) !=
+            WN_UNSUPPORTED ||
+        !strstr(err.text, "layercam"))
         wrong("layercam", "a method whose maps do not add up must be refused by name");
-    if (wn_engine_stack(lab->engine, lab->images, WN_LAYER_AUTO, wn_method_find("gradient"), y, &s, &err2) != WN_UNSUPPORTED)
+    if (wn_engine_stack(lab->engine, lab->images, WN_LAYER_AUTO, wn_method_find("gradient"), y, &s, &err2) !=
+        WN_UNSUPPORTED)
         wrong("gradient", "a method on the input must be refused");
     if (wn_engine_stack(lab->engine, lab->images, 100000, wn_method_find("gradcam"), y, &s, &err3) != WN_NO_SUCH_LAYER)
         wrong("layer", "a layer that is not there must be refused");
@@ -123,7 +133,8 @@ static void refusals(struct lab *lab)
 static bool worth_asking(const struct lab *lab, int layer)
 {
     int n = wn_graph_layers(lab->graph);
-    return layer == wn_graph_find_layer(lab->graph, "auto") || lab->pixels < 3 * 64 * 64 || (layer >= n - 2 && lab->classes < 50);
+    return layer == wn_graph_find_layer(lab->graph, "auto") || lab->pixels < 3 * 64 * 64 ||
+           (layer >= n - 2 && lab->classes < 50);
 }
 
 int main(int argc, char **argv)

@@ -25,7 +25,8 @@ static void subject_make(struct subject *t, int classes, int h, int w, uint64_t 
 {
     struct rng rng = {seed};
     size_t area = (size_t)(h * w);
-    t->stack = (struct wn_stack){.classes = classes, .h = h, .w = w, .maps = malloc((size_t)classes * area * sizeof(float))};
+    t->stack =
+        (struct wn_stack){.classes = classes, .h = h, .w = w, .maps = malloc((size_t)classes * area * sizeof(float))};
     t->logits = malloc((size_t)classes * sizeof *t->logits);
     for (size_t i = 0; i < (size_t)classes * area; i++) t->stack.maps[i] = (float)rng_uniform(&rng, -1, 1);
     for (int i = 0; i < classes; i++) t->logits[i] = (float)rng_uniform(&rng, -2, 2);
@@ -55,7 +56,8 @@ static double cell(const double *map, int h, int w, double y, double x)
 {
     int y0 = (int)floor(y), x0 = (int)floor(x), y1 = y0 + 1 < h ? y0 + 1 : h - 1, x1 = x0 + 1 < w ? x0 + 1 : w - 1;
     double fy = y - y0, fx = x - x0;
-    return (1 - fy) * ((1 - fx) * map[y0 * w + x0] + fx * map[y0 * w + x1]) + fy * ((1 - fx) * map[y1 * w + x0] + fx * map[y1 * w + x1]);
+    return (1 - fy) * ((1 - fx) * map[y0 * w + x0] + fx * map[y0 * w + x1]) +
+           fy * ((1 - fx) * map[y1 * w + x0] + fx * map[y1 * w + x1]);
 }
 
 /* Positive part, enlarged, stretched to [0,1]; zeros where there is nothing to stretch. */
@@ -73,7 +75,8 @@ static void mask_of(const double *map, int h, int w, int height, int width, doub
 }
 
 /* Welford, one foil after the other. */
-static void plain(const struct subject *t, int target, bool masks, int height, int width, double *mean, double *variance)
+static void plain(const struct subject *t, int target, bool masks, int height, int width, double *mean,
+                  double *variance)
 {
     const struct wn_stack *s = &t->stack;
     double map[MOST], mask[MOST];
@@ -99,7 +102,8 @@ static void judge(const struct subject *t, int target, enum wn_statistics_kind k
     struct wn_error err = {0};
     double mean[MOST], variance[MOST];
     bool is_masks = kind == WN_STATISTICS_MASKS;
-    if (wn_stack_statistics(&t->stack, t->logits, target, kind, height, width, &got, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_stack_statistics(&t->stack, t->logits, target, kind, height, width, &got, &err) != WN_OK)
+        fail_msg("%s", err.text);
     assert_int_equal(got.h, is_masks ? height : t->stack.h);
     assert_int_equal(got.w, is_masks ? width : t->stack.w);
     assert_int_equal(got.foils, t->stack.classes - 1);
@@ -107,7 +111,8 @@ static void judge(const struct subject *t, int target, enum wn_statistics_kind k
     double n = got.foils;
     for (int i = 0; i < got.h * got.w; i++) {
         if (!(fabs(got.mean[i] - mean[i]) <= 2e-6)) fail_msg("mean %g is %g at %d", mean[i], got.mean[i], i);
-        if (!(fabs(got.variance[i] - variance[i]) <= 2e-6)) fail_msg("variance %g is %g at %d", variance[i], got.variance[i], i);
+        if (!(fabs(got.variance[i] - variance[i]) <= 2e-6))
+            fail_msg("variance %g is %g at %d", variance[i], got.variance[i], i);
         if (!is_masks) continue;
         assert_true(got.mean[i] >= 0 && got.mean[i] <= 1);
         if (n > 1) assert_true(got.variance[i] <= n / (n - 1) * got.mean[i] * (1 - got.mean[i]) + 1e-6);
@@ -122,7 +127,8 @@ static void masks_agree_with_one_foil_after_the_other(void **state)
     (void)state;
     static const struct {
         int classes, h, w, height, width;
-    } rows[] = {{7, 5, 4, 13, 11}, {3, 7, 7, 28, 28}, {40, 2, 3, 9, 31}, {5, 6, 6, 6, 6}, {4, 9, 8, 4, 3}, {6, 1, 5, 3, 20}, {10, 7, 7, 64, 64}};
+    } rows[] = {{7, 5, 4, 13, 11}, {3, 7, 7, 28, 28}, {40, 2, 3, 9, 31}, {5, 6, 6, 6, 6},
+                {4, 9, 8, 4, 3},   {6, 1, 5, 3, 20},  {10, 7, 7, 64, 64}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         for (int target = 0; target < 2; target++) {
             struct subject t;
@@ -160,7 +166,8 @@ static void raw_variance_does_not_depend_on_the_logits(void **state)
     subject_free(&t);
 }
 
-/* A foil that everything speaks for has no positive value; one that has the same value everywhere has nothing to stretch. */
+/* A foil that everything speaks for has no positive value; one that has the same value everywhere has nothing to
+ * stretch. */
 static void foils_with_nothing_to_show_count_as_zeros(void **state)
 {
     (void)state;
@@ -189,7 +196,8 @@ static void two_classes_have_one_foil_and_no_variance(void **state)
     struct wn_statistics s;
     subject_make(&t, 2, 3, 3, 4);
     for (int kind = 0; kind < 2; kind++) {
-        assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, (enum wn_statistics_kind)kind, 9, 9, &s, NULL), WN_OK);
+        assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, (enum wn_statistics_kind)kind, 9, 9, &s, NULL),
+                         WN_OK);
         assert_true(s.single_foil && s.foils == 1);
         for (int i = 0; i < s.h * s.w; i++) assert_true(s.variance[i] == 0);
         wn_statistics_finish(&s);
@@ -225,7 +233,8 @@ static void the_default_target_is_the_prediction(void **state)
     struct wn_statistics a, b;
     subject_make(&t, 6, 4, 4, 11);
     int predicted = wn_argmax(t.logits, 6);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, WN_TARGET_PREDICTED, WN_STATISTICS_RAW, 0, 0, &a, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, WN_TARGET_PREDICTED, WN_STATISTICS_RAW, 0, 0, &a, NULL),
+                     WN_OK);
     assert_int_equal(wn_stack_statistics(&t.stack, t.logits, predicted, WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
     assert_memory_equal(a.mean, b.mean, 32 * sizeof(float));
     wn_statistics_finish(&a);
