@@ -317,8 +317,11 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
 {
     unsigned flags = 0;
     for (int i = slot->first; i < slot->first + slot->n; i++) flags |= slot->item->answers[i].flags;
+    bool named = strcmp(slot->ask.layer, "auto") != 0 && strcmp(wn_graph_layer(slot->model->graph, slot->layer)->op, "Input") != 0;
     wn_json_key(out, "warnings");
     wn_json_open(out, '[');
+    if (named && slot->ask.method->flags & WN_METHOD_INPUT)
+        wn_json_string(out, "the method explains the input: the layer that was named is not used");
     if (flags & WN_ANSWER_FLAT) wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
     if (flags & WN_ANSWER_EMPTY) wn_json_string(out, "a map has no positive value: nothing speaks for the class asked about");
     if (flags & WN_ANSWER_SATURATED) wn_json_string(out, "the probability of the target is 1 in floating point");

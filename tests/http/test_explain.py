@@ -154,6 +154,10 @@ class Explain(unittest.TestCase):
     def test_any_layer_by_name(self):
         a = self.good(self.d.explain(picture(1), "?layer=relu0&outputs=raw"))
         self.assertEqual(a["maps"][0]["layer"], "relu0")
+        self.assertEqual(a["warnings"], [])
+        for layer, warnings in (("relu0", 1), ("auto", 0), (self.d.get("/v1/models/tiny/layers").json["layers"][0]["name"], 0)):
+            a = self.good(self.d.explain(picture(1), "?method=ixg&layer=" + quote(layer)))
+            self.assertEqual((a["maps"][0]["layer"], len(a["warnings"])), ("input", warnings), a["warnings"])
         p = self.problem(self.d.explain(picture(1), "?layer=nope"), 404, "NO_SUCH_LAYER", "/layer")
         self.assertIn("/v1/models/tiny/layers", p["detail"])
 
