@@ -1,17 +1,13 @@
-/* Answers as JSON, written by hand straight into the reply: the pictures in it are most of it. Knows no threads. */
+/* The reply to a question: which form the client reads, and what of the job goes into it. Knows no threads. */
 #include "answer.h"
 
 #include "draw.h"
-#include "metrics.h"
 
-#include <media/base64.h>
 #include <media/npy.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <whynot/whynot.h>
 
 /* ---- what the client reads ---- */
 
@@ -26,7 +22,8 @@ static double quality(const char *s, size_t n)
 
 enum wn_answer_type wn_answer_type(const char *accept)
 {
-    static const char *const names[] = {"application/json", "image/png", "application/x-npy", "*/*", "application/*", "image/*"};
+    static const char *const names[] = {"application/json", "image/png", "application/x-npy", "*/*",
+                                        "application/*",    "image/*"};
     static const enum wn_answer_type types[] = {WN_ANSWER_JSON, WN_ANSWER_PNG,  WN_ANSWER_NPY,
                                                 WN_ANSWER_JSON, WN_ANSWER_JSON, WN_ANSWER_PNG};
     enum wn_answer_type best = WN_ANSWER_JSON;
@@ -37,295 +34,10 @@ enum wn_answer_type wn_answer_type(const char *accept)
         size_t name = strcspn(accept, ",; \t");
         double q = quality(accept, (size_t)(end - accept));
         for (int i = 0; i < 6; i++)
-            if (strlen(names[i]) == name && strncasecmp(accept, names[i], name) == 0 && q > most) most = q, best = types[i];
+            if (strlen(names[i]) == name && strncasecmp(accept, names[i], name) == 0 && q > most)
+                most = q, best = types[i];
     }
     return best;
-}
-
-/* ---- parts of the JSON ---- */
-
-static void pair_of_ints(struct wn_text *out, const char *key, int a, int b)
-{
-    wn_json_key(out, key);
-    wn_json_open(out, '[');
-    wn_json_int(out, a);
-    wn_json_int(out, b);
-    wn_json_close(out, ']');
-}
-
-static void box(struct wn_text *out, const char *key, int x, int y, int w, int h)
-{
-    wn_json_key(out, key);
-    wn_json_open(out, '[');
-    wn_json_int(out, x);
-    wn_json_int(out, y);
-    wn_json_int(out, w);
-    wn_json_int(out, h);
-    wn_json_close(out, ']');
-}
-
-static void write_class(struct wn_text *out, const struct wn_model *m, int c)
-{
-    wn_json_open(out, '{');
-    wn_json_key(out, "index");
-    wn_json_int(out, c);
-    wn_json_key(out, "label");
-    wn_json_string(out, m->labels[c]);
-    wn_json_close(out, '}');
-}
-
-static void write_scored(struct wn_text *out, const struct wn_item *item, const float *p, int c)
-{
-    wn_json_open(out, '{');
-    wn_json_key(out, "index");
-    wn_json_int(out, c);
-    wn_json_key(out, "label");
-    wn_json_string(out, item->model->labels[c]);
-    wn_json_key(out, "logit");
-    wn_json_number(out, item->logits[c]);
-    wn_json_key(out, "probability");
-    wn_json_number(out, p[c]);
-    wn_json_close(out, '}');
-}
-
-static void write_model(struct wn_text *out, const struct wn_model *m)
-{
-    wn_json_key(out, "model");
-    wn_json_open(out, '{');
-    wn_json_key(out, "name");
-    wn_json_string(out, m->name);
-    wn_json_key(out, "version");
-    wn_json_string(out, m->manifest.version);
-    wn_json_key(out, "sha256");
-    wn_json_string(out, wn_graph_sha256(m->graph));
-    wn_json_close(out, '}');
-}
-
-static void write_image(struct wn_text *out, const struct wn_geometry *g)
-{
-    wn_json_key(out, "image");
-    wn_json_open(out, '{');
-    wn_json_key(out, "width");
-    wn_json_int(out, g->image_w);
-    wn_json_key(out, "height");
-    wn_json_int(out, g->image_h);
-    pair_of_ints(out, "resized", g->resized_w, g->resized_h);
-    box(out, "crop", g->crop_x, g->crop_y, g->crop_w, g->crop_h);
-    wn_json_close(out, '}');
-}
-
-static void write_predictions(struct wn_text *out, const struct wn_slot *slot, const float *p)
-{
-    int best[1000];
-    int n = wn_top(slot->item->logits, slot->model->classes, slot->ask.top_k, best);
-    wn_json_key(out, "predictions");
-    wn_json_open(out, '[');
-    for (int i = 0; i < n; i++) write_scored(out, slot->item, p, best[i]);
-    wn_json_close(out, ']');
-}
-
-/* ---- the maps ---- */
-
-static void write_base64(struct wn_text *out, const char *key, const void *data, size_t size)
-{
-    wn_json_key(out, key);
-    wn_text_add(out, "\"", 1);
-    if (!out->failed && wn_base64_encode(data, size, &out->bytes, NULL) != WN_OK) out->failed = true;
-    wn_text_add(out, "\"", 1);
-}
-
-static void write_raw(struct wn_text *out, const struct wn_answer *a)
-{
-    wn_json_key(out, "raw");
-    wn_json_open(out, '{');
-    wn_json_key(out, "dtype");
-    wn_json_string(out, "float32"); /* little-endian, as on every machine that this is built for */
-    pair_of_ints(out, "shape", a->h, a->w);
-    write_base64(out, "data", a->map, (size_t)a->h * (size_t)a->w * sizeof *a->map);
-    wn_json_close(out, '}');
-}
-
-static enum wn_code write_drawn(struct wn_text *out, const struct wn_slot *slot, const struct wn_answer *a,
-                                const struct wn_drawing *d, struct wn_error *err)
-{
-    unsigned outputs = slot->ask.outputs;
-    struct wn_buffer heatmap = {0}, overlay = {0};
-    struct wn_rendered drawn;
-    if (!(outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX))) return WN_OK;
-    enum wn_code code = wn_draw(slot, a, d, outputs & WN_OUT_HEATMAP ? &heatmap : NULL, outputs & WN_OUT_OVERLAY ? &overlay : NULL,
-                                &drawn, err);
-    if (code == WN_OK) {
-        pair_of_ints(out, "size", d->view.w, d->view.h);
-        wn_json_key(out, "colormap");
-        wn_json_string(out, d->colormap->name);
-        wn_json_key(out, "range");
-        wn_json_open(out, '[');
-        wn_json_number(out, drawn.range.lo);
-        wn_json_number(out, drawn.range.hi);
-        wn_json_close(out, ']');
-        pair_of_ints(out, "peak", drawn.peak_x, drawn.peak_y);
-        if (outputs & WN_OUT_BBOX && drawn.box_w) box(out, "bbox", drawn.box_x, drawn.box_y, drawn.box_w, drawn.box_h);
-        wn_json_key(out, "encoding");
-        wn_json_string(out, "png;base64");
-        if (outputs & WN_OUT_HEATMAP) write_base64(out, "data", heatmap.data, heatmap.size);
-        if (outputs & WN_OUT_OVERLAY) write_base64(out, "overlay", overlay.data, overlay.size);
-    }
-    wn_buffer_finish(&heatmap);
-    wn_buffer_finish(&overlay);
-    return code;
-}
-
-static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
-{
-    static const char *const kinds[] = {"contrast", "target", "rival"};
-    const struct wn_answer *a = &slot->item->answers[i];
-    const struct wn_question *q = &slot->item->questions[i];
-    wn_json_key(out, "kind");
-    wn_json_string(out, kinds[slot->item->kinds[i]]);
-    wn_json_key(out, "class");
-    write_class(out, slot->model, a->target);
-    wn_json_key(out, "rival");
-    if (a->foil >= 0)
-        write_class(out, slot->model, a->foil);
-    else
-        wn_json_null(out);
-    wn_json_key(out, "method");
-    wn_json_string(out, q->method->name);
-    wn_json_key(out, "contrast");
-    wn_json_string(out, q->contrast->name);
-    wn_json_key(out, "positive_means");
-    wn_json_string(out, q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
-    wn_json_key(out, "layer");
-    wn_json_string(out, a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(slot->model->graph, a->layer)->name);
-    wn_json_key(out, "score");
-    wn_json_number(out, a->score);
-}
-
-static enum wn_code write_map(struct wn_text *out, const struct wn_slot *slot, int i, const struct wn_drawing *d, struct wn_error *err)
-{
-    const struct wn_answer *a = &slot->item->answers[i];
-    struct wn_map_stats stats;
-    enum wn_code code = wn_map_stats(a->map, a->h, a->w, &stats, err);
-    if (code != WN_OK) return code;
-    wn_json_open(out, '{');
-    write_words(out, slot, i);
-    code = write_drawn(out, slot, a, d, err);
-    if (slot->ask.outputs & WN_OUT_RAW) write_raw(out, a);
-    wn_json_key(out, "mass_positive");
-    wn_json_number(out, stats.mass_positive);
-    wn_json_key(out, "mass_negative");
-    wn_json_number(out, stats.mass_negative);
-    wn_json_key(out, "flat");
-    wn_json_bool(out, stats.flat);
-    wn_json_key(out, "empty");
-    wn_json_bool(out, stats.empty);
-    wn_json_close(out, '}');
-    return code;
-}
-
-static enum wn_code write_maps(struct wn_text *out, const struct wn_slot *slot, struct wn_error *err)
-{
-    struct wn_drawing d;
-    enum wn_code code = wn_draw_plan(slot, &d, err);
-    wn_json_key(out, "maps");
-    wn_json_open(out, '[');
-    for (int i = slot->first; i < slot->first + slot->n && code == WN_OK; i++) code = write_map(out, slot, i, &d, err);
-    wn_json_close(out, ']');
-    return code;
-}
-
-/* ---- what was found out beside the maps ---- */
-
-/* The classes contrasted with: those that were named or found, else the one that the contrast took by itself. */
-static int foils_of(const struct wn_slot *slot, const int **foils)
-{
-    const struct wn_answer *first = &slot->item->answers[slot->first];
-    *foils = slot->n_foils ? slot->foils : &first->foil;
-    return slot->n_foils ? slot->n_foils : slot->contrast->flags & WN_CONTRAST_FOIL && slot->n && first->foil >= 0;
-}
-
-static int target_of(const struct wn_slot *slot)
-{
-    return slot->n_targets ? slot->targets[0] : wn_argmax(slot->item->logits, slot->model->classes);
-}
-
-static void write_question(struct wn_text *out, const struct wn_slot *slot, const float *p)
-{
-    const int *foils;
-    int n = foils_of(slot, &foils);
-    wn_json_key(out, "target");
-    write_scored(out, slot->item, p, target_of(slot));
-    wn_json_key(out, "why_not");
-    wn_json_open(out, '[');
-    for (int i = 0; i < n; i++) write_scored(out, slot->item, p, foils[i]);
-    wn_json_close(out, ']');
-}
-
-static void write_evidence(struct wn_text *out, const struct wn_slot *slot, const float *p)
-{
-    const int *foils;
-    int target = target_of(slot);
-    wn_json_key(out, "evidence");
-    wn_json_open(out, '{');
-    wn_json_key(out, "probability");
-    wn_json_number(out, p[target]);
-    if (foils_of(slot, &foils)) {
-        double gap = (double)slot->item->logits[target] - slot->item->logits[foils[0]];
-        wn_json_key(out, "logit_gap");
-        wn_json_number(out, gap);
-        wn_json_key(out, "relative_probability"); /* of the target, were it and the rival the only classes */
-        wn_json_number(out, 1 / (1 + exp(-gap)));
-    }
-    wn_json_close(out, '}');
-}
-
-static void write_timings(struct wn_text *out, const struct wn_request *r, const struct wn_item *item, double encode_ms)
-{
-    const struct {
-        const char *name;
-        double ms;
-    } rows[] = {{"decode", item->decode_ms},     {"queue", item->queue_ms}, {"forward", item->forward_ms},
-                {"backward", item->backward_ms}, {"encode", encode_ms},     {"total", (double)(wn_now_ns() - r->begin_ns) * 1e-6}};
-    wn_json_key(out, "timings_ms");
-    wn_json_open(out, '{');
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        wn_json_key(out, rows[i].name);
-        wn_json_value(out);
-        wn_text_printf(out, "%.3f", rows[i].ms);
-    }
-    wn_json_close(out, '}');
-}
-
-static void write_provenance(struct wn_text *out, const struct wn_request *r, const struct wn_slot *slot)
-{
-    wn_json_key(out, "provenance");
-    wn_json_open(out, '{');
-    wn_json_key(out, "method");
-    wn_json_string(out, slot->ask.method->name);
-    wn_json_key(out, "preprocess_hash");
-    wn_json_string(out, slot->model->preprocess_hash);
-    wn_json_key(out, "precision");
-    wn_json_string(out, r->server->config.precision);
-    wn_json_key(out, "device");
-    wn_json_string(out, slot->model->device);
-    wn_json_key(out, "whynot_version");
-    wn_json_string(out, wn_version());
-    wn_json_close(out, '}');
-}
-
-static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
-{
-    unsigned flags = 0;
-    for (int i = slot->first; i < slot->first + slot->n; i++) flags |= slot->item->answers[i].flags;
-    bool named = strcmp(slot->ask.layer, "auto") != 0 && strcmp(wn_graph_layer(slot->model->graph, slot->layer)->op, "Input") != 0;
-    wn_json_key(out, "warnings");
-    wn_json_open(out, '[');
-    if (named && slot->ask.method->flags & WN_METHOD_INPUT)
-        wn_json_string(out, "the method explains the input: the layer that was named is not used");
-    if (flags & WN_ANSWER_FLAT) wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
-    if (flags & WN_ANSWER_EMPTY) wn_json_string(out, "a map has no positive value: nothing speaks for the class asked about");
-    if (flags & WN_ANSWER_SATURATED) wn_json_string(out, "the probability of the target is 1 in floating point");
-    wn_json_close(out, ']');
 }
 
 /* ---- one slot ---- */
@@ -344,40 +56,13 @@ static void collect_failure(struct wn_slot *slot)
     }
 }
 
-static enum wn_code write_answer(struct wn_text *out, const struct wn_request *r, const struct wn_slot *slot, struct wn_error *err)
-{
-    int64_t begin = wn_now_ns();
-    float *p = calloc((size_t)slot->model->classes, sizeof *p);
-    if (!p) return wn_fail(err, WN_NO_MEMORY, "no memory for the answer");
-    wn_softmax(slot->item->logits, slot->model->classes, p);
-    wn_json_open(out, '{');
-    if (slot->ask.id) {
-        wn_json_key(out, "id");
-        wn_json_string(out, slot->ask.id);
-    }
-    write_model(out, slot->model);
-    write_image(out, &slot->item->geometry);
-    write_predictions(out, slot, p);
-    write_question(out, slot, p);
-    enum wn_code code = write_maps(out, slot, err);
-    write_evidence(out, slot, p);
-    double encode_ms = (double)(wn_now_ns() - begin) * 1e-6;
-    wn_metric_observe(WN_METRIC_STAGE, WN_TIME_ENCODE, 0, encode_ms * 1e-3);
-    write_timings(out, r, slot->item, encode_ms);
-    write_provenance(out, r, slot);
-    write_warnings(out, slot);
-    wn_json_close(out, '}');
-    free(p);
-    return code;
-}
-
 /* The answer, or the slot's problem in its place. */
 static void write_slot(struct wn_request *r, struct wn_slot *slot)
 {
     struct wn_text *out = &r->reply.body;
     size_t begin = out->bytes.size;
     struct wn_error err = {0};
-    if (slot->problem.error.code == WN_OK && write_answer(out, r, slot, &err) != WN_OK) {
+    if (slot->problem.error.code == WN_OK && wn_answer_write(out, r, slot, &err) != WN_OK) {
         out->bytes.size = begin;
         wn_problem_set(&slot->problem, NULL, err.code, "%s", err.text);
     }
@@ -418,7 +103,8 @@ static enum wn_code answer_npy(struct wn_request *r, struct wn_slot *slot, struc
     if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory for the array");
     for (int i = 0; i < slot->n; i++) memcpy(all + each * (size_t)i, a[i].map, each * sizeof *all);
     r->reply.type = "application/x-npy";
-    enum wn_code code = wn_npy_write(all, slot->n > 1 ? shape : shape + 1, slot->n > 1 ? 3 : 2, &r->reply.body.bytes, err);
+    enum wn_code code =
+        wn_npy_write(all, slot->n > 1 ? shape : shape + 1, slot->n > 1 ? 3 : 2, &r->reply.body.bytes, err);
     free(all);
     return code;
 }
@@ -434,8 +120,8 @@ static void write_timing_header(struct wn_request *r)
         backward += item->backward_ms;
     }
     snprintf(r->reply.timing, sizeof r->reply.timing,
-             "decode;dur=%.2f, queue;dur=%.2f, forward;dur=%.2f, backward;dur=%.2f, total;dur=%.2f", decode, queue, forward,
-             backward, (double)(wn_now_ns() - r->begin_ns) * 1e-6);
+             "decode;dur=%.2f, queue;dur=%.2f, forward;dur=%.2f, backward;dur=%.2f, total;dur=%.2f", decode, queue,
+             forward, backward, (double)(wn_now_ns() - r->begin_ns) * 1e-6);
 }
 
 static void answer_one(struct wn_request *r, enum wn_answer_type type)
@@ -444,7 +130,7 @@ static void answer_one(struct wn_request *r, enum wn_answer_type type)
     struct wn_error err = {0};
     enum wn_code code = WN_OK;
     if (slot->problem.error.code == WN_OK) {
-        if (type == WN_ANSWER_JSON) code = write_answer(&r->reply.body, r, slot, &err);
+        if (type == WN_ANSWER_JSON) code = wn_answer_write(&r->reply.body, r, slot, &err);
         if (type == WN_ANSWER_PNG) code = answer_png(r, slot, &err);
         if (type == WN_ANSWER_NPY) code = answer_npy(r, slot, &err);
         if (code != WN_OK) wn_problem_set(&slot->problem, NULL, code, "%s", err.text);

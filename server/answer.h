@@ -11,4 +11,8 @@ enum wn_answer_type wn_answer_type(const char *accept);
 /* Fills r->reply (or r->problem) from the finished r->job. */
 void wn_answer(struct wn_request *r);
 
+/* Appends the answer of one slot that has no problem (answer_json.c). */
+enum wn_code wn_answer_write(struct wn_text *out, const struct wn_request *r, const struct wn_slot *slot,
+                             struct wn_error *err);
+
 #endif

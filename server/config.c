@@ -23,7 +23,7 @@ static const struct option {
     const char *summary;
 } options[] = {
 #define TEXT(name, def, summary) {#name, KIND_TEXT, offsetof(struct wn_config, name), def, 0, 0, summary},
-#define COUNT(name, def, least, most, summary) \
+#define COUNT(name, def, least, most, summary)                                                                         \
     {#name, KIND_COUNT, offsetof(struct wn_config, name), #def, least, most, summary},
 #define SWITCH(name, def, summary) {#name, KIND_SWITCH, offsetof(struct wn_config, name), #def, 0, 0, summary},
 #include "options.def"
@@ -58,8 +58,8 @@ static const struct option *find(const char *name, const char *where, struct wn_
 static enum wn_code set_count(int64_t *out, const struct option *o, int64_t v, const char *where, struct wn_error *err)
 {
     if (v < o->least || v > o->most)
-        return wn_fail(err, WN_BAD_REQUEST, "%s: %s must lie between %lld and %lld", where, o->name, (long long)o->least,
-                       (long long)o->most);
+        return wn_fail(err, WN_BAD_REQUEST, "%s: %s must lie between %lld and %lld", where, o->name,
+                       (long long)o->least, (long long)o->most);
     *out = v;
     return WN_OK;
 }
@@ -138,7 +138,8 @@ static enum wn_code load_file(const char *path, struct wn_config *config, struct
     }
     const char *key;
     json_t *value;
-    json_object_foreach(root, key, value) {
+    json_object_foreach(root, key, value)
+    {
         const struct option *o = find(key, path, err);
         code = o ? set_json(config, o, value, path, err) : WN_BAD_REQUEST;
         if (code != WN_OK) break;
@@ -186,7 +187,8 @@ static enum wn_code load_flags(int argc, char **argv, struct wn_config *config, 
         if (strncmp(argv[i], "--", 2) == 0 && argv[i][2])
             code = take_flag(argc, argv, &i, config, err);
         else if (argv[i][0] == '-' || have_folder)
-            code = wn_fail(err, WN_BAD_REQUEST, "command line: '%.64s' is not understood; --help lists the options", argv[i]);
+            code = wn_fail(err, WN_BAD_REQUEST, "command line: '%.64s' is not understood; --help lists the options",
+                           argv[i]);
         else
             code = (have_folder = true, set_text(config, find("models", "", NULL), argv[i], "command line", err));
         if (code != WN_OK) return code;
@@ -223,13 +225,15 @@ enum wn_code wn_config_load(int argc, char **argv, struct wn_config *config, enu
 
 void wn_config_help(FILE *out)
 {
-    fputs("usage: whynotd [MODELS] [--option value]...\n\n"
-          "Keeps networks resident and answers over HTTP why they said P, rather than Q.\n\n"
-          "Each option may be a flag (--max-body-bytes 1000), an environment variable (WHYNOT_MAX_BODY_BYTES) or a key\n"
-          "of the JSON file named by --config (\"max_body_bytes\"); a flag wins over the environment, that over the file.\n\n"
-          "  --config FILE (also WHYNOT_CONFIG)\n      JSON; lines that start with // are comments\n"
-          "  --help, --version\n",
-          out);
+    fputs(
+        "usage: whynotd [MODELS] [--option value]...\n\n"
+        "Keeps networks resident and answers over HTTP why they said P, rather than Q.\n\n"
+        "Each option may be a flag (--max-body-bytes 1000), an environment variable (WHYNOT_MAX_BODY_BYTES) or a key\n"
+        "of the JSON file named by --config (\"max_body_bytes\"); a flag wins over the environment, that over the "
+        "file.\n\n"
+        "  --config FILE (also WHYNOT_CONFIG)\n      JSON; lines that start with // are comments\n"
+        "  --help, --version\n",
+        out);
     for (int i = 0; i < OPTIONS; i++) {
         char flag[NAME_BYTES];
         size_t k = 0;
@@ -237,7 +241,8 @@ void wn_config_help(FILE *out)
         flag[k] = 0;
         fprintf(out, "  --%s (default %s)\n      %s\n", flag, options[i].standard, options[i].summary);
     }
-    fputs("\nexit codes: 0 stopped as asked, 1 could not start or serve, 2 an option is wrong, 3 no model could be loaded,\n"
+    fputs("\nexit codes: 0 stopped as asked, 1 could not start or serve, 2 an option is wrong, 3 no model could be "
+          "loaded,\n"
           "            70 gave up on an inner contradiction (a supervisor should start it again)\n",
           out);
 }

@@ -1,5 +1,6 @@
-/* The watch over connections; knows sockets and phases, and nothing of requests. Sockets are only ever shut down here, under the lock
- * that an entry's removal takes too: the library closes them afterwards, so a number is never somebody else's. */
+/* The watch over connections; knows sockets and phases, and nothing of requests. Sockets are only ever shut down here,
+ * under the lock that an entry's removal takes too: the library closes them afterwards, so a number is never somebody
+ * else's. */
 #include "connections.h"
 
 #include "metrics.h"
@@ -19,7 +20,8 @@ struct wn_connection {
     struct wn_job *job;
 };
 
-void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
+void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
+                           enum MHD_ConnectionNotificationCode what)
 {
     struct wn_connections *all = cls;
     struct wn_connection *c = *context;
@@ -43,7 +45,8 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
     *context = c;
 }
 
-void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job)
+void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
+                          struct wn_job *job)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct wn_connection *c = info ? info->socket_context : NULL;
@@ -77,7 +80,8 @@ static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct 
 {
     int n = 0, found = 0;
     int64_t now = wn_now_ns();
-    for (struct wn_connection *c = all->first; c && n < room; c = c->next) polls[n++] = (struct pollfd){c->fd, POLLRDHUP, 0};
+    for (struct wn_connection *c = all->first; c && n < room; c = c->next)
+        polls[n++] = (struct pollfd){c->fd, POLLRDHUP, 0};
     if (poll(polls, (nfds_t)n, 0) < 0) return 0;
     struct wn_connection *c = all->first;
     for (int i = 0; i < n; i++, c = c->next) {
@@ -123,7 +127,8 @@ enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_con
     all->limit_ns[WN_PHASE_BODY] = config->body_timeout_ms * 1000000;
     all->limit_ns[WN_PHASE_REPLY] = config->reply_timeout_ms * 1000000;
     all->limit_ns[WN_PHASE_IDLE] = (config->idle_timeout_s * 1000 + config->header_timeout_ms) * 1000000;
-    if (pthread_create(&all->thread, NULL, watch, all) != 0) return wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
+    if (pthread_create(&all->thread, NULL, watch, all) != 0)
+        return wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
     return WN_OK;
 }
 

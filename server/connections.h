@@ -1,4 +1,5 @@
-/* The open connections, watched for what the HTTP library does not see: clients that drip, and clients that went away. */
+/* The open connections, watched for what the HTTP library does not see: clients that drip, and clients that went away.
+ */
 #ifndef WN_SERVER_CONNECTIONS_H
 #define WN_SERVER_CONNECTIONS_H
 
@@ -25,8 +26,11 @@ enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_con
                                  struct wn_error *err);
 void wn_connections_finish(struct wn_connections *all); /* after the HTTP library has stopped */
 /* For MHD_OPTION_NOTIFY_CONNECTION, cls: the struct wn_connections. */
-void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what);
-/* The connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is gone; else NULL. */
-void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job);
+void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
+                           enum MHD_ConnectionNotificationCode what);
+/* The connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is gone; else
+ * NULL. */
+void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
+                          struct wn_job *job);
 
 #endif

@@ -70,8 +70,9 @@ static enum wn_code draw_overlay(const struct wn_slot *slot, const struct wn_dra
     return code;
 }
 
-enum wn_code wn_draw(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d, struct wn_buffer *heatmap,
-                     struct wn_buffer *overlay, struct wn_rendered *out, struct wn_error *err)
+enum wn_code wn_draw(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d,
+                     struct wn_buffer *heatmap, struct wn_buffer *overlay, struct wn_rendered *out,
+                     struct wn_error *err)
 {
     uint8_t *index = malloc((size_t)d->view.w * (size_t)d->view.h);
     if (!index) return wn_fail(err, WN_NO_MEMORY, "no memory for the heatmap");

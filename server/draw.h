@@ -13,7 +13,8 @@ struct wn_drawing {
 /* How this slot's maps are drawn; a range shared by all of them is found here. */
 enum wn_code wn_draw_plan(const struct wn_slot *slot, struct wn_drawing *d, struct wn_error *err);
 /* Appends the heatmap's PNG to heatmap and the overlay's to overlay; either may be NULL. *out: what was drawn. */
-enum wn_code wn_draw(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d, struct wn_buffer *heatmap,
-                     struct wn_buffer *overlay, struct wn_rendered *out, struct wn_error *err);
+enum wn_code wn_draw(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d,
+                     struct wn_buffer *heatmap, struct wn_buffer *overlay, struct wn_rendered *out,
+                     struct wn_error *err);
 
 #endif

@@ -55,7 +55,8 @@ enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct w
     int fd = open_beneath(folder, name);
     if (fd < 0 && errno == ENOENT) return wn_fail(err, WN_NOT_FOUND, "there is no file %.128s in the folder", name);
     if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
-        return wn_fail(err, WN_BAD_MODEL, "%.128s is not a plain name of a file inside the folder (no links, no '..')", name);
+        return wn_fail(err, WN_BAD_MODEL, "%.128s is not a plain name of a file inside the folder (no links, no '..')",
+                       name);
     if (fd < 0) return wn_fail(err, WN_BAD_MODEL, "%.128s cannot be opened: %s", name, strerror(errno));
     struct stat st;
     enum wn_code code;

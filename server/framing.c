@@ -50,7 +50,8 @@ static const char *complaint(const struct lines *l)
     if (l->lengths > 1) return "there are several Content-Length headers";
     if (l->codings > 1) return "there are several Transfer-Encoding headers";
     if (l->lengths && l->codings) return "Content-Length and Transfer-Encoding exclude each other";
-    if (l->codings && (!l->coding || strcasecmp(l->coding, "chunked") != 0)) return "the only Transfer-Encoding read here is chunked";
+    if (l->codings && (!l->coding || strcasecmp(l->coding, "chunked") != 0))
+        return "the only Transfer-Encoding read here is chunked";
     if (l->lengths && (!l->length || !*l->length || l->length[strspn(l->length, "0123456789")]))
         return "Content-Length is not a number";
     return NULL;

@@ -1,4 +1,5 @@
-/* libmicrohttpd and what has to be known about it: limits before bodies, suspension before hand-over, our own unescaping. */
+/* libmicrohttpd and what has to be known about it: limits before bodies, suspension before hand-over, our own
+ * unescaping. */
 #include "http.h"
 
 #include "framing.h"
@@ -48,7 +49,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     return r;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls, enum MHD_RequestTerminationCode why)
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode why)
 {
     struct wn_request *r = *con_cls;
     (void)why;
@@ -80,7 +82,8 @@ static bool charge(struct wn_request *r, int64_t bytes)
     if (atomic_fetch_add(&r->server->bytes_in_flight, bytes) + bytes > most) {
         atomic_fetch_sub(&r->server->bytes_in_flight, bytes);
         wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_BYTES, 0, 1);
-        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "too many bytes of other requests are held just now; try again in a moment");
+        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL,
+                       "too many bytes of other requests are held just now; try again in a moment");
         r->problem.retry_after_s = 1;
         return false;
     }
@@ -141,13 +144,14 @@ static enum wn_code find_route(struct wn_request *r)
     r->route = wn_route_find(r->method, r->uri, &segment, &n, r->allow);
     if (!r->route && r->allow[0])
         return wn_problem_set(&r->problem, NULL, WN_METHOD_NOT_ALLOWED, "this path takes %s", r->allow);
-    if (!r->route) return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "there is no such path; /openapi.json lists them");
+    if (!r->route)
+        return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "there is no such path; /openapi.json lists them");
     r->allow[0] = 0;
     if (segment) r->model = wn_unescape(&r->pool, segment, n, false);
     if (segment && !r->model) return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
     if (!wn_query_parse(&r->pool, r->query, &r->parameters))
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the query string cannot be decoded, or has more than %d parameters",
-                              WN_MOST_PARAMETERS);
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
+                              "the query string cannot be decoded, or has more than %d parameters", WN_MOST_PARAMETERS);
     return WN_OK;
 }
 
@@ -160,7 +164,8 @@ static void check_load(struct wn_request *r)
         r->problem.retry_after_s = 1;
     } else if (wn_queue_depth(&s->queue) >= s->queue.most) {
         wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_QUEUE, 0, 1);
-        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", s->queue.most);
+        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment",
+                       s->queue.most);
         r->problem.retry_after_s = 1;
     }
 }
@@ -286,7 +291,8 @@ static enum wn_code resolve(const struct wn_config *c, struct addrinfo **out, st
     if (is_loopback(*out) || c->insecure) return WN_OK;
     freeaddrinfo(*out);
     return wn_fail(err, WN_BAD_REQUEST,
-                   "host: others can reach '%.64s' and nobody is asked for a key; --insecure says that this is meant", c->host);
+                   "host: others can reach '%.64s' and nobody is asked for a key; --insecure says that this is meant",
+                   c->host);
 }
 
 enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
@@ -304,12 +310,13 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
     MHD_set_panic_func(on_panic, NULL);
     s->http = MHD_start_daemon(
-        flags, (uint16_t)c->port, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_SOCK_ADDR,
-        address->ai_addr, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads), MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)c->max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
-        on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
-        MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify, &s->connections, MHD_OPTION_END);
+        flags, (uint16_t)c->port, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_SOCK_ADDR, address->ai_addr, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads),
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)c->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK,
+        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+        wn_connections_notify, &s->connections, MHD_OPTION_END);
     int why = errno;
     freeaddrinfo(address);
     if (!s->http) {

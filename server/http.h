@@ -5,13 +5,15 @@
 #include "server.h"
 
 enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err);
-/* Stops accepting; connections that wait in the backlog are still taken in and served. until_ns: not longer than that. */
+/* Stops accepting; connections that wait in the backlog are still taken in and served. until_ns: not longer than that.
+ */
 void wn_http_quiesce(struct wn_server *s, int64_t until_ns);
 /* No connection may be suspended: the queue is closed and empty. */
 void wn_http_stop(struct wn_server *s);
 
-/* For routes: hands the request's job to the queue. The connection sleeps until it is finished, then the route is called again; if
- * the queue does not take it, request->problem says why and is sent. Either way the route returns false at once. */
+/* For routes: hands the request's job to the queue. The connection sleeps until it is finished, then the route is
+ * called again; if the queue does not take it, request->problem says why and is sent. Either way the route returns
+ * false at once. */
 void wn_request_wait(struct wn_request *r);
 
 #endif

@@ -37,7 +37,8 @@ static enum wn_code read_query(struct wn_request *r, struct wn_job *job, struct 
     return code;
 }
 
-static enum wn_code set_image(struct wn_request *r, struct wn_job *job, struct wn_ask *ask, const char *data, size_t size)
+static enum wn_code set_image(struct wn_request *r, struct wn_job *job, struct wn_ask *ask, const char *data,
+                              size_t size)
 {
     struct wn_slice *slice = wn_pool_alloc(&job->pool, sizeof *slice);
     if (!slice) return no_memory(r);
@@ -50,7 +51,8 @@ static enum wn_code take_raw(struct wn_request *r, struct wn_job *job, const str
 {
     if (make_slots(r, job, 1) != WN_OK) return WN_NO_MEMORY;
     job->slots[0].ask = *standard;
-    if (!r->body_size) return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "the body is empty: it must be the picture");
+    if (!r->body_size)
+        return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "the body is empty: it must be the picture");
     return set_image(r, job, &job->slots[0].ask, r->body, r->body_size);
 }
 
@@ -76,7 +78,8 @@ static enum wn_code take_part(struct wn_request *r, struct wn_job *job, const st
     if (!wn_ask_knows(part->name)) return wn_ask_set_text(ask, part->name, "", &reading);
     if (!is_text(part->data, part->size))
         return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
-                              "the form's field %.64s is longer than %d bytes, holds a zero byte or is not UTF-8", part->name, FIELD_BYTES);
+                              "the form's field %.64s is longer than %d bytes, holds a zero byte or is not UTF-8",
+                              part->name, FIELD_BYTES);
     const char *value = wn_pool_text(&job->pool, part->data, part->size);
     return value ? wn_ask_set_text(ask, part->name, value, &reading) : no_memory(r);
 }
@@ -87,7 +90,8 @@ static enum wn_code take_form(struct wn_request *r, struct wn_job *job, const st
     int n = 0;
     if (!parts || make_slots(r, job, 1) != WN_OK) return no_memory(r);
     job->slots[0].ask = *standard;
-    enum wn_code code = wn_multipart_parse(type, r->body ? r->body : "", r->body_size, &r->pool, parts, &n, &r->problem.error);
+    enum wn_code code =
+        wn_multipart_parse(type, r->body ? r->body : "", r->body_size, &r->pool, parts, &n, &r->problem.error);
     for (int i = 0; i < n && code == WN_OK; i++) {
         bool again = false;
         for (int k = 0; k < i; k++) again |= strcmp(parts[k].name, parts[i].name) == 0;
@@ -98,24 +102,27 @@ static enum wn_code take_form(struct wn_request *r, struct wn_job *job, const st
 
 /* ---- JSON ---- */
 
-static enum wn_code take_object(struct wn_ask *ask, const json_t *object, const char *skip, const struct wn_reading *reading)
+static enum wn_code take_object(struct wn_ask *ask, const json_t *object, const char *skip,
+                                const struct wn_reading *reading)
 {
     const char *key;
     json_t *value;
     enum wn_code code = WN_OK;
-    json_object_foreach((json_t *)object, key, value) {
+    json_object_foreach((json_t *)object, key, value)
+    {
         if (!skip || strcmp(key, skip) != 0) code = wn_ask_set_json(ask, key, value, reading);
         if (code != WN_OK) break;
     }
     return code;
 }
 
-static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, const json_t *list, const struct wn_ask *standard,
-                                   struct wn_reading *reading)
+static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, const json_t *list,
+                                   const struct wn_ask *standard, struct wn_reading *reading)
 {
     size_t n = json_array_size(list), most = (size_t)r->server->config.max_instances;
     if (!json_is_array(list) || n < 1 || n > most)
-        return wn_problem_set(&r->problem, "/instances", WN_BAD_REQUEST, "instances must be a list of 1 to %zu questions", most);
+        return wn_problem_set(&r->problem, "/instances", WN_BAD_REQUEST,
+                              "instances must be a list of 1 to %zu questions", most);
     if (make_slots(r, job, n) != WN_OK) return WN_NO_MEMORY;
     job->is_batch = true;
     for (size_t i = 0; i < n; i++) {
@@ -129,7 +136,8 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, con
         if (json_is_object(one))
             take_object(&slot->ask, one, NULL, reading);
         else
-            wn_problem_set(&slot->problem, slot->pointer, WN_BAD_REQUEST, "an instance must be an object with an image and a question");
+            wn_problem_set(&slot->problem, slot->pointer, WN_BAD_REQUEST,
+                           "an instance must be an object with an image and a question");
     }
     return WN_OK;
 }
@@ -139,7 +147,8 @@ static enum wn_code take_json(struct wn_request *r, struct wn_job *job, struct w
     json_t *root;
     struct wn_slice *slices;
     struct wn_reading reading = {.pool = &job->pool, .prefix = "", .problem = &r->problem};
-    enum wn_code code = wn_json_read(r->body, r->body_size, &job->pool, &root, &slices, &reading.n_slices, &r->problem.error);
+    enum wn_code code =
+        wn_json_read(r->body, r->body_size, &job->pool, &root, &slices, &reading.n_slices, &r->problem.error);
     if (code != WN_OK) return code;
     reading.slices = slices;
     json_t *list = json_object_get(root, "instances");
@@ -173,6 +182,7 @@ enum wn_code wn_intake(struct wn_request *r, struct wn_job *job)
     if (!type || strncasecmp(type, "image/", 6) == 0 || is_type(type, "application/octet-stream") ||
         is_type(type, "application/x-www-form-urlencoded")) /* what curl --data-binary says unasked */
         return take_raw(r, job, &standard);
-    return wn_problem_set(&r->problem, NULL, WN_UNSUPPORTED_MEDIA,
-                          "the body must be image/png, image/jpeg, application/octet-stream, multipart/form-data or application/json");
+    return wn_problem_set(
+        &r->problem, NULL, WN_UNSUPPORTED_MEDIA,
+        "the body must be image/png, image/jpeg, application/octet-stream, multipart/form-data or application/json");
 }

@@ -1,5 +1,5 @@
-/* The work of one request: its questions (slots), and the pictures they are about (items). A job is made by an HTTP thread, handed to
- * the queue, and read by an HTTP thread again; at any time one side owns each item. */
+/* The work of one request: its questions (slots), and the pictures they are about (items). A job is made by an HTTP
+ * thread, handed to the queue, and read by an HTTP thread again; at any time one side owns each item. */
 #ifndef WN_SERVER_JOB_H
 #define WN_SERVER_JOB_H
 
@@ -22,8 +22,8 @@ struct wn_item {
     struct wn_problem problem; /* why this picture has no answers */
     struct wn_image image;     /* kept for overlays, else finished after preprocessing */
     struct wn_geometry geometry;
-    float *input;  /* C*H*W; malloc'd */
-    float *logits; /* the model's classes; in the job's pool */
+    float *input;                    /* C*H*W; malloc'd */
+    float *logits;                   /* the model's classes; in the job's pool */
     int n_questions, most_questions; /* most: what the arrays have room for */
     struct wn_question *questions;
     struct wn_answer *answers;
@@ -57,17 +57,17 @@ struct wn_job {
     int n_items;
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     /* Guarded by the queue's lock from wn_queue_push on. */
-    int refs, pending; /* pending: items that wait or run */
-    bool finished;     /* the waiter was woken, or is about to be */
-    struct wn_error late; /* why it was woken before everything was done */
+    int refs, pending;              /* pending: items that wait or run */
+    bool finished;                  /* the waiter was woken, or is about to be */
+    struct wn_error late;           /* why it was woken before everything was done */
     struct wn_job *next, *previous; /* among the jobs whose waiter was not woken */
     /* Called once, from another thread, when the job is finished. */
     void (*wake)(void *waiter);
     void *waiter;
 };
 
-struct wn_job *wn_job_create(void);       /* NULL when memory is short */
-void wn_job_destroy(struct wn_job *job);  /* NULL is fine */
+struct wn_job *wn_job_create(void);      /* NULL when memory is short */
+void wn_job_destroy(struct wn_job *job); /* NULL is fine */
 
 int64_t wn_now_ns(void);
 

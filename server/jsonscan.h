@@ -1,4 +1,5 @@
-/* A look over a JSON body before a tree is built: bounds its cost, and cuts out the pictures, which would be most of it. */
+/* A look over a JSON body before a tree is built: bounds its cost, and cuts out the pictures, which would be most of
+ * it. */
 #ifndef WN_SERVER_JSONSCAN_H
 #define WN_SERVER_JSONSCAN_H
 
@@ -10,9 +11,9 @@
 #define WN_JSON_DEPTH 32
 #define WN_JSON_TOKENS 65536
 
-/* Reads the body as JSON. The string of each "b64" becomes a number, its place among *slices; the slices point into body, whose
- * text may be changed for that. Depth, tokens, duplicate keys and grammar are checked: WN_BAD_REQUEST with the byte where it is wrong.
- * *root: the caller's to json_decref. */
+/* Reads the body as JSON. The string of each "b64" becomes a number, its place among *slices; the slices point into
+ * body, whose text may be changed for that. Depth, tokens, duplicate keys and grammar are checked: WN_BAD_REQUEST with
+ * the byte where it is wrong. *root: the caller's to json_decref. */
 enum wn_code wn_json_read(char *body, size_t size, struct wn_pool *pool, json_t **root, struct wn_slice **slices,
                           int *n_slices, struct wn_error *err);
 

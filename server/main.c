@@ -1,4 +1,5 @@
-/* whynotd: reads its options, loads the models, serves until it is asked to stop, and stops without losing an answer. */
+/* whynotd: reads its options, loads the models, serves until it is asked to stop, and stops without losing an answer.
+ */
 #include "http.h"
 #include "log.h"
 
@@ -31,8 +32,9 @@ static void print_table(const struct wn_models *models)
     for (int i = 0; i < models->n; i++) {
         const struct wn_model *m = &models->list[i];
         bool ready = atomic_load(&m->state) == WN_MODEL_READY;
-        printf("%-24s %-10.10s %-28.28s %6.1f MB %6.0f ms  %s%s\n", m->name, m->manifest.version ? m->manifest.version : "-",
-               layer_name(m), (double)m->device_bytes / 1e6, m->warmup_ms, ready ? "yes" : "no: ", ready ? "" : m->why.text);
+        printf("%-24s %-10.10s %-28.28s %6.1f MB %6.0f ms  %s%s\n", m->name,
+               m->manifest.version ? m->manifest.version : "-", layer_name(m), (double)m->device_bytes / 1e6,
+               m->warmup_ms, ready ? "yes" : "no: ", ready ? "" : m->why.text);
     }
 }
 
@@ -43,7 +45,8 @@ static const struct wn_model *first_ready(const struct wn_models *models)
     return &models->list[i];
 }
 
-/* Three lines to paste: a question about a sample of the first ready model (or about a picture of one's own), the page, the figures. */
+/* Three lines to paste: a question about a sample of the first ready model (or about a picture of one's own), the page,
+ * the figures. */
 static void print_paste(const struct wn_server *s)
 {
     const struct wn_model *m = first_ready(&s->models);
@@ -92,7 +95,8 @@ static bool warm_up(struct wn_server *s, const sigset_t *signals, struct wn_erro
     return true;
 }
 
-/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience. */
+/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience.
+ */
 static void shut_down(struct wn_server *s, const sigset_t *signals)
 {
     int64_t until = wn_now_ns() + s->config.shutdown_timeout_ms * 1000000;
@@ -103,7 +107,8 @@ static void shut_down(struct wn_server *s, const sigset_t *signals)
     wn_http_quiesce(s, until);
     while (!hurry && atomic_load(&s->requests) > 0 && wn_now_ns() < until) hurry = stop_asked(signals, 10);
     wn_queue_close(&s->queue);
-    if (hurry || wn_now_ns() >= until) wn_queue_give_up(&s->queue, WN_NOT_READY, "the server stopped before the answer was ready");
+    if (hurry || wn_now_ns() >= until)
+        wn_queue_give_up(&s->queue, WN_NOT_READY, "the server stopped before the answer was ready");
     wn_workers_stop(&s->workers);
     for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(signals, 10); /* replies on their way */
 }
@@ -124,7 +129,8 @@ static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
         code = EXIT_STOPPED;
         atomic_store(&s->ready, warm);
         if (warm) print_paste(s);
-        while (warm && !stop_asked(signals, 60000)) {}
+        while (warm && !stop_asked(signals, 60000)) {
+        }
     }
     shut_down(s, signals);
 stop_http:

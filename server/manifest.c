@@ -28,7 +28,8 @@ static void known_keys(struct reading *r, const char *const *keys, int n)
 {
     const char *key, *best[1];
     json_t *value;
-    json_object_foreach(r->object, key, value) {
+    json_object_foreach(r->object, key, value)
+    {
         bool known = false;
         for (int i = 0; i < n; i++) known |= strcmp(key, keys[i]) == 0;
         if (known) continue;
@@ -118,7 +119,8 @@ static void channel_numbers(struct reading *r, const char *key, float standard, 
     double v[3];
     int n = numbers(r, key, v), wanted = wn_preprocess_channels(&r->m->preprocess);
     if (n && n != 1 && n != wanted)
-        wn_fail(r->err, WN_BAD_MODEL, "'%s%s' must have one number, or one for each of the %d channels", r->where, key, wanted);
+        wn_fail(r->err, WN_BAD_MODEL, "'%s%s' must have one number, or one for each of the %d channels", r->where, key,
+                wanted);
     for (int c = 0; c < 3; c++) out[c] = n == 0 ? standard : (float)v[n == 1 ? 0 : c < n ? c : 0];
 }
 
@@ -126,7 +128,8 @@ static void read_resize(struct reading *r)
 {
     enum { SQUASH, SQUASH_NOAA, SHORT_SIDE, NONE };
     static const char *const names[] = {"squash", "squash-noaa", "short-side", "none"};
-    static const enum wn_resize_mode modes[] = {WN_RESIZE_SQUASH, WN_RESIZE_SQUASH, WN_RESIZE_SHORT_SIDE, WN_RESIZE_NONE};
+    static const enum wn_resize_mode modes[] = {WN_RESIZE_SQUASH, WN_RESIZE_SQUASH, WN_RESIZE_SHORT_SIDE,
+                                                WN_RESIZE_NONE};
     struct wn_manifest *m = r->m;
     struct wn_preprocess *p = &m->preprocess;
     int kind = choice(r, "resize", names, 4, SQUASH), h = 0, w = 0;
@@ -147,7 +150,8 @@ static void read_resize(struct reading *r)
 
 static void read_input(struct reading *r)
 {
-    static const char *const keys[] = {"name", "layout", "channels", "resize", "size", "short_side", "crop", "scale", "mean", "std"};
+    static const char *const keys[] = {"name",       "layout", "channels", "resize", "size",
+                                       "short_side", "crop",   "scale",    "mean",   "std"};
     static const char *const orders[] = {"RGB", "BGR", "GRAY"}, *const layouts[] = {"NCHW"};
     struct wn_preprocess *p = &r->m->preprocess;
     double scale[3] = {1.0 / 255};
@@ -181,7 +185,8 @@ static void read_samples(struct reading *r)
         struct reading one = {r->m, "samples[].", json_array_get(list, i), r->err};
         if (!json_is_object(one.object)) wn_fail(r->err, WN_BAD_MODEL, "'samples' must hold objects");
         known_keys(&one, keys, 3);
-        r->m->samples[i] = (struct wn_sample){text(&one, "file", NULL), text(&one, "label", ""), text(&one, "why_not", "")};
+        r->m->samples[i] =
+            (struct wn_sample){text(&one, "file", NULL), text(&one, "label", ""), text(&one, "why_not", "")};
         r->m->n_samples = (int)i + 1;
     }
 }
@@ -194,7 +199,8 @@ static void read_root(struct reading *r)
     known_keys(r, keys, sizeof keys / sizeof *keys);
     m->name = text(r, "name", NULL);
     if (!failed(r) && !wn_is_model_name(m->name))
-        wn_fail(r->err, WN_BAD_MODEL, "'name' must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
+        wn_fail(r->err, WN_BAD_MODEL,
+                "'name' must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
     m->version = plain_text(r, "version", "1");
     m->description = text(r, "description", "");
     m->license = text(r, "license", "");

@@ -12,10 +12,10 @@ struct wn_sample {
 
 struct wn_manifest {
     const char *name, *version, *description, *license;
-    const char *model, *labels;      /* files: "model.onnx", "labels.txt" unless said otherwise */
-    const char *input, *output;      /* names in the graph, or NULL */
-    const char *layer;               /* "auto" unless said otherwise */
-    int height, width;               /* the network's input where the profile fixes it, else 0 */
+    const char *model, *labels; /* files: "model.onnx", "labels.txt" unless said otherwise */
+    const char *input, *output; /* names in the graph, or NULL */
+    const char *layer;          /* "auto" unless said otherwise */
+    int height, width;          /* the network's input where the profile fixes it, else 0 */
     struct wn_preprocess preprocess;
     struct wn_sample *samples;
     int n_samples;

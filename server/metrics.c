@@ -19,7 +19,7 @@ static const int statuses[] = {200, 204, 400, 401, 403, 404, 405, 408, 413, 415,
 
 static const char *status_label(int i)
 {
-    static const char *const names[] = {"200", "204", "400", "401", "403", "404", "405", "408", "413",
+    static const char *const names[] = {"200", "204", "400", "401", "403", "404", "405", "408",  "413",
                                         "415", "422", "429", "500", "501", "503", "504", "other"};
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }

@@ -17,7 +17,7 @@ enum wn_reject_label { WN_REJECT_QUEUE, WN_REJECT_BYTES, WN_REJECT_DRAINING, WN_
 /* Indices of the metric's labels, 0 where it has none. */
 void wn_metric_add(enum wn_metric m, int row, int column, uint64_t n);
 void wn_metric_observe(enum wn_metric m, int row, int column, double value); /* seconds, or a size */
-int wn_metric_status(int http_status); /* its column among the codes */
+int wn_metric_status(int http_status);                                       /* its column among the codes */
 void wn_metrics_write(struct wn_text *out);
 
 #endif

@@ -32,7 +32,8 @@ static enum wn_code add_label(struct wn_model *m, int at, const char *line, size
 {
     if (n && line[n - 1] == '\r') n--;
     if (!is_label(line, n))
-        return wn_fail(err, WN_BAD_MODEL, "%.64s, line %d: a label is 1 to %d bytes of UTF-8 without control characters",
+        return wn_fail(err, WN_BAD_MODEL,
+                       "%.64s, line %d: a label is 1 to %d bytes of UTF-8 without control characters",
                        m->manifest.labels, at + 1, LABEL_BYTES);
     m->labels[at] = wn_pool_text(&m->manifest.pool, line, n);
     return m->labels[at] ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the labels");
@@ -43,7 +44,8 @@ static enum wn_code split_labels(struct wn_model *m, const char *text, size_t si
 {
     int n = 0;
     const char *end = text + size, *line = text;
-    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) line += 3; /* a mark of some editors, no part of the first label */
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        line += 3; /* a mark of some editors, no part of the first label */
     m->labels = wn_pool_array(&m->manifest.pool, (size_t)m->classes, sizeof *m->labels);
     if (!m->labels) return wn_fail(err, WN_NO_MEMORY, "no memory for the labels");
     while (line < end) {
@@ -54,7 +56,8 @@ static enum wn_code split_labels(struct wn_model *m, const char *text, size_t si
         line = stop + 1;
     }
     if (n != m->classes)
-        return wn_fail(err, WN_BAD_MODEL, "%.64s has %d lines and the network %d classes", m->manifest.labels, n, m->classes);
+        return wn_fail(err, WN_BAD_MODEL, "%.64s has %d lines and the network %d classes", m->manifest.labels, n,
+                       m->classes);
     return WN_OK;
 }
 
@@ -90,13 +93,17 @@ static enum wn_code check(struct wn_model *m, struct wn_error *err)
     long long c = wn_graph_channels(m->graph), h = wn_graph_height(m->graph), w = wn_graph_width(m->graph);
     m->classes = wn_graph_classes(m->graph);
     if (channels != c)
-        return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network takes %lld channels, input.channels gives %d", c, channels);
+        return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network takes %lld channels, input.channels gives %d", c,
+                       channels);
     if (mf->height && (mf->height != h || mf->width != w))
-        return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network takes %lld x %lld pixels, 'input' makes %d x %d (height x width)",
-                       h, w, mf->height, mf->width);
+        return wn_fail(err, WN_BAD_MODEL,
+                       "manifest.json: the network takes %lld x %lld pixels, 'input' makes %d x %d (height x width)", h,
+                       w, mf->height, mf->width);
     m->layer = wn_graph_find_layer(m->graph, mf->layer);
-    if (m->layer < 0 && strcmp(mf->layer, "auto") != 0) /* without an automatic layer there are still others, and the input */
-        return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network has no layer '%.128s' that can be explained", mf->layer);
+    if (m->layer < 0 &&
+        strcmp(mf->layer, "auto") != 0) /* without an automatic layer there are still others, and the input */
+        return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network has no layer '%.128s' that can be explained",
+                       mf->layer);
     wn_preprocess_hash(&mf->preprocess, m->preprocess_hash);
     return WN_OK;
 }

@@ -9,7 +9,8 @@
 #define BOUNDARY_BYTES 70 /* RFC 2046 allows no more */
 #define HEADER_BYTES 2048
 
-/* Case-insensitive ";name=" parameter of a header value -> its text, quotes taken off. False where it is not there or too long. */
+/* Case-insensitive ";name=" parameter of a header value -> its text, quotes taken off. False where it is not there or
+ * too long. */
 static bool parameter(const char *header, size_t n, const char *name, char *out, size_t room)
 {
     size_t length = strlen(name);
@@ -18,7 +19,8 @@ static bool parameter(const char *header, size_t n, const char *name, char *out,
         if (header[i] == '"') quoted = !quoted;
         if (quoted || header[i] != ';') continue;
         while (i + 1 < n && (header[i + 1] == ' ' || header[i + 1] == '\t')) i++;
-        if (n - i - 1 <= length || strncasecmp(header + i + 1, name, length) != 0 || header[i + 1 + length] != '=') continue;
+        if (n - i - 1 <= length || strncasecmp(header + i + 1, name, length) != 0 || header[i + 1 + length] != '=')
+            continue;
         const char *s = header + i + 2 + length, *end = header + n;
         bool is_quoted = s < end && *s == '"';
         s += is_quoted;
@@ -77,7 +79,8 @@ enum wn_code wn_multipart_parse(const char *content_type, const char *body, size
     const char *end = body + size, *at;
     *n = 0;
     if (!parameter(content_type, strlen(content_type), "boundary", boundary, sizeof boundary) || !boundary[0])
-        return wn_fail(err, WN_BAD_REQUEST, "the form's Content-Type has no boundary of 1 to %d characters", BOUNDARY_BYTES);
+        return wn_fail(err, WN_BAD_REQUEST, "the form's Content-Type has no boundary of 1 to %d characters",
+                       BOUNDARY_BYTES);
     size_t mark_size = (size_t)snprintf(mark, sizeof mark, "\r\n--%s", boundary);
     /* The first boundary has no line before it. */
     if (size < mark_size || memcmp(body, mark + 2, mark_size - 2) != 0 || memcmp(body + mark_size - 2, "\r\n", 2) != 0)

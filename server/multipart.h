@@ -14,8 +14,8 @@ struct wn_part {
     size_t size;
 };
 
-/* parts: room for WN_MOST_PARTS. content_type: the request's header, with the boundary. Strict: what does not follow the grammar is
- * WN_BAD_REQUEST, with a sentence. */
+/* parts: room for WN_MOST_PARTS. content_type: the request's header, with the boundary. Strict: what does not follow
+ * the grammar is WN_BAD_REQUEST, with a sentence. */
 enum wn_code wn_multipart_parse(const char *content_type, const char *body, size_t size, struct wn_pool *pool,
                                 struct wn_part *parts, int *n, struct wn_error *err);
 

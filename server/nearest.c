@@ -13,7 +13,8 @@ static int least(int a, int b)
     return a < b ? a : b;
 }
 
-/* Damerau-Levenshtein without the general transposition: insert, delete, replace and swap of neighbours cost one each. */
+/* Damerau-Levenshtein without the general transposition: insert, delete, replace and swap of neighbours cost one each.
+ */
 static int edits(const char *a, const char *b)
 {
     int rows[3][LONGEST + 1];

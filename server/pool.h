@@ -10,7 +10,7 @@ struct wn_pool {
 };
 
 void *wn_pool_alloc(struct wn_pool *pool, size_t bytes); /* zeroed, aligned for anything; NULL when memory is short */
-void *wn_pool_array(struct wn_pool *pool, size_t n, size_t each); /* the same, the product checked */
+void *wn_pool_array(struct wn_pool *pool, size_t n, size_t each);  /* the same, the product checked */
 char *wn_pool_text(struct wn_pool *pool, const char *s, size_t n); /* a terminated copy */
 void wn_pool_finish(struct wn_pool *pool);
 

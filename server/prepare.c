@@ -52,7 +52,8 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
         slot->item->needs_logits |= wn_slot_needs_logits(slot);
         slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
     }
-    for (int i = 0; i < job->n_items; i++) make_arrays(&job->items[i], (int)s->config.max_questions, &job->items[i].problem);
+    for (int i = 0; i < job->n_items; i++)
+        make_arrays(&job->items[i], (int)s->config.max_questions, &job->items[i].problem);
     return WN_OK;
 }
 
@@ -89,7 +90,8 @@ static enum wn_code preprocess(struct wn_item *item, struct wn_error *err)
     const struct wn_preprocess *p = &item->model->manifest.preprocess;
     const struct wn_graph *g = item->model->graph;
     int w = (int)wn_graph_width(g), h = (int)wn_graph_height(g);
-    enum wn_code code = wn_preprocess_geometry(p, item->image.full_width, item->image.full_height, &item->geometry, err);
+    enum wn_code code =
+        wn_preprocess_geometry(p, item->image.full_width, item->image.full_height, &item->geometry, err);
     if (code != WN_OK) return code;
     if (item->geometry.crop_w != w || item->geometry.crop_h != h)
         return wn_fail(err, WN_BAD_REQUEST, "the model %s takes pictures of %d x %d pixels and this one makes %d x %d",
@@ -117,10 +119,12 @@ static enum wn_code check_kept(const struct wn_server *s, const struct wn_job *j
     int64_t kept = 0;
     for (int i = 0; i < job->n_items; i++) kept += (int64_t)job->items[i].image.width * job->items[i].image.height;
     if (kept <= s->config.max_pixels) return WN_OK;
-    return wn_problem_set(p, NULL, WN_TOO_LARGE, "the pictures of this request are too large together to draw overlays on them");
+    return wn_problem_set(p, NULL, WN_TOO_LARGE,
+                          "the pictures of this request are too large together to draw overlays on them");
 }
 
-/* Pixels that will be drawn, over all maps of the job: an answer must not cost more than four of the largest pictures. */
+/* Pixels that will be drawn, over all maps of the job: an answer must not cost more than four of the largest pictures.
+ */
 static enum wn_code check_drawn(const struct wn_server *s, const struct wn_job *job, struct wn_problem *p)
 {
     double drawn = 0;
@@ -132,7 +136,9 @@ static enum wn_code check_drawn(const struct wn_server *s, const struct wn_job *
         drawn += (double)wn_slot_most(slot) * (own ? g->image_w : g->crop_w) * (own ? g->image_h : g->crop_h);
     }
     if (drawn <= 4.0 * (double)s->config.max_pixels) return WN_OK;
-    return wn_problem_set(p, NULL, WN_TOO_LARGE, "the heatmaps of this request are too large together; size=input or outputs=raw asks for less");
+    return wn_problem_set(
+        p, NULL, WN_TOO_LARGE,
+        "the heatmaps of this request are too large together; size=input or outputs=raw asks for less");
 }
 
 enum wn_code wn_prepare(const struct wn_server *s, struct wn_job *job, struct wn_problem *problem)

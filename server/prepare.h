@@ -4,8 +4,9 @@
 
 #include "server.h"
 
-/* Groups the resolved slots into items (one for each picture and model), decodes and preprocesses. What fails with one picture
- * stays with its item and its slots. WN_OK: there is work for the queue. WN_NOT_FOUND: no slot is left that has no problem. */
+/* Groups the resolved slots into items (one for each picture and model), decodes and preprocesses. What fails with one
+ * picture stays with its item and its slots. WN_OK: there is work for the queue. WN_NOT_FOUND: no slot is left that has
+ * no problem. */
 enum wn_code wn_prepare(const struct wn_server *s, struct wn_job *job, struct wn_problem *problem);
 
 #endif

@@ -76,7 +76,8 @@ void wn_problem_write(const struct wn_problem *p, const char *instance, const ch
     if (p->n_similar) write_similar(p, out);
     wn_json_key(out, "request_id");
     wn_json_string(out, request_id);
-    wn_json_key(out, "error"); /* the same sentence under the name that KServe, Open Inference and Triton clients read */
+    wn_json_key(out,
+                "error"); /* the same sentence under the name that KServe, Open Inference and Triton clients read */
     wn_json_string(out, p->error.text);
     wn_json_close(out, '}');
 }

@@ -12,8 +12,8 @@ struct wn_problem {
     char pointer[96];                /* JSON pointer of the field at fault, "" where there is none */
     const char *similar[WN_SIMILAR]; /* "did you mean"; names that live as long as the process */
     int n_similar;
-    int retry_after_s;               /* 0: no such header */
-    bool close;                      /* the connection cannot be trusted any more */
+    int retry_after_s; /* 0: no such header */
+    bool close;        /* the connection cannot be trusted any more */
 };
 
 /* Keeps the first failure, like wn_fail; pointer may be NULL. Returns code. */

@@ -17,8 +17,8 @@ struct wn_parameters {
     int n;
 };
 
-/* Undoes %XX (and + as a space, where asked). NULL where the text has a broken escape, a control character or bytes that are not
- * UTF-8; The copy is the pool's. */
+/* Undoes %XX (and + as a space, where asked). NULL where the text has a broken escape, a control character or bytes
+ * that are not UTF-8; The copy is the pool's. */
 char *wn_unescape(struct wn_pool *pool, const char *s, size_t n, bool plus_is_space);
 /* "a=1&b=2" (NULL: none). False where a piece cannot be decoded or there are too many. */
 bool wn_query_parse(struct wn_pool *pool, const char *query, struct wn_parameters *out);

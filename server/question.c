@@ -59,7 +59,8 @@ static bool as_whole(const struct given *g, int64_t *out)
     return true;
 }
 
-static enum wn_code read_WORD(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_WORD(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                              const char *name)
 {
     (void)ask;
     const char *s = as_text(g);
@@ -69,7 +70,8 @@ static enum wn_code read_WORD(struct wn_ask *ask, void *field, const struct give
     return copy ? WN_OK : wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
 }
 
-static enum wn_code read_FLAG(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_FLAG(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                              const char *name)
 {
     (void)ask;
     const char *s = g->text ? g->text : "";
@@ -80,7 +82,8 @@ static enum wn_code read_FLAG(struct wn_ask *ask, void *field, const struct give
     return WN_OK;
 }
 
-static enum wn_code read_ALPHA(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_ALPHA(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                               const char *name)
 {
     (void)ask;
     double v;
@@ -89,7 +92,8 @@ static enum wn_code read_ALPHA(struct wn_ask *ask, void *field, const struct giv
     return WN_OK;
 }
 
-static enum wn_code read_COUNT(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_COUNT(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                               const char *name)
 {
     (void)ask;
     int64_t v;
@@ -98,8 +102,8 @@ static enum wn_code read_COUNT(struct wn_ask *ask, void *field, const struct giv
     return WN_OK;
 }
 
-static enum wn_code read_MILLISECONDS(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
-                                      const char *name)
+static enum wn_code read_MILLISECONDS(struct wn_ask *ask, void *field, const struct given *g,
+                                      const struct wn_reading *r, const char *name)
 {
     (void)ask;
     int64_t v;
@@ -183,7 +187,8 @@ static enum wn_code read_CONTRAST(struct wn_ask *ask, void *field, const struct 
     return i < 0 ? WN_BAD_REQUEST : WN_OK;
 }
 
-static enum wn_code read_METHOD(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_METHOD(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                                const char *name)
 {
     (void)field;
     int i = pick_one(g, method_name, r, name);
@@ -209,7 +214,8 @@ static enum wn_code read_NORMALIZE(struct wn_ask *ask, void *field, const struct
     return i < 0 ? WN_BAD_REQUEST : WN_OK;
 }
 
-static enum wn_code read_SIZE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_SIZE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                              const char *name)
 {
     (void)field;
     int i = pick_one(g, size_name, r, name);
@@ -220,8 +226,8 @@ static enum wn_code read_SIZE(struct wn_ask *ask, void *field, const struct give
 /* ---- lists ---- */
 
 /* The bits of the names in "a,b", in "a" or in ["a", "b"]. */
-static enum wn_code each_word(const struct given *g, const struct wn_reading *r, const char *field, const char *(*name_at)(int),
-                              unsigned *bits)
+static enum wn_code each_word(const struct given *g, const struct wn_reading *r, const char *field,
+                              const char *(*name_at)(int), unsigned *bits)
 {
     *bits = 0;
     size_t n = json_is_array(g->json) ? json_array_size(g->json) : 0;
@@ -244,7 +250,8 @@ static enum wn_code each_word(const struct given *g, const struct wn_reading *r,
     return WN_OK;
 }
 
-static enum wn_code read_MAPS(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_MAPS(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                              const char *name)
 {
     (void)field;
     return each_word(g, r, name, maps_name, &ask->maps);
@@ -263,7 +270,8 @@ static bool is_digits(const char *s)
 }
 
 /* One class: a number is an index, digits in a query or form too; any other text is a label or "top1". */
-static enum wn_code add_class(struct wn_class_refs *refs, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code add_class(struct wn_class_refs *refs, const struct given *g, const struct wn_reading *r,
+                              const char *name)
 {
     struct wn_class_ref *ref = &refs->list[refs->n];
     const char *s = as_text(g);
@@ -311,7 +319,8 @@ static enum wn_code add_indices(struct wn_class_refs *refs, const char *s, const
 }
 
 /* The same parameter once more: one more class. */
-static enum wn_code append_class(struct wn_class_refs *refs, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code append_class(struct wn_class_refs *refs, const struct given *g, const struct wn_reading *r,
+                                 const char *name)
 {
     size_t n = (size_t)refs->n;
     struct wn_class_ref *list = n && n < MOST_CLASSES ? wn_pool_array(r->pool, n + 1, sizeof *list) : NULL;
@@ -321,7 +330,8 @@ static enum wn_code append_class(struct wn_class_refs *refs, const struct given 
     return add_class(refs, g, r, name);
 }
 
-static enum wn_code read_CLASSES(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_CLASSES(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                                 const char *name)
 {
     struct wn_class_refs *refs = field;
     bool rivals = refs == &ask->why_not;
@@ -343,13 +353,15 @@ static enum wn_code read_CLASSES(struct wn_ask *ask, void *field, const struct g
     return WN_OK;
 }
 
-static enum wn_code read_IMAGE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+static enum wn_code read_IMAGE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                               const char *name)
 {
     (void)field;
     const json_t *b64 = json_object_get(g->json, "b64");
     const char *address = json_is_string(g->json) ? json_string_value(g->json) : NULL;
     if (address || g->text || json_object_get(g->json, "url"))
-        return fail(r, name, WN_UNREADABLE_IMAGE, "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
+        return fail(r, name, WN_UNREADABLE_IMAGE,
+                    "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
     if (json_object_size(g->json) != 1 || !json_is_integer(b64)) return refuse(r, name, "must be {\"b64\": \"...\"}");
     json_int_t i = json_integer_value(b64);
     if (i < 0 || i >= r->n_slices) return refuse(r, name, "must be {\"b64\": \"...\"}");
@@ -364,7 +376,7 @@ static const struct field {
     reader *read;
     size_t offset;
 } fields[] = {
-#define X(name, kind, standard, values, words) \
+#define X(name, kind, standard, values, words)                                                                         \
     {{#name, #kind, standard, values, words}, read_##kind, offsetof(struct wn_ask, name)},
 #include "fields.def"
 #undef X
@@ -376,7 +388,8 @@ static void point(const struct wn_reading *r, const char *key, char pointer[96])
 {
     int n = snprintf(pointer, 30, "%s/", r->prefix);
     for (int i = 0; key[i] && i < 32; i++)
-        n += key[i] == '~' || key[i] == '/' ? sprintf(pointer + n, "~%c", key[i] == '/' ? '1' : '0') : sprintf(pointer + n, "%c", key[i]);
+        n += key[i] == '~' || key[i] == '/' ? sprintf(pointer + n, "~%c", key[i] == '/' ? '1' : '0')
+                                            : sprintf(pointer + n, "%c", key[i]);
 }
 
 static const struct field *find(const char *name, const struct wn_reading *r)
@@ -394,7 +407,8 @@ static const struct field *find(const char *name, const struct wn_reading *r)
         wn_problem_set(r->problem, pointer, WN_BAD_REQUEST, "there is no field '%.64s'; did you mean '%s'?", name,
                        r->problem->similar[0]);
     else
-        wn_problem_set(r->problem, pointer, WN_BAD_REQUEST, "there is no field '%.64s'; /openapi.json lists them", name);
+        wn_problem_set(r->problem, pointer, WN_BAD_REQUEST, "there is no field '%.64s'; /openapi.json lists them",
+                       name);
     return NULL;
 }
 

@@ -34,7 +34,7 @@ struct wn_slice {
 };
 
 struct wn_ask {
-    const struct wn_slice *image; /* NULL: not given */
+    const struct wn_slice *image;   /* NULL: not given */
     const char *id, *model, *layer; /* id and model: NULL if not given */
     struct wn_class_refs target, why_not;
     const struct wn_contrast *contrast; /* NULL if not given */
@@ -55,7 +55,7 @@ struct wn_reading {
     const char *prefix;            /* of JSON pointers: "" or "/instances/3" */
     const struct wn_slice *slices; /* the pictures that were cut out of a JSON body */
     int n_slices;
-    bool again;                    /* this name was there before: another entry of a list */
+    bool again;                 /* this name was there before: another entry of a list */
     struct wn_problem *problem; /* the first failure */
 };
 

@@ -29,19 +29,21 @@ bool wn_slot_needs_logits(const struct wn_slot *s)
 /* The nearest rivals of the target, best first, into slot->foils. */
 static void find_rivals(struct wn_slot *s, const float *logits)
 {
-    int best[MOST_NEAREST + 1], wanted = rivals(s), target = s->n_targets ? s->targets[0] : wn_argmax(logits, s->model->classes);
+    int best[MOST_NEAREST + 1], wanted = rivals(s),
+                                target = s->n_targets ? s->targets[0] : wn_argmax(logits, s->model->classes);
     int n = wn_top(logits, s->model->classes, wanted + 1 < MOST_NEAREST ? wanted + 1 : MOST_NEAREST, best);
     s->n_foils = 0;
     for (int i = 0; i < n && s->n_foils < wanted; i++)
         if (best[i] != target) s->foils[s->n_foils++] = best[i];
 }
 
-static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind kind, const struct wn_contrast *contrast,
-                const int *foils, int n_foils)
+static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind kind,
+                const struct wn_contrast *contrast, const int *foils, int n_foils)
 {
     assert(item->n_questions < item->most_questions);
     struct wn_question *q = &item->questions[item->n_questions];
-    *q = (struct wn_question){.layer = s->layer, .method = s->ask.method, .contrast = contrast, .foils = foils, .n_foils = n_foils};
+    *q = (struct wn_question){
+        .layer = s->layer, .method = s->ask.method, .contrast = contrast, .foils = foils, .n_foils = n_foils};
     q->target = s->n_targets ? s->targets[0] : WN_TARGET_PREDICTED;
     if (s->n_targets > 1) {
         q->targets = s->targets;
@@ -81,5 +83,6 @@ void wn_item_plan(struct wn_item *item, const float *logits)
 {
     struct wn_job *job = item->job;
     for (int i = 0; i < job->n_slots; i++)
-        if (job->slots[i].item == item && job->slots[i].problem.error.code == WN_OK) plan_slot(item, &job->slots[i], logits);
+        if (job->slots[i].item == item && job->slots[i].problem.error.code == WN_OK)
+            plan_slot(item, &job->slots[i], logits);
 }

@@ -33,7 +33,8 @@ static enum wn_code resolve_model(const struct wn_server *s, struct wn_slot *slo
     const char *name = slot->ask.model ? slot->ask.model : path_model;
     if (path_model && slot->ask.model && strcmp(path_model, slot->ask.model) != 0)
         return fail(slot, "model", WN_BAD_REQUEST, "the path and the question name different models");
-    if (!name && s->models.n > 1) return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
+    if (!name && s->models.n > 1)
+        return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
     slot->model = name ? wn_models_find(&s->models, name) : &s->models.list[0];
     if (!slot->model) return no_such_model(s, slot, name);
     int state = atomic_load(&slot->model->state);
@@ -48,8 +49,8 @@ static enum wn_code resolve_model(const struct wn_server *s, struct wn_slot *slo
 static enum wn_code no_such_class(struct wn_slot *slot, const char *field, const char *word)
 {
     char what[400];
-    snprintf(what, sizeof what, "the model %s has no class '%.128s'; see /v1/models/%s/labels?q=", slot->model->name, word,
-             slot->model->name);
+    snprintf(what, sizeof what, "the model %s has no class '%.128s'; see /v1/models/%s/labels?q=", slot->model->name,
+             word, slot->model->name);
     fail(slot, field, WN_NO_SUCH_CLASS, what);
     wn_problem_similar(&slot->problem, word, slot->model->labels, slot->model->classes);
     return WN_NO_SUCH_CLASS;
@@ -68,15 +69,16 @@ static enum wn_code resolve_class(struct wn_slot *slot, const char *field, const
     if (ref->text && index < 0 && is_digits(ref->text)) index = atoi(ref->text);
     if (ref->text && index < 0) return no_such_class(slot, field, ref->text);
     if (index < 0 || index >= slot->model->classes) {
-        snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d", (long long)index, slot->model->classes - 1);
+        snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d", (long long)index,
+                 slot->model->classes - 1);
         return fail(slot, field, WN_NO_SUCH_CLASS, what);
     }
     *out = (int)index;
     return WN_OK;
 }
 
-static enum wn_code resolve_list(struct wn_slot *slot, struct wn_pool *pool, const char *field, const struct wn_class_refs *refs,
-                                 int **out, int *n)
+static enum wn_code resolve_list(struct wn_slot *slot, struct wn_pool *pool, const char *field,
+                                 const struct wn_class_refs *refs, int **out, int *n)
 {
     size_t room = (size_t)(refs->n > refs->nearest ? refs->n : refs->nearest);
     *out = wn_pool_array(pool, room + 1, sizeof **out); /* one more: a runner-up that nobody named */
@@ -123,18 +125,22 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
     char what[256];
     slot->contrast = slot->ask.contrast ? slot->ask.contrast : wn_contrast_find(rivals ? "pair" : "logit");
     unsigned flags = slot->contrast->flags;
-    bool takes_rivals = flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET), wants_rival_maps = slot->ask.maps & WN_MAPS_RIVAL;
+    bool takes_rivals = flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET),
+         wants_rival_maps = slot->ask.maps & WN_MAPS_RIVAL;
     if (slot->n_targets > 1 && !(flags & WN_CONTRAST_TARGET_SET)) {
         snprintf(what, sizeof what, "the contrast %s takes one target", slot->contrast->name);
         return fail(slot, "target", WN_BAD_REQUEST, what);
     }
     if (rivals && !takes_rivals && !wants_rival_maps) {
-        snprintf(what, sizeof what, "the contrast %s takes no why_not; pair and others of /v1/contrasts do", slot->contrast->name);
+        snprintf(what, sizeof what, "the contrast %s takes no why_not; pair and others of /v1/contrasts do",
+                 slot->contrast->name);
         return fail(slot, "why_not", WN_BAD_REQUEST, what);
     }
-    if (wants_rival_maps && !rivals && !takes_rivals) return fail(slot, "maps", WN_BAD_REQUEST, "maps of rivals want a why_not");
+    if (wants_rival_maps && !rivals && !takes_rivals)
+        return fail(slot, "maps", WN_BAD_REQUEST, "maps of rivals want a why_not");
     if (takes_rivals && !(flags & WN_CONTRAST_SAME_OK) && share_a_class(slot)) {
-        snprintf(what, sizeof what, "why_not is the target itself, and the contrast %s of a class with itself is nothing",
+        snprintf(what, sizeof what,
+                 "why_not is the target itself, and the contrast %s of a class with itself is nothing",
                  slot->contrast->name);
         return fail(slot, "why_not", WN_BAD_REQUEST, what);
     }

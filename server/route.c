@@ -37,7 +37,8 @@ static bool matches(const char *pattern, const char *path, const char **paramete
     return *n > 0 && strcmp(strchr(brace, '}') + 1, *parameter + *n) == 0;
 }
 
-const struct wn_route *wn_route_find(const char *method, const char *path, const char **parameter, size_t *n, char allow[64])
+const struct wn_route *wn_route_find(const char *method, const char *path, const char **parameter, size_t *n,
+                                     char allow[64])
 {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     allow[0] = 0;
@@ -45,7 +46,8 @@ const struct wn_route *wn_route_find(const char *method, const char *path, const
         if (!matches(rows[i].path, path, parameter, n)) continue;
         if (strcmp(rows[i].method, wanted) == 0) return &rows[i];
         size_t used = strlen(allow);
-        snprintf(allow + used, 64 - used, "%s%s", used ? ", " : "", strcmp(rows[i].method, "GET") ? rows[i].method : "GET, HEAD");
+        snprintf(allow + used, 64 - used, "%s%s", used ? ", " : "",
+                 strcmp(rows[i].method, "GET") ? rows[i].method : "GET, HEAD");
     }
     return NULL;
 }

@@ -10,14 +10,16 @@ struct wn_request;
 struct wn_route {
     const char *method, *path, *summary;
     bool takes_body;
-    /* Fills request->reply or request->problem and returns true; false: the answer comes later, and this is called again. */
+    /* Fills request->reply or request->problem and returns true; false: the answer comes later, and this is called
+     * again. */
     bool (*handle)(struct wn_request *request);
 };
 
 const struct wn_route *wn_route_at(int i); /* NULL past the end */
-/* The row for this method and undecoded path; HEAD finds GET. *parameter: the segment that stood for {model}, *n its length.
- * NULL where there is none: then `allow` has the methods of that path, "" where no row has that path. */
-const struct wn_route *wn_route_find(const char *method, const char *path, const char **parameter, size_t *n, char allow[64]);
+/* The row for this method and undecoded path; HEAD finds GET. *parameter: the segment that stood for {model}, *n its
+ * length. NULL where there is none: then `allow` has the methods of that path, "" where no row has that path. */
+const struct wn_route *wn_route_find(const char *method, const char *path, const char **parameter, size_t *n,
+                                     char allow[64]);
 int wn_route_number(const struct wn_route *route); /* NULL: one past the last */
 const char *wn_route_label(int i);                 /* "/v1/explain"; one past the last: "other"; then NULL */
 

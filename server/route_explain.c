@@ -34,7 +34,8 @@ static void too_late(struct wn_request *r)
 {
     enum wn_code code = r->job->late.code;
     int reason = code == WN_DEADLINE ? WN_REJECT_DEADLINE : WN_REJECT_DRAINING;
-    if (code != WN_TIMEOUT) wn_metric_add(WN_METRIC_REJECTED, reason, 0, 1); /* a client that is gone was counted where it was seen */
+    if (code != WN_TIMEOUT)
+        wn_metric_add(WN_METRIC_REJECTED, reason, 0, 1); /* a client that is gone was counted where it was seen */
     wn_problem_set(&r->problem, NULL, r->job->late.code, "%s", r->job->late.text);
 }
 

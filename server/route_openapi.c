@@ -28,7 +28,8 @@ static const char *type_of(const char *kind)
 
 static void write_names(struct wn_text *out, const char *kind)
 {
-    bool contrast = strcmp(kind, "CONTRAST") == 0, method = strcmp(kind, "METHOD") == 0, color = strcmp(kind, "COLORMAP") == 0;
+    bool contrast = strcmp(kind, "CONTRAST") == 0, method = strcmp(kind, "METHOD") == 0,
+         color = strcmp(kind, "COLORMAP") == 0;
     if (!contrast && !method && !color) return;
     wn_json_key(out, "enum");
     wn_json_open(out, '[');
@@ -65,12 +66,15 @@ static void write_schema(struct wn_text *out, const struct wn_field *f)
     if (strcmp(f->kind, "CLASSES") == 0) {
         wn_json_key(out, "oneOf");
         wn_json_open(out, '[');
-        wn_text_puts(out, "{\"type\":\"integer\"},{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"oneOf\":[{\"type\":\"integer\"},"
+        wn_text_puts(out, "{\"type\":\"integer\"},{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"oneOf\":[{"
+                          "\"type\":\"integer\"},"
                           "{\"type\":\"string\"}]}}");
         wn_json_close(out, ']');
     } else if (strcmp(f->kind, "IMAGE") == 0) {
         pair(out, "type", "object");
-        wn_text_puts(out, ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"required\":[\"b64\"]");
+        wn_text_puts(
+            out,
+            ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"required\":[\"b64\"]");
     } else {
         pair(out, "type", type_of(f->kind));
         write_names(out, f->kind);
@@ -91,19 +95,25 @@ static void write_question(struct wn_text *out)
     }
     wn_json_close(out, '}');
     wn_text_puts(out, ",\"additionalProperties\":false}");
-    wn_text_puts(out, ",\"Batch\":{\"description\":\"The fields of Question beside the list are defaults of its instances.\",\"type\":\"object\","
-                      "\"properties\":{\"instances\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Question\"}}},"
-                      "\"required\":[\"instances\"]}");
+    wn_text_puts(
+        out,
+        ",\"Batch\":{\"description\":\"The fields of Question beside the list are defaults of its "
+        "instances.\",\"type\":\"object\","
+        "\"properties\":{\"instances\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Question\"}}},"
+        "\"required\":[\"instances\"]}");
 }
 
 static void write_problem(struct wn_text *out)
 {
-    wn_text_puts(out, ",\"Problem\":{\"description\":\"RFC 9457; error repeats detail.\",\"type\":\"object\",\"properties\":{"
-                      "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
-                      "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
-                      "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"pointer\":{\"type\":\"string\"},"
-                      "\"detail\":{\"type\":\"string\"}}}},\"did_you_mean\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-                      "\"request_id\":{\"type\":\"string\"},\"error\":{\"type\":\"string\"}}}");
+    wn_text_puts(
+        out,
+        ",\"Problem\":{\"description\":\"RFC 9457; error repeats detail.\",\"type\":\"object\",\"properties\":{"
+        "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
+        "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
+        "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"pointer\":{\"type\":"
+        "\"string\"},"
+        "\"detail\":{\"type\":\"string\"}}}},\"did_you_mean\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
+        "\"request_id\":{\"type\":\"string\"},\"error\":{\"type\":\"string\"}}}");
 }
 
 /* ---- routes ---- */
@@ -129,7 +139,8 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
     }
     if (strstr(route->path, "/labels")) {
         wn_json_value(out);
-        wn_text_puts(out, "{\"name\":\"q\",\"in\":\"query\",\"description\":\"words that a label holds\",\"schema\":{\"type\":\"string\"}},"
+        wn_text_puts(out, "{\"name\":\"q\",\"in\":\"query\",\"description\":\"words that a label "
+                          "holds\",\"schema\":{\"type\":\"string\"}},"
                           "{\"name\":\"limit\",\"in\":\"query\",\"description\":\"most labels\","
                           "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}");
     }
@@ -150,7 +161,8 @@ static void write_operation(struct wn_text *out, const struct wn_route *route)
     pair(out, "summary", route->summary);
     write_parameters(out, route);
     if (route->takes_body) write_body(out);
-    wn_text_puts(out, ",\"responses\":{\"200\":{\"description\":\"The answer.\"},\"default\":{\"description\":\"A problem.\",\"content\":{"
+    wn_text_puts(out, ",\"responses\":{\"200\":{\"description\":\"The answer.\"},\"default\":{\"description\":\"A "
+                      "problem.\",\"content\":{"
                       "\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}");
     wn_json_close(out, '}');
 }

@@ -86,10 +86,13 @@ bool wn_route_metrics(struct wn_request *r)
     wn_metrics_write(out);
     gauge(out, "whynot_queue_depth", "Pictures that wait for a worker.", wn_queue_depth(&s->queue));
     gauge(out, "whynot_requests_in_flight", "Requests begun and not yet over.", atomic_load(&s->requests));
-    gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.", (long long)atomic_load(&s->bytes_in_flight));
+    gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.",
+          (long long)atomic_load(&s->bytes_in_flight));
     gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->workers.warm));
     write_models(out, &s->models);
-    wn_text_printf(out, "# HELP whynot_build_info The build.\n# TYPE whynot_build_info gauge\nwhynot_build_info{version=\"%s\"} 1\n",
-                   wn_version());
+    wn_text_printf(
+        out,
+        "# HELP whynot_build_info The build.\n# TYPE whynot_build_info gauge\nwhynot_build_info{version=\"%s\"} 1\n",
+        wn_version());
     return true;
 }

@@ -48,16 +48,22 @@ bool wn_route_page(struct wn_request *r)
     struct wn_text *out = &r->reply.body;
     const char *model = r->server->models.n ? r->server->models.list[0].name : "MODEL";
     r->reply.type = "text/html; charset=utf-8";
-    wn_text_puts(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>whynot</title><style>body{font:16px/1.5 sans-serif;"
-                      "max-width:60em;margin:2em auto;padding:0 1em}td{padding:.1em .8em .1em 0}pre{background:#eee;padding:.8em;"
-                      "overflow:auto}</style><h1>Why P, rather than Q?</h1><p>Send a picture, get the places in it that made the "
-                      "network say one class rather than another.</p><h2>Ask</h2><pre>");
-    wn_text_printf(out, "curl --data-binary @picture.jpg 'http://%.64s:%d/v1/models/", r->server->config.host, r->server->port);
+    wn_text_puts(
+        out,
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>whynot</title><style>body{font:16px/1.5 "
+        "sans-serif;"
+        "max-width:60em;margin:2em auto;padding:0 1em}td{padding:.1em .8em .1em 0}pre{background:#eee;padding:.8em;"
+        "overflow:auto}</style><h1>Why P, rather than Q?</h1><p>Send a picture, get the places in it that made the "
+        "network say one class rather than another.</p><h2>Ask</h2><pre>");
+    wn_text_printf(out, "curl --data-binary @picture.jpg 'http://%.64s:%d/v1/models/", r->server->config.host,
+                   r->server->port);
     escape(out, model);
-    wn_text_puts(out, "/explain?why_not=auto:1'\n\n# the heatmap alone:\ncurl -H 'Accept: image/png' -o why.png --data-binary @picture.jpg ");
+    wn_text_puts(out, "/explain?why_not=auto:1'\n\n# the heatmap alone:\ncurl -H 'Accept: image/png' -o why.png "
+                      "--data-binary @picture.jpg ");
     wn_text_printf(out, "'http://%.64s:%d/v1/models/", r->server->config.host, r->server->port);
     escape(out, model);
-    wn_text_puts(out, "/explain'</pre><p>The fields of a question stand in <a href=\"/openapi.json\">/openapi.json</a>.</p>");
+    wn_text_puts(
+        out, "/explain'</pre><p>The fields of a question stand in <a href=\"/openapi.json\">/openapi.json</a>.</p>");
     write_models(out, &r->server->models);
     write_routes(out);
     wn_text_printf(out, "<p>whynot %s</p></html>", wn_version());

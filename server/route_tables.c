@@ -24,7 +24,8 @@ static bool close_list(struct wn_text *out)
     return true;
 }
 
-static void write_words(struct wn_text *out, const char *name, const char *summary, const char *formula, const char *source)
+static void write_words(struct wn_text *out, const char *name, const char *summary, const char *formula,
+                        const char *source)
 {
     wn_json_open(out, '{');
     pair(out, "name", name);
@@ -48,7 +49,9 @@ bool wn_route_methods(struct wn_request *r)
 
 static const char *rivals_of(const struct wn_contrast *c)
 {
-    return c->flags & WN_CONTRAST_FOIL ? "one (each of a list gives a map)" : c->flags & WN_CONTRAST_FOIL_SET ? "a set" : "none";
+    return c->flags & WN_CONTRAST_FOIL       ? "one (each of a list gives a map)"
+           : c->flags & WN_CONTRAST_FOIL_SET ? "a set"
+                                             : "none";
 }
 
 bool wn_route_contrasts(struct wn_request *r)

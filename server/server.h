@@ -18,9 +18,9 @@ struct wn_server {
     struct wn_workers workers;
     struct wn_connections connections;
     struct MHD_Daemon *http;
-    int port;                       /* as bound */
+    int port;                        /* as bound */
     _Atomic int64_t bytes_in_flight; /* of request bodies */
-    _Atomic int requests;           /* begun and not yet over */
+    _Atomic int requests;            /* begun and not yet over */
     atomic_bool ready, draining;
 };
 
@@ -36,17 +36,17 @@ struct wn_request {
     struct MHD_Connection *connection;
     struct wn_pool pool;
     int64_t begin_ns;
-    char *uri;            /* as it came, cut at '?' */
-    const char *query;    /* what stood behind it, or NULL */
+    char *uri;         /* as it came, cut at '?' */
+    const char *query; /* what stood behind it, or NULL */
     char method[16], id[65];
     const struct wn_route *route;
     char allow[64];
-    const char *model;    /* the path's {model}, decoded, or NULL */
+    const char *model; /* the path's {model}, decoded, or NULL */
     struct wn_parameters parameters;
     bool begun, replied;
     char *body;
     size_t body_size, body_room;
-    int64_t charged; /* bytes of this body that count as in flight */
+    int64_t charged;           /* bytes of this body that count as in flight */
     struct wn_problem problem; /* wins over the reply */
     struct wn_reply reply;
     struct wn_job *job;

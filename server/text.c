@@ -79,7 +79,7 @@ int wn_utf8_length(const char *s, size_t n)
     if (u[0] >= 0xc2 && u[0] < 0xe0) return n > 1 && is_tail(u[1]) ? 2 : 0;
     if (u[0] >= 0xe0 && u[0] < 0xf0) {
         if (n < 3 || !is_tail(u[1]) || !is_tail(u[2])) return 0;
-        if (u[0] == 0xe0 && u[1] < 0xa0) return 0; /* overlong */
+        if (u[0] == 0xe0 && u[1] < 0xa0) return 0;   /* overlong */
         return u[0] == 0xed && u[1] >= 0xa0 ? 0 : 3; /* surrogates */
     }
     if (u[0] < 0xf0 || u[0] > 0xf4 || n < 4) return 0;

@@ -32,14 +32,15 @@ static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, 
     size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g));
     float *input = calloc(pixels, sizeof *input), *logits = calloc((size_t)m->classes, sizeof *logits);
     enum wn_code code = WN_NO_MEMORY;
-    struct wn_question q = {.layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
+    struct wn_question q = {
+        .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
     struct wn_answer a = {0};
     const float *images[1] = {input};
     struct wn_batch batch = {1, images, 1, &q};
     if (input && logits) code = wn_engine_explain(engine, &batch, logits, &a, NULL, err);
-    bool harmless = a.error.code == WN_BAD_NUMBERS || a.error.code == WN_NO_SUCH_LAYER; /* of a grey picture, of this method */
-    if (code == WN_OK && a.error.code != WN_OK && !harmless)
-        code = wn_fail(err, a.error.code, "%s", a.error.text);
+    bool harmless =
+        a.error.code == WN_BAD_NUMBERS || a.error.code == WN_NO_SUCH_LAYER; /* of a grey picture, of this method */
+    if (code == WN_OK && a.error.code != WN_OK && !harmless) code = wn_fail(err, a.error.code, "%s", a.error.text);
     wn_answer_finish(&a);
     free(input);
     free(logits);
@@ -76,8 +77,7 @@ static void make_engines(struct wn_worker *w)
     for (int i = 0; i < w->all->models->n && !atomic_load(&w->all->stop); i++) {
         struct wn_model *m = &w->all->models->list[i];
         if (atomic_load(&m->state) == WN_MODEL_FAILED) continue;
-        if (make_engine(w, i) != WN_OK)
-            wn_log("error", "worker %d: model %s: %s", w->number, m->name, w->why[i].text);
+        if (make_engine(w, i) != WN_OK) wn_log("error", "worker %d: model %s: %s", w->number, m->name, w->why[i].text);
     }
     atomic_fetch_add(&w->all->warm, 1);
 }

@@ -14,12 +14,12 @@ struct wn_workers {
     struct wn_queue *queue;
     struct wn_worker *list;
     int n;
-    _Atomic int warm;  /* workers whose engines stand */
-    atomic_bool stop;  /* give up warming up */
+    _Atomic int warm; /* workers whose engines stand */
+    atomic_bool stop; /* give up warming up */
 };
 
-/* Starts the first worker, which makes one engine a model and so learns what the backend is like; wn_workers_grow then starts as many as
- * that wants. Both return at once; the threads warm up by themselves. */
+/* Starts the first worker, which makes one engine a model and so learns what the backend is like; wn_workers_grow then
+ * starts as many as that wants. Both return at once; the threads warm up by themselves. */
 enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *config, struct wn_models *models,
                               struct wn_queue *queue, struct wn_error *err);
 enum wn_code wn_workers_grow(struct wn_workers *w, struct wn_error *err);
