@@ -80,6 +80,39 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
     free(seed);
 }
 
+/* Mean and unbiased variance, over all foils, of the maps that the engine gives for each cross-entropy question. */
+static void check_raw_statistics(struct lab *lab, const struct wn_stack *stack, int image, const float *y,
+                                 const char *method, const char *layer)
+{
+    struct wn_statistics got;
+    struct wn_error err = {0};
+    int n = stack->h * stack->w, k = lab->classes, target = wn_argmax(y, k);
+    float *maps = malloc((size_t)k * (size_t)n * sizeof *maps), *mean = calloc((size_t)n, sizeof *mean);
+    float *variance = calloc((size_t)n, sizeof *variance);
+    for (int q = 0; q < k; q++) {
+        float *map = lab_map(lab, image, method, "cross-entropy", target, &q, 1);
+        memcpy(maps + (size_t)q * (size_t)n, map, (size_t)n * sizeof *map);
+        free(map);
+    }
+    for (int i = 0; i < n; i++) {
+        double sum = 0, squares = 0;
+        for (int q = 0; q < k; q++) sum += q == target ? 0 : maps[q * n + i];
+        for (int q = 0; q < k; q++) squares += q == target ? 0 : pow(maps[q * n + i] - sum / (k - 1), 2);
+        mean[i] = (float)(sum / (k - 1));
+        variance[i] = k > 2 ? (float)(squares / (k - 2)) : 0;
+    }
+    if (wn_stack_statistics(stack, y, target, WN_STATISTICS_RAW, 0, 0, &got, &err) != WN_OK) {
+        wrong("statistics", err.text);
+    } else {
+        verdict("mean over all foils", layer, off(got.mean, mean, n));
+        verdict("variance over all foils", layer, off(got.variance, variance, n));
+    }
+    wn_statistics_finish(&got);
+    free(maps);
+    free(mean);
+    free(variance);
+}
+
 static void check_layer(struct lab *lab, int layer, int image, const char *method, const char *model)
 {
     struct wn_stack stack;
@@ -102,6 +135,7 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
             if (!stack.forward_mode && must_be_forward(model, method))
                 wrong(model, "a backward pass a class where one pass would do");
             check_contrasts(lab, &stack, image, method, l->name);
+            if (lab->classes > 1 && lab->classes < 50) check_raw_statistics(lab, &stack, image, y, method, l->name);
             printf("      %s at %s: %s\n", method, l->name,
                    stack.forward_mode ? "forward mode" : "a backward pass a class");
         }
