@@ -276,7 +276,7 @@ static void write_provenance(struct wn_text *out, const struct wn_request *r, co
     wn_json_key(out, "preprocess_hash");
     wn_json_string(out, slot->model->preprocess_hash);
     wn_json_key(out, "precision");
-    wn_json_string(out, r->server->config.precision);
+    wn_json_string(out, slot->model->precision ? slot->model->precision : r->server->config.precision);
     wn_json_key(out, "device");
     wn_json_string(out, slot->model->device);
     wn_json_key(out, "whynot_version");

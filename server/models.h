@@ -21,6 +21,7 @@ struct wn_model {
     /* Written by the first worker before `state` leaves LOADING, read by anyone after. */
     struct wn_error why; /* why it is not ready */
     char device[128], backend[32];
+    const char *precision; /* what it computes in; NULL until a worker has opened it */
     size_t device_bytes;
     double warmup_ms;
     _Atomic int state; /* enum wn_model_state */

@@ -68,6 +68,7 @@ static enum wn_code make_engine(struct wn_worker *w, int i)
         m->warmup_ms = (double)(wn_now_ns() - begin) * 1e-6;
         m->device_bytes = traits.device_bytes;
         snprintf(m->device, sizeof m->device, "%s", traits.device_name);
+        m->precision = traits.precision;
     }
     return WN_OK;
 }

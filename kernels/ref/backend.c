@@ -91,7 +91,7 @@ static void ref_close(struct wn_backend *base)
 static void ref_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct ref_backend *be = (const struct ref_backend *)base;
-    *out = (struct wn_backend_traits){.images = 1, .rows = 1, .device_bytes = be->bytes};
+    *out = (struct wn_backend_traits){.images = 1, .rows = 1, .device_bytes = be->bytes, .precision = "f64"};
     strcpy(out->device_name, "plain loops, f64, 1 thread");
 }
 

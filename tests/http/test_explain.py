@@ -55,6 +55,7 @@ class Explain(unittest.TestCase):
         a = self.good(self.d.explain(picture(1), "?why_not=auto:1&outputs=heatmap,bbox,raw&id=mine"))
         for key in ("id", "model", "image", "predictions", "target", "why_not", "maps", "evidence", "timings_ms", "provenance", "warnings"):
             self.assertIn(key, a)
+        self.assertIn(a["provenance"]["precision"], ("f32", "bf16", "f64"))  # what ran, not what was asked for
         self.assertEqual((a["id"], a["model"]["name"], a["model"]["version"]), ("mine", "tiny", "1"))
         self.assertEqual(a["image"], {"width": 24, "height": 20, "resized": [16, 16], "crop": [0, 0, 16, 16]})
         self.assertEqual(len(a["predictions"]), 5)
