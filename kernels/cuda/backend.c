@@ -1,0 +1,379 @@
+/* The CUDA backend's rows: open, compile, run. Compiling walks the program's steps through the table of makers; knows no
+ * vendor call, only jobs, and that a primitive without a maker is not supported. */
+#include "exe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "fault.h"
+
+static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
+    [WN_PRIM_CONV] = wn_cuda_make_conv,
+    [WN_PRIM_CONV_BWD] = wn_cuda_make_conv_bwd,
+    [WN_PRIM_MAXPOOL] = wn_cuda_make_maxpool,
+    [WN_PRIM_MAXPOOL_BWD] = wn_cuda_make_maxpool_bwd,
+    [WN_PRIM_AVGPOOL] = wn_cuda_make_avgpool,
+    [WN_PRIM_AVGPOOL_BWD] = wn_cuda_make_avgpool_bwd,
+    [WN_PRIM_MATMUL] = wn_cuda_make_matmul,
+    [WN_PRIM_UNARY] = wn_cuda_make_unary,
+    [WN_PRIM_UNARY_BWD] = wn_cuda_make_unary_bwd,
+    [WN_PRIM_BINARY] = wn_cuda_make_binary,
+    [WN_PRIM_REDUCE] = wn_cuda_make_reduce,
+    [WN_PRIM_COPY] = wn_cuda_make_copy,
+    [WN_PRIM_RESHAPE] = wn_cuda_make_reshape,
+    [WN_PRIM_CONCAT] = wn_cuda_make_concat,
+    [WN_PRIM_AXIS_MAP] = wn_cuda_make_axis_map,
+    [WN_PRIM_GATHER] = wn_cuda_make_gather,
+    [WN_PRIM_CHANNEL_DOT] = wn_cuda_make_channel_dot,
+};
+
+/* ---- open ---- */
+
+static void cuda_close(struct wn_backend *base)
+{
+    struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
+    wn_cuda_libraries_close(be);
+    free(be->weights);
+    free(be);
+}
+
+static enum wn_code cuda_open(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err)
+{
+    struct wn_cuda_backend *be = calloc(1, sizeof *be);
+    if (!be) return wn_fail(err, WN_NO_MEMORY, "no memory for a backend");
+    be->base.impl = &wn_backend_cuda;
+    enum wn_code code = wn_cuda_device_open(be, options, err);
+    if (code == WN_OK) code = wn_cuda_libraries_open(be, err);
+    if (code == WN_OK)
+        *out = &be->base;
+    else
+        cuda_close(&be->base);
+    return code;
+}
+
+static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits *out)
+{
+    const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
+    *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes,
+                                      .precision = wn_precision_name(be->precision), .lost = wn_cuda_lost()};
+    memcpy(out->device_name, be->device_name, sizeof out->device_name);
+}
+
+/* ---- jobs and what they stand on ---- */
+
+enum wn_code wn_cuda_job_add(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
+{
+    if (!wn_cuda_grow(&exe->jobs, exe->n_jobs, &exe->cap_jobs, sizeof *exe->jobs))
+        return wn_fail(err, WN_NO_MEMORY, "no memory for the jobs of a program");
+    exe->jobs[exe->n_jobs++] = *job;
+    return WN_OK;
+}
+
+struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,
+                                    enum wn_code (*run)(struct wn_cuda_exe *, const struct wn_cuda_job *, struct wn_error *),
+                                    struct wn_error *err)
+{
+    const struct wn_cuda_job job = {.run = run, .name = name};
+    return wn_cuda_job_add(exe, &job, err) == WN_OK ? &exe->jobs[exe->n_jobs - 1] : NULL;
+}
+
+static enum wn_code own_memory(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err)
+{
+    if (!wn_cuda_grow(&exe->tables, exe->n_tables, &exe->cap_tables, sizeof *exe->tables))
+        return wn_fail(err, WN_NO_MEMORY, "no memory for the tables of a program");
+    enum wn_code code = wn_cuda_alloc(exe->be, bytes, "a table of a program", out, err);
+    if (code == WN_OK) exe->tables[exe->n_tables++] = (struct wn_cuda_table){*out, bytes};
+    return code;
+}
+
+enum wn_code wn_cuda_zeros(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err)
+{
+    enum wn_code code = own_memory(exe, bytes, out, err);
+    return code == WN_OK ? wn_cuda_clear(exe, *out, bytes, err) : code;
+}
+
+enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t bytes, void **out, struct wn_error *err)
+{
+    enum wn_code code = own_memory(exe, bytes, out, err);
+    return code == WN_OK ? wn_cuda_upload(*out, src, bytes, err) : code;
+}
+
+static enum wn_code constant(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
+                             struct wn_error *err)
+{
+    struct wn_cuda_weight *w;
+    if (!wn_cuda_grow(&exe->held, exe->n_held, &exe->cap_held, sizeof *exe->held))
+        return wn_fail(err, WN_NO_MEMORY, "no memory for the weights of a program");
+    enum wn_code code = wn_cuda_weight_take(exe->be, wn_program_value(exe->prog, value)->weight, type,
+                                            exe->values[value].channels_last, &w, err);
+    if (code != WN_OK) return code;
+    exe->held[exe->n_held++] = w;
+    *out = *wn_cuda_weight_tensor(w);
+    return WN_OK;
+}
+
+enum wn_code wn_cuda_value(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *out, struct wn_error *err)
+{
+    if (wn_program_value(exe->prog, value)->kind == WN_VALUE_CONST) return constant(exe, value, WN_CUDA_F32, out, err);
+    *out = exe->values[value];
+    return WN_OK;
+}
+
+/* Values start on 256 bytes; so do the parts of the scratch. */
+size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type type)
+{
+    return ((size_t)wn_shape_count(&like->shape) * wn_cuda_type_size(type) + 255) / 256 * 256;
+}
+
+struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like, enum wn_cuda_type type)
+{
+    struct wn_cuda_tensor t = wn_cuda_tensor_of(&like->shape, type, like->channels_last);
+    t.data = exe->arena + exe->scratch_at + exe->scratch_used;
+    exe->scratch_used += wn_cuda_scratch_size(like, type);
+    return t;
+}
+
+enum wn_code wn_cuda_operand(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
+                             struct wn_error *err)
+{
+    if (wn_program_value(exe->prog, value)->kind == WN_VALUE_CONST) return constant(exe, value, type, out, err);
+    const struct wn_cuda_tensor *t = &exe->values[value];
+    if (t->type == type) return *out = *t, WN_OK;
+    *out = wn_cuda_scratch(exe, t, type);
+    return wn_cuda_job_convert(exe, t, out, err);
+}
+
+size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    const bool conv = s->prim == WN_PRIM_CONV || s->prim == WN_PRIM_CONV_BWD;
+    size_t bytes = 0;
+    if (!conv && s->prim != WN_PRIM_MATMUL) return 0;
+    const enum wn_cuda_type type = wn_cuda_step_type(exe, step);
+    for (int k = 0; k < 2; k++)
+        if (wn_program_value(exe->prog, s->in[k])->kind != WN_VALUE_CONST && exe->values[s->in[k]].type != type)
+            bytes += wn_cuda_scratch_size(&exe->values[s->in[k]], type);
+    if (conv && exe->values[s->out[0]].type != type) bytes += wn_cuda_scratch_size(&exe->values[s->out[0]], type);
+    return bytes;
+}
+
+/* ---- compile ---- */
+
+static void cuda_release(struct wn_exe *base)
+{
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    wn_cuda_device_use(exe->be, NULL);
+    wn_cuda_stream_close(exe);
+    for (int i = 0; exe->stages && i < wn_program_stages(exe->prog); i++) wn_cuda_graph_destroy(&exe->stages[i]);
+    for (int i = 0; exe->ports && i < wn_program_values(exe->prog); i++) wn_cuda_port_close(&exe->ports[i]);
+    for (int i = 0; i < exe->n_held; i++) wn_cuda_weight_give(exe->be, exe->held[i]);
+    for (int i = 0; i < exe->n_plans; i++) wn_cuda_plan_destroy(exe->plans[i]);
+    for (int i = 0; i < exe->n_gemms; i++) wn_cuda_gemm_destroy(exe->gemms[i]);
+    for (int i = 0; i < exe->n_tables; i++) wn_cuda_free(exe->be, exe->tables[i].memory, exe->tables[i].bytes);
+    wn_cuda_free(exe->be, exe->arena, exe->arena_bytes);
+    wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
+    free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->held), free(exe->jobs);
+    free(exe->plans), free(exe->gemms), free(exe->tables), free(exe);
+}
+
+enum wn_code wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes, struct wn_error *err)
+{
+    if (bytes <= exe->workspace_bytes) return WN_OK;
+    wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
+    exe->workspace = NULL, exe->workspace_bytes = 0;
+    enum wn_code code = wn_cuda_alloc(exe->be, bytes, "the workspace of the convolutions", &exe->workspace, err);
+    if (code == WN_OK) exe->workspace_bytes = bytes;
+    return code;
+}
+
+static enum wn_code reserve(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    const int n = wn_program_values(exe->prog);
+    void *arena = NULL;
+    int64_t *offsets = calloc((size_t)n + 1, sizeof *offsets);
+    if (!offsets) return wn_fail(err, WN_NO_MEMORY, "no memory to place the values of a program");
+    enum wn_code code = wn_cuda_place(exe, offsets, &exe->scratch_at, err);
+    if (code != WN_OK) goto free_offsets;
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const size_t scratch = wn_cuda_step_scratch(exe, i);
+        if (scratch > exe->scratch_bytes) exe->scratch_bytes = scratch;
+    }
+    const size_t bytes = exe->scratch_at + exe->scratch_bytes;
+    code = wn_cuda_alloc(exe->be, bytes, "the values of a program", &arena, err);
+    if (code != WN_OK) goto free_offsets;
+    exe->arena = arena, exe->arena_bytes = bytes;
+    code = wn_cuda_clear(exe, arena, bytes, err);
+    for (int v = 0; v < n; v++)
+        if (exe->home[v] >= 0 && offsets[exe->home[v]] >= 0) exe->values[v].data = exe->arena + offsets[exe->home[v]];
+free_offsets:
+    free(offsets);
+    return code;
+}
+
+static enum wn_code make_stage(struct wn_cuda_exe *exe, int stage, struct wn_error *err)
+{
+    const struct wn_stage range = wn_program_stage(exe->prog, stage);
+    exe->stages[stage].begin = exe->n_jobs;
+    for (int i = range.begin; i < range.end; i++) {
+        const enum wn_prim prim = wn_program_step(exe->prog, i)->prim;
+        if (!makers[prim])
+            return wn_fail(err, WN_UNSUPPORTED, "the cuda backend has no '%s'; use another backend", wn_prim_name(prim));
+        exe->scratch_used = 0;
+        enum wn_code code = makers[prim](exe, i, err);
+        if (code != WN_OK) return code;
+    }
+    exe->stages[stage].end = exe->n_jobs;
+    return WN_OK;
+}
+
+/* Where the host writes or reads: f32, row-major, with a conversion where the value lies otherwise. */
+static enum wn_code make_port(struct wn_cuda_exe *exe, int value, bool input, struct wn_error *err)
+{
+    struct wn_cuda_port *port = &exe->ports[value];
+    struct wn_cuda_tensor t, flat;
+    const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
+    enum wn_code code = wn_cuda_value(exe, value, &t, err);
+    if (code == WN_OK) code = wn_cuda_port_open(port, count, err);
+    if (code != WN_OK) return code;
+    port->job = -1;
+    if (t.type == WN_CUDA_F32 && wn_cuda_tensor_is_flat(&t)) return port->landing = t.data, WN_OK;
+    flat = wn_cuda_tensor_of(&t.shape, WN_CUDA_F32, false);
+    code = wn_cuda_zeros(exe, count * sizeof(float), &flat.data, err);
+    if (code != WN_OK) return code;
+    port->landing = flat.data;
+    port->job = exe->n_jobs;
+    return input ? wn_cuda_job_convert(exe, &flat, &t, err) : wn_cuda_job_convert(exe, &t, &flat, err);
+}
+
+static enum wn_code make_ports(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    for (int v = 0; code == WN_OK && v < wn_program_values(exe->prog); v++) {
+        const struct wn_value *value = wn_program_value(exe->prog, v);
+        const bool input = value->kind == WN_VALUE_INPUT;
+        if (input || (value->readable && exe->home[v] >= 0)) code = make_port(exe, v, input, err);
+    }
+    return code;
+}
+
+/* Every stage once, so that libraries load their kernels now and a fault shows here; then once more into a graph. */
+static enum wn_code warm(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    for (int i = 0; i < wn_program_stages(exe->prog); i++) {
+        enum wn_code code = wn_cuda_run_jobs(exe, &exe->stages[i], err);
+        if (code == WN_OK) code = wn_cuda_wait(exe, err);
+        if (code == WN_OK) code = wn_cuda_capture(exe, &exe->stages[i], err);
+        if (code != WN_OK) return code;
+    }
+    return WN_OK;
+}
+
+static enum wn_code build(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    const size_t n = (size_t)wn_program_values(exe->prog) + 1;
+    exe->values = calloc(n, sizeof *exe->values);
+    exe->home = calloc(n, sizeof *exe->home);
+    exe->ports = calloc(n, sizeof *exe->ports);
+    exe->stages = calloc((size_t)wn_program_stages(exe->prog) + 1, sizeof *exe->stages);
+    if (!exe->values || !exe->home || !exe->ports || !exe->stages)
+        return wn_fail(err, WN_NO_MEMORY, "no memory for a program of %zu values", n);
+    enum wn_code code = wn_cuda_device_use(exe->be, err);
+    if (code == WN_OK) code = wn_cuda_stream_open(exe, err);
+    if (code == WN_OK) code = wn_cuda_layout(exe, err);
+    if (code == WN_OK) code = reserve(exe, err);
+    for (int i = 0; code == WN_OK && i < wn_program_stages(exe->prog); i++) code = make_stage(exe, i, err);
+    if (code == WN_OK) code = make_ports(exe, err);
+    return code == WN_OK ? warm(exe, err) : code;
+}
+
+static enum wn_code cuda_compile(struct wn_backend *be, const struct wn_program *prog, struct wn_exe **out,
+                                 struct wn_error *err)
+{
+    enum wn_code code = wn_program_error(prog, err);
+    if (code != WN_OK) return code;
+    struct wn_cuda_exe *exe = calloc(1, sizeof *exe);
+    if (!exe) return wn_fail(err, WN_NO_MEMORY, "no memory for an executable");
+    exe->base.backend = be;
+    exe->be = (struct wn_cuda_backend *)be;
+    exe->prog = prog;
+    code = build(exe, err);
+    if (code == WN_OK)
+        *out = &exe->base;
+    else
+        cuda_release(&exe->base);
+    return code;
+}
+
+/* ---- run ---- */
+
+enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err)
+{
+    for (int i = stage->begin; i < stage->end; i++) {
+        enum wn_code code = exe->jobs[i].run(exe, &exe->jobs[i], err);
+        if (code != WN_OK) return code;
+    }
+    return WN_OK;
+}
+
+static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *err)
+{
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    if (stage < 0 || stage >= wn_program_stages(exe->prog))
+        return wn_fail(err, WN_INTERNAL, "there is no stage %d; the program has %d", stage, wn_program_stages(exe->prog));
+    enum wn_code code = wn_cuda_device_use(exe->be, err);
+    if (code != WN_OK) return code;
+    wn_cuda_fault_run(exe->stream);
+    return exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
+                                    : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
+}
+
+/* The port of a value, or NULL with err filled where it has none. */
+static struct wn_cuda_port *port_of(struct wn_cuda_exe *exe, int value, struct wn_error *err)
+{
+    if (value >= 0 && value < wn_program_values(exe->prog) && exe->ports[value].pinned) return &exe->ports[value];
+    wn_fail(err, WN_INTERNAL, "value %d is neither an input nor marked with wn_program_output", value);
+    return NULL;
+}
+
+static enum wn_code run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err)
+{
+    return port->job < 0 ? WN_OK : exe->jobs[port->job].run(exe, &exe->jobs[port->job], err);
+}
+
+static enum wn_code cuda_write(struct wn_exe *base, int value, const float *src, struct wn_error *err)
+{
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    struct wn_cuda_port *port = port_of(exe, value, err);
+    if (!port) return WN_INTERNAL;
+    if (wn_program_value(exe->prog, value)->kind != WN_VALUE_INPUT)
+        return wn_fail(err, WN_INTERNAL, "value %d is not an input and cannot be written", value);
+    enum wn_code code = wn_cuda_device_use(exe->be, err);
+    const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
+    if (code == WN_OK) code = wn_cuda_port_send(exe, port, src, count, err);
+    return code == WN_OK ? run_port(exe, port, err) : code;
+}
+
+static enum wn_code cuda_read(struct wn_exe *base, int value, float *dst, struct wn_error *err)
+{
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    struct wn_cuda_port *port = port_of(exe, value, err);
+    if (!port) return WN_INTERNAL;
+    enum wn_code code = wn_cuda_device_use(exe->be, err);
+    const bool input = wn_program_value(exe->prog, value)->kind == WN_VALUE_INPUT;
+    if (code == WN_OK && !input) code = run_port(exe, port, err);
+    return code == WN_OK ? wn_cuda_port_fetch(exe, port, dst, (size_t)wn_shape_count(&exe->values[value].shape), err) : code;
+}
+
+const struct wn_backend_impl wn_backend_cuda = {
+    .name = "cuda",
+    .summary = "NVIDIA GPUs through cuDNN, cuBLASLt and kernels of our own",
+    .open = cuda_open,
+    .close = cuda_close,
+    .traits = cuda_traits,
+    .compile = cuda_compile,
+    .release = cuda_release,
+    .write = cuda_write,
+    .run = cuda_run,
+    .read = cuda_read,
+};

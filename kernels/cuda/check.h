@@ -1,0 +1,29 @@
+/* The one macro through which every call of the vendor's libraries goes, and what is known of faults.
+ *
+ * An error that the process can outlive (no memory, an unsupported shape) is reported and forgotten. After one that it cannot
+ * (an illegal access, an uncorrectable memory error, a failed launch) every later call fails as well, so the context is asked
+ * once more; if it fails again the device counts as lost, wn_backend_traits says so, and whoever owns the process ends it. */
+#ifndef WN_CUDA_CHECK_H
+#define WN_CUDA_CHECK_H
+
+#include <stdbool.h>
+
+#include <whynot/error.h>
+
+/* library: runtime, dnn or blas. WN_OK, or the failure with the call's name and the library's own words in err. */
+#define WN_CALL(library, call, err) wn_cuda_check_##library((int)(call), #call, (err))
+
+enum wn_code wn_cuda_check_runtime(int status, const char *call, struct wn_error *err);
+enum wn_code wn_cuda_check_dnn(int status, const char *call, struct wn_error *err);
+enum wn_code wn_cuda_check_blas(int status, const char *call, struct wn_error *err);
+
+/* No call will succeed any more in this process. Never becomes false again. */
+bool wn_cuda_lost(void);
+
+/* A code of the CUDA runtime that the process cannot outlive, by the manual's words. */
+bool wn_cuda_is_sticky(int status);
+
+/* fault.c, in test builds only: turns the status of the chosen call into the chosen error. Elsewhere it gives it back. */
+int wn_cuda_inject(const char *library, int status);
+
+#endif

@@ -1,0 +1,51 @@
+/* Convolutions as cuDNN operation graphs: what one is, whatever device plans it. The same code plans for the card in the
+ * machine (a handle) and, in the tests, for a card that is only described. */
+#ifndef WN_CUDA_CONV_GRAPH_H
+#define WN_CUDA_CONV_GRAPH_H
+
+#include <whynot/program.h>
+
+#include "kernels.h"
+
+/* y = relu(conv(x, w) + residual + bias), each part as asked for; backward: x = gradient of y with respect to x.
+ * Shapes are logical (N, C, spatial...) and (O, C/groups, spatial...); memory is channels last. The bias has the type
+ * of x too: cuDNN has no plan for an f32 bias beside 16-bit data. */
+struct wn_cuda_conv_shape {
+    bool backward, bias, residual, relu;
+    bool exact; /* f32 by f32 units only: no tf32, no Winograd */
+    enum wn_cuda_type type;
+    struct wn_shape x, w, y;
+    struct wn_window win;
+    int64_t groups;
+};
+
+/* Who plans: exactly one of the two is set; both are cuDNN's and opaque here. */
+struct wn_cuda_planner {
+    void *handle;      /* cudnnHandle_t */
+    void *description; /* a finalised device property descriptor */
+};
+
+/* A device property descriptor made from cuDNN's JSON for a card; NULL with err filled. */
+void *wn_cuda_describe_device(const char *json, struct wn_error *err);
+void wn_cuda_describe_done(void *description); /* NULL is fine */
+
+struct wn_cuda_plan;
+struct wn_cuda_plan_facts {
+    int64_t workspace_bytes;
+    int64_t engine; /* cuDNN's number of it */
+};
+
+/* Up to `most` plans, the one that the heuristics prefer first. WN_UNSUPPORTED where there is none, with cuDNN's words. */
+enum wn_code wn_cuda_plans(const struct wn_cuda_planner *planner, const struct wn_cuda_conv_shape *shape, int most,
+                           struct wn_cuda_plan **out, int *n, struct wn_error *err);
+struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan);
+void wn_cuda_plan_destroy(struct wn_cuda_plan *plan); /* NULL is fine */
+
+/* A name for the shape that is the same wherever it is the same: the key of the plan cache. Returns its length. */
+int wn_cuda_conv_key(const struct wn_cuda_conv_shape *shape, char *dst, size_t size);
+/* A plan as text, and back: malloc'd, caller's; NULL with err filled. */
+char *wn_cuda_plan_save(const struct wn_cuda_plan *plan, struct wn_error *err);
+enum wn_code wn_cuda_plan_load(const struct wn_cuda_planner *planner, const char *text, struct wn_cuda_plan **out,
+                               struct wn_error *err);
+
+#endif

@@ -1,0 +1,239 @@
+/* The CUDA backend inside: what its files share. Private to kernels/cuda; only device.c, check.c, conv_graph.c and gemm.c
+ * include the vendor's headers.
+ *
+ * compile walks a program once: types and layouts (layout.c), places in one arena (arena.c), then a maker for each primitive
+ * (make_*.c) appends jobs, each one launch or one library call with every pointer resolved. A run is a walk over the jobs of a
+ * stage, or the replay of a graph that was captured from that walk. */
+#ifndef WN_CUDA_EXE_H
+#define WN_CUDA_EXE_H
+
+#include <whynot/backend.h>
+
+#include "tensor.h"
+
+struct wn_cuda_exe;
+struct wn_cuda_plan; /* conv_graph.h */
+struct wn_cuda_gemm; /* gemm.c */
+
+/* One launch. */
+struct wn_cuda_job {
+    enum wn_code (*run)(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
+    const char *name; /* the primitive, for messages and profiles */
+    union {
+        struct {
+            struct wn_cuda_loop loop;
+            struct wn_cuda_arg a, b, y;
+            struct wn_act act;
+            enum wn_binary kind;
+        } map;
+        struct {
+            struct wn_cuda_loop loop;
+            struct wn_cuda_epilogue e;
+        } epilogue;
+        struct {
+            struct wn_cuda_loop loop;
+            struct wn_cuda_mapped x, y;
+        } mapped;
+        struct {
+            void *data;
+            enum wn_cuda_type type;
+            int count;
+            float value;
+        } fill;
+        struct {
+            const void *x;
+            void *y;
+            enum wn_cuda_type x_type, y_type;
+            int n, rows, cols;
+        } transpose;
+        struct {
+            const void *x;
+            const float *row;
+            void *y;
+            enum wn_cuda_type type;
+            int n, rows, inner;
+        } gather;
+        struct wn_cuda_concat concat;
+        struct wn_cuda_axis_map axis_map;
+        struct wn_cuda_reduce reduce;
+        struct wn_cuda_channel_dot channel_dot;
+        struct wn_cuda_pool pool;
+        struct wn_cuda_direct_conv direct;
+        struct wn_cuda_product product;
+        struct {
+            struct wn_cuda_plan *plan; /* the executable's */
+            void *x, *w, *bias, *residual, *y;
+        } conv;
+        struct {
+            struct wn_cuda_gemm *gemm; /* the executable's */
+            const void *a, *b, *bias;
+            void *y;
+        } gemm;
+    } u;
+};
+
+struct wn_cuda_stage {
+    int begin, end; /* jobs */
+    void *graph;    /* cudaGraphExec_t, or NULL where the stage is walked */
+};
+
+struct wn_cuda_weight; /* weights.c */
+extern const struct wn_backend_impl wn_backend_cuda;
+
+struct wn_cuda_backend {
+    struct wn_backend base;
+    int device;
+    enum wn_precision precision; /* never DEFAULT */
+    char device_name[128];
+    struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */
+    struct wn_cuda_weight **weights;     /* uploaded, counted by their users */
+    int n_weights, cap_weights;
+    size_t bytes; /* device memory held now */
+};
+
+/* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
+struct wn_cuda_port {
+    float *pinned;   /* NULL: neither an input nor readable */
+    float *landing;  /* row-major f32 on the device; the value itself where it is that already */
+    void *busy;      /* cudaEvent_t: the last copy out of `pinned` */
+    int job;         /* converts between the landing and the value; -1: nothing to convert */
+};
+
+struct wn_cuda_exe {
+    struct wn_exe base;
+    struct wn_cuda_backend *be;
+    const struct wn_program *prog;
+    struct wn_cuda_tensor *values; /* [values of the program] */
+    int *home;                     /* [values]: the value whose memory this one shares, itself for most; -1: has none */
+    struct wn_cuda_port *ports;    /* [values] */
+    struct wn_cuda_weight **held;  /* uploaded constants that the jobs use */
+    int n_held, cap_held;
+    struct wn_cuda_job *jobs;
+    int n_jobs, cap_jobs;
+    struct wn_cuda_stage *stages;
+    struct CUstream_st *stream;
+    char *arena;
+    size_t arena_bytes, scratch_at, scratch_bytes; /* the end of the arena: one step's conversions */
+    size_t scratch_used;
+    void *workspace; /* of the libraries, shared by all jobs of the executable's one stream */
+    size_t workspace_bytes;
+    struct wn_cuda_table {
+        void *memory;
+        size_t bytes;
+    } *tables; /* taps of the axis maps, on the device */
+    int n_tables, cap_tables;
+    struct wn_cuda_plan **plans;
+    int n_plans, cap_plans;
+    struct wn_cuda_gemm **gemms;
+    int n_gemms, cap_gemms;
+};
+
+/* ---- layout.c: types, layouts, and which values share memory or have none ---- */
+enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err);
+/* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the
+ * range of bf16 even where the forward pass is f16. */
+enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage);
+int wn_cuda_stage_of(const struct wn_program *p, int step);
+/* The type that the product or convolution of a step is computed in. */
+enum wn_cuda_type wn_cuda_step_type(const struct wn_cuda_exe *exe, int step);
+
+/* ---- arena.c ---- */
+/* Offsets of every home in one arena: values that live at different times share bytes. offsets: [values], -1 for none.
+ * Returns the size of the arena. */
+enum wn_code wn_cuda_place(const struct wn_cuda_exe *exe, int64_t *offsets, size_t *bytes, struct wn_error *err);
+
+/* ---- makers: append the jobs of one step ---- */
+typedef enum wn_code wn_cuda_maker(struct wn_cuda_exe *exe, int step, struct wn_error *err);
+wn_cuda_maker wn_cuda_make_conv, wn_cuda_make_conv_bwd, wn_cuda_make_maxpool, wn_cuda_make_maxpool_bwd,
+    wn_cuda_make_avgpool, wn_cuda_make_avgpool_bwd, wn_cuda_make_matmul, wn_cuda_make_unary, wn_cuda_make_unary_bwd,
+    wn_cuda_make_binary, wn_cuda_make_reduce, wn_cuda_make_copy, wn_cuda_make_reshape, wn_cuda_make_concat,
+    wn_cuda_make_axis_map, wn_cuda_make_gather, wn_cuda_make_channel_dot;
+
+/* A new job at the end of the list, or NULL with err filled. */
+struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,
+                                    enum wn_code (*run)(struct wn_cuda_exe *, const struct wn_cuda_job *, struct wn_error *),
+                                    struct wn_error *err);
+enum wn_code wn_cuda_job_add(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
+/* That many zero bytes on the device, the executable's. */
+enum wn_code wn_cuda_zeros(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err);
+/* A copy of src on the device, the executable's. */
+enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t bytes, void **out, struct wn_error *err);
+/* The value as it lies; a constant is uploaded as f32. */
+enum wn_code wn_cuda_value(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *out, struct wn_error *err);
+/* Any value to any other of the same logical shape: another type, another layout, or both. */
+enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y,
+                                 struct wn_error *err);
+/* y = act(x*scale + bias + residual); NULL operands are left out. bias: as broadcast to y. */
+enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,
+                                  const struct wn_cuda_tensor *bias, const struct wn_cuda_tensor *residual,
+                                  const struct wn_act *act, const struct wn_cuda_tensor *y, struct wn_error *err);
+struct wn_cuda_window wn_cuda_window_of(const struct wn_window *win, const struct wn_cuda_tensor *x,
+                                        const struct wn_cuda_tensor *y);
+/* The value as a tensor in that type: itself, a constant uploaded in that type, or scratch that a conversion job fills. */
+enum wn_code wn_cuda_operand(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
+                             struct wn_error *err);
+/* Scratch of the step being made, the shape and layout of `like` in another type. */
+struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like, enum wn_cuda_type type);
+/* Bytes that one tensor takes of the scratch. */
+size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type type);
+/* Scratch that a step will ask for. */
+size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step);
+
+/* ---- weights.c: constants on the device, uploaded once and shared by every program of the backend ---- */
+enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *w, enum wn_cuda_type type,
+                                 bool channels_last, struct wn_cuda_weight **out, struct wn_error *err);
+void wn_cuda_weight_give(struct wn_cuda_backend *be, struct wn_cuda_weight *w); /* NULL is fine */
+const struct wn_cuda_tensor *wn_cuda_weight_tensor(const struct wn_cuda_weight *w);
+
+/* ---- the two libraries; WN_UNSUPPORTED: they cannot do this one, use a kernel of ours ---- */
+struct wn_cuda_conv_shape;
+enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
+                              struct wn_error *err);
+void wn_cuda_plan_destroy(struct wn_cuda_plan *plan);
+enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
+
+struct wn_cuda_gemm_shape {
+    struct wn_cuda_product product; /* pointers unused */
+    bool bias, relu;                /* bias: one number a column, f32 */
+};
+enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape, struct wn_cuda_job *job,
+                              struct wn_error *err);
+void wn_cuda_gemm_destroy(struct wn_cuda_gemm *gemm);
+enum wn_code wn_cuda_run_gemm(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
+
+enum wn_code wn_cuda_libraries_open(struct wn_cuda_backend *be, struct wn_error *err);
+void wn_cuda_libraries_close(struct wn_cuda_backend *be);
+/* The libraries' workspace grows to hold `bytes`; only while compiling. */
+enum wn_code wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes, struct wn_error *err);
+
+/* ---- device.c: the CUDA runtime ---- */
+enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options, struct wn_error *err);
+enum wn_code wn_cuda_device_use(const struct wn_cuda_backend *be, struct wn_error *err);
+enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char *what, void **out, struct wn_error *err);
+void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes);
+enum wn_code wn_cuda_upload(void *dst, const void *src, size_t bytes, struct wn_error *err); /* waits */
+enum wn_code wn_cuda_clear(struct wn_cuda_exe *exe, void *dst, size_t bytes, struct wn_error *err);
+enum wn_code wn_cuda_stream_open(struct wn_cuda_exe *exe, struct wn_error *err);
+void wn_cuda_stream_close(struct wn_cuda_exe *exe);
+enum wn_code wn_cuda_port_open(struct wn_cuda_port *port, size_t count, struct wn_error *err);
+void wn_cuda_port_close(struct wn_cuda_port *port);
+/* src to the port's landing, queued; returns once src has been read. */
+enum wn_code wn_cuda_port_send(struct wn_cuda_exe *exe, struct wn_cuda_port *port, const float *src, size_t count,
+                               struct wn_error *err);
+/* The port's landing to dst; waits for the stream. */
+enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *port, float *dst, size_t count,
+                                struct wn_error *err);
+enum wn_code wn_cuda_wait(struct wn_cuda_exe *exe, struct wn_error *err);
+enum wn_code wn_cuda_launched(const char *name, struct wn_error *err); /* the error of the launch just made, if any */
+/* Captures the jobs of a stage into a graph; leaves stage->graph NULL where they cannot be captured. */
+enum wn_code wn_cuda_capture(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, struct wn_error *err);
+enum wn_code wn_cuda_replay(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);
+void wn_cuda_graph_destroy(struct wn_cuda_stage *stage);
+
+/* Room for one more pointer in a list, or false. */
+bool wn_cuda_grow(void *list, int n, int *cap, size_t size);
+
+/* ---- backend.c ---- */
+enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* Faults on request, for test builds only; see fault.h. */
+#include "fault.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+
+/* fault_kernel.cu */
+void wn_cuda_launch_wild_read(void *stream);
+
+struct wish {
+    char library[8];
+    int status; /* 0: a real illegal access */
+    char unit[8];
+    long at;
+};
+
+/* "cuda:700@call=100" */
+static bool wished(struct wish *w)
+{
+    char kind[16];
+    const char *text = getenv("WHYNOT_FAULT");
+    if (!text || sscanf(text, "%7[a-z]:%15[a-z0-9]@%7[a-z]=%ld", w->library, kind, w->unit, &w->at) != 4) return false;
+    w->status = atoi(kind);
+    return true;
+}
+
+/* One thread owns a backend, and test builds open one. */
+static long calls, runs;
+static int stuck;
+
+int wn_cuda_inject(const char *library, int status)
+{
+    struct wish w;
+    if (!wished(&w) || strcmp(w.library, library) != 0 || !w.status) return status;
+    if (stuck) return stuck;
+    const bool now = strcmp(w.unit, "run") == 0 ? runs == w.at : ++calls == w.at;
+    if (!now) return status;
+    if (strcmp(w.unit, "run") == 0) runs++; /* this run only */
+    if (strcmp(library, "cuda") == 0 && wn_cuda_is_sticky(w.status)) stuck = w.status;
+    return w.status;
+}
+
+void wn_cuda_fault_run(void *stream)
+{
+    struct wish w;
+    runs++;
+    if (wished(&w) && !w.status && strcmp(w.unit, "run") == 0 && runs == w.at) wn_cuda_launch_wild_read(stream);
+}

@@ -1,0 +1,168 @@
+/* Launchers of our own kernels: what the C side of the CUDA backend may ask of the .cu files. Plain C, no CUDA header, so
+ * that the same declarations serve nvcc, the C compiler and the emulation on the CPU; knows nothing of programs or values.
+ *
+ * Every launcher only queues work on `stream`. Pointers are device pointers. Counts and offsets fit an int: the backend
+ * refuses a value with more than INT32_MAX elements. Arithmetic is f32 whatever the elements are stored as. */
+#ifndef WN_CUDA_KERNELS_H
+#define WN_CUDA_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <whynot/program.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct CUstream_st; /* cudaStream_t without its header */
+
+enum wn_cuda_type { WN_CUDA_F32, WN_CUDA_F16, WN_CUDA_BF16 };
+
+#define WN_CUDA_AXES 6
+/* Elements that one thread handles where memory allows: 16 bytes of 16-bit numbers, 32 bytes of f32. */
+#define WN_CUDA_WIDTH 8
+
+#define WN_CUDA_INNER (WN_CUDA_AXES - 1)
+
+/* A nest of `rank` loops, held in the last entries of each array: the innermost is always entry WN_CUDA_INNER, so that
+ * device code finds it at a fixed place. vector: the innermost may be walked WN_CUDA_WIDTH at a time. */
+struct wn_cuda_loop {
+    int rank, dim[WN_CUDA_AXES];
+    int count; /* product of dim */
+    bool vector;
+};
+
+/* An operand of a loop: where its first element lies, and how far each axis steps, in elements. */
+struct wn_cuda_arg {
+    void *data;
+    enum wn_cuda_type type;
+    int stride[WN_CUDA_AXES];
+};
+
+/* ---- elementwise.cu ---- */
+void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *x,
+                          const struct wn_cuda_arg *y, struct CUstream_st *stream);
+void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *dy,
+                              const struct wn_cuda_arg *z, const struct wn_cuda_arg *dx, struct CUstream_st *stream);
+void wn_cuda_launch_binary(const struct wn_cuda_loop *loop, enum wn_binary kind, const struct wn_cuda_arg *a,
+                           const struct wn_cuda_arg *b, const struct wn_cuda_arg *y, struct CUstream_st *stream);
+/* y = act(x*scale + bias + residual); operands with a NULL data are left out. y may be x. */
+struct wn_cuda_epilogue {
+    struct wn_cuda_arg x, scale, bias, residual, y;
+    struct wn_act act;
+};
+void wn_cuda_launch_epilogue(const struct wn_cuda_loop *loop, const struct wn_cuda_epilogue *e, struct CUstream_st *stream);
+
+/* ---- move.cu: the same numbers somewhere else ---- */
+void wn_cuda_launch_copy(const struct wn_cuda_loop *loop, const struct wn_cuda_arg *x, const struct wn_cuda_arg *y,
+                         struct CUstream_st *stream);
+void wn_cuda_launch_fill(void *data, enum wn_cuda_type type, int count, float value, struct CUstream_st *stream);
+/* (n, rows, cols) -> (n, cols, rows): the change between channels first and channels last. */
+void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type, void *y, enum wn_cuda_type y_type, int n, int rows,
+                              int cols, struct CUstream_st *stream);
+/* A strided copy whose offsets are row-major while the memory is not: channels and spatial say where an offset lies
+ * (1, 1 for row-major memory). */
+struct wn_cuda_mapped {
+    void *data;
+    enum wn_cuda_type type;
+    int channels, spatial, offset, stride[WN_CUDA_AXES];
+};
+void wn_cuda_launch_copy_mapped(const struct wn_cuda_loop *loop, const struct wn_cuda_mapped *x,
+                                const struct wn_cuda_mapped *y, struct CUstream_st *stream);
+/* y[r] = x[row[r]], blocks of `inner` elements. A row outside [0, n) reads the nearest image. */
+void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int n, const float *row, int rows, int inner, void *y,
+                           struct CUstream_st *stream);
+#define WN_CUDA_PARTS 32
+/* Part i has `outer` runs of length[i] elements; they are laid side by side in runs of `pitch` from `start` on. */
+struct wn_cuda_concat {
+    int n, outer, start, pitch;
+    enum wn_cuda_type y_type;
+    void *y;
+    const void *x[WN_CUDA_PARTS];
+    enum wn_cuda_type x_type[WN_CUDA_PARTS];
+    int length[WN_CUDA_PARTS];
+};
+void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUstream_st *stream);
+/* x (outer, in, inner) -> y (outer, out, inner): y[j] = sum over t of weight[j*taps+t] * x[index[j*taps+t]]. */
+struct wn_cuda_axis_map {
+    const void *x;
+    void *y;
+    enum wn_cuda_type x_type, y_type;
+    int outer, in, out, inner, taps;
+    const int32_t *index;
+    const float *weight;
+};
+void wn_cuda_launch_axis_map(const struct wn_cuda_axis_map *m, struct CUstream_st *stream);
+
+/* ---- reduce.cu ---- */
+/* y[i] = reduction of x over `inner` for every i of `outer`; x has a stride for each of both. */
+struct wn_cuda_reduce {
+    enum wn_reduce kind;
+    struct wn_cuda_loop outer, inner;
+    const void *x;
+    enum wn_cuda_type x_type, y_type;
+    int outer_stride[WN_CUDA_AXES], inner_stride[WN_CUDA_AXES], y_stride[WN_CUDA_AXES];
+    void *y;
+};
+void wn_cuda_launch_reduce(const struct wn_cuda_reduce *r, struct CUstream_st *stream);
+/* y[r,s] = sum over c of a[image(r),c,s] * g[r,c,s]; image(r) is row[r], or r where row is NULL. Strides in elements: of
+ * the image or row, the channel, the position; a position stride of 0 in g broadcasts. The sum over channels of one
+ * position is a fixed tree: the same bytes in every run and every batch. */
+struct wn_cuda_channel_dot {
+    const void *a, *g;
+    enum wn_cuda_type a_type, g_type, y_type;
+    const float *row;
+    int rows, images, channels, positions;
+    int a_n, a_c, a_s, g_n, g_c, g_s;
+    void *y; /* (rows, positions) */
+};
+void wn_cuda_launch_channel_dot(const struct wn_cuda_channel_dot *d, struct CUstream_st *stream);
+
+/* ---- pool.cu, conv.cu: channels last, three spatial axes (leading ones have length 1) ---- */
+struct wn_cuda_window {
+    int kernel[3], stride[3], dilation[3], pad[3]; /* pad: before the first element */
+    int x[3], y[3];                                /* spatial lengths: before and after the window */
+};
+struct wn_cuda_pool {
+    struct wn_cuda_window win;
+    int n, channels;
+    bool count_pad;
+    const void *src;
+    void *dst;
+    enum wn_cuda_type src_type, dst_type;
+    float *index;           /* max: offset of the winner; written forward (may be NULL), read backward */
+    const float *index_in;
+};
+void wn_cuda_launch_maxpool(const struct wn_cuda_pool *p, struct CUstream_st *stream);
+void wn_cuda_launch_maxpool_bwd(const struct wn_cuda_pool *p, struct CUstream_st *stream);
+void wn_cuda_launch_avgpool(const struct wn_cuda_pool *p, struct CUstream_st *stream);
+void wn_cuda_launch_avgpool_bwd(const struct wn_cuda_pool *p, struct CUstream_st *stream);
+
+/* The convolution that cuDNN has no plan for: right for every shape, fast for depthwise ones only.
+ * Forward: src = x, dst = y. Backward: src = dy, dst = dx. bias: one number a channel of dst, or NULL. */
+struct wn_cuda_direct_conv {
+    struct wn_cuda_window win;
+    int n, c, o, groups; /* channels of x and of y */
+    const void *src, *w, *bias; /* w: (o, kernel..., c/groups) */
+    void *dst;
+    enum wn_cuda_type src_type, w_type, bias_type, dst_type;
+};
+void wn_cuda_launch_conv(const struct wn_cuda_direct_conv *c, struct CUstream_st *stream);
+void wn_cuda_launch_conv_bwd(const struct wn_cuda_direct_conv *c, struct CUstream_st *stream);
+
+/* ---- matmul.cu: the product that cuBLASLt has no algorithm for ---- */
+/* y (batch, m, n) = a (batch, m, k) b (batch, k, n); steps in elements, a batch step of 0 broadcasts. */
+struct wn_cuda_product {
+    int batch, m, n, k;
+    const void *a, *b;
+    void *y;
+    enum wn_cuda_type a_type, b_type, y_type;
+    int a_batch, a_m, a_k, b_batch, b_k, b_n, y_batch, y_m, y_n;
+};
+void wn_cuda_launch_matmul(const struct wn_cuda_product *p, struct CUstream_st *stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,134 @@
+/* Types and layouts of a program's values, and which of them share memory or have none. Pure planning: no device is asked. */
+#include "exe.h"
+
+#include <stdlib.h>
+
+enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage)
+{
+    if (precision == WN_PRECISION_BF16) return WN_CUDA_BF16;
+    if (precision == WN_PRECISION_F16) return stage == 0 ? WN_CUDA_F16 : WN_CUDA_BF16;
+    return WN_CUDA_F32;
+}
+
+int wn_cuda_stage_of(const struct wn_program *p, int step)
+{
+    int n = wn_program_stages(p), i = 0;
+    while (i < n - 1 && step >= wn_program_stage(p, i).end) i++;
+    return i;
+}
+
+static bool is_window(enum wn_prim prim)
+{
+    return prim == WN_PRIM_CONV || prim == WN_PRIM_CONV_BWD || prim == WN_PRIM_MAXPOOL || prim == WN_PRIM_MAXPOOL_BWD ||
+           prim == WN_PRIM_AVGPOOL || prim == WN_PRIM_AVGPOOL_BWD;
+}
+
+/* Whether values of rank 3 have channels and one spatial axis in this program, or are batches of matrices. */
+static bool has_lines(const struct wn_program *p)
+{
+    for (int i = 0; i < wn_program_steps(p); i++) {
+        const struct wn_step *s = wn_program_step(p, i);
+        if (is_window(s->prim) && wn_program_value(p, s->out[0])->shape.rank == 3) return true;
+    }
+    return false;
+}
+
+/* Only what is large is held in 16 bits: pooled features, logits and maps stay f32. */
+static bool is_large(const struct wn_cuda_tensor *t)
+{
+    int n, c, spatial;
+    wn_cuda_tensor_planes(t, &n, &c, &spatial);
+    return t->channels_last && c > 1 && spatial > 1;
+}
+
+static enum wn_cuda_type type_of(const struct wn_cuda_exe *exe, int value)
+{
+    const struct wn_value *v = wn_program_value(exe->prog, value);
+    if (v->kind == WN_VALUE_CONST) return WN_CUDA_F32;
+    if (v->kind == WN_VALUE_INPUT)
+        return is_large(&exe->values[value]) ? wn_cuda_stage_type(exe->be->precision, 0) : WN_CUDA_F32;
+    const struct wn_step *s = wn_program_step(exe->prog, v->step);
+    if (s->prim == WN_PRIM_GATHER || s->prim == WN_PRIM_RESHAPE) return exe->values[s->in[0]].type;
+    if (s->prim == WN_PRIM_MAXPOOL && s->n_out > 1 && s->out[1] == value) return WN_CUDA_F32;
+    if (!is_large(&exe->values[value])) return WN_CUDA_F32;
+    return wn_cuda_stage_type(exe->be->precision, wn_cuda_stage_of(exe->prog, v->step));
+}
+
+/* A gather that only weighted sums over channels read is never made: they look their rows up themselves. */
+static void drop_gathers(struct wn_cuda_exe *exe, const bool *read_plainly)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        if (s->prim == WN_PRIM_GATHER && !read_plainly[s->out[0]]) exe->home[s->out[0]] = -1;
+    }
+}
+
+static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly)
+{
+    for (int v = 0; v < wn_program_values(exe->prog); v++) read_plainly[v] = wn_program_value(exe->prog, v)->readable;
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        for (int k = 0; k < s->n_in; k++)
+            if (s->in[k] != WN_NONE && !(s->prim == WN_PRIM_CHANNEL_DOT && k == 0)) read_plainly[s->in[k]] = true;
+    }
+}
+
+/* A reshape that moves nothing shares the memory of what it reshapes. */
+static void share_reshapes(struct wn_cuda_exe *exe)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        if (s->prim != WN_PRIM_RESHAPE) continue;
+        const int x = s->in[0], y = s->out[0];
+        if (exe->home[x] >= 0 && wn_program_value(exe->prog, exe->home[x])->kind != WN_VALUE_CONST &&
+            wn_cuda_tensor_same_memory(&exe->values[x], &exe->values[y]))
+            exe->home[y] = exe->home[x];
+    }
+}
+
+/* Offsets inside a launch are ints. */
+static enum wn_code check_sizes(const struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    for (int v = 0; v < wn_program_values(exe->prog); v++) {
+        const struct wn_shape *s = &wn_program_value(exe->prog, v)->shape;
+        int64_t count = 1;
+        for (int d = 0; d < s->rank; d++)
+            if (__builtin_mul_overflow(count, s->dim[d], &count) || count > INT32_MAX)
+                return wn_fail(err, WN_UNSUPPORTED,
+                               "a value has more than 2147483647 elements, which this backend does not index; "
+                               "use a smaller batch");
+    }
+    return WN_OK;
+}
+
+enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    const int n = wn_program_values(exe->prog);
+    const bool lines = has_lines(exe->prog);
+    bool *read_plainly = calloc((size_t)n + 1, sizeof *read_plainly);
+    if (!read_plainly) return wn_fail(err, WN_NO_MEMORY, "no memory for the layout of a program");
+    enum wn_code code = check_sizes(exe, err);
+    if (code != WN_OK) goto free_readers;
+    for (int v = 0; v < n; v++) { /* values are numbered after what they are made from */
+        const struct wn_value *value = wn_program_value(exe->prog, v);
+        const bool channels_last = value->shape.rank >= 4 || (value->shape.rank == 3 && lines);
+        exe->values[v] = wn_cuda_tensor_of(&value->shape, WN_CUDA_F32, channels_last);
+        exe->home[v] = value->kind == WN_VALUE_STEP && value->step < 0 ? -1 : v;
+        if (exe->home[v] == v) exe->values[v].type = type_of(exe, v);
+    }
+    find_plain_readers(exe, read_plainly);
+    drop_gathers(exe, read_plainly);
+    share_reshapes(exe);
+free_readers:
+    free(read_plainly);
+    return code;
+}
+
+enum wn_cuda_type wn_cuda_step_type(const struct wn_cuda_exe *exe, int step)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    if (s->prim == WN_PRIM_CONV || s->prim == WN_PRIM_CONV_BWD) return exe->values[s->in[0]].type;
+    const bool weight = wn_program_value(exe->prog, s->in[0])->kind == WN_VALUE_CONST ||
+                        wn_program_value(exe->prog, s->in[1])->kind == WN_VALUE_CONST;
+    return weight ? wn_cuda_stage_type(exe->be->precision, wn_cuda_stage_of(exe->prog, step)) : WN_CUDA_F32;
+}

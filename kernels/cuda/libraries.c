@@ -1,0 +1,198 @@
+/* cuDNN on the card in the machine: its handle, the choice among plans, the cache of that choice, and running one. What a
+ * convolution is stands in conv_graph.c; knows no program.
+ *
+ * Without a cache the plan that the heuristics prefer is taken: the same one in every process. With WHYNOT_PLAN_CACHE naming a
+ * folder, the first few are timed where they will run and the quickest is kept there as a file, named by card, library version
+ * and shape, so that later starts take it as it is. */
+#include "libraries.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cuda_runtime_api.h>
+
+#include "check.h"
+#include "conv_graph.h"
+#include "exe.h"
+#include "plan.h"
+
+enum { MOST_PLANS = 4, TIMED_RUNS = 3, PATH_BYTES = 1024, PLAN_TEXT_BYTES = 1 << 20 };
+
+/* ---- handles ---- */
+
+enum wn_code wn_cuda_libraries_open(struct wn_cuda_backend *be, struct wn_error *err)
+{
+    struct wn_cuda_libraries *l = calloc(1, sizeof *l);
+    if (!l) return wn_fail(err, WN_NO_MEMORY, "no memory for the handles of cuDNN and cuBLASLt");
+    be->libraries = l;
+    enum wn_code code = wn_cuda_vendor_load(err);
+    if (code == WN_OK) code = WN_CALL(dnn, cudnnCreate(&l->dnn), err);
+    return code == WN_OK ? WN_CALL(blas, cublasLtCreate(&l->blas), err) : code;
+}
+
+void wn_cuda_libraries_close(struct wn_cuda_backend *be)
+{
+    struct wn_cuda_libraries *l = be->libraries;
+    if (!l) return;
+    if (l->dnn) cudnnDestroy(l->dnn);
+    if (l->blas) cublasLtDestroy(l->blas);
+    free(l);
+}
+
+/* ---- running ---- */
+
+static enum wn_code bind(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
+{
+    struct wn_cuda_plan *plan = job->u.conv.plan;
+    const int64_t ids[] = {WN_PLAN_X, WN_PLAN_W, WN_PLAN_Y, WN_PLAN_BIAS, WN_PLAN_RESIDUAL};
+    void *const all[] = {job->u.conv.x, job->u.conv.w, job->u.conv.y, job->u.conv.bias, job->u.conv.residual};
+    int64_t used[5];
+    void *pointers[5];
+    int n = 0;
+    for (int i = 0; i < 5; i++)
+        if (all[i]) used[n] = ids[i], pointers[n++] = all[i];
+    cudnnBackendDescriptor_t v;
+    enum wn_code code = WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &v), err);
+    if (code != WN_OK) return code;
+    plan->variants = v;
+    code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, used), err);
+    if (code == WN_OK)
+        code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers), err);
+    if (code == WN_OK)
+        code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &exe->workspace), err);
+    return code == WN_OK ? WN_CALL(dnn, cudnnBackendFinalize(v), err) : code;
+}
+
+/* The pointers are bound in the first run, which compile makes: later runs allocate nothing. */
+enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
+{
+    cudnnHandle_t dnn = exe->be->libraries->dnn;
+    enum wn_code code = job->u.conv.plan->variants ? WN_OK : bind(exe, job, err);
+    if (code == WN_OK) code = WN_CALL(dnn, cudnnSetStream(dnn, exe->stream), err);
+    if (code == WN_OK)
+        code = WN_CALL(dnn, cudnnBackendExecute(dnn, job->u.conv.plan->descriptor, job->u.conv.plan->variants), err);
+    return code;
+}
+
+static void unbind(struct wn_cuda_plan *plan)
+{
+    if (plan->variants) cudnnBackendDestroyDescriptor(plan->variants);
+    plan->variants = NULL;
+}
+
+/* ---- choosing by time ---- */
+
+/* Milliseconds of the quickest of a few runs; a plan that does not run is never the quickest. */
+static float time_of(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const struct wn_cuda_job *like)
+{
+    struct wn_cuda_job job = *like;
+    cudaEvent_t begin = NULL, end = NULL;
+    float best = HUGE_VALF, ms;
+    job.u.conv.plan = plan;
+    bool good = wn_cuda_workspace(exe, (size_t)plan->workspace_bytes, NULL) == WN_OK &&
+                cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess &&
+                wn_cuda_run_plan(exe, &job, NULL) == WN_OK;
+    for (int i = 0; good && i < TIMED_RUNS; i++) {
+        good = cudaEventRecord(begin, exe->stream) == cudaSuccess && wn_cuda_run_plan(exe, &job, NULL) == WN_OK &&
+               cudaEventRecord(end, exe->stream) == cudaSuccess && cudaEventSynchronize(end) == cudaSuccess &&
+               cudaEventElapsedTime(&ms, begin, end) == cudaSuccess;
+        if (good && ms < best) best = ms;
+    }
+    if (begin) cudaEventDestroy(begin);
+    if (end) cudaEventDestroy(end);
+    unbind(plan);
+    return good ? best : HUGE_VALF;
+}
+
+static int quickest(struct wn_cuda_exe *exe, struct wn_cuda_plan **plans, int n, const struct wn_cuda_job *job)
+{
+    int best = 0;
+    float least = HUGE_VALF;
+    for (int i = 0; i < n; i++) {
+        const float ms = time_of(exe, plans[i], job);
+        if (ms < least) least = ms, best = i;
+    }
+    return best;
+}
+
+/* ---- the cache ---- */
+
+static bool cache_path(const struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, char *path, size_t size)
+{
+    const char *folder = getenv("WHYNOT_PLAN_CACHE");
+    char key[512];
+    if (!folder || !*folder) return false;
+    if ((size_t)wn_cuda_conv_key(shape, key, sizeof key) >= sizeof key) return false;
+    int n = snprintf(path, size, "%s/%zu-%s-%s.json", folder, cudnnGetVersion(), exe->be->device_name, key);
+    if (n < 0 || (size_t)n >= size) return false;
+    for (char *p = path + strlen(folder) + 1; *p; p++)
+        if (*p == ' ' || *p == '/' || *p == ',') *p = '_';
+    return true;
+}
+
+static struct wn_cuda_plan *cache_get(const struct wn_cuda_planner *planner, const char *path)
+{
+    struct wn_cuda_plan *plan = NULL;
+    FILE *f = fopen(path, "rb");
+    if (!f) return NULL;
+    char *text = calloc(PLAN_TEXT_BYTES, 1);
+    if (text && fread(text, 1, PLAN_TEXT_BYTES - 1, f) > 0 && wn_cuda_plan_load(planner, text, &plan, NULL) != WN_OK) plan = NULL;
+    free(text);
+    fclose(f);
+    return plan;
+}
+
+/* Written aside and renamed, so that another process never reads half a plan. A cache that cannot be written is none. */
+static void cache_put(const struct wn_cuda_plan *plan, const char *path)
+{
+    char aside[PATH_BYTES + 32];
+    char *text = wn_cuda_plan_save(plan, NULL);
+    snprintf(aside, sizeof aside, "%s.%ld", path, (long)getpid());
+    FILE *f = text ? fopen(aside, "wb") : NULL;
+    if (f) {
+        const bool good = fwrite(text, 1, strlen(text), f) == strlen(text);
+        if (fclose(f) != 0 || !good || rename(aside, path) != 0) unlink(aside);
+    }
+    free(text);
+}
+
+/* ---- a job ---- */
+
+static enum wn_code choose(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job,
+                           struct wn_cuda_plan **out, struct wn_error *err)
+{
+    const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
+    struct wn_cuda_plan *plans[MOST_PLANS];
+    struct wn_error why = {0};
+    char path[PATH_BYTES];
+    int n = 0, best = 0;
+    const bool cached = cache_path(exe, shape, path, sizeof path);
+    if (cached && (*out = cache_get(&planner, path))) return WN_OK;
+    enum wn_code code = wn_cuda_plans(&planner, shape, cached ? MOST_PLANS : 1, plans, &n, &why);
+    if (code == WN_UNSUPPORTED) return code; /* no failure: somebody else will do it */
+    if (code != WN_OK) return wn_fail(err, code, "%s", why.text);
+    if (cached) {
+        best = quickest(exe, plans, n, job);
+        cache_put(plans[best], path);
+    }
+    for (int i = 0; i < n; i++)
+        if (i != best) wn_cuda_plan_destroy(plans[i]);
+    *out = plans[best];
+    return WN_OK;
+}
+
+enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
+                              struct wn_error *err)
+{
+    struct wn_cuda_plan *plan;
+    if (!wn_cuda_grow(&exe->plans, exe->n_plans, &exe->cap_plans, sizeof *exe->plans))
+        return wn_fail(err, WN_NO_MEMORY, "no memory for the plans of a program");
+    enum wn_code code = choose(exe, shape, job, &plan, err);
+    if (code != WN_OK) return code;
+    exe->plans[exe->n_plans++] = plan;
+    job->run = wn_cuda_run_plan;
+    job->u.conv.plan = plan;
+    return wn_cuda_workspace(exe, (size_t)plan->workspace_bytes, err);
+}

@@ -1,0 +1,150 @@
+/* Makers of the elementwise primitives, reductions and the weighted sum over channels. */
+#include "exe.h"
+
+static enum wn_code run_unary(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_unary(&j->u.map.loop, &j->u.map.act, &j->u.map.a, &j->u.map.y, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
+static enum wn_code run_unary_bwd(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_unary_bwd(&j->u.map.loop, &j->u.map.act, &j->u.map.a, &j->u.map.b, &j->u.map.y, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
+static enum wn_code run_binary(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_binary(&j->u.map.loop, j->u.map.kind, &j->u.map.a, &j->u.map.b, &j->u.map.y, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
+static enum wn_code run_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_epilogue(&j->u.epilogue.loop, &j->u.epilogue.e, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
+static enum wn_code run_reduce(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_reduce(&j->u.reduce, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
+static enum wn_code run_channel_dot(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_channel_dot(&j->u.channel_dot, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
+/* One walk over one or two operands and a result. */
+static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary) *run, int operands, struct wn_error *err)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    struct wn_cuda_tensor t[3];
+    enum wn_code code;
+    for (int i = 0; i < operands; i++)
+        if ((code = wn_cuda_value(exe, s->in[i], &t[i], err)) != WN_OK) return code;
+    t[operands] = exe->values[s->out[0]];
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run, err);
+    if (!j) return WN_NO_MEMORY;
+    const struct wn_cuda_tensor *list[3] = {&t[0], &t[1], &t[2]};
+    struct wn_cuda_arg args[3];
+    wn_cuda_walk(list, operands + 1, &j->u.map.loop, args);
+    j->u.map.a = args[0], j->u.map.b = args[1], j->u.map.y = args[operands];
+    if (s->prim == WN_PRIM_BINARY)
+        j->u.map.kind = s->u.binary;
+    else
+        j->u.map.act = s->u.unary;
+    return WN_OK;
+}
+
+enum wn_code wn_cuda_make_unary(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    return make_map(exe, step, run_unary, 1, err);
+}
+
+enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    return make_map(exe, step, run_unary_bwd, 2, err);
+}
+
+enum wn_code wn_cuda_make_binary(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    return make_map(exe, step, run_binary, 2, err);
+}
+
+enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,
+                                  const struct wn_cuda_tensor *bias, const struct wn_cuda_tensor *residual,
+                                  const struct wn_act *act, const struct wn_cuda_tensor *y, struct wn_error *err)
+{
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, "epilogue", run_epilogue, err);
+    if (!j) return WN_NO_MEMORY;
+    const struct wn_cuda_tensor *list[5] = {x, scale, bias, residual, y};
+    struct wn_cuda_arg args[5];
+    struct wn_cuda_epilogue *e = &j->u.epilogue.e;
+    wn_cuda_walk(list, 5, &j->u.epilogue.loop, args);
+    e->x = args[0], e->scale = args[1], e->bias = args[2], e->residual = args[3], e->y = args[4], e->act = *act;
+    return WN_OK;
+}
+
+enum wn_code wn_cuda_make_reduce(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    struct wn_cuda_tensor x, y = exe->values[s->out[0]];
+    enum wn_code code = wn_cuda_value(exe, s->in[0], &x, err);
+    if (code != WN_OK) return code;
+    int order[WN_MAX_RANK], kept = 0, gone = 0;
+    int64_t kept_dim[WN_MAX_RANK], gone_dim[WN_MAX_RANK], kept_stride[2][WN_MAX_RANK], gone_stride[1][WN_MAX_RANK];
+    wn_cuda_tensor_order(&x, order);
+    for (int i = 0; i < x.shape.rank; i++) {
+        const int d = order[i];
+        if (s->u.reduce.axes >> d & 1u)
+            gone_dim[gone] = x.shape.dim[d], gone_stride[0][gone++] = x.stride[d];
+        else
+            kept_dim[kept] = x.shape.dim[d], kept_stride[0][kept] = x.stride[d], kept_stride[1][kept++] = y.stride[d];
+    }
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_reduce, err);
+    if (!j) return WN_NO_MEMORY;
+    struct wn_cuda_reduce *r = &j->u.reduce;
+    struct wn_cuda_arg outer[2] = {{x.data, x.type, {0}}, {y.data, y.type, {0}}}, inner = {x.data, x.type, {0}};
+    *r = (struct wn_cuda_reduce){.kind = s->u.reduce.kind, .x = x.data, .x_type = x.type, .y = y.data, .y_type = y.type};
+    wn_cuda_walk_strided(kept, kept_dim, 2, (const int64_t(*)[WN_MAX_RANK])kept_stride, &r->outer, outer);
+    wn_cuda_walk_strided(gone, gone_dim, 1, (const int64_t(*)[WN_MAX_RANK])gone_stride, &r->inner, &inner);
+    for (int d = 0; d < WN_CUDA_AXES; d++) {
+        r->outer_stride[d] = outer[0].stride[d], r->y_stride[d] = outer[1].stride[d];
+        r->inner_stride[d] = inner.stride[d];
+    }
+    return WN_OK;
+}
+
+/* Strides of (n, c, position) of a tensor that is read as (N, C, everything else). */
+static void plane_strides(const struct wn_cuda_tensor *t, int positions, int *n, int *c, int *s)
+{
+    int images, channels, spatial;
+    wn_cuda_tensor_planes(t, &images, &channels, &spatial);
+    *n = channels * spatial;
+    *c = t->channels_last ? 1 : spatial;
+    *s = spatial == 1 && positions > 1 ? 0 : t->channels_last ? channels : 1;
+}
+
+enum wn_code wn_cuda_make_channel_dot(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    const bool through = exe->home[s->in[0]] < 0;
+    const struct wn_step *gather = through ? wn_program_step(exe->prog, wn_program_value(exe->prog, s->in[0])->step) : NULL;
+    struct wn_cuda_tensor a, g, row = {0}, y = exe->values[s->out[0]];
+    enum wn_code code = wn_cuda_value(exe, through ? gather->in[0] : s->in[0], &a, err);
+    if (code == WN_OK && through) code = wn_cuda_value(exe, gather->in[1], &row, err);
+    if (code == WN_OK) code = wn_cuda_value(exe, s->in[1], &g, err);
+    if (code != WN_OK) return code;
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_channel_dot, err);
+    if (!j) return WN_NO_MEMORY;
+    struct wn_cuda_channel_dot *d = &j->u.channel_dot;
+    *d = (struct wn_cuda_channel_dot){.a = a.data, .g = g.data, .a_type = a.type, .g_type = g.type, .y_type = y.type,
+                                      .row = row.data, .rows = (int)y.shape.dim[0], .y = y.data};
+    wn_cuda_tensor_planes(&a, &d->images, &d->channels, &d->positions);
+    plane_strides(&a, d->positions, &d->a_n, &d->a_c, &d->a_s);
+    plane_strides(&g, d->positions, &d->g_n, &d->g_c, &d->g_s);
+    return WN_OK;
+}

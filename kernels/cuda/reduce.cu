@@ -1,0 +1,127 @@
+/* Sums, means and maxima over axes, and the class activation map itself: a weighted sum over channels for R rows at once.
+ * No atomics and fixed trees, so an answer depends neither on the run nor on the batch it was computed in. */
+#include "number.h"
+
+namespace {
+
+enum { WARP = 32, COLUMN_SPLITS = 8, ROW_WARPS = 4 };
+
+__device__ __forceinline__ float start_of(enum wn_reduce kind)
+{
+    return kind == WN_REDUCE_MAX ? -INFINITY : 0.0f;
+}
+
+__device__ __forceinline__ float join(enum wn_reduce kind, float a, float b)
+{
+    return kind == WN_REDUCE_MAX ? fmaxf(a, b) : a + b;
+}
+
+__device__ __forceinline__ float warp_join(enum wn_reduce kind, float v)
+{
+    for (int lane = WARP / 2; lane > 0; lane /= 2) v = join(kind, v, __shfl_xor_sync(0xffffffffu, v, lane));
+    return v;
+}
+
+__device__ __forceinline__ int inner_offset(const struct wn_cuda_reduce &r, unsigned i)
+{
+    int at[1] = {0};
+    const int *const stride[1] = {r.inner_stride};
+    wn_locate<1>(r.inner, i, stride, at);
+    return at[0];
+}
+
+__device__ __forceinline__ float finish(const struct wn_cuda_reduce &r, float v)
+{
+    return r.kind == WN_REDUCE_MEAN ? v / (float)r.inner.count : v;
+}
+
+/* A warp for each result: where the reduced elements lie side by side. */
+__global__ void reduce_rows_kernel(struct wn_cuda_reduce r)
+{
+    const unsigned lane = threadIdx.x % WARP, warps = gridDim.x * ROW_WARPS;
+    for (unsigned o = blockIdx.x * ROW_WARPS + threadIdx.x / WARP; o < (unsigned)r.outer.count; o += warps) {
+        int at[2] = {0, 0};
+        const int *const stride[2] = {r.outer_stride, r.y_stride};
+        wn_locate<1>(r.outer, o, stride, at);
+        float v = start_of(r.kind);
+        for (unsigned i = lane; i < (unsigned)r.inner.count; i += WARP)
+            v = join(r.kind, v, wn_load(r.x, r.x_type, at[0] + inner_offset(r, i)));
+        v = warp_join(r.kind, v);
+        if (lane == 0) wn_store(r.y, r.y_type, at[1], finish(r, v));
+    }
+}
+
+/* A thread column for each result: where the results lie side by side, as channels do. */
+__global__ void reduce_columns_kernel(struct wn_cuda_reduce r)
+{
+    WN_SHARED(float, part);
+    const int tx = threadIdx.x, ty = threadIdx.y;
+    for (unsigned first = blockIdx.x * WARP; first < (unsigned)r.outer.count; first += gridDim.x * WARP) {
+        const unsigned o = first + tx;
+        int at[2] = {0, 0};
+        const int *const stride[2] = {r.outer_stride, r.y_stride};
+        float v = start_of(r.kind);
+        if (o < (unsigned)r.outer.count) {
+            wn_locate<1>(r.outer, o, stride, at);
+            for (unsigned i = ty; i < (unsigned)r.inner.count; i += COLUMN_SPLITS)
+                v = join(r.kind, v, wn_load(r.x, r.x_type, at[0] + inner_offset(r, i)));
+        }
+        part[ty * WARP + tx] = v;
+        __syncthreads();
+        if (ty == 0 && o < (unsigned)r.outer.count) {
+            for (int k = 1; k < COLUMN_SPLITS; k++) v = join(r.kind, v, part[k * WARP + tx]);
+            wn_store(r.y, r.y_type, at[1], finish(r, v));
+        }
+        __syncthreads();
+    }
+}
+
+/* A warp for each position of each row. The order of the sum depends on the number of channels alone. */
+template <int V>
+__global__ void channel_dot_kernel(struct wn_cuda_channel_dot d)
+{
+    const unsigned lane = threadIdx.x % WARP, warps = gridDim.x * ROW_WARPS, n = (unsigned)d.rows * (unsigned)d.positions;
+    const struct wn_cuda_arg a = {const_cast<void *>(d.a), d.a_type, {0}}, g = {const_cast<void *>(d.g), d.g_type, {0}};
+    for (unsigned o = blockIdx.x * ROW_WARPS + threadIdx.x / WARP; o < n; o += warps) {
+        const int r = (int)(o / d.positions), s = (int)o - r * d.positions;
+        int image = d.row ? (int)d.row[r] : r;
+        image = image < 0 ? 0 : image >= d.images ? d.images - 1 : image;
+        const int from_a = image * d.a_n + s * d.a_s, from_g = r * d.g_n + s * d.g_s;
+        float sum = 0, u[V], v[V];
+        for (int c = (int)lane * V; c < d.channels; c += WARP * V) {
+            wn_fetch<V>(a, from_a + c * d.a_c, 1, u);
+            wn_fetch<V>(g, from_g + c * d.g_c, 1, v);
+#pragma unroll
+            for (int k = 0; k < V; k++) sum += u[k] * v[k];
+        }
+        sum = warp_join(WN_REDUCE_SUM, sum);
+        if (lane == 0) wn_store(d.y, d.y_type, (int)o, sum);
+    }
+}
+
+} // namespace
+
+/* ------------------------------------------------------------------------------------------------------------------- */
+
+extern "C" void wn_cuda_launch_reduce(const struct wn_cuda_reduce *r, struct CUstream_st *stream)
+{
+    const bool side_by_side = r->outer.rank && r->outer_stride[WN_CUDA_INNER] == 1 && r->outer.dim[WN_CUDA_INNER] > 1;
+    if (side_by_side) {
+        const dim3 block(WARP, COLUMN_SPLITS);
+        WN_LAUNCH(reduce_columns_kernel, wn_blocks(r->outer.count, WARP), block, sizeof(float) * WARP * COLUMN_SPLITS,
+                  stream, *r);
+    } else {
+        WN_LAUNCH(reduce_rows_kernel, wn_blocks(r->outer.count, ROW_WARPS), WARP * ROW_WARPS, 0, stream, *r);
+    }
+}
+
+extern "C" void wn_cuda_launch_channel_dot(const struct wn_cuda_channel_dot *d, struct CUstream_st *stream)
+{
+    const unsigned blocks = wn_blocks((long long)d->rows * d->positions, ROW_WARPS);
+    const bool side_by_side = d->a_c == 1 && d->g_c == 1;
+    const int steps = d->channels | d->a_n | d->a_s | d->g_n | d->g_s;
+    if (side_by_side && steps % WN_CUDA_WIDTH == 0 && ((uintptr_t)d->a | (uintptr_t)d->g) % 32 == 0)
+        WN_LAUNCH((channel_dot_kernel<WN_CUDA_WIDTH>), blocks, WARP * ROW_WARPS, 0, stream, *d);
+    else
+        WN_LAUNCH((channel_dot_kernel<1>), blocks, WARP * ROW_WARPS, 0, stream, *d);
+}
