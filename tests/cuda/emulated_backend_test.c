@@ -1,0 +1,269 @@
+/* What the shared harness does not ask of a backend, and this one has code of its own for: more parts than one launch takes,
+ * copies whose strides fit no axis, gathers that are looked through, and an arena that shares its bytes. On the emulation. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "emulation_control.h"
+#include "exe.h"
+#include "subject.h"
+
+typedef void build_function(struct subject *s);
+
+static void judge(build_function *build, enum wn_precision precision, double tolerance)
+{
+    struct wn_backend *judged, *oracle;
+    const struct wn_backend_options options = {.precision = precision};
+    struct wn_error err = {0};
+    assert_int_equal(wn_backend_open("cuda", &options, &judged, &err), WN_OK);
+    assert_int_equal(wn_backend_open("ref", NULL, &oracle, &err), WN_OK);
+    const int orders = precision == WN_PRECISION_F32 ? 3 : 1; /* the type changes nothing about barriers */
+    for (wn_emulated_order = 3 - orders; wn_emulated_order < 3; wn_emulated_order++) {
+        struct subject s;
+        struct outcome got, ref;
+        subject_init(&s, 7, true);
+        build(&s);
+        if (subject_run(&s, judged, &got, &err) != WN_OK || subject_run(&s, oracle, &ref, &err) != WN_OK) fail_msg("%s", err.text);
+        for (int i = 0; i < ref.n; i++)
+            if (!(relative_error(got.data[i], ref.data[i], ref.count[i], 0) <= tolerance))
+                fail_msg("output %d is off by %g", i, relative_error(got.data[i], ref.data[i], ref.count[i], 0));
+        outcome_finish(&got), outcome_finish(&ref), subject_finish(&s);
+    }
+    wn_backend_close(judged), wn_backend_close(oracle);
+}
+
+static void judge_all(build_function *build)
+{
+    judge(build, WN_PRECISION_F32, 1e-5);
+    judge(build, WN_PRECISION_BF16, 2e-2);
+    judge(build, WN_PRECISION_F16, 4e-3);
+}
+
+static int input(struct subject *s, struct wn_shape shape)
+{
+    return subject_input(s, shape, true, -1, 1);
+}
+
+/* ---- moving ---- */
+
+static void forty_parts(struct subject *s)
+{
+    int x[40];
+    for (int i = 0; i < 40; i++) x[i] = input(s, SHAPE(2, i % 3 ? 8 : 1, 3, 3));
+    subject_output(s, wn_concat(s->p, x, 40, 1));
+}
+
+/* Wide parts only, so that the 16-byte path runs past one launch's parts as well. */
+static void forty_wide_parts(struct subject *s)
+{
+    int x[40];
+    for (int i = 0; i < 40; i++) x[i] = input(s, SHAPE(1, 8 * (1 + i % 2), 3, 1));
+    subject_output(s, wn_concat(s->p, x, 40, 1));
+}
+
+static void more_parts_than_one_launch_takes(void **state)
+{
+    (void)state;
+    judge_all(forty_parts);
+    judge_all(forty_wide_parts);
+}
+
+/* All elements as one long run, across channels and rows; and every 7th of them, which fits no axis. */
+static void flat_copies(struct subject *s)
+{
+    int x = input(s, SHAPE(2, 5, 4, 6));
+    const struct wn_shape same = SHAPE(2, 5, 4, 6), other = SHAPE(1, 30, 2, 4), few = SHAPE(1, 3, 11, 1);
+    const struct wn_copy all = {.rank = 1, .extent = {240}, .x_stride = {1}, .y_stride = {1}};
+    const struct wn_copy back = {.rank = 1, .extent = {240}, .x_offset = 239, .x_stride = {-1}, .y_stride = {1}};
+    const struct wn_copy seventh = {.rank = 1, .extent = {33}, .x_offset = 3, .x_stride = {7}, .y_stride = {1}};
+    const struct wn_copy diagonal = {.rank = 2, .extent = {2, 4}, .x_stride = {120, 7}, .y_offset = 2, .y_stride = {100, 3}, .fill = 9};
+    subject_output(s, wn_copy(s->p, x, &same, &all));
+    subject_output(s, wn_copy(s->p, x, &other, &back));
+    subject_output(s, wn_copy(s->p, x, &few, &seventh));
+    subject_output(s, wn_copy(s->p, x, &same, &diagonal));
+}
+
+static void a_copy_may_walk_across_axes(void **state)
+{
+    (void)state;
+    judge_all(flat_copies);
+}
+
+static void reshapes(struct subject *s)
+{
+    static const int64_t shapes[][4] = {{2, 24, 3, 5}, {2, 24, 15, 1}, {2, 8, 9, 5}, {1, 2, 24, 15}, {6, 8, 15, 1}, {720, 1, 1, 1}};
+    int x = input(s, SHAPE(2, 24, 3, 5)), y = wn_relu(s->p, x);
+    for (int i = 0; i < 6; i++) {
+        const struct wn_shape to = wn_shape_of(4, shapes[i]);
+        subject_output(s, wn_linear(s->p, wn_reshape(s->p, y, &to), 2, 1));
+        subject_output(s, wn_reshape(s->p, wn_reshape(s->p, y, &to), &(struct wn_shape){3, {2, 45, 8}}));
+    }
+}
+
+static void any_reshape_keeps_the_order_of_elements(void **state)
+{
+    (void)state;
+    judge_all(reshapes);
+}
+
+/* ---- rows ---- */
+
+static void dotted(struct subject *s, int64_t channels, int64_t h, int64_t w)
+{
+    int a = wn_relu(s->p, input(s, SHAPE(3, channels, h, w)));
+    subject_output(s, a);
+    wn_program_end_stage(s->p);
+    int rows = subject_rows(s, 5, 3), g = input(s, SHAPE(5, channels, 1, 1)), full = input(s, SHAPE(5, channels, h, w));
+    subject_output(s, wn_channel_dot(s->p, wn_gather(s->p, a, rows), g));
+    subject_output(s, wn_channel_dot(s->p, wn_gather(s->p, a, rows), full));
+    int both = wn_gather(s->p, a, rows);
+    subject_output(s, wn_channel_dot(s->p, both, g));
+    subject_output(s, wn_reduce(s->p, WN_REDUCE_MAX, both, 14));
+}
+
+static void dot_1000(struct subject *s)
+{
+    dotted(s, 1000, 2, 1);
+}
+static void dot_33(struct subject *s)
+{
+    dotted(s, 33, 3, 7);
+}
+static void dot_1(struct subject *s)
+{
+    dotted(s, 1, 13, 1);
+}
+static void dot_one_place(struct subject *s)
+{
+    dotted(s, 31, 1, 1);
+}
+
+static void many_rows_look_their_images_up(void **state)
+{
+    (void)state;
+    judge_all(dot_1000);
+    judge_all(dot_33);
+    judge_all(dot_1);
+    judge_all(dot_one_place);
+}
+
+/* A product over values that lie channels last because a line convolution shares the program. */
+static void lines_and_matrices(struct subject *s)
+{
+    const struct wn_window win = {1, {3}, {1}, {1}, {1}, {1}};
+    int x = input(s, SHAPE(2, 5, 9));
+    int y = wn_conv(s->p, x, subject_weight(s, SHAPE(6, 5, 3), -1, 1), subject_weight(s, SHAPE(6), -1, 1), &win, 1);
+    int m = input(s, SHAPE(2, 9, 4));
+    subject_output(s, wn_matmul(s->p, y, false, m, false, subject_weight(s, SHAPE(4), -1, 1)));
+    subject_output(s, wn_matmul(s->p, y, true, y, false, WN_NONE));
+    subject_output(s, wn_relu(s->p, wn_matmul(s->p, m, true, y, true, WN_NONE)));
+}
+
+static void a_product_takes_either_layout(void **state)
+{
+    (void)state;
+    judge(lines_and_matrices, WN_PRECISION_F32, 1e-5);
+    judge(lines_and_matrices, WN_PRECISION_BF16, 3e-2);
+}
+
+/* ---- memory ---- */
+
+static void a_long_chain(struct subject *s)
+{
+    int x = input(s, SHAPE(1, 16, 32, 32));
+    for (int i = 0; i < 20; i++) x = wn_linear(s->p, x, 0.5f, 1);
+    subject_output(s, wn_reduce(s->p, WN_REDUCE_SUM, x, 12));
+}
+
+static void values_of_a_chain_share_bytes(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    struct wn_backend_traits before, during, after;
+    subject_init(&s, 1, false);
+    a_long_chain(&s);
+    assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.precision = WN_PRECISION_F32}, &be, NULL), WN_OK);
+    be->impl->traits(be, &before);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    be->impl->traits(be, &during);
+    be->impl->release(exe);
+    be->impl->traits(be, &after);
+    const size_t one = 16 * 32 * 32 * sizeof(float);
+    assert_true(during.device_bytes >= 3 * one); /* the input stays, and two take turns */
+    assert_true(during.device_bytes < 5 * one);
+    assert_int_equal(before.device_bytes, after.device_bytes);
+    wn_backend_close(be);
+    subject_finish(&s);
+    judge(a_long_chain, WN_PRECISION_F32, 1e-5);
+}
+
+static void two_programs_share_their_weights(void **state)
+{
+    (void)state;
+    static float numbers[64 * 64];
+    const struct wn_weight w = {{2, {64, 64}}, numbers, "w"};
+    struct wn_program *p[2];
+    struct wn_exe *exe[2];
+    struct wn_backend *be;
+    struct wn_backend_traits one, two;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(wn_program_create(&p[i], NULL), WN_OK);
+        int x = wn_program_input(p[i], SHAPE(1, 64), true);
+        wn_program_output(p[i], wn_matmul(p[i], x, false, wn_program_const(p[i], &w), false, WN_NONE));
+        assert_int_equal(be->impl->compile(be, p[i], &exe[i], NULL), WN_OK);
+        be->impl->traits(be, i ? &two : &one);
+    }
+    assert_true(one.device_bytes >= sizeof numbers);
+    assert_true(two.device_bytes - one.device_bytes < sizeof numbers / 2);
+    be->impl->release(exe[0]);
+    assert_int_equal(be->impl->run(exe[1], 0, NULL), WN_OK); /* the weight is still there */
+    be->impl->release(exe[1]);
+    be->impl->traits(be, &two);
+    assert_int_equal(two.device_bytes, 0);
+    for (int i = 0; i < 2; i++) wn_program_destroy(p[i]);
+    wn_backend_close(be);
+}
+
+/* Both ways round, against the emulation's own widening: 0, subnormals, ties, the largest, infinities, NaN. */
+float fake_half(unsigned short bits);
+static void halves_round_to_the_nearest_even(void **state)
+{
+    (void)state;
+    for (unsigned bits = 0; bits < 0x10000; bits++) {
+        const float f = fake_half((unsigned short)bits);
+        if (f != f) continue;
+        assert_int_equal(wn_cuda_narrow(f, WN_CUDA_F16), bits);
+        const float next = fake_half((unsigned short)(bits + 1)), middle = (f + next) / 2;
+        if ((bits & 0x7fff) >= 0x7bff) continue;
+        assert_int_equal(wn_cuda_narrow(middle, WN_CUDA_F16), bits & 1 ? bits + 1 : bits);
+        assert_int_equal(wn_cuda_narrow(nextafterf(middle, next), WN_CUDA_F16), bits + 1);
+    }
+    assert_int_equal(wn_cuda_narrow(65520, WN_CUDA_F16), 0x7c00);
+    assert_int_equal(wn_cuda_narrow(65519, WN_CUDA_F16), 0x7bff);
+    assert_int_equal(wn_cuda_narrow(1.00390625f, WN_CUDA_BF16), 0x3f80);
+    assert_int_equal(wn_cuda_narrow(1.01171875f, WN_CUDA_BF16), 0x3f82);
+    assert_int_equal(wn_cuda_narrow(NAN, WN_CUDA_BF16) & 0x7fff, 0x7fff);
+    assert_int_equal(wn_cuda_narrow(-INFINITY, WN_CUDA_BF16), 0xff80);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(more_parts_than_one_launch_takes),
+        cmocka_unit_test(a_copy_may_walk_across_axes),
+        cmocka_unit_test(any_reshape_keeps_the_order_of_elements),
+        cmocka_unit_test(many_rows_look_their_images_up),
+        cmocka_unit_test(a_product_takes_either_layout),
+        cmocka_unit_test(values_of_a_chain_share_bytes),
+        cmocka_unit_test(two_programs_share_their_weights),
+        cmocka_unit_test(halves_round_to_the_nearest_even),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}

@@ -1,0 +1,185 @@
+/* Every call of the CUDA runtime fails once: whatever was begun is given back, the process goes on, and the next try succeeds.
+ * An error that a process cannot outlive is told from one that it can. On the emulation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <whynot/backend.h>
+
+#include "check.h"
+#include "fake_runtime.h"
+#include "oom.h"
+#include "subject.h"
+
+/* Two stages, a constant, a tap table, a gather and outputs in two layouts: every kind of thing that is reserved. */
+static void build(struct subject *s)
+{
+    static const int32_t index[] = {0, 2};
+    static const float weight[] = {1, 2};
+    const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    const struct wn_taps taps = {.in = 5, .out = 2, .taps = 1, .index = index, .weight = weight};
+    subject_init(s, 1, false);
+    int x = subject_input(s, SHAPE(2, 3, 4, 5), true, -1, 1);
+    int y = wn_relu(s->p, wn_conv(s->p, x, subject_weight(s, SHAPE(4, 3, 3, 3), -1, 1), WN_NONE, &win, 1));
+    subject_output(s, y);
+    wn_program_end_stage(s->p);
+    subject_output(s, wn_axis_map(s->p, wn_gather(s->p, y, subject_rows(s, 3, 2)), 3, &taps));
+}
+
+/* Everything from open to close; the first failure's code. */
+static enum wn_code live_once(struct subject *s, struct wn_error *err)
+{
+    static float buffer[4096];
+    struct wn_backend *be = NULL;
+    struct wn_exe *exe = NULL;
+    enum wn_code code = wn_backend_open("cuda", NULL, &be, err);
+    if (code != WN_OK) return code;
+    code = be->impl->compile(be, s->p, &exe, err);
+    if (code != WN_OK) goto close;
+    for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
+    for (int i = 0; code == WN_OK && i < 2; i++) code = be->impl->run(exe, i, err);
+    for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], buffer, err);
+    be->impl->release(exe);
+close:
+    wn_backend_close(be);
+    return code;
+}
+
+static long count_calls(struct subject *s)
+{
+    struct wn_error err = {0};
+    fake_runtime.calls = 0, fake_runtime.fail_at = 0;
+    if (live_once(s, &err) != WN_OK) fail_msg("%s", err.text);
+    return fake_runtime.calls;
+}
+
+static void fail_each_call(enum wn_code expected, int status)
+{
+    struct subject s;
+    build(&s);
+    const long calls = count_calls(&s);
+    assert_true(calls > 40);
+    long reported = 0;
+    for (long n = 1; n <= calls; n++) {
+        struct wn_error err = {0};
+        fake_runtime.calls = 0, fake_runtime.fail_at = n, fake_runtime.fail_with = status;
+        const enum wn_code code = live_once(&s, &err);
+        if (code != WN_OK) {
+            reported++;
+            assert_int_equal(code, expected);
+            assert_true(strlen(err.text) > 10);
+        }
+        assert_int_equal(fake_runtime.held_bytes, 0);
+        assert_int_equal(fake_runtime.held_blocks, 0);
+        assert_false(wn_cuda_lost());
+    }
+    /* All but those of closing down, which has nobody to tell, the clearing of old errors on each of nine entries, and what
+     * capturing says: a stage that cannot be captured is walked. */
+    if (reported < calls - 20) fail_msg("only %ld of %ld failures were reported", reported, calls);
+    count_calls(&s);
+    subject_finish(&s);
+}
+
+static void running_out_of_memory_anywhere_gives_everything_back(void **state)
+{
+    (void)state;
+    fail_each_call(WN_NO_MEMORY, 2);
+}
+
+static void a_passing_failure_anywhere_is_reported_and_forgotten(void **state)
+{
+    (void)state;
+    fail_each_call(WN_DEVICE, 1);
+}
+
+/* The host's own memory, for every allocation, once and from then on. */
+static void running_out_of_host_memory_anywhere_gives_everything_back(void **state)
+{
+    (void)state;
+    struct subject s;
+    bool refused = true;
+    build(&s);
+    count_calls(&s);
+    for (long n = 1; refused; n++)
+        for (int mode = OOM_ONCE; mode <= OOM_FROM_THEN_ON; mode++) {
+            struct wn_error err = {0};
+            fake_runtime.fail_at = 0;
+            oom_arm(n, mode);
+            const enum wn_code code = live_once(&s, &err);
+            refused = oom_disarm();
+            if (refused) assert_int_equal(code, WN_NO_MEMORY);
+            else assert_int_equal(code, WN_OK);
+            assert_int_equal(fake_runtime.held_blocks, 0);
+        }
+    subject_finish(&s);
+}
+
+static void no_device_is_an_error_of_the_device(void **state)
+{
+    (void)state;
+    struct wn_error err = {0};
+    struct wn_backend *be;
+    fake_runtime.fail_at = 0, fake_runtime.devices = 0;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, &err), WN_DEVICE);
+    assert_non_null(strstr(err.text, "driver"));
+    assert_int_equal(wn_backend_open("auto", NULL, &be, NULL), WN_OK);
+    assert_string_not_equal(be->impl->name, "cuda");
+    wn_backend_close(be);
+    fake_runtime.devices = 1;
+    const struct wn_backend_options second = {.device = 1};
+    assert_int_equal(wn_backend_open("cuda", &second, &be, NULL), WN_DEVICE);
+}
+
+static void an_old_card_refuses_what_it_lacks(void **state)
+{
+    (void)state;
+    struct wn_backend *be;
+    fake_runtime.capability = 7;
+    const struct wn_backend_options bf16 = {.precision = WN_PRECISION_BF16}, f16 = {.precision = WN_PRECISION_F16};
+    assert_int_equal(wn_backend_open("cuda", &bf16, &be, NULL), WN_UNSUPPORTED);
+    assert_int_equal(wn_backend_open("cuda", &f16, &be, NULL), WN_OK);
+    wn_backend_close(be);
+    fake_runtime.capability = 9;
+}
+
+/* Last: a lost device stays lost. */
+static void an_illegal_access_loses_the_device_for_good(void **state)
+{
+    (void)state;
+    struct subject s;
+    build(&s);
+    const long calls = count_calls(&s);
+    struct wn_error err = {0};
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    struct wn_backend_traits traits;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    be->impl->traits(be, &traits);
+    assert_false(traits.lost);
+    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = 700, fake_runtime.sticky = true;
+    for (long i = 0; i < calls && be->impl->run(exe, 0, &err) == WN_OK; i++) continue;
+    assert_int_equal(err.code, WN_DEVICE);
+    be->impl->traits(be, &traits);
+    assert_true(traits.lost);
+    assert_int_equal(be->impl->run(exe, 0, NULL), WN_DEVICE);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(running_out_of_memory_anywhere_gives_everything_back),
+        cmocka_unit_test(running_out_of_host_memory_anywhere_gives_everything_back),
+        cmocka_unit_test(a_passing_failure_anywhere_is_reported_and_forgotten),
+        cmocka_unit_test(no_device_is_an_error_of_the_device),
+        cmocka_unit_test(an_old_card_refuses_what_it_lacks),
+        cmocka_unit_test(an_illegal_access_loses_the_device_for_good),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}

@@ -1,0 +1,240 @@
+/* The fibers behind emulation.h, and the 16-bit numbers. A fiber takes one thread after another until one has to wait; only
+ * then is another fiber made, so a kernel without barriers runs as a plain loop. */
+#include "emulation.h"
+
+#include "emulation_control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+#include <memory>
+#include <vector>
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/common_interface_defs.h>
+#define START_SWITCH(save, bottom, size) __sanitizer_start_switch_fiber(save, bottom, size)
+#define FINISH_SWITCH(save, bottom, size) __sanitizer_finish_switch_fiber(save, bottom, size)
+#else
+#define START_SWITCH(save, bottom, size) ((void)(save), (void)(bottom), (void)(size))
+#define FINISH_SWITCH(save, bottom, size) ((void)(save), (void)(bottom), (void)(size))
+#endif
+
+struct wn_emulated_place wn_emulated;
+
+int wn_emulated_order = WN_ORDER_FORWARD;
+bool wn_emulated_no_barriers = false;
+long wn_emulated_launches = 0;
+
+namespace {
+
+enum { STACK_BYTES = 128 * 1024, WARP = 32, WHOLE_BLOCK = -1 };
+
+struct fiber {
+    ucontext_t context;
+    std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
+    void *fake_stack = nullptr;
+    int thread = 0;
+};
+
+struct block_state {
+    std::vector<std::unique_ptr<fiber>> fibers; /* all of them, kept from block to block; each is in one of these: */
+    std::vector<fiber *> idle, ready;
+    std::vector<std::vector<fiber *>> waiting; /* at the barrier of each warp; the last entry is the block's */
+    std::vector<int> pending;                  /* threads not begun, the next one last */
+    std::vector<uint64_t> exchange;
+    const std::function<void()> *body;
+    fiber *now;
+    int threads;
+    ucontext_t main;
+    void *main_fake_stack;
+    const void *main_bottom;
+    size_t main_size;
+    unsigned seed;
+} state;
+
+[[noreturn]] void die(const char *why)
+{
+    fprintf(stderr, "emulation: %s\n", why);
+    abort();
+}
+
+unsigned next_random()
+{
+    state.seed = state.seed * 1664525u + 1013904223u;
+    return state.seed >> 8;
+}
+
+void place(int thread)
+{
+    const dim3 size = wn_emulated.block_size;
+    wn_emulated.thread = uint3{thread % size.x, thread / size.x % size.y, thread / size.x / size.y};
+}
+
+void leave_fiber()
+{
+    fiber *self = state.now;
+    START_SWITCH(&self->fake_stack, state.main_bottom, state.main_size);
+    swapcontext(&self->context, &state.main);
+    FINISH_SWITCH(self->fake_stack, &state.main_bottom, &state.main_size);
+}
+
+void fiber_main()
+{
+    FINISH_SWITCH(nullptr, &state.main_bottom, &state.main_size);
+    for (;;) {
+        while (!state.pending.empty()) {
+            state.now->thread = state.pending.back();
+            state.pending.pop_back();
+            place(state.now->thread);
+            (*state.body)();
+        }
+        state.idle.push_back(state.now);
+        leave_fiber();
+    }
+}
+
+void enter(fiber *f)
+{
+    state.now = f;
+    place(f->thread);
+    START_SWITCH(&state.main_fake_stack, f->stack.get(), STACK_BYTES);
+    swapcontext(&state.main, &f->context);
+    FINISH_SWITCH(state.main_fake_stack, nullptr, nullptr);
+}
+
+fiber *make_fiber()
+{
+    state.fibers.emplace_back(new fiber);
+    fiber *f = state.fibers.back().get();
+    getcontext(&f->context);
+    f->context.uc_stack.ss_sp = f->stack.get();
+    f->context.uc_stack.ss_size = STACK_BYTES;
+    f->context.uc_link = nullptr;
+    makecontext(&f->context, fiber_main, 0);
+    return f;
+}
+
+fiber *take(std::vector<fiber *> &list, size_t at)
+{
+    fiber *f = list[at];
+    list[at] = list.back();
+    list.pop_back();
+    return f;
+}
+
+/* Who goes next: whoever is ready, else a new thread, else nobody. */
+fiber *next_fiber()
+{
+    if (!state.ready.empty()) {
+        const size_t n = state.ready.size();
+        const size_t at = wn_emulated_order == WN_ORDER_FORWARD ? 0 : wn_emulated_order == WN_ORDER_BACKWARD ? n - 1 : next_random() % n;
+        return take(state.ready, at);
+    }
+    if (state.pending.empty()) return nullptr;
+    return state.idle.empty() ? make_fiber() : take(state.idle, state.idle.size() - 1);
+}
+
+void wait_for(int group)
+{
+    if (wn_emulated_no_barriers) return;
+    std::vector<fiber *> &waiting = group == WHOLE_BLOCK ? state.waiting.back() : state.waiting[group];
+    const int rest = state.threads - group * WARP, size = group == WHOLE_BLOCK ? state.threads : rest < WARP ? rest : WARP;
+    waiting.push_back(state.now);
+    if ((int)waiting.size() == size) {
+        state.ready.insert(state.ready.end(), waiting.begin(), waiting.end());
+        waiting.clear();
+    }
+    leave_fiber();
+}
+
+void order_threads()
+{
+    state.pending.resize(state.threads);
+    for (int t = 0; t < state.threads; t++)
+        state.pending[t] = wn_emulated_order == WN_ORDER_BACKWARD ? t : state.threads - 1 - t;
+    if (wn_emulated_order != WN_ORDER_SHUFFLED) return;
+    for (int t = state.threads - 1; t > 0; t--) std::swap(state.pending[t], state.pending[next_random() % (t + 1)]);
+}
+
+void run_block(size_t shared_bytes)
+{
+    /* NaN everywhere: shared memory that is read before it is written shows in the result. */
+    std::unique_ptr<float4[]> shared(new float4[(shared_bytes + sizeof(float4) - 1) / sizeof(float4)]);
+    memset(static_cast<void *>(shared.get()), 0xff, shared_bytes);
+    wn_emulated.shared = shared.get();
+    state.waiting.resize((state.threads + WARP - 1) / WARP + 1);
+    order_threads();
+    while (fiber *f = next_fiber()) enter(f);
+    if (state.idle.size() != state.fibers.size()) die("a barrier is not reached by every thread of its group");
+}
+
+} // namespace
+
+void wn_emulated_barrier(void)
+{
+    wait_for(WHOLE_BLOCK);
+}
+
+void wn_emulated_warp_barrier(void)
+{
+    wait_for(state.now->thread / WARP);
+}
+
+uint64_t *wn_emulated_exchange(unsigned lane)
+{
+    return &state.exchange.at(state.now->thread / WARP * WARP + lane);
+}
+
+void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &thread)
+{
+    if (block.x * block.y * block.z > 1024 || block.z > 64) die("a block of more than 1024 threads");
+    if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535) die("a grid outside the limits");
+    if (shared_bytes > 48 * 1024) die("more than 48 KiB of shared memory");
+    wn_emulated_launches++;
+    wn_emulated.grid_size = grid, wn_emulated.block_size = block;
+    state.threads = (int)(block.x * block.y * block.z);
+    state.exchange.assign((state.threads + WARP - 1) / WARP * WARP, 0);
+    state.body = &thread;
+    for (unsigned z = 0; z < grid.z; z++)
+        for (unsigned y = 0; y < grid.y; y++)
+            for (unsigned x = 0; x < grid.x; x++) {
+                wn_emulated.block = uint3{x, y, z};
+                run_block(shared_bytes);
+            }
+}
+
+/* ---- 16-bit numbers, rounded to nearest even as the hardware does ---- */
+
+float __half2float(wn_half_bits h)
+{
+    const unsigned sign = (h.bits & 0x8000u) << 16, exponent = h.bits >> 10 & 31, mantissa = h.bits & 1023;
+    if (exponent == 31) return __uint_as_float(sign | 0x7f800000u | mantissa << 13);
+    if (exponent) return __uint_as_float(sign | (exponent + 112) << 23 | mantissa << 13);
+    const float tiny = ldexpf((float)mantissa, -24);
+    return sign ? -tiny : tiny;
+}
+
+wn_half_bits __float2half_rn(float f)
+{
+    const unsigned bits = __float_as_uint(f);
+    const unsigned short sign = (unsigned short)(bits >> 16 & 0x8000u);
+    const float a = fabsf(f);
+    if (a != a) return wn_half_bits{(unsigned short)(sign | 0x7e00)};
+    if (a >= 65520.0f) return wn_half_bits{(unsigned short)(sign | 0x7c00)};
+    if (a < ldexpf(1, -14)) return wn_half_bits{(unsigned short)(sign | (unsigned short)nearbyintf(ldexpf(a, 24)))};
+    const unsigned magnitude = bits & 0x7fffffffu, rounded = magnitude + 0xfffu + (magnitude >> 13 & 1u);
+    return wn_half_bits{(unsigned short)(sign | ((rounded >> 13) - (112u << 10)))};
+}
+
+wn_bfloat_bits __float2bfloat16_rn(float f)
+{
+    const unsigned bits = __float_as_uint(f);
+    if (f != f) return wn_bfloat_bits{0x7fff};
+    return wn_bfloat_bits{(unsigned short)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16)};
+}
+
+extern "C" float fake_half(unsigned short bits)
+{
+    return __half2float(wn_half_bits{bits});
+}
