@@ -1,0 +1,185 @@
+/* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the backend's own
+ * code, no GPU is needed, and none has run them. plans_test [--all]: every shape in every batch bucket; else a sample of them. */
+#include "conv_graph.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { NONE, RELU, RELU6 };
+
+struct row {
+    const char *net;
+    int64_t c, side, o, k, s, p, g;
+    bool residual;
+    int act;
+};
+
+static const struct row rows[] = {
+#define X(net, c, side, o, k, s, p, g, residual, act) {net, c, side, o, k, s, p, g, residual, act},
+#include "convolutions.def"
+#undef X
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static struct wn_cuda_planner planner;
+static bool all;
+
+struct way {
+    const char *name;
+    enum wn_cuda_type type;
+    bool exact;
+};
+static const struct way ways[] = {
+    {"f32", WN_CUDA_F32, true}, {"tf32", WN_CUDA_F32, false}, {"bf16", WN_CUDA_BF16, false}, {"f16", WN_CUDA_F16, false}};
+
+static struct wn_cuda_conv_shape shape_of(const struct row *r, int64_t n, const struct way *way)
+{
+    const int64_t to = (r->side + 2 * r->p - r->k) / r->s + 1;
+    return (struct wn_cuda_conv_shape){
+        .type = way->type, .exact = way->exact, .groups = r->g,
+        .x = {4, {n, r->c, r->side, r->side}}, .w = {4, {r->o, r->c / r->g, r->k, r->k}}, .y = {4, {n, r->o, to, to}},
+        .win = {2, {r->k, r->k}, {r->s, r->s}, {1, 1}, {r->p, r->p}, {r->p, r->p}}};
+}
+
+/* One plan, and the text of it that a cache would hold is taken back. */
+static void must_plan(const struct wn_cuda_conv_shape *shape, const struct row *r, int64_t n, const char *way)
+{
+    struct wn_error err = {0};
+    struct wn_cuda_plan *plan = NULL;
+    char key[512];
+    int found = 0;
+    wn_cuda_conv_key(shape, key, sizeof key);
+    if (wn_cuda_plans(&planner, shape, 1, &plan, &found, &err) != WN_OK)
+        fail_msg("%s, batch %lld, %s: no plan for %s: %s", r->net, (long long)n, way, key, err.text);
+    assert_true(wn_cuda_plan_facts(plan).workspace_bytes >= 0);
+    wn_cuda_plan_destroy(plan);
+}
+
+static void plan_row(const struct row *r, int64_t n, const struct way *way)
+{
+    struct wn_cuda_conv_shape shape = shape_of(r, n, way);
+    if (r->act == RELU || r->residual) shape.bias = true, shape.relu = r->act == RELU, shape.residual = r->residual;
+    must_plan(&shape, r, n, way->name);
+    if (r->act == RELU6) return; /* bare, with an epilogue of ours */
+    shape = shape_of(r, n, way);
+    shape.bias = true;
+    must_plan(&shape, r, n, way->name);
+}
+
+static void every_convolution_has_a_fused_plan(void **state)
+{
+    static const int64_t batches[] = {1, 8, 32, 128};
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        for (int b = 0; b < 4; b++)
+            for (int w = 0; w < 4; w++)
+                if (all || (i + b) % 4 == 0) plan_row(&rows[i], batches[b], &ways[w]);
+}
+
+static void every_convolution_has_a_backward_plan(void **state)
+{
+    static const int64_t batches[] = {1, 32, 128};
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        for (int b = 0; b < 3; b++)
+            for (int w = 0; w < 4; w++) {
+                struct wn_cuda_conv_shape shape = shape_of(&rows[i], batches[b], &ways[w]);
+                shape.backward = true;
+                if (all || (i + b) % 4 == 0) must_plan(&shape, &rows[i], batches[b], ways[w].name);
+            }
+}
+
+/* What the project found out about the heuristics, so that a new library that changes it is noticed. */
+static void residual_fuses_before_the_bias_and_not_without_one(void **state)
+{
+    (void)state;
+    struct wn_error err = {0};
+    struct wn_cuda_plan *plan = NULL;
+    int n = 0;
+    struct wn_cuda_conv_shape shape = shape_of(&rows[4], 32, &ways[3]);
+    shape.residual = true;
+    assert_int_equal(wn_cuda_plans(&planner, &shape, 1, &plan, &n, &err), WN_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "cuDNN has no plan"));
+    shape.bias = true;
+    assert_int_equal(wn_cuda_plans(&planner, &shape, 1, &plan, &n, NULL), WN_OK);
+    wn_cuda_plan_destroy(plan);
+}
+
+static void a_plan_survives_being_written_down(void **state)
+{
+    (void)state;
+    struct wn_error err = {0};
+    struct wn_cuda_plan *plan = NULL, *again = NULL;
+    int n = 0;
+    struct wn_cuda_conv_shape shape = shape_of(&rows[1], 8, &ways[3]);
+    shape.bias = shape.relu = true;
+    assert_int_equal(wn_cuda_plans(&planner, &shape, 1, &plan, &n, &err), WN_OK);
+    char *text = wn_cuda_plan_save(plan, &err);
+    assert_non_null(text);
+    if (wn_cuda_plan_load(&planner, text, &again, &err) != WN_OK) fail_msg("%s", err.text);
+    assert_int_equal(wn_cuda_plan_facts(plan).workspace_bytes, wn_cuda_plan_facts(again).workspace_bytes);
+    text[strlen(text) / 2] = '\0';
+    assert_int_not_equal(wn_cuda_plan_load(&planner, text, &(struct wn_cuda_plan *){NULL}, NULL), WN_OK);
+    free(text);
+    wn_cuda_plan_destroy(plan);
+    wn_cuda_plan_destroy(again);
+}
+
+static void keys_tell_shapes_apart(void **state)
+{
+    (void)state;
+    char a[512], b[512];
+    struct wn_cuda_conv_shape one = shape_of(&rows[1], 8, &ways[3]), other = one;
+    wn_cuda_conv_key(&one, a, sizeof a);
+    bool *const flags[] = {&other.backward, &other.bias, &other.residual, &other.relu, &other.exact};
+    for (int i = 0; i < 5; i++) {
+        *flags[i] = !*flags[i];
+        wn_cuda_conv_key(&other, b, sizeof b);
+        assert_string_not_equal(a, b);
+        *flags[i] = !*flags[i];
+    }
+    int64_t *const numbers[] = {&other.x.dim[0],       &other.x.dim[3],         &other.w.dim[2],      &other.y.dim[1],
+                                &other.win.stride[1],  &other.win.dilation[0], &other.win.pad_lo[1], &other.win.pad_hi[0],
+                                &other.groups};
+    for (int i = 0; i < 9; i++) {
+        ++*numbers[i];
+        wn_cuda_conv_key(&other, b, sizeof b);
+        assert_string_not_equal(a, b);
+        --*numbers[i];
+    }
+}
+
+static char *read_text(const char *path)
+{
+    char *text = calloc(1 << 16, 1);
+    FILE *f = fopen(path, "rb");
+    if (!f || !text || fread(text, 1, (1 << 16) - 1, f) == 0) fprintf(stderr, "cannot read %s\n", path), exit(2);
+    fclose(f);
+    return text;
+}
+
+int main(int argc, char **argv)
+{
+    struct wn_error err = {0};
+    if (argc < 2) return fprintf(stderr, "usage: plans_test CARD.json [--all]\n"), 2;
+    all = argc > 2 && strcmp(argv[2], "--all") == 0;
+    char *json = read_text(argv[1]);
+    planner.description = wn_cuda_describe_device(json, &err);
+    free(json);
+    if (!planner.description) return fprintf(stderr, "%s\n", err.text), 1;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_convolution_has_a_fused_plan),
+        cmocka_unit_test(every_convolution_has_a_backward_plan),
+        cmocka_unit_test(residual_fuses_before_the_bias_and_not_without_one),
+        cmocka_unit_test(a_plan_survives_being_written_down),
+        cmocka_unit_test(keys_tell_shapes_apart),
+    };
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    wn_cuda_describe_done(planner.description);
+    return failed ? 1 : 0;
+}
