@@ -28,13 +28,14 @@ long wn_emulated_launches = 0;
 
 namespace {
 
-enum { STACK_BYTES = 128 * 1024, WARP = 32, WHOLE_BLOCK = -1 };
+enum { STACK_BYTES = 32 * 1024, WARP = 32, WHOLE_BLOCK = -1 };
 
 struct fiber {
     ucontext_t context;
     std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
     void *fake_stack = nullptr;
     int thread = 0;
+    unsigned swaps = 0; /* of this thread: they take turns with two sets of places, so that one barrier a swap is enough */
 };
 
 struct block_state {
@@ -86,6 +87,7 @@ void fiber_main()
         while (!state.pending.empty()) {
             state.now->thread = state.pending.back();
             state.pending.pop_back();
+            state.now->swaps = 0;
             place(state.now->thread);
             (*state.body)();
         }
@@ -181,9 +183,12 @@ void wn_emulated_warp_barrier(void)
     wait_for(state.now->thread / WARP);
 }
 
-uint64_t *wn_emulated_exchange(unsigned lane)
+uint64_t wn_emulated_swap(uint64_t mine, unsigned from)
 {
-    return &state.exchange.at(state.now->thread / WARP * WARP + lane);
+    const size_t set = state.now->swaps++ % 2 * (state.exchange.size() / 2), warp = state.now->thread / WARP * WARP;
+    state.exchange.at(set + state.now->thread) = mine;
+    wn_emulated_warp_barrier();
+    return state.exchange.at(set + warp + from);
 }
 
 void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &thread)
@@ -194,7 +199,7 @@ void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::f
     wn_emulated_launches++;
     wn_emulated.grid_size = grid, wn_emulated.block_size = block;
     state.threads = (int)(block.x * block.y * block.z);
-    state.exchange.assign((state.threads + WARP - 1) / WARP * WARP, 0);
+    state.exchange.assign(2 * ((state.threads + WARP - 1) / WARP * WARP), 0);
     state.body = &thread;
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)

@@ -59,8 +59,8 @@ extern struct wn_emulated_place wn_emulated;
 /* ---- meeting points; one that some thread of the group never reaches ends the test ---- */
 void wn_emulated_barrier(void);
 void wn_emulated_warp_barrier(void);
-/* This thread's place in the exchange array of its block: 8 bytes for each thread. */
-uint64_t *wn_emulated_exchange(unsigned lane_of_warp);
+/* Hands over 8 bytes and takes those of another lane of the warp, which all its lanes do together. */
+uint64_t wn_emulated_swap(uint64_t mine, unsigned from_lane);
 
 static inline void __syncthreads(void)
 {
@@ -82,10 +82,7 @@ static inline T wn_emulated_shuffle(T value, unsigned from)
 {
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
-    *wn_emulated_exchange(wn_emulated_lane()) = bits;
-    wn_emulated_warp_barrier();
-    bits = *wn_emulated_exchange(from % 32);
-    wn_emulated_warp_barrier();
+    bits = wn_emulated_swap(bits, from % 32);
     memcpy(&value, &bits, sizeof value);
     return value;
 }

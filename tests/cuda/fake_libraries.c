@@ -11,7 +11,7 @@ bool fake_libraries_can = true;
 
 struct wn_cuda_plan {
     struct wn_cuda_conv_shape shape;
-    double *sum; /* one for each result */
+    double *sum; /* one for each result; behind them the weight and the source, widened */
 };
 
 struct wn_cuda_gemm {
@@ -78,22 +78,28 @@ static int64_t under(const struct places *p, int64_t o, int64_t t)
 }
 
 /* Every pair (element of x, element of y) that a weight joins; sum goes one way or the other. */
-static void join(const struct wn_cuda_conv_shape *s, const struct wn_cuda_job *job, double *sum)
+static void join(const struct wn_cuda_conv_shape *s, const double *src, const double *w, double *sum)
 {
     const struct places p = places_of(s);
     const int64_t depth = p.c / p.groups, per_group = p.o / p.groups;
     for (int64_t n = 0; n < p.n; n++)
-        for (int64_t oc = 0; oc < p.o; oc++)
-            for (int64_t o = 0; o < p.y_size; o++)
-                for (int64_t t = 0; t < p.taps; t++) {
-                    const int64_t i = under(&p, o, t), yi = (n * p.y_size + o) * p.o + oc;
-                    for (int64_t c = 0; i >= 0 && c < depth; c++) {
-                        const int64_t xi = (n * p.x_size + i) * p.c + oc / per_group * depth + c;
-                        const double w = load(job->u.conv.w, s->type, (oc * p.taps + t) * depth + c);
-                        const int64_t from = s->backward ? yi : xi, to = s->backward ? xi : yi;
-                        sum[to] += w * load(job->u.conv.x, s->type, from);
-                    }
+        for (int64_t o = 0; o < p.y_size; o++)
+            for (int64_t t = 0; t < p.taps; t++) {
+                const int64_t i = under(&p, o, t);
+                for (int64_t oc = 0; i >= 0 && oc < p.o; oc++) {
+                    const int64_t y = (n * p.y_size + o) * p.o + oc, x = (n * p.x_size + i) * p.c + oc / per_group * depth;
+                    const double *from = w + (oc * p.taps + t) * depth;
+                    if (s->backward)
+                        for (int64_t c = 0; c < depth; c++) sum[x + c] += from[c] * src[y];
+                    else
+                        for (int64_t c = 0; c < depth; c++) sum[y] += from[c] * src[x + c];
                 }
+            }
+}
+
+static void widen(const void *src, enum wn_cuda_type type, int64_t n, double *dst)
+{
+    for (int64_t i = 0; i < n; i++) dst[i] = load(src, type, i);
 }
 
 enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
@@ -102,9 +108,11 @@ enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job 
     const struct wn_cuda_conv_shape *s = &job->u.conv.plan->shape;
     const struct wn_shape *to = s->backward ? &s->x : &s->y;
     const int64_t count = wn_shape_count(to);
-    double *sum = job->u.conv.plan->sum;
+    double *sum = job->u.conv.plan->sum, *w = sum + count, *src = w + wn_shape_count(&s->w);
     memset(sum, 0, (size_t)count * sizeof *sum);
-    join(s, job, sum);
+    widen(job->u.conv.w, s->type, wn_shape_count(&s->w), w);
+    widen(job->u.conv.x, s->type, wn_shape_count(s->backward ? &s->y : &s->x), src);
+    join(s, src, w, sum);
     for (int64_t i = 0; i < count; i++) {
         if (s->residual) sum[i] += load(job->u.conv.residual, s->type, i);
         if (s->bias) sum[i] += load(job->u.conv.bias, s->type, i % to->dim[1]);
@@ -119,7 +127,7 @@ enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv
 {
     /* As the real one: neither an addition nor an activation without a bias. */
     if (!fake_libraries_can || (!shape->bias && (shape->relu || shape->residual))) return WN_UNSUPPORTED;
-    const size_t count = (size_t)wn_shape_count(shape->backward ? &shape->x : &shape->y);
+    const size_t count = (size_t)(wn_shape_count(&shape->x) + wn_shape_count(&shape->y) + wn_shape_count(&shape->w));
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);
     if (plan) plan->sum = calloc(count, sizeof *plan->sum);
     if (!plan || !plan->sum || !wn_cuda_grow(&exe->plans, exe->n_plans, &exe->cap_plans, sizeof *exe->plans)) {
