@@ -130,6 +130,13 @@ struct wn_cuda_exe {
 
 /* ---- layout.c: types, layouts, and which values share memory or have none ---- */
 enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err);
+/* y = act(x*scale + shift), what the step and those before it that it swallows come to; scale may be WN_NONE. Values that are
+ * swallowed have no home. False where the step stands for itself alone. */
+struct wn_cuda_affine {
+    int x, scale, shift;
+    struct wn_act act;
+};
+bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out);
 /* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the
  * range of bf16 even where the forward pass is f16. */
 enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage);

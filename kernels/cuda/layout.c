@@ -73,6 +73,73 @@ static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly
     }
 }
 
+/* ---- a scale, a shift and an activation in a row, as batch-norms before a convolution leave them, are one launch ---- */
+
+static bool is_const(const struct wn_cuda_exe *exe, int value)
+{
+    return wn_program_value(exe->prog, value)->kind == WN_VALUE_CONST;
+}
+
+/* The step that makes the value for this step alone, which may therefore not make it at all; or NULL. */
+static const struct wn_step *sole_maker(const struct wn_cuda_exe *exe, const int *readers, int value, int step)
+{
+    const struct wn_value *v = wn_program_value(exe->prog, value);
+    if (v->kind != WN_VALUE_STEP || v->step < 0 || v->readable || readers[value] != 1) return NULL;
+    if (wn_cuda_stage_of(exe->prog, v->step) != wn_cuda_stage_of(exe->prog, step)) return NULL;
+    return wn_program_step(exe->prog, v->step);
+}
+
+/* x (op) constant or constant (op) x, without stretching x: the number of x among the operands, or -1. */
+static int with_constant(const struct wn_cuda_exe *exe, const struct wn_step *s, enum wn_binary op)
+{
+    if (s->prim != WN_PRIM_BINARY || s->u.binary != op) return -1;
+    const struct wn_shape *y = &exe->values[s->out[0]].shape;
+    for (int k = 0; k < 2; k++)
+        if (!is_const(exe, s->in[k]) && is_const(exe, s->in[!k]) && wn_shape_equal(&exe->values[s->in[k]].shape, y)) return k;
+    return -1;
+}
+
+bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    *out = (struct wn_cuda_affine){.x = s->in[0], .scale = WN_NONE, .shift = WN_NONE, .act.kind = WN_UNARY_COUNT};
+    if (s->prim == WN_PRIM_UNARY) {
+        out->act = s->u.unary;
+        if (exe->home[s->in[0]] >= 0) return false;
+        s = wn_program_step(exe->prog, wn_program_value(exe->prog, s->in[0])->step);
+    }
+    const int x = with_constant(exe, s, WN_BINARY_ADD);
+    if (x < 0) return false;
+    out->x = s->in[x], out->shift = s->in[!x];
+    if (exe->home[out->x] >= 0) return out->act.kind != WN_UNARY_COUNT;
+    s = wn_program_step(exe->prog, wn_program_value(exe->prog, out->x)->step);
+    const int m = with_constant(exe, s, WN_BINARY_MUL);
+    out->x = s->in[m], out->scale = s->in[!m];
+    return true;
+}
+
+/* Marks what lies between as never made; wn_cuda_affine_of reads the marks. */
+static void drop_between(struct wn_cuda_exe *exe, const int *readers)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        const int x = with_constant(exe, s, WN_BINARY_ADD);
+        const struct wn_step *scale = x >= 0 ? sole_maker(exe, readers, s->in[x], i) : NULL;
+        if (scale && with_constant(exe, scale, WN_BINARY_MUL) >= 0) exe->home[s->in[x]] = -1;
+        const struct wn_step *shift = s->prim == WN_PRIM_UNARY ? sole_maker(exe, readers, s->in[0], i) : NULL;
+        if (shift && with_constant(exe, shift, WN_BINARY_ADD) >= 0) exe->home[s->in[0]] = -1;
+    }
+}
+
+static void count_readers(const struct wn_cuda_exe *exe, int *readers)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        for (int k = 0; k < s->n_in; k++)
+            if (s->in[k] != WN_NONE) readers[s->in[k]]++;
+    }
+}
+
 /* A reshape that moves nothing shares the memory of what it reshapes. */
 static void share_reshapes(struct wn_cuda_exe *exe)
 {
@@ -106,8 +173,10 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     const int n = wn_program_values(exe->prog);
     const bool lines = has_lines(exe->prog);
     bool *read_plainly = calloc((size_t)n + 1, sizeof *read_plainly);
-    if (!read_plainly) return wn_fail(err, WN_NO_MEMORY, "no memory for the layout of a program");
-    enum wn_code code = check_sizes(exe, err);
+    int *readers = calloc((size_t)n + 1, sizeof *readers);
+    enum wn_code code = WN_OK;
+    if (!read_plainly || !readers) code = wn_fail(err, WN_NO_MEMORY, "no memory for the layout of a program");
+    if (code == WN_OK) code = check_sizes(exe, err);
     if (code != WN_OK) goto free_readers;
     for (int v = 0; v < n; v++) { /* values are numbered after what they are made from */
         const struct wn_value *value = wn_program_value(exe->prog, v);
@@ -118,8 +187,11 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     }
     find_plain_readers(exe, read_plainly);
     drop_gathers(exe, read_plainly);
+    count_readers(exe, readers);
+    drop_between(exe, readers);
     share_reshapes(exe);
 free_readers:
+    free(readers);
     free(read_plainly);
     return code;
 }

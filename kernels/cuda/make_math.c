@@ -59,9 +59,20 @@ static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary
     return WN_OK;
 }
 
+static enum wn_code make_affine(struct wn_cuda_exe *exe, int step, const struct wn_cuda_affine *f, struct wn_error *err)
+{
+    struct wn_cuda_tensor x, scale = {0}, shift = {0}, y = exe->values[wn_program_step(exe->prog, step)->out[0]];
+    enum wn_code code = wn_cuda_value(exe, f->x, &x, err);
+    if (code == WN_OK && f->scale != WN_NONE) code = wn_cuda_value(exe, f->scale, &scale, err);
+    if (code == WN_OK) code = wn_cuda_value(exe, f->shift, &shift, err);
+    if (code != WN_OK) return code;
+    return wn_cuda_job_epilogue(exe, &x, scale.data ? &scale : NULL, &shift, NULL, &f->act, &y, err);
+}
+
 enum wn_code wn_cuda_make_unary(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
-    return make_map(exe, step, run_unary, 1, err);
+    struct wn_cuda_affine f;
+    return wn_cuda_affine_of(exe, step, &f) ? make_affine(exe, step, &f, err) : make_map(exe, step, run_unary, 1, err);
 }
 
 enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
@@ -71,7 +82,9 @@ enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn
 
 enum wn_code wn_cuda_make_binary(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
-    return make_map(exe, step, run_binary, 2, err);
+    struct wn_cuda_affine f;
+    if (exe->home[wn_program_step(exe->prog, step)->out[0]] < 0) return WN_OK; /* swallowed by the step that reads it */
+    return wn_cuda_affine_of(exe, step, &f) ? make_affine(exe, step, &f, err) : make_map(exe, step, run_binary, 2, err);
 }
 
 enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,

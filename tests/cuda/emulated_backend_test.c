@@ -170,6 +170,59 @@ static void a_product_takes_either_layout(void **state)
     judge(lines_and_matrices, WN_PRECISION_BF16, 3e-2);
 }
 
+/* ---- a scale, a shift and an activation in a row ---- */
+
+static int weight(struct subject *s, struct wn_shape shape)
+{
+    return subject_weight(s, shape, -2, 2);
+}
+
+static void affine(struct subject *s)
+{
+    int x = input(s, SHAPE(2, 24, 3, 5));
+    int a = wn_mul(s->p, x, weight(s, SHAPE(1, 24, 1, 1))), b = wn_add(s->p, weight(s, SHAPE(24, 1, 1)), a);
+    subject_output(s, wn_relu(s->p, b));                                                             /* all three */
+    subject_output(s, wn_add(s->p, wn_mul(s->p, weight(s, SHAPE(1)), x), weight(s, SHAPE(3, 5)))); /* scale and shift */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, x, weight(s, SHAPE(2, 24, 3, 5)))));                /* shift, activation */
+    int read = wn_add(s->p, wn_mul(s->p, x, weight(s, SHAPE(24, 3, 5))), weight(s, SHAPE(5)));
+    subject_output(s, read); /* is read, and so has to exist */
+    subject_output(s, wn_relu(s->p, read));
+    int twice = wn_mul(s->p, x, weight(s, SHAPE(1))); /* has two readers */
+    subject_output(s, wn_add(s->p, wn_add(s->p, twice, weight(s, SHAPE(1))), twice));
+    int thin = input(s, SHAPE(2, 24, 1, 1)); /* is stretched by its scale */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, thin, weight(s, SHAPE(1, 24, 3, 5))), weight(s, SHAPE(1)))));
+}
+
+static void an_affine_chain_is_one_launch(void **state)
+{
+    (void)state;
+    judge_all(affine);
+}
+
+static void three_steps(struct subject *s)
+{
+    int x = input(s, SHAPE(1, 8, 2, 2));
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, x, weight(s, SHAPE(1, 8, 1, 1))), weight(s, SHAPE(1, 8, 1, 1)))));
+}
+
+static void scale_shift_and_activation_launch_once(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    subject_init(&s, 1, false);
+    three_steps(&s);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    const long before = wn_emulated_launches;
+    assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+    assert_int_equal(wn_emulated_launches - before, 1);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
 /* ---- memory ---- */
 
 static void a_long_chain(struct subject *s)
@@ -261,6 +314,8 @@ int main(void)
         cmocka_unit_test(any_reshape_keeps_the_order_of_elements),
         cmocka_unit_test(many_rows_look_their_images_up),
         cmocka_unit_test(a_product_takes_either_layout),
+        cmocka_unit_test(an_affine_chain_is_one_launch),
+        cmocka_unit_test(scale_shift_and_activation_launch_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
         cmocka_unit_test(halves_round_to_the_nearest_even),
