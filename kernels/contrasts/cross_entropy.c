@@ -15,7 +15,7 @@ const struct wn_contrast wn_contrast_cross_entropy = {
     .name = "cross-entropy",
     .summary = "What contradicts the foil, given what the network believes?",
     .formula = "p - e_Q",
-    .source = "Prabhushankar et al. 2020, eq. 2",
+    .source = "Prabhushankar et al. 2020",
     .flags = WN_CONTRAST_FOIL | WN_CONTRAST_SAME_OK | WN_CONTRAST_OPPOSITE,
     .seed = seed,
 };

@@ -16,6 +16,6 @@ const struct wn_contrast wn_contrast_probability = {
     .name = "probability",
     .summary = "What raises the target's probability, and by how much?",
     .formula = "p_t (1 - p_t) (e_t - sum_{s != t} alpha_s e_s)",
-    .source = "Wang & Wang 2022, eq. 2",
+    .source = "Wang & Wang 2022",
     .seed = seed,
 };

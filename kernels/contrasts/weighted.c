@@ -13,6 +13,6 @@ const struct wn_contrast wn_contrast_weighted = {
     .name = "weighted",
     .summary = "What makes the target more likely than the classes that rival it?",
     .formula = "e_t - sum_{s != t} alpha_s e_s, alpha = softmax of the other logits",
-    .source = "Wang & Wang 2022, eq. 3",
+    .source = "Wang & Wang 2022, weighted contrast",
     .seed = seed,
 };

@@ -17,6 +17,6 @@ const struct wn_method wn_method_gradcampp = {
     .name = "gradcampp",
     .summary = "Channels weighted by their positive gradients, each cell by how much it matters; kinder to several objects.",
     .formula = "sum_k w_k a_k, w_k = sum_ij relu(g) / (2 + relu(g) sum_ij a_k)",
-    .source = "Chattopadhay et al. 2018, eq. 19 with the common factor removed",
+    .source = "Chattopadhay et al. 2018 (Grad-CAM++), the common factor removed",
     .build = build,
 };

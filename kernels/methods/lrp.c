@@ -46,7 +46,7 @@ const struct wn_method wn_method_lrp = {
     .name = "lrp",
     .summary = "Relevance handed back from layer to layer in proportion to each input's share (epsilon rule).",
     .formula = "R_i = a_i sum_j w_ij R_j / (z_j + eps sign z_j), R_s = v_s y_s at the logits, eps = 1e-6",
-    .source = "Bach et al. 2015, eq. 58; seeds: Wang & Wang 2022, eq. 1",
+    .source = "Bach et al. 2015, epsilon rule; seeds: Wang & Wang 2022, eq. 1",
     .flags = WN_METHOD_INPUT,
     .build = build,
 };

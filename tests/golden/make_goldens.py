@@ -205,7 +205,7 @@ def seeds(y):
 def other_maps(x, a, g, gx):
     """Methods beside Grad-CAM and LA, each from its paper: activation a, its gradient g, the input's gradient gx."""
     positive, total = torch.relu(g), a.sum((2, 3), keepdim=True)
-    alpha = torch.where(g != 0, g ** 2 / (2 * g ** 2 + total * g ** 3), torch.zeros_like(g))  # Grad-CAM++, eq. 19
+    alpha = torch.where(g != 0, g ** 2 / (2 * g ** 2 + total * g ** 3), torch.zeros_like(g))  # Grad-CAM++
     return {
         "hirescam": torch.relu((g * a).sum(1)),
         "layercam": (positive * a).sum(1),
