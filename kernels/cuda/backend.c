@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "fault.h"
+#include "ranges.h"
 
 static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
     [WN_PRIM_CONV] = wn_cuda_make_conv,
@@ -324,8 +325,11 @@ static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *er
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code != WN_OK) return code;
     wn_cuda_fault_run(exe->stream);
-    return exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
+    wn_cuda_range_begin(stage == 0 ? "forward" : "backward");
+    code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
                                     : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
+    wn_cuda_range_end();
+    return code;
 }
 
 /* The port of a value, or NULL with err filled where it has none. */
@@ -350,8 +354,11 @@ static enum wn_code cuda_write(struct wn_exe *base, int value, const float *src,
         return wn_fail(err, WN_INTERNAL, "value %d is not an input and cannot be written", value);
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
+    wn_cuda_range_begin("write");
     if (code == WN_OK) code = wn_cuda_port_send(exe, port, src, count, err);
-    return code == WN_OK ? run_port(exe, port, err) : code;
+    if (code == WN_OK) code = run_port(exe, port, err);
+    wn_cuda_range_end();
+    return code;
 }
 
 static enum wn_code cuda_read(struct wn_exe *base, int value, float *dst, struct wn_error *err)
@@ -361,8 +368,12 @@ static enum wn_code cuda_read(struct wn_exe *base, int value, float *dst, struct
     if (!port) return WN_INTERNAL;
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     const bool input = wn_program_value(exe->prog, value)->kind == WN_VALUE_INPUT;
+    const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
+    wn_cuda_range_begin("read");
     if (code == WN_OK && !input) code = run_port(exe, port, err);
-    return code == WN_OK ? wn_cuda_port_fetch(exe, port, dst, (size_t)wn_shape_count(&exe->values[value].shape), err) : code;
+    if (code == WN_OK) code = wn_cuda_port_fetch(exe, port, dst, count, err);
+    wn_cuda_range_end();
+    return code;
 }
 
 const struct wn_backend_impl wn_backend_cuda = {

@@ -1,6 +1,10 @@
 /* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the backend's own
- * code, no GPU is needed, and none has run them. plans_test [--all]: every shape in every batch bucket; else a sample of them. */
+ * code, no GPU is needed, and none has run them.
+ * plans_test CARD.json [--all] [MODEL.onnx...]: with --all every shape in every batch bucket, else a sample; and the convolutions that
+ * the lowered programs of these models hold, forward and back to the picture. */
 #include "conv_graph.h"
+#include "graph.h"
+#include "program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -94,6 +98,63 @@ static void every_convolution_has_a_backward_plan(void **state)
             }
 }
 
+/* ---- models: what their programs hold ---- */
+
+static char **models;
+static int n_models;
+
+static void plan_step(const struct wn_program *p, const struct wn_step *step, const char *model, const struct way *way)
+{
+    const bool backward = step->prim == WN_PRIM_CONV_BWD;
+    const struct wn_shape *in = &wn_program_value(p, step->in[0])->shape, *out = &wn_program_value(p, step->out[0])->shape;
+    const bool relu = step->u.conv.act.kind == WN_UNARY_RELU && !backward;
+    const bool residual = !backward && step->in[3] != WN_NONE, tail = residual || relu || step->in[2] != WN_NONE;
+    const struct wn_cuda_conv_shape shape = {
+        .backward = backward, .bias = tail && !backward, .residual = residual, .relu = relu, .exact = way->exact,
+        .type = way->type, .x = backward ? *out : *in, .y = backward ? *in : *out,
+        .w = wn_program_value(p, step->in[1])->shape, .win = step->u.conv.win, .groups = step->u.conv.groups};
+    const struct row row = {.net = model};
+    must_plan(&shape, &row, in->dim[0], way->name);
+}
+
+/* Forward to the logits and, where every step has a derivative, back to the picture. */
+static struct wn_program *program_of(struct wn_graph *g, int64_t n)
+{
+    struct wn_error err = {0};
+    struct wn_program *p = NULL;
+    struct wn_forward f = {0};
+    if (wn_program_create(&p, &err) || wn_graph_lower(g, p, n, NULL, 0, &f, &err)) fail_msg("%s", err.text);
+    wn_program_output(p, f.logits);
+    wn_program_end_stage(p);
+    const int seed = wn_program_input(p, wn_program_value(p, f.logits)->shape, true);
+    wn_program_output(p, wn_backward(p, f.logits, seed, f.input, (struct wn_rows){WN_NONE, n}));
+    wn_program_end_stage(p);
+    if (wn_program_optimize(p, &err) != WN_OK) fail_msg("%s", err.text);
+    wn_forward_finish(&f);
+    return p;
+}
+
+static void every_convolution_of_the_models_has_a_plan(void **state)
+{
+    (void)state;
+    int planned = 0;
+    for (int i = 0; i < n_models; i++) {
+        struct wn_error err = {0};
+        struct wn_graph *g;
+        if (wn_graph_load(models[i], NULL, &g, &err) != WN_OK) fail_msg("%s: %s", models[i], err.text);
+        struct wn_program *p = program_of(g, 32);
+        for (int k = 0; k < wn_program_steps(p); k++) {
+            const struct wn_step *step = wn_program_step(p, k);
+            if (step->prim != WN_PRIM_CONV && step->prim != WN_PRIM_CONV_BWD) continue;
+            for (int w = 0; w < 4; w++) plan_step(p, step, models[i], &ways[w]);
+            planned++;
+        }
+        wn_program_destroy(p);
+        wn_graph_destroy(g);
+    }
+    if (n_models) assert_true(planned > n_models);
+}
+
 /* What the project found out about the heuristics, so that a new library that changes it is noticed. */
 static void residual_fuses_before_the_bias_and_not_without_one(void **state)
 {
@@ -166,8 +227,9 @@ static char *read_text(const char *path)
 int main(int argc, char **argv)
 {
     struct wn_error err = {0};
-    if (argc < 2) return fprintf(stderr, "usage: plans_test CARD.json [--all]\n"), 2;
+    if (argc < 2) return fprintf(stderr, "usage: plans_test CARD.json [--all] [MODEL.onnx...]\n"), 2;
     all = argc > 2 && strcmp(argv[2], "--all") == 0;
+    models = argv + 2 + all, n_models = argc - 2 - all;
     char *json = read_text(argv[1]);
     planner.description = wn_cuda_describe_device(json, &err);
     free(json);
@@ -175,6 +237,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_convolution_has_a_fused_plan),
         cmocka_unit_test(every_convolution_has_a_backward_plan),
+        cmocka_unit_test(every_convolution_of_the_models_has_a_plan),
         cmocka_unit_test(residual_fuses_before_the_bias_and_not_without_one),
         cmocka_unit_test(a_plan_survives_being_written_down),
         cmocka_unit_test(keys_tell_shapes_apart),
