@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "logits.h"
 #include "plan.h"
+#include "question.h"
 #include "stack.h"
 
 /* Plans that stay compiled: the automatic layer's, and those asked for last. */
@@ -218,112 +218,20 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_err
     return code;
 }
 
-/* A network with one output says "yes" with it: two logits, 0 for class 0 and y for class 1. */
-static enum wn_code seed_of_one(const struct wn_question *q, struct wn_contrast_in *in, float *seed, int *foil,
-                                struct wn_error *err)
-{
-    float two[2] = {0, in->logits[0]}, v[2];
-    in->logits = two;
-    in->classes = 2;
-    enum wn_code code = wn_contrast_seed(q->contrast, in, v, foil, err);
-    seed[0] = v[1];
-    return code;
-}
-
-/* Target and foils as the question means them for this image's logits. others: K ints of scratch for "all the others". */
-static void resolve(const struct wn_question *q, const float *logits, int classes, struct wn_contrast_in *in, int *others,
-                    int *target)
-{
-    *target = q->target == WN_TARGET_PREDICTED ? wn_argmax(logits, classes) : q->target;
-    if (q->n_targets > 0) *target = q->targets[0];
-    *in = (struct wn_contrast_in){logits, classes, *target, target, 1, q->foils, q->n_foils};
-    if (q->n_targets > 0) {
-        in->targets = q->targets;
-        in->n_targets = q->n_targets;
-    }
-    if (q->n_foils > 0 || !(q->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET))) return;
-    in->foils = others;
-    in->n_foils = 1;
-    if (q->contrast->flags & WN_CONTRAST_FOIL) {
-        others[0] = wn_argmax_except(logits, classes, *target);
-        return;
-    }
-    if (q->contrast->flags & WN_CONTRAST_NEAREST) {
-        in->n_foils = wn_nearest(logits, classes, *target, 3, others);
-        return;
-    }
-    in->n_foils = 0;
-    for (int i = 0; i < classes; i++) {
-        bool ours = false;
-        for (int k = 0; k < in->n_targets; k++) ours = ours || in->targets[k] == i;
-        if (!ours) others[in->n_foils++] = i;
-    }
-}
-
+/* The seed of one question, by the logits of its image. */
 static enum wn_code make_seed(struct chunk *c, const struct wn_question *q, struct wn_answer *a, float *seed)
 {
-    int real = c->e->graph->classes, classes = real > 1 ? real : 2;
-    const float *logits = c->logits + (size_t)(q->image - c->begin) * (size_t)real;
-    float two[2] = {0, logits[0]};
-    const float *y = real > 1 ? logits : two;
-    int *others = malloc((size_t)classes * sizeof *others);
-    struct wn_contrast_in in;
-    if (!others) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
-    for (int i = 0; i < real; i++)
-        if (!isfinite(logits[i])) wn_fail(&a->error, WN_BAD_NUMBERS, "the network's logit %d for this image is not finite", i);
-    if (a->error.code == WN_OK) {
-        resolve(q, y, classes, &in, others, &a->target);
-        if (real == 1) {
-            in.logits = logits;
-            seed_of_one(q, &in, seed, &a->foil, &a->error);
-        } else {
-            wn_contrast_seed(q->contrast, &in, seed, &a->foil, &a->error);
-        }
-    }
-    free(others);
-    if (a->error.code != WN_OK) return a->error.code;
-    double score = 0;
-    for (int i = 0; i < real; i++) score += (double)seed[i] * logits[i];
-    a->score = (float)score;
-    return WN_OK;
-}
-
-static bool is_saturated(const float *logits, int classes, int target)
-{
-    const float two[2] = {0, logits[0]};
-    const float *y = classes > 1 ? logits : two;
-    double others = 0;
-    for (int i = 0; i < classes || i < 2; i++)
-        if (i != target) others += exp((double)y[i] - y[target]);
-    return (float)(1 / (1 + others)) == 1.0f;
+    int k = c->e->graph->classes;
+    return wn_question_seed(q, c->logits + (size_t)(q->image - c->begin) * (size_t)k, k, seed, a);
 }
 
 /* Takes one row's map into its answer. */
 static void take_map(struct chunk *c, const struct wn_plan *plan, int method, const float *map, const struct wn_question *q,
                      struct wn_answer *a)
 {
-    size_t n = (size_t)(plan->method[method].h * plan->method[method].w);
-    float lo = INFINITY, hi = -INFINITY;
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(map[i])) {
-            wn_fail(&a->error, WN_BAD_NUMBERS, "the map has values that are not finite");
-            return;
-        }
-        if (map[i] < lo) lo = map[i];
-        if (map[i] > hi) hi = map[i];
-    }
-    a->map = malloc(n * sizeof *a->map);
-    if (!a->map) {
-        wn_fail(&a->error, WN_NO_MEMORY, "no memory for a map");
-        return;
-    }
-    memcpy(a->map, map, n * sizeof *a->map);
+    const struct wn_plan_method *m = &plan->method[method];
     int k = c->e->graph->classes;
-    a->layer = plan->layer;
-    a->h = (int)plan->method[method].h;
-    a->w = (int)plan->method[method].w;
-    a->flags = (lo == hi ? WN_ANSWER_FLAT : 0u) | (hi <= 0 ? WN_ANSWER_EMPTY : 0u);
-    if (is_saturated(c->logits + (size_t)(q->image - c->begin) * (size_t)k, k, a->target)) a->flags |= WN_ANSWER_SATURATED;
+    wn_answer_take(a, map, plan->layer, (int)m->h, (int)m->w, c->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
 }
 
 /* Runs one method's stage for the n questions listed. */

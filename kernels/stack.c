@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "methods/method.h"
+#include "question.h"
 
 /* Backward passes of one run, and floats that each value of theirs may take at the layer. */
 #define MOST_ROWS 16
@@ -229,4 +230,22 @@ void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map)
         }
         for (size_t i = 0; i < n; i++) map[from + i] = (float)sum[i];
     }
+}
+
+/* One allocation: the seed, and behind it the map before it is copied into the answer. */
+enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logits, const struct wn_question *q, struct wn_answer *a)
+{
+    size_t k = (size_t)s->classes, area = (size_t)s->h * (size_t)s->w;
+    *a = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
+    if (!q->contrast || q->target < WN_TARGET_PREDICTED || q->target >= (s->classes > 1 ? s->classes : 2))
+        return wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the stack has classes 0 to %d", q->target,
+                       s->classes - 1);
+    float *seed = calloc(k + area, sizeof *seed);
+    if (!seed) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
+    if (wn_question_seed(q, logits, s->classes, seed, a) == WN_OK) {
+        wn_stack_contrast(s, seed, seed + k);
+        wn_answer_take(a, seed + k, s->layer, s->h, s->w, logits, s->classes);
+    }
+    free(seed);
+    return a->error.code;
 }

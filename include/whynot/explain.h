@@ -40,6 +40,8 @@ struct wn_contrast {
     const char *summary;  /* the question it answers, one sentence */
     const char *formula;  /* "e_t - sum_{s != t} alpha_s e_s" */
     const char *source;   /* paper, equation */
+    const char *misleads; /* where its map is easily read wrongly, one or two sentences */
+    const char *cost;     /* NULL: that of any seed, nothing beside the method's */
     unsigned flags;
     /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one, else -1. */
     enum wn_code (*seed)(const struct wn_contrast_in *in, float *seed, int *foil, struct wn_error *err);
@@ -66,6 +68,8 @@ struct wn_method {
     const char *summary;
     const char *formula;
     const char *source;
+    const char *cost;     /* beside one forward pass, in words */
+    const char *misleads; /* where its map is easily read wrongly, one or two sentences */
     unsigned flags;
     /* Appends the formula; returns the value of the raw signed map (R,1,h,w). A graph that the method has no rule for:
      * wn_program_fail(WN_UNSUPPORTED) naming what is in the way. */

@@ -21,6 +21,11 @@ WN_API void wn_stack_finish(struct wn_stack *s);
 /* map[h*w], the caller's: sum over s of seed[s] * map s, the map of that seed. Classes with a seed of 0 are skipped. */
 WN_API void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map);
 
+/* A question answered from the stack of its image and its layer, as wn_engine_explain answers it within rounding: the same target,
+ * foils, flags and score. logits: those that came with the stack. The question's image, layer and method are not looked at. *a:
+ * finished with wn_answer_finish; the code is a->error's. */
+WN_API enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logits, const struct wn_question *q, struct wn_answer *a);
+
 /* ---- "why P?" over all foils Q != P at once (Prabhushankar et al. 2020) ---- */
 
 enum wn_statistics_kind {

@@ -73,6 +73,16 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
         double most = 0;
         for (int i = 0; i < n; i++) most = fmax(most, fabs((double)map[i] - want[i]));
         verdict(row->name, layer, size > 0 ? most / size : most);
+        struct wn_question q = {.method = wn_method_find(method), .contrast = row, .target = WN_TARGET_PREDICTED,
+                                .foils = &top[1], .n_foils = foils};
+        struct wn_answer a;
+        wn_stack_explain(stack, y, &q, &a);
+        double score = 0;
+        for (int s = 0; s < lab->classes; s++) score += (double)seed[s] * y[s];
+        if (a.error.code != WN_OK || a.target != top[0] || a.foil != foil || a.layer != stack->layer || a.score != (float)score ||
+            memcmp(a.map, map, (size_t)n * sizeof *map) != 0)
+            wrong(row->name, a.error.code != WN_OK ? a.error.text : "wn_stack_explain gives another answer");
+        wn_answer_finish(&a);
         free(want);
     }
     free(y);

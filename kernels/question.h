@@ -1,0 +1,14 @@
+/* One question at the two ends of a computation: its seed before, its answer after. Private to kernels/. */
+#ifndef WN_KERNELS_QUESTION_H
+#define WN_KERNELS_QUESTION_H
+
+#include <whynot/explain.h>
+
+/* Finds the target and the foils that the question means for these logits, and fills seed (K floats, the caller's), a->target,
+ * a->foil and a->score. classes: K as the network has it; 1 means two classes with the logits 0 and y. A failure stands in a->error. */
+enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, int classes, float *seed, struct wn_answer *a);
+
+/* Copies a map of h*w floats into the answer and sets its flags. A map that is not finite is a failure, in a->error. */
+void wn_answer_take(struct wn_answer *a, const float *map, int layer, int h, int w, const float *logits, int classes);
+
+#endif
