@@ -21,8 +21,8 @@ struct wn_engine {
     int max_images, max_rows; /* of one run */
     struct wn_plan *plans[MAX_PLANS];
     unsigned long used[MAX_PLANS], clock; /* least recently used goes first */
-    float *images;                        /* staging, max_images * C*H*W; NULL where one image is written as it is */
-    float *logits;                        /* max_images * K */
+    float *images;                        /* staging, 2 * max_images * C*H*W: images, then their baselines; NULL until a run needs it */
+    float *logits;                        /* 2 * max_images * K */
     float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
     size_t map_floats;
     struct wn_stack_plan *stacks[MAX_STACK_PLANS];
@@ -34,18 +34,15 @@ struct wn_engine {
 static enum wn_code reserve(struct wn_engine *e, struct wn_error *err)
 {
     size_t n = (size_t)e->max_images, r = (size_t)e->max_rows, k = (size_t)e->graph->classes;
-    size_t pixels = (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
-    e->logits = calloc(n * k, sizeof *e->logits);
+    e->logits = calloc(2 * n * k, sizeof *e->logits);
     e->seeds = calloc(r * k, sizeof *e->seeds);
     e->rows = calloc(r, sizeof *e->rows);
-    if (n > 1) e->images = calloc(n * pixels, sizeof *e->images);
-    if (!e->logits || !e->seeds || !e->rows || (n > 1 && !e->images))
+    if (!e->logits || !e->seeds || !e->rows)
         return wn_fail(err, WN_NO_MEMORY, "no memory for the engine's staging of %zu images", n);
     return WN_OK;
 }
 
-static enum wn_code find_plan(struct wn_engine *e, int layer, int64_t images, int64_t rows, struct wn_plan **out,
-                              struct wn_error *err);
+static enum wn_code find_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
 
 /* What is compiled when nobody has named a layer. A network without an automatic one still has an input. */
 static int default_layer(const struct wn_graph *g)
@@ -61,13 +58,14 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     struct wn_plan *first;
     if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory for an engine");
     e->graph = graph;
+    const struct wn_plan_key key = {.layer = default_layer(graph), .images = 1, .rows = 1};
     enum wn_code code = wn_backend_open(options->backend, &options->device, &e->backend, err);
     if (code != WN_OK) goto fail;
     e->backend->impl->traits(e->backend, &traits);
     e->max_images = options->max_images > 0 ? options->max_images : traits.images;
     e->max_rows = options->max_rows > 0 ? options->max_rows : traits.rows;
     if ((code = reserve(e, err)) != WN_OK) goto fail;
-    if ((code = find_plan(e, default_layer(graph), 1, 1, &first, err)) != WN_OK) goto fail;
+    if ((code = find_plan(e, &key, &first, err)) != WN_OK) goto fail;
     *out = e;
     return WN_OK;
 fail:
@@ -127,7 +125,7 @@ static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, s
 {
     size_t need = 0;
     for (int i = 0; i < WN_MAX_METHODS; i++) {
-        size_t size = (size_t)(plan->rows * plan->method[i].h * plan->method[i].w);
+        size_t size = (size_t)(plan->key.rows * plan->method[i].h * plan->method[i].w);
         if (size > need) need = size;
     }
     if (need <= e->map_floats) return WN_OK;
@@ -138,17 +136,19 @@ static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, s
     return WN_OK;
 }
 
-static enum wn_code find_plan(struct wn_engine *e, int layer, int64_t images, int64_t rows, struct wn_plan **out,
-                              struct wn_error *err)
+static bool same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
+{
+    return a->layer == b->layer && a->reference == b->reference && a->images == b->images && a->rows == b->rows;
+}
+
+static enum wn_code find_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err)
 {
     int slot = -1;
-    for (int i = 0; i < MAX_PLANS && slot < 0; i++) {
-        const struct wn_plan *p = e->plans[i];
-        if (p && p->layer == layer && p->images == images && p->rows == rows) slot = i;
-    }
+    for (int i = 0; i < MAX_PLANS && slot < 0; i++)
+        if (e->plans[i] && same_key(&e->plans[i]->key, key)) slot = i;
     if (slot < 0) {
         struct wn_plan *made;
-        enum wn_code code = wn_plan_create(e->graph, e->backend, layer, images, rows, &made, err);
+        enum wn_code code = wn_plan_create(e->graph, e->backend, key, &made, err);
         if (code == WN_OK && (code = grow_maps(e, made, err)) != WN_OK) wn_plan_destroy(made);
         if (code != WN_OK) return code;
         slot = plan_slot(e);
@@ -167,7 +167,7 @@ struct chunk {
     struct wn_engine *e;
     const struct wn_batch *batch;
     struct wn_answer *answers;
-    float *logits; /* n*K of this chunk, the caller's */
+    float *logits; /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
     int begin, n;
     bool have_logits;
     struct wn_engine_times times;
@@ -186,28 +186,57 @@ static int layer_of(const struct wn_engine *e, const struct wn_question *q)
     return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
 }
 
+/* Questions that one plan answers. */
+struct place {
+    int layer;
+    bool reference;
+};
+
+static struct place place_of(const struct wn_engine *e, const struct wn_question *q)
+{
+    return (struct place){layer_of(e, q), (q->method->flags & WN_METHOD_REFERENCE) != 0};
+}
+
+static bool same_place(struct place a, struct place b)
+{
+    return a.layer == b.layer && a.reference == b.reference;
+}
+
 static bool asks_here(const struct chunk *c, int question)
 {
     int image = c->batch->questions[question].image;
     return image >= c->begin && image < c->begin + c->n && c->answers[question].error.code == WN_OK;
 }
 
+/* Images of this chunk, as many as the plan takes, and behind them their baselines: the mean colour, which is 0 in the network's
+ * units. Places past the end repeat the last image: any numbers will do there, as long as they are finite. */
+static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    size_t pixels = (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
+    size_t n = (size_t)plan->key.images;
+    if (!e->images) e->images = malloc(2 * (size_t)e->max_images * pixels * sizeof *e->images);
+    if (!e->images) return wn_fail(err, WN_NO_MEMORY, "no memory for a batch of %zu images", n);
+    for (size_t i = 0; i < n; i++) {
+        const float *image = c->batch->images[c->begin + ((int)i < c->n ? (int)i : c->n - 1)];
+        memcpy(e->images + i * pixels, image, pixels * sizeof *image);
+    }
+    if (plan->key.reference) memset(e->images + n * pixels, 0, n * pixels * sizeof *e->images);
+    return WN_OK;
+}
+
 static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
-    size_t pixels = (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
     double start = now_ms();
     const float *src = c->batch->images[c->begin];
-    if (plan->images > 1) {
-        for (int64_t i = 0; i < plan->images; i++) {
-            /* Rows past the end repeat the last image: any numbers will do, as long as they are finite. */
-            const float *image = c->batch->images[c->begin + (i < c->n ? i : c->n - 1)];
-            memcpy(e->images + (size_t)i * pixels, image, pixels * sizeof *image);
-        }
+    enum wn_code code = WN_OK;
+    if (plan->key.images > 1 || plan->key.reference) {
+        code = stage_images(c, plan, err);
         src = e->images;
     }
-    enum wn_code code = impl->write(plan->exe, plan->input, src, err);
+    if (code == WN_OK) code = impl->write(plan->exe, plan->input, src, err);
     if (code == WN_OK) code = impl->run(plan->exe, 0, err);
     if (code == WN_OK) code = impl->read(plan->exe, plan->logits, e->logits, err);
     c->times.forward_ms += now_ms() - start;
@@ -222,7 +251,7 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_err
 static enum wn_code make_seed(struct chunk *c, const struct wn_question *q, struct wn_answer *a, float *seed)
 {
     int k = c->e->graph->classes;
-    return wn_question_seed(q, c->logits + (size_t)(q->image - c->begin) * (size_t)k, k, seed, a);
+    return wn_question_seed(q, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k, seed, a);
 }
 
 /* Takes one row's map into its answer. */
@@ -231,7 +260,7 @@ static void take_map(struct chunk *c, const struct wn_plan *plan, int method, co
 {
     const struct wn_plan_method *m = &plan->method[method];
     int k = c->e->graph->classes;
-    wn_answer_take(a, map, plan->layer, (int)m->h, (int)m->w, c->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
+    wn_answer_take(a, map, plan->key.layer, (int)m->h, (int)m->w, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
 }
 
 /* Runs one method's stage for the n questions listed. */
@@ -240,9 +269,13 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
     enum wn_code code = impl->write(plan->exe, plan->seed, e->seeds, err);
-    for (int i = 0; i < plan->rows; i++)
+    for (int i = 0; i < plan->key.rows; i++)
         e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
     if (code == WN_OK && plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
+    if (code == WN_OK && plan->key.reference) {
+        for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
+        code = impl->write(plan->exe, plan->reference_row, e->rows, err);
+    }
     if (code == WN_OK) code = impl->run(plan->exe, plan->method[method].stage, err);
     if (code == WN_OK) code = impl->read(plan->exe, plan->method[method].map, e->maps, err);
     for (int i = 0; i < n; i++) {
@@ -261,12 +294,13 @@ static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, int met
     struct wn_engine *e = c->e;
     int k = e->graph->classes, n = 0;
     int question[256];
-    int most = plan->rows < 256 ? (int)plan->rows : 256;
+    int most = plan->key.rows < 256 ? (int)plan->key.rows : 256;
+    const struct place here = {plan->key.layer, plan->key.reference};
     enum wn_code code = WN_OK;
     memset(e->seeds, 0, (size_t)e->max_rows * (size_t)k * sizeof *e->seeds);
     for (int i = 0; i < c->batch->n_questions && code == WN_OK; i++) {
         const struct wn_question *q = &c->batch->questions[i];
-        if (!asks_here(c, i) || layer_of(e, q) != plan->layer || wn_plan_method(q->method) != method) continue;
+        if (!asks_here(c, i) || !same_place(place_of(e, q), here) || wn_plan_method(q->method) != method) continue;
         const struct wn_error *why = &plan->method[method].error;
         if (why->code != WN_OK) {
             wn_fail(&c->answers[i].error, why->code, "method '%s': %s", q->method->name, why->text);
@@ -281,19 +315,20 @@ static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, int met
     return n && code == WN_OK ? run_rows(c, plan, method, question, n, err) : code;
 }
 
-static void fail_layer(struct chunk *c, int layer, const struct wn_error *why)
+static void fail_place(struct chunk *c, struct place at, const struct wn_error *why)
 {
     for (int i = 0; i < c->batch->n_questions; i++)
-        if (asks_here(c, i) && layer_of(c->e, &c->batch->questions[i]) == layer && !c->answers[i].map)
+        if (asks_here(c, i) && same_place(place_of(c->e, &c->batch->questions[i]), at) && !c->answers[i].map)
             wn_fail(&c->answers[i].error, why->code, "%s", why->text);
 }
 
-/* Forward once for this layer's plan, then every method that is asked of it. */
-static enum wn_code answer_layer(struct chunk *c, int layer, int n_questions, struct wn_error *err)
+/* Forward once for this place's plan, then every method that is asked of it. */
+static enum wn_code answer_place(struct chunk *c, struct place at, int n_questions, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     struct wn_plan *plan;
-    enum wn_code code = find_plan(e, layer, bucket(c->n, e->max_images), bucket(n_questions, e->max_rows), &plan, err);
+    struct wn_plan_key key = {at.layer, at.reference, bucket(c->n, e->max_images), bucket(n_questions, e->max_rows)};
+    enum wn_code code = find_plan(e, &key, &plan, err);
     if (code == WN_OK) code = forward(c, plan, err);
     double start = now_ms();
     for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, m, err);
@@ -301,11 +336,11 @@ static enum wn_code answer_layer(struct chunk *c, int layer, int n_questions, st
     return code;
 }
 
-static int questions_of_layer(const struct chunk *c, int layer)
+static int questions_of(const struct chunk *c, struct place at)
 {
     int n = 0;
     for (int i = 0; i < c->batch->n_questions; i++)
-        n += asks_here(c, i) && layer_of(c->e, &c->batch->questions[i]) == layer;
+        n += asks_here(c, i) && same_place(place_of(c->e, &c->batch->questions[i]), at);
     return n;
 }
 
@@ -314,13 +349,13 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
 {
     for (int i = 0; i < c->batch->n_questions; i++) {
         if (!asks_here(c, i) || c->answers[i].map) continue;
-        int layer = layer_of(c->e, &c->batch->questions[i]);
+        struct place at = place_of(c->e, &c->batch->questions[i]);
         struct wn_error why = {0};
-        if (answer_layer(c, layer, questions_of_layer(c, layer), &why) == WN_OK) continue;
+        if (answer_place(c, at, questions_of(c, at), &why) == WN_OK) continue;
         if (why.code == WN_DEVICE) return wn_fail(err, why.code, "%s", why.text);
-        fail_layer(c, layer, &why);
+        fail_place(c, at, &why);
     }
-    return c->have_logits ? WN_OK : answer_layer(c, default_layer(c->e->graph), 1, err);
+    return c->have_logits ? WN_OK : answer_place(c, (struct place){.layer = default_layer(c->e->graph)}, 1, err);
 }
 
 /* What can be said of a question before any number is computed. */

@@ -15,7 +15,8 @@ int wn_plan_method(const struct wn_method *method)
 
 static bool belongs(const struct wn_plan *plan, const struct wn_method *method)
 {
-    return (plan->layer == WN_LAYER_INPUT) == ((method->flags & WN_METHOD_INPUT) != 0);
+    return (plan->key.layer == WN_LAYER_INPUT) == ((method->flags & WN_METHOD_INPUT) != 0) &&
+           plan->key.reference == ((method->flags & WN_METHOD_REFERENCE) != 0);
 }
 
 /* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
@@ -25,7 +26,9 @@ static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int
 {
     struct wn_plan_method *m = &plan->method[i];
     struct wn_mark before = wn_program_mark(p);
-    struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed, .rows = {plan->row, plan->rows}};
+    struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed};
+    in.rows = (struct wn_rows){plan->row, plan->key.rows};
+    in.reference = (struct wn_rows){plan->reference_row, plan->key.rows};
     in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
     in.activation = wn_rows_of(p, layer_value, in.rows);
     m->map = wn_program_output(p, wn_method_at(i)->build(p, &in));
@@ -42,9 +45,11 @@ static void append_stages(struct wn_plan *plan, struct wn_program *p, int classe
 {
     wn_program_output(p, plan->logits);
     wn_program_end_stage(p);
-    plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){plan->rows, classes}), true);
-    bool one = plan->images == 1 && plan->rows == 1;
-    plan->row = one ? WN_NONE : wn_program_input(p, wn_shape_of(1, &plan->rows), false);
+    plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){plan->key.rows, classes}), true);
+    bool one = plan->key.images == 1 && plan->key.rows == 1 && !plan->key.reference;
+    struct wn_shape rows = wn_shape_of(1, &plan->key.rows);
+    plan->row = one ? WN_NONE : wn_program_input(p, rows, false);
+    plan->reference_row = plan->key.reference ? wn_program_input(p, rows, false) : WN_NONE;
     for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++)
         if (belongs(plan, wn_method_at(i))) append_method(plan, p, i, layer_value);
 }
@@ -59,28 +64,27 @@ static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_er
 {
     struct wn_program *p = plan->program;
     struct wn_forward forward = {0};
-    bool input = plan->layer == WN_LAYER_INPUT;
-    int onnx_value = input ? g->input : g->layer_values[plan->layer];
+    bool input = plan->key.layer == WN_LAYER_INPUT;
+    int onnx_value = input ? g->input : g->layer_values[plan->key.layer];
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
-    if (wn_graph_lower(g, p, plan->images, &onnx_value, !input, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
+    int64_t images = plan->key.reference ? 2 * plan->key.images : plan->key.images;
+    if (wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
     plan->input = forward.input;
     plan->logits = forward.logits;
     int layer_value = input ? forward.input : forward.values[onnx_value];
     wn_forward_finish(&forward);
-    if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->layer].name);
+    if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->key.layer].name);
     append_stages(plan, p, g->classes, layer_value);
     if (wn_program_error(p, err) != WN_OK) return p->error.code;
     return wn_program_optimize(p, err);
 }
 
-enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, int64_t images, int64_t rows,
-                            struct wn_plan **out, struct wn_error *err)
+enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, const struct wn_plan_key *key, struct wn_plan **out,
+                            struct wn_error *err)
 {
     struct wn_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
-    plan->layer = layer;
-    plan->images = images;
-    plan->rows = rows;
+    plan->key = *key;
     enum wn_code code = wn_program_create(&plan->program, err);
     if (code == WN_OK) code = build(plan, g, err);
     if (code == WN_OK) code = be->impl->compile(be, plan->program, &plan->exe, err);

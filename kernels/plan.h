@@ -9,13 +9,20 @@
 
 #define WN_MAX_METHODS 32
 
+/* What is fixed when a plan is compiled. */
+struct wn_plan_key {
+    int layer;            /* number among the graph's layers, or WN_LAYER_INPUT for the methods that explain the input */
+    bool reference;       /* holds the methods with WN_METHOD_REFERENCE, and only these */
+    int64_t images, rows; /* N, R; with a reference the forward pass is over 2N: image N + i is the baseline of image i */
+};
+
 struct wn_plan {
-    int layer;            /* number among the graph's layers, or WN_LAYER_INPUT */
-    int64_t images, rows; /* N, R */
+    struct wn_plan_key key;
     struct wn_program *program;
     struct wn_exe *exe;
     int input, logits, seed; /* values: (N,C,H,W), (N,K), (R,K) */
-    int row;                 /* value (R): image of each row; WN_NONE where N == R == 1 */
+    int row;                 /* value (R): image of each row; WN_NONE where N == R == 1 and there is no reference */
+    int reference_row;       /* value (R): N + image of each row; WN_NONE without a reference */
     struct wn_plan_method {
         struct wn_error error; /* why this method cannot be had on this graph; or WN_OK */
         int stage, map;        /* map: value (R,1,h,w) */
@@ -23,9 +30,9 @@ struct wn_plan {
     } method[WN_MAX_METHODS];
 };
 
-/* layer: number among the graph's layers, or WN_LAYER_INPUT for the methods that explain the input. Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
-enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, int64_t images, int64_t rows,
-                            struct wn_plan **out, struct wn_error *err);
+/* Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
+enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, const struct wn_plan_key *key, struct wn_plan **out,
+                            struct wn_error *err);
 void wn_plan_destroy(struct wn_plan *plan); /* NULL is fine */
 /* Number of a row of the method table, or -1. */
 int wn_plan_method(const struct wn_method *method);

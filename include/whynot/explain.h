@@ -60,7 +60,8 @@ struct wn_method_in; /* kernels/methods/method.h: what a formula is written over
 
 enum wn_method_flags {
     WN_METHOD_INPUT = 1, /* explains the pixels of the network's input, whatever layer is asked for */
-    WN_METHOD_LINEAR = 2 /* the map of a sum of seeds is the sum of their maps */
+    WN_METHOD_LINEAR = 2, /* the map of a sum of seeds is the sum of their maps */
+    WN_METHOD_REFERENCE = 4 /* compares the image with a baseline image, which goes through the forward pass beside it */
 };
 
 struct wn_method {

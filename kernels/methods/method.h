@@ -13,6 +13,9 @@ struct wn_method_in {
     int layer, logits; /* values of the forward pass, (N,C,h,w) and (N,K) */
     int seed;          /* (R,K) */
     struct wn_rows rows;
+    /* Only for methods with WN_METHOD_REFERENCE: wn_rows_of(p, value, in->reference) is a forward value as each row's baseline
+     * image makes it, beside wn_rows_of(p, value, in->rows) for its image. The forward pass then runs over (2N,..). */
+    struct wn_rows reference;
 };
 
 #endif
