@@ -112,6 +112,14 @@ struct wn_dnn_pool {
 };
 wn_dnn_loop wn_dnn_loop_maxpool, wn_dnn_loop_maxpool_bwd, wn_dnn_loop_avgpool, wn_dnn_loop_avgpool_bwd;
 
+/* The gradient of a convolution at its input of few channels; p: dx, dy, filter, scratch. dx, dy channels-last, no groups, no
+ * dilation; w: the filter's strides of (O, C, kh, kw). */
+struct wn_dnn_picture {
+    int64_t n, c, o, in[2], out[2], kernel[2], stride[2], pad[2], w[4];
+};
+wn_dnn_loop wn_dnn_loop_picture;
+size_t wn_dnn_picture_scratch(const struct wn_dnn_picture *q); /* bytes */
+
 /* y, a, b, bias (or NULL): y[j] = act(sum_k a[k] b[k,j] + bias[j]); columns: b lies (k, j), else (j, k). */
 struct wn_dnn_gemv {
     int64_t k, n, ldb;

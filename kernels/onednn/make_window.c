@@ -153,8 +153,43 @@ static void add_bias(struct wn_dnn_exe *e, int y, int bias)
     wn_dnn_emit_loop(e, wn_dnn_loop_binary, &b, sizeof b, 3, (int[]){by, by, bb});
 }
 
+/* A vector of oneDNN's input channels is 16, a picture has 3. */
+#define FEW_CHANNELS 4
+
+static bool is_picture(const struct wn_dnn_tensor *x, const struct wn_dnn_tensor *y, const struct wn_step *s)
+{
+    const struct wn_window *win = &s->u.conv.win;
+    return win->rank == 2 && s->u.conv.groups == 1 && x->dim[1] <= FEW_CHANNELS && win->dilation[0] == 1 && win->dilation[1] == 1 &&
+           win->kernel[0] * win->kernel[1] <= 1024 && x->channels_last && y->channels_last;
+}
+
+static void gradient_at_picture(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    int dy = s->in[0], w = s->in[1], dx = s->out[0];
+    const struct wn_dnn_tensor *x = &e->values[dx].t, *y = &e->values[dy].t;
+    const struct wn_window *win = &s->u.conv.win;
+    struct wn_dnn_tensor filters = wn_dnn_tensor_of(e, w, WN_DNN_F32);
+    struct wn_dnn_picture q = {.n = x->dim[0], .c = x->dim[1], .o = y->dim[1]};
+    for (int d = 0; d < 2; d++) {
+        q.in[d] = x->dim[2 + d];
+        q.out[d] = y->dim[2 + d];
+        q.kernel[d] = win->kernel[d];
+        q.stride[d] = win->stride[d];
+        q.pad[d] = win->pad_lo[d];
+    }
+    memcpy(q.w, filters.stride, sizeof q.w);
+    int by = wn_dnn_want(e, dy, WN_DNN_F32), bw = wn_dnn_want(e, w, WN_DNN_F32), scratch = wn_dnn_buffer(e, wn_dnn_picture_scratch(&q));
+    int bx = wn_dnn_give(e, dx, WN_DNN_F32);
+    wn_dnn_emit_loop(e, wn_dnn_loop_picture, &q, sizeof q, 4, (int[]){bx, by, bw, scratch});
+    if (s->in[2] != WN_NONE) add_bias(e, dx, s->in[2]);
+}
+
 void wn_dnn_conv_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
 {
+    if (is_picture(&e->values[s->out[0]].t, &e->values[s->in[0]].t, s)) {
+        gradient_at_picture(e, s);
+        return;
+    }
     int dy = s->in[0], w = s->in[1], bias = s->in[2], dx = s->out[0];
     struct wn_dnn_tensor tx = e->values[dx].t, ty = e->values[dy].t;
     struct wn_dnn_conv c = {.x = &tx,

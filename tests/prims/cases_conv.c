@@ -26,7 +26,7 @@ struct wn_shape plane_shape(struct subject *s, int64_t n, int64_t c, const struc
     return x;
 }
 
-enum form { PLAIN_1D = 1, PLAIN_2D, PLAIN_3D, POINTWISE, STRIDED, DILATED, PADDED, GROUPED, DEPTHWISE, LONG };
+enum form { PLAIN_1D = 1, PLAIN_2D, PLAIN_3D, POINTWISE, STRIDED, DILATED, PADDED, GROUPED, DEPTHWISE, LONG, PICTURE };
 
 struct layer {
     struct wn_window win;
@@ -41,6 +41,7 @@ static struct layer random_layer(struct subject *s, enum form form)
     int64_t per_group = form == DEPTHWISE ? 1 : PICK(s, 1, 3, 7, 31, 33), outs = PICK(s, 1, 3, 7, 31, 33);
     if (form == GROUPED) l.groups = PICK(s, 2, 3, 5), per_group = PICK(s, 1, 2, 7), outs = PICK(s, 1, 3);
     if (form == DEPTHWISE) l.groups = PICK(s, 3, 16, 33), outs = PICK(s, 1, 1, 2);
+    if (form == PICTURE) per_group = PICK(s, 2, 3, 4);
     int64_t kernel = form == POINTWISE ? 1 : form == LONG ? 7 : PICK(s, 2, 3, 5);
     if (rank == 3) kernel = 3, per_group = PICK(s, 1, 3, 7), outs = PICK(s, 1, 3, 7);
     int64_t stride = form == STRIDED ? PICK(s, 2, 3) : form == LONG ? 2 : PICK(s, 1, 1, 2);
@@ -49,6 +50,7 @@ static struct layer random_layer(struct subject *s, enum form form)
                           : form == POINTWISE ? 0
                                               : kernel / 2);
     if (form == PADDED) l.win.kernel[0] = 1, l.win.pad_lo[0] = 0; /* and not square */
+    if (form == PICTURE) l.win.kernel[0] = PICK(s, 1, 3, 7, 11), l.win.kernel[1] = PICK(s, 3, 5, 7), l.win.stride[0] = PICK(s, 1, 2, 4);
     l.x = plane_shape(s, PICK(s, 1, 1, 2, 3), per_group * l.groups, &l.win);
     l.w = (struct wn_shape){.rank = rank + 2, .dim = {outs * l.groups, per_group}};
     for (int i = 0; i < rank; i++) l.w.dim[2 + i] = l.win.kernel[i];
@@ -69,6 +71,18 @@ static void conv_bwd(struct subject *s, int form)
     int probe =
         wn_conv(s->p, subject_input(s, l.x, true, -1, 1), subject_weight(s, l.w, -1, 1), WN_NONE, &l.win, l.groups);
     int dy = subject_input(s, wn_program_value(s->p, probe)->shape, true, -1, 1);
+    int bias = rng_below(&s->rng, 4) ? WN_NONE : subject_weight(s, SHAPE(l.x.dim[1]), -1, 1);
+    subject_output(s, wn_conv_bwd(s->p, dy, subject_weight(s, l.w, -1, 1), bias, &l.win, l.groups, &l.x));
+}
+
+/* As behind a ReLU and a max-pool: most of the gradient is 0, in places all of it. */
+static void conv_bwd_picture(struct subject *s, int unused)
+{
+    (void)unused;
+    struct layer l = random_layer(s, PICTURE);
+    int probe =
+        wn_conv(s->p, subject_input(s, l.x, true, -1, 1), subject_weight(s, l.w, -1, 1), WN_NONE, &l.win, l.groups);
+    int dy = wn_relu(s->p, subject_input(s, wn_program_value(s->p, probe)->shape, true, -2, 1));
     int bias = rng_below(&s->rng, 4) ? WN_NONE : subject_weight(s, SHAPE(l.x.dim[1]), -1, 1);
     subject_output(s, wn_conv_bwd(s->p, dy, subject_weight(s, l.w, -1, 1), bias, &l.win, l.groups, &l.x));
 }
@@ -136,5 +150,6 @@ const struct prim_case conv_cases[] = {
     {"conv_bwd_grouped", conv_bwd, GROUPED},
     {"conv_bwd_depthwise", conv_bwd, DEPTHWISE},
     {"conv_bwd_7x7_stride_2", conv_bwd, LONG},
+    {"conv_bwd_at_a_picture", conv_bwd_picture, 0},
     {0},
 };
