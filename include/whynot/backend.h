@@ -32,6 +32,7 @@ struct wn_exe {
 struct wn_backend_traits {
     int images, rows;         /* most images and rows of one run that still gain */
     size_t device_bytes;      /* memory held now: weights and arenas */
+    size_t shared_bytes;      /* of these, what every engine of the same graph on the device holds together */
     const char *precision;    /* what is computed in: "f32", "bf16"; static */
     bool lost;                /* no call will succeed any more in this process: answer with 503 and end it */
     char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */

@@ -91,7 +91,8 @@ static void be_traits(const struct wn_backend *base, struct wn_backend_traits *o
     memset(out, 0, sizeof *out);
     out->precision = be->bf16 ? "bf16" : "f32";
     out->images = out->rows = 1; /* a core is as fast with one picture as with eight */
-    out->device_bytes = wn_dnn_weight_bytes(be) + be->arena_bytes;
+    out->shared_bytes = wn_dnn_weight_bytes(be);
+    out->device_bytes = out->shared_bytes + be->arena_bytes;
     snprintf(out->device_name, sizeof out->device_name, "%s, %s, %s, %d thread%s", cpu, isa_name(),
              be->bf16 ? "bf16" : "f32", be->threads, be->threads == 1 ? "" : "s");
 }
