@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Opens one part of a name in `folder` and closes `folder` unless it is the caller's own. */
@@ -50,7 +49,65 @@ static enum wn_code read_all(int fd, size_t size, const char *name, struct wn_bu
     return WN_OK;
 }
 
-enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct wn_buffer *out, struct wn_error *err)
+int wn_open_folder(int parent, const char *name)
+{
+    int fd = open_beneath(parent, name);
+    struct stat st;
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode))) {
+        close(fd);
+        errno = ENOTDIR;
+        return -1;
+    }
+    return fd;
+}
+
+/* ---- stamps ---- */
+
+static struct wn_stamp stamp_from(const struct stat *st)
+{
+    return (struct wn_stamp){st->st_dev, st->st_ino, (unsigned long long)st->st_size, st->st_mtim, st->st_ctim};
+}
+
+struct wn_stamp wn_stamp_of(int folder, const char *name)
+{
+    struct wn_stamp stamp = {0};
+    struct stat st;
+    int fd = open_beneath(folder, name);
+    if (fd >= 0 && fstat(fd, &st) == 0) stamp = stamp_from(&st);
+    if (fd >= 0) close(fd);
+    return stamp;
+}
+
+bool wn_stamp_same(const struct wn_stamp *a, const struct wn_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->written.tv_sec == b->written.tv_sec &&
+           a->written.tv_nsec == b->written.tv_nsec && a->changed.tv_sec == b->changed.tv_sec &&
+           a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* ---- reading ---- */
+
+/* Whoever may put files into the folder may decide what is served; nobody else. */
+static bool is_trusted(int folder, uid_t owner)
+{
+    struct stat st;
+    return owner == 0 || owner == geteuid() || (fstat(folder, &st) == 0 && st.st_uid == owner);
+}
+
+static enum wn_code check_file(int folder, const char *name, const struct stat *st, size_t most, struct wn_error *err)
+{
+    if (!S_ISREG(st->st_mode)) return wn_fail(err, WN_BAD_MODEL, "%.128s is not a regular file", name);
+    if (st->st_nlink != 1)
+        return wn_fail(err, WN_BAD_MODEL, "%.128s has another name elsewhere (a hard link): put a copy here", name);
+    if (!is_trusted(folder, st->st_uid))
+        return wn_fail(err, WN_BAD_MODEL, "%.128s belongs neither to root, nor to the service's user, nor to its folder's owner",
+                       name);
+    if ((uint64_t)st->st_size > most) return wn_fail(err, WN_BAD_MODEL, "%.128s is larger than %zu bytes", name, most);
+    return WN_OK;
+}
+
+enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct wn_buffer *out, struct wn_stamp *stamp,
+                             struct wn_error *err)
 {
     int fd = open_beneath(folder, name);
     if (fd < 0 && errno == ENOENT) return wn_fail(err, WN_NOT_FOUND, "there is no file %.128s in the folder", name);
@@ -58,14 +115,12 @@ enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct w
         return wn_fail(err, WN_BAD_MODEL, "%.128s is not a plain name of a file inside the folder (no links, no '..')",
                        name);
     if (fd < 0) return wn_fail(err, WN_BAD_MODEL, "%.128s cannot be opened: %s", name, strerror(errno));
-    struct stat st;
-    enum wn_code code;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        code = wn_fail(err, WN_BAD_MODEL, "%.128s is not a regular file", name);
-    else if ((uint64_t)st.st_size > most)
-        code = wn_fail(err, WN_BAD_MODEL, "%.128s is larger than %zu bytes", name, most);
-    else
-        code = read_all(fd, (size_t)st.st_size, name, out, err);
+    struct stat st = {0};
+    enum wn_code code = WN_OK;
+    if (fstat(fd, &st) != 0) code = wn_fail(err, WN_BAD_MODEL, "%.128s cannot be read: %s", name, strerror(errno));
+    if (code == WN_OK) code = check_file(folder, name, &st, most, err);
+    if (code == WN_OK) code = read_all(fd, (size_t)st.st_size, name, out, err);
+    if (stamp) *stamp = stamp_from(&st);
     close(fd);
     return code;
 }

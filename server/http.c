@@ -4,6 +4,7 @@
 
 #include "framing.h"
 #include "log.h"
+#include "lookup.h"
 #include "metrics.h"
 #include "respond.h"
 
@@ -59,6 +60,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
     if (r->begun) wn_request_account(r);
     wn_queue_release(&r->server->queue, r->job);
+    wn_models_release(r->models);
     atomic_fetch_sub(&r->server->bytes_in_flight, r->charged);
     atomic_fetch_sub(&r->server->requests, 1);
     wn_text_finish(&r->reply.body);
@@ -71,6 +73,19 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 const char *wn_request_header(const struct wn_request *r, const char *name)
 {
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
+}
+
+struct wn_models *wn_request_models(struct wn_request *r)
+{
+    if (!r->models) r->models = wn_shelf_take(&r->server->keeper.shelf);
+    return r->models;
+}
+
+struct wn_model *wn_request_model(struct wn_request *r)
+{
+    struct wn_model *m = wn_lookup(wn_request_models(r), r->model, r->version, "", &r->problem);
+    if (m) r->model_name = m->name;
+    return m;
 }
 
 /* ---- the body ---- */
@@ -139,16 +154,17 @@ static bool is_id(const char *s)
 
 static enum wn_code find_route(struct wn_request *r)
 {
-    const char *segment = NULL;
-    size_t n = 0;
-    r->route = wn_route_find(r->method, r->uri, &segment, &n, r->allow);
+    struct wn_segments names;
+    r->route = wn_route_find(r->method, r->uri, &names, r->allow);
     if (!r->route && r->allow[0])
         return wn_problem_set(&r->problem, NULL, WN_METHOD_NOT_ALLOWED, "this path takes %s", r->allow);
     if (!r->route)
         return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "there is no such path; /openapi.json lists them");
     r->allow[0] = 0;
-    if (segment) r->model = wn_unescape(&r->pool, segment, n, false);
-    if (segment && !r->model) return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
+    if (names.size[0]) r->model = wn_unescape(&r->pool, names.at[0], names.size[0], false);
+    if (names.size[1]) r->version = wn_unescape(&r->pool, names.at[1], names.size[1], false);
+    if ((names.size[0] && !r->model) || (names.size[1] && !r->version))
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
     if (!wn_query_parse(&r->pool, r->query, &r->parameters))
         return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
                               "the query string cannot be decoded, or has more than %d parameters", WN_MOST_PARAMETERS);
@@ -180,8 +196,8 @@ static void check_head(struct wn_request *r)
         return;
     }
     if (find_route(r) != WN_OK) return;
-    if (r->route->takes_body) check_load(r);
-    if (!r->route->takes_body && length != 0)
+    if (r->route->body == WN_BODY_QUESTION) check_load(r);
+    if (r->route->body == WN_BODY_NONE && length != 0)
         wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "this path takes no body");
     else if (length > r->server->config.max_body_bytes)
         wn_problem_set(&r->problem, NULL, WN_TOO_LARGE, "the body is larger than %lld bytes",

@@ -21,6 +21,7 @@ void wn_job_destroy(struct wn_job *job)
         free(item->input);
     }
     wn_pool_finish(&job->pool);
+    wn_models_release(job->models);
     free(job);
 }
 

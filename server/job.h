@@ -50,6 +50,7 @@ struct wn_slot {
 
 struct wn_job {
     struct wn_pool pool;
+    struct wn_models *models; /* held: all that is resolved here is of this snapshot */
     struct wn_slot *slots;
     int n_slots;
     bool is_batch; /* the client sent a list, and gets one */
@@ -68,7 +69,5 @@ struct wn_job {
 
 struct wn_job *wn_job_create(void);      /* NULL when memory is short */
 void wn_job_destroy(struct wn_job *job); /* NULL is fine */
-
-int64_t wn_now_ns(void);
 
 #endif

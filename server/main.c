@@ -30,10 +30,10 @@ static void print_table(const struct wn_models *models)
 {
     printf("%-24s %-10s %-28s %9s %9s  %s\n", "MODEL", "VERSION", "LAYER", "MEMORY", "WARM-UP", "READY");
     for (int i = 0; i < models->n; i++) {
-        const struct wn_model *m = &models->list[i];
-        bool ready = atomic_load(&m->state) == WN_MODEL_READY;
+        const struct wn_model *m = models->list[i];
+        bool ready = wn_model_is_ready(m);
         printf("%-24s %-10.10s %-28.28s %6.1f MB %6.0f ms  %s%s\n", m->name,
-               m->manifest.version ? m->manifest.version : "-", layer_name(m), (double)m->device_bytes / 1e6,
+               m->version[0] ? m->version : "-", layer_name(m), (double)m->bytes / 1e6,
                m->warmup_ms, ready ? "yes" : "no: ", ready ? "" : m->why.text);
     }
 }
@@ -41,15 +41,15 @@ static void print_table(const struct wn_models *models)
 static const struct wn_model *first_ready(const struct wn_models *models)
 {
     int i = 0;
-    while (i + 1 < models->n && atomic_load(&models->list[i].state) != WN_MODEL_READY) i++;
-    return &models->list[i];
+    while (i + 1 < models->n && !wn_model_is_ready(models->list[i])) i++;
+    return models->list[i];
 }
 
 /* Three lines to paste: a question about a sample of the first ready model (or about a picture of one's own), the page,
  * the figures. */
-static void print_paste(const struct wn_server *s)
+static void print_paste(const struct wn_server *s, const struct wn_models *models)
 {
-    const struct wn_model *m = first_ready(&s->models);
+    const struct wn_model *m = first_ready(models);
     const char *host = strcmp(s->config.host, "0.0.0.0") == 0 ? "127.0.0.1" : s->config.host;
     char url[600], picture[1200] = "picture.jpg";
     snprintf(url, sizeof url, strchr(host, ':') ? "http://[%s]:%d" : "http://%s:%d", host, s->port);
@@ -67,32 +67,48 @@ static void block_signals(sigset_t *set)
     sigemptyset(set);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
     pthread_sigmask(SIG_BLOCK, set, NULL);
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* True when a signal came within that time. */
-static bool stop_asked(const sigset_t *set, int64_t wait_ms)
+/* What is read again without a stop. */
+static void reload(struct wn_server *s)
+{
+    wn_log("info", "reading the models again");
+    wn_keeper_rescan(&s->keeper);
+}
+
+/* Waits that long for a signal. True when it was one that ends the daemon; SIGHUP only makes it read again. */
+static bool stop_asked(struct wn_server *s, const sigset_t *set, int64_t wait_ms)
 {
     struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
-    return sigtimedwait(set, NULL, &wait) > 0;
+    int sig = sigtimedwait(set, NULL, &wait);
+    if (sig == SIGHUP) reload(s);
+    return sig > 0 && sig != SIGHUP;
 }
 
 /* ---- life ---- */
 
-/* The first worker learns what the backend is like, the others follow. False: a signal came first. */
+/* Waits for the first scan; the workers start as soon as it is known how many are worth having. False: a signal came first, or they
+ * could not be started. */
 static bool warm_up(struct wn_server *s, const sigset_t *signals, struct wn_error *err)
 {
-    bool grown = false;
-    while (atomic_load(&s->workers.warm) < s->workers.n || !grown) {
-        if (!grown && atomic_load(&s->workers.warm) > 0) {
-            grown = true;
-            if (wn_workers_grow(&s->workers, err) != WN_OK) return false;
-        }
-        if (stop_asked(signals, 10)) return false;
-    }
-    wn_workers_open(&s->workers);
-    return true;
+    while (!atomic_load(&s->keeper.settled))
+        if (stop_asked(s, signals, 10)) return false;
+    int n = atomic_load(&s->keeper.workers);
+    return wn_workers_start(&s->workers, &s->config, &s->queue, n ? n : 1, err) == WN_OK;
+}
+
+/* The table, and whether anything in it answers. */
+static bool present(struct wn_server *s)
+{
+    struct wn_models *models = wn_shelf_take(&s->keeper.shelf);
+    bool any = wn_models_ready(models) > 0;
+    print_table(models);
+    if (any) print_paste(s, models);
+    wn_models_release(models);
+    return any;
 }
 
 /* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience.
@@ -103,14 +119,15 @@ static void shut_down(struct wn_server *s, const sigset_t *signals)
     bool hurry = false;
     atomic_store(&s->draining, true);
     wn_log("info", "stopping");
-    for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(signals, ms < 50 ? ms : 50);
+    for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(s, signals, ms < 50 ? ms : 50);
     wn_http_quiesce(s, until);
-    while (!hurry && atomic_load(&s->requests) > 0 && wn_now_ns() < until) hurry = stop_asked(signals, 10);
+    while (!hurry && atomic_load(&s->requests) > 0 && wn_now_ns() < until) hurry = stop_asked(s, signals, 10);
     wn_queue_close(&s->queue);
     if (hurry || wn_now_ns() >= until)
         wn_queue_give_up(&s->queue, WN_NOT_READY, "the server stopped before the answer was ready");
+    wn_keeper_close(&s->keeper);
     wn_workers_stop(&s->workers);
-    for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(signals, 10); /* replies on their way */
+    for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(s, signals, 10); /* replies on their way */
 }
 
 static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
@@ -119,17 +136,15 @@ static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
     enum exit_code code = EXIT_CANNOT_START;
     if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, &err) != WN_OK) goto say;
     if (wn_http_start(s, &err) != WN_OK) goto close_queue;
-    if (wn_workers_start(&s->workers, &s->config, &s->models, &s->queue, &err) != WN_OK) goto stop_http;
+    if (wn_keeper_start(&s->keeper, &err) != WN_OK) goto stop_http;
     bool warm = warm_up(s, signals, &err);
-    if (warm) print_table(&s->models);
-    if (warm && !wn_models_ready(&s->models)) {
+    if (warm) atomic_store(&s->ready, true);
+    if (warm && !present(s)) {
         wn_fail(&err, WN_NOT_READY, "no model could be made ready");
         code = EXIT_NO_MODEL;
     } else if (err.code == WN_OK) {
         code = EXIT_STOPPED;
-        atomic_store(&s->ready, warm);
-        if (warm) print_paste(s);
-        while (warm && !stop_asked(signals, 60000)) {
+        while (warm && !stop_asked(s, signals, 60000)) {
         }
     }
     shut_down(s, signals);
@@ -156,11 +171,11 @@ static enum exit_code run(struct wn_server *s)
         fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
         return EXIT_BAD_OPTION;
     }
-    if (wn_models_load(s->config.models, &s->models, &err) == WN_OK)
+    if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK)
         code = serve(s, &signals);
     else
         complain(&err);
-    wn_models_finish(&s->models);
+    wn_keeper_finish(&s->keeper);
     return code;
 }
 

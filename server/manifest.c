@@ -197,11 +197,13 @@ static void read_root(struct reading *r)
                                        "output", "layer",   "samples",     "license", "_comment"};
     struct wn_manifest *m = r->m;
     known_keys(r, keys, sizeof keys / sizeof *keys);
-    m->name = text(r, "name", NULL);
-    if (!failed(r) && !wn_is_model_name(m->name))
+    m->name = optional(r, "name");
+    if (!failed(r) && m->name && !wn_is_model_name(m->name))
         wn_fail(r->err, WN_BAD_MODEL,
                 "'name' must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
     m->version = plain_text(r, "version", "1");
+    m->has_version = json_object_get(r->object, "version") != NULL;
+    if (!failed(r) && (!m->version[0] || strlen(m->version) > 64)) wn_fail(r->err, WN_BAD_MODEL, "'version' must be 1 to 64 bytes");
     m->description = text(r, "description", "");
     m->license = text(r, "license", "");
     m->model = plain_text(r, "model", "model.onnx");

@@ -1,10 +1,9 @@
-/* Model folders to models in memory; knows no engine and no HTTP. */
+/* One model folder to one model in memory; knows no HTTP, and of engines only how to let them go. */
 #include "models.h"
 
-#include "files.h"
 #include "text.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +11,6 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define MOST_MODELS 256
 #define MANIFEST_BYTES (256 << 10)
 #define LABELS_BYTES (8 << 20)
 #define LABEL_BYTES 256
@@ -61,25 +59,45 @@ static enum wn_code split_labels(struct wn_model *m, const char *text, size_t si
     return WN_OK;
 }
 
-static enum wn_code load_labels(struct wn_model *m, int folder, struct wn_error *err)
+/* Where a model's files lie. own: its folder; above: of a version, the folder that its versions share, else -1. */
+struct place {
+    int own, above;
+    size_t most_bytes;
+};
+
+/* A version's own file, or the one that all versions share. */
+static enum wn_code read_file(struct wn_model *m, const struct place *at, int which, const char *name, size_t most,
+                              struct wn_buffer *out, struct wn_error *err)
+{
+    struct wn_error own = {0};
+    enum wn_code code = wn_read_beneath(at->own, name, most, out, &m->stamps[which], &own);
+    if (code == WN_NOT_FOUND && at->above >= 0) return wn_read_beneath(at->above, name, most, out, &m->stamps[which], err);
+    return code == WN_OK ? code : wn_fail(err, code, "%s", own.text);
+}
+
+static enum wn_code load_labels(struct wn_model *m, const struct place *at, struct wn_error *err)
 {
     struct wn_buffer text = {0};
-    enum wn_code code = wn_read_beneath(folder, m->manifest.labels, LABELS_BYTES, &text, err);
+    enum wn_code code = read_file(m, at, 2, m->manifest.labels, LABELS_BYTES, &text, err);
     if (code == WN_OK) code = split_labels(m, (const char *)text.data, text.size, err);
     wn_buffer_finish(&text);
     if (code != WN_OK) m->labels = NULL; /* all or none */
     return code;
 }
 
-static enum wn_code load_graph(struct wn_model *m, int folder, struct wn_error *err)
+static enum wn_code load_graph(struct wn_model *m, const struct place *at, struct wn_error *err)
 {
     struct wn_buffer file = {0};
     struct wn_graph_options options = {.input = m->manifest.input,
                                        .output = m->manifest.output,
                                        .height = m->manifest.height,
                                        .width = m->manifest.width};
+    struct place own = {at->own, -1, 0}; /* a version without a network of its own is none */
     size_t most = (size_t)wn_graph_limits_default().file_bytes;
-    enum wn_code code = wn_read_beneath(folder, m->manifest.model, most, &file, err);
+    enum wn_code code = read_file(m, &own, 1, m->manifest.model, most, &file, err);
+    if (code == WN_OK && file.size > at->most_bytes)
+        code = wn_fail(err, WN_NO_MEMORY, "the network's file has %.1f MB and %.1f MB of model_memory_mb are free: unload a model, or allow more",
+                       (double)file.size / 1e6, (double)at->most_bytes / 1e6);
     if (code == WN_OK) code = wn_graph_parse(file.data, file.size, &options, &m->graph, err);
     wn_buffer_finish(&file);
     return code;
@@ -108,93 +126,147 @@ static enum wn_code check(struct wn_model *m, struct wn_error *err)
     return WN_OK;
 }
 
-static enum wn_code load_manifest(struct wn_model *m, int folder, struct wn_error *err)
+static enum wn_code set_name(struct wn_model *m, const char *version, struct wn_error *err)
+{
+    struct wn_manifest *mf = &m->manifest;
+    char folder[65];
+    snprintf(folder, sizeof folder, "%s", m->name);
+    if (mf->name) snprintf(m->name, sizeof m->name, "%s", mf->name);
+    if (!mf->name && !wn_is_model_name(folder))
+        return wn_fail(err, WN_BAD_MODEL, "manifest.json: 'name' is missing, and the folder's own is not one that a model can have");
+    mf->name = m->name;
+    if (version && mf->has_version && strcmp(mf->version, version) != 0 && m->stamps[0].inode != m->shared_manifest)
+        return wn_fail(err, WN_BAD_MODEL, "manifest.json says version '%.64s' and its folder is '%.64s'", mf->version, version);
+    snprintf(m->version, sizeof m->version, "%s", version ? version : mf->version);
+    mf->version = m->version;
+    return WN_OK;
+}
+
+static enum wn_code load_manifest(struct wn_model *m, const struct place *at, const char *version, struct wn_error *err)
 {
     struct wn_buffer text = {0};
-    enum wn_code code = wn_read_beneath(folder, "manifest.json", MANIFEST_BYTES, &text, err);
+    enum wn_code code = read_file(m, at, 0, "manifest.json", MANIFEST_BYTES, &text, err);
     if (code == WN_OK) code = wn_manifest_parse((const char *)text.data, text.size, &m->manifest, err);
     wn_buffer_finish(&text);
-    if (code == WN_OK) snprintf(m->name, sizeof m->name, "%s", m->manifest.name);
-    return code;
+    return code == WN_OK ? set_name(m, version, err) : code;
 }
 
-/* Fills one entry; a failure stays in it. */
-static void load_one(struct wn_model *m, int parent, const char *subfolder)
+static bool same_file(const struct wn_model *m, const struct place *at, int which, const char *name)
 {
-    snprintf(m->name, sizeof m->name, "%.64s", subfolder); /* until the manifest says better */
-    snprintf(m->folder, sizeof m->folder, "%s", subfolder);
-    int folder = openat(parent, subfolder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0)
-        wn_fail(&m->why, WN_NOT_FOUND, "the folder cannot be opened");
-    else if (load_manifest(m, folder, &m->why) == WN_OK && load_graph(m, folder, &m->why) == WN_OK &&
-             check(m, &m->why) == WN_OK)
-        load_labels(m, folder, &m->why);
-    if (folder >= 0) close(folder);
-    if (m->why.code != WN_OK) m->state = WN_MODEL_FAILED;
+    static const struct wn_stamp none;
+    struct wn_stamp now = wn_stamp_of(at->own, name);
+    if (wn_stamp_same(&now, &none) && at->above >= 0) now = wn_stamp_of(at->above, name);
+    return wn_stamp_same(&now, &m->stamps[which]);
 }
 
-static int has_manifest(const struct dirent *entry, int parent)
+static bool same_files(const struct wn_model *m, const struct place *at)
 {
-    char name[300];
-    snprintf(name, sizeof name, "%s/manifest.json", entry->d_name);
-    return entry->d_name[0] != '.' && faccessat(parent, name, F_OK, 0) == 0;
+    return same_file(m, at, 0, "manifest.json") && m->manifest.model && same_file(m, at, 1, m->manifest.model) &&
+           same_file(m, at, 2, m->manifest.labels);
 }
 
-static void refuse_twins(struct wn_models *models)
+/* Files that are replaced one by one could be of two versions: all must still be the same when the last is read. */
+static enum wn_code check_settled(const struct wn_model *m, const struct place *at, struct wn_error *err)
 {
-    for (int i = 1; i < models->n; i++)
-        for (int k = 0; k < i; k++)
-            if (strcmp(models->list[i].name, models->list[k].name) == 0) {
-                wn_fail(&models->list[i].why, WN_BAD_MODEL, "another folder has a model of the same name");
-                models->list[i].state = WN_MODEL_FAILED;
-            }
+    if (same_files(m, at)) return WN_OK;
+    return wn_fail(err, WN_BAD_MODEL, "the files changed while they were read; load it again when they are complete");
 }
 
-enum wn_code wn_models_load(const char *folder, struct wn_models *models, struct wn_error *err)
+/* Opens the folder, and for "signs/2" the one above; returns the version, NULL where the folder is none. */
+static const char *open_place(const char *folder, int parent, struct place *at)
 {
-    struct dirent **entries = NULL;
-    enum wn_code code = WN_OK;
-    *models = (struct wn_models){0};
-    int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (parent < 0) return wn_fail(err, WN_NOT_FOUND, "there is no folder '%s' of models; --models names it", folder);
-    int n = scandirat(parent, ".", &entries, NULL, alphasort);
-    models->list = calloc(MOST_MODELS, sizeof *models->list);
-    if (n < 0 || !models->list) code = wn_fail(err, WN_NO_MEMORY, "the folder '%s' cannot be read", folder);
-    for (int i = 0; i < n; i++) {
-        if (code == WN_OK && models->n < MOST_MODELS && has_manifest(entries[i], parent))
-            load_one(&models->list[models->n++], parent, entries[i]->d_name);
-        free(entries[i]);
+    char above[256];
+    const char *slash = strchr(folder, '/');
+    at->own = wn_open_folder(parent, folder);
+    at->above = -1;
+    if (!slash) return NULL;
+    snprintf(above, sizeof above, "%.*s", (int)(slash - folder), folder);
+    at->above = wn_open_folder(parent, above);
+    return slash + 1;
+}
+
+static void close_place(const struct place *at)
+{
+    if (at->own >= 0) close(at->own);
+    if (at->above >= 0) close(at->above);
+}
+
+static struct wn_model *make(const char *folder)
+{
+    static _Atomic uint64_t serials;
+    struct wn_model *m = calloc(1, sizeof *m);
+    if (!m) return NULL;
+    m->serial = atomic_fetch_add(&serials, 1) + 1;
+    m->most_images = 1;
+    m->layer = -1;
+    snprintf(m->folder, sizeof m->folder, "%s", folder);
+    snprintf(m->name, sizeof m->name, "%.*s", (int)strcspn(folder, "/"), folder); /* until the manifest says better */
+    return m;
+}
+
+struct wn_model *wn_model_read(int parent, const char *folder, size_t most_bytes)
+{
+    struct wn_model *m = make(folder);
+    struct place at = {.most_bytes = most_bytes};
+    if (!m) return NULL;
+    const char *version = open_place(folder, parent, &at);
+    if (version) {
+        snprintf(m->version, sizeof m->version, "%.64s", version);
+        m->shared_manifest = wn_stamp_of(at.above, "manifest.json").inode;
     }
-    free(entries);
-    close(parent);
-    refuse_twins(models);
-    if (code == WN_OK && !models->n)
-        code = wn_fail(err, WN_NOT_FOUND, "no subfolder of '%s' has a manifest.json; see docs/models.md", folder);
-    return code;
+    if (at.own < 0)
+        wn_fail(&m->why, WN_NOT_FOUND, "the folder cannot be opened%s",
+                errno == ELOOP || errno == ENOTDIR ? ": links are not followed" : "");
+    else if (load_manifest(m, &at, version, &m->why) == WN_OK && load_graph(m, &at, &m->why) == WN_OK &&
+             check(m, &m->why) == WN_OK && load_labels(m, &at, &m->why) == WN_OK)
+        check_settled(m, &at, &m->why);
+    close_place(&at);
+    atomic_store(&m->state, m->why.code == WN_OK ? WN_MODEL_LOADING : WN_MODEL_FAILED);
+    return m;
 }
 
-void wn_models_finish(struct wn_models *models)
+struct wn_model *wn_model_placeholder(const char *folder, const char *name, const char *version, enum wn_model_state state)
 {
-    for (int i = 0; i < models->n; i++) {
-        wn_graph_destroy(models->list[i].graph);
-        wn_manifest_finish(&models->list[i].manifest);
-    }
-    free(models->list);
-    *models = (struct wn_models){0};
+    struct wn_model *m = make(folder);
+    if (!m) return NULL;
+    if (name) snprintf(m->name, sizeof m->name, "%s", name);
+    if (version) snprintf(m->version, sizeof m->version, "%s", version);
+    if (state == WN_MODEL_LOADING) wn_fail(&m->why, WN_NOT_READY, "it is being loaded");
+    if (state == WN_MODEL_UNLOADED) wn_fail(&m->why, WN_NOT_READY, "unloaded");
+    atomic_store(&m->state, state);
+    return m;
 }
 
-struct wn_model *wn_models_find(const struct wn_models *models, const char *name)
+bool wn_model_is_current(const struct wn_model *m, int parent)
 {
-    for (int i = 0; i < models->n; i++)
-        if (strcmp(models->list[i].name, name) == 0) return &models->list[i];
-    return NULL;
+    struct place at = {0};
+    open_place(m->folder, parent, &at);
+    bool same = at.own >= 0 && same_files(m, &at);
+    close_place(&at);
+    return same;
 }
 
-int wn_models_ready(const struct wn_models *models)
+void wn_model_destroy(struct wn_model *m)
 {
-    int ready = 0;
-    for (int i = 0; i < models->n; i++) ready += atomic_load(&models->list[i].state) == WN_MODEL_READY;
-    return ready;
+    if (!m) return;
+    for (int i = 0; i < m->n_engines; i++) wn_engine_destroy(m->engines[i]);
+    free(m->engines);
+    wn_graph_destroy(m->graph);
+    wn_manifest_finish(&m->manifest);
+    free(m);
+}
+
+/* ---- looking ---- */
+
+bool wn_model_is_ready(const struct wn_model *m)
+{
+    return atomic_load(&m->state) == WN_MODEL_READY;
+}
+
+const char *wn_model_state_name(const struct wn_model *m)
+{
+    static const char *const names[] = {"loading", "ready", "failed", "unloaded"};
+    return names[atomic_load(&m->state)];
 }
 
 int wn_model_class(const struct wn_model *m, const char *label)

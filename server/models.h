@@ -1,48 +1,110 @@
-/* The models that the daemon serves: read once at the start, then only looked at. */
+/* Models in memory: one struct for each version of each network, and the snapshots that requests see them through.
+ *
+ * A model never changes once it is in a snapshot. Loading makes a new model and a new snapshot; the old model is freed
+ * when the last snapshot that has it is let go. So a request that holds its snapshot has one version from its first
+ * look to its last byte. */
 #ifndef WN_SERVER_MODELS_H
 #define WN_SERVER_MODELS_H
 
+#include "files.h"
 #include "manifest.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <whynot/engine.h>
 #include <whynot/graph.h>
 
-enum wn_model_state { WN_MODEL_LOADING, WN_MODEL_READY, WN_MODEL_FAILED };
+enum wn_model_state { WN_MODEL_LOADING, WN_MODEL_READY, WN_MODEL_FAILED, WN_MODEL_UNLOADED };
+
+struct wn_shelf;
 
 struct wn_model {
-    char name[65];
-    char folder[256]; /* under the folder of models */
+    char name[65], version[65]; /* version: "" until the manifest is read */
+    char folder[384];           /* under the folder of models: "signs", or "signs/2" */
+    uint64_t serial;            /* never given twice in a process: what caches know a model by, not its address */
     struct wn_manifest manifest;
     struct wn_graph *graph; /* NULL where it could not be read */
     const char **labels;    /* one a class, in the manifest's pool */
     int classes;
     int layer; /* the layer that "auto" means in this model: the manifest's; -1 where there is none */
     char preprocess_hash[65];
-    /* Written by the first worker before `state` leaves LOADING, read by anyone after. */
-    struct wn_error why; /* why it is not ready */
-    char device[128], backend[32];
-    const char *precision; /* what it computes in; NULL until a worker has opened it */
-    size_t device_bytes;
-    double warmup_ms;
-    _Atomic int state; /* enum wn_model_state */
+    unsigned long long shared_manifest; /* inode of the manifest that all versions share, 0 where there is none */
+    struct wn_stamp stamps[WN_MODEL_FILES]; /* of the manifest, the network and the labels, as they were read */
+    struct wn_error why;                    /* why it is not ready */
+    struct wn_engine **engines;             /* one a worker, which alone may call it */
+    int n_engines;
+    int most_images; /* of one run that still gain */
+    char device[128];
+    const char *precision; /* what it computes in; NULL until an engine was opened */
+    size_t bytes;          /* weights once, what engines share once, what each has for itself as often as there are workers */
+    size_t bytes_each;     /* of those, one worker's own */
+    double warmup_ms;      /* engines made and asked once */
+    _Atomic int state;     /* enum wn_model_state */
+    /* The shelf's. */
+    _Atomic int refs;
+    struct wn_shelf *shelf;
+    struct wn_model *next_dead;
 };
 
+/* A snapshot: sorted by name, then version, the newest last. */
 struct wn_models {
-    struct wn_model *list;
+    struct wn_model **list;
+    struct wn_error *notes; /* one a model: why the last try to load it anew failed, if it did */
     int n;
+    _Atomic int refs;
+    struct wn_shelf *shelf;
 };
 
-/* Loads every subfolder of `folder` that has a manifest.json, sorted by name. A model that cannot be read is listed as
- * FAILED with its reason; WN_NOT_FOUND where there is no folder or no model in it at all. */
-enum wn_code wn_models_load(const char *folder, struct wn_models *models, struct wn_error *err);
-void wn_models_finish(struct wn_models *models); /* no engine may be alive */
+/* Where the current snapshot stands. */
+struct wn_shelf {
+    pthread_mutex_t lock; /* guards current and dead */
+    pthread_cond_t work;  /* dead models wait to be freed, or the keeper is asked for something */
+    struct wn_models *current;
+    struct wn_model *dead;
+    _Atomic size_t bytes; /* of all models that are not freed yet */
+};
 
-struct wn_model *wn_models_find(const struct wn_models *models, const char *name); /* NULL if there is none */
-int wn_models_ready(const struct wn_models *models);                               /* how many answer */
+int64_t wn_now_ns(void); /* CLOCK_MONOTONIC */
+
+/* ---- one model (models.c) ---- */
+
+/* Reads manifest, network and labels of one folder ("signs", or "signs/2" where 2 is the version). Never NULL but where memory is
+ * short; a failure stands in the model's `why`, and its state is FAILED. most_bytes: refuse networks larger than that. */
+struct wn_model *wn_model_read(int parent, const char *folder, size_t most_bytes);
+/* A model that only has a name and a state; from: copies name, version and folder. */
+struct wn_model *wn_model_placeholder(const char *folder, const char *name, const char *version, enum wn_model_state state);
+/* Whether its files are still those that were read. */
+bool wn_model_is_current(const struct wn_model *m, int parent);
+void wn_model_destroy(struct wn_model *m); /* its engines too; NULL is fine */
+
 /* The class with this label, whatever its case; -1 if there is none. */
 int wn_model_class(const struct wn_model *m, const char *label);
-
 /* The automatic layer, or NULL where there is none. */
 const struct wn_layer *wn_model_layer(const struct wn_model *m);
+const char *wn_model_state_name(const struct wn_model *m); /* "ready" */
+bool wn_model_is_ready(const struct wn_model *m);
+
+/* ---- snapshots (shelf.c) ---- */
+
+void wn_shelf_init(struct wn_shelf *shelf);
+void wn_shelf_finish(struct wn_shelf *shelf); /* no snapshot may be held any more */
+struct wn_models *wn_shelf_take(struct wn_shelf *shelf); /* the current one, held for the caller */
+struct wn_models *wn_models_hold(struct wn_models *models);
+void wn_models_release(struct wn_models *models); /* NULL is fine */
+/* Frees models that nobody holds. */
+void wn_shelf_sweep(struct wn_shelf *shelf);
+
+/* A new snapshot: the current one without `gone` (NULL: nothing) and with `fresh` (NULL: nothing; its owner is the shelf from now
+ * on). Only one thread calls this. WN_NO_MEMORY: nothing has changed, and fresh is destroyed. */
+enum wn_code wn_shelf_replace(struct wn_shelf *shelf, struct wn_model *gone, struct wn_model *fresh, struct wn_error *err);
+/* Notes beside a model why its newer self could not be loaded; NULL: it could. */
+enum wn_code wn_shelf_note(struct wn_shelf *shelf, const struct wn_model *m, const struct wn_error *why);
+
+/* The version of that name, or without one (NULL) the newest that is ready, or else the newest. NULL if there is none. Models that were
+ * unloaded are not found. */
+struct wn_model *wn_models_find(const struct wn_models *models, const char *name, const char *version);
+/* What is in that folder, whatever its state. */
+struct wn_model *wn_models_in(const struct wn_models *models, const char *folder);
+int wn_models_ready(const struct wn_models *models); /* how many answer */
 
 #endif

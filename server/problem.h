@@ -10,7 +10,7 @@
 struct wn_problem {
     struct wn_error error;
     char pointer[96];                /* JSON pointer of the field at fault, "" where there is none */
-    const char *similar[WN_SIMILAR]; /* "did you mean"; names that live as long as the process */
+    const char *similar[WN_SIMILAR]; /* "did you mean"; names that live as long as the request */
     int n_similar;
     int retry_after_s; /* 0: no such header */
     bool close;        /* the connection cannot be trusted any more */

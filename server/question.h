@@ -35,7 +35,7 @@ struct wn_slice {
 
 struct wn_ask {
     const struct wn_slice *image;   /* NULL: not given */
-    const char *id, *model, *layer; /* id and model: NULL if not given */
+    const char *id, *model, *version, *layer; /* all but layer: NULL if not given */
     struct wn_class_refs target, why_not;
     const struct wn_contrast *contrast; /* NULL if not given */
     const struct wn_method *method;

@@ -138,8 +138,7 @@ static int take_of(struct wn_queue *q, const struct wn_model *model, int most, s
     return n;
 }
 
-int wn_queue_take(struct wn_queue *q, const struct wn_model *models, const int *most, int64_t patience_us,
-                  struct wn_item **items, int room)
+int wn_queue_take(struct wn_queue *q, int64_t patience_us, struct wn_item **items, int room)
 {
     int n = 0;
     pthread_mutex_lock(&q->lock);
@@ -147,7 +146,7 @@ int wn_queue_take(struct wn_queue *q, const struct wn_model *models, const int *
         while (!q->first && !q->closed) pthread_cond_wait(&q->filled, &q->lock);
         if (!q->first) break;
         const struct wn_model *model = q->first->model;
-        int limit = most[model - models];
+        int limit = model->most_images;
         if (limit > room) limit = room;
         if (patience_us && limit > 1) wait_for_more(q, model, limit, patience_us);
         n = take_of(q, model, limit, items); /* 0 where another worker or a deadline was faster */

@@ -29,10 +29,9 @@ void wn_queue_hold(struct wn_queue *q, struct wn_job *job);
 /* The caller's hold on a job that was made or pushed; the last one frees it. */
 void wn_queue_release(struct wn_queue *q, struct wn_job *job);
 
-/* Waits for items of one model, and `patience_us` longer for the batch to fill; most[i]: how many of model i are worth
- * gathering. Returns how many (at most room), 0 when the queue was closed and is empty. */
-int wn_queue_take(struct wn_queue *q, const struct wn_model *models, const int *most, int64_t patience_us,
-                  struct wn_item **items, int room);
+/* Waits for items of one model, and `patience_us` longer for as many as that model gains from. Returns how many (at most room), 0
+ * when the queue was closed and is empty. */
+int wn_queue_take(struct wn_queue *q, int64_t patience_us, struct wn_item **items, int room);
 /* The worker is done with an item that it took. */
 void wn_queue_done(struct wn_queue *q, struct wn_item *item);
 

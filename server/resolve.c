@@ -1,6 +1,7 @@
 /* Resolving of names against the models; knows no pictures and no threads. */
 #include "resolve.h"
 
+#include "lookup.h"
 #include "questions.h"
 
 #include <stdio.h>
@@ -17,31 +18,29 @@ static enum wn_code fail(struct wn_slot *slot, const char *field, enum wn_code c
 
 /* ---- the model ---- */
 
-static enum wn_code no_such_model(const struct wn_server *s, struct wn_slot *slot, const char *name)
+/* The name of the only model, whatever its versions; NULL where there are several. */
+static const char *only_name(const struct wn_models *models)
 {
-    const char *names[256];
-    char what[160];
-    for (int i = 0; i < s->models.n; i++) names[i] = s->models.list[i].name;
-    snprintf(what, sizeof what, "there is no model '%.64s'; /v1/models lists them", name);
-    fail(slot, "model", WN_NO_SUCH_MODEL, what);
-    wn_problem_similar(&slot->problem, name, names, s->models.n);
-    return WN_NO_SUCH_MODEL;
+    for (int i = 1; i < models->n; i++)
+        if (strcmp(models->list[i]->name, models->list[0]->name) != 0) return NULL;
+    return models->n ? models->list[0]->name : NULL;
 }
 
-static enum wn_code resolve_model(const struct wn_server *s, struct wn_slot *slot, const char *path_model)
+static enum wn_code resolve_model(const struct wn_models *models, struct wn_slot *slot, const struct wn_request *r)
 {
-    const char *name = slot->ask.model ? slot->ask.model : path_model;
-    if (path_model && slot->ask.model && strcmp(path_model, slot->ask.model) != 0)
+    const char *name = slot->ask.model ? slot->ask.model : r->model ? r->model : only_name(models);
+    const char *version = slot->ask.version ? slot->ask.version : r->version;
+    if (r->model && slot->ask.model && strcmp(r->model, slot->ask.model) != 0)
         return fail(slot, "model", WN_BAD_REQUEST, "the path and the question name different models");
-    if (!name && s->models.n > 1)
-        return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
-    slot->model = name ? wn_models_find(&s->models, name) : &s->models.list[0];
-    if (!slot->model) return no_such_model(s, slot, name);
-    int state = atomic_load(&slot->model->state);
-    if (state == WN_MODEL_READY) return WN_OK;
-    slot->problem.retry_after_s = state == WN_MODEL_LOADING;
+    if (r->version && slot->ask.version && strcmp(r->version, slot->ask.version) != 0)
+        return fail(slot, "version", WN_BAD_REQUEST, "the path and the question name different versions");
+    if (!name) return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
+    slot->model = wn_lookup(models, name, version, slot->pointer, &slot->problem);
+    if (!slot->model) return WN_NO_SUCH_MODEL;
+    if (wn_model_is_ready(slot->model)) return WN_OK;
+    slot->problem.retry_after_s = atomic_load(&slot->model->state) == WN_MODEL_LOADING;
     return wn_problem_set(&slot->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", slot->model->name,
-                          state == WN_MODEL_LOADING ? "it is being loaded" : slot->model->why.text);
+                          slot->model->why.text);
 }
 
 /* ---- classes ---- */
@@ -159,14 +158,15 @@ static enum wn_code resolve_layer(struct wn_slot *slot)
     return fail(slot, "layer", WN_NO_SUCH_LAYER, what);
 }
 
-void wn_resolve(const struct wn_server *s, struct wn_job *job, const char *path_model)
+void wn_resolve(struct wn_request *r, struct wn_job *job)
 {
+    const struct wn_models *models = job->models = wn_models_hold(wn_request_models(r));
     for (int i = 0; i < job->n_slots; i++) {
         struct wn_slot *slot = &job->slots[i];
         if (slot->problem.error.code != WN_OK) continue;
         if (!slot->ask.image)
             fail(slot, "image", WN_BAD_REQUEST, "image is missing: the picture that is asked about");
-        else if (resolve_model(s, slot, path_model) == WN_OK && resolve_classes(slot, &job->pool) == WN_OK &&
+        else if (resolve_model(models, slot, r) == WN_OK && resolve_classes(slot, &job->pool) == WN_OK &&
                  resolve_contrast(slot) == WN_OK)
             resolve_layer(slot);
     }

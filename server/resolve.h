@@ -4,7 +4,8 @@
 
 #include "server.h"
 
-/* Resolves every slot without a problem. Failures stay in the slots. path_model: what the path names, or NULL. */
-void wn_resolve(const struct wn_server *s, struct wn_job *job, const char *path_model);
+/* Resolves every slot without a problem, against the snapshot of the models that the job holds from now on. Failures stay in the
+ * slots. */
+void wn_resolve(struct wn_request *r, struct wn_job *job);
 
 #endif

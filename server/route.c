@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct wn_route rows[] = {
-#define X(method, path, handle, body, summary) {#method, path, summary, body, handle},
+#define X(method, path, handle, body, summary) {#method, path, summary, WN_BODY_##body, handle},
 #include "routes.def"
 #undef X
 };
@@ -26,24 +26,31 @@ const char *wn_route_label(int i)
     return i == ROUTES ? "other" : wn_route_at(i) ? rows[i].path : NULL;
 }
 
-static bool matches(const char *pattern, const char *path, const char **parameter, size_t *n)
+/* {model} and {version}, in this order, each one segment or its beginning up to a colon. */
+static bool matches(const char *pattern, const char *path, struct wn_segments *names)
 {
-    const char *brace = strchr(pattern, '{');
-    size_t before = brace ? (size_t)(brace - pattern) : strlen(pattern) + 1; /* with the zero at the end */
-    if (strncmp(pattern, path, before) != 0) return false;
-    if (!brace) return true;
-    *parameter = path + before;
-    *n = strcspn(*parameter, "/");
-    return *n > 0 && strcmp(strchr(brace, '}') + 1, *parameter + *n) == 0;
+    *names = (struct wn_segments){0};
+    for (int i = 0; *pattern; i++) {
+        size_t plain = strcspn(pattern, "{");
+        if (strncmp(pattern, path, plain) != 0) return false;
+        pattern += plain;
+        path += plain;
+        if (!*pattern) break;
+        names->at[i] = path;
+        names->size[i] = strcspn(path, "/:");
+        if (!names->size[i]) return false;
+        path += names->size[i];
+        pattern = strchr(pattern, '}') + 1;
+    }
+    return !*path;
 }
 
-const struct wn_route *wn_route_find(const char *method, const char *path, const char **parameter, size_t *n,
-                                     char allow[64])
+const struct wn_route *wn_route_find(const char *method, const char *path, struct wn_segments *names, char allow[64])
 {
     const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
     allow[0] = 0;
     for (int i = 0; i < ROUTES; i++) {
-        if (!matches(rows[i].path, path, parameter, n)) continue;
+        if (!matches(rows[i].path, path, names)) continue;
         if (strcmp(rows[i].method, wanted) == 0) return &rows[i];
         size_t used = strlen(allow);
         snprintf(allow + used, 64 - used, "%s%s", used ? ", " : "",

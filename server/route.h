@@ -7,19 +7,25 @@
 
 struct wn_request;
 
+enum wn_body { WN_BODY_NONE, WN_BODY_QUESTION, WN_BODY_CONTROL };
+
 struct wn_route {
     const char *method, *path, *summary;
-    bool takes_body;
+    enum wn_body body;
     /* Fills request->reply or request->problem and returns true; false: the answer comes later, and this is called
      * again. */
     bool (*handle)(struct wn_request *request);
 };
 
 const struct wn_route *wn_route_at(int i); /* NULL past the end */
-/* The row for this method and undecoded path; HEAD finds GET. *parameter: the segment that stood for {model}, *n its
- * length. NULL where there is none: then `allow` has the methods of that path, "" where no row has that path. */
-const struct wn_route *wn_route_find(const char *method, const char *path, const char **parameter, size_t *n,
-                                     char allow[64]);
+/* What stood for {model} and {version} in a path, undecoded; size 0: the path has none. */
+struct wn_segments {
+    const char *at[2];
+    size_t size[2];
+};
+/* The row for this method and undecoded path; HEAD finds GET. NULL where there is none: then `allow` has the methods of that path, ""
+ * where no row has that path. */
+const struct wn_route *wn_route_find(const char *method, const char *path, struct wn_segments *names, char allow[64]);
 int wn_route_number(const struct wn_route *route); /* NULL: one past the last */
 const char *wn_route_label(int i);                 /* "/v1/explain"; one past the last: "other"; then NULL */
 

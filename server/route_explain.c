@@ -26,7 +26,7 @@ static enum wn_code make_job(struct wn_request *r)
         code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "a batch is answered as application/json only");
     if (code != WN_OK) return code;
     r->job->deadline_ns = deadline(r);
-    wn_resolve(r->server, r->job, r->model);
+    wn_resolve(r, r->job);
     return wn_prepare(r->server, r->job, &r->problem);
 }
 

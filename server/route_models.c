@@ -6,26 +6,6 @@
 
 #define MOST_LABELS 1000
 
-static struct wn_model *find(struct wn_request *r)
-{
-    const char *names[256];
-    struct wn_model *m = wn_models_find(&r->server->models, r->model);
-    if (m) {
-        r->model_name = m->name;
-        return m;
-    }
-    for (int i = 0; i < r->server->models.n; i++) names[i] = r->server->models.list[i].name;
-    wn_problem_set(&r->problem, NULL, WN_NO_SUCH_MODEL, "there is no model '%.64s'; /v1/models lists them", r->model);
-    wn_problem_similar(&r->problem, r->model, names, r->server->models.n);
-    return NULL;
-}
-
-static const char *state_name(const struct wn_model *m)
-{
-    static const char *const names[] = {"loading", "ready", "failed"};
-    return names[atomic_load(&m->state)];
-}
-
 static void pair(struct wn_text *out, const char *key, const char *value)
 {
     wn_json_key(out, key);
@@ -46,17 +26,29 @@ static void write_layer(struct wn_text *out, const struct wn_layer *layer)
     wn_json_close(out, '}');
 }
 
-static void write_short(struct wn_text *out, const struct wn_model *m)
+/* note: why the last try to load it anew failed; code WN_OK where none did. */
+static void write_short(struct wn_text *out, const struct wn_model *m, const struct wn_error *note)
 {
+    bool ready = wn_model_is_ready(m);
     pair(out, "name", m->name);
-    pair(out, "version", m->manifest.version ? m->manifest.version : "");
+    pair(out, "version", m->version);
     pair(out, "description", m->manifest.description ? m->manifest.description : "");
-    pair(out, "state", state_name(m));
+    pair(out, "state", wn_model_state_name(m));
     wn_json_key(out, "ready");
-    wn_json_bool(out, atomic_load(&m->state) == WN_MODEL_READY);
-    if (atomic_load(&m->state) == WN_MODEL_FAILED) pair(out, "reason", m->why.text);
+    wn_json_bool(out, ready);
+    if (!ready) pair(out, "reason", m->why.text);
+    if (note->code != WN_OK) pair(out, "reload_failed", note->text);
     wn_json_key(out, "classes");
     wn_json_int(out, m->classes);
+    wn_json_key(out, "bytes");
+    wn_json_int(out, (int64_t)m->bytes);
+}
+
+static const struct wn_error *note_of(const struct wn_models *models, const struct wn_model *m)
+{
+    int i = 0;
+    while (models->list[i] != m) i++;
+    return &models->notes[i];
 }
 
 static void write_input(struct wn_text *out, const struct wn_model *m)
@@ -96,9 +88,10 @@ bool wn_route_models(struct wn_request *r)
     wn_json_open(out, '{');
     wn_json_key(out, "models");
     wn_json_open(out, '[');
-    for (int i = 0; i < r->server->models.n; i++) {
+    const struct wn_models *models = wn_request_models(r);
+    for (int i = 0; i < models->n; i++) {
         wn_json_open(out, '{');
-        write_short(out, &r->server->models.list[i]);
+        write_short(out, models->list[i], &models->notes[i]);
         wn_json_close(out, '}');
     }
     wn_json_close(out, ']');
@@ -106,19 +99,35 @@ bool wn_route_models(struct wn_request *r)
     return true;
 }
 
+static void write_versions(struct wn_text *out, const struct wn_models *models, const char *name)
+{
+    wn_json_key(out, "versions");
+    wn_json_open(out, '[');
+    for (int i = 0; i < models->n; i++)
+        if (strcmp(models->list[i]->name, name) == 0) wn_json_string(out, models->list[i]->version);
+    wn_json_close(out, ']');
+}
+
 bool wn_route_model(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
-    const struct wn_model *m = find(r);
+    const struct wn_model *m = wn_request_model(r);
     if (!m) return true;
     wn_json_open(out, '{');
-    write_short(out, m);
-    if (m->graph && atomic_load(&m->state) != WN_MODEL_FAILED) {
+    write_short(out, m, note_of(r->models, m));
+    write_versions(out, r->models, m->name);
+    if (wn_model_is_ready(m)) {
         pair(out, "sha256", wn_graph_sha256(m->graph));
         pair(out, "license", m->manifest.license);
         pair(out, "device", m->device);
         wn_json_key(out, "weight_bytes");
         wn_json_int(out, wn_graph_weight_bytes(m->graph));
+        wn_json_key(out, "worker_bytes");
+        wn_json_int(out, (int64_t)m->bytes_each);
+        wn_json_key(out, "workers");
+        wn_json_int(out, m->n_engines);
+        wn_json_key(out, "warmup_ms");
+        wn_json_number(out, m->warmup_ms);
         write_input(out, m);
         if (wn_model_layer(m)) {
             wn_json_key(out, "layer");
@@ -153,7 +162,7 @@ static void write_found(struct wn_text *out, const struct wn_model *m, const cha
 bool wn_route_labels(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
-    const struct wn_model *m = find(r);
+    const struct wn_model *m = wn_request_model(r);
     if (!m) return true;
     const char *words = wn_parameter(&r->parameters, "q"), *limit = wn_parameter(&r->parameters, "limit");
     int most = limit ? atoi(limit) : MOST_LABELS;
@@ -175,7 +184,7 @@ bool wn_route_labels(struct wn_request *r)
 bool wn_route_layers(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
-    const struct wn_model *m = find(r);
+    const struct wn_model *m = wn_request_model(r);
     if (!m) return true;
     wn_json_open(out, '{');
     if (wn_model_layer(m)) pair(out, "auto", wn_model_layer(m)->name);

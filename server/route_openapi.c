@@ -144,7 +144,7 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
                           "{\"name\":\"limit\",\"in\":\"query\",\"description\":\"most labels\","
                           "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}");
     }
-    for (int i = 1; route->takes_body && wn_ask_field(i); i++) { /* 0 is the picture itself */
+    for (int i = 1; route->body == WN_BODY_QUESTION && wn_ask_field(i); i++) { /* 0 is the picture itself */
         wn_json_open(out, '{');
         pair(out, "name", wn_ask_field(i)->name);
         pair(out, "in", "query");
@@ -160,7 +160,7 @@ static void write_operation(struct wn_text *out, const struct wn_route *route)
     open_object(out, strcmp(route->method, "POST") == 0 ? "post" : "get");
     pair(out, "summary", route->summary);
     write_parameters(out, route);
-    if (route->takes_body) write_body(out);
+    if (route->body == WN_BODY_QUESTION) write_body(out);
     wn_text_puts(out, ",\"responses\":{\"200\":{\"description\":\"The answer.\"},\"default\":{\"description\":\"A "
                       "problem.\",\"content\":{"
                       "\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}");

@@ -61,20 +61,19 @@ static void label(struct wn_text *out, const char *name, const char *value)
 
 static void write_models(struct wn_text *out, const struct wn_models *models)
 {
-    wn_text_puts(out, "# HELP whynot_model_loaded Whether the model answers.\n# TYPE whynot_model_loaded gauge\n");
-    for (int i = 0; i < models->n; i++) {
-        const struct wn_model *m = &models->list[i];
-        wn_text_puts(out, "whynot_model_loaded{");
-        label(out, "model", m->name);
-        wn_text_add(out, ",", 1);
-        label(out, "version", m->manifest.version ? m->manifest.version : "");
-        wn_text_printf(out, "} %d\n", atomic_load(&m->state) == WN_MODEL_READY);
-    }
-    wn_text_puts(out, "# HELP whynot_model_bytes Memory of one worker's engine.\n# TYPE whynot_model_bytes gauge\n");
-    for (int i = 0; i < models->n; i++) {
-        wn_text_puts(out, "whynot_model_bytes{");
-        label(out, "model", models->list[i].name);
-        wn_text_printf(out, "} %zu\n", models->list[i].device_bytes);
+    static const char *const words[] = {"model_loaded", "Whether this version answers.", "model_bytes",
+                                        "Memory when it was loaded: weights once, and what each worker has of its own."};
+    for (int bytes = 0; bytes < 2; bytes++) {
+        const char *name = words[2 * bytes];
+        wn_text_printf(out, "# HELP whynot_%s %s\n# TYPE whynot_%s gauge\n", name, words[2 * bytes + 1], name);
+        for (int i = 0; i < models->n; i++) {
+            const struct wn_model *m = models->list[i];
+            wn_text_printf(out, "whynot_%s{", name);
+            label(out, "model", m->name);
+            wn_text_add(out, ",", 1);
+            label(out, "version", m->version);
+            wn_text_printf(out, "} %zu\n", bytes ? m->bytes : (size_t)wn_model_is_ready(m));
+        }
     }
 }
 
@@ -88,8 +87,10 @@ bool wn_route_metrics(struct wn_request *r)
     gauge(out, "whynot_requests_in_flight", "Requests begun and not yet over.", atomic_load(&s->requests));
     gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.",
           (long long)atomic_load(&s->bytes_in_flight));
-    gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->workers.warm));
-    write_models(out, &s->models);
+    gauge(out, "whynot_workers", "Workers that compute.", s->workers.n);
+    write_models(out, wn_request_models(r));
+    gauge(out, "whynot_models_bytes", "Memory of all models, with those that are replaced but still answer.",
+          (long long)atomic_load(&s->keeper.shelf.bytes));
     wn_text_printf(
         out,
         "# HELP whynot_build_info The build.\n# TYPE whynot_build_info gauge\nwhynot_build_info{version=\"%s\"} 1\n",

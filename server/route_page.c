@@ -33,7 +33,7 @@ static void write_models(struct wn_text *out, const struct wn_models *models)
 {
     wn_text_puts(out, "<h2>Models</h2><ul>");
     for (int i = 0; i < models->n; i++) {
-        const struct wn_model *m = &models->list[i];
+        const struct wn_model *m = models->list[i];
         wn_text_puts(out, "<li><code>");
         escape(out, m->name);
         wn_text_puts(out, "</code> ");
@@ -45,8 +45,9 @@ static void write_models(struct wn_text *out, const struct wn_models *models)
 
 bool wn_route_page(struct wn_request *r)
 {
+    const struct wn_models *models = wn_request_models(r);
     struct wn_text *out = &r->reply.body;
-    const char *model = r->server->models.n ? r->server->models.list[0].name : "MODEL";
+    const char *model = models->n ? models->list[0]->name : "MODEL";
     r->reply.type = "text/html; charset=utf-8";
     wn_text_puts(
         out,
@@ -64,7 +65,7 @@ bool wn_route_page(struct wn_request *r)
     escape(out, model);
     wn_text_puts(
         out, "/explain'</pre><p>The fields of a question stand in <a href=\"/openapi.json\">/openapi.json</a>.</p>");
-    write_models(out, &r->server->models);
+    write_models(out, models);
     write_routes(out);
     wn_text_printf(out, "<p>whynot %s</p></html>", wn_version());
     return true;

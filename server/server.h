@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "connections.h"
+#include "keeper.h"
 #include "query.h"
 #include "queue.h"
 #include "route.h"
@@ -13,7 +14,7 @@
 
 struct wn_server {
     struct wn_config config;
-    struct wn_models models;
+    struct wn_keeper keeper;
     struct wn_queue queue;
     struct wn_workers workers;
     struct wn_connections connections;
@@ -41,7 +42,7 @@ struct wn_request {
     char method[16], id[65];
     const struct wn_route *route;
     char allow[64];
-    const char *model; /* the path's {model}, decoded, or NULL */
+    const char *model, *version; /* the path's {model} and {version}, decoded, or NULL */
     struct wn_parameters parameters;
     bool begun, replied;
     char *body;
@@ -50,11 +51,17 @@ struct wn_request {
     struct wn_problem problem; /* wins over the reply */
     struct wn_reply reply;
     struct wn_job *job;
+    struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
+    struct wn_task task;      /* what it asks of the keeper, where it does */
     size_t sent;
     const char *model_name; /* for the log */
 };
 
 /* The header's value, or NULL. */
 const char *wn_request_header(const struct wn_request *r, const char *name);
+/* The models as they stood when this was first called for the request: every later look sees the same. */
+struct wn_models *wn_request_models(struct wn_request *r);
+/* The model that the path names, or NULL and request->problem. */
+struct wn_model *wn_request_model(struct wn_request *r);
 
 #endif

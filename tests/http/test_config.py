@@ -137,7 +137,7 @@ class Config(unittest.TestCase):
 
     def test_manifests_that_are_wrong(self):
         self.model()
-        for more, words in (({"lables": "x"}, "did you mean 'labels'"), ({"input__sise": 3}, "did you mean 'size'"), ({"name": None}, "'name' is missing"),
+        for more, words in (({"lables": "x"}, "did you mean 'labels'"), ({"input__sise": 3}, "did you mean 'size'"), ({"version": ""}, "1 to 64 bytes"),
                             ({"name": "../x"}, "letters, digits"), ({"name": 5}, "must be a string"), ({"input": None}, "'input' is missing"),
                             ({"input__size": [17, 16]}, "cannot be 17"), ({"input__size": [0, 16]}, "whole numbers"), ({"input__channels": "GRAY"}, "channels"),
                             ({"input__std": [0, 0, 0]}, "std"), ({"input__mean": [1, 2]}, "mean"), ({"input__resize": "fit"}, "must be one of"),
@@ -170,7 +170,7 @@ class Config(unittest.TestCase):
         self.model()
         self.change_manifest(name="twin")(self.model("twin"))
         with daemon.Daemon(self.models) as d:
-            bytes_of = [d.metric('whynot_model_bytes{model="%s"}' % name) for name in ("tiny", "twin")]
+            bytes_of = [d.metric('whynot_model_bytes{model="%s",version="1"}' % name) for name in ("tiny", "twin")]
         self.assertGreater(bytes_of[0], 0)
         self.assertEqual(bytes_of[0], bytes_of[1])
 

@@ -1,0 +1,110 @@
+/* Engines made and warmed up; knows no folders and no requests. */
+#include "engines.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_IMAGES 1024
+
+/* The first answer of an engine pays for what backends put off: let it be asked by nobody. */
+static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, struct wn_error *err)
+{
+    const struct wn_graph *g = m->graph;
+    size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g));
+    float *input = calloc(pixels, sizeof *input), *logits = calloc((size_t)m->classes, sizeof *logits);
+    enum wn_code code = WN_NO_MEMORY;
+    struct wn_question q = {
+        .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
+    struct wn_answer a = {0};
+    const float *images[1] = {input};
+    struct wn_batch batch = {1, images, 1, &q};
+    if (input && logits)
+        code = wn_engine_explain(engine, &batch, logits, &a, NULL, err);
+    else
+        wn_fail(err, code, "no memory to warm up");
+    bool harmless =
+        a.error.code == WN_BAD_NUMBERS || a.error.code == WN_NO_SUCH_LAYER; /* of a grey picture, of this method */
+    if (code == WN_OK && a.error.code != WN_OK && !harmless) code = wn_fail(err, a.error.code, "%s", a.error.text);
+    wn_answer_finish(&a);
+    free(input);
+    free(logits);
+    return code;
+}
+
+static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c, struct wn_engine **out, struct wn_error *err)
+{
+    struct wn_engine_options options = {.backend = c->backend, .max_images = (int)c->max_batch_size};
+    options.device = (struct wn_backend_options){(int)c->device, wn_precision_find(c->precision), (int)c->threads};
+    struct wn_engine *e = NULL;
+    enum wn_code code = wn_engine_create(m->graph, &options, &e, err);
+    if (code == WN_OK) code = warm_up(e, m, err);
+    if (code != WN_OK) {
+        wn_engine_destroy(e);
+        e = NULL;
+    }
+    *out = e;
+    return code;
+}
+
+enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, size_t *shared, size_t *each, struct wn_error *err)
+{
+    struct wn_backend_traits traits;
+    m->engines = calloc(1, sizeof(struct wn_engine *));
+    if (!m->engines) return wn_fail(err, WN_NO_MEMORY, "no memory for engines");
+    enum wn_code code = make_one(m, config, &m->engines[0], err);
+    if (code != WN_OK) return code;
+    m->n_engines = 1;
+    wn_engine_traits(m->engines[0], &traits);
+    m->most_images = traits.images < 1 ? 1 : traits.images > MOST_IMAGES ? MOST_IMAGES : traits.images;
+    m->precision = traits.precision;
+    snprintf(m->device, sizeof m->device, "%s", traits.device_name);
+    *shared = traits.shared_bytes;
+    *each = traits.device_bytes - traits.shared_bytes;
+    return WN_OK;
+}
+
+/* ---- the others ---- */
+
+struct making {
+    const struct wn_model *model;
+    const struct wn_config *config;
+    struct wn_engine **out;
+    struct wn_error err;
+    pthread_t thread;
+    bool started;
+};
+
+static void *make_beside(void *arg)
+{
+    struct making *m = arg;
+    make_one(m->model, m->config, m->out, &m->err);
+    return NULL;
+}
+
+enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config, int n, bool side_by_side, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    struct making *all = calloc((size_t)n, sizeof *all);
+    struct wn_engine **engines = calloc((size_t)n, sizeof(struct wn_engine *));
+    if (!all || !engines) {
+        free(all);
+        free(engines);
+        return wn_fail(err, WN_NO_MEMORY, "no memory for engines");
+    }
+    engines[0] = m->engines[0];
+    free(m->engines);
+    m->engines = engines;
+    m->n_engines = n; /* those that fail stay NULL, and the model is not used */
+    for (int i = 1; i < n; i++) {
+        all[i] = (struct making){.model = m, .config = config, .out = &engines[i]};
+        all[i].started = side_by_side && pthread_create(&all[i].thread, NULL, make_beside, &all[i]) == 0;
+        if (!all[i].started) make_beside(&all[i]);
+    }
+    for (int i = 1; i < n; i++) {
+        if (all[i].started) pthread_join(all[i].thread, NULL);
+        if (all[i].err.code != WN_OK) code = wn_fail(err, all[i].err.code, "%s", all[i].err.text);
+    }
+    free(all);
+    return code;
+}
