@@ -1,35 +1,17 @@
-/* "Why P?" over all foils at once: mean and variance of the cross-entropy contrasts against every other class
- * (Prabhushankar et al. 2020). Knows only a stack and the logits. */
+/* "Why P?" over all foils at once: mean and variance of the contrasts against every other class (Prabhushankar et al. 2020). Knows
+ * only a stack and the logits. */
 #include <whynot/stack.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "logits.h"
-
-/* ---- enlarging, half-pixel centres: src = (dst + 0.5) n/N - 0.5, clamped at the ends ---- */
-
-struct tap {
-    int low, high;
-    float share; /* of high */
-};
-
-static void fill_taps(struct tap *taps, int from, int to)
-{
-    for (int i = 0; i < to; i++) {
-        double at = (i + 0.5) * from / to - 0.5;
-        if (at < 0) at = 0;
-        int low = (int)at;
-        if (low > from - 1) low = from - 1;
-        taps[i] = (struct tap){low, low + 1 < from ? low + 1 : low, (float)(at - low)};
-    }
-}
+#include "enlarge.h"
 
 /* What one foil after the other passes through. */
 struct press {
     int h, w, height, width;
-    struct tap *down, *across; /* height, width */
+    struct wn_tap *down, *across; /* height, width */
     float *small, *wide;       /* h*w: the positive part; h*width: its rows enlarged */
     float *mask;               /* height*width */
     float *low, *high;         /* width: extremes of each column */
@@ -66,8 +48,8 @@ static enum wn_code press_init(struct press *p, const struct wn_stack *s, int he
         press_finish(p);
         return wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d by %d cells", height, width);
     }
-    fill_taps(p->down, s->h, height);
-    fill_taps(p->across, s->w, width);
+    wn_fill_taps(p->down, s->h, height, false);
+    wn_fill_taps(p->across, s->w, width, false);
     return WN_OK;
 }
 
@@ -79,7 +61,7 @@ static void enlarge(struct press *p, float *lo, float *hi)
         const float *row = p->small + (size_t)y * (size_t)p->w;
         float *wide = p->wide + (size_t)y * (size_t)width;
         for (int x = 0; x < width; x++) {
-            const struct tap t = p->across[x];
+            const struct wn_tap t = p->across[x];
             wide[x] = row[t.low] + t.share * (row[t.high] - row[t.low]);
         }
     }
@@ -103,19 +85,28 @@ static void enlarge(struct press *p, float *lo, float *hi)
     }
 }
 
-/* False where the foil's mask is all zero: nothing positive, or the same everywhere. */
-static bool press_foil(struct press *p, const float *base, const float *foil)
+/* base - foil to p->mask, where *lo is its lowest value and 1 / *scale its span. foil NULL: base alone. False where there is no mask:
+ * nothing positive, or the same everywhere. */
+static bool press_mask(struct press *p, const float *base, const float *foil, double *lo, double *scale)
 {
-    float lo, hi, most = 0;
+    float low, high, most = 0;
     for (size_t i = 0, n = (size_t)p->h * (size_t)p->w; i < n; i++) {
-        float v = base[i] - foil[i];
+        float v = foil ? base[i] - foil[i] : base[i];
         p->small[i] = v > 0 ? v : 0;
         if (p->small[i] > most) most = p->small[i];
     }
     if (!(most > 0)) return false;
-    enlarge(p, &lo, &hi);
-    if (!(hi > lo)) return false;
-    double scale = 1 / ((double)hi - lo);
+    enlarge(p, &low, &high);
+    if (!(high > low)) return false;
+    *lo = low;
+    *scale = 1 / ((double)high - low);
+    return true;
+}
+
+static bool press_foil(struct press *p, const float *base, const float *foil)
+{
+    double lo, scale;
+    if (!press_mask(p, base, foil, &lo, &scale)) return false;
     double *restrict sum = p->sum, *restrict squares = p->squares;
     const float *restrict mask = p->mask;
     for (size_t i = 0, n = (size_t)p->height * (size_t)p->width; i < n; i++) {
@@ -127,6 +118,31 @@ static bool press_foil(struct press *p, const float *base, const float *foil)
 }
 
 /* ---- the two kinds ---- */
+
+/* What the variance map says about the explanation of the target by itself: where the two overlap, and how even the variance is. */
+static void voice(struct press *p, const float *map, struct wn_statistics *out)
+{
+    const double threshold = 0.1, smooth = 1e-6;
+    size_t cells = (size_t)out->h * (size_t)out->w, both = 0, either = 0;
+    double least = INFINITY, most = -INFINITY, sum = 0, squares = 0, lo = 0, scale = 0;
+    bool mask = press_mask(p, map, NULL, &lo, &scale);
+    for (size_t i = 0; i < cells; i++) {
+        if (out->variance[i] < least) least = out->variance[i];
+        if (out->variance[i] > most) most = out->variance[i];
+        sum += out->variance[i];
+    }
+    for (size_t i = 0; i < cells; i++) {
+        bool uncertain = most > least && (out->variance[i] - least) / (most - least) > threshold;
+        bool explains = mask && (p->mask[i] - lo) * scale > threshold;
+        double off = out->variance[i] - sum / (double)cells;
+        both += uncertain && explains;
+        either += uncertain || explains;
+        squares += off * off;
+    }
+    out->voice_iou = ((double)both + smooth) / ((double)either + smooth);
+    out->flat = !(most > least);
+    out->voice_snr = out->flat ? 0 : sum / (double)cells / sqrt(squares / (double)cells);
+}
 
 static enum wn_code masks(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out,
                           struct wn_error *err)
@@ -143,11 +159,12 @@ static enum wn_code masks(const struct wn_stack *s, const float *base, int targe
         out->mean[i] = (float)mean;
         out->variance[i] = n > 1 && spread > 0 ? (float)(spread / (n - 1)) : 0;
     }
+    voice(&p, s->maps + (size_t)target * area, out);
     press_finish(&p);
     return WN_OK;
 }
 
-/* mean = C - mean M_Q and variance = Var M_Q: the shared part of all contrasts drops out of the variance. */
+/* mean = base - mean M_Q and variance = Var M_Q: the shared part of all contrasts drops out of the variance. */
 static void raw(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out)
 {
     size_t area = (size_t)s->h * (size_t)s->w;
@@ -164,28 +181,58 @@ static void raw(const struct wn_stack *s, const float *base, int target, struct 
     }
 }
 
-/* C = sum p_s M_s: what every cross-entropy contrast C - M_Q has in common. h*w floats, the caller's; or NULL. */
-static float *shared_part(const struct wn_stack *s, const float *logits)
+/* ---- what the contrasts with all foils have in common ---- */
+
+/* The seed for foil q without the foil's own -1; shared[q] may have lost digits to it. */
+static enum wn_code seed_without(const struct wn_contrast *c, const float *logits, int classes, int target, int q, float *shared,
+                                 struct wn_error *err)
 {
-    float *p = malloc((size_t)s->classes * sizeof *p), *base = malloc((size_t)s->h * (size_t)s->w * sizeof *base);
-    if (p && base) {
-        wn_softmax(logits, s->classes, p);
-        wn_stack_contrast(s, p, base);
-    } else {
-        free(base);
-        base = NULL;
-    }
-    free(p);
-    return base;
+    int foil;
+    struct wn_contrast_in in = {logits, classes, target, &target, 1, &q, 1};
+    enum wn_code code = wn_contrast_seed(c, &in, shared, &foil, err);
+    shared[q] += 1;
+    return code;
 }
 
-enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target,
+/* Every contrast must be the same sum of maps less the foil's own map; that of two foils is looked at. shared, other: K floats. */
+static enum wn_code shared_seed(const struct wn_contrast *c, const float *logits, int classes, int target, float *shared,
+                                float *other, struct wn_error *err)
+{
+    int first = target == 0, last = target == classes - 1 ? classes - 2 : classes - 1;
+    if (!(c->flags & WN_CONTRAST_FOIL))
+        return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' does not compare with one class at a time, so there is nothing to average over all of them", c->name);
+    enum wn_code code = seed_without(c, logits, classes, target, first, shared, err);
+    if (code == WN_OK) code = seed_without(c, logits, classes, target, last, other, err);
+    if (code != WN_OK) return code;
+    for (int k = 0; k < classes; k++)
+        if (!(fabsf(shared[k] - other[k]) <= 1e-5f))
+            return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' takes more from its foil than the foil's map: there is no rule for all foils at once", c->name);
+    if (last != first) shared[first] = other[first];
+    return WN_OK;
+}
+
+/* The map that the foils' maps are taken from. h*w floats in *base, the caller's to free. */
+static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contrast *c, const float *logits, int target,
+                                float **base, struct wn_error *err)
+{
+    size_t k = (size_t)s->classes;
+    float *seeds = malloc(2 * k * sizeof *seeds);
+    *base = malloc((size_t)s->h * (size_t)s->w * sizeof **base);
+    enum wn_code code = seeds && *base ? shared_seed(c, logits, s->classes, target, seeds, seeds + k, err)
+                                       : wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d classes", s->classes);
+    if (code == WN_OK) wn_stack_contrast(s, seeds, *base);
+    free(seeds);
+    return code;
+}
+
+enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
                                  enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out,
                                  struct wn_error *err)
 {
+    float *base = NULL;
     *out = (struct wn_statistics){.foils = s->classes - 1, .single_foil = s->classes == 2};
     if (s->classes < 2)
-        return wn_fail(err, WN_BAD_REQUEST, "statistics over foils need a model with two classes or more");
+        return wn_fail(err, WN_BAD_REQUEST, "statistics over foils need a model with two outputs or more");
     if (target == WN_TARGET_PREDICTED) target = wn_argmax(logits, s->classes);
     if (target < 0 || target >= s->classes)
         return wn_fail(err, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", target,
@@ -195,10 +242,10 @@ enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, 
     if (out->h < 1 || out->w < 1)
         return wn_fail(err, WN_BAD_REQUEST, "statistics of %d by %d cells: ask for 1 or more", height, width);
     size_t cells = (size_t)out->h * (size_t)out->w;
-    enum wn_code code = WN_OK;
-    float *base = shared_part(s, logits);
+    enum wn_code code = shared_part(s, contrast, logits, target, &base, err);
+    if (code != WN_OK) goto free_base;
     out->mean = calloc(2 * cells, sizeof *out->mean);
-    if (!base || !out->mean) {
+    if (!out->mean) {
         code = wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d by %d cells", out->h, out->w);
         goto free_base;
     }

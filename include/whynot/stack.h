@@ -29,7 +29,7 @@ WN_API enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logi
 /* ---- "why P?" over all foils Q != P at once (Prabhushankar et al. 2020) ---- */
 
 enum wn_statistics_kind {
-    /* Each foil's cross-entropy contrast as it is drawn: positive part, enlarged bilinearly (half-pixel centres), stretched to [0,1].
+    /* Each foil's contrast as it is drawn: positive part, enlarged bilinearly (half-pixel centres), stretched to [0,1].
      * A foil whose map has no positive value counts as a map of zeros. */
     WN_STATISTICS_MASKS,
     /* The signed maps as they are, at the layer's size; height and width of the call are ignored. */
@@ -42,12 +42,18 @@ struct wn_statistics {
     float *mean, *variance; /* h*w; variance is unbiased, and 0 where there is one foil; owned, in one block that mean names */
     int foils, empty;       /* foils: K-1; empty: how many of their masks are all zero (masks only) */
     bool single_foil;       /* K == 2: a variance of one map says nothing */
+    /* Masks only, of the variance map u (Prabhushankar et al., VOICE): where u, stretched to [0,1], and the mask of the target's own
+     * logit map both exceed 0.1, over where either does; and mean / standard deviation of u. */
+    double voice_iou, voice_snr;
+    bool flat; /* u is constant: voice_snr is 0 and says nothing */
 };
-/* Mean and variance of the cross-entropy contrasts of `target` against every other class. logits: K floats, those of the image.
- * height, width: the size that masks are enlarged to, at least 1. Errors: WN_BAD_REQUEST for fewer than two classes, WN_NO_SUCH_CLASS,
- * WN_NO_MEMORY. */
-WN_API enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, enum wn_statistics_kind kind,
-                                        int height, int width, struct wn_statistics *out, struct wn_error *err);
+/* Mean and variance of the contrasts of `target` against every other class. contrast: one with a foil, whose map is a map that all
+ * foils share less the foil's own: cross-entropy (sum p_s M_s - M_Q) and pair (M_P - M_Q). logits: K floats, those of the image.
+ * height, width: the size that masks are enlarged to, at least 1. Errors: WN_BAD_REQUEST for fewer than two outputs, WN_UNSUPPORTED
+ * for another contrast, WN_NO_SUCH_CLASS, WN_NO_MEMORY. */
+WN_API enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
+                                        enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out,
+                                        struct wn_error *err);
 WN_API void wn_statistics_finish(struct wn_statistics *s);
 
 #ifdef __cplusplus

@@ -5,8 +5,10 @@
 #include <whynot/backend.h>
 #include <whynot/engine.h>
 #include <whynot/error.h>
+#include <whynot/evidence.h>
 #include <whynot/explain.h>
 #include <whynot/graph.h>
+#include <whynot/masking.h>
 #include <whynot/program.h>
 #include <whynot/stack.h>
 

@@ -26,7 +26,7 @@ static enum wn_code everything(struct wn_engine *e, const char *method, struct w
         assert_null(stack->maps);
         return code;
     }
-    code = wn_stack_statistics(stack, logits, WN_TARGET_PREDICTED, WN_STATISTICS_MASKS, 20, 30, &all, err);
+    code = wn_stack_statistics(stack, logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 20, 30, &all, err);
     if (code != WN_OK) assert_null(all.mean);
     wn_statistics_finish(&all);
     if (code != WN_OK) wn_stack_finish(stack);

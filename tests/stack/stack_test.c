@@ -111,7 +111,7 @@ static void check_raw_statistics(struct lab *lab, const struct wn_stack *stack, 
         mean[i] = (float)(sum / (k - 1));
         variance[i] = k > 2 ? (float)(squares / (k - 2)) : 0;
     }
-    if (wn_stack_statistics(stack, y, target, WN_STATISTICS_RAW, 0, 0, &got, &err) != WN_OK) {
+    if (wn_stack_statistics(stack, y, target, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &got, &err) != WN_OK) {
         wrong("statistics", err.text);
     } else {
         verdict("mean over all foils", layer, off(got.mean, mean, n));

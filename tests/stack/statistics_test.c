@@ -40,15 +40,16 @@ static void subject_free(struct subject *t)
 
 /* ---- the definition ---- */
 
-/* The cross-entropy contrast of foil q: seed p - e_q. */
-static void contrast(const struct subject *t, int q, double *map)
+/* The contrast of the target with foil q: seed p - e_q for cross-entropy, e_t - e_q for a pair. */
+static void contrast(const struct subject *t, bool pair, int target, int q, double *map)
 {
     const struct wn_stack *s = &t->stack;
     double total = 0;
     for (int k = 0; k < s->classes; k++) total += exp((double)t->logits[k]);
     for (int i = 0; i < s->h * s->w; i++) {
         map[i] = -(double)s->maps[q * s->h * s->w + i];
-        for (int k = 0; k < s->classes; k++) map[i] += exp((double)t->logits[k]) / total * s->maps[k * s->h * s->w + i];
+        for (int k = 0; k < s->classes; k++)
+            map[i] += (pair ? k == target : exp((double)t->logits[k]) / total) * s->maps[k * s->h * s->w + i];
     }
 }
 
@@ -75,7 +76,7 @@ static void mask_of(const double *map, int h, int w, int height, int width, doub
 }
 
 /* Welford, one foil after the other. */
-static void plain(const struct subject *t, int target, bool masks, int height, int width, double *mean,
+static void plain(const struct subject *t, bool pair, int target, bool masks, int height, int width, double *mean,
                   double *variance)
 {
     const struct wn_stack *s = &t->stack;
@@ -84,7 +85,7 @@ static void plain(const struct subject *t, int target, bool masks, int height, i
     for (int i = 0; i < cells; i++) mean[i] = variance[i] = 0;
     for (int q = 0; q < s->classes; q++) {
         if (q == target) continue;
-        contrast(t, q, map);
+        contrast(t, pair, target, q, map);
         if (masks) mask_of(map, s->h, s->w, height, width, mask);
         n++;
         for (int i = 0; i < cells; i++) {
@@ -96,18 +97,43 @@ static void plain(const struct subject *t, int target, bool masks, int height, i
     for (int i = 0; i < cells; i++) variance[i] = n > 1 ? variance[i] / (n - 1) : 0;
 }
 
-static void judge(const struct subject *t, int target, enum wn_statistics_kind kind, int height, int width)
+static bool differs(double got, double want)
+{
+    return !(fabs(got - want) <= 1e-5 * fmax(1, fabs(want)));
+}
+
+/* The overlap and the evenness of the variance map, from its plain form. */
+static void judge_voice(const struct subject *t, int target, const struct wn_statistics *got, const double *variance)
+{
+    double map[MOST], mask[MOST], lo = INFINITY, hi = -INFINITY, sum = 0, squares = 0, both = 1e-6, either = 1e-6;
+    int h = t->stack.h, w = t->stack.w, cells = got->h * got->w;
+    for (int i = 0; i < h * w; i++) map[i] = t->stack.maps[target * h * w + i];
+    mask_of(map, h, w, got->h, got->w, mask);
+    for (int i = 0; i < cells; i++) lo = fmin(lo, variance[i]), hi = fmax(hi, variance[i]), sum += variance[i];
+    for (int i = 0; i < cells; i++) {
+        bool u = hi > lo && (variance[i] - lo) / (hi - lo) > 0.1, e = mask[i] > 0.1;
+        both += u && e;
+        either += u || e;
+        squares += pow(variance[i] - sum / cells, 2);
+    }
+    assert_int_equal(got->flat, !(hi > lo));
+    if (differs(got->voice_iou, both / either)) fail_msg("overlap %g is %g", both / either, got->voice_iou);
+    double snr = hi > lo ? sum / cells / sqrt(squares / cells) : 0;
+    if (differs(got->voice_snr, snr)) fail_msg("mean over deviation %g is %g", snr, got->voice_snr);
+}
+
+static void judge_contrast(const struct subject *t, const char *name, int target, enum wn_statistics_kind kind, int height, int width)
 {
     struct wn_statistics got;
     struct wn_error err = {0};
     double mean[MOST], variance[MOST];
     bool is_masks = kind == WN_STATISTICS_MASKS;
-    if (wn_stack_statistics(&t->stack, t->logits, target, kind, height, width, &got, &err) != WN_OK)
+    if (wn_stack_statistics(&t->stack, t->logits, target, wn_contrast_find(name), kind, height, width, &got, &err) != WN_OK)
         fail_msg("%s", err.text);
     assert_int_equal(got.h, is_masks ? height : t->stack.h);
     assert_int_equal(got.w, is_masks ? width : t->stack.w);
     assert_int_equal(got.foils, t->stack.classes - 1);
-    plain(t, target, is_masks, height, width, mean, variance);
+    plain(t, strcmp(name, "pair") == 0, target, is_masks, height, width, mean, variance);
     double n = got.foils;
     for (int i = 0; i < got.h * got.w; i++) {
         if (!(fabs(got.mean[i] - mean[i]) <= 2e-6)) fail_msg("mean %g is %g at %d", mean[i], got.mean[i], i);
@@ -117,7 +143,14 @@ static void judge(const struct subject *t, int target, enum wn_statistics_kind k
         assert_true(got.mean[i] >= 0 && got.mean[i] <= 1);
         if (n > 1) assert_true(got.variance[i] <= n / (n - 1) * got.mean[i] * (1 - got.mean[i]) + 1e-6);
     }
+    if (is_masks) judge_voice(t, target, &got, variance);
     wn_statistics_finish(&got);
+}
+
+static void judge(const struct subject *t, int target, enum wn_statistics_kind kind, int height, int width)
+{
+    judge_contrast(t, "cross-entropy", target, kind, height, width);
+    judge_contrast(t, "pair", target, kind, height, width);
 }
 
 /* ---- the tests ---- */
@@ -156,9 +189,9 @@ static void raw_variance_does_not_depend_on_the_logits(void **state)
     struct subject t;
     struct wn_statistics a, b;
     subject_make(&t, 9, 4, 4, 11);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, WN_STATISTICS_RAW, 0, 0, &a, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &a, NULL), WN_OK);
     for (int i = 0; i < 9; i++) t.logits[i] *= -1;
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
     assert_memory_equal(a.variance, b.variance, 16 * sizeof(float));
     assert_memory_not_equal(a.mean, b.mean, 16 * sizeof(float));
     wn_statistics_finish(&a);
@@ -177,12 +210,12 @@ static void foils_with_nothing_to_show_count_as_zeros(void **state)
     t.logits[3] = t.logits[5] = -60; /* their maps must not leak into the others' */
     for (int i = 0; i < 25; i++) t.stack.maps[3 * 25 + i] = 50;
     judge(&t, 0, WN_STATISTICS_MASKS, 12, 12);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, WN_STATISTICS_MASKS, 12, 12, &s, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 12, 12, &s, NULL), WN_OK);
     assert_int_equal(s.empty, 1);
     wn_statistics_finish(&s);
     memset(t.stack.maps, 0, 8 * 25 * sizeof(float));
     for (int i = 0; i < 25; i++) t.stack.maps[5 * 25 + i] = -1;
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, WN_STATISTICS_MASKS, 12, 12, &s, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 12, 12, &s, NULL), WN_OK);
     assert_int_equal(s.empty, 7);
     for (int i = 0; i < 144; i++) assert_true(s.mean[i] == 0 && s.variance[i] == 0);
     wn_statistics_finish(&s);
@@ -196,7 +229,7 @@ static void two_classes_have_one_foil_and_no_variance(void **state)
     struct wn_statistics s;
     subject_make(&t, 2, 3, 3, 4);
     for (int kind = 0; kind < 2; kind++) {
-        assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, (enum wn_statistics_kind)kind, 9, 9, &s, NULL),
+        assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), (enum wn_statistics_kind)kind, 9, 9, &s, NULL),
                          WN_OK);
         assert_true(s.single_foil && s.foils == 1);
         for (int i = 0; i < s.h * s.w; i++) assert_true(s.variance[i] == 0);
@@ -205,7 +238,7 @@ static void two_classes_have_one_foil_and_no_variance(void **state)
     judge(&t, 0, WN_STATISTICS_MASKS, 9, 9);
     subject_free(&t);
     subject_make(&t, 3, 3, 3, 4);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_OK);
     assert_false(s.single_foil);
     wn_statistics_finish(&s);
     subject_free(&t);
@@ -217,12 +250,15 @@ static void impossible_questions_are_refused(void **state)
     struct subject t;
     struct wn_statistics s;
     subject_make(&t, 1, 3, 3, 4);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_BAD_REQUEST);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_BAD_REQUEST);
     subject_free(&t);
     subject_make(&t, 4, 3, 3, 4);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 4, WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_NO_SUCH_CLASS);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, -2, WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_NO_SUCH_CLASS);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, WN_STATISTICS_MASKS, 0, 5, &s, NULL), WN_BAD_REQUEST);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 4, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_NO_SUCH_CLASS);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, -2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_NO_SUCH_CLASS);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 0, 5, &s, NULL), WN_BAD_REQUEST);
+    struct wn_error err = {0};
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("weighted"), WN_STATISTICS_RAW, 0, 0, &s, &err), WN_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "weighted"));
     subject_free(&t);
 }
 
@@ -233,9 +269,9 @@ static void the_default_target_is_the_prediction(void **state)
     struct wn_statistics a, b;
     subject_make(&t, 6, 4, 4, 11);
     int predicted = wn_argmax(t.logits, 6);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, WN_TARGET_PREDICTED, WN_STATISTICS_RAW, 0, 0, &a, NULL),
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &a, NULL),
                      WN_OK);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, predicted, WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, predicted, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
     assert_memory_equal(a.mean, b.mean, 32 * sizeof(float));
     wn_statistics_finish(&a);
     wn_statistics_finish(&b);

@@ -1,0 +1,45 @@
+/* Bilinear enlarging of one map. Knows nothing of what a map means. */
+#include "enlarge.h"
+
+#include <stdlib.h>
+
+#include <whynot/masking.h>
+
+static struct wn_tap tap_between(double at, int n)
+{
+    if (!(at > 0)) at = 0;
+    int low = (int)at;
+    if (low > n - 1) low = n - 1;
+    if (at > n - 1) at = n - 1;
+    return (struct wn_tap){low, low + 1 < n ? low + 1 : low, (float)(at - low)};
+}
+
+void wn_fill_taps(struct wn_tap *taps, int from, int to, bool align_corners)
+{
+    for (int i = 0; i < to; i++)
+        taps[i] = tap_between(!align_corners ? (i + 0.5) * from / to - 0.5 : to > 1 ? (double)i * (from - 1) / (to - 1) : 0, from);
+}
+
+static float between(const float *row, struct wn_tap t)
+{
+    return row[t.low] + t.share * (row[t.high] - row[t.low]);
+}
+
+enum wn_code wn_enlarge(const float *map, int h, int w, bool align_corners, int height, int width, float *out,
+                        struct wn_error *err)
+{
+    struct wn_tap *taps = malloc(((size_t)height + (size_t)width) * sizeof *taps), *across = taps ? taps + height : NULL;
+    if (!taps) return wn_fail(err, WN_NO_MEMORY, "no memory to enlarge a map to %d by %d", height, width);
+    wn_fill_taps(taps, h, height, align_corners);
+    wn_fill_taps(across, w, width, align_corners);
+    for (int y = 0; y < height; y++) {
+        const float *above = map + (size_t)taps[y].low * (size_t)w, *below = map + (size_t)taps[y].high * (size_t)w;
+        float *row = out + (size_t)y * (size_t)width;
+        for (int x = 0; x < width; x++) {
+            float upper = between(above, across[x]), lower = between(below, across[x]);
+            row[x] = upper + taps[y].share * (lower - upper);
+        }
+    }
+    free(taps);
+    return WN_OK;
+}
