@@ -17,9 +17,13 @@ static void common_headers(const struct wn_request *r, struct MHD_Response *resp
 {
     header(response, "X-Request-Id", r->id);
     header(response, "X-Content-Type-Options", "nosniff");
-    header(response, "Cache-Control", "no-store");
+    header(response, "Cache-Control", r->reply.etag ? "no-cache" : "no-store");
     header(response, "Content-Type", r->reply.type);
     if (r->reply.timing[0]) header(response, "Server-Timing", r->reply.timing);
+    if (r->reply.etag) header(response, "ETag", r->reply.etag);
+    if (r->reply.etag) header(response, "Vary", "Accept-Encoding");
+    if (r->reply.encoding) header(response, "Content-Encoding", r->reply.encoding);
+    if (r->reply.policy) header(response, "Content-Security-Policy", r->reply.policy);
     if (r->allow[0]) header(response, "Allow", r->allow);
     if (r->problem.retry_after_s) {
         char seconds[16];

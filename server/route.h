@@ -18,7 +18,7 @@ struct wn_route {
 };
 
 const struct wn_route *wn_route_at(int i); /* NULL past the end */
-/* What stood for {model} and {version} in a path, undecoded; size 0: the path has none. */
+/* What stood for {model} (or {file}) and {version} in a path, undecoded; size 0: the path has none. */
 struct wn_segments {
     const char *at[2];
     size_t size[2];

@@ -137,6 +137,15 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
         wn_json_value(out);
         wn_text_puts(out, "{\"name\":\"model\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
     }
+    if (strstr(route->path, "{file}")) {
+        wn_json_value(out);
+        wn_text_puts(out, "{\"name\":\"file\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
+    }
+    if (strstr(route->path, "/sample")) {
+        wn_json_value(out);
+        wn_text_puts(out, "{\"name\":\"file\",\"in\":\"query\",\"required\":true,\"description\":\"a sample's file, as the model "
+                          "lists it\",\"schema\":{\"type\":\"string\"}}");
+    }
     if (strstr(route->path, "/labels")) {
         wn_json_value(out);
         wn_text_puts(out, "{\"name\":\"q\",\"in\":\"query\",\"description\":\"words that a label "

@@ -1,72 +1,93 @@
-/* GET /: a plain page that says what is here and how to ask. */
+/* GET / and /page/{file}: the files of clients/web out of the binary. Knows their bytes, and nothing of what they do. */
+#include "page_files.h"
 #include "server.h"
 
-#include <whynot/whynot.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <zlib.h>
 
-static void escape(struct wn_text *out, const char *s)
+/* Nothing from elsewhere, nothing inline, no frame around it, no text that becomes code. */
+static const char policy[] =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+
+static const char *type_of(const char *name)
 {
-    for (; *s; s++) {
-        if (*s == '<')
-            wn_text_puts(out, "&lt;");
-        else if (*s == '&')
-            wn_text_puts(out, "&amp;");
-        else if (*s == '"')
-            wn_text_puts(out, "&quot;");
-        else
-            wn_text_add(out, s, 1);
-    }
+    static const char *const types[][2] = {{".html", "text/html; charset=utf-8"},
+                                           {".css", "text/css; charset=utf-8"},
+                                           {".js", "text/javascript; charset=utf-8"},
+                                           {".svg", "image/svg+xml"}};
+    const char *end = strrchr(name, '.');
+    for (size_t i = 0; end && i < sizeof types / sizeof *types; i++)
+        if (strcmp(end, types[i][0]) == 0) return types[i][1];
+    return "application/octet-stream";
 }
 
-static void write_routes(struct wn_text *out)
+static const struct wn_page_file *find(const char *name)
 {
-    const struct wn_route *route;
-    wn_text_puts(out, "<h2>Routes</h2><table>");
-    for (int i = 0; (route = wn_route_at(i)); i++) {
-        wn_text_printf(out, "<tr><td>%s</td><td><code>%s</code></td><td>", route->method, route->path);
-        escape(out, route->summary);
-        wn_text_puts(out, "</td></tr>");
-    }
-    wn_text_puts(out, "</table>");
+    for (int i = 0; i < wn_page_files_n; i++)
+        if (strcmp(wn_page_files[i].name, name) == 0) return &wn_page_files[i];
+    return NULL;
 }
 
-static void write_models(struct wn_text *out, const struct wn_models *models)
+/* Whether a list of words ("gzip, br;q=0.5", "\"a\", W/\"b\"") has this one, and not with a quality of 0. */
+static bool lists(const char *list, const char *word)
 {
-    wn_text_puts(out, "<h2>Models</h2><ul>");
-    for (int i = 0; i < models->n; i++) {
-        const struct wn_model *m = models->list[i];
-        wn_text_puts(out, "<li><code>");
-        escape(out, m->name);
-        wn_text_puts(out, "</code> ");
-        escape(out, m->manifest.description ? m->manifest.description : "");
-        wn_text_puts(out, atomic_load(&m->state) == WN_MODEL_READY ? "</li>" : " (not ready)</li>");
+    for (const char *end; list && *list; list = *end ? end + 1 : end) {
+        list += strspn(list, " \t");
+        if (strncmp(list, "W/", 2) == 0) list += 2;
+        end = list + strcspn(list, ",");
+        size_t n = strcspn(list, ",; \t");
+        const char *q = memmem(list, (size_t)(end - list), "q=", 2);
+        if (n == strlen(word) && strncasecmp(list, word, n) == 0)
+            return !q || atof(q + 2) > 0;
     }
-    wn_text_puts(out, "</ul>");
+    return false;
+}
+
+static void add_plain(struct wn_text *out, const struct wn_page_file *file)
+{
+    z_stream z = {.next_in = (unsigned char *)(uintptr_t)file->gzip, .avail_in = (uInt)file->gzip_size};
+    out->failed |= wn_buffer_reserve(&out->bytes, file->plain_size, NULL) != WN_OK;
+    if (out->failed) return;
+    z.next_out = out->bytes.data;
+    z.avail_out = (uInt)file->plain_size;
+    out->failed = inflateInit2(&z, 16 + MAX_WBITS) != Z_OK;
+    if (out->failed) return;
+    out->failed = inflate(&z, Z_FINISH) != Z_STREAM_END;
+    inflateEnd(&z);
+    if (!out->failed) out->bytes.size = file->plain_size;
+}
+
+static bool send_file(struct wn_request *r, const char *name)
+{
+    const struct wn_page_file *file = find(name);
+    if (!file) {
+        wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "the page has no such file");
+        return true;
+    }
+    r->reply.type = type_of(name);
+    r->reply.etag = file->etag;
+    r->reply.policy = policy;
+    if (lists(wn_request_header(r, "If-None-Match"), file->etag)) {
+        r->reply.status = 304;
+    } else if (lists(wn_request_header(r, "Accept-Encoding"), "gzip")) {
+        r->reply.encoding = "gzip";
+        wn_text_add(&r->reply.body, (const char *)file->gzip, file->gzip_size);
+    } else {
+        add_plain(&r->reply.body, file);
+    }
+    return true;
 }
 
 bool wn_route_page(struct wn_request *r)
 {
-    const struct wn_models *models = wn_request_models(r);
-    struct wn_text *out = &r->reply.body;
-    const char *model = models->n ? models->list[0]->name : "MODEL";
-    r->reply.type = "text/html; charset=utf-8";
-    wn_text_puts(
-        out,
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>whynot</title><style>body{font:16px/1.5 "
-        "sans-serif;"
-        "max-width:60em;margin:2em auto;padding:0 1em}td{padding:.1em .8em .1em 0}pre{background:#eee;padding:.8em;"
-        "overflow:auto}</style><h1>Why P, rather than Q?</h1><p>Send a picture, get the places in it that made the "
-        "network say one class rather than another.</p><h2>Ask</h2><pre>");
-    wn_text_printf(out, "curl --data-binary @picture.jpg 'http://%.64s:%d/v1/models/", r->server->config.host,
-                   r->server->port);
-    escape(out, model);
-    wn_text_puts(out, "/explain?why_not=auto:1'\n\n# the heatmap alone:\ncurl -H 'Accept: image/png' -o why.png "
-                      "--data-binary @picture.jpg ");
-    wn_text_printf(out, "'http://%.64s:%d/v1/models/", r->server->config.host, r->server->port);
-    escape(out, model);
-    wn_text_puts(
-        out, "/explain'</pre><p>The fields of a question stand in <a href=\"/openapi.json\">/openapi.json</a>.</p>");
-    write_models(out, models);
-    write_routes(out);
-    wn_text_printf(out, "<p>whynot %s</p></html>", wn_version());
-    return true;
+    return send_file(r, "index.html");
+}
+
+bool wn_route_page_file(struct wn_request *r)
+{
+    return send_file(r, r->model);
 }

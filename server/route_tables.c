@@ -1,6 +1,7 @@
-/* GET /v1/methods, /v1/contrasts and /v1/backends: the tables of the code, in the words of their rows. */
+/* GET /v1/methods, /v1/contrasts, /v1/colormaps and /v1/backends: the tables of the code, in the words of their rows. */
 #include "server.h"
 
+#include <media/colormap.h>
 #include <whynot/backend.h>
 #include <whynot/explain.h>
 
@@ -69,6 +70,30 @@ bool wn_route_contrasts(struct wn_request *r)
         wn_json_key(out, "sees_what_all_classes_share");
         wn_json_bool(out, c->flags & WN_CONTRAST_UNBALANCED);
         pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+        wn_json_close(out, '}');
+    }
+    return close_list(out);
+}
+
+/* "440154..." : six digits a colour, the lowest first. */
+static void write_palette(struct wn_text *out, const uint8_t (*palette)[3])
+{
+    wn_json_key(out, "palette");
+    wn_text_puts(out, "\"");
+    for (int i = 0; i < 256; i++) wn_text_printf(out, "%02x%02x%02x", palette[i][0], palette[i][1], palette[i][2]);
+    wn_text_puts(out, "\"");
+}
+
+bool wn_route_colormaps(struct wn_request *r)
+{
+    struct wn_text *out = &r->reply.body;
+    const struct wn_colormap *c;
+    open_list(out, "colormaps");
+    for (int i = 0; (c = wn_colormap_at(i)); i++) {
+        write_words(out, c->name, c->summary, NULL, NULL);
+        wn_json_key(out, "diverging");
+        wn_json_bool(out, c->diverging);
+        write_palette(out, wn_colormap_palette(c));
         wn_json_close(out, '}');
     }
     return close_list(out);

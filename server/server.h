@@ -30,6 +30,7 @@ struct wn_reply {
     const char *type; /* Content-Type */
     struct wn_text body;
     char timing[256]; /* Server-Timing, or "" */
+    const char *etag, *encoding, *policy; /* ETag (what has one may be kept), Content-Encoding, Content-Security-Policy; or NULL */
 };
 
 struct wn_request {

@@ -1,0 +1,36 @@
+// What is asked of the server, from the state and the tables of what can be asked; knows no elements.
+import { classValue } from "./state.js";
+
+/** Fields of a question that have a place of their own on the page, or none on purpose; all others are drawn as they are described. */
+const PLACED = ["image", "id", "model", "target", "why_not", "contrast", "method", "layer", "maps", "normalize", "relu", "colormap",
+  "overlay", "align_corners", "outputs", "size", "top_k", "timeout_ms", "evidence", "priority", "tenant"];
+export const moreFields = (fields) => Object.entries(fields).filter(([name, f]) => !PLACED.includes(name) && f.type && f.type !== "object");
+
+export const contrastOf = (app) => app.contrasts.find((c) => c.name === app.state.contrast) || app.contrasts.find((c) => c.name === "pair") || app.contrasts[0];
+export const methodOf = (app) => app.methods.find((m) => m.name === app.state.method) || app.methods.find((m) => m.name === app.fields.method?.default) || app.methods[0];
+export const takesOne = (contrast) => contrast.why_not.startsWith("one");
+export const takesSet = (contrast) => contrast.why_not.startsWith("a set");
+export const takesRivals = (contrast) => takesOne(contrast) || takesSet(contrast);
+export const explainsInput = (method) => method.explains === "the input";
+
+/** Pairs for the query string. over: {method, contrast, why_not: [..], maps} in place of the state's own. */
+export function question(app, over = {}) {
+  const s = app.state, out = [], contrast = over.contrast || contrastOf(app), method = over.method || methodOf(app);
+  const p = contrast.several_targets ? s.p : s.p.slice(0, 1), q = takesSet(contrast) ? s.q : s.q.slice(0, 1);
+  for (const c of p) out.push(["target", classValue(c)]);
+  const rivals = over.why_not || (q.length ? q.map(classValue) : takesOne(contrast) ? ["auto:1"] : []);
+  if (takesRivals(contrast)) for (const r of rivals) out.push(["why_not", r]);
+  out.push(["contrast", contrast.name], ["method", method.name]);
+  if (s.layer && !explainsInput(method)) out.push(["layer", s.layer]);
+  for (const [name, f] of moreFields(app.fields))
+    if (name in s.more && s.more[name] !== String(f.default ?? "")) out.push([name, s.more[name]]);
+  const both = takesRivals(contrast) && (rivals.length > 0) ? ",target,rival" : contrast.name === "logit" ? "" : ",target";
+  out.push(["maps", over.maps || "contrast" + both], ["outputs", "raw,bbox"], ["size", "input"], ["top_k", String(over.top_k ?? 5)]);
+  return out;
+}
+
+/** The question as a sentence. */
+export function sentence(answer) {
+  const p = answer.target?.label, q = (answer.why_not || []).map((c) => c.label);
+  return "Why " + p + (q.length ? ", rather than " + q.join(", ") : "") + "?";
+}

@@ -1,0 +1,134 @@
+// The four ways of looking at answers; each asks what it shows. Knows the question, and nothing of the page around it.
+import { each, Problem } from "./api.js";
+import { count, fill, h, number, percent } from "./dom.js";
+import { contrastOf, methodOf, question, takesOne } from "./question.js";
+import { tile } from "./tile.js";
+import * as words from "./words.js";
+
+const BIG = 512, SMALL = 224, MOST_RIVALS = 63;
+
+function heading(map) {
+  const [why, p, q] = words.title(map);
+  return [why + " ", h("b", {}, p), ...(q ? [" rather than ", h("b", {}, q)] : []), "?"];
+}
+const spoken = (map) => heading(map).map((x) => x.textContent ?? x).join("");
+
+/** What the two ends of the colours say about this map. */
+function ends(map) {
+  const p = map.class.label, q = map.kind === "contrast" && map.rival?.label;
+  const against = map.positive_means === "against the rival";
+  const plus = against && q ? "against " + q : "for " + p, minus = against && q ? "for " + q : q ? "for " + q : "against " + p;
+  return h("p", { class: "ends" }, h("span", { class: "end plus" }, plus), h("span", { class: "end minus" }, minus));
+}
+
+function failed(problem) {
+  return problem instanceof Problem ? problem.message : "This map could not be drawn.";
+}
+
+/** Contrast, target and rival beside each other, and what they say in words. */
+async function maps(app, signal) {
+  const answer = await app.ask(question(app), app.current, signal);
+  const order = ["contrast", "target", "rival"], group = [];
+  const shown = [...answer.maps].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
+  shown.forEach((map, i) => group.push(tile({
+    name: spoken(map), heading: heading(map), picture: app.current, map, image: answer.image, size: BIG, mark: i === 0, foot: [ends(map)], group, answer,
+  })));
+  app.answered(answer);
+  const said = h("section", { class: "words", "aria-labelledby": "words-title" }, h("h3", { id: "words-title" }, "In words"),
+    h("ul", {}, ...words.evidence(answer).map((s) => h("li", {}, s))));
+  app.show(group, h("div", { class: "tiles" }, ...group.map((t) => t.root)), said);
+}
+
+const byRival = {
+  near: ["Nearest first", (a, b) => b.rival.logit - a.rival.logit],
+  mass: ["Most evidence first", (a, b) => b.map.mass_positive - a.map.mass_positive],
+  share: ["Most one-sided first", (a, b) => share(b.map) - share(a.map)],
+  name: ["By name", (a, b) => a.rival.label.localeCompare(b.rival.label)],
+};
+const share = (map) => map.mass_positive / (map.mass_positive + map.mass_negative || 1);
+
+/** Why P rather than each other class, as small maps in an order that can be chosen. */
+async function rivals(app, signal) {
+  const own = contrastOf(app), contrast = takesOne(own) ? own : app.contrasts.find((c) => c.name === "pair") || app.contrasts.find(takesOne);
+  const n = Math.min(app.model.classes - 1, MOST_RIVALS);
+  const answer = await app.ask(question(app, { contrast, why_not: ["auto:" + n], maps: "contrast" }), app.current, signal);
+  const scored = new Map(answer.why_not.map((c) => [c.index, c])), group = [];
+  const rows = answer.maps.map((map) => ({ map, rival: scored.get(map.rival.index) }));
+  for (const row of rows) {
+    row.tile = tile({
+      name: spoken(row.map), heading: [h("b", {}, row.rival.label)], picture: app.current, map: row.map, image: answer.image, size: SMALL, group, answer,
+      foot: [h("small", {}, "score " + number(Math.abs(answer.target.logit - row.rival.logit)) + (answer.target.logit >= row.rival.logit ? " below" : " above"))], onpick: () => app.change({ q: [row.rival], view: "maps" }),
+    });
+    group.push(row.tile);
+  }
+  const strip = h("div", { class: "tiles strip" });
+  const order = () => fill(strip, ...rows.sort(byRival[app.state.sort in byRival ? app.state.sort : "near"][1]).map((r) => r.tile.root));
+  const select = h("select", { id: "sort", onchange: () => { app.change({ sort: select.value }, false); order(); } },
+    ...Object.entries(byRival).map(([value, [text]]) => h("option", { value }, text)));
+  select.value = app.state.sort in byRival ? app.state.sort : "near";
+  order();
+  const all = rows.length === app.model.classes - 1;
+  app.answered(answer);
+  app.show(group, h("div", { class: "row spread" }, h("p", {}, "Why ", h("b", {}, answer.target.label), " rather than " + (all ? "each of the other " : "each of the nearest ") + rows.length + "?",
+    own === contrast ? "" : " (asked as " + contrast.name + ")"), h("label", { class: "field inline", for: "sort" }, h("span", {}, "Order"), select)), strip);
+}
+
+function slot(name, head) {
+  return h("figure", { class: "tile small waiting", "aria-label": name }, h("figcaption", {}, h("div", { class: "head" }, head)), h("div", { class: "frame" }));
+}
+
+/** Puts tiles in the place of slots as the answers come. make(item, answer or null, failure) -> tile */
+async function arriving(app, items, most, slots, ask, make) {
+  const group = [];
+  let asked = 0;
+  await each(items, most, async (item) => {
+    let made;
+    try {
+      const answer = await ask(item);
+      made = make(item, answer, null, group);
+      if (made.raw) group.push(made);
+    } catch (e) {
+      if (e.name === "AbortError" || e.status === 0 || e.status === 401) throw e;
+      made = make(item, null, failed(e), group);
+    }
+    slots.get(item).replaceWith(made.root);
+    slots.set(item, made.root);
+    app.progress(++asked, items.length);
+    app.show(group);
+  });
+  return group;
+}
+
+/** The same question through every method. */
+async function methods(app, signal) {
+  const slots = new Map(app.methods.map((m) => [m, slot(m.name, m.name)]));
+  app.show([], h("p", {}, "The same question through every method. Their units differ, so each has its own scale."), h("div", { class: "tiles strip wide" }, ...slots.values()));
+  let first = true;
+  await arriving(app, app.methods, 2, slots, (method) => app.ask(question(app, { method, maps: "contrast" }), app.current, signal), (method, answer, failure, group) => {
+    if (answer && first) { app.answered(answer); first = false; }
+    const map = answer?.maps[0];
+    return tile({
+      name: method.name + ". " + (map ? spoken(map) : ""), heading: [h("b", {}, method.name)], picture: app.current, map, image: answer?.image, size: SMALL, failure, group, answer, own: true,
+      mark: method === methodOf(app), foot: [h("small", { title: method.summary }, method.summary)], onpick: () => app.change({ method: method.name, view: "maps" }),
+    });
+  });
+}
+
+/** The same question about every picture. */
+async function pictures(app, signal) {
+  const list = app.pictures.length ? app.pictures : [app.current];
+  const slots = new Map(list.map((p) => [p, slot(p.name, p.name)]));
+  app.show([], h("p", {}, "The same question about " + count(list.length, "picture", "pictures") + (app.state.p.length ? "." : "; P is each picture's own prediction.")),
+    h("div", { class: "tiles strip wide" }, ...slots.values()));
+  await arriving(app, list, 3, slots, (picture) => app.ask(question(app, { maps: "contrast" }), picture, signal), (picture, answer, failure) => {
+    const map = answer?.maps[0];
+    if (answer && picture === app.current) app.answered(answer);
+    return tile({
+      name: picture.name + ". " + (map ? spoken(map) : ""), heading: [h("b", {}, picture.name)], picture, map, image: answer?.image, size: SMALL, failure, mark: picture === app.current, answer,
+      foot: answer ? [h("small", {}, words.title(map).slice(1).filter(Boolean).join(" / ") + ", " + percent(answer.evidence.probability))] : [],
+      onpick: () => app.change({ view: "maps" }, true, picture),
+    });
+  });
+}
+
+export const views = { maps, rivals, methods, pictures };

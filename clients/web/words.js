@@ -1,0 +1,96 @@
+// An answer in words, and as commands for elsewhere; knows the answer's fields, and no elements.
+import { number, percent } from "./dom.js";
+
+/** Where a place lies, in shares of the picture's sides. */
+export function place(x, y) {
+  const across = x < 0.38 ? "left" : x > 0.62 ? "right" : "", down = y < 0.38 ? "upper" : y > 0.62 ? "lower" : "";
+  if (!across && !down) return "in the middle";
+  if (!across) return "in the " + down + " middle";
+  return down ? "on the " + down + " " + across : "on the " + across;
+}
+
+/** The same for the answer's bbox and size: how much of the picture it is, and where. */
+export function where(map) {
+  if (!map.bbox || !map.size) return null;
+  const [x, y, w, h] = map.bbox, [W, H] = map.size;
+  return { share: (w * h) / (W * H), text: place((x + w / 2) / W, (y + h / 2) / H) };
+}
+
+export function title(map) {
+  const p = map.class.label, q = map.rival?.label;
+  if (map.kind === "rival") return ["Why", p, null];
+  return ["Why", p, map.kind === "contrast" && q ? q : null];
+}
+
+function odds(ratio) {
+  if (!(ratio > 0)) return "";
+  return ratio >= 1e6 ? "more than a million times as likely as" : ratio >= 1.05 ? Number(ratio.toPrecision(2)).toLocaleString("en") + " times as likely as" : ratio > 0.95 ? "about as likely as"
+    : "less likely (" + percent(ratio) + ") than";
+}
+
+function decision(answer) {
+  const [first, second] = answer.predictions;
+  if (!first) return [];
+  return ["The network says " + first.label + " (" + percent(first.probability) + ")" + (second ? "; next comes " + second.label + " (" + percent(second.probability) + ")." : ".")];
+}
+
+function comparison(answer) {
+  const p = answer.target, q = answer.why_not?.[0];
+  if (!q || p.index === q.index) return [];
+  return [p.label + " is " + odds(Math.exp(p.logit - q.logit)) + " " + q.label + ": its score lies " + number(Math.abs(p.logit - q.logit)) + (p.logit >= q.logit ? " above." : " below.")];
+}
+
+/** What the positive values of this map speak for. */
+function speaksFor(map) {
+  if (map.positive_means === "against the rival" && map.rival) return "against " + map.rival.label;
+  return "for " + map.class.label + (map.kind === "contrast" && map.rival ? " rather than " + map.rival.label : "");
+}
+
+function places(map) {
+  if (map.flat) return ["This map is the same everywhere: at this layer nothing tells the classes apart."];
+  if (map.empty) return ["Nothing in the picture speaks " + speaksFor(map) + "."];
+  const at = where(map), all = map.mass_positive + map.mass_negative, out = [];
+  if (at) out.push("What speaks most " + speaksFor(map) + " lies " + at.text + ", within " + percent(at.share) + " of the picture.");
+  if (all > 0) out.push(percent(map.mass_positive / all) + " of the evidence speaks for it, " + percent(map.mass_negative / all) + " against.");
+  return out;
+}
+
+/** Sentences, the most telling first. */
+export function evidence(answer) {
+  const main = answer.maps.find((m) => m.kind === "contrast") || answer.maps[0];
+  return [...(main ? places(main) : []), ...comparison(answer), ...decision(answer), ...(answer.warnings || []).map((w) => w[0].toUpperCase() + w.slice(1) + ".")];
+}
+
+/* ---- commands ---- */
+
+const quote = (s) => "'" + s.replaceAll("'", "'\\''") + "'";
+/** What a label may do to a line that is only a comment. */
+const plain = (s) => s.replace(/[\u0000-\u001f\u007f\u2028\u2029]/g, " ");
+
+/** ask: {origin, model, question: pairs, words, picture: {name, sample, type}} */
+export function asCurl(ask) {
+  const url = ask.origin + "/v1/models/" + encodeURIComponent(ask.model) + "/explain?" + new URLSearchParams(ask.question);
+  const from = ask.picture.sample ? "curl -sSf " + quote(ask.origin + ask.picture.sample) + " |\n" : "";
+  return "# " + plain(ask.words) + "\n" + from + "curl -sS --data-binary " + (from ? "@-" : quote("@" + ask.picture.name)) + " -H " + quote("Content-Type: " + ask.picture.type) + " \\\n  " + quote(url) + "\n";
+}
+
+export function asPython(ask) {
+  const text = JSON.stringify, rows = ask.question.map(([k, v]) => "    (" + text(k) + ", " + text(v) + "),\n").join("");
+  const picture = ask.picture.sample ? "urllib.request.urlopen(" + text(ask.origin + ask.picture.sample) + ").read()" : "open(" + text(ask.picture.name) + ", \"rb\").read()";
+  return "# " + plain(ask.words) + `
+import json
+import urllib.parse
+import urllib.request
+
+picture = ${picture}
+question = [
+${rows}]
+url = ${text(ask.origin + "/v1/models/" + encodeURIComponent(ask.model) + "/explain?")} + urllib.parse.urlencode(question)
+request = urllib.request.Request(url, picture, {"Content-Type": ${text(ask.picture.type)}})
+with urllib.request.urlopen(request) as reply:
+    answer = json.load(reply)
+for m in answer["maps"]:
+    rival = m["rival"]["label"] if m["rival"] else None
+    print(m["kind"], m["class"]["label"], rival, m["raw"]["shape"], m["mass_positive"], m["mass_negative"])
+`;
+}
