@@ -2,7 +2,7 @@
  * unescaping. */
 #include "http.h"
 
-#include "framing.h"
+#include "gate.h"
 #include "log.h"
 #include "lookup.h"
 #include "metrics.h"
@@ -40,6 +40,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     size_t path = strcspn(uri, "?");
     r->server = cls;
     r->connection = connection;
+    wn_framing_target(&r->line, uri);
     r->begin_ns = wn_now_ns();
     r->reply.type = "application/json";
     r->uri = wn_pool_text(&r->pool, uri, path);
@@ -152,25 +153,6 @@ static bool is_id(const char *s)
     return n > 0 && n <= 64 && !s[n];
 }
 
-static enum wn_code find_route(struct wn_request *r)
-{
-    struct wn_segments names;
-    r->route = wn_route_find(r->method, r->uri, &names, r->allow);
-    if (!r->route && r->allow[0])
-        return wn_problem_set(&r->problem, NULL, WN_METHOD_NOT_ALLOWED, "this path takes %s", r->allow);
-    if (!r->route)
-        return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "there is no such path; /openapi.json lists them");
-    r->allow[0] = 0;
-    if (names.size[0]) r->model = wn_unescape(&r->pool, names.at[0], names.size[0], false);
-    if (names.size[1]) r->version = wn_unescape(&r->pool, names.at[1], names.size[1], false);
-    if ((names.size[0] && !r->model) || (names.size[1] && !r->version))
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
-    if (!wn_query_parse(&r->pool, r->query, &r->parameters))
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
-                              "the query string cannot be decoded, or has more than %d parameters", WN_MOST_PARAMETERS);
-    return WN_OK;
-}
-
 /* What would be refused after the body anyway is refused before it. */
 static void check_load(struct wn_request *r)
 {
@@ -189,13 +171,8 @@ static void check_load(struct wn_request *r)
 /* Everything that can be refused before a byte of the body is read. */
 static void check_head(struct wn_request *r)
 {
-    int64_t length;
-    if (wn_framing_check(r->connection, &length, &r->problem) != WN_OK) return;
-    if (!r->uri) {
-        wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
-        return;
-    }
-    if (find_route(r) != WN_OK) return;
+    if (wn_gate(r) != WN_OK) return;
+    int64_t length = r->head.length;
     if (r->route->body == WN_BODY_QUESTION) check_load(r);
     if (r->route->body == WN_BODY_NONE && length != 0)
         wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "this path takes no body");
@@ -206,8 +183,10 @@ static void check_head(struct wn_request *r)
         make_room(r, (size_t)length);
 }
 
-static enum MHD_Result begin(struct wn_request *r, const char *method)
+static enum MHD_Result begin(struct wn_request *r, const char *method, const char *version)
 {
+    r->line.method = method;
+    r->line.version = version;
     const char *id = wn_request_header(r, "X-Request-Id");
     if (id && is_id(id)) strcpy(r->id, id);
     snprintf(r->method, sizeof r->method, "%s", method);
@@ -255,9 +234,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     (void)cls;
     (void)connection;
     (void)url; /* decoded by rules that are not ours: r->uri is what came */
-    (void)version;
     if (!r) return MHD_NO;
-    if (!r->begun) return begin(r, method);
+    if (!r->begun) return begin(r, method, version);
     if (!*size) return serve(r);
     size_t n = *size;
     *size = 0;

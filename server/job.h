@@ -11,6 +11,8 @@
 
 enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL };
 
+#define WN_MOST_KEYS 255 /* numbers of keys are small, so that tables can be kept over them */
+
 struct wn_job;
 
 /* One picture for one model, and everything asked about it: one forward pass. */
@@ -56,6 +58,7 @@ struct wn_job {
     bool is_batch; /* the client sent a list, and gets one */
     struct wn_item *items;
     int n_items;
+    int key; /* whose it is: the number of a key, 1 to WN_MOST_KEYS; 0 where no keys are in use */
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     /* Guarded by the queue's lock from wn_queue_push on. */
     int refs, pending;              /* pending: items that wait or run */

@@ -8,10 +8,13 @@
 struct wn_request;
 
 enum wn_body { WN_BODY_NONE, WN_BODY_QUESTION, WN_BODY_CONTROL };
+/* What a key may be good for; a route wants one of them. */
+enum wn_scope { WN_SCOPE_OPEN = 0, WN_SCOPE_READ = 1, WN_SCOPE_PREDICT = 2, WN_SCOPE_EXPLAIN = 4, WN_SCOPE_ADMIN = 8 };
 
 struct wn_route {
     const char *method, *path, *summary;
     enum wn_body body;
+    enum wn_scope scope;
     /* Fills request->reply or request->problem and returns true; false: the answer comes later, and this is called
      * again. */
     bool (*handle)(struct wn_request *request);
@@ -29,7 +32,7 @@ const struct wn_route *wn_route_find(const char *method, const char *path, struc
 int wn_route_number(const struct wn_route *route); /* NULL: one past the last */
 const char *wn_route_label(int i);                 /* "/v1/explain"; one past the last: "other"; then NULL */
 
-#define X(method, path, handle, body, summary) bool handle(struct wn_request *request);
+#define X(method, path, handle, body, scope, summary) bool handle(struct wn_request *request);
 #include "routes.def"
 #undef X
 

@@ -21,6 +21,7 @@ static enum wn_code make_job(struct wn_request *r)
 {
     r->job = wn_job_create();
     if (!r->job) return wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+    r->job->key = r->key;
     enum wn_code code = wn_intake(r, r->job);
     if (code == WN_OK && r->job->is_batch && wn_answer_type(wn_request_header(r, "Accept")) != WN_ANSWER_JSON)
         code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "a batch is answered as application/json only");

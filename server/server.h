@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "connections.h"
+#include "framing.h"
 #include "keeper.h"
 #include "query.h"
 #include "queue.h"
@@ -38,6 +39,9 @@ struct wn_request {
     struct MHD_Connection *connection;
     struct wn_pool pool;
     int64_t begin_ns;
+    struct wn_request_line line; /* valid in the handler's first call only */
+    struct wn_head head;
+    int key;           /* whose request it is: the key's number, 1 and up; 0 where no keys are in use */
     char *uri;         /* as it came, cut at '?' */
     const char *query; /* what stood behind it, or NULL */
     char method[16], id[65];

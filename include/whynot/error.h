@@ -34,9 +34,11 @@ extern "C" {
     X(TIMEOUT, 408, "The request took too long to arrive")                                                             \
     X(TOO_LARGE, 413, "The request or the image is larger than the limit")                                             \
     X(UNSUPPORTED_MEDIA, 415, "Not a picture or a content type that is read here")                                     \
+    X(WRONG_HOST, 421, "This server does not answer for that host")                                                    \
     X(UNREADABLE_IMAGE, 422, "The picture cannot be decoded")                                                          \
     X(BAD_MODEL, 422, "The model file is malformed or outside the limits")                                             \
     X(QUEUE_FULL, 429, "Too many requests wait already")                                                               \
+    X(HEAD_TOO_LARGE, 431, "The header lines are longer than the limit")                                               \
     X(INTERNAL, 500, "The server failed at something that it should not fail at")                                      \
     X(BAD_NUMBERS, 500, "The network gave values that are not finite")                                                 \
     X(UNSUPPORTED, 501, "Not possible on this graph or this backend")                                                  \

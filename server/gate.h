@@ -1,0 +1,11 @@
+/* What every request passes before anything else looks at it. */
+#ifndef WN_SERVER_GATE_H
+#define WN_SERVER_GATE_H
+
+#include "server.h"
+
+/* Checks the head from the outside inwards: framing, path, route. Fills request->head, route, model and
+ * parameters, or request->problem. There is no way to a route but through here. */
+enum wn_code wn_gate(struct wn_request *r);
+
+#endif
