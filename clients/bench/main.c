@@ -1,5 +1,6 @@
 /* whynot-bench: chooses what to measure. */
 #include "bench.h"
+#include "http_bench.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +11,8 @@ int main(int argc, char **argv)
         const char *name, *summary;
         int (*run)(int argc, char **argv);
     } rows[] = {
-        {"engine", "forward passes and explanations of one engine, beside other implementations", bench_engine}};
+        {"engine", "forward passes and explanations of one engine, beside other implementations", bench_engine},
+        {"http", "a server under a load that does not wait for it, or under so many clients", wn_bench_http_main}};
     for (size_t i = 0; argc > 1 && i < sizeof rows / sizeof *rows; i++)
         if (strcmp(argv[1], rows[i].name) == 0) return rows[i].run(argc - 1, argv + 1);
     fprintf(stderr, "usage: whynot-bench WHAT [options]; WHAT is one of\n");
