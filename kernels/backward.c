@@ -10,6 +10,7 @@ struct pass {
     struct wn_program *p;
     struct wn_rows rows;
     wn_bend *bend; /* NULL: the plain gradient */
+    void *rule;    /* bend's own */
     bool *depends; /* [values at the start]: is computed from `to` */
     int *grad;     /* [values at the start]: gradient's value, or WN_NONE */
 };
@@ -59,6 +60,21 @@ static void give(struct pass *b, int v, int g)
 static bool wanted(const struct pass *b, int v)
 {
     return v != WN_NONE && b->depends[v];
+}
+
+bool wn_bent_wants(const struct wn_bent *at, int v)
+{
+    return wanted(at->pass, v);
+}
+
+void wn_bent_give(const struct wn_bent *at, int v, int signal)
+{
+    give(at->pass, v, signal);
+}
+
+struct wn_shape wn_bent_shape(const struct wn_bent *at, int v)
+{
+    return rows_shape(at->p, v, at->rows);
 }
 
 /* ---- one rule a primitive: dy is the gradient of out[0] ---- */
@@ -338,7 +354,7 @@ static int run_pass(struct pass *b, int from, int seed, int to)
         struct wn_step s = p->steps[i]; /* a copy: appending moves the array */
         int dy = b->grad[s.out[0]];
         if (dy == WN_NONE || !b->depends[s.out[0]] || !keeps_batch(b, &s, n)) continue;
-        if (b->bend) dy = b->bend(p, &s, dy, forward(b, s.out[0]));
+        if (b->bend) dy = b->bend(&(struct wn_bent){p, &s, dy, b->rows, b->rule, b});
         if (dy >= 0) apply_rule(b, &s, dy);
     }
     if (p->error.code) return -1;
@@ -348,14 +364,14 @@ static int run_pass(struct pass *b, int from, int seed, int to)
 
 int wn_backward(struct wn_program *p, int from, int seed, int to, struct wn_rows rows)
 {
-    return wn_backward_bent(p, from, seed, to, rows, NULL);
+    return wn_backward_bent(p, from, seed, to, rows, NULL, NULL);
 }
 
-int wn_backward_bent(struct wn_program *p, int from, int seed, int to, struct wn_rows rows, wn_bend *bend)
+int wn_backward_bent(struct wn_program *p, int from, int seed, int to, struct wn_rows rows, wn_bend *bend, void *rule)
 {
     if (p->error.code || from < 0 || seed < 0 || to < 0) return -1;
     if (from == to) return seed;
-    struct pass b = {.p = p, .rows = rows, .bend = bend};
+    struct pass b = {.p = p, .rows = rows, .bend = bend, .rule = rule};
     int n = p->n_values, result = -1;
     b.depends = calloc((size_t)n, sizeof *b.depends);
     b.grad = malloc((size_t)n * sizeof *b.grad);

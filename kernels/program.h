@@ -62,10 +62,24 @@ struct wn_rows {
  * result has `to`'s shape with R in place of N. Fails with WN_UNSUPPORTED naming a primitive without a derivative, and with
  * WN_NO_SUCH_LAYER where `from` does not depend on `to`. */
 int wn_backward(struct wn_program *p, int from, int seed, int to, struct wn_rows rows);
-/* A backward pass with rules other than the plain gradient: `bend` sees each step with the signal dy at its result before the step's
- * own rule, and returns the signal to go on with. z: the result as the rows see it. -1 after wn_program_fail refuses. */
-typedef int wn_bend(struct wn_program *p, const struct wn_step *s, int dy, int z);
-int wn_backward_bent(struct wn_program *p, int from, int seed, int to, struct wn_rows rows, wn_bend *bend);
+/* A backward pass with rules of its own (relevance, multipliers): one step as such a rule sees it. */
+struct wn_bent {
+    struct wn_program *p;
+    const struct wn_step *step; /* of the forward pass */
+    int dy;                     /* signal at the step's first result, (R,..) */
+    struct wn_rows rows;
+    void *rule;        /* what was handed to wn_backward_bent */
+    struct pass *pass; /* backward.c's own */
+};
+/* Asked for every step on the way, the last one first. Returns the signal at the step's result that its plain derivative goes on with,
+ * dy itself where the rule has nothing to say; or WN_NONE, after the rule has given each operand its signal, or after a failure. */
+typedef int wn_bend(const struct wn_bent *at);
+int wn_backward_bent(struct wn_program *p, int from, int seed, int to, struct wn_rows rows, wn_bend *bend, void *rule);
+/* Whether a signal is wanted at an operand: the way to `to` leads through it. */
+bool wn_bent_wants(const struct wn_bent *at, int value);
+/* Adds to the signal at an operand; of its shape as the rows see it, which is this. */
+void wn_bent_give(const struct wn_bent *at, int value, int signal);
+struct wn_shape wn_bent_shape(const struct wn_bent *at, int value);
 /* A forward value as the rows see it: gathered to (R,...) where it is batched and rows.row says so. */
 int wn_rows_of(struct wn_program *p, int value, struct wn_rows rows);
 /* (R,C,s..) -> (R,C,1..): mean over the spatial axes of a gradient. Pushed through the steps that made the gradient wherever
@@ -75,6 +89,7 @@ int wn_channel_mean(struct wn_program *p, int gradient);
 /* A constant of rank 2 or more, (K, channels*area) row-major or transposed (channels*area, K), summed over the area once per model:
  * (K, channels). With an area of 1 the weight as a matrix. */
 int wn_summed_weight(struct wn_program *p, int weight, bool transposed, int64_t channels, int64_t area);
+const char *wn_unary_name(enum wn_unary kind);
 /* Whether the derivative is written in terms of the output (so that a fused activation keeps no input). */
 bool wn_unary_from_output(enum wn_unary kind);
 

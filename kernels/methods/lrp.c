@@ -1,45 +1,24 @@
-/* Layer-wise relevance propagation with the epsilon rule, in its gate form: a backward pass in which every linear step damps the
- * signal by z/(z + eps sign z) at its output z, times the input. Relevance starts as R_s = v_s y_s, so the map is linear in v. */
-#include "method.h"
+/* Layer-wise relevance propagation: the rows, and the pass that they share. What happens at a step is said in lrp_rules.c. */
+#include "lrp.h"
 
-#define EPSILON 1e-6f
+#include <stdlib.h>
 
-/* z/(z + eps sign z) = |z|/(|z| + eps), without a sign to define at 0. */
-static int gate(struct wn_program *p, int dy, int z)
+int wn_lrp_map(struct wn_program *p, const struct wn_method_in *in, const struct wn_lrp *rule)
 {
-    int size = wn_unary(p, WN_UNARY_ABS, z, 0, 0);
-    return wn_mul(p, dy, wn_binary(p, WN_BINARY_DIV, size, wn_linear(p, size, 1, EPSILON)));
+    if (p->error.code) return -1;
+    int n = p->n_values;
+    bool *positive = calloc((size_t)n, sizeof *positive);
+    if (!positive) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a pass of relevance");
+    wn_lrp_find_positive(p, positive, n);
+    struct wn_lrp_pass pass = {rule, positive};
+    int signal = wn_backward_bent(p, in->logits, in->seed, in->layer, in->rows, wn_lrp_bend, &pass);
+    free(positive);
+    return wn_channel_dot(p, wn_rows_of(p, in->layer, in->rows), signal);
 }
 
-static int bend(struct wn_program *p, const struct wn_step *s, int dy, int z)
+static int build_epsilon(struct wn_program *p, const struct wn_method_in *in)
 {
-    switch (s->prim) {
-    case WN_PRIM_CONV:
-    case WN_PRIM_CONV_BWD:
-    case WN_PRIM_MATMUL:
-    case WN_PRIM_AVGPOOL:
-    case WN_PRIM_REDUCE:
-        return gate(p, dy, z);
-    case WN_PRIM_BINARY: /* residual sums, and the shifts of batch-norms that could not be folded */
-        if (s->u.binary == WN_BINARY_ADD || s->u.binary == WN_BINARY_SUB) return gate(p, dy, z);
-        if (p->values[s->in[0]].kind == WN_VALUE_CONST || p->values[s->in[1]].kind == WN_VALUE_CONST) return dy;
-        return wn_program_fail(p, WN_UNSUPPORTED, "LRP has no rule for a product or quotient of two activations");
-    case WN_PRIM_UNARY:
-        switch (s->u.unary.kind) {
-        case WN_UNARY_RELU:
-        case WN_UNARY_LEAKY:
-        case WN_UNARY_CLIP:
-        case WN_UNARY_LINEAR: return dy;
-        default: return wn_program_fail(p, WN_UNSUPPORTED, "LRP has no rule for a curved activation; it needs a ReLU network");
-        }
-    default: return dy; /* steps that only move data, and max-pools: the winner takes all, as in their gradient */
-    }
-}
-
-static int build(struct wn_program *p, const struct wn_method_in *in)
-{
-    int signal = wn_backward_bent(p, in->logits, in->seed, in->layer, in->rows, bend);
-    return wn_channel_dot(p, in->activation, signal);
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f});
 }
 
 const struct wn_method wn_method_lrp = {
@@ -47,6 +26,40 @@ const struct wn_method wn_method_lrp = {
     .summary = "Relevance handed back from layer to layer in proportion to each input's share (epsilon rule).",
     .formula = "R_i = a_i sum_j w_ij R_j / (z_j + eps sign z_j), R_s = v_s y_s at the logits, eps = 1e-6",
     .source = "Bach et al. 2015, epsilon rule; seeds: Wang & Wang 2022, eq. 1",
+    .cost = "about 1.5 forward passes",
+    .misleads = "With ReLUs and a small epsilon it is Input x Gradient, noise included.",
     .flags = WN_METHOD_INPUT,
-    .build = build,
+    .build = build_epsilon,
+};
+
+static int build_z_plus(struct wn_program *p, const struct wn_method_in *in)
+{
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f, .split = true, .alpha = 1});
+}
+
+const struct wn_method wn_method_lrp_z_plus = {
+    .name = "lrp-zplus",
+    .summary = "Relevance that flows along what excites alone: z+ on convolutions, epsilon elsewhere; smooth, and much alike for every class.",
+    .formula = "on convolutions R_i = sum_j (a_i w_ij)^+ R_j / (sum_i (a_i w_ij)^+ + b_j^+ + eps), elsewhere as lrp",
+    .source = "Montavon et al. 2017 (deep Taylor decomposition), z+ rule",
+    .cost = "about 3 forward passes",
+    .misleads = "Maps of different classes look almost the same: ask for a contrast of two passes, or use lrp, where the class matters.",
+    .flags = WN_METHOD_INPUT,
+    .build = build_z_plus,
+};
+
+static int build_alpha_beta(struct wn_program *p, const struct wn_method_in *in)
+{
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f, .split = true, .alpha = 2, .beta = 1});
+}
+
+const struct wn_method wn_method_lrp_alpha_beta = {
+    .name = "lrp-alpha-beta",
+    .summary = "Relevance with what excites and what inhibits kept apart: alpha 2, beta 1 on convolutions, epsilon elsewhere.",
+    .formula = "on convolutions R_i = sum_j [alpha (a_i w_ij)^+ / (Z_j^+ + eps) - beta (a_i w_ij)^- / (Z_j^- - eps)] R_j, elsewhere as lrp",
+    .source = "Bach et al. 2015, alpha-beta rule",
+    .cost = "about 5 forward passes",
+    .misleads = "A cell that nothing inhibits hands on alpha times its relevance: the sum is kept only where both sides exist.",
+    .flags = WN_METHOD_INPUT,
+    .build = build_alpha_beta,
 };
