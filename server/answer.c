@@ -56,8 +56,7 @@ static void collect_failure(struct wn_slot *slot)
     }
 }
 
-/* The answer, or the slot's problem in its place. */
-static void write_slot(struct wn_request *r, struct wn_slot *slot)
+void wn_answer_slot(struct wn_request *r, struct wn_slot *slot)
 {
     struct wn_text *out = &r->reply.body;
     size_t begin = out->bytes.size;
@@ -77,7 +76,7 @@ static void answer_batch(struct wn_request *r)
     wn_json_open(out, '{');
     wn_json_key(out, "explanations");
     wn_json_open(out, '[');
-    for (int i = 0; i < r->job->n_slots; i++) write_slot(r, &r->job->slots[i]);
+    for (int i = 0; i < r->job->n_slots; i++) wn_answer_slot(r, &r->job->slots[i]);
     wn_json_close(out, ']');
     wn_json_close(out, '}');
 }
@@ -109,7 +108,7 @@ static enum wn_code answer_npy(struct wn_request *r, struct wn_slot *slot, struc
     return code;
 }
 
-static void write_timing_header(struct wn_request *r)
+void wn_answer_timing(struct wn_request *r)
 {
     double decode = 0, queue = 0, forward = 0, backward = 0;
     for (int i = 0; i < r->job->n_items; i++) {
@@ -138,16 +137,19 @@ static void answer_one(struct wn_request *r, enum wn_answer_type type)
     if (slot->problem.error.code != WN_OK) r->problem = slot->problem;
 }
 
-void wn_answer(struct wn_request *r)
+void wn_answer_collect(struct wn_request *r)
 {
     for (int i = 0; i < r->job->n_slots; i++) {
         struct wn_slot *slot = &r->job->slots[i];
         if (slot->item) collect_failure(slot);
         if (slot->model) r->model_name = slot->model->name;
     }
+}
+
+void wn_answer(struct wn_request *r)
+{
     if (r->job->is_batch)
         answer_batch(r);
     else
         answer_one(r, wn_answer_type(wn_request_header(r, "Accept")));
-    write_timing_header(r);
 }

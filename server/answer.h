@@ -8,8 +8,16 @@ enum wn_answer_type { WN_ANSWER_JSON, WN_ANSWER_PNG, WN_ANSWER_NPY };
 
 /* What the Accept header prefers among what there is; NULL: JSON. */
 enum wn_answer_type wn_answer_type(const char *accept);
-/* Fills r->reply (or r->problem) from the finished r->job. */
+/* After the job is finished: brings what went wrong with pictures and maps into the slots' problems. */
+void wn_answer_collect(struct wn_request *r);
+/* Fills r->reply (or r->problem) from the finished r->job, whose failures were collected. */
 void wn_answer(struct wn_request *r);
+/* Server-Timing of the whole job. */
+void wn_answer_timing(struct wn_request *r);
+/* Appends the native answer of a slot, or its problem in its place. */
+void wn_answer_slot(struct wn_request *r, struct wn_slot *slot);
+/* Appends {"index","label","logit","probability","classes","model"}, of a slot that has no problem. */
+enum wn_code wn_answer_prediction(struct wn_text *out, const struct wn_slot *slot, struct wn_error *err);
 
 /* Appends the answer of one slot that has no problem (answer_json.c). */
 enum wn_code wn_answer_write(struct wn_text *out, const struct wn_request *r, const struct wn_slot *slot,

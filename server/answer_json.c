@@ -302,6 +302,35 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
     wn_json_close(out, ']');
 }
 
+/* ---- a prediction alone ---- */
+
+enum wn_code wn_answer_prediction(struct wn_text *out, const struct wn_slot *slot, struct wn_error *err)
+{
+    const struct wn_item *item = slot->item;
+    int best[1000], c = wn_argmax(item->logits, slot->model->classes);
+    float *p = calloc((size_t)slot->model->classes, sizeof *p);
+    if (!p) return wn_fail(err, WN_NO_MEMORY, "no memory for the answer");
+    wn_softmax(item->logits, slot->model->classes, p);
+    int n = wn_top(item->logits, slot->model->classes, slot->ask.top_k, best);
+    wn_json_open(out, '{');
+    wn_json_key(out, "index");
+    wn_json_int(out, c);
+    wn_json_key(out, "label");
+    wn_json_string(out, slot->model->labels[c]);
+    wn_json_key(out, "logit");
+    wn_json_number(out, item->logits[c]);
+    wn_json_key(out, "probability");
+    wn_json_number(out, p[c]);
+    wn_json_key(out, "classes");
+    wn_json_open(out, '[');
+    for (int i = 0; i < n; i++) write_scored(out, item, p, best[i]);
+    wn_json_close(out, ']');
+    write_model(out, slot->model);
+    wn_json_close(out, '}');
+    free(p);
+    return WN_OK;
+}
+
 /* ---- the whole ---- */
 
 enum wn_code wn_answer_write(struct wn_text *out, const struct wn_request *r, const struct wn_slot *slot,

@@ -173,7 +173,7 @@ static void check_head(struct wn_request *r)
 {
     if (wn_gate(r) != WN_OK) return;
     int64_t length = r->head.length;
-    if (r->route->body == WN_BODY_QUESTION) check_load(r);
+    if (r->route->body != WN_BODY_NONE && r->route->body != WN_BODY_CONTROL) check_load(r);
     if (r->route->body == WN_BODY_NONE && length != 0)
         wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "this path takes no body");
     else if (length > r->server->config.max_body_bytes)

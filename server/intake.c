@@ -42,7 +42,7 @@ static enum wn_code set_image(struct wn_request *r, struct wn_job *job, struct w
 {
     struct wn_slice *slice = wn_pool_alloc(&job->pool, sizeof *slice);
     if (!slice) return no_memory(r);
-    *slice = (struct wn_slice){data, size, false};
+    *slice = (struct wn_slice){.data = data, .size = size};
     ask->image = slice;
     return WN_OK;
 }
@@ -72,7 +72,8 @@ static enum wn_code take_part(struct wn_request *r, struct wn_job *job, const st
 {
     struct wn_ask *ask = &job->slots[0].ask;
     struct wn_reading reading = {.pool = &job->pool, .prefix = "", .again = again, .problem = &r->problem};
-    bool is_image = strcmp(part->name, "image") == 0;
+    bool alias = r->route->body == WN_BODY_PICTURE && (strcmp(part->name, "data") == 0 || strcmp(part->name, "body") == 0);
+    bool is_image = alias || strcmp(part->name, "image") == 0;
     if (is_image && again) return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "image is given twice");
     if (is_image) return set_image(r, job, ask, part->data, part->size);
     if (!wn_ask_knows(part->name)) return wn_ask_set_text(ask, part->name, "", &reading);
@@ -116,6 +117,16 @@ static enum wn_code take_object(struct wn_ask *ask, const json_t *object, const 
     return code;
 }
 
+static void take_picture(struct wn_ask *ask, const json_t *b64, const struct wn_reading *reading)
+{
+    json_t *image = json_pack("{s:O}", "b64", b64);
+    if (image)
+        wn_ask_set_json(ask, "image", image, reading);
+    else
+        wn_problem_set(reading->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+    json_decref(image);
+}
+
 static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, const json_t *list,
                                    const struct wn_ask *standard, struct wn_reading *reading)
 {
@@ -133,8 +144,11 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, con
         reading->problem = &slot->problem;
         slot->ask = *standard;
         slot->ask.id = NULL;
+        const json_t *itself = json_object_get(one, "b64"); /* the instance is a picture */
+        if (itself)
+            take_picture(&slot->ask, itself, reading);
         if (json_is_object(one))
-            take_object(&slot->ask, one, NULL, reading);
+            take_object(&slot->ask, one, itself ? "b64" : NULL, reading);
         else
             wn_problem_set(&slot->problem, slot->pointer, WN_BAD_REQUEST,
                            "an instance must be an object with an image and a question");
@@ -148,7 +162,7 @@ static enum wn_code take_json(struct wn_request *r, struct wn_job *job, struct w
     struct wn_slice *slices;
     struct wn_reading reading = {.pool = &job->pool, .prefix = "", .problem = &r->problem};
     enum wn_code code =
-        wn_json_read(r->body, r->body_size, &job->pool, &root, &slices, &reading.n_slices, &r->problem.error);
+        wn_json_read(r->body, r->body_size, NULL, &job->pool, &root, &slices, &reading.n_slices, &r->problem.error);
     if (code != WN_OK) return code;
     reading.slices = slices;
     json_t *list = json_object_get(root, "instances");
@@ -178,6 +192,8 @@ enum wn_code wn_intake(struct wn_request *r, struct wn_job *job)
     enum wn_code code = read_query(r, job, &standard);
     if (code != WN_OK) return code;
     if (type && is_type(type, "application/json")) return take_json(r, job, &standard);
+    if (r->route->body == WN_BODY_INSTANCES)
+        return wn_problem_set(&r->problem, NULL, WN_UNSUPPORTED_MEDIA, "the body must be application/json");
     if (type && is_type(type, "multipart/form-data")) return take_form(r, job, &standard, type);
     if (!type || strncasecmp(type, "image/", 6) == 0 || is_type(type, "application/octet-stream") ||
         is_type(type, "application/x-www-form-urlencoded")) /* what curl --data-binary says unasked */

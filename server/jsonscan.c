@@ -9,6 +9,7 @@
 
 struct scan {
     char *body;
+    const char *arrays;
     size_t size, at, copied; /* copied: body[0 .. copied) is in `text` already */
     int depth, tokens;
     struct wn_buffer text; /* the body without its pictures */
@@ -39,7 +40,7 @@ static enum wn_code skip_string(struct scan *s)
 }
 
 /* "\/" is "/" in JSON and some writers use it in base64; any other escape is left for the decoder to refuse. */
-static size_t undo_slashes(char *s, size_t n)
+size_t wn_json_undo_slashes(char *s, size_t n)
 {
     size_t out = 0;
     if (!memchr(s, '\\', n)) return n;
@@ -50,20 +51,37 @@ static size_t undo_slashes(char *s, size_t n)
     return out;
 }
 
-/* At the value of a "b64": puts a number in its place. */
-static enum wn_code cut(struct scan *s)
+/* At the opening bracket; leaves `at` behind the closing one. What lies between is for others to check. */
+static enum wn_code skip_array(struct scan *s)
+{
+    for (int depth = 0; s->at < s->size;) {
+        char c = s->body[s->at];
+        if (c == '"') {
+            if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
+            continue;
+        }
+        depth += (c == '[') - (c == ']');
+        s->at++;
+        if (!depth) return WN_OK;
+    }
+    return wrong(s, "an array does not end");
+}
+
+/* At the value of a "b64" or of an array that is not read here: puts a number in its place. */
+static enum wn_code cut(struct scan *s, bool array)
 {
     char number[16];
     size_t begin = s->at;
-    if (s->at >= s->size || s->body[s->at] != '"') return wrong(s, "\"b64\" must be a string");
+    if (!array && (s->at >= s->size || s->body[s->at] != '"')) return wrong(s, "\"b64\" must be a string");
     if (s->n_slices == MOST_SLICES) return wrong(s, "too many pictures");
-    if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
+    if ((array ? skip_array(s) : skip_string(s)) != WN_OK) return WN_BAD_REQUEST;
     if (wn_buffer_append(&s->text, s->body + s->copied, begin - s->copied, s->err) != WN_OK) return WN_NO_MEMORY;
     s->removed[s->n_slices] = s->text.size;
     int digits = snprintf(number, sizeof number, "%d", s->n_slices);
     s->copied = s->at;
-    size_t n = undo_slashes(s->body + begin + 1, s->at - begin - 2);
-    s->slices[s->n_slices++] = (struct wn_slice){s->body + begin + 1, n, true};
+    size_t n = s->at - begin - 2;
+    if (!array) n = wn_json_undo_slashes(s->body + begin + 1, n);
+    s->slices[s->n_slices++] = (struct wn_slice){.data = s->body + begin + 1, .size = n, .base64 = !array};
     return wn_buffer_append(&s->text, number, (size_t)digits, s->err);
 }
 
@@ -71,13 +89,16 @@ static enum wn_code take_string(struct scan *s)
 {
     size_t begin = s->at;
     if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
-    bool is_b64 = s->at - begin == 5 && memcmp(s->body + begin, "\"b64\"", 5) == 0;
-    if (!is_b64) return WN_OK;
+    size_t n = s->at - begin - 2;
+    const char *name = s->body + begin + 1;
+    bool is_b64 = n == 3 && memcmp(name, "b64", 3) == 0, is_array = s->arrays && n == strlen(s->arrays) && memcmp(name, s->arrays, n) == 0;
+    if (!is_b64 && !is_array) return WN_OK;
     skip_space(s);
     if (s->at >= s->size || s->body[s->at] != ':') return WN_OK; /* a value that happens to be "b64" */
     s->at++;
     skip_space(s);
-    return cut(s);
+    if (is_array && (s->at >= s->size || s->body[s->at] != '[')) return WN_OK;
+    return cut(s, is_array);
 }
 
 static enum wn_code take_token(struct scan *s)
@@ -126,10 +147,10 @@ static enum wn_code build(struct scan *s, json_t **root)
     return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
 }
 
-enum wn_code wn_json_read(char *body, size_t size, struct wn_pool *pool, json_t **root, struct wn_slice **slices,
+enum wn_code wn_json_read(char *body, size_t size, const char *arrays, struct wn_pool *pool, json_t **root, struct wn_slice **slices,
                           int *n_slices, struct wn_error *err)
 {
-    struct scan s = {.body = body, .size = size, .err = err};
+    struct scan s = {.body = body, .arrays = arrays, .size = size, .err = err};
     *root = NULL;
     s.slices = wn_pool_array(pool, MOST_SLICES, sizeof *s.slices);
     s.removed = wn_pool_array(pool, MOST_SLICES, sizeof *s.removed);

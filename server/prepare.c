@@ -4,8 +4,10 @@
 #include "metrics.h"
 #include "questions.h"
 
+#include <math.h>
 #include <media/base64.h>
 #include <stdlib.h>
+#include <string.h>
 
 static bool is_good(const struct wn_slot *slot)
 {
@@ -101,12 +103,31 @@ static enum wn_code preprocess(struct wn_item *item, struct wn_error *err)
     return wn_preprocess_apply(p, &item->image, &item->geometry, item->input, err);
 }
 
+/* Numbers that are what the network reads: no picture, and no geometry but their own. */
+static enum wn_code take_tensor(struct wn_item *item, struct wn_error *err)
+{
+    const struct wn_graph *g = item->model->graph;
+    int w = (int)wn_graph_width(g), h = (int)wn_graph_height(g);
+    size_t size = (size_t)wn_graph_channels(g) * (size_t)w * (size_t)h * sizeof *item->input;
+    if (item->keep_pixels) return wn_fail(err, WN_BAD_REQUEST, "there is no picture to draw an overlay on: outputs=heatmap or raw");
+    if (item->source->size != size)
+        return wn_fail(err, WN_BAD_REQUEST, "an image of the model %s is %lld x %d x %d numbers", item->model->name,
+                       (long long)wn_graph_channels(g), h, w);
+    item->input = malloc(size);
+    if (!item->input) return wn_fail(err, WN_NO_MEMORY, "no memory for the picture");
+    memcpy(item->input, item->source->data, size);
+    for (size_t i = 0; i < size / sizeof *item->input; i++)
+        if (!isfinite(item->input[i])) return wn_fail(err, WN_BAD_REQUEST, "number %zu of the tensor is not finite", i);
+    item->geometry = (struct wn_geometry){.image_w = w, .image_h = h, .resized_w = w, .resized_h = h, .crop_w = w, .crop_h = h};
+    return WN_OK;
+}
+
 static void read_picture(const struct wn_server *s, struct wn_item *item)
 {
     int64_t begin = wn_now_ns();
     struct wn_error err = {0};
-    enum wn_code code = decode(s, item, &err);
-    if (code == WN_OK) code = preprocess(item, &err);
+    enum wn_code code = item->source->tensor ? take_tensor(item, &err) : decode(s, item, &err);
+    if (code == WN_OK && !item->source->tensor) code = preprocess(item, &err);
     if (code != WN_OK) wn_problem_set(&item->problem, NULL, code, "%s", err.text);
     if (code != WN_OK || !item->keep_pixels) wn_image_finish(&item->image);
     item->decode_ms = (double)(wn_now_ns() - begin) * 1e-6;

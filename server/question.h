@@ -30,7 +30,7 @@ struct wn_class_refs {
 struct wn_slice {
     const char *data;
     size_t size;
-    bool base64;
+    bool base64, tensor; /* tensor: no file, but what the network reads, C*H*W floats */
 };
 
 struct wn_ask {

@@ -25,6 +25,11 @@ static void common_headers(const struct wn_request *r, struct MHD_Response *resp
     if (r->reply.encoding) header(response, "Content-Encoding", r->reply.encoding);
     if (r->reply.policy) header(response, "Content-Security-Policy", r->reply.policy);
     if (r->allow[0]) header(response, "Allow", r->allow);
+    if (r->reply.json_size && r->problem.error.code == WN_OK) {
+        char size[32];
+        snprintf(size, sizeof size, "%zu", r->reply.json_size);
+        header(response, "Inference-Header-Content-Length", size);
+    }
     if (r->problem.retry_after_s) {
         char seconds[16];
         snprintf(seconds, sizeof seconds, "%d", r->problem.retry_after_s);

@@ -7,9 +7,11 @@
 
 struct wn_request;
 
-enum wn_body { WN_BODY_NONE, WN_BODY_QUESTION, WN_BODY_CONTROL };
 /* What a key may be good for; a route wants one of them. */
 enum wn_scope { WN_SCOPE_OPEN = 0, WN_SCOPE_READ = 1, WN_SCOPE_PREDICT = 2, WN_SCOPE_EXPLAIN = 4, WN_SCOPE_ADMIN = 8 };
+/* What a route's body is: nothing; a question in any of its forms; the same as a list in JSON (KServe V1); tensors (Open Inference); a
+ * picture, bare or as a form's `data` (TorchServe); a small JSON object that may be left out. */
+enum wn_body { WN_BODY_NONE, WN_BODY_QUESTION, WN_BODY_INSTANCES, WN_BODY_TENSORS, WN_BODY_PICTURE, WN_BODY_CONTROL };
 
 struct wn_route {
     const char *method, *path, *summary;

@@ -1,10 +1,11 @@
-/* POST /v1/explain: from a body to a job, and from the finished job to an answer. */
+/* Questions in every protocol: from a body to a job, and from the finished job to an answer; and POST /v1/explain, the native one. */
 #include "answer.h"
 #include "http.h"
 #include "intake.h"
 #include "metrics.h"
 #include "prepare.h"
 #include "resolve.h"
+#include "serve.h"
 
 /* The whole request's deadline: the nearest that any of its questions asks for. */
 static int64_t deadline(const struct wn_request *r)
@@ -17,14 +18,12 @@ static int64_t deadline(const struct wn_request *r)
     return r->begin_ns + ms * 1000000;
 }
 
-static enum wn_code make_job(struct wn_request *r)
+static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *protocol)
 {
     r->job = wn_job_create();
     if (!r->job) return wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     r->job->key = r->key;
-    enum wn_code code = wn_intake(r, r->job);
-    if (code == WN_OK && r->job->is_batch && wn_answer_type(wn_request_header(r, "Accept")) != WN_ANSWER_JSON)
-        code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "a batch is answered as application/json only");
+    enum wn_code code = protocol->intake(r, r->job);
     if (code != WN_OK) return code;
     r->job->deadline_ns = deadline(r);
     wn_resolve(r, r->job);
@@ -40,19 +39,36 @@ static void too_late(struct wn_request *r)
     wn_problem_set(&r->problem, NULL, r->job->late.code, "%s", r->job->late.text);
 }
 
-bool wn_route_explain(struct wn_request *r)
+bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
 {
     if (!r->job) {
-        enum wn_code code = make_job(r);
+        enum wn_code code = make_job(r, protocol);
         if (code == WN_OK) {
             wn_request_wait(r);
             return false;
         }
         if (r->problem.error.code != WN_OK) return true;
     }
-    if (r->job->late.code != WN_OK)
+    if (r->job->late.code != WN_OK) {
         too_late(r);
-    else
-        wn_answer(r);
+        return true;
+    }
+    wn_answer_collect(r);
+    protocol->answer(r);
+    wn_answer_timing(r);
     return true;
+}
+
+static enum wn_code intake(struct wn_request *r, struct wn_job *job)
+{
+    enum wn_code code = wn_intake(r, job);
+    if (code == WN_OK && job->is_batch && wn_answer_type(wn_request_header(r, "Accept")) != WN_ANSWER_JSON)
+        code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "a batch is answered as application/json only");
+    return code;
+}
+
+bool wn_route_explain(struct wn_request *r)
+{
+    static const struct wn_protocol native = {intake, wn_answer};
+    return wn_serve(r, &native);
 }

@@ -32,6 +32,7 @@ struct wn_reply {
     struct wn_text body;
     char timing[256]; /* Server-Timing, or "" */
     const char *etag, *encoding, *policy; /* ETag (what has one may be kept), Content-Encoding, Content-Security-Policy; or NULL */
+    size_t json_size; /* 0, or how much of the body is JSON and not binary tensors */
 };
 
 struct wn_request {
@@ -57,6 +58,7 @@ struct wn_request {
     struct wn_reply reply;
     struct wn_job *job;
     struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
+    struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
     struct wn_task task;      /* what it asks of the keeper, where it does */
     size_t sent;
     const char *model_name; /* for the log */
