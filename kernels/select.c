@@ -1,5 +1,6 @@
 /* Chooses the picture and the logits of a graph and drops the rest; knows operators only by whether ops.def has them, and
  * the few names that stand between the logits and what a file calls its output. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -157,16 +158,37 @@ static bool check_inputs(const struct wn_graph *g, const bool *value, struct wn_
     return false;
 }
 
+static bool is_supported(const struct wn_node *node)
+{
+    return !*node->domain && wn_op_find(node->op);
+}
+
+/* The first node of that operator among those before n. */
+static bool was_named(const struct wn_graph *g, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(g->nodes[i].op, g->nodes[n].op) == 0 && strcmp(g->nodes[i].domain, g->nodes[n].domain) == 0) return true;
+    return false;
+}
+
+/* All that is missing in one sentence: whoever mends a model wants to know before the second try. */
 static bool check_operators(const struct wn_graph *g, struct wn_error *err)
 {
+    char list[WN_ERROR_TEXT - 100] = "";
+    size_t used = 0;
+    int kinds = 0;
     for (int i = 0; i < g->n_nodes; i++) {
         const struct wn_node *node = &g->nodes[i];
-        if (!*node->domain && wn_op_find(node->op)) continue;
-        wn_fail(err, WN_UNSUPPORTED, "the operator %s%s%s of the node '%s' is not supported", wn_show(node->domain).text,
-                *node->domain ? "." : "", wn_show(node->op).text, wn_show(node->name).text);
-        return false;
+        if (is_supported(node) || was_named(g, i)) continue;
+        kinds++;
+        if (used + 120 > sizeof list) continue;
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%.30s%s%.30s (node '%.30s')", used ? ", " : "",
+                                 wn_show(node->domain).text, *node->domain ? "." : "", wn_show(node->op).text,
+                                 wn_show(node->name).text);
     }
-    return true;
+    if (kinds) wn_fail(err, WN_UNSUPPORTED, "%d operator%s of the model %s not supported: %s; docs/operators.md lists those that are",
+                       kinds, kinds > 1 ? "s" : "", kinds > 1 ? "are" : "is", list);
+    return !kinds;
 }
 
 /* Operators changed their meaning much before the oldest opset; what is left of it in a single node is the tests' affair. */

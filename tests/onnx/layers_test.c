@@ -176,8 +176,8 @@ static void unknown_operators_and_domains_are_refused_by_name(void **state)
     (void)state;
     static const struct {
         const char *op, *domain, *about;
-    } cases[] = {{"Frobnicate", "", "Frobnicate of the node 'the node'"},
-                 {"Relu", "com.example", "com.example.Relu of the node 'the node'"},
+    } cases[] = {{"Frobnicate", "", "Frobnicate (node 'the node')"},
+                 {"Relu", "com.example", "com.example.Relu (node 'the node')"},
                  {"\x1b[2JFro\nb", "", "?[2JFro?b"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wire g = {0}, node = wire_node(cases[i].op, "the node", "x", "y");
@@ -187,6 +187,18 @@ static void unknown_operators_and_domains_are_refused_by_name(void **state)
         wire_graph_output(&g, "y");
         parse_refused(WN_UNSUPPORTED, wire_model(13, g), NULL, cases[i].about);
     }
+}
+
+static void every_unknown_operator_is_named_once(void **state)
+{
+    (void)state;
+    struct wire g = {0};
+    static const char *const ops[] = {"Frobnicate", "Relu", "Mangle", "Frobnicate"};
+    static const char *const values[] = {"x", "a", "b", "c", "y"};
+    wire_graph_input(&g, "x", 4, DIMS(0, 3, 8, 8));
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) wire_graph_node(&g, wire_node(ops[i], i == 3 ? "last" : "one", values[i], values[i + 1]));
+    wire_graph_output(&g, "y");
+    parse_refused(WN_UNSUPPORTED, wire_model(13, g), NULL, "2 operators of the model are not supported: Frobnicate (node 'one'), Mangle (node 'one');");
 }
 
 static void the_standard_domain_may_be_named(void **state)
@@ -228,6 +240,7 @@ int main(void)
         cmocka_unit_test(inputs_and_outputs_are_chosen_by_name),
         cmocka_unit_test(a_network_of_two_inputs_is_refused_by_the_name_of_the_second),
         cmocka_unit_test(unknown_operators_and_domains_are_refused_by_name),
+        cmocka_unit_test(every_unknown_operator_is_named_once),
         cmocka_unit_test(the_standard_domain_may_be_named),
         cmocka_unit_test(the_digest_is_of_every_byte),
     };
