@@ -143,6 +143,7 @@ static enum wn_code load_file(const char *path, struct wn_config *config, struct
         const struct option *o = find(key, path, err);
         code = o ? set_json(config, o, value, path, err) : WN_BAD_REQUEST;
         if (code != WN_OK) break;
+        config->source[o - options] = WN_SOURCE_FILE;
     }
 free_json:
     json_decref(root);
@@ -158,6 +159,7 @@ static enum wn_code load_environment(struct wn_config *config, struct wn_error *
         for (size_t k = 0; options[i].name[k]; k++) name[7 + k] = (char)toupper((unsigned char)options[i].name[k]);
         const char *value = getenv(name);
         if (value && set_text(config, &options[i], value, name, err) != WN_OK) return WN_BAD_REQUEST;
+        if (value) config->source[i] = WN_SOURCE_ENVIRONMENT;
     }
     return WN_OK;
 }
@@ -176,6 +178,7 @@ static enum wn_code take_flag(int argc, char **argv, int *i, struct wn_config *c
     if (!value && o && o->kind == KIND_SWITCH) value = "true";
     if (!value && ++*i < argc) value = argv[*i];
     if (!value) return wn_fail(err, WN_BAD_REQUEST, "command line: --%s wants a value", name);
+    if (o) config->source[o - options] = WN_SOURCE_FLAG;
     return o ? set_text(config, o, value, "command line", err) : WN_OK;
 }
 
@@ -190,9 +193,10 @@ static enum wn_code load_flags(int argc, char **argv, struct wn_config *config, 
             code = wn_fail(err, WN_BAD_REQUEST, "command line: '%.64s' is not understood; --help lists the options",
                            argv[i]);
         else
-            code = (have_folder = true, set_text(config, find("models", "", NULL), argv[i], "command line", err));
+            code = (have_folder = true, set_text(config, &options[WN_OPTION_models], argv[i], "command line", err));
         if (code != WN_OK) return code;
     }
+    if (have_folder) config->source[WN_OPTION_models] = WN_SOURCE_FLAG;
     return WN_OK;
 }
 
@@ -245,4 +249,27 @@ void wn_config_help(FILE *out)
           "loaded,\n"
           "            70 gave up on an inner contradiction (a supervisor should start it again)\n",
           out);
+}
+
+const struct wn_config_row *wn_config_row(int i)
+{
+    static const struct wn_config_row rows[] = {
+#define TEXT(name, def, summary) {#name, def, summary, WN_ROW_TEXT},
+#define COUNT(name, def, least, most, summary) {#name, #def, summary, WN_ROW_COUNT},
+#define SWITCH(name, def, summary) {#name, #def, summary, WN_ROW_SWITCH},
+#include "options.def"
+#undef TEXT
+#undef COUNT
+#undef SWITCH
+    };
+    return i >= 0 && i < OPTIONS ? &rows[i] : NULL;
+}
+
+void wn_config_value(const struct wn_config *config, int i, char *out, size_t size)
+{
+    const struct option *o = &options[i];
+    const void *field = (const char *)config + o->offset;
+    if (o->kind == KIND_TEXT) snprintf(out, size, "%s", (const char *)field);
+    if (o->kind == KIND_COUNT) snprintf(out, size, "%lld", (long long)*(const int64_t *)field);
+    if (o->kind == KIND_SWITCH) snprintf(out, size, "%s", *(const bool *)field ? "true" : "false");
 }

@@ -38,13 +38,18 @@ static enum wn_code check_query(struct wn_request *r)
                           "the query string cannot be decoded, or has more than %d parameters", WN_MOST_PARAMETERS);
 }
 
+enum wn_code wn_gate_address(struct wn_request *r)
+{
+    enum wn_code code = check_path(r);
+    if (code == WN_OK) code = find_route(r);
+    return code == WN_OK ? check_query(r) : code;
+}
+
 enum wn_code wn_gate(struct wn_request *r)
 {
     enum wn_code code =
         wn_framing_check(r->connection, &r->line, r->server->config.max_head_bytes, &r->head, &r->problem);
     if (code == WN_METHOD_NOT_ALLOWED) strcpy(r->allow, "GET, HEAD, POST");
     if (code == WN_OK && !r->uri) code = wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
-    if (code == WN_OK) code = check_path(r);
-    if (code == WN_OK) code = find_route(r);
-    return code == WN_OK ? check_query(r) : code;
+    return code == WN_OK ? wn_gate_address(r) : code;
 }

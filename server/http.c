@@ -3,6 +3,7 @@
 #include "http.h"
 
 #include "gate.h"
+#include "inprocess.h"
 #include "log.h"
 #include "lookup.h"
 #include "metrics.h"
@@ -73,6 +74,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 
 const char *wn_request_header(const struct wn_request *r, const char *name)
 {
+    if (!r->connection) return NULL; /* asked in-process */
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
@@ -207,6 +209,10 @@ static void wake(void *waiter)
 void wn_request_wait(struct wn_request *r)
 {
     struct wn_error err = {0};
+    if (!r->connection) {
+        wn_inprocess_wait(r);
+        return;
+    }
     r->job->wake = wake;
     r->job->waiter = r;
     wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BUSY, r->job);

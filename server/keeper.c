@@ -107,7 +107,7 @@ static enum wn_code check_room(const struct wn_keeper *k, const struct wn_model 
 
 /* ---- loading ---- */
 
-static int workers_for(const struct wn_config *c, int gains)
+int wn_workers_wanted(const struct wn_config *c, int gains)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN), wanted = c->workers;
     if (!wanted) wanted = gains > CPU_BATCH ? 1 : cores / (c->threads < cores ? c->threads : cores);
@@ -122,7 +122,7 @@ static enum wn_code make_ready(struct wn_keeper *k, struct wn_model *m)
     if (code == WN_OK) code = wn_engines_first(m, k->config, &shared, &each, &m->why);
     if (code != WN_OK) return code;
     int n = atomic_load(&k->workers);
-    if (!n) atomic_store(&k->workers, n = workers_for(k->config, m->most_images));
+    if (!n) atomic_store(&k->workers, n = wn_workers_wanted(k->config, m->most_images));
     m->bytes = weights + shared + each * (size_t)n;
     m->bytes_each = each;
     code = check_room(k, m, m->bytes, &m->why);

@@ -31,6 +31,8 @@ struct wn_keeper {
     pthread_t thread;
 };
 
+/* How many workers there should be; gains: images of one run that a backend still gains from. */
+int wn_workers_wanted(const struct wn_config *c, int gains);
 /* Opens the folder of models. WN_NOT_FOUND where there is none, or nothing in it that could be a model. */
 enum wn_code wn_keeper_open(struct wn_keeper *k, const struct wn_config *config, struct wn_error *err);
 /* Starts the thread, which begins with a scan. Workers: config says how many, or what the first engine is like. */

@@ -37,7 +37,7 @@ struct wn_reply {
 
 struct wn_request {
     struct wn_server *server;
-    struct MHD_Connection *connection;
+    struct MHD_Connection *connection; /* NULL: asked in-process */
     struct wn_pool pool;
     int64_t begin_ns;
     struct wn_request_line line; /* valid in the handler's first call only */
