@@ -1,0 +1,230 @@
+/* What an answer's JSON says, in words, on the screen and as files; knows no transport. */
+#include "answer_text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <media/base64.h>
+#include <media/image.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MOST_PANELS 6
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s ? s : "";
+}
+
+static double number_at(const json_t *object, const char *key)
+{
+    return json_number_value(json_object_get(object, key));
+}
+
+static const char *label_at(const json_t *object, const char *key)
+{
+    return text_at(json_object_get(object, key), "label");
+}
+
+/* ---- words ---- */
+
+static enum wn_code put_prediction(const json_t *answer, const char *name, struct wn_buffer *out, struct wn_error *err)
+{
+    const json_t *list = json_object_get(answer, "predictions"), *target = json_object_get(answer, "target");
+    const json_t *first = json_array_get(list, 0) ? json_array_get(list, 0) : target;
+    return wn_buffer_printf(out, err, "%s: %s %.1f %%", name, text_at(first, "label"), 100 * number_at(first, "probability"));
+}
+
+static enum wn_code put_rivals(const json_t *answer, struct wn_buffer *out, struct wn_error *err)
+{
+    const json_t *target = json_object_get(answer, "target"), *rivals = json_object_get(answer, "why_not");
+    enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%.1f %%)", text_at(target, "label"), 100 * number_at(target, "probability"));
+    size_t n = json_array_size(rivals);
+    for (size_t i = 0; i < n && i < 3 && code == WN_OK; i++) {
+        const json_t *rival = json_array_get(rivals, i);
+        code = wn_buffer_printf(out, err, "%s'%s' (%.1f %%)", i ? ", " : ", rather than ", text_at(rival, "label"), 100 * number_at(rival, "probability"));
+    }
+    if (code == WN_OK && n > 3) code = wn_buffer_printf(out, err, " and %zu more", n - 3);
+    return code == WN_OK ? wn_buffer_printf(out, err, "?\n") : code;
+}
+
+/* Where the strongest evidence lies, in the words of a picture's thirds. */
+static const char *place(const json_t *answer, const json_t *box)
+{
+    static const char *const names[3][3] = {{"the upper left", "the top", "the upper right"},
+                                            {"the left", "the middle", "the right"},
+                                            {"the lower left", "the bottom", "the lower right"}};
+    const json_t *image = json_object_get(answer, "image");
+    double w = number_at(image, "width"), h = number_at(image, "height");
+    double x = json_number_value(json_array_get(box, 0)) + json_number_value(json_array_get(box, 2)) / 2;
+    double y = json_number_value(json_array_get(box, 1)) + json_number_value(json_array_get(box, 3)) / 2;
+    int column = w > 0 ? (int)(3 * x / w) : 1, row = h > 0 ? (int)(3 * y / h) : 1;
+    return names[row < 0 ? 0 : row > 2 ? 2 : row][column < 0 ? 0 : column > 2 ? 2 : column];
+}
+
+static enum wn_code put_map(const json_t *answer, const json_t *map, struct wn_buffer *out, struct wn_error *err)
+{
+    const json_t *box = json_object_get(map, "bbox");
+    const char *rival = label_at(map, "rival"), *means = text_at(map, "positive_means");
+    enum wn_code code = wn_buffer_printf(out, err, "  %s%s%s (%s, %s, layer %s): ", label_at(map, "class"), *rival ? " rather than " : "", rival,
+                                         text_at(map, "contrast"), text_at(map, "method"), text_at(map, "layer"));
+    if (code != WN_OK) return code;
+    if (json_is_true(json_object_get(map, "flat"))) return wn_buffer_printf(out, err, "the map is constant, nothing was told apart here\n");
+    if (json_is_true(json_object_get(map, "empty")) || json_number_value(json_array_get(box, 2)) <= 0)
+        return wn_buffer_printf(out, err, "nothing speaks %s\n", means);
+    double plus = number_at(map, "mass_positive"), minus = number_at(map, "mass_negative");
+    return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means, place(answer, box),
+                            100 * plus / (plus + minus), means);
+}
+
+/* ---- on the screen ---- */
+
+static enum wn_code decode(const void *data, size_t size, bool base64, struct wn_image *out, struct wn_error *err)
+{
+    struct wn_buffer bytes = {0};
+    enum wn_code code = base64 ? wn_base64_decode(data, size, &bytes, err) : WN_OK;
+    if (code == WN_OK) code = wn_image_decode(base64 ? bytes.data : data, base64 ? bytes.size : size, &wn_image_limits_default, 0, out, err);
+    wn_buffer_finish(&bytes);
+    return code;
+}
+
+/* Only signed maps have two colours that mean something. */
+static enum wn_code put_legend(const json_t *map, struct wn_buffer *out, struct wn_error *err)
+{
+    const char *class = label_at(map, "class"), *rival = label_at(map, "rival");
+    if (json_number_value(json_array_get(json_object_get(map, "range"), 0)) >= 0) return WN_OK;
+    if (strcmp(text_at(map, "positive_means"), "against the rival") == 0)
+        return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks against '%s', blue for it\n", rival);
+    if (!*rival) return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue against it\n", class);
+    return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue for '%s'\n", class, rival);
+}
+
+static enum wn_code put_panels(const json_t *maps, const struct wn_buffer *picture, enum cli_screen screen, struct wn_buffer *out,
+                               struct wn_error *err)
+{
+    struct wn_image images[MOST_PANELS] = {0};
+    struct wn_terminal_panel panels[MOST_PANELS];
+    int n = 1;
+    enum wn_code code = decode(picture->data, picture->size, false, &images[0], err);
+    for (size_t i = 0; i < json_array_size(maps) && n < MOST_PANELS && code == WN_OK; i++) {
+        const json_t *map = json_array_get(maps, i), *shown = json_object_get(map, "overlay");
+        if (!shown) shown = json_object_get(map, "data");
+        if (shown) code = decode(json_string_value(shown), json_string_length(shown), true, &images[n++], err);
+    }
+    for (int i = 0; i < n; i++) panels[i] = (struct wn_terminal_panel){images[i].rgb, images[i].width, images[i].height};
+    if (code == WN_OK) code = cli_screen_draw(screen, panels, n, out, err);
+    for (int i = 0; i < n; i++) wn_image_finish(&images[i]);
+    if (code != WN_OK || n == 1) return code;
+    return put_legend(json_array_get(maps, 0), out, err);
+}
+
+enum wn_code cli_answer_words(const json_t *answer, const char *name, const struct wn_buffer *picture, enum cli_screen screen,
+                              struct wn_buffer *out, struct wn_error *err)
+{
+    const json_t *maps = json_object_get(answer, "maps"), *warning;
+    size_t i;
+    enum wn_code code = put_prediction(answer, name, out, err);
+    if (code == WN_OK) code = put_rivals(answer, out, err);
+    if (code == WN_OK && screen != CLI_SCREEN_NONE) code = put_panels(maps, picture, screen, out, err);
+    for (i = 0; i < json_array_size(maps) && code == WN_OK; i++) code = put_map(answer, json_array_get(maps, i), out, err);
+    json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+        if (code == WN_OK) code = wn_buffer_printf(out, err, "  note: %s\n", json_string_value(warning));
+    return code;
+}
+
+/* ---- files ---- */
+
+static enum wn_code make_folders(char *path, struct wn_error *err)
+{
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        int failed = mkdir(path, 0777) != 0 && errno != EEXIST;
+        if (failed) wn_fail(err, WN_INTERNAL, "the folder '%.300s' cannot be made: %s", path, strerror(errno));
+        *slash = '/';
+        if (failed) return WN_INTERNAL;
+    }
+    return WN_OK;
+}
+
+/* Under another name first: whoever finds the file finds all of it. */
+static enum wn_code write_whole(char *path, const struct wn_buffer *bytes, struct wn_error *err)
+{
+    char part[4200];
+    if (make_folders(path, err) != WN_OK) return WN_INTERNAL;
+    snprintf(part, sizeof part, "%s.part", path);
+    FILE *f = fopen(part, "wb");
+    bool good = f && fwrite(bytes->data, 1, bytes->size, f) == bytes->size;
+    if (f && fclose(f) != 0) good = false;
+    if (good && rename(part, path) == 0) return WN_OK;
+    return wn_fail(err, WN_INTERNAL, "'%.300s' cannot be written: %s", path, strerror(errno));
+}
+
+/* A label as part of a file's name. */
+static void slug(const char *label, char out[48])
+{
+    int n = 0;
+    for (; *label && n < 40; label++) {
+        bool plain = isalnum((unsigned char)*label) || (unsigned char)*label >= 0x80;
+        if (plain || (n && out[n - 1] != '-')) out[n++] = plain ? *label : '-';
+    }
+    while (n && (out[n - 1] == '-' || ((unsigned char)out[n - 1] >= 0x80))) n--;
+    out[n] = 0;
+}
+
+static enum wn_code put_file(const json_t *map, const char *key, const char *path, json_t *paths, struct wn_error *err)
+{
+    struct wn_buffer bytes = {0};
+    char copy[4100];
+    const json_t *data = json_object_get(map, key);
+    if (!data) return WN_OK;
+    snprintf(copy, sizeof copy, "%s", path);
+    enum wn_code code = wn_base64_decode(json_string_value(data), json_string_length(data), &bytes, err);
+    if (code == WN_OK) code = write_whole(copy, &bytes, err);
+    if (code == WN_OK) json_array_append_new(paths, json_string(path));
+    wn_buffer_finish(&bytes);
+    return code;
+}
+
+enum wn_code cli_answer_files(const json_t *answer, const char *folder, const char *stem, json_t *paths, struct wn_error *err)
+{
+    const json_t *maps = json_object_get(answer, "maps"), *map;
+    size_t i;
+    enum wn_code code = WN_OK;
+    json_array_foreach(maps, i, map)
+    {
+        char path[4000], number[24] = "", what[48];
+        bool twins = json_array_size(json_object_get(answer, "why_not")) > 1;
+        slug(twins ? label_at(map, "rival") : "", what);
+        if (twins) snprintf(number, sizeof number, "-%zu", i + 1);
+        const char *kind = text_at(map, "kind"), *dash = *what ? "-" : "";
+        snprintf(path, sizeof path, "%s/%s.%s%s%s%s.heatmap.png", folder, stem, kind, number, dash, what);
+        if (code == WN_OK) code = put_file(map, "data", path, paths, err);
+        snprintf(path, sizeof path, "%s/%s.%s%s%s%s.overlay.png", folder, stem, kind, number, dash, what);
+        if (code == WN_OK) code = put_file(map, "overlay", path, paths, err);
+    }
+    return code;
+}
+
+/* Inside a JSON string a quotation mark is escaped, so these letters are nowhere but where a key begins. */
+enum wn_code cli_answer_strip(const struct wn_buffer *body, struct wn_buffer *out, struct wn_error *err)
+{
+    static const char *const keys[] = {",\"encoding\":\"", ",\"data\":\"", ",\"overlay\":\""};
+    const char *at = (const char *)body->data, *end = at + body->size;
+    enum wn_code code = WN_OK;
+    while (at < end && code == WN_OK) {
+        const char *next = end, *key = NULL;
+        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+            const char *found = memmem(at, (size_t)(next - at), keys[k], strlen(keys[k]));
+            if (found) next = found, key = keys[k];
+        }
+        code = wn_buffer_append(out, at, (size_t)(next - at), err);
+        if (!key) break;
+        const char *close = memchr(next + strlen(key), '"', (size_t)(end - next) - strlen(key));
+        at = close ? close + 1 : end;
+    }
+    return code;
+}

@@ -1,0 +1,332 @@
+/* `whynot explain`: why P, rather than Q, for one picture or a hundred thousand. */
+#include "answer_text.h"
+#include "job.h"
+#include "lines.h"
+#include "listing.h"
+#include "pictures.h"
+
+#include <question.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <text.h>
+#include <unistd.h>
+
+#define MOST_DRAWN 8  /* pictures; more would scroll by */
+#define MOST_JOBS 256
+
+enum form { FORM_WORDS, FORM_JSON, FORM_LINES };
+
+struct asking {
+    const struct cli *c;
+    struct cli_peer *peer;
+    struct cli_pictures pictures;
+    int *todo, n_todo; /* pictures that have no line yet */
+    enum form form;
+    enum cli_screen screen;
+    const char *folder; /* for pictures; NULL: none are written */
+    char *uri, *question;
+    struct cli_lines lines;
+    struct cli_progress progress;
+    int failed;
+};
+
+/* ---- options ---- */
+
+static const struct cli_option options[] = {
+    CLI_MODEL_OPTION,
+    CLI_JSON_OPTION,
+    {"lines", 'l', NULL, NULL, "Print a JSON line for each picture: its file, status and answer. What standard output gets when it is no terminal.", NULL},
+    {"text", 't', NULL, NULL, "Print words for people. What a terminal gets.", NULL},
+    {"draw", 'd', "HOW", "auto", "Draw the picture and its maps among the words: never, as half blocks, or in the graphics that the terminal has. auto draws on a terminal with colours, for few pictures.", CLI_SCREENS},
+    {"png", 'p', "FOLDER", NULL, "Write heatmaps and overlays there, under the names of the pictures.", "folder"},
+    {"output", 'o', "FILE", NULL, "Write the JSON lines to this file.", "file"},
+    {"resume", 'r', NULL, NULL, "Go on with the file of --output: pictures that have a line are left out.", NULL},
+    {"force", 'f', NULL, NULL, "Write the file of --output anew where it is there already.", NULL},
+    {"from", 0, "FILE", NULL, "Read more names of pictures from a file, one a line; - is standard input.", "file"},
+    {"jobs", 'J', "N", "8 with a daemon, else one more than there are cores", "Pictures that are worked on at the same time.", NULL},
+    CLI_ASK_OPTIONS,
+    CLI_OPTIONS_END,
+};
+
+/* The fields of a question are options too; those that mean something else here are left out. */
+static bool is_option(const struct wn_field *f)
+{
+    return strcmp(f->name, "image") != 0 && strcmp(f->name, "id") != 0 && strcmp(f->name, "model") != 0;
+}
+
+static const char *completion(const struct wn_field *f)
+{
+    static const struct { const char *kind, *complete; } rows[] = {{"METHOD", "method"}, {"CONTRAST", "contrast"}, {"COLORMAP", "colormap"},
+        {"NORMALIZE", "none minmax shared symmetric"}, {"SIZE", "image input"}, {"MAPS", "contrast target rival"}, {"OUTPUTS", "heatmap overlay raw bbox"},
+        {"CLASSES", "label"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(rows[i].kind, f->kind) == 0) return rows[i].complete;
+    return NULL;
+}
+
+static const struct cli_option *question_option(int i)
+{
+    enum { MOST = 64 };
+    static struct cli_option rows[MOST];
+    static char names[MOST][32];
+    const struct wn_field *f;
+    int n = 0;
+    for (int k = 0; (f = wn_ask_field(k)) && n < MOST; k++) {
+        if (!is_option(f)) continue;
+        if (n == i) {
+            bool is_switch = strcmp(f->kind, "FLAG") == 0;
+            snprintf(names[n], sizeof names[n], "%s", f->name);
+            for (char *c = names[n]; *c; c++)
+                if (*c == '_') *c = '-';
+            rows[n] = (struct cli_option){names[n], 0, is_switch ? NULL : f->kind, is_switch || !f->standard[0] ? NULL : f->standard, f->words, completion(f)};
+            if (strcmp(f->name, "why_not") == 0) rows[n].letter = 'q';
+            if (strcmp(f->name, "target") == 0) rows[n].letter = 'w';
+            return &rows[n];
+        }
+        n++;
+    }
+    return NULL;
+}
+
+/* ---- the question ---- */
+
+static enum wn_code add_parameter(struct wn_buffer *out, const char *name, const char *value, struct wn_error *err)
+{
+    enum wn_code code = wn_buffer_printf(out, err, "%s%s=", out->size ? "&" : "", name);
+    return code == WN_OK ? cli_escape(out, value, err) : code;
+}
+
+/* What of the answer is looked at decides what is asked for, unless --outputs says it. */
+static const char *wanted_outputs(const struct asking *a)
+{
+    if (a->folder) return "heatmap,overlay,bbox";
+    if (a->screen != CLI_SCREEN_NONE) return "overlay,bbox";
+    return a->form == FORM_JSON ? NULL : "bbox";
+}
+
+static enum cli_exit make_question(struct asking *a, const char *model)
+{
+    struct wn_buffer query = {0}, uri = {0};
+    struct wn_error err = {0};
+    for (int i = 0; i < a->c->n_given; i++) {
+        char field[32];
+        snprintf(field, sizeof field, "%s", a->c->given[i].name);
+        for (char *s = field; *s; s++)
+            if (*s == '-') *s = '_';
+        if (!wn_ask_knows(field) || strcmp(field, "model") == 0) continue;
+        const char *value = a->c->given[i].value;
+        add_parameter(&query, field, *value ? value : "true", &err);
+    }
+    if (!cli_has(a->c, "outputs") && wanted_outputs(a)) add_parameter(&query, "outputs", wanted_outputs(a), &err);
+    if (a->screen != CLI_SCREEN_NONE && !cli_has(a->c, "overlay")) add_parameter(&query, "overlay", "0.8", &err);
+    wn_buffer_printf(&uri, &err, "/v1/models/");
+    cli_escape(&uri, model, &err);
+    wn_buffer_printf(&uri, &err, "/explain?");
+    if (query.size) wn_buffer_append(&uri, query.data, query.size, &err);
+    wn_buffer_append(&uri, "", 1, &err);
+    a->uri = (char *)uri.data;
+    a->question = a->uri ? a->uri + strlen("/v1/models/") : NULL;
+    wn_buffer_finish(&query);
+    return err.code == WN_OK ? CLI_OK : cli_fail_error(&err);
+}
+
+/* ---- one picture ---- */
+
+/* {"file": ..., "question": ..., "status": ..., "png": [...], "answer": the reply}, on one line. */
+static enum wn_code put_line(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply, const json_t *paths,
+                             struct wn_buffer *out, struct wn_error *err)
+{
+    struct wn_text line = {.bytes = *out};
+    struct wn_buffer stripped = {0};
+    enum wn_code code = WN_OK;
+    wn_json_open(&line, '{');
+    wn_json_key(&line, "file");
+    wn_json_string(&line, p->name);
+    wn_json_key(&line, "question");
+    wn_json_string(&line, a->question);
+    wn_json_key(&line, "status");
+    wn_json_int(&line, reply->status);
+    if (json_array_size(paths)) {
+        wn_json_key(&line, "png");
+        wn_json_open(&line, '[');
+        for (size_t i = 0; i < json_array_size(paths); i++) wn_json_string(&line, json_string_value(json_array_get(paths, i)));
+        wn_json_close(&line, ']');
+        code = cli_answer_strip(&reply->body, &stripped, err);
+    }
+    const struct wn_buffer *body = stripped.size ? &stripped : &reply->body;
+    wn_json_key(&line, "answer");
+    wn_json_value(&line);
+    wn_text_add(&line, (char *)body->data, body->size);
+    wn_json_close(&line, '}');
+    *out = line.bytes;
+    wn_buffer_finish(&stripped);
+    if (line.failed && code == WN_OK) code = wn_fail(err, WN_NO_MEMORY, "no memory for a line");
+    return code;
+}
+
+static enum wn_code put_words(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply, const json_t *answer,
+                              const struct wn_buffer *picture, struct wn_buffer *out, struct wn_error *err)
+{
+    char text[WN_ERROR_TEXT];
+    if (reply->status == 200) return cli_answer_words(answer, p->name, picture, a->screen, out, err);
+    cli_problem_text(reply, text, sizeof text);
+    return wn_buffer_printf(out, err, "%s: no answer: %s\n", p->name, text);
+}
+
+/* A file that cannot be read is that picture's failure, said in the form that a daemon would. */
+static enum wn_code no_file(const struct wn_error *why, struct cli_reply *reply, struct wn_error *err)
+{
+    struct wn_text body = {0};
+    reply->status = wn_code_http_status(why->code);
+    wn_problem_write(&(struct wn_problem){.error = *why}, "", "", &body);
+    wn_text_string(&body);
+    reply->body = body.bytes;
+    return body.failed ? wn_fail(err, WN_NO_MEMORY, "no memory") : WN_OK;
+}
+
+/* A refusal that every other picture would meet as well. */
+static bool is_for_all(int status)
+{
+    return status == 400 || status == 401 || status == 403 || status == 404 || status == 429 || status == 503;
+}
+
+static enum cli_exit refused(const struct asking *a, const struct cli_reply *reply)
+{
+    char text[WN_ERROR_TEXT];
+    if (a->form == FORM_JSON && a->n_todo == 1) printf("%s\n", (char *)reply->body.data);
+    cli_problem_text(reply, text, sizeof text);
+    return cli_fail(cli_problem_exit(reply), "%s", text);
+}
+
+static enum cli_exit ask(void *arg, int i, struct cli_result *out)
+{
+    struct asking *a = arg;
+    const struct cli_picture *p = &a->pictures.list[a->todo[i]];
+    struct wn_buffer picture = {0};
+    struct cli_reply reply = {0};
+    struct wn_error err = {0}, why = {0};
+    json_t *answer = NULL, *paths = json_array();
+    enum cli_exit result = CLI_OK;
+    enum wn_code code = cli_read_file(p->path, &picture, &why);
+    if (code != WN_OK) code = no_file(&why, &reply, &err);
+    else code = cli_peer_call(a->peer, "POST", a->uri, picture.size ? (void *)picture.data : "", picture.size, &reply, &err);
+    out->good = code == WN_OK && reply.status == 200;
+    if (code == WN_OK && !out->good && why.code == WN_OK && is_for_all(reply.status) && (a->n_todo == 1 || reply.status != 400)) {
+        result = refused(a, &reply);
+        goto finish;
+    }
+    if (out->good && (a->form == FORM_WORDS || a->folder)) answer = json_loadb((char *)reply.body.data, reply.body.size, 0, NULL);
+    if (out->good && a->folder && code == WN_OK) code = cli_answer_files(answer, a->folder, p->stem, paths, &err);
+    if (code == WN_OK && a->form == FORM_WORDS) code = put_words(a, p, &reply, answer, &picture, &out->text, &err);
+    if (code == WN_OK && a->form == FORM_LINES) code = put_line(a, p, &reply, paths, &out->text, &err);
+    if (code == WN_OK && a->form == FORM_JSON) code = wn_buffer_append(&out->text, reply.body.data, reply.body.size, &err);
+    if (code != WN_OK) result = cli_fail_error(&err);
+finish:
+    json_decref(answer);
+    json_decref(paths);
+    wn_buffer_finish(&picture);
+    wn_buffer_finish(&reply.body);
+    return result;
+}
+
+static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
+{
+    struct asking *a = arg;
+    enum cli_exit code = CLI_OK;
+    (void)i;
+    a->failed += !result->good;
+    cli_progress_clear(&a->progress);
+    if (a->form == FORM_WORDS) {
+        fwrite(result->text.data, 1, result->text.size, stdout);
+        if (fflush(stdout) != 0) code = cli_fail(CLI_FAILED, "the output cannot be written");
+    } else {
+        code = cli_lines_write(&a->lines, &result->text);
+    }
+    cli_progress_step(&a->progress);
+    return code;
+}
+
+/* ---- the command ---- */
+
+static enum cli_exit choose_form(struct asking *a)
+{
+    const struct cli *c = a->c;
+    bool json = cli_has(c, "json"), lines = cli_has(c, "lines") || cli_has(c, "output"), text = cli_has(c, "text");
+    const char *draw = cli_get(c, "draw", "auto");
+    if (json + lines + text > 1) return cli_fail(CLI_USAGE, "--json, --text and --lines (or --output) exclude each other");
+    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output")) return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
+    if (cli_has(c, "resume") && cli_has(c, "force")) return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
+    bool drawn = strcmp(draw, "auto") != 0 && strcmp(draw, "never") != 0;
+    a->form = json ? FORM_JSON : lines ? FORM_LINES : text || drawn || isatty(STDOUT_FILENO) ? FORM_WORDS : FORM_LINES;
+    if (drawn && a->form != FORM_WORDS) return cli_fail(CLI_USAGE, "--draw goes with words, not with JSON");
+    if (a->form != FORM_WORDS || (!drawn && a->pictures.n > MOST_DRAWN)) draw = "never";
+    if (!cli_screen_choose(draw, &a->screen)) return cli_fail(CLI_USAGE, "--draw takes one of: " CLI_SCREENS);
+    a->folder = cli_get(c, "png", NULL);
+    return a->folder && !cli_pictures_stems_differ(&a->pictures) ? CLI_USAGE : CLI_OK;
+}
+
+static enum cli_exit find_todo(struct asking *a)
+{
+    a->todo = calloc((size_t)a->pictures.n, sizeof *a->todo);
+    if (!a->todo) return cli_fail(CLI_FAILED, "no memory for so many pictures");
+    for (int i = 0; i < a->pictures.n; i++)
+        if (!cli_lines_has(&a->lines, a->pictures.list[i].name)) a->todo[a->n_todo++] = i;
+    return CLI_OK;
+}
+
+static enum cli_exit answer_all(struct asking *a)
+{
+    long jobs = cli_peer_is_remote(a->peer) ? 8 : sysconf(_SC_NPROCESSORS_ONLN) + 1;
+    if (!cli_count(a->c, "jobs", 1, MOST_JOBS, &jobs)) return CLI_USAGE;
+    if (!a->n_todo) return CLI_OK;
+    enum cli_exit code = cli_peer_warm(a->peer);
+    if (code != CLI_OK) return code;
+    struct cli_job job = {a->n_todo, (int)jobs, ask, deliver, a};
+    bool to_terminal = a->lines.fd < 0 && isatty(STDOUT_FILENO);
+    cli_progress_begin(&a->progress, a->pictures.n - a->n_todo, a->pictures.n, !to_terminal || a->screen == CLI_SCREEN_NONE);
+    code = cli_job_run(&job);
+    if (code == CLI_OK && a->failed)
+        code = a->pictures.n == 1 && a->form == FORM_WORDS ? CLI_SOME_FAILED
+                                                           : cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", a->failed, a->n_todo);
+    return code;
+}
+
+static enum cli_exit run(const struct cli *c)
+{
+    struct asking a = {.c = c, .lines = {.fd = -1}};
+    char model[65];
+    enum cli_exit code = cli_pictures_find(c->operands, c->n_operands, cli_get(c, "from", NULL), &a.pictures);
+    if (code == CLI_OK) code = choose_form(&a);
+    if (code == CLI_OK) code = cli_peer_open(c, cli_get(c, "model", NULL), &a.peer);
+    if (code == CLI_OK) code = cli_only_model(c, a.peer, model);
+    if (code == CLI_OK) code = make_question(&a, model);
+    if (code == CLI_OK) code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), a.question);
+    if (code == CLI_OK) code = find_todo(&a);
+    if (code == CLI_OK) code = answer_all(&a);
+    enum cli_exit closed = cli_lines_close(&a.lines);
+    cli_peer_close(a.peer);
+    cli_pictures_finish(&a.pictures);
+    free(a.todo);
+    free(a.uri);
+    return code == CLI_OK ? closed : code;
+}
+
+const struct cli_command cli_explain = {
+    .name = "explain",
+    .operands = "PICTURE...",
+    .summary = "Say why a network said P, rather than Q: in words, drawn, as pictures, as JSON.",
+    .text = "A PICTURE is a PNG or JPEG file, a folder (every picture below it), a quoted pattern, or - for standard input. With --server "
+            "a daemon is asked, else the network is read and run by this command; the answers are the same.\n\n"
+            "On a terminal the answer is words and a drawing. Elsewhere each picture gets one JSON line, {\"file\", \"question\", \"status\", "
+            "\"answer\"}, in the order of the pictures; answer is what the daemon would have said, and with --png its pictures are in files "
+            "and not in the line. A job whose lines go to a file by --output can be stopped at any moment: with --resume it goes on "
+            "where it stopped, no line is missing and none is there twice.",
+    .example = "  whynot explain sign.png --model signs-resnet --why-not 'no left turn'\n"
+               "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps\n"
+               "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps --resume",
+    .options = options,
+    .more = question_option,
+    .run = run,
+};

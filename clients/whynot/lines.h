@@ -1,0 +1,23 @@
+/* A file of JSON lines, one a picture, that can be gone on with after any interruption. */
+#ifndef WN_CLI_LINES_H
+#define WN_CLI_LINES_H
+
+#include "cli.h"
+
+#include <media/buffer.h>
+
+struct cli_lines {
+    int fd;       /* -1: standard output */
+    char **names; /* of the pictures that have their line already, sorted */
+    int n, room;
+};
+
+/* Opens the file for more lines. resume: what it holds already is read, half a line at its end is cut off; lines that answer another
+ * question are refused. Else it must not exist, unless afresh. path NULL: standard output. A failure was said. */
+enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume, bool afresh, const char *question);
+bool cli_lines_has(const struct cli_lines *l, const char *name);
+/* The text and a line break, whole or not at all as far as the system allows. */
+enum cli_exit cli_lines_write(struct cli_lines *l, const struct wn_buffer *text);
+enum cli_exit cli_lines_close(struct cli_lines *l);
+
+#endif

@@ -1,0 +1,309 @@
+/* Questions to a daemon (libcurl) or to the library in this process; knows no command. */
+#include "peer.h"
+
+#include <curl/curl.h>
+#include <inprocess.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KEY_BYTES 512
+#define REPLY_BYTES ((size_t)1 << 30)
+#define MOST_HANDLES 64
+#define MOST_FLAGS 64
+
+struct cli_peer {
+    struct wn_server *local; /* NULL: remote */
+    char url[512], key[KEY_BYTES + 32];
+    long patience_s;
+    atomic_bool reached; /* something answered: from now on silence is worth waiting for */
+    pthread_mutex_t lock;
+    CURL *idle[MOST_HANDLES]; /* connections that are kept */
+    int n_idle;
+};
+
+/* ---- opening ---- */
+
+/* The key is the file's first line. */
+static enum cli_exit read_key(struct cli_peer *p, const char *path)
+{
+    char line[KEY_BYTES] = "";
+    FILE *f = fopen(path, "r");
+    if (!f) return cli_fail(CLI_USAGE, "the key file '%s' cannot be read", path);
+    bool read = fgets(line, sizeof line, f) != NULL;
+    fclose(f);
+    line[strcspn(line, "\r\n")] = 0;
+    if (!read || !line[0]) return cli_fail(CLI_USAGE, "the key file '%s' is empty", path);
+    snprintf(p->key, sizeof p->key, "Authorization: Bearer %s", line);
+    return CLI_OK;
+}
+
+static enum cli_exit open_remote(struct cli_peer *p, const struct cli *c, const char *url)
+{
+    const char *key = cli_get(c, "key-file", getenv("WHYNOT_KEY_FILE"));
+    size_t n = strlen(url);
+    bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    if (n >= sizeof p->url - 8) return cli_fail(CLI_USAGE, "--server: the address is too long");
+    if (cli_has(c, "set")) return cli_fail(CLI_USAGE, "--set is about this command's own engine; the daemon has its own options");
+    snprintf(p->url, sizeof p->url, "%s%s", scheme ? "" : "http://", url);
+    while ((n = strlen(p->url)) && p->url[n - 1] == '/') p->url[n - 1] = 0;
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    return key && *key ? read_key(p, key) : CLI_OK;
+}
+
+static enum cli_exit open_local(struct cli_peer *p, const struct cli *c, const char *model)
+{
+    char *flags[2 * MOST_FLAGS + 2] = {"whynotd"}, *texts[MOST_FLAGS];
+    int n = 1, n_texts = 0;
+    struct wn_config config;
+    enum wn_config_wish wish;
+    struct wn_error err = {0};
+    enum cli_exit code = CLI_OK;
+    const char *models = cli_get(c, "models", NULL);
+    if (models) flags[n++] = "--models", flags[n++] = (char *)models;
+    for (int i = 0; i < c->n_given && n_texts < MOST_FLAGS - 2; i++) {
+        if (strcmp(c->given[i].name, "set") != 0) continue;
+        size_t size = strlen(c->given[i].value) + 3;
+        if (!strchr(c->given[i].value, '=')) code = cli_fail(CLI_USAGE, "--set takes NAME=VALUE");
+        texts[n_texts] = malloc(size);
+        if (!texts[n_texts]) break;
+        snprintf(texts[n_texts], size, "--%s", c->given[i].value);
+        flags[n++] = texts[n_texts++];
+    }
+    if (code == CLI_OK && wn_config_load(n, flags, &config, &wish, &err) != WN_OK) code = cli_fail(CLI_USAGE, "%s", err.text);
+    if (code == CLI_OK && wn_inprocess_open(&config, model, &p->local, &err) != WN_OK) code = cli_fail_error(&err);
+    while (n_texts) free(texts[--n_texts]);
+    return code;
+}
+
+enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_peer **out)
+{
+    struct cli_peer *p = calloc(1, sizeof *p);
+    const char *url = cli_get(c, "server", getenv("WHYNOT_SERVER"));
+    *out = NULL;
+    if (!p) return cli_fail(CLI_FAILED, "no memory");
+    p->patience_s = 30;
+    pthread_mutex_init(&p->lock, NULL);
+    enum cli_exit code = cli_count(c, "patience", 0, 86400, &p->patience_s) ? CLI_OK : CLI_USAGE;
+    bool remote = url && *url && strcmp(url, "none") != 0;
+    if (code == CLI_OK) code = remote ? open_remote(p, c, url) : open_local(p, c, model);
+    if (code != CLI_OK) {
+        cli_peer_close(p);
+        return code;
+    }
+    *out = p;
+    return CLI_OK;
+}
+
+void cli_peer_close(struct cli_peer *p)
+{
+    if (!p) return;
+    while (p->n_idle) curl_easy_cleanup(p->idle[--p->n_idle]);
+    wn_inprocess_close(p->local);
+    pthread_mutex_destroy(&p->lock);
+    memset(p->key, 0, sizeof p->key);
+    free(p);
+}
+
+bool cli_peer_is_remote(const struct cli_peer *p)
+{
+    return !p->local;
+}
+
+enum cli_exit cli_peer_warm(struct cli_peer *p)
+{
+    struct wn_error err = {0};
+    if (!p->local || wn_inprocess_warm(p->local, &err) == WN_OK) return CLI_OK;
+    cli_fail_error(&err);
+    return CLI_NO_MODEL;
+}
+
+/* ---- HTTP ---- */
+
+static CURL *take_handle(struct cli_peer *p)
+{
+    pthread_mutex_lock(&p->lock);
+    CURL *handle = p->n_idle ? p->idle[--p->n_idle] : NULL;
+    pthread_mutex_unlock(&p->lock);
+    return handle ? handle : curl_easy_init();
+}
+
+static void give_handle(struct cli_peer *p, CURL *handle)
+{
+    pthread_mutex_lock(&p->lock);
+    bool kept = p->n_idle < MOST_HANDLES;
+    if (kept) p->idle[p->n_idle++] = handle;
+    pthread_mutex_unlock(&p->lock);
+    if (!kept) curl_easy_cleanup(handle);
+}
+
+static size_t take(char *data, size_t one, size_t n, void *out)
+{
+    struct wn_buffer *b = out;
+    bool good = b->size + n <= REPLY_BYTES && wn_buffer_append(b, data, one * n, NULL) == WN_OK;
+    return good ? n : 0;
+}
+
+static void set_up(CURL *h, struct cli_peer *p, const char *method, const char *url, const void *body, size_t size,
+                   const struct curl_slist *headers, struct wn_buffer *out)
+{
+    curl_easy_reset(h);
+    curl_easy_setopt(h, CURLOPT_URL, url);
+    curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+    curl_easy_setopt(h, CURLOPT_USERAGENT, "whynot");
+    curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, out);
+    if (strcmp(method, "POST") == 0) {
+        curl_easy_setopt(h, CURLOPT_POST, 1L);
+        curl_easy_setopt(h, CURLOPT_POSTFIELDS, body ? body : "");
+        curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
+    }
+    (void)p;
+}
+
+/* One try. *wait_s: what Retry-After asks for, or 0. */
+static enum wn_code try_http(struct cli_peer *p, const char *method, const char *uri, const void *body, size_t size,
+                             struct cli_reply *out, long *wait_s, struct wn_error *err)
+{
+    struct wn_buffer url = {0};
+    struct curl_slist *headers = NULL;
+    CURL *h = take_handle(p);
+    enum wn_code code = wn_buffer_printf(&url, err, "%s%s", p->url, uri);
+    if (code == WN_OK && !h) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
+    if (code != WN_OK) goto finish;
+    headers = curl_slist_append(NULL, "Expect:");
+    if (headers && p->key[0]) curl_slist_append(headers, p->key);
+    if (headers && body) curl_slist_append(headers, "Content-Type: application/octet-stream");
+    set_up(h, p, method, (char *)url.data, body, size, headers, &out->body);
+    CURLcode result = curl_easy_perform(h);
+    long status = 0;
+    curl_off_t wait = 0;
+    curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(h, CURLINFO_RETRY_AFTER, &wait);
+    out->status = (int)status;
+    *wait_s = (long)wait;
+    if (result != CURLE_OK)
+        code = wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s", p->url, curl_easy_strerror(result));
+finish:
+    curl_slist_free_all(headers);
+    if (h) give_handle(p, h);
+    wn_buffer_finish(&url);
+    return code;
+}
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void pause_s(double s)
+{
+    struct timespec t = {(time_t)s, (long)((s - (double)(time_t)s) * 1e9)};
+    nanosleep(&t, NULL);
+}
+
+static enum wn_code call_http(struct cli_peer *p, const char *method, const char *uri, const void *body, size_t size,
+                              struct cli_reply *out, struct wn_error *err)
+{
+    double until = now_s() + (double)p->patience_s, wait = 0.1;
+    for (;;) {
+        struct wn_error why = {0};
+        long asked_s = 0;
+        enum wn_code code = try_http(p, method, uri, body, size, out, &asked_s, &why);
+        bool busy = code == WN_OK && (out->status == 429 || out->status == 503);
+        bool away = code == WN_NOT_READY && atomic_load(&p->reached);
+        if (code == WN_OK && !busy) atomic_store(&p->reached, true);
+        if ((double)asked_s > wait) wait = (double)asked_s;
+        if ((!busy && !away) || now_s() + wait > until) return code == WN_OK ? WN_OK : wn_fail(err, code, "%s", why.text);
+        wn_buffer_finish(&out->body);
+        pause_s(wait);
+        wait = wait < 5 ? wait * 2 : wait;
+    }
+}
+
+enum wn_code cli_peer_call(struct cli_peer *p, const char *method, const char *uri, const void *body, size_t size,
+                           struct cli_reply *out, struct wn_error *err)
+{
+    struct wn_inprocess_reply reply;
+    enum wn_code code;
+    *out = (struct cli_reply){0};
+    if (p->local) {
+        code = wn_inprocess_call(p->local, method, uri, body, size, &reply, err);
+        *out = (struct cli_reply){reply.status, reply.body};
+    } else {
+        code = call_http(p, method, uri, body, size, out, err);
+    }
+    if (code == WN_OK) code = wn_buffer_append(&out->body, "", 1, err);
+    if (code == WN_OK) out->body.size--;
+    return code;
+}
+
+/* ---- what commands do with it ---- */
+
+enum cli_exit cli_problem_exit(const struct cli_reply *r)
+{
+    json_t *root = json_loadb((char *)r->body.data, r->body.size, 0, NULL);
+    const char *name = json_string_value(json_object_get(root, "code"));
+    bool question = name && (strcmp(name, "NO_SUCH_CLASS") == 0 || strcmp(name, "NO_SUCH_LAYER") == 0);
+    json_decref(root);
+    switch (r->status) {
+    case 400:
+    case 501: return CLI_USAGE;
+    case 404: return question ? CLI_USAGE : CLI_NO_MODEL;
+    case 401:
+    case 403:
+    case 429:
+    case 503: return CLI_UNREACHABLE;
+    default: return CLI_FAILED;
+    }
+}
+
+void cli_problem_text(const struct cli_reply *r, char *out, size_t size)
+{
+    json_t *root = json_loadb((char *)r->body.data, r->body.size, 0, NULL);
+    const char *detail = json_string_value(json_object_get(root, "detail"));
+    const char *like = json_string_value(json_array_get(json_object_get(root, "did_you_mean"), 0));
+    int n = snprintf(out, size, "%s", detail ? detail : "the answer is no whynot answer");
+    if (!detail) snprintf(out + n, size - (size_t)n, " (status %d)", r->status);
+    else if (like && !strstr(detail, like) && (size_t)n < size) snprintf(out + n, size - (size_t)n, "; did you mean '%s'?", like);
+    json_decref(root);
+}
+
+json_t *cli_peer_get(struct cli_peer *p, const char *uri, bool print, enum cli_exit *code)
+{
+    struct cli_reply r;
+    struct wn_error err = {0};
+    char text[WN_ERROR_TEXT];
+    json_t *root = NULL;
+    *code = CLI_OK;
+    if (cli_peer_call(p, "GET", uri, NULL, 0, &r, &err) != WN_OK) *code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+    else if (r.status != 200) {
+        cli_problem_text(&r, text, sizeof text);
+        *code = cli_fail(cli_problem_exit(&r), "%s", text);
+    } else if (!(root = json_loadb((char *)r.body.data, r.body.size, 0, NULL))) {
+        *code = cli_fail(CLI_UNREACHABLE, "%s does not answer as a whynot daemon does", p->url);
+    } else if (print) {
+        printf("%s\n", (char *)r.body.data);
+    }
+    wn_buffer_finish(&r.body);
+    return root;
+}
+
+enum wn_code cli_escape(struct wn_buffer *out, const char *value, struct wn_error *err)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~,:";
+    enum wn_code code = WN_OK;
+    for (; *value && code == WN_OK; value++)
+        code = strchr(plain, *value) ? wn_buffer_append(out, value, 1, err)
+                                     : wn_buffer_printf(out, err, "%%%02X", (unsigned char)*value);
+    return code;
+}

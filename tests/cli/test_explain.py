@@ -1,0 +1,355 @@
+"""explain: the same answers with a daemon and without, on pipes and on a terminal, and jobs that are killed and gone on with."""
+import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from command import clean_environment, daemon, on_terminal, whynot
+
+PICTURES = 12
+
+
+def fixed(answer):
+    """What does not depend on the run."""
+    copy = dict(answer)
+    copy.pop("timings_ms")
+    return copy
+
+
+class Explain(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.folder = cls.temporary.name
+        cls.models = os.path.join(cls.folder, "models")
+        os.mkdir(cls.models)
+        daemon.tiny_models(cls.models)
+        cls.pictures = os.path.join(cls.folder, "pictures")
+        os.makedirs(os.path.join(cls.pictures, "below"))
+        for i in range(PICTURES):
+            name = os.path.join("below" if i % 3 == 0 else "", "%02d.png" % i)
+            with open(os.path.join(cls.pictures, name), "wb") as f:
+                f.write(daemon.picture(i))
+        cls.one = os.path.join(cls.pictures, "01.png")
+        cls.d = daemon.Daemon(cls.models, "--access-log=false").__enter__()
+        cls.server = ["--server", "http://127.0.0.1:%d" % cls.d.port]
+        cls.local = ["--models", cls.models]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__(None, None, None)
+        cls.temporary.cleanup()
+
+    def lines(self, result, code=0):
+        self.assertEqual(result.code, code, result.err)
+        return [json.loads(line) for line in result.out.splitlines()]
+
+    # ---- the answer ----
+
+    def test_json_is_the_daemons_answer_with_a_daemon_and_without(self):
+        question = ["--why-not", "auto:2", "--outputs", "heatmap,overlay,raw,bbox", "--maps", "contrast,target", "--model", "tiny"]
+        with open(self.one, "rb") as f:
+            http = self.d.explain(f.read(), "?why_not=auto:2&outputs=heatmap,overlay,raw,bbox&maps=contrast,target").json
+        for where in (self.server, self.local):
+            r = whynot("explain", self.one, "--json", *question, *where)
+            self.assertEqual(r.code, 0, r.err)
+            self.assertEqual(fixed(json.loads(r.out)), fixed(http))
+
+    def test_json_with_and_without_a_daemon_is_the_same_text_but_for_the_times(self):
+        texts = [whynot("explain", self.one, "--json", "--model", "tiny", "-q", "3", *where).out for where in (self.server, self.local)]
+        texts = [re.sub(r'"timings_ms":\{[^}]*\}', "", t) for t in texts]
+        self.assertEqual(texts[0], texts[1])
+        self.assertIn('"predictions"', texts[0])
+
+    def test_a_picture_may_come_from_standard_input(self):
+        with open(self.one, "rb") as f:
+            piped = whynot("explain", "-", "-m", "tiny", *self.server, stdin=f.read())
+        named = whynot("explain", self.one, "-m", "tiny", *self.server)
+        a, b = self.lines(piped)[0], self.lines(named)[0]
+        self.assertEqual((a["file"], b["file"]), ("-", self.one))
+        self.assertEqual(fixed(a["answer"]), fixed(b["answer"]))
+
+    def test_folders_patterns_and_lists_name_each_picture_once_in_order(self):
+        names = ["below/%02d.png" % i if i % 3 == 0 else "%02d.png" % i for i in range(PICTURES)]
+        wanted = sorted(os.path.join(self.pictures, n) for n in names)
+        r = whynot("explain", self.pictures, self.one, os.path.join(self.pictures, "0*.png"), "-m", "tiny", *self.server)
+        self.assertEqual(sorted(x["file"] for x in self.lines(r)), wanted)
+        r = whynot("explain", "--from", "-", "-m", "tiny", *self.local, stdin=("\n".join(wanted) + "\n").encode())
+        self.assertEqual([x["file"] for x in self.lines(r)], wanted)
+
+    def test_a_label_with_a_comma_can_be_named(self):
+        r = whynot("explain", self.one, "-m", "tiny", "--json", "--target", "priority, road", "--why-not", "yield", "--why-not", "stop", *self.local)
+        answer = json.loads(r.out)
+        self.assertEqual(answer["target"]["label"], "priority, road")
+        self.assertEqual([c["label"] for c in answer["why_not"]], ["yield", "stop"])
+
+    # ---- pictures ----
+
+    def test_pictures_are_written_under_the_names_of_the_pictures_and_left_out_of_the_lines(self):
+        with tempfile.TemporaryDirectory() as out:
+            r = whynot("explain", self.pictures, "-m", "tiny", "-q", "auto:2", "--png", out, *self.local)
+            for line in self.lines(r):
+                self.assertEqual(len(line["png"]), 4)
+                for path in line["png"]:
+                    with open(path, "rb") as f:
+                        w, h, color, _ = daemon.read_png(f.read())
+                    self.assertEqual((w, h, color), (24, 20, 3 if "heatmap" in path else 2))
+                self.assertNotIn("data", line["answer"]["maps"][0])
+                self.assertNotIn("overlay", line["answer"]["maps"][0])
+                self.assertIn("bbox", line["answer"]["maps"][0])
+            self.assertTrue(os.path.isdir(os.path.join(out, "below")))
+            self.assertFalse([f for _, _, files in os.walk(out) for f in files if f.endswith(".part")])
+
+    def test_two_pictures_of_one_name_are_not_written_over_each_other(self):
+        with tempfile.TemporaryDirectory() as other:
+            twin = os.path.join(other, "01.png")
+            with open(twin, "wb") as f:
+                f.write(daemon.picture(3))
+            r = whynot("explain", self.one, twin, "-m", "tiny", "--png", other, *self.local)
+            self.assertEqual(r.code, 2)
+            self.assertIn("same file", r.err)
+
+    # ---- what fails ----
+
+    def test_exit_codes_are_those_that_the_help_names(self):
+        bad = os.path.join(self.folder, "bad.png")
+        with open(bad, "wb") as f:
+            f.write(b"\x89PNG\r\n\x1a\nno picture")
+        help_text = whynot("--help").out
+        cases = [(0, [self.one, "-m", "tiny"]), (1, [self.one, bad, "-m", "tiny"]), (2, ["--no-such-option"]), (2, [self.one]),
+                 (2, ["/there/is/no/picture.png", "-m", "tiny"]), (3, [self.one, "-m", "none"]), (2, [self.one, "-m", "tiny", "--why-not", "no such class"])]
+        for code, words in cases:
+            for where in (self.local, self.server):
+                r = whynot("explain", *words, *where)
+                self.assertEqual(r.code, code, (words, r.err))
+                self.assertTrue(code == 0 or r.err.startswith("whynot explain: "), (words, r.err))
+            self.assertRegex(help_text, r"(?m)^  %d  \w" % code)
+        r = whynot("explain", self.one, "-m", "tiny", "--server", "http://127.0.0.1:1", "--patience", "0")
+        self.assertEqual((r.code, r.out), (4, ""))
+        self.assertRegex(help_text, r"(?m)^  4  ")
+
+    def test_a_damaged_picture_has_its_line_and_the_others_have_theirs(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for i, data in enumerate((daemon.picture(1), b"no picture at all", daemon.picture(2))):
+                with open(os.path.join(folder, "%d.png" % i), "wb") as f:
+                    f.write(data)
+            for where in (self.local, self.server):
+                lines = self.lines(whynot("explain", folder, "-m", "tiny", *where), 1)
+                self.assertEqual([x["status"] for x in lines], [200, 415, 200])
+                self.assertEqual(lines[1]["answer"]["code"], "UNSUPPORTED_MEDIA")
+
+    def test_a_wrong_class_says_what_was_meant(self):
+        for where in (self.local, self.server):
+            r = whynot("explain", self.one, "-m", "tiny", "--why-not", "no entri", *where)
+            self.assertNotEqual(r.code, 0)
+            self.assertIn("no entry", r.err)
+
+    def test_a_key_comes_from_a_file_and_goes_as_a_bearer(self):
+        import http.server
+        import threading
+        seen = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                seen.append(self.headers.get("Authorization"))
+                self.rfile.read(int(self.headers["Content-Length"]))
+                body = b'{"predictions":[],"maps":[],"detail":"a key is needed"}'
+                self.send_response(200 if seen[-1] == "Bearer sesame" else 401)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+        server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        key = os.path.join(self.folder, "key")
+        with open(key, "w") as f:
+            f.write("sesame\n")
+        words = ["explain", self.one, "-m", "tiny", "--server", "http://127.0.0.1:%d" % server.server_port]
+        self.assertEqual(whynot(*words, "--key-file", key).code, 0)
+        self.assertEqual(whynot(*words).code, 4)
+        server.shutdown()
+        server.server_close()
+        self.assertEqual(seen, ["Bearer sesame", None])
+
+    # ---- jobs ----
+
+    def many(self, folder, n):
+        for i in range(n):
+            os.symlink(os.path.join(self.pictures, "%02d.png" % (i % 2 + 1)), os.path.join(folder, "p%04d.png" % i))
+
+    def killed_in_the_middle(self, words, file, n):
+        """Starts the job and kills it once some lines are there, again and again; returns how often that worked."""
+        kills = 0
+        for _ in range(3):
+            p = subprocess.Popen([os.environ["WHYNOT"], *words, "--resume"], env=clean_environment(), stderr=subprocess.DEVNULL)
+            before = lines_of(file)
+            while p.poll() is None and lines_of(file) < min(n, before + 40):
+                time.sleep(0.001)
+            p.send_signal(signal.SIGKILL)
+            kills += p.wait() == -signal.SIGKILL and 0 < lines_of(file) < n
+        return kills
+
+    def test_a_job_of_500_pictures_that_is_killed_goes_on_without_a_repeated_or_missing_line(self):
+        for where in (self.local, self.server):
+            with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
+                self.many(folder, 500)
+                file = os.path.join(out, "answers.jsonl")
+                words = ["explain", folder, "-m", "tiny", "-q", "auto:1", "--png", out, "--output", file, *where]
+                self.assertGreater(self.killed_in_the_middle(words, file, 500), 0)
+                with open(file, "ab") as f:
+                    f.write(b'{"file":"half a li')  # what a kill in the middle of a write leaves
+                r = whynot(*words, "--resume")
+                self.assertEqual(r.code, 0, r.err)
+                with open(file) as f:
+                    lines = [json.loads(line) for line in f]
+                self.assertEqual([x["file"] for x in lines], [os.path.join(folder, "p%04d.png" % i) for i in range(500)])
+                self.assertEqual({x["status"] for x in lines}, {200})
+                self.assertTrue(all(os.path.getsize(p) for x in lines for p in x["png"]))
+
+    def test_a_file_that_is_there_is_neither_overwritten_nor_mixed_with_another_question(self):
+        with tempfile.TemporaryDirectory() as out:
+            file = os.path.join(out, "answers.jsonl")
+            words = ["explain", self.pictures, "-m", "tiny", "--output", file, *self.local]
+            self.assertEqual(whynot(*words).code, 0)
+            with open(file, "rb") as f:
+                before = f.read()
+            self.assertEqual(whynot(*words).code, 2)
+            r = whynot(*words, "--resume", "--why-not", "auto:1")
+            self.assertEqual(r.code, 2)
+            self.assertIn("another question", r.err)
+            self.assertEqual(whynot(*words, "--resume").code, 0)
+            with open(file, "rb") as f:
+                self.assertEqual(f.read(), before)
+            self.assertEqual(whynot(*words, "--force", "--why-not", "auto:1").code, 0)
+            self.assertEqual(lines_of(file), PICTURES)
+
+    def test_a_daemon_that_goes_away_ends_the_job_where_it_can_go_on(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
+            self.many(folder, 300)
+            file = os.path.join(out, "answers.jsonl")
+            d = daemon.Daemon(self.models, "--access-log=false").__enter__()
+            words = ["explain", folder, "-m", "tiny", "--output", file, "--resume", "--patience", "1"]
+            p = subprocess.Popen([os.environ["WHYNOT"], *words, "--server", "http://127.0.0.1:%d" % d.port], env=clean_environment(), stderr=subprocess.PIPE)
+            daemon.wait_until(lambda: lines_of(file) > 10)
+            d.process.kill()
+            d.process.wait()
+            d.process.stdout.close()
+            d.log.close()
+            self.assertEqual(p.wait(30), 4)
+            p.stderr.close()
+            done = lines_of(file)
+            self.assertLess(done, 300)
+            self.assertEqual(whynot(*words, *self.server).code, 0)
+            with open(file) as f:
+                self.assertEqual([json.loads(x)["file"] for x in f], [os.path.join(folder, "p%04d.png" % i) for i in range(300)])
+
+    # ---- terminals ----
+
+    def test_a_pipe_gets_lines_and_never_an_escape_sequence(self):
+        r = whynot("explain", self.pictures, "-m", "tiny", *self.local, env={"COLORTERM": "truecolor", "KITTY_WINDOW_ID": "1"})
+        self.assertEqual(len(self.lines(r)), PICTURES)
+        self.assertNotIn("\x1b", r.out + r.err)
+        r = whynot("explain", self.one, "-m", "tiny", "--text", *self.local)
+        self.assertIn("why '", r.out)
+        self.assertNotIn("\x1b", r.out + r.err)
+
+    def test_a_terminal_gets_words_and_a_drawing_in_half_blocks(self):
+        r = on_terminal("explain", self.one, "-m", "tiny", "-q", "3", *self.local, env={"COLORTERM": "truecolor"})
+        self.assertEqual(r.code, 0, r.out)
+        self.assertIn("rather than", r.out)
+        rows = [line for line in r.out.splitlines() if "\u2580" in line]
+        self.assertGreater(len(rows), 8)
+        self.assertIn("\x1b[38;2;", rows[0])
+
+    def test_no_color_means_words_alone(self):
+        for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            r = on_terminal("explain", self.one, "-m", "tiny", *self.local, env=env)
+            self.assertEqual(r.code, 0)
+            self.assertIn("why '", r.out)
+            self.assertNotIn("\x1b", r.out)
+
+    def test_a_terminal_that_has_sixel_graphics_gets_them(self):
+        r = on_terminal("explain", self.one, "-m", "tiny", *self.local, answer=b"\x1b[?62;4;22c")
+        self.assertIn("\x1bP0;1q", r.out)
+        self.assertNotIn("\u2580", r.out)
+
+    def test_sixel_graphics_hold_the_picture(self):
+        r = whynot("explain", self.one, "-m", "tiny", "--draw", "sixel", *self.local)
+        w, h, pixels = read_sixel(r.bytes[r.bytes.index(b"\x1bP"):])
+        self.assertEqual(h, 320)
+        self.assertEqual(w, 2 * (24 * 320 // 20) + 8)
+        self.assertEqual(len(pixels), w * h)  # every pixel was painted
+        _, _, _, rows = daemon.read_png(open(self.one, "rb").read())
+        whole = [rows[1 + (24 * 3 + 1) * 10 + 3 * 12 + c] for c in range(3)]  # the middle of the picture, dithered around its colour
+        near = [pixels[(384 // 2 + dx, 160 + dy)] for dx in range(4) for dy in range(4)]
+        for c in range(3):
+            self.assertLess(abs(sum(p[c] for p in near) / 16 * 2.55 - whole[c]), 40)
+
+    def test_kittys_graphics_hold_a_png(self):
+        r = on_terminal("explain", self.one, "-m", "tiny", *self.local, env={"TERM": "xterm-kitty"})
+        pieces = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", r.out)
+        self.assertTrue(pieces and pieces[0][0].startswith("a=T,f=100,") and pieces[-1][0].endswith("m=0"))
+        self.assertTrue(all(len(p[1]) <= 4096 for p in pieces))
+        w, h, color, _ = daemon.read_png(base64.b64decode("".join(p[1] for p in pieces)))
+        self.assertEqual((w, h, color), (776, 320, 2))
+
+    def test_progress_has_rate_and_remaining_time_and_goes_to_a_terminal_only(self):
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
+            self.many(folder, 60)
+            r = on_terminal("explain", folder, "-m", "tiny", "--output", os.path.join(out, "a.jsonl"), *self.local)
+            self.assertEqual(r.code, 0)
+            self.assertRegex(r.out, r"\[#+\]  60/60  [0-9.]+/s  0:00 left")
+            r = whynot("explain", folder, "-m", "tiny", "--output", os.path.join(out, "b.jsonl"), *self.local)
+            self.assertEqual((r.code, r.out, r.err), (0, "", ""))
+
+
+def lines_of(file):
+    try:
+        with open(file, "rb") as f:
+            return f.read().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def read_sixel(data):
+    """(width, height, {(x, y): (r, g, b) in percent}) of what a sixel terminal would paint."""
+    body = data[data.index(b"q") + 1:data.index(b"\x1b\\")].decode()
+    palette, pixels, x, y, color = {}, {}, 0, 0, 0
+    w = h = None
+    at = 0
+    while at < len(body):
+        found = re.compile(r'"1;1;(\d+);(\d+)').match(body, at)
+        if found:
+            w, h = int(found.group(1)), int(found.group(2))
+            at = found.end()
+            continue
+        found = re.compile(r"#(\d+)(?:;2;(\d+);(\d+);(\d+))?").match(body, at)
+        if found:
+            color = int(found.group(1))
+            if found.group(2):
+                palette[color] = tuple(int(found.group(i)) for i in (2, 3, 4))
+            at = found.end()
+            continue
+        if body[at] in "$-":
+            x, y, at = 0, y + 6 * (body[at] == "-"), at + 1
+            continue
+        found = re.compile(r"(?:!(\d+))?([?-~])").match(body, at)
+        for _ in range(int(found.group(1) or 1)):
+            for bit in range(6):
+                if (ord(found.group(2)) - 63) >> bit & 1:
+                    assert (x, y + bit) not in pixels, "painted twice"
+                    pixels[(x, y + bit)] = palette[color]
+            x += 1
+        at = found.end()
+    return w, h, pixels
+
+
+if __name__ == "__main__":
+    unittest.main()

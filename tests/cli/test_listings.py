@@ -1,0 +1,75 @@
+"""models, labels, layers, methods, contrasts: tables for people, the daemon's JSON for programs."""
+import json
+import os
+import tempfile
+import unittest
+
+from command import daemon, whynot
+
+
+class Listings(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.models = daemon.tiny_models(cls.temporary.name)
+        cls.d = daemon.Daemon(cls.models, "--access-log=false").__enter__()
+        cls.wheres = (["--models", cls.models], ["--server", "127.0.0.1:%d/" % cls.d.port])
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__(None, None, None)
+        cls.temporary.cleanup()
+
+    def test_tables_name_what_the_daemon_lists(self):
+        for command, path, key, words in (("labels", "models/tiny/labels", "labels", ["-m", "tiny"]), ("methods", "methods", "methods", []),
+                                          ("contrasts", "contrasts", "contrasts", []), ("layers", "models/tiny/layers", "layers", ["-m", "tiny"]),
+                                          ("models", "models", "models", [])):
+            rows = self.d.get("/v1/" + path).json[key]
+            self.assertTrue(rows)
+            for where in self.wheres:
+                r = whynot(command, *words, *where)
+                self.assertEqual((r.code, r.err), (0, ""))
+                lines = r.out.splitlines()
+                self.assertEqual(len(lines), len(rows) + 1)
+                for line, row in zip(lines[1:], rows):
+                    self.assertIn(row.get("name", row.get("label")), line)
+                j = whynot(command, "--json", *words, *where)
+                self.assertEqual([x.get("name", x.get("label")) for x in json.loads(j.out)[key]], [x.get("name", x.get("label")) for x in rows])
+
+    def test_methods_and_contrasts_need_no_models(self):
+        with tempfile.TemporaryDirectory() as empty:
+            for command in ("methods", "contrasts"):
+                self.assertEqual(whynot(command, "--models", os.path.join(empty, "none")).code, 0)
+            self.assertEqual(whynot("models", "--models", os.path.join(empty, "none")).code, 3)
+
+    def test_labels_are_found_by_words(self):
+        for where in self.wheres:
+            r = whynot("labels", "turn", "-m", "tiny", *where)
+            self.assertEqual(len(r.out.splitlines()), 5, r.out)
+            self.assertEqual(whynot("labels", "-m", "none", *where).code, 3)
+            self.assertEqual(whynot("labels", *where).code, 2)
+
+    def test_every_command_has_help_that_names_its_options(self):
+        listed = [line.split()[0] for line in whynot("--help").out.split("\n\n")[2].splitlines()]
+        self.assertGreater(len(listed), 5)
+        for command in listed:
+            a, b = whynot(command, "--help"), whynot("help", command)
+            self.assertEqual((a.code, a.err), (0, ""), command)
+            self.assertEqual(a.out, b.out)
+            self.assertTrue(a.out.startswith("usage: whynot " + command))
+            self.assertTrue(all(len(line) <= 110 for line in a.out.splitlines() if not line.startswith("  whynot")), command)
+            self.assertEqual(whynot(command, "--no-such-option-at-all").code, 2, command)
+        self.assertEqual(whynot("nothing").code, 2)
+        self.assertEqual(whynot().code, 2)
+        self.assertRegex(whynot("--version").out, r"^whynot \d+\.\d+\.\d+\n$")
+
+    def test_a_full_disk_is_not_success(self):
+        if not os.path.exists("/dev/full"):
+            self.skipTest("no /dev/full")
+        import subprocess
+        with open("/dev/full", "w") as full:
+            self.assertEqual(subprocess.run([os.environ["WHYNOT"], "methods"], stdout=full, stderr=subprocess.DEVNULL).returncode, 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
