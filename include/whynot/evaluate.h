@@ -1,0 +1,101 @@
+/* Are the explanations right? Metrics as table rows, and the measuring of one picture on a resident engine. Whatever many pictures say
+ * together is the caller's, from these numbers (metrics.h); so any number of pictures takes the memory of one. */
+#ifndef WHYNOT_EVALUATE_H
+#define WHYNOT_EVALUATE_H
+
+#include <whynot/engine.h>
+#include <whynot/masking.h>
+#include <whynot/metrics.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- metrics ---- */
+
+enum wn_metric_needs {
+    WN_METRIC_LABEL = 1,          /* the true class */
+    WN_METRIC_TRUTH = 2,          /* which pixels matter */
+    WN_METRIC_RIVAL = 4,          /* a class that the picture could be mistaken for */
+    WN_METRIC_COUNTERFACTUAL = 8, /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
+    WN_METRIC_SEVERAL = 16        /* compares subjects: needs two or more */
+};
+
+/* Which questions a metric wants answered, of each subject. */
+enum wn_metric_map {
+    WN_MAP_CHOSEN,   /* why the class that is evaluated? */
+    WN_MAP_FIRST,    /* why the most likely class... */
+    WN_MAP_SECOND,   /* ...and why the next? */
+    WN_MAP_PAIR,     /* why the label, rather than the rival? */
+    WN_MAP_REVERSED, /* why the rival, rather than the label? */
+    WN_MAP_COUNT
+};
+
+struct wn_metric_column {
+    const char *name;  /* "blur.positive.1" */
+    const char *words; /* what the number is, one phrase */
+    int better;        /* 1: more is better, -1: less is, 0: neither */
+};
+
+struct wn_trial; /* kernels/evaluate/trial.h: one picture being measured */
+
+struct wn_metric {
+    const char *name;    /* "masking" */
+    const char *summary; /* what it tells, one sentence */
+    const char *source;
+    unsigned needs; /* wn_metric_needs */
+    unsigned maps;  /* 1 << wn_metric_map, or'ed */
+    const struct wn_metric_column *columns;
+    int n_columns;
+    /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". */
+    enum wn_code (*run)(struct wn_trial *t, double *values, struct wn_error *err);
+};
+WN_API const struct wn_metric *wn_metric_at(int i); /* NULL past the end */
+WN_API const struct wn_metric *wn_metric_find(const char *name);
+
+/* ---- measuring ---- */
+
+struct wn_subject { /* what is judged: a way to explain */
+    const struct wn_method *method;
+    const struct wn_contrast *contrast;
+    int layer; /* or WN_LAYER_AUTO */
+};
+
+struct wn_evaluation_options {
+    const struct wn_subject *subjects;
+    int n_subjects;
+    const struct wn_metric *const *metrics;
+    int n_metrics;
+    bool explain_label;   /* the class that is evaluated: the picture's label, else the prediction */
+    int curve_step;       /* pixels changed between two points of a curve; 0: 1/28 of the picture, as Pillai et al. 2022 */
+    double least_second;  /* pictures whose second class is less likely are left out of the masking experiment; Wang & Wang 2022: 0.1 */
+};
+
+struct wn_evaluation_picture {
+    const float *image;          /* C*H*W, preprocessed */
+    int label, rival;            /* -1: not known */
+    const uint8_t *truth;        /* H*W; NULL: not known */
+    const float *counterfactual; /* C*H*W; NULL: not known */
+    const float *elsewhere;      /* C*H*W; NULL: not known */
+    uint64_t seed;               /* of what is drawn by chance for this picture */
+};
+
+struct wn_evaluation;
+
+/* graph: the engine's. options and what they point to must outlive the evaluation. Errors: WN_BAD_REQUEST for nothing to judge or nothing to
+ * judge by, WN_NO_MEMORY. */
+WN_API enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
+                                         struct wn_evaluation **out, struct wn_error *err);
+WN_API void wn_evaluation_destroy(struct wn_evaluation *v); /* NULL is fine */
+WN_API int wn_evaluation_values(const struct wn_evaluation *v); /* numbers a picture: for each metric subjects * columns, in this order */
+
+/* Measures one picture. values: wn_evaluation_values doubles, NaN where the picture or the method has nothing to say. prediction (may be
+ * NULL): its most likely class. passes (may be NULL): forward passes taken. Errors: those of the engine; a question that one subject
+ * cannot answer (a method that the network rules out) leaves that subject's values NaN and its reason in *refused (may be NULL). */
+WN_API enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values, int *prediction,
+                                      int64_t *passes, struct wn_error *refused, struct wn_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

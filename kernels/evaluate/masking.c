@@ -1,0 +1,166 @@
+/* The masking experiment of Wang & Wang 2022 (table 1): keep one side of a map, and see whether the decision between the two most likely
+ * classes follows. In the equal-area rows every subject hides the same number of pixels (their supplement). */
+#include <math.h>
+#include <string.h>
+
+#include "trial.h"
+
+static const enum wn_fill fills[] = {WN_FILL_BLUR, WN_FILL_ZERO, WN_FILL_MEAN};
+#define FILLS 3
+#define KEEPS 2
+
+#define CELLS(fill, what)                                                                                                       \
+    {fill ".positive.1", "p(first of two), only what speaks for it kept, the rest " what, 1},                                   \
+    {fill ".positive.2", "p(second of two), only what speaks for it kept, the rest " what, 1},                                  \
+    {fill ".negative.1", "p(first of two), only what speaks against it kept, the rest " what, -1},                              \
+    {fill ".negative.2", "p(second of two), only what speaks against it kept, the rest " what, -1}
+static const struct wn_metric_column columns[] = {
+    {"p.1", "p(first of two) of the picture as it is", 0},
+    {"p.2", "p(second of two) of the picture as it is", 0},
+    CELLS("blur", "blurred"),
+    CELLS("zero", "in the mean colour of the training"),
+    CELLS("mean", "in the mean colour of the picture"),
+};
+#define COLUMNS (2 + FILLS * KEEPS * 2)
+
+/* How many pixels to hide; -1: as many as the map says. */
+typedef int count_rule(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err);
+
+static int as_the_map_says(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err)
+{
+    (void)t, (void)which, (void)keep, (void)err;
+    return -1;
+}
+
+/* Pixels of one sign over all subjects that have a map: fewest and most. */
+static void count_sign(struct wn_trial *t, enum wn_metric_map which, bool positive, int *fewest, int *most, struct wn_error *err)
+{
+    *fewest = t->pixels;
+    *most = 0;
+    for (int s = 0; s < t->options->n_subjects; s++) {
+        int n = 0;
+        if (!wn_trial_map(t, s, which, true, t->map, err)) continue;
+        for (int i = 0; i < t->pixels; i++) n += positive ? t->map[i] > 0 : t->map[i] < 0;
+        if (n < *fewest) *fewest = n;
+        if (n > *most) *most = n;
+    }
+}
+
+static int as_the_paper_says(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err)
+{
+    int fewest, most;
+    count_sign(t, which, keep == WN_KEEP_NEGATIVE, &fewest, &most, err); /* of the side that is hidden */
+    return keep == WN_KEEP_POSITIVE ? most : fewest;
+}
+
+/* The authors' program counts the side that is kept, and one less where the negative one is. */
+static int as_the_code_says(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err)
+{
+    int fewest, most;
+    count_sign(t, which, keep == WN_KEEP_POSITIVE, &fewest, &most, err);
+    return keep == WN_KEEP_POSITIVE ? fewest : most > 0 ? most - 1 : 0;
+}
+
+/* Both masked pictures of a map (kept positive, kept negative) into the batch at `at`. */
+static enum wn_code mask_both(struct wn_trial *t, const int *count, int at, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    for (int keep = 0; keep < KEEPS && code == WN_OK; keep++) {
+        if (count[keep] < 0)
+            wn_mask_sign(t->map, (size_t)t->pixels, (enum wn_keep)keep, t->hidden);
+        else
+            code = wn_mask_extreme(t->map, (size_t)t->pixels, (enum wn_keep)keep, (size_t)count[keep], t->hidden, err);
+        wn_mask_apply(t->picture->image, t->fill, t->hidden, t->channels, (size_t)t->pixels, wn_trial_picture(t, at + keep));
+    }
+    return code;
+}
+
+/* One subject and one fill: both classes, both sides, one run. */
+static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KEEPS], double *values, struct wn_error *err)
+{
+    const int class_of[] = {t->first, t->second};
+    bool has[2];
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < 2 && code == WN_OK; i++) {
+        has[i] = wn_trial_map(t, subject, (enum wn_metric_map)(WN_MAP_FIRST + i), true, t->map, err);
+        if (has[i])
+            code = mask_both(t, count[i], i * KEEPS, err);
+        else
+            memcpy(wn_trial_picture(t, i * KEEPS), t->picture->image, (size_t)t->channels * (size_t)t->pixels * sizeof(float));
+    }
+    if (code != WN_OK || (!has[0] && !has[1])) return code;
+    code = wn_trial_forward(t, 2 * KEEPS, err);
+    for (int i = 0; i < 2 && code == WN_OK; i++)
+        for (int keep = 0; keep < KEEPS && has[i]; keep++)
+            values[keep * 2 + i] =
+                wn_trial_relative(t, t->batch_logits + (size_t)(i * KEEPS + keep) * (size_t)t->classes, class_of[i], class_of[1 - i]);
+    return code;
+}
+
+static enum wn_code run_with(struct wn_trial *t, count_rule *rule, double *values, struct wn_error *err)
+{
+    int count[2][KEEPS];
+    enum wn_code code = WN_OK;
+    if (wn_trial_probability(t, t->logits, t->second) <= t->options->least_second) return WN_OK;
+    for (int i = 0; i < 2; i++)
+        for (int keep = 0; keep < KEEPS; keep++) count[i][keep] = rule(t, (enum wn_metric_map)(WN_MAP_FIRST + i), (enum wn_keep)keep, err);
+    for (int f = 0; f < FILLS && code == WN_OK; f++) {
+        code = wn_fill_make(fills[f], t->picture->image, t->channels, t->height, t->width, NULL, t->fill, NULL, err);
+        for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++)
+            code = judge(t, s, (const int(*)[KEEPS])count, values + s * COLUMNS + 2 + f * KEEPS * 2, err);
+    }
+    for (int s = 0; s < t->options->n_subjects; s++) {
+        values[s * COLUMNS] = wn_trial_relative(t, t->logits, t->first, t->second);
+        values[s * COLUMNS + 1] = wn_trial_relative(t, t->logits, t->second, t->first);
+    }
+    return code;
+}
+
+static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    return run_with(t, as_the_map_says, values, err);
+}
+
+static enum wn_code run_equal(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    return run_with(t, as_the_paper_says, values, err);
+}
+
+static enum wn_code run_equal_code(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    return run_with(t, as_the_code_says, values, err);
+}
+
+#define BOTH_CLASSES (1u << WN_MAP_FIRST | 1u << WN_MAP_SECOND)
+
+const struct wn_metric wn_metric_masking = {
+    .name = "masking",
+    .summary = "Does keeping what speaks for a class raise its chance against the rival, and what speaks against it lower it?",
+    .source = "Wang & Wang 2022, table 1",
+    .maps = BOTH_CLASSES,
+    .columns = columns,
+    .n_columns = COLUMNS,
+    .run = run,
+};
+
+const struct wn_metric wn_metric_masking_equal = {
+    .name = "masking-equal",
+    .summary = "The same with every method hiding the same number of pixels, by the rule of the text.",
+    .source = "Wang & Wang 2022, supplement, table 3",
+    .needs = WN_METRIC_SEVERAL,
+    .maps = BOTH_CLASSES,
+    .columns = columns,
+    .n_columns = COLUMNS,
+    .run = run_equal,
+};
+
+const struct wn_metric wn_metric_masking_equal_code = {
+    .name = "masking-equal-code",
+    .summary = "The same with every method hiding the same number of pixels, counted as the authors' program does.",
+    .source = "Wang & Wang 2022, official program",
+    .needs = WN_METRIC_SEVERAL,
+    .maps = BOTH_CLASSES,
+    .columns = columns,
+    .n_columns = COLUMNS,
+    .run = run_equal_code,
+};

@@ -1,0 +1,146 @@
+/* Does a map move with its picture, and does it change with what is asked? Consistency of two views, and the random-logit check. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "../random.h"
+#include "trial.h"
+
+static const struct wn_metric_column consistency_columns[] = {
+    {"cosine", "agreement of the map of a cropped, enlarged, mirrored view with the view of the map", 1},
+};
+static const struct wn_metric_column random_columns[] = {
+    {"correlation", "rank correlation with the map of a class drawn by chance; near 1: the method does not look at the class", -1},
+};
+
+/* Asks every subject about `target` in another picture; answers: n_subjects, finished by the caller. */
+static enum wn_code ask_again(struct wn_trial *t, const float *image, int target, struct wn_answer *answers, struct wn_error *err)
+{
+    int n = t->options->n_subjects;
+    struct wn_question *questions = calloc((size_t)n, sizeof *questions);
+    if (!questions) return wn_fail(err, WN_NO_MEMORY, "no memory for %d questions", n);
+    for (int s = 0; s < n; s++) {
+        const struct wn_subject *subject = &t->options->subjects[s];
+        questions[s] = (struct wn_question){.layer = subject->layer, .method = subject->method, .contrast = subject->contrast, .target = target};
+    }
+    t->passes++;
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &image, n, questions}, t->batch_logits, answers, NULL, err);
+    free(questions);
+    return code;
+}
+
+/* ---- consistency ---- */
+
+struct view {
+    int y, x, height, width;
+    bool flip;
+};
+
+/* Part of 8 to 100 % of the picture, sides 3:4 to 4:3, mirrored every other time; the whole where ten draws do not fit. */
+static struct view draw_view(struct wn_random *r, int h, int w)
+{
+    for (int i = 0; i < 10; i++) {
+        double area = h * (double)w * (0.08 + 0.92 * wn_random_unit(r));
+        double ratio = exp(log(0.75) + (log(4.0 / 3) - log(0.75)) * wn_random_unit(r));
+        int width = (int)lround(sqrt(area * ratio)), height = (int)lround(sqrt(area / ratio));
+        if (width < 1 || height < 1 || width > w || height > h) continue;
+        return (struct view){(int)wn_random_below(r, (uint64_t)(h - height + 1)), (int)wn_random_below(r, (uint64_t)(w - width + 1)), height,
+                             width, wn_random_below(r, 2)};
+    }
+    return (struct view){0, 0, h, w, wn_random_below(r, 2)};
+}
+
+static enum wn_code see(const float *plane, int h, int w, const struct view *v, float *out, struct wn_error *err)
+{
+    return wn_map_view(plane, h, w, v->y, v->x, v->height, v->width, v->flip, out, err);
+}
+
+/* ReLU, sum 1, nowhere 0, so that a map without a positive value is a uniform one. */
+static void normalise(float *map, int n)
+{
+    double sum = 0;
+    for (int i = 0; i < n; i++) sum += map[i] = map[i] > 0 ? map[i] : 0;
+    for (int i = 0; i < n; i++) map[i] = (float)(map[i] / (sum + 1e-8) + 1e-8);
+}
+
+/* The map seen, against the map of what is seen. scratch: H*W. */
+static enum wn_code compare(struct wn_trial *t, int subject, const struct wn_answer *seen, const struct view *v, float *scratch, double *value,
+                            struct wn_error *err)
+{
+    float *moved = wn_trial_picture(t, 1);
+    if (!seen->map || !wn_trial_map(t, subject, WN_MAP_CHOSEN, false, t->map, err)) return WN_OK;
+    normalise(t->map, t->pixels);
+    enum wn_code code = see(t->map, t->height, t->width, v, moved, err);
+    if (code == WN_OK) code = wn_enlarge(seen->map, seen->h, seen->w, false, t->height, t->width, scratch, err);
+    if (code != WN_OK) return code;
+    normalise(scratch, t->pixels);
+    *value = wn_cosine(scratch, moved, t->pixels);
+    return WN_OK;
+}
+
+static enum wn_code run_consistency(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    struct wn_random random = wn_random_of(t->picture->seed);
+    struct view v = draw_view(&random, t->height, t->width);
+    struct wn_answer *seen = calloc((size_t)t->options->n_subjects, sizeof *seen);
+    enum wn_code code = seen ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the answers about a view");
+    for (int c = 0; c < t->channels && code == WN_OK; c++)
+        code = see(t->picture->image + (size_t)c * (size_t)t->pixels, t->height, t->width, &v,
+                   wn_trial_picture(t, 0) + (size_t)c * (size_t)t->pixels, err);
+    if (code == WN_OK) code = ask_again(t, wn_trial_picture(t, 0), t->chosen, seen, err);
+    for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) code = compare(t, s, &seen[s], &v, t->fill, &values[s], err);
+    for (int s = 0; s < t->options->n_subjects && seen; s++) wn_answer_finish(&seen[s]);
+    free(seen);
+    return code;
+}
+
+/* ---- another class ---- */
+
+static enum wn_code correlate(const struct wn_answer *a, const struct wn_answer *b, double *r, struct wn_error *err)
+{
+    int n = a->h * a->w;
+    double *both = malloc((size_t)n * 2 * sizeof *both);
+    if (!both) return wn_fail(err, WN_NO_MEMORY, "no memory to compare two maps");
+    for (int i = 0; i < n; i++) {
+        both[i] = (double)a->map[i];
+        both[n + i] = (double)b->map[i];
+    }
+    enum wn_code code = wn_rank_correlation(both, both + n, n, r, err);
+    free(both);
+    return code;
+}
+
+static enum wn_code run_random(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    struct wn_random random = wn_random_of(t->picture->seed + 1);
+    int other = (int)wn_random_below(&random, (uint64_t)t->classes - 1);
+    struct wn_answer *answers = calloc((size_t)t->options->n_subjects, sizeof *answers);
+    if (!answers) return wn_fail(err, WN_NO_MEMORY, "no memory for the answers about another class");
+    enum wn_code code = ask_again(t, t->picture->image, other + (other >= t->chosen), answers, err);
+    for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
+        const struct wn_answer *asked = &t->answers[s * WN_MAP_COUNT + WN_MAP_CHOSEN];
+        if (asked->map && answers[s].map) code = correlate(asked, &answers[s], &values[s], err);
+    }
+    for (int s = 0; s < t->options->n_subjects; s++) wn_answer_finish(&answers[s]);
+    free(answers);
+    return code;
+}
+
+const struct wn_metric wn_metric_consistency = {
+    .name = "consistency",
+    .summary = "Does the map move with its picture?",
+    .source = "Pillai et al. 2022 (CGC), the consistency measure",
+    .maps = 1u << WN_MAP_CHOSEN,
+    .columns = consistency_columns,
+    .n_columns = 1,
+    .run = run_consistency,
+};
+
+const struct wn_metric wn_metric_random_logit = {
+    .name = "random-logit",
+    .summary = "Does the map change when another class is asked about?",
+    .source = "Sixt et al. 2020, random logit test",
+    .maps = 1u << WN_MAP_CHOSEN,
+    .columns = random_columns,
+    .n_columns = 1,
+    .run = run_random,
+};

@@ -1,0 +1,260 @@
+/* Measures one picture: asks every subject's questions in one go, then lets each metric work; knows no metric in particular. */
+#include "trial.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define X(symbol) extern const struct wn_metric symbol;
+#include "metrics.def"
+#undef X
+
+static const struct wn_metric *const rows[] = {
+#define X(symbol) &symbol,
+#include "metrics.def"
+#undef X
+};
+
+const struct wn_metric *wn_metric_at(int i)
+{
+    return i >= 0 && (size_t)i < sizeof rows / sizeof *rows ? rows[i] : NULL;
+}
+
+const struct wn_metric *wn_metric_find(const char *name)
+{
+    for (int i = 0; wn_metric_at(i); i++)
+        if (strcmp(rows[i]->name, name) == 0) return rows[i];
+    return NULL;
+}
+
+/* ---- creation ---- */
+
+struct wn_evaluation {
+    struct wn_trial trial;
+    struct wn_evaluation_options options;
+    unsigned maps; /* that some metric wants */
+    float *logits;
+    struct wn_question *questions;
+    int *slots; /* of each question: where its answer belongs */
+    struct wn_answer *given;
+};
+
+static enum wn_code check(const struct wn_evaluation_options *o, int classes, struct wn_error *err)
+{
+    if (o->n_subjects < 1) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a method and a contrast to judge");
+    if (o->n_metrics < 1) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a metric to judge by");
+    if (classes < 2) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a network with two classes or more");
+    for (int i = 0; i < o->n_metrics; i++)
+        if (o->n_subjects < 2 && o->metrics[i]->needs & WN_METRIC_SEVERAL)
+            return wn_fail(err, WN_BAD_REQUEST, "metric '%s' compares: give it two methods or contrasts", o->metrics[i]->name);
+    return WN_OK;
+}
+
+static enum wn_code reserve(struct wn_evaluation *v, struct wn_error *err)
+{
+    struct wn_trial *t = &v->trial;
+    size_t image = (size_t)t->channels * (size_t)t->pixels, asked = (size_t)v->options.n_subjects * WN_MAP_COUNT;
+    v->logits = calloc((size_t)t->classes, sizeof(float));
+    v->questions = calloc(asked, sizeof *v->questions);
+    v->slots = calloc(asked, sizeof *v->slots);
+    v->given = calloc(asked, sizeof *v->given);
+    t->answers = calloc(asked, sizeof *t->answers);
+    t->batch = calloc(WN_TRIAL_BATCH * image, sizeof *t->batch);
+    t->batch_logits = calloc(WN_TRIAL_BATCH * (size_t)t->classes, sizeof *t->batch_logits);
+    t->fill = calloc(image, sizeof *t->fill);
+    t->map = calloc((size_t)t->pixels, sizeof *t->map);
+    t->hidden = calloc((size_t)t->pixels, sizeof *t->hidden);
+    t->order = calloc((size_t)t->pixels, sizeof *t->order);
+    t->logits = v->logits;
+    bool all = v->logits && v->questions && v->slots && v->given && t->answers && t->batch && t->batch_logits && t->fill && t->map &&
+               t->hidden && t->order;
+    return all ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory to evaluate pictures of %d x %d", t->width, t->height);
+}
+
+enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
+                                  struct wn_evaluation **out, struct wn_error *err)
+{
+    enum wn_code code = check(options, wn_graph_classes(graph), err);
+    if (code != WN_OK) return code;
+    struct wn_evaluation *v = calloc(1, sizeof *v);
+    if (!v) return wn_fail(err, WN_NO_MEMORY, "no memory for an evaluation");
+    v->options = *options;
+    v->trial.options = &v->options;
+    v->trial.engine = e;
+    v->trial.classes = wn_graph_classes(graph);
+    v->trial.channels = (int)wn_graph_channels(graph);
+    v->trial.height = (int)wn_graph_height(graph);
+    v->trial.width = (int)wn_graph_width(graph);
+    v->trial.pixels = v->trial.height * v->trial.width;
+    if (v->options.curve_step < 1) v->options.curve_step = (v->trial.pixels + 27) / 28;
+    for (int i = 0; i < options->n_metrics; i++) v->maps |= options->metrics[i]->maps;
+    code = reserve(v, err);
+    if (code != WN_OK) {
+        wn_evaluation_destroy(v);
+        return code;
+    }
+    *out = v;
+    return WN_OK;
+}
+
+void wn_evaluation_destroy(struct wn_evaluation *v)
+{
+    if (!v) return;
+    free(v->logits);
+    free(v->questions);
+    free(v->slots);
+    free(v->given);
+    free(v->trial.answers);
+    free(v->trial.batch);
+    free(v->trial.batch_logits);
+    free(v->trial.fill);
+    free(v->trial.map);
+    free(v->trial.hidden);
+    free(v->trial.order);
+    free(v);
+}
+
+int wn_evaluation_values(const struct wn_evaluation *v)
+{
+    int columns = 0;
+    for (int i = 0; i < v->options.n_metrics; i++) columns += v->options.metrics[i]->n_columns;
+    return columns * v->options.n_subjects;
+}
+
+/* ---- what metrics may ask ---- */
+
+float *wn_trial_picture(struct wn_trial *t, int i)
+{
+    return t->batch + (size_t)i * (size_t)t->channels * (size_t)t->pixels;
+}
+
+enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
+{
+    const float *images[WN_TRIAL_BATCH];
+    for (int i = 0; i < n; i++) images[i] = wn_trial_picture(t, i);
+    t->passes += n;
+    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL}, t->batch_logits, NULL, NULL, err);
+}
+
+bool wn_trial_map(struct wn_trial *t, int subject, enum wn_metric_map which, bool align_corners, float *out, struct wn_error *err)
+{
+    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + which];
+    return a->map && wn_enlarge(a->map, a->h, a->w, align_corners, t->height, t->width, out, err) == WN_OK;
+}
+
+double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b)
+{
+    (void)t;
+    return 1 / (1 + exp((double)logits[b] - logits[a]));
+}
+
+double wn_trial_probability(const struct wn_trial *t, const float *logits, int class_index)
+{
+    double sum = 0;
+    for (int i = 0; i < t->classes; i++) sum += exp((double)logits[i] - logits[class_index]);
+    return 1 / sum;
+}
+
+int wn_trial_top(const struct wn_trial *t, const float *logits)
+{
+    return wn_argmax(logits, t->classes);
+}
+
+/* ---- one picture ---- */
+
+static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_metric_map which, int target, const int *foil)
+{
+    const struct wn_subject *s = &v->options.subjects[subject];
+    bool takes_foil = s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
+    v->questions[*n] = (struct wn_question){.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = target};
+    if (foil && takes_foil) {
+        v->questions[*n].foils = foil;
+        v->questions[*n].n_foils = 1;
+    }
+    v->slots[(*n)++] = subject * WN_MAP_COUNT + (int)which;
+}
+
+static int ask_all(struct wn_evaluation *v, const struct wn_evaluation_picture *p)
+{
+    const struct wn_trial *t = &v->trial;
+    bool pair = p->label >= 0 && p->rival >= 0;
+    int n = 0;
+    for (int s = 0; s < v->options.n_subjects; s++) {
+        if (v->maps & 1u << WN_MAP_CHOSEN) ask(v, &n, s, WN_MAP_CHOSEN, t->chosen, NULL);
+        if (v->maps & 1u << WN_MAP_FIRST) ask(v, &n, s, WN_MAP_FIRST, t->first, NULL);
+        if (v->maps & 1u << WN_MAP_SECOND) ask(v, &n, s, WN_MAP_SECOND, t->second, NULL);
+        if (pair && v->maps & 1u << WN_MAP_PAIR) ask(v, &n, s, WN_MAP_PAIR, p->label, &p->rival);
+        if (pair && v->maps & 1u << WN_MAP_REVERSED) ask(v, &n, s, WN_MAP_REVERSED, p->rival, &p->label);
+    }
+    return n;
+}
+
+/* What is asked depends on the two most likely classes, so the picture goes forward once before. */
+static enum wn_code look(struct wn_evaluation *v, const struct wn_evaluation_picture *p, struct wn_error *err)
+{
+    struct wn_trial *t = &v->trial;
+    int top[2];
+    t->picture = p;
+    t->passes++;
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, 0, NULL}, v->logits, NULL, NULL, err);
+    if (code != WN_OK) return code;
+    for (int i = 0; i < t->classes; i++)
+        if (!isfinite(v->logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
+    wn_top(v->logits, t->classes, 2, top);
+    t->first = top[0];
+    t->second = top[1];
+    t->chosen = v->options.explain_label && p->label >= 0 ? p->label : t->first;
+    return WN_OK;
+}
+
+static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_picture *p, struct wn_error *refused, struct wn_error *err)
+{
+    struct wn_trial *t = &v->trial;
+    int n = ask_all(v, p);
+    if (!n) return WN_OK;
+    t->passes++;
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, n, v->questions}, v->logits, v->given, NULL, err);
+    for (int i = 0; i < n; i++) {
+        if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
+        t->answers[v->slots[i]] = v->given[i];
+    }
+    return code;
+}
+
+static bool can_run(const struct wn_metric *m, const struct wn_evaluation_picture *p, int classes)
+{
+    if (m->needs & WN_METRIC_LABEL && (p->label < 0 || p->label >= classes)) return false;
+    if (m->needs & WN_METRIC_RIVAL && (p->rival < 0 || p->rival >= classes)) return false;
+    if (m->needs & WN_METRIC_TRUTH && !p->truth) return false;
+    return !(m->needs & WN_METRIC_COUNTERFACTUAL) || (p->counterfactual && p->elsewhere);
+}
+
+static enum wn_code measure(struct wn_evaluation *v, double *values, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < v->options.n_metrics && code == WN_OK; i++) {
+        const struct wn_metric *m = v->options.metrics[i];
+        int n = m->n_columns * v->options.n_subjects;
+        for (int k = 0; k < n; k++) values[k] = NAN;
+        if (can_run(m, v->trial.picture, v->trial.classes)) code = m->run(&v->trial, values, err);
+        values += n;
+    }
+    return code;
+}
+
+enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values, int *prediction,
+                               int64_t *passes, struct wn_error *refused, struct wn_error *err)
+{
+    struct wn_trial *t = &v->trial;
+    t->passes = 0;
+    enum wn_code code = look(v, picture, err);
+    if (code == WN_OK) code = explain(v, picture, refused, err);
+    if (code == WN_OK) code = measure(v, values, err);
+    if (prediction) *prediction = t->first;
+    if (passes) *passes = t->passes;
+    for (int i = 0; i < v->options.n_subjects * WN_MAP_COUNT; i++) {
+        wn_answer_finish(&t->answers[i]);
+        t->answers[i] = (struct wn_answer){.target = -1};
+    }
+    return code;
+}
