@@ -13,16 +13,16 @@ extern "C" {
 
 /* ---- metrics ---- */
 
-enum wn_metric_needs {
-    WN_METRIC_LABEL = 1,          /* the true class */
-    WN_METRIC_TRUTH = 2,          /* which pixels matter */
-    WN_METRIC_RIVAL = 4,          /* a class that the picture could be mistaken for */
-    WN_METRIC_COUNTERFACTUAL = 8, /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
-    WN_METRIC_SEVERAL = 16        /* compares subjects: needs two or more */
+enum wn_evaluation_needs {
+    WN_NEEDS_LABEL = 1,          /* the true class */
+    WN_NEEDS_TRUTH = 2,          /* which pixels matter */
+    WN_NEEDS_RIVAL = 4,          /* a class that the picture could be mistaken for */
+    WN_NEEDS_COUNTERFACTUAL = 8, /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
+    WN_NEEDS_SEVERAL = 16        /* compares subjects: needs two or more */
 };
 
 /* Which questions a metric wants answered, of each subject. */
-enum wn_metric_map {
+enum wn_evaluation_map {
     WN_MAP_CHOSEN,   /* why the class that is evaluated? */
     WN_MAP_FIRST,    /* why the most likely class... */
     WN_MAP_SECOND,   /* ...and why the next? */
@@ -31,7 +31,7 @@ enum wn_metric_map {
     WN_MAP_COUNT
 };
 
-struct wn_metric_column {
+struct wn_evaluation_column {
     const char *name;  /* "blur.positive.1" */
     const char *words; /* what the number is, one phrase */
     int better;        /* 1: more is better, -1: less is, 0: neither */
@@ -39,19 +39,19 @@ struct wn_metric_column {
 
 struct wn_trial; /* kernels/evaluate/trial.h: one picture being measured */
 
-struct wn_metric {
+struct wn_evaluation_metric {
     const char *name;    /* "masking" */
     const char *summary; /* what it tells, one sentence */
     const char *source;
-    unsigned needs; /* wn_metric_needs */
-    unsigned maps;  /* 1 << wn_metric_map, or'ed */
-    const struct wn_metric_column *columns;
+    unsigned needs; /* wn_evaluation_needs */
+    unsigned maps;  /* 1 << wn_evaluation_map, or'ed */
+    const struct wn_evaluation_column *columns;
     int n_columns;
     /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". */
     enum wn_code (*run)(struct wn_trial *t, double *values, struct wn_error *err);
 };
-WN_API const struct wn_metric *wn_metric_at(int i); /* NULL past the end */
-WN_API const struct wn_metric *wn_metric_find(const char *name);
+WN_API const struct wn_evaluation_metric *wn_evaluation_metric_at(int i); /* NULL past the end */
+WN_API const struct wn_evaluation_metric *wn_evaluation_metric_find(const char *name);
 
 /* ---- measuring ---- */
 
@@ -64,7 +64,7 @@ struct wn_subject { /* what is judged: a way to explain */
 struct wn_evaluation_options {
     const struct wn_subject *subjects;
     int n_subjects;
-    const struct wn_metric *const *metrics;
+    const struct wn_evaluation_metric *const *metrics;
     int n_metrics;
     bool explain_label;   /* the class that is evaluated: the picture's label, else the prediction */
     int curve_step;       /* pixels changed between two points of a curve; 0: 1/28 of the picture, as Pillai et al. 2022 */

@@ -5,10 +5,12 @@
 #include <whynot/backend.h>
 #include <whynot/engine.h>
 #include <whynot/error.h>
+#include <whynot/evaluate.h>
 #include <whynot/evidence.h>
 #include <whynot/explain.h>
 #include <whynot/graph.h>
 #include <whynot/masking.h>
+#include <whynot/metrics.h>
 #include <whynot/program.h>
 #include <whynot/stack.h>
 

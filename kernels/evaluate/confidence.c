@@ -2,7 +2,7 @@
 #include "trial.h"
 
 enum { DROP, INCREASE, COLUMNS };
-static const struct wn_metric_column columns[] = {
+static const struct wn_evaluation_column columns[] = {
     {"drop", "probability lost when only what the map shows is left", -1},
     {"increase", "share of pictures whose class becomes more likely", 1},
 };
@@ -37,7 +37,7 @@ static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err
     return WN_OK;
 }
 
-const struct wn_metric wn_metric_confidence = {
+const struct wn_evaluation_metric wn_evaluation_metric_confidence = {
     .name = "confidence",
     .summary = "Is what the map shows enough for the class?",
     .source = "Chattopadhay et al. 2018 (Grad-CAM++)",

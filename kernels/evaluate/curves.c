@@ -4,8 +4,8 @@
 
 #include "trial.h"
 
-static const struct wn_metric_column inserted[] = {{"auc", "area under p(class) while the picture appears out of a blur", 1}};
-static const struct wn_metric_column deleted[] = {{"auc", "area under p(class) while the picture vanishes into the mean colour", -1}};
+static const struct wn_evaluation_column inserted[] = {{"auc", "area under p(class) while the picture appears out of a blur", 1}};
+static const struct wn_evaluation_column deleted[] = {{"auc", "area under p(class) while the picture vanishes into the mean colour", -1}};
 
 /* The probability of the chosen class at each point of the way from `from` to `to`, into scores. */
 static enum wn_code follow(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err)
@@ -59,7 +59,7 @@ static enum wn_code delete(struct wn_trial *t, double *values, struct wn_error *
     return areas(t, false, values, err);
 }
 
-const struct wn_metric wn_metric_insertion = {
+const struct wn_evaluation_metric wn_evaluation_metric_insertion = {
     .name = "insertion",
     .summary = "How early does the class come back when the picture appears, most important pixels first?",
     .source = "Petsiuk et al. 2018 (RISE); Pillai et al. 2022",
@@ -69,7 +69,7 @@ const struct wn_metric wn_metric_insertion = {
     .run = insert,
 };
 
-const struct wn_metric wn_metric_deletion = {
+const struct wn_evaluation_metric wn_evaluation_metric_deletion = {
     .name = "deletion",
     .summary = "How early does the class go when the picture vanishes, most important pixels first?",
     .source = "Petsiuk et al. 2018 (RISE)",

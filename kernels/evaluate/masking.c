@@ -14,7 +14,7 @@ static const enum wn_fill fills[] = {WN_FILL_BLUR, WN_FILL_ZERO, WN_FILL_MEAN};
     {fill ".positive.2", "p(second of two), only what speaks for it kept, the rest " what, 1},                                  \
     {fill ".negative.1", "p(first of two), only what speaks against it kept, the rest " what, -1},                              \
     {fill ".negative.2", "p(second of two), only what speaks against it kept, the rest " what, -1}
-static const struct wn_metric_column columns[] = {
+static const struct wn_evaluation_column columns[] = {
     {"p.1", "p(first of two) of the picture as it is", 0},
     {"p.2", "p(second of two) of the picture as it is", 0},
     CELLS("blur", "blurred"),
@@ -24,16 +24,16 @@ static const struct wn_metric_column columns[] = {
 #define COLUMNS (2 + FILLS * KEEPS * 2)
 
 /* How many pixels to hide; -1: as many as the map says. */
-typedef int count_rule(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err);
+typedef int count_rule(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err);
 
-static int as_the_map_says(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err)
+static int as_the_map_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err)
 {
     (void)t, (void)which, (void)keep, (void)err;
     return -1;
 }
 
 /* Pixels of one sign over all subjects that have a map: fewest and most. */
-static void count_sign(struct wn_trial *t, enum wn_metric_map which, bool positive, int *fewest, int *most, struct wn_error *err)
+static void count_sign(struct wn_trial *t, enum wn_evaluation_map which, bool positive, int *fewest, int *most, struct wn_error *err)
 {
     *fewest = t->pixels;
     *most = 0;
@@ -46,7 +46,7 @@ static void count_sign(struct wn_trial *t, enum wn_metric_map which, bool positi
     }
 }
 
-static int as_the_paper_says(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err)
+static int as_the_paper_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err)
 {
     int fewest, most;
     count_sign(t, which, keep == WN_KEEP_NEGATIVE, &fewest, &most, err); /* of the side that is hidden */
@@ -54,7 +54,7 @@ static int as_the_paper_says(struct wn_trial *t, enum wn_metric_map which, enum 
 }
 
 /* The authors' program counts the side that is kept, and one less where the negative one is. */
-static int as_the_code_says(struct wn_trial *t, enum wn_metric_map which, enum wn_keep keep, struct wn_error *err)
+static int as_the_code_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err)
 {
     int fewest, most;
     count_sign(t, which, keep == WN_KEEP_POSITIVE, &fewest, &most, err);
@@ -82,7 +82,7 @@ static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KE
     bool has[2];
     enum wn_code code = WN_OK;
     for (int i = 0; i < 2 && code == WN_OK; i++) {
-        has[i] = wn_trial_map(t, subject, (enum wn_metric_map)(WN_MAP_FIRST + i), true, t->map, err);
+        has[i] = wn_trial_map(t, subject, (enum wn_evaluation_map)(WN_MAP_FIRST + i), true, t->map, err);
         if (has[i])
             code = mask_both(t, count[i], i * KEEPS, err);
         else
@@ -103,7 +103,7 @@ static enum wn_code run_with(struct wn_trial *t, count_rule *rule, double *value
     enum wn_code code = WN_OK;
     if (wn_trial_probability(t, t->logits, t->second) <= t->options->least_second) return WN_OK;
     for (int i = 0; i < 2; i++)
-        for (int keep = 0; keep < KEEPS; keep++) count[i][keep] = rule(t, (enum wn_metric_map)(WN_MAP_FIRST + i), (enum wn_keep)keep, err);
+        for (int keep = 0; keep < KEEPS; keep++) count[i][keep] = rule(t, (enum wn_evaluation_map)(WN_MAP_FIRST + i), (enum wn_keep)keep, err);
     for (int f = 0; f < FILLS && code == WN_OK; f++) {
         code = wn_fill_make(fills[f], t->picture->image, t->channels, t->height, t->width, NULL, t->fill, NULL, err);
         for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++)
@@ -133,7 +133,7 @@ static enum wn_code run_equal_code(struct wn_trial *t, double *values, struct wn
 
 #define BOTH_CLASSES (1u << WN_MAP_FIRST | 1u << WN_MAP_SECOND)
 
-const struct wn_metric wn_metric_masking = {
+const struct wn_evaluation_metric wn_evaluation_metric_masking = {
     .name = "masking",
     .summary = "Does keeping what speaks for a class raise its chance against the rival, and what speaks against it lower it?",
     .source = "Wang & Wang 2022, table 1",
@@ -143,22 +143,22 @@ const struct wn_metric wn_metric_masking = {
     .run = run,
 };
 
-const struct wn_metric wn_metric_masking_equal = {
+const struct wn_evaluation_metric wn_evaluation_metric_masking_equal = {
     .name = "masking-equal",
     .summary = "The same with every method hiding the same number of pixels, by the rule of the text.",
     .source = "Wang & Wang 2022, supplement, table 3",
-    .needs = WN_METRIC_SEVERAL,
+    .needs = WN_NEEDS_SEVERAL,
     .maps = BOTH_CLASSES,
     .columns = columns,
     .n_columns = COLUMNS,
     .run = run_equal,
 };
 
-const struct wn_metric wn_metric_masking_equal_code = {
+const struct wn_evaluation_metric wn_evaluation_metric_masking_equal_code = {
     .name = "masking-equal-code",
     .summary = "The same with every method hiding the same number of pixels, counted as the authors' program does.",
     .source = "Wang & Wang 2022, official program",
-    .needs = WN_METRIC_SEVERAL,
+    .needs = WN_NEEDS_SEVERAL,
     .maps = BOTH_CLASSES,
     .columns = columns,
     .n_columns = COLUMNS,

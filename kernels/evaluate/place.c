@@ -3,11 +3,11 @@
 
 #include "trial.h"
 
-static const struct wn_metric_column content_columns[] = {
+static const struct wn_evaluation_column content_columns[] = {
     {"inside", "share of the positive mass inside the object", 1},
     {"area", "share of the picture that the object takes: what a uniform map scores", 0},
 };
-static const struct wn_metric_column pointing_columns[] = {
+static const struct wn_evaluation_column pointing_columns[] = {
     {"hit", "share of pictures whose peak lies within 15 pixels (of 224) of the object", 1},
     {"exact", "the same without any slack", 1},
 };
@@ -40,22 +40,22 @@ static enum wn_code run_pointing(struct wn_trial *t, double *values, struct wn_e
     return WN_OK;
 }
 
-const struct wn_metric wn_metric_content = {
+const struct wn_evaluation_metric wn_evaluation_metric_content = {
     .name = "content",
     .summary = "How much of the map lies on the object?",
     .source = "Pillai et al. 2022 (content heatmap)",
-    .needs = WN_METRIC_TRUTH,
+    .needs = WN_NEEDS_TRUTH,
     .maps = 1u << WN_MAP_CHOSEN,
     .columns = content_columns,
     .n_columns = 2,
     .run = run_content,
 };
 
-const struct wn_metric wn_metric_pointing = {
+const struct wn_evaluation_metric wn_evaluation_metric_pointing = {
     .name = "pointing",
     .summary = "Does the peak of the map lie on the object?",
     .source = "Zhang et al. 2018 (pointing game), as TorchRay counts it",
-    .needs = WN_METRIC_TRUTH,
+    .needs = WN_NEEDS_TRUTH,
     .maps = 1u << WN_MAP_CHOSEN,
     .columns = pointing_columns,
     .n_columns = 2,

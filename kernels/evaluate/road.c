@@ -6,7 +6,7 @@ static const int percent[] = {20, 40, 60, 80};
 #define LEVELS ((int)(sizeof percent / sizeof *percent))
 
 enum { MOST, LEAST, COMBINED, COLUMNS };
-static const struct wn_metric_column columns[] = {
+static const struct wn_evaluation_column columns[] = {
     {"most", "change of p(class) when the most important pixels are imputed", -1},
     {"least", "change of p(class) when the least important pixels are imputed", 1},
     {"combined", "half the difference of the two", 1},
@@ -46,7 +46,7 @@ static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err
     return code;
 }
 
-const struct wn_metric wn_metric_road = {
+const struct wn_evaluation_metric wn_evaluation_metric_road = {
     .name = "road",
     .summary = "Does removing important pixels, without a trace of a mask, cost more than removing unimportant ones?",
     .source = "Rong et al. 2022 (ROAD)",

@@ -5,10 +5,10 @@
 #include "../random.h"
 #include "trial.h"
 
-static const struct wn_metric_column consistency_columns[] = {
+static const struct wn_evaluation_column consistency_columns[] = {
     {"cosine", "agreement of the map of a cropped, enlarged, mirrored view with the view of the map", 1},
 };
-static const struct wn_metric_column random_columns[] = {
+static const struct wn_evaluation_column random_columns[] = {
     {"correlation", "rank correlation with the map of a class drawn by chance; near 1: the method does not look at the class", -1},
 };
 
@@ -30,26 +30,21 @@ static enum wn_code ask_again(struct wn_trial *t, const float *image, int target
 
 /* ---- consistency ---- */
 
-struct view {
-    int y, x, height, width;
-    bool flip;
-};
-
-/* Part of 8 to 100 % of the picture, sides 3:4 to 4:3, mirrored every other time; the whole where ten draws do not fit. */
-static struct view draw_view(struct wn_random *r, int h, int w)
+struct wn_view wn_view_draw(uint64_t seed, int h, int w)
 {
+    struct wn_random random = wn_random_of(seed), *r = &random;
     for (int i = 0; i < 10; i++) {
         double area = h * (double)w * (0.08 + 0.92 * wn_random_unit(r));
         double ratio = exp(log(0.75) + (log(4.0 / 3) - log(0.75)) * wn_random_unit(r));
         int width = (int)lround(sqrt(area * ratio)), height = (int)lround(sqrt(area / ratio));
         if (width < 1 || height < 1 || width > w || height > h) continue;
-        return (struct view){(int)wn_random_below(r, (uint64_t)(h - height + 1)), (int)wn_random_below(r, (uint64_t)(w - width + 1)), height,
+        return (struct wn_view){(int)wn_random_below(r, (uint64_t)(h - height + 1)), (int)wn_random_below(r, (uint64_t)(w - width + 1)), height,
                              width, wn_random_below(r, 2)};
     }
-    return (struct view){0, 0, h, w, wn_random_below(r, 2)};
+    return (struct wn_view){0, 0, h, w, wn_random_below(r, 2)};
 }
 
-static enum wn_code see(const float *plane, int h, int w, const struct view *v, float *out, struct wn_error *err)
+static enum wn_code see(const float *plane, int h, int w, const struct wn_view *v, float *out, struct wn_error *err)
 {
     return wn_map_view(plane, h, w, v->y, v->x, v->height, v->width, v->flip, out, err);
 }
@@ -63,7 +58,7 @@ static void normalise(float *map, int n)
 }
 
 /* The map seen, against the map of what is seen. scratch: H*W. */
-static enum wn_code compare(struct wn_trial *t, int subject, const struct wn_answer *seen, const struct view *v, float *scratch, double *value,
+static enum wn_code compare(struct wn_trial *t, int subject, const struct wn_answer *seen, const struct wn_view *v, float *scratch, double *value,
                             struct wn_error *err)
 {
     float *moved = wn_trial_picture(t, 1);
@@ -79,8 +74,7 @@ static enum wn_code compare(struct wn_trial *t, int subject, const struct wn_ans
 
 static enum wn_code run_consistency(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    struct wn_random random = wn_random_of(t->picture->seed);
-    struct view v = draw_view(&random, t->height, t->width);
+    struct wn_view v = wn_view_draw(t->picture->seed, t->height, t->width);
     struct wn_answer *seen = calloc((size_t)t->options->n_subjects, sizeof *seen);
     enum wn_code code = seen ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the answers about a view");
     for (int c = 0; c < t->channels && code == WN_OK; c++)
@@ -125,7 +119,7 @@ static enum wn_code run_random(struct wn_trial *t, double *values, struct wn_err
     return code;
 }
 
-const struct wn_metric wn_metric_consistency = {
+const struct wn_evaluation_metric wn_evaluation_metric_consistency = {
     .name = "consistency",
     .summary = "Does the map move with its picture?",
     .source = "Pillai et al. 2022 (CGC), the consistency measure",
@@ -135,7 +129,7 @@ const struct wn_metric wn_metric_consistency = {
     .run = run_consistency,
 };
 
-const struct wn_metric wn_metric_random_logit = {
+const struct wn_evaluation_metric wn_evaluation_metric_random_logit = {
     .name = "random-logit",
     .summary = "Does the map change when another class is asked about?",
     .source = "Sixt et al. 2020, random logit test",

@@ -5,24 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define X(symbol) extern const struct wn_metric symbol;
+#define X(symbol) extern const struct wn_evaluation_metric symbol;
 #include "metrics.def"
 #undef X
 
-static const struct wn_metric *const rows[] = {
+static const struct wn_evaluation_metric *const rows[] = {
 #define X(symbol) &symbol,
 #include "metrics.def"
 #undef X
 };
 
-const struct wn_metric *wn_metric_at(int i)
+const struct wn_evaluation_metric *wn_evaluation_metric_at(int i)
 {
     return i >= 0 && (size_t)i < sizeof rows / sizeof *rows ? rows[i] : NULL;
 }
 
-const struct wn_metric *wn_metric_find(const char *name)
+const struct wn_evaluation_metric *wn_evaluation_metric_find(const char *name)
 {
-    for (int i = 0; wn_metric_at(i); i++)
+    for (int i = 0; wn_evaluation_metric_at(i); i++)
         if (strcmp(rows[i]->name, name) == 0) return rows[i];
     return NULL;
 }
@@ -45,7 +45,7 @@ static enum wn_code check(const struct wn_evaluation_options *o, int classes, st
     if (o->n_metrics < 1) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a metric to judge by");
     if (classes < 2) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a network with two classes or more");
     for (int i = 0; i < o->n_metrics; i++)
-        if (o->n_subjects < 2 && o->metrics[i]->needs & WN_METRIC_SEVERAL)
+        if (o->n_subjects < 2 && o->metrics[i]->needs & WN_NEEDS_SEVERAL)
             return wn_fail(err, WN_BAD_REQUEST, "metric '%s' compares: give it two methods or contrasts", o->metrics[i]->name);
     return WN_OK;
 }
@@ -136,7 +136,7 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
     return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL}, t->batch_logits, NULL, NULL, err);
 }
 
-bool wn_trial_map(struct wn_trial *t, int subject, enum wn_metric_map which, bool align_corners, float *out, struct wn_error *err)
+bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err)
 {
     const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + which];
     return a->map && wn_enlarge(a->map, a->h, a->w, align_corners, t->height, t->width, out, err) == WN_OK;
@@ -162,7 +162,7 @@ int wn_trial_top(const struct wn_trial *t, const float *logits)
 
 /* ---- one picture ---- */
 
-static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_metric_map which, int target, const int *foil)
+static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_evaluation_map which, int target, const int *foil)
 {
     const struct wn_subject *s = &v->options.subjects[subject];
     bool takes_foil = s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
@@ -221,19 +221,19 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
     return code;
 }
 
-static bool can_run(const struct wn_metric *m, const struct wn_evaluation_picture *p, int classes)
+static bool can_run(const struct wn_evaluation_metric *m, const struct wn_evaluation_picture *p, int classes)
 {
-    if (m->needs & WN_METRIC_LABEL && (p->label < 0 || p->label >= classes)) return false;
-    if (m->needs & WN_METRIC_RIVAL && (p->rival < 0 || p->rival >= classes)) return false;
-    if (m->needs & WN_METRIC_TRUTH && !p->truth) return false;
-    return !(m->needs & WN_METRIC_COUNTERFACTUAL) || (p->counterfactual && p->elsewhere);
+    if (m->needs & WN_NEEDS_LABEL && (p->label < 0 || p->label >= classes)) return false;
+    if (m->needs & WN_NEEDS_RIVAL && (p->rival < 0 || p->rival >= classes)) return false;
+    if (m->needs & WN_NEEDS_TRUTH && !p->truth) return false;
+    return !(m->needs & WN_NEEDS_COUNTERFACTUAL) || (p->counterfactual && p->elsewhere);
 }
 
 static enum wn_code measure(struct wn_evaluation *v, double *values, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     for (int i = 0; i < v->options.n_metrics && code == WN_OK; i++) {
-        const struct wn_metric *m = v->options.metrics[i];
+        const struct wn_evaluation_metric *m = v->options.metrics[i];
         int n = m->n_columns * v->options.n_subjects;
         for (int k = 0; k < n; k++) values[k] = NAN;
         if (can_run(m, v->trial.picture, v->trial.classes)) code = m->run(&v->trial, values, err);

@@ -28,10 +28,18 @@ float *wn_trial_picture(struct wn_trial *t, int i); /* i-th of the batch */
 /* Logits of the first n pictures of the batch into batch_logits. */
 enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);
 /* A subject's map at the size of the input, into out (H*W); false where there is none. Failures to enlarge go to err. */
-bool wn_trial_map(struct wn_trial *t, int subject, enum wn_metric_map which, bool align_corners, float *out, struct wn_error *err);
+bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err);
 /* Of class a, were a and b the only ones; logits: K. */
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b);
 double wn_trial_probability(const struct wn_trial *t, const float *logits, int class_index);
 int wn_trial_top(const struct wn_trial *t, const float *logits);
+
+/* A part of a picture, enlarged back to the whole and mirrored or not. */
+struct wn_view {
+    int y, x, height, width;
+    bool flip;
+};
+/* Of 8 to 100 % of the picture, sides 3:4 to 4:3, mirrored every other time; the whole where ten draws do not fit. */
+struct wn_view wn_view_draw(uint64_t seed, int h, int w);
 
 #endif

@@ -6,7 +6,7 @@
 #include "trial.h"
 
 enum { MASS, AREA, PEAK, NEAR, RANK, REVERSED_MASS, REVERSED_PEAK, OPPOSITE, PASTE_TURNS, PASTE_LEFT, COLUMNS };
-static const struct wn_metric_column columns[] = {
+static const struct wn_evaluation_column columns[] = {
     {"mass", "why P, rather than Q: share of the positive mass inside the pixels that differ", 1},
     {"area", "share of the picture that differs: what a uniform map scores", 0},
     {"peak", "share of pictures whose peak lies on a pixel that differs", 1},
@@ -18,7 +18,7 @@ static const struct wn_metric_column columns[] = {
     {"paste.turns", "share of pictures decided for Q once Q's pixels stand where the map is highest, as many as differ", 1},
     {"paste.left", "p(P of the two) that is left after that", -1},
 };
-static const struct wn_metric_column network_columns[] = {
+static const struct wn_evaluation_column network_columns[] = {
     {"turns", "share of pictures decided for Q once Q's pixels are pasted", 1},
     {"stays", "share of pictures decided as before once as many pixels are changed elsewhere", 1},
 };
@@ -109,22 +109,22 @@ static enum wn_code run_network(struct wn_trial *t, double *values, struct wn_er
     return code;
 }
 
-const struct wn_metric wn_metric_contrast_truth = {
+const struct wn_evaluation_metric wn_evaluation_metric_contrast_truth = {
     .name = "contrast-truth",
     .summary = "Why P, rather than Q, where the pixels that tell them apart are known: does the map find them?",
     .source = "this project",
-    .needs = WN_METRIC_LABEL | WN_METRIC_RIVAL | WN_METRIC_TRUTH,
+    .needs = WN_NEEDS_LABEL | WN_NEEDS_RIVAL | WN_NEEDS_TRUTH,
     .maps = 1u << WN_MAP_PAIR | 1u << WN_MAP_REVERSED,
     .columns = columns,
     .n_columns = COLUMNS,
     .run = run,
 };
 
-const struct wn_metric wn_metric_counterfactual = {
+const struct wn_evaluation_metric wn_evaluation_metric_counterfactual = {
     .name = "counterfactual",
     .summary = "Is the known answer the network's own: does the decision follow the pixels that differ?",
     .source = "this project",
-    .needs = WN_METRIC_LABEL | WN_METRIC_RIVAL | WN_METRIC_COUNTERFACTUAL,
+    .needs = WN_NEEDS_LABEL | WN_NEEDS_RIVAL | WN_NEEDS_COUNTERFACTUAL,
     .columns = network_columns,
     .n_columns = 2,
     .run = run_network,
