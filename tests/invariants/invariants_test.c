@@ -77,9 +77,9 @@ static void linearity(struct lab *lab, const char *method, const float *all, con
 /* Input-space methods have maps as large as the picture: all classes of them only where that is little. */
 static void linearity_at_the_input(struct lab *lab, const float *y)
 {
-    const char *const methods[] = {"gradient", "ixg", "lrp"};
+    const char *const methods[] = {"gradient", "ixg", "lrp", "lrp-zplus", "lrp-alpha-beta", "deeplift"};
     if ((int64_t)lab->classes * lab->pixels > 3 * 1000 * 1000) return;
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (!lab_can(lab, methods[i])) continue;
         float *all = lab_all_maps(lab, image, methods[i], "logit");
         linearity(lab, methods[i], all, y);
@@ -100,6 +100,27 @@ static void relevance_is_input_times_gradient(struct lab *lab, int t)
     }
     verdict("13 LRP with eps 1e-6 = input x gradient, in the mean square", sqrt(diff / size), 1e-2);
     free(a), free(b);
+}
+
+/* 14. DeepLIFT's contributions sum to what the picture changes of the score, beside a picture of zeros. */
+static void contributions_sum_to_the_change(struct lab *lab, const float *y, int t)
+{
+    double sum = 0, change = 0, size = 0;
+    if (!lab_can(lab, "deeplift")) return;
+    float *map = lab_map(lab, image, "deeplift", "logit", t, NULL, 0), *zeros = calloc((size_t)lab->pixels, sizeof *zeros), *images = lab->images;
+    lab->images = zeros;
+    float *y0 = lab_logits(lab, 0);
+    float *nothing = lab_map(lab, 0, "deeplift", "weighted", t, NULL, 0);
+    lab->images = images;
+    change = (double)y[t] - y0[t];
+    for (int i = 0, n = lab_area(lab, "deeplift"); i < n; i++) {
+        sum += map[i];
+        size += fabs(map[i]);
+    }
+    verdict("14 DeepLIFT sums to y(x) - y(0), of the sum of sizes", fabs(sum - change) / size, 1e-5);
+    verdict("14 DeepLIFT, of the logits' size", fabs(sum - change) / lab_most(y, lab->classes), 1e-4);
+    verdict("14 DeepLIFT of the baseline itself is zero", lab_most(nothing, lab_area(lab, "deeplift")), 0);
+    free(map), free(zeros), free(y0), free(nothing);
 }
 
 /* With maps that are sums over cells of a_k g_k, however they spread them. */
@@ -451,6 +472,7 @@ static void run(struct lab *lab)
     mean_is_centred_logit(lab, all, top[0]);
     free(all), free(la);
     linearity_at_the_input(lab, y);
+    contributions_sum_to_the_change(lab, y, top[0]);
     relevance_is_input_times_gradient(lab, top[0]);
     channel_methods_sum_alike(lab, top[0]);
     probability_by_autograd(lab, moderate, p[moderate]);

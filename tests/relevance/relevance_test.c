@@ -1,7 +1,7 @@
 /* Relevance as the library computes it, a bent gradient, against the recursion of the papers written out over single links, in double
  * precision on the oracle; and what relevance conserves. */
+#include "bench.h"
 #include "links.h"
-#include "nets.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -11,13 +11,15 @@
 #include <cmocka.h>
 
 #include "methods/lrp.h"
-#include "ref/ref.h"
 
-enum { NETS = 150, ROWS = 4 };
+enum { NETS = 150 };
 /* Of the largest element. Epsilon, alpha and beta are f32 constants of the program. */
 static const double tolerance = 1e-6;
 
-static struct wn_backend *ref;
+static int lrp(struct wn_program *p, const struct wn_method_in *in, const void *rule)
+{
+    return wn_lrp_map(p, in, rule);
+}
 
 /* ---- the recursion ---- */
 
@@ -75,16 +77,11 @@ static void split(struct recursion *r)
     free(r->down);
 }
 
-static bool is_const(const struct wn_program *p, int v)
-{
-    return v >= 0 && p->values[v].kind == WN_VALUE_CONST;
-}
-
 /* The nets' only products of two activations are squeeze-and-excite gates: the one with a single cell a plane gates. */
 static int signal_of_product(const struct wn_program *p, const struct wn_step *s)
 {
     for (int k = 0; k < 2; k++)
-        if (is_const(p, s->in[k])) return 1 - k;
+        if (lab_is_const(p, s->in[k])) return 1 - k;
     const struct wn_shape *a = &p->values[s->in[0]].shape;
     const struct wn_step *first = p->values[s->in[0]].kind == WN_VALUE_STEP ? &p->steps[p->values[s->in[0]].step] : NULL;
     return a->dim[2] * a->dim[3] == 1 && first && first->prim == WN_PRIM_UNARY ? 1 : 0;
@@ -120,72 +117,6 @@ static void step_back(struct recursion *r)
     if (!each_link(r->p, s, r->value, share_by_epsilon, r)) fail_msg("the test has no rule for '%s'", wn_prim_name(s->prim));
 }
 
-/* ---- a network under test ---- */
-
-struct lab {
-    struct subject s;
-    struct path path;
-    int seed, row, map, n_values, last; /* n_values, last: of the forward pass */
-    struct wn_exe *exe;
-    enum wn_code code;
-};
-
-static void lab_build(struct lab *t, struct path (*net)(struct subject *, int), uint64_t number, const struct wn_lrp *rule, bool gathered)
-{
-    *t = (struct lab){.row = WN_NONE};
-    subject_init(&t->s, number, false);
-    struct wn_program *p = t->s.p;
-    t->path = net(&t->s, 0);
-    t->n_values = p->n_values;
-    t->last = p->n_steps;
-    wn_program_output(p, t->path.from);
-    wn_program_output(p, t->path.to);
-    wn_program_end_stage(p);
-    if (wn_program_error(p, NULL) != WN_OK) fail_msg("net %d: %s", (int)number, p->error.text);
-    struct wn_shape shape = p->values[t->path.from].shape;
-    if (gathered) {
-        t->row = subject_rows(&t->s, ROWS, shape.dim[0]);
-        shape.dim[0] = ROWS;
-    }
-    t->seed = subject_input(&t->s, shape, true, -1, 1);
-    struct wn_method_in in = {.layer = t->path.to, .logits = t->path.from, .seed = t->seed, .rows = {t->row, shape.dim[0]}};
-    t->map = wn_program_output(p, wn_lrp_map(p, &in, rule));
-    t->code = p->error.code;
-}
-
-static void lab_run(struct lab *t)
-{
-    struct wn_error err = {0};
-    if (ref->impl->compile(ref, t->s.p, &t->exe, &err) != WN_OK) fail_msg("%s", err.text);
-    for (int i = 0; i < t->s.n_inputs; i++) ref->impl->write(t->exe, t->s.inputs[i].value, t->s.inputs[i].data, NULL);
-    for (int i = 0; i < 2; i++)
-        if (ref->impl->run(t->exe, i, &err) != WN_OK) fail_msg("%s", err.text);
-}
-
-static void lab_finish(struct lab *t)
-{
-    if (t->exe) ref->impl->release(t->exe);
-    subject_finish(&t->s);
-}
-
-static double *read_value(struct lab *t, int v)
-{
-    int64_t n = wn_shape_count(&t->s.p->values[v].shape);
-    double *d = calloc((size_t)n + 1, sizeof *d);
-    if (is_const(t->s.p, v))
-        for (int64_t i = 0; i < n; i++) d[i] = t->s.p->values[v].weight->data[i];
-    else if (wn_ref_read_double(t->exe, v, d, NULL) != WN_OK) fail_msg("value %d cannot be read", v);
-    return d;
-}
-
-static const float *data_of(const struct lab *t, int value)
-{
-    for (int i = 0; i < t->s.n_inputs; i++)
-        if (t->s.inputs[i].value == value) return t->s.inputs[i].data;
-    fail_msg("value %d is no input", value);
-    return NULL;
-}
-
 /* Relevance at `to` for one seed per image, (N,K). */
 static double *recursion(struct lab *t, const struct wn_lrp *rule, const double *seed)
 {
@@ -193,7 +124,7 @@ static double *recursion(struct lab *t, const struct wn_lrp *rule, const double 
     struct recursion r = {.p = p, .rule = rule, .value = calloc((size_t)t->n_values, sizeof *r.value),
                           .relevance = calloc((size_t)t->n_values, sizeof *r.relevance)};
     for (int v = 0; v < t->n_values; v++) {
-        r.value[v] = read_value(t, v);
+        r.value[v] = lab_read(t, v);
         r.relevance[v] = calloc((size_t)wn_shape_count(&p->values[v].shape) + 1, sizeof **r.relevance);
     }
     for (int64_t i = 0; i < wn_shape_count(&p->values[t->path.from].shape); i++)
@@ -221,9 +152,9 @@ static double difference(struct lab *t, const struct wn_lrp *rule)
 {
     const struct wn_program *p = t->s.p;
     const struct wn_shape x = p->values[t->path.to].shape, y = p->values[t->path.from].shape;
-    const float *seeds = data_of(t, t->seed), *row = t->row == WN_NONE ? NULL : data_of(t, t->row);
-    int64_t rows = row ? ROWS : x.dim[0], k = y.dim[1], area = x.dim[2] * x.dim[3];
-    double *map = read_value(t, t->map), *seed = calloc((size_t)(y.dim[0] * k), sizeof *seed), worst = 0, most = 1e-12;
+    const float *seeds = lab_data(t, t->seed), *row = t->row == WN_NONE ? NULL : lab_data(t, t->row);
+    int64_t rows = row ? LAB_ROWS : x.dim[0], k = y.dim[1], area = x.dim[2] * x.dim[3];
+    double *map = lab_read(t, t->map), *seed = calloc((size_t)(y.dim[0] * k), sizeof *seed), worst = 0, most = 1e-12;
     for (int64_t r = 0; r < rows; r++) {
         int64_t image = row ? (int64_t)row[r] : r;
         memset(seed, 0, (size_t)(y.dim[0] * k) * sizeof *seed);
@@ -252,7 +183,7 @@ static void bent_gradient_is_the_recursion(void **state)
     for (uint64_t number = 1; number <= NETS; number++)
         for (int gathered = 0; gathered < 2; gathered++) {
             struct lab t;
-            lab_build(&t, random_net, number, rule, gathered);
+            lab_build(&t, random_net, number, lrp, rule, gathered ? LAB_GATHERED : 0);
             if (t.code == WN_OK) {
                 lab_run(&t);
                 double off = difference(&t, rule);
@@ -271,35 +202,11 @@ static void bent_gradient_is_the_recursion(void **state)
     if (answered < NETS) fail_msg("only %d of %d nets had a rule for everything", answered, 2 * NETS);
 }
 
-static int conv(struct subject *s, int x, int64_t in, int64_t out, int64_t kernel, int64_t stride)
-{
-    double a = sqrt(3.0 / (double)(in * kernel * kernel));
-    struct wn_window win = {2, {kernel, kernel}, {stride, stride}, {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
-    return wn_conv(s->p, x, subject_weight(s, SHAPE(out, in, kernel, kernel), -a, a), WN_NONE, &win, 1);
-}
-
-/* Convolutions, both pools, a residual sum and two dense layers, none with a bias; wide enough that no cell is only excited or only
- * inhibited, whose relevance the alpha-beta rule does not keep. */
-static struct path net_without_biases(struct subject *s, int unused)
-{
-    (void)unused;
-    struct wn_program *p = s->p;
-    struct wn_window pool = {2, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}};
-    int x = wn_linear(p, subject_input(s, SHAPE(2, 3, 12, 12), true, -1, 1), 2, 0);
-    int a = wn_maxpool(p, wn_relu(p, conv(s, x, 3, 20, 5, 1)), &pool, NULL);
-    int b = wn_relu(p, wn_add(p, conv(s, wn_relu(p, conv(s, a, 20, 20, 3, 1)), 20, 20, 3, 1), a));
-    int c = wn_avgpool(p, wn_relu(p, conv(s, b, 20, 10, 3, 1)), &pool, false);
-    struct wn_shape flat = SHAPE(2, 90);
-    int d = wn_relu(p, wn_matmul(p, wn_reshape(p, c, &flat), false, subject_weight(s, SHAPE(90, 20), -0.3, 0.3), false, WN_NONE));
-    int y = wn_matmul(p, d, false, subject_weight(s, SHAPE(7, 20), -0.5, 0.5), true, WN_NONE);
-    return (struct path){WN_NONE, x, y};
-}
-
 /* Sum of image n's relevance against v.y. */
 static void sums_to_the_score(struct lab *t, double limit)
 {
-    double *map = read_value(t, t->map), *y = read_value(t, t->path.from);
-    const float *seed = data_of(t, t->seed);
+    double *map = lab_read(t, t->map), *y = lab_read(t, t->path.from);
+    const float *seed = lab_data(t, t->seed);
     for (int64_t n = 0; n < 2; n++) {
         double sum = 0, score = 0;
         for (int64_t i = 0; i < 144; i++) sum += map[n * 144 + i];
@@ -320,24 +227,11 @@ static void relevance_is_conserved_where_there_are_no_biases(void **state)
     for (uint64_t number = 1; number <= 5; number++)
         for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
             struct lab t;
-            lab_build(&t, net_without_biases, number, &rules[i], false);
+            lab_build(&t, net_without_biases, number, lrp, &rules[i], 0);
             lab_run(&t);
             sums_to_the_score(&t, 1e-5);
             lab_finish(&t);
         }
-}
-
-/* A network of ReLUs with biases: epsilon 1e-9 is the input times the gradient. */
-static struct path relu_net(struct subject *s, int unused)
-{
-    struct path path = net_without_biases(s, unused);
-    for (int i = 0; i < s->p->n_steps; i++) {
-        struct wn_step *step = &s->p->steps[i];
-        if (step->prim != WN_PRIM_CONV && step->prim != WN_PRIM_MATMUL) continue;
-        int64_t n = s->p->values[step->out[0]].shape.dim[1];
-        step->in[2] = subject_weight(s, SHAPE(n), -0.3, 0.3);
-    }
-    return path;
 }
 
 static void vanishing_epsilon_is_input_times_gradient(void **state)
@@ -345,12 +239,12 @@ static void vanishing_epsilon_is_input_times_gradient(void **state)
     (void)state;
     for (uint64_t number = 1; number <= 5; number++) {
         struct lab t;
-        lab_build(&t, relu_net, number, &(struct wn_lrp){.epsilon = 1e-9f}, false);
+        lab_build(&t, relu_net, number, lrp, &(struct wn_lrp){.epsilon = 1e-9f}, 0);
         struct wn_program *p = t.s.p;
         struct wn_rows rows = {WN_NONE, 2};
         int plain = wn_program_output(p, wn_channel_dot(p, t.path.to, wn_backward(p, t.path.from, t.seed, t.path.to, rows)));
         lab_run(&t);
-        double *a = read_value(&t, t.map), *b = read_value(&t, plain), worst = 0, most = 0;
+        double *a = lab_read(&t, t.map), *b = lab_read(&t, plain), worst = 0, most = 0;
         for (int i = 0; i < 288; i++) {
             worst = fmax(worst, fabs(a[i] - b[i]));
             most = fmax(most, fabs(b[i]));
@@ -386,7 +280,7 @@ static void what_has_no_rule_is_named(void **state)
     } cases[] = {{sigmoid, "'sigmoid'"}, {square, "product of two activations"}, {exponential, "'exp'"}};
     for (int i = 0; i < 3; i++) {
         struct lab t;
-        lab_build(&t, cases[i].net, 1, &(struct wn_lrp){.epsilon = 1e-6f}, false);
+        lab_build(&t, cases[i].net, 1, lrp, &(struct wn_lrp){.epsilon = 1e-6f}, 0);
         assert_int_equal(t.code, WN_UNSUPPORTED);
         assert_non_null(strstr(t.s.p->error.text, cases[i].name));
         lab_finish(&t);
@@ -406,9 +300,5 @@ int main(void)
         cmocka_unit_test(vanishing_epsilon_is_input_times_gradient),
         cmocka_unit_test(what_has_no_rule_is_named),
     };
-    struct wn_error err = {0};
-    if (wn_backend_open("ref", NULL, &ref, &err) != WN_OK) return print_error("%s\n", err.text), 1;
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    wn_backend_close(ref);
-    return failed;
+    return cmocka_run_group_tests(tests, lab_open_oracle, lab_close_oracle);
 }
