@@ -22,6 +22,7 @@ function say(text) {
 }
 
 function notice(...children) {
+  app.troubled = false;
   fill($("notice"), ...children);
 }
 
@@ -43,6 +44,7 @@ function trouble(e) {
     }, label)) : [];
     notice(h("p", {}, e.message), ...better, again);
   }
+  app.troubled = true; /* until the next answer */
   say("");
 }
 
@@ -66,6 +68,7 @@ app.ask = async (question, picture, signal) => {
   if (!app.known.has(key)) {
     const answer = await explain(app.model.name, question, picture.blob, signal, (s) => say("The server is busy; asking again in " + Math.ceil(s) + " s."));
     app.known.set(key, answer);
+    if (signal?.aborted) throw new DOMException("", "AbortError");
     if (app.known.size > 128) app.known.delete(app.known.keys().next().value);
   }
   return app.known.get(key);
@@ -95,7 +98,7 @@ async function run() {
   $("panel").setAttribute("aria-busy", "true");
   try {
     await views[app.state.view](app, mine.signal);
-    notice();
+    if (mine === running && app.troubled) notice();
     if (mine === running) say("Answered in " + Math.max(1, Math.round(performance.now() - begin)) + " ms");
   } catch (e) {
     if (mine === running) e.name === "AbortError" ? say("Stopped.") : trouble(e);

@@ -16,9 +16,13 @@ export function picker(id, find, onchange) {
   const clear = h("button", { type: "button", class: "clear", "aria-label": "Clear", title: "Clear", onclick: () => { choose(null); input.focus(); } }, "×");
   const root = h("div", { class: "picker" }, chips, input, clear, list);
 
-  function show() {
+  function showText() {
     input.placeholder = empty;
     input.value = many || !chosen.length ? "" : chosen[0].label;
+  }
+
+  function show() {
+    showText();
     clear.hidden = many || !chosen.length || input.disabled;
     fill(chips, ...(many ? chosen : []).map((c) => h("span", { class: "chip" }, c.label,
       h("button", { type: "button", "aria-label": "Remove " + c.label, onclick: () => choose(null, c) }, "×"))));
@@ -70,7 +74,7 @@ export function picker(id, find, onchange) {
   input.addEventListener("focus", () => input.select());
   input.addEventListener("click", () => { if (list.hidden) open(""); });
   input.addEventListener("input", openSoon);
-  input.addEventListener("blur", () => { close(); show(); });
+  input.addEventListener("blur", () => { close(); showText(); }); /* not the chips: a click on one may be under way */
   input.addEventListener("keydown", async (e) => {
     if (e.key === "ArrowDown" || e.key === "ArrowUp") {
       e.preventDefault();

@@ -33,7 +33,7 @@ export async function fromFile(file, name = file.name || "pasted.png") {
   try {
     const type = kind(new Uint8Array(await file.slice(0, 4).arrayBuffer()));
     if (!type) note = "sent as PNG";
-    blob = type ? new Blob([file], { type }) : await asPng(file);
+    blob = type ? new Blob([await file.arrayBuffer()], { type }) : await asPng(file); /* the bytes: a file may change or go */
     return { id: ++serial, name, blob, bitmap: await shrink(blob), sample: null, note };
   } catch {
     throw new Error(name + " is not a picture that can be read.");

@@ -4,7 +4,7 @@ import { npy, zip } from "./files.js";
 import { question, sentence } from "./question.js";
 import * as words from "./words.js";
 
-const slug = (s) => s.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase().slice(0, 60) || "map";
+const slug = (s) => s.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase().slice(0, 120) || "map";
 const shown = (app) => app.tiles.filter((t) => t.raw);
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 
