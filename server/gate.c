@@ -1,24 +1,83 @@
 /* The one gate: in which order a head is distrusted. Knows the questions, and not how each is answered. */
 #include "gate.h"
 
+#include "hosts.h"
+
 #include <string.h>
+#include <strings.h>
+
+/* A name that somebody else's page made to point here carries that page's name. */
+static enum wn_code check_host(struct wn_request *r)
+{
+    if (!r->head.host || wn_host_is_ours(&r->server->config, r->head.host)) return WN_OK;
+    r->head.last = true;
+    return wn_problem_set(&r->problem, NULL, WN_WRONG_HOST,
+                          "this server does not answer for that Host; --hosts adds names");
+}
 
 /* Paths are spelled in one way only: no name here needs an escape, so one that has any, or a piece that a proxy might
- * fold away, is another path than any of ours. What no decoder would agree on is not even a path. */
+ * fold away, is another path than any of ours. */
+static bool is_plain(const char *path)
+{
+    return !path[strcspn(path, "%\\;")] && !strstr(path, "//") && !strstr(path, "/.");
+}
+
+/* What no decoder would agree on is not even a path. */
 static enum wn_code check_path(struct wn_request *r)
 {
-    if (!wn_unescape(&r->pool, r->uri, strlen(r->uri), false))
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
-    if (r->uri[strcspn(r->uri, "%\\;")] || strstr(r->uri, "//") || strstr(r->uri, "/."))
-        return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND,
-                              "there is no such path: ours have no escapes, empty segments or dots");
-    return WN_OK;
+    if (wn_unescape(&r->pool, r->uri, strlen(r->uri), false)) return WN_OK;
+    return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the path cannot be decoded");
 }
+
+/* ---- who asks ---- */
+
+/* Whoever reaches an address that needs no key may do everything; an address that others reach without keys gives no
+ * one the right to change what runs here. */
+static unsigned scopes_without_keys(const struct wn_server *s)
+{
+    unsigned all = WN_SCOPE_READ | WN_SCOPE_PREDICT | WN_SCOPE_EXPLAIN;
+    return s->is_public ? all : all | WN_SCOPE_ADMIN;
+}
+
+static void look_up_key(struct wn_request *r)
+{
+    struct wn_key key;
+    if (!atomic_load(&r->server->keys.n)) {
+        r->scopes = scopes_without_keys(r->server);
+    } else if ((r->key = wn_keys_find(&r->server->keys, wn_request_header(r, "Authorization"), &key))) {
+        r->scopes = key.scopes;
+        strcpy(r->key_name, key.name);
+    }
+}
+
+/* Without a key it cannot be told which paths there are. */
+static enum wn_code check_key(struct wn_request *r)
+{
+    enum wn_scope wanted = r->route ? r->route->scope : WN_SCOPE_READ;
+    look_up_key(r);
+    if (wanted == WN_SCOPE_OPEN || r->scopes & wanted) return WN_OK;
+    if (r->scopes)
+        return wn_problem_set(&r->problem, NULL, WN_FORBIDDEN, "%s",
+                              r->key ? "this key has not the scope that this path wants"
+                                     : "this path wants a key with the scope admin");
+    return wn_problem_set(&r->problem, NULL, WN_UNAUTHORIZED, "%s",
+                          "this server wants a key: Authorization: Bearer ...");
+}
+
+/* ---- where it goes ---- */
 
 static enum wn_code find_route(struct wn_request *r)
 {
-    struct wn_segments names;
-    r->route = wn_route_find(r->method, r->uri, &names, r->allow);
+    struct wn_segments names = {0};
+    bool plain = is_plain(r->uri);
+    if (plain) r->route = wn_route_find(r->method, r->uri, &names, r->allow);
+    if (check_key(r) != WN_OK) {
+        r->allow[0] = 0;
+        return r->problem.error.code;
+    }
+    if (!plain)
+        return wn_problem_set(&r->problem, NULL, WN_NOT_FOUND,
+                              "there is no such path: ours have no escapes, empty segments or dots");
     if (!r->route && r->allow[0])
         return wn_problem_set(&r->problem, NULL, WN_METHOD_NOT_ALLOWED, "this path takes %s", r->allow);
     if (!r->route)
@@ -38,6 +97,38 @@ static enum wn_code check_query(struct wn_request *r)
                           "the query string cannot be decoded, or has more than %d parameters", WN_MOST_PARAMETERS);
 }
 
+/* ---- pages of other sites ---- */
+
+static bool is_foreign(const struct wn_request *r, const char *origin, const char *site)
+{
+    if (origin && wn_origin_is_listed(&r->server->config, origin)) return false;
+    if (origin && !wn_origin_is_ours(origin, r->head.host)) return true;
+    return site && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
+}
+
+/* A page of another site can send a form or plain text without asking first. It cannot hide where it is. */
+static enum wn_code check_origin(struct wn_request *r)
+{
+    const char *origin = wn_request_header(r, "Origin"), *site = wn_request_header(r, "Sec-Fetch-Site"),
+               *type = wn_request_header(r, "Content-Type");
+    if (strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0) return WN_OK;
+    if (is_foreign(r, origin, site))
+        return wn_problem_set(&r->problem, NULL, WN_FORBIDDEN,
+                              "pages of other sites may not ask here; --cors-origins lists those that may");
+    if ((origin || site) && type && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0)
+        return wn_problem_set(
+            &r->problem, NULL, WN_UNSUPPORTED_MEDIA,
+            "browsers send pictures as image/png, image/jpeg, multipart/form-data or application/json");
+    return WN_OK;
+}
+
+static bool is_preflight(const struct wn_request *r)
+{
+    const char *origin = wn_request_header(r, "Origin");
+    return strcmp(r->method, "OPTIONS") == 0 && origin && wn_origin_is_listed(&r->server->config, origin) &&
+           wn_request_header(r, "Access-Control-Request-Method");
+}
+
 enum wn_code wn_gate_address(struct wn_request *r)
 {
     enum wn_code code = check_path(r);
@@ -51,5 +142,8 @@ enum wn_code wn_gate(struct wn_request *r)
         wn_framing_check(r->connection, &r->line, r->server->config.max_head_bytes, &r->head, &r->problem);
     if (code == WN_METHOD_NOT_ALLOWED) strcpy(r->allow, "GET, HEAD, POST");
     if (code == WN_OK && !r->uri) code = wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
-    return code == WN_OK ? wn_gate_address(r) : code;
+    if (code == WN_OK) code = check_host(r);
+    if (code == WN_OK && (r->preflight = is_preflight(r))) return WN_OK;
+    if (code == WN_OK) code = wn_gate_address(r);
+    return code == WN_OK ? check_origin(r) : code;
 }

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,13 +24,6 @@
 #define PANIC_EXIT 70
 
 /* ---- a request's life ---- */
-
-static void make_id(char id[65])
-{
-    unsigned char random[8];
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memset(random, 0, sizeof random);
-    for (int i = 0; i < 8; i++) sprintf(id + 2 * i, "%02x", random[i]);
-}
 
 /* Called with the first line, before headers are read. What it returns is the request's first *con_cls. */
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
@@ -46,7 +38,6 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     r->reply.type = "application/json";
     r->uri = wn_pool_text(&r->pool, uri, path);
     if (uri[path]) r->query = wn_pool_text(&r->pool, uri + path + 1, strlen(uri + path + 1));
-    make_id(r->id);
     atomic_fetch_add(&r->server->requests, 1);
     wn_connections_enter(&r->server->connections, connection, WN_PHASE_HEAD, NULL);
     return r;
@@ -60,7 +51,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     (void)cls;
     if (!r) return;
     wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
-    if (r->begun) wn_request_account(r);
+    if (r->begun) wn_audit_end(r);
     wn_queue_release(&r->server->queue, r->job);
     wn_models_release(r->models);
     atomic_fetch_sub(&r->server->bytes_in_flight, r->charged);
@@ -148,13 +139,6 @@ static enum MHD_Result take_body(struct wn_request *r, const char *data, size_t 
 
 /* ---- the first call: only headers are there ---- */
 
-static bool is_id(const char *s)
-{
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t n = strspn(s, plain);
-    return n > 0 && n <= 64 && !s[n];
-}
-
 /* What would be refused after the body anyway is refused before it. */
 static void check_load(struct wn_request *r)
 {
@@ -174,6 +158,10 @@ static void check_load(struct wn_request *r)
 static void check_head(struct wn_request *r)
 {
     if (wn_gate(r) != WN_OK) return;
+    if (r->preflight) {
+        r->reply.status = 204;
+        return;
+    }
     int64_t length = r->head.length;
     if (r->route->body != WN_BODY_NONE && r->route->body != WN_BODY_CONTROL) check_load(r);
     if (r->route->body == WN_BODY_NONE && length != 0)
@@ -189,13 +177,12 @@ static enum MHD_Result begin(struct wn_request *r, const char *method, const cha
 {
     r->line.method = method;
     r->line.version = version;
-    const char *id = wn_request_header(r, "X-Request-Id");
-    if (id && is_id(id)) strcpy(r->id, id);
+    wn_audit_begin(r);
     snprintf(r->method, sizeof r->method, "%s", method);
     r->begun = true;
     check_head(r);
     wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BODY, NULL);
-    return r->problem.error.code == WN_OK ? MHD_YES : wn_respond(r);
+    return r->problem.error.code == WN_OK && !r->preflight ? MHD_YES : wn_respond(r);
 }
 
 /* ---- the last call: all is there ---- */
@@ -280,18 +267,22 @@ static bool is_loopback(const struct addrinfo *a)
     return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr);
 }
 
-static enum wn_code resolve(const struct wn_config *c, struct addrinfo **out, struct wn_error *err)
+static enum wn_code resolve(struct wn_server *s, struct addrinfo **out, struct wn_error *err)
 {
+    const struct wn_config *c = &s->config;
     char port[16];
     const char *host = strcmp(c->host, "localhost") == 0 ? "127.0.0.1" : c->host;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
     snprintf(port, sizeof port, "%d", (int)c->port);
     if (getaddrinfo(host, port, &hints, out) != 0)
         return wn_fail(err, WN_BAD_REQUEST, "host: '%.64s' is not a numeric address", c->host);
-    if (is_loopback(*out) || c->insecure) return WN_OK;
+    s->is_public = !is_loopback(*out);
+    bool has_keys = atomic_load(&s->keys.n) > 0;
+    if (s->is_public && has_keys) wn_log("warning", "keys and pictures travel readable to %s: put TLS in front", c->host);
+    if (!s->is_public || has_keys || c->insecure) return WN_OK;
     freeaddrinfo(*out);
     return wn_fail(err, WN_BAD_REQUEST,
-                   "host: others can reach '%.64s' and nobody is asked for a key; --insecure says that this is meant",
+                   "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says that this is meant",
                    c->host);
 }
 
@@ -299,7 +290,7 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
     struct addrinfo *address;
-    enum wn_code code = resolve(c, &address, err);
+    enum wn_code code = resolve(s, &address, err);
     if (code != WN_OK) return code;
     if ((code = wn_connections_init(&s->connections, c, &s->queue, err)) != WN_OK) {
         freeaddrinfo(address);

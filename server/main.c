@@ -75,7 +75,9 @@ static void block_signals(sigset_t *set)
 /* What is read again without a stop. */
 static void reload(struct wn_server *s)
 {
-    wn_log("info", "reading the models again");
+    struct wn_error err = {0};
+    wn_log("info", "reading the models and keys again");
+    if (wn_keys_reload(&s->keys, &err) != WN_OK) wn_log("error", "the keys stay as they were: %s", err.text);
     wn_keeper_rescan(&s->keeper);
 }
 
@@ -171,10 +173,15 @@ static enum exit_code run(struct wn_server *s)
         fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
         return EXIT_BAD_OPTION;
     }
+    if (wn_keys_init(&s->keys, s->config.keys, &err) != WN_OK) {
+        complain(&err);
+        return EXIT_BAD_OPTION;
+    }
     if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK)
         code = serve(s, &signals);
     else
         complain(&err);
+    wn_keys_finish(&s->keys);
     wn_keeper_finish(&s->keeper);
     return code;
 }

@@ -1,8 +1,8 @@
 /* Replies; knows which headers every answer has, and nothing of its content. */
 #include "respond.h"
 
+#include "hosts.h"
 #include "log.h"
-#include "metrics.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,17 +13,43 @@ static void header(struct MHD_Response *response, const char *name, const char *
     if (MHD_add_response_header(response, name, value) != MHD_YES) wn_log("error", "the header %s was refused", name);
 }
 
+/* Nothing at all unless origins are configured; then the one that asks, where it is among them. */
+static void cross_origin_headers(const struct wn_request *r, struct MHD_Response *response)
+{
+    const char *origin = wn_request_header(r, "Origin");
+    if (!r->server->config.cors_origins[0]) return;
+    header(response, "Vary", "Origin");
+    if (!origin || !wn_origin_is_listed(&r->server->config, origin)) return;
+    header(response, "Access-Control-Allow-Origin", origin);
+    if (!r->preflight) {
+        header(response, "Access-Control-Expose-Headers",
+               "X-Request-Id, Server-Timing, Retry-After, ETag, traceparent");
+        return;
+    }
+    header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT");
+    header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, traceparent");
+    header(response, "Access-Control-Max-Age", "600");
+}
+
 static void common_headers(const struct wn_request *r, struct MHD_Response *response)
 {
+    char trace[WN_TRACEPARENT];
+    wn_audit_traceparent(&r->trace, trace);
     header(response, "X-Request-Id", r->id);
+    header(response, "traceparent", trace);
     header(response, "X-Content-Type-Options", "nosniff");
+    header(response, "Cross-Origin-Resource-Policy", "same-origin");
+    header(response, "Referrer-Policy", "no-referrer");
+    header(response, "Content-Security-Policy",
+           r->reply.policy ? r->reply.policy : "default-src 'none'; frame-ancestors 'none'");
     header(response, "Cache-Control", r->reply.etag ? "no-cache" : "no-store");
-    header(response, "Content-Type", r->reply.type);
+    if (r->reply.status != 204) header(response, "Content-Type", r->reply.type);
     if (r->reply.timing[0]) header(response, "Server-Timing", r->reply.timing);
     if (r->reply.etag) header(response, "ETag", r->reply.etag);
     if (r->reply.etag) header(response, "Vary", "Accept-Encoding");
     if (r->reply.encoding) header(response, "Content-Encoding", r->reply.encoding);
-    if (r->reply.policy) header(response, "Content-Security-Policy", r->reply.policy);
+    if (r->problem.error.code == WN_UNAUTHORIZED) header(response, "WWW-Authenticate", "Bearer realm=\"whynot\"");
+    cross_origin_headers(r, response);
     if (r->allow[0]) header(response, "Allow", r->allow);
     if (r->reply.json_size && r->problem.error.code == WN_OK) {
         char size[32];
@@ -64,42 +90,4 @@ enum MHD_Result wn_respond(struct wn_request *r)
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)reply->status, response);
     MHD_destroy_response(response);
     return result;
-}
-
-static void log_request(const struct wn_request *r, double ms)
-{
-    struct wn_text line = {0};
-    wn_log_begin(&line, r->reply.status >= 500 ? "error" : "info");
-    wn_json_key(&line, "request_id");
-    wn_json_string(&line, r->id);
-    wn_json_key(&line, "method");
-    wn_json_string(&line, r->method);
-    wn_json_key(&line, "route");
-    wn_json_string(&line, wn_route_label(wn_route_number(r->route)));
-    wn_json_key(&line, "status");
-    wn_json_int(&line, r->replied ? r->reply.status : 0);
-    wn_json_key(&line, "ms");
-    wn_json_number(&line, ms);
-    wn_json_key(&line, "bytes_in");
-    wn_json_int(&line, (int64_t)r->body_size);
-    wn_json_key(&line, "bytes_out");
-    wn_json_int(&line, (int64_t)r->sent);
-    if (r->model_name) {
-        wn_json_key(&line, "model");
-        wn_json_string(&line, r->model_name);
-    }
-    if (r->problem.error.code != WN_OK) {
-        wn_json_key(&line, "problem");
-        wn_json_string(&line, r->problem.error.text);
-    }
-    wn_log_write(&line);
-}
-
-void wn_request_account(struct wn_request *r)
-{
-    double seconds = (double)(wn_now_ns() - r->begin_ns) * 1e-9;
-    int route = wn_route_number(r->route), column = wn_metric_status(r->replied ? r->reply.status : 0);
-    wn_metric_add(WN_METRIC_REQUESTS, route, column, 1);
-    wn_metric_observe(WN_METRIC_SECONDS, route, column, seconds);
-    if (r->server->config.access_log) log_request(r, seconds * 1e3);
 }

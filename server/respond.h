@@ -6,7 +6,5 @@
 
 /* Sends request->problem where there is one, else request->reply. What MHD's handler returns. */
 enum MHD_Result wn_respond(struct wn_request *r);
-/* Counts and logs the request; called once, when it is over. */
-void wn_request_account(struct wn_request *r);
 
 #endif

@@ -164,11 +164,30 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
     wn_json_close(out, ']');
 }
 
+/* Holds where the server has keys; without them nobody is asked. */
+static void write_security(struct wn_text *out, enum wn_scope scope)
+{
+    wn_json_key(out, "security");
+    wn_json_open(out, '[');
+    if (scope != WN_SCOPE_OPEN) {
+        wn_json_open(out, '{');
+        wn_json_key(out, "key");
+        wn_json_open(out, '[');
+        if (scope == WN_SCOPE_PREDICT) wn_json_string(out, "predict");
+        if (scope == WN_SCOPE_EXPLAIN) wn_json_string(out, "explain");
+        if (scope == WN_SCOPE_ADMIN) wn_json_string(out, "admin");
+        wn_json_close(out, ']');
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+}
+
 static void write_operation(struct wn_text *out, const struct wn_route *route)
 {
     open_object(out, strcmp(route->method, "POST") == 0 ? "post" : "get");
     pair(out, "summary", route->summary);
     write_parameters(out, route);
+    write_security(out, route->scope);
     if (route->body == WN_BODY_QUESTION) write_body(out);
     wn_text_puts(out, ",\"responses\":{\"200\":{\"description\":\"The answer.\"},\"default\":{\"description\":\"A "
                       "problem.\",\"content\":{"
@@ -194,6 +213,13 @@ bool wn_route_openapi(struct wn_request *r)
     }
     wn_json_close(out, '}');
     open_object(out, "components");
+    open_object(out, "securitySchemes");
+    open_object(out, "key");
+    pair(out, "type", "http");
+    pair(out, "scheme", "bearer");
+    pair(out, "description", "Wanted where the server has keys; their scopes are predict, explain and admin.");
+    wn_json_close(out, '}');
+    wn_json_close(out, '}');
     open_object(out, "schemas");
     write_question(out);
     write_problem(out);

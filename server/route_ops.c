@@ -18,13 +18,43 @@ bool wn_route_livez(struct wn_request *r)
     return say(r, "alive");
 }
 
+/* Which models answer and why others do not: for whoever may change it. */
+static void write_readiness(struct wn_request *r, struct wn_text *out)
+{
+    const struct wn_models *models = wn_request_models(r);
+    wn_json_key(out, "models");
+    wn_json_open(out, '[');
+    for (int i = 0; models && i < models->n; i++) {
+        const struct wn_model *m = models->list[i];
+        wn_json_open(out, '{');
+        wn_json_key(out, "name");
+        wn_json_string(out, m->name);
+        wn_json_key(out, "version");
+        wn_json_string(out, m->version);
+        wn_json_key(out, "ready");
+        wn_json_bool(out, wn_model_is_ready(m));
+        if (!wn_model_is_ready(m) && m->why.code != WN_OK) {
+            wn_json_key(out, "reason");
+            wn_json_string(out, m->why.text);
+        }
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+}
+
 bool wn_route_readyz(struct wn_request *r)
 {
-    if (atomic_load(&r->server->draining))
-        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the server is stopping");
-    else if (!atomic_load(&r->server->ready))
-        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the models are still being loaded");
-    return say(r, "ready");
+    bool draining = atomic_load(&r->server->draining), tell = r->scopes & WN_SCOPE_ADMIN;
+    if (draining || !atomic_load(&r->server->ready))
+        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "%s",
+                       !tell ? "not ready" : draining ? "the server is stopping" : "the models are still being loaded");
+    if (!tell || r->problem.error.code != WN_OK) return say(r, "ready");
+    wn_json_open(&r->reply.body, '{');
+    wn_json_key(&r->reply.body, "status");
+    wn_json_string(&r->reply.body, "ready");
+    write_readiness(r, &r->reply.body);
+    wn_json_close(&r->reply.body, '}');
+    return true;
 }
 
 bool wn_route_version(struct wn_request *r)

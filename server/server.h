@@ -5,7 +5,9 @@
 #include "config.h"
 #include "connections.h"
 #include "framing.h"
+#include "audit.h"
 #include "keeper.h"
+#include "keys.h"
 #include "query.h"
 #include "queue.h"
 #include "route.h"
@@ -19,10 +21,12 @@ struct wn_server {
     struct wn_queue queue;
     struct wn_workers workers;
     struct wn_connections connections;
+    struct wn_keys keys;
     struct MHD_Daemon *http;
     int port;                        /* as bound */
     _Atomic int64_t bytes_in_flight; /* of request bodies */
     _Atomic int requests;            /* begun and not yet over */
+    bool is_public; /* others than this machine reach the address */
     atomic_bool ready, draining;
 };
 
@@ -42,7 +46,11 @@ struct wn_request {
     int64_t begin_ns;
     struct wn_request_line line; /* valid in the handler's first call only */
     struct wn_head head;
-    int key;           /* whose request it is: the key's number, 1 and up; 0 where no keys are in use */
+    int key;                     /* whose request it is: the key's number, 1 and up; 0 where there is none */
+    char key_name[WN_KEY_NAME + 1]; /* "" where there is none */
+    unsigned scopes;             /* of enum wn_scope: what whoever asks may do */
+    bool preflight;              /* a browser that asks whether it may ask: answered with headers alone */
+    struct wn_trace trace;
     char *uri;         /* as it came, cut at '?' */
     const char *query; /* what stood behind it, or NULL */
     char method[16], id[65];

@@ -135,7 +135,7 @@ class Load(unittest.TestCase):
             answered = 'whynot_explanations_total{method="gradcam",contrast="logit"}'
             before = d.metric(answered)
             data = picture(1, SIZE, SIZE)
-            head = b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data)
+            head = b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data)
             sockets = [socket.create_connection(("127.0.0.1", d.port)) for _ in range(40)]
             for s in sockets:
                 s.sendall(head + data)
@@ -224,7 +224,7 @@ class Load(unittest.TestCase):
         with self.slow_daemon("--drain-ms", "50") as d:
             data = picture(1)
             with socket.create_connection(("127.0.0.1", d.port)) as s:
-                s.sendall(b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(data) + data[:50])
+                s.sendall(b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data[:50])
                 daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
                 d.process.send_signal(signal.SIGTERM)
                 time.sleep(0.4)
@@ -237,7 +237,7 @@ class Load(unittest.TestCase):
 
     def test_bytes_in_flight_are_bounded(self):
         with self.slow_daemon("--max-bytes-in-flight", "1048576") as d:
-            head = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: x\r\nContent-Length: 700000\r\n\r\n"
+            head = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 700000\r\n\r\n"
             with socket.create_connection(("127.0.0.1", d.port)) as s:
                 s.sendall(head + b"x" * 1000)
                 daemon.wait_until(lambda: d.metric("whynot_body_bytes_in_flight") == 700000)

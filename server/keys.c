@@ -1,0 +1,222 @@
+/* The file of keys. One key a line: name, scopes, token:
+ *
+ *     alice   explain,predict   sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+ *     probe   -                 Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4
+ *
+ * Only digests are kept in memory. They are plain SHA-256: tokens are long and random, so that there is nothing to
+ * guess which a slow hash would protect, and a hash that is slow would be a way to load the server without a key. */
+#include "keys.h"
+
+#include "route.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <nettle/memops.h>
+#include <nettle/sha2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_BYTES (256 << 10)
+#define LEAST_TOKEN 16
+#define MOST_TOKEN 512
+
+static const char token_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=";
+static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
+
+static void digest(const char *token, size_t n, uint8_t out[32])
+{
+    struct sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, n, (const uint8_t *)token);
+    sha256_digest(&context, 32, out);
+}
+
+/* ---- a line ---- */
+
+static bool read_hex(const char *s, uint8_t out[32])
+{
+    for (int i = 0; i < 32; i++) {
+        unsigned byte;
+        if (strspn(s + 2 * i, "0123456789abcdefABCDEF") < 2 || sscanf(s + 2 * i, "%2x", &byte) != 1) return false;
+        out[i] = (uint8_t)byte;
+    }
+    return !s[64];
+}
+
+static bool read_scopes(char *words, unsigned *out)
+{
+    static const struct {
+        const char *name;
+        enum wn_scope scope;
+    } known[] = {{"predict", WN_SCOPE_PREDICT}, {"explain", WN_SCOPE_EXPLAIN}, {"admin", WN_SCOPE_ADMIN}};
+    *out = WN_SCOPE_READ;
+    if (strcmp(words, "-") == 0) return true;
+    char *rest;
+    for (char *word = strtok_r(words, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
+        size_t i = 0;
+        while (i < 3 && strcmp(word, known[i].name) != 0) i++;
+        if (i == 3) return false;
+        *out |= known[i].scope;
+    }
+    return true;
+}
+
+/* NULL, or what is wrong: never the line itself, which may hold a token. */
+static const char *read_line(char *line, struct wn_key *out)
+{
+    char *rest, *name = strtok_r(line, " \t\r", &rest), *scopes = strtok_r(NULL, " \t\r", &rest),
+                *token = strtok_r(NULL, " \t\r", &rest);
+    *out = (struct wn_key){0};
+    if (!token || strtok_r(NULL, " \t\r", &rest)) return "a line is: name scopes token";
+    size_t n = strlen(name), size = strlen(token);
+    if (n > WN_KEY_NAME || strspn(name, name_bytes) != n) return "a name is 1 to 32 letters, digits, '.', '_' or '-'";
+    if (!read_scopes(scopes, &out->scopes))
+        return "scopes are any of predict, explain, admin with commas between, or -";
+    strcpy(out->name, name);
+    if (strncmp(token, "sha256:", 7) == 0)
+        return read_hex(token + 7, out->digest) ? NULL : "sha256: is followed by 64 hexadecimal digits";
+    if (size < LEAST_TOKEN || size > MOST_TOKEN || strspn(token, token_bytes) != size)
+        return "a token is 16 to 512 letters, digits or -._~+/= (openssl rand -hex 32 makes one)";
+    digest(token, size, out->digest);
+    return NULL;
+}
+
+/* ---- the file ---- */
+
+static const char *twin(const struct wn_key *list, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (strcmp(list[i].name, list[n].name) == 0) return "the name is there twice";
+        if (memcmp(list[i].digest, list[n].digest, 32) == 0) return "the token is there twice";
+    }
+    return NULL;
+}
+
+/* list has room for WN_MOST_KEYS. */
+static enum wn_code read_lines(const char *path, char *text, struct wn_key *list, int *n, struct wn_error *err)
+{
+    int number = 0;
+    *n = 0;
+    for (char *end, *line = text; line; line = end) {
+        const char *why = NULL;
+        if ((end = strchr(line, '\n'))) *end++ = 0;
+        line += strspn(line, " \t\r");
+        number++;
+        if (!*line || *line == '#') continue;
+        if (*n == WN_MOST_KEYS) return wn_fail(err, WN_BAD_REQUEST, "%s: more than %d keys", path, WN_MOST_KEYS);
+        why = read_line(line, &list[*n]);
+        if (!why) why = twin(list, *n);
+        if (why) return wn_fail(err, WN_BAD_REQUEST, "%s, line %d: %s", path, number, why);
+        (*n)++;
+    }
+    return *n ? WN_OK : wn_fail(err, WN_BAD_REQUEST, "%s holds no key", path);
+}
+
+/* systemd gives a service's user its credentials through an access list, which shows as a mode of 0440. */
+static bool is_private(const struct stat *st, const char *path)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    bool is_credential = folder && *folder && strncmp(path, folder, strlen(folder)) == 0;
+    return (st->st_uid == geteuid() || st->st_uid == 0) && !(st->st_mode & (is_credential ? 0037 : 0077));
+}
+
+static enum wn_code read_file(const char *path, char *text, struct wn_error *err)
+{
+    struct stat st;
+    size_t size = 0;
+    ssize_t n = 1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) return wn_fail(err, WN_BAD_REQUEST, "the file of keys %s cannot be opened: %s", path, strerror(errno));
+    enum wn_code code = WN_OK;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        code = wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is not a regular file", path);
+    else if (!is_private(&st, path))
+        code = wn_fail(err, WN_BAD_REQUEST, "others can read the file of keys %s, or own it: chmod 600 and chown it",
+                       path);
+    while (code == WN_OK && size < FILE_BYTES && (n = read(fd, text + size, FILE_BYTES - size)) != 0) {
+        if (n < 0 && errno != EINTR)
+            code = wn_fail(err, WN_BAD_REQUEST, "%s cannot be read: %s", path, strerror(errno));
+        if (n > 0) size += (size_t)n;
+    }
+    close(fd);
+    if (code == WN_OK && (size == FILE_BYTES || memchr(text, 0, size)))
+        code = wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is too long or holds a zero byte", path);
+    text[size] = 0;
+    return code;
+}
+
+/* Each key keeps the number that its name had. */
+static void place(const struct wn_key *old, const struct wn_key *list, int n, struct wn_key *out)
+{
+    bool placed[WN_MOST_KEYS] = {0};
+    memset(out, 0, (WN_MOST_KEYS + 1) * sizeof *out);
+    for (int i = 0; i < n; i++)
+        for (int k = 1; k <= WN_MOST_KEYS; k++)
+            if (strcmp(old[k].name, list[i].name) == 0) out[k] = list[i], placed[i] = true;
+    for (int i = 0, k = 1; i < n; i++) {
+        if (placed[i]) continue;
+        while (out[k].name[0]) k++;
+        out[k] = list[i];
+    }
+}
+
+enum wn_code wn_keys_reload(struct wn_keys *keys, struct wn_error *err)
+{
+    if (!keys->path[0]) return WN_OK;
+    int n = 0;
+    char *text = malloc(FILE_BYTES + 1);
+    struct wn_key *list = calloc(WN_MOST_KEYS, sizeof *list), *table = calloc(WN_MOST_KEYS + 1, sizeof *table);
+    enum wn_code code = text && list && table ? read_file(keys->path, text, err) : WN_NO_MEMORY;
+    if (code == WN_OK) code = read_lines(keys->path, text, list, &n, err);
+    if (code == WN_OK) {
+        place(keys->list, list, n, table); /* only this thread writes the list */
+        pthread_rwlock_wrlock(&keys->lock);
+        memcpy(keys->list, table, (WN_MOST_KEYS + 1) * sizeof *table);
+        atomic_store(&keys->n, n);
+        pthread_rwlock_unlock(&keys->lock);
+    }
+    if (code == WN_NO_MEMORY) wn_fail(err, code, "no memory for the keys");
+    if (text) explicit_bzero(text, FILE_BYTES);
+    free(text);
+    free(list);
+    free(table);
+    return code;
+}
+
+enum wn_code wn_keys_init(struct wn_keys *keys, const char *path, struct wn_error *err)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    pthread_rwlock_init(&keys->lock, NULL);
+    snprintf(keys->path, sizeof keys->path, "%s", path);
+    if (!path[0] && folder && *folder) {
+        int n = snprintf(keys->path, sizeof keys->path, "%s/whynot-keys", folder);
+        if (n >= (int)sizeof keys->path || access(keys->path, F_OK) != 0) keys->path[0] = 0;
+    }
+    return wn_keys_reload(keys, err);
+}
+
+void wn_keys_finish(struct wn_keys *keys)
+{
+    pthread_rwlock_destroy(&keys->lock);
+}
+
+int wn_keys_find(struct wn_keys *keys, const char *authorization, struct wn_key *out)
+{
+    static const char scheme[] = "Bearer ";
+    uint8_t asked[32];
+    int found = 0;
+    if (!authorization || strncmp(authorization, scheme, sizeof scheme - 1) != 0) return 0;
+    const char *token = authorization + sizeof scheme - 1;
+    size_t n = strlen(token);
+    if (n < LEAST_TOKEN || n > MOST_TOKEN || strspn(token, token_bytes) != n) return 0;
+    digest(token, n, asked);
+    pthread_rwlock_rdlock(&keys->lock);
+    for (int i = 1; i <= WN_MOST_KEYS; i++)
+        found |= memeql_sec(keys->list[i].digest, asked, 32) && keys->list[i].name[0] ? i : 0;
+    if (found) *out = keys->list[found];
+    pthread_rwlock_unlock(&keys->lock);
+    return found;
+}

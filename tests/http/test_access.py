@@ -1,0 +1,360 @@
+"""Who may ask: keys and their scopes, names of this server, pages of other sites; and what the log says of them."""
+import hashlib
+import json
+import os
+import signal
+import tempfile
+import threading
+import time
+import unittest
+
+import daemon
+from daemon import picture
+
+ALICE, OPERATOR, PROBE, PREDICTOR = "alice-0123456789abcdef", "operator~0123456789+/==", "probe.0123456789abcdef", "predict-0123456789abcdef"
+KEYS = """# name scopes token
+alice explain,predict sha256:%s
+operator\texplain,admin %s
+
+probe - %s
+predictor predict %s
+""" % (hashlib.sha256(ALICE.encode()).hexdigest(), OPERATOR, PROBE, PREDICTOR)
+EXPLAIN = "/v1/models/tiny/explain"
+# path, method, and which scope it wants; what is not open wants at least any key
+OPEN = ["/livez", "/readyz", "/", "/ping", "/v2/health/live", "/v2/health/ready"]
+
+
+def bearer(token):
+    return {"Authorization": "Bearer " + token}
+
+
+def write_keys(path, text, mode=0o600):
+    with open(path + ".new", "w") as f:
+        f.write(text)
+    os.chmod(path + ".new", mode)
+    os.rename(path + ".new", path)
+
+
+class Keys(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.file = os.path.join(cls.folder.name, "keys")
+        os.mkdir(os.path.join(cls.folder.name, "models"))
+        write_keys(cls.file, KEYS)
+        cls.d = daemon.Daemon(daemon.tiny_models(os.path.join(cls.folder.name, "models")), "--keys", cls.file, "--model-control").__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        text = cls.d.errors()
+        cls.d.__exit__(None, None, None)
+        cls.folder.cleanup()
+        for token in (ALICE, OPERATOR, PROBE, PREDICTOR):
+            assert token not in text, "a token is in the log"
+
+    def status(self, path, headers=None, method="GET", body=None):
+        return self.d.request(method, path, body, headers or {}).status
+
+    def refused(self, answer, status):
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, "application/problem+json"), answer.body)
+        if status == 401:
+            self.assertEqual(answer.headers["WWW-Authenticate"], 'Bearer realm="whynot"')
+
+    def test_every_route_but_the_open_ones_wants_a_key(self):
+        api = self.d.request("GET", "/openapi.json", headers=bearer(PROBE)).json
+        self.assertGreater(len(api["paths"]), 15)
+        for path, methods in api["paths"].items():
+            plain = path.replace("{model}", "tiny").replace("{version}", "1").replace("{file}", "none")
+            for method in methods:
+                body = picture(1) if method == "post" else None
+                security = methods[method]["security"]
+                a = self.d.request(method.upper(), plain, body)
+                if path in OPEN or path.startswith("/page/"):
+                    self.assertEqual(security, [], path)
+                    self.assertIn(a.status, (200, 404), path)
+                    self.assertNotIn(b"tiny", a.body)
+                else:
+                    self.assertTrue(security, path)
+                    self.refused(a, 401)
+
+    def test_without_a_key_nothing_can_be_told_apart(self):
+        answers = set()
+        for method, path in (("GET", "/v1/models/tiny"), ("GET", "/v1/models/none"), ("GET", "/nope"), ("POST", EXPLAIN), ("POST", "/v1/models/none/explain"), ("PUT", "/v1/models"),
+                             ("GET", "//v1/models"), ("GET", "/v1/%6dodels"), ("GET", "/v1/models/"), ("POST", "/v2/repository/models/tiny/load"), ("HEAD", "/v1/models"),
+                             ("GET", "/metrics"), ("GET", "/version"), ("GET", "/v2/repository/models/tiny/unload;")):
+            a = self.d.request(method, path)
+            self.assertEqual(a.status, 401, path)
+            self.assertIsNone(a.headers["Allow"])
+            if method != "HEAD":
+                answers.add(json.dumps({k: v for k, v in a.json.items() if k not in ("request_id", "instance")}))
+        self.assertEqual(len(answers), 1)
+
+    def test_tokens_that_are_not_right(self):
+        for value in ("", "Bearer", "Bearer ", "Bearer x", "Bearer " + ALICE + "x", "Bearer " + ALICE[:-1], "bearer " + ALICE, "BEARER " + ALICE, "Bearer  " + ALICE, "Bearer\t" + ALICE,
+                      "Bearer " + ALICE + " ", "Bearer " + ALICE + ",", "Bearer " + ALICE.upper(), "Basic " + ALICE, ALICE, "Token " + ALICE, "Bearer " + "a" * 8192,
+                      "Bearer " + hashlib.sha256(ALICE.encode()).hexdigest(), "Bearer sha256:" + hashlib.sha256(ALICE.encode()).hexdigest(), "Bearer " + ALICE + "\u00e9",
+                      "Bearer \"%s\"" % ALICE, "Bearer " + ALICE + ";a=b"):
+            self.refused(self.d.request("GET", "/v1/models", headers={"Authorization": value}), 401)
+        for path in ("/v1/models?token=" + ALICE, "/v1/models?access_token=" + ALICE, "/v1/models?key=" + ALICE):
+            self.refused(self.d.get(path), 401)
+        self.refused(self.d.get("/v1/models", X_Api_Key=ALICE, Cookie="token=" + ALICE), 401)
+        lines = b"Authorization: Bearer %s\r\n" % ALICE.encode()
+        for two in (lines * 2, lines + b"authorization: Bearer x\r\n"):
+            a = self.d.raw(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" + two + b"\r\n")
+            self.assertRegex(a, b"^HTTP/1.1 40[01]")
+        self.assertEqual(self.status("/v1/models", bearer(ALICE)), 200)
+
+    def test_scopes(self):
+        for token, explain, load in ((ALICE, 200, 403), (OPERATOR, 200, 200), (PROBE, 403, 403), (PREDICTOR, 403, 403)):
+            for path in ("/v1/models", "/v1/models/tiny", "/metrics", "/version"):
+                self.assertEqual(self.status(path, bearer(token)), 200)
+            self.assertEqual(self.status(EXPLAIN, bearer(token), "POST", picture(1)), explain, token)
+            self.assertEqual(self.status("/v2/repository/models/tiny/load", bearer(token), "POST", "{}"), load, token)
+        self.refused(self.d.request("POST", EXPLAIN, picture(1), bearer(PROBE)), 403)
+
+    def test_a_body_is_not_read_without_a_key(self):
+        a = self.d.raw(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n" % EXPLAIN.encode())
+        self.assertTrue(a.startswith(b"HTTP/1.1 401"), a[:100])
+        self.assertIn(b"Connection: close", a)
+
+    def test_other_paths_to_admin(self):
+        for path in ("//v2/repository/models/tiny/load", "/v2/repository/models/tiny/load/", "/v2/repository/models/tiny/%6coad", "/v2//repository/models/tiny/load",
+                     "/V2/repository/models/tiny/load", "/v2/repository/models/tiny/load;", "/x/../v2/repository/models/tiny/load", "/v2/./repository/models/tiny/load"):
+            for headers, status in (({}, 401), (bearer(ALICE), 404), (bearer(OPERATOR), 404)):
+                self.assertEqual(self.status(path, headers, "POST", "{}"), status, path)
+        for method in ("HEAD", "GET", "PUT"):
+            self.assertEqual(self.status("/v2/repository/models/tiny/load", bearer(ALICE), method), 405)
+
+    def test_readiness_tells_its_reasons_to_admins(self):
+        self.assertEqual(self.d.get("/readyz").json, {"status": "ready"})
+        self.assertEqual(self.d.request("GET", "/readyz", headers=bearer(ALICE)).json, {"status": "ready"})
+        self.assertEqual(self.d.request("GET", "/readyz", headers=bearer("wrong-0123456789abcdef")).json, {"status": "ready"})
+        told = self.d.request("GET", "/readyz", headers=bearer(OPERATOR)).json
+        self.assertEqual([m["name"] for m in told["models"]], ["other", "tiny"])
+
+    def test_nothing_without_a_key_names_a_model(self):
+        for path in OPEN + ["/page/none", "/v1/models", "/v2", "/ping", "/nope"]:
+            a = self.d.get(path)
+            self.assertNotIn(b"tiny", a.body, path)
+
+    def test_keys_are_read_again_and_no_request_is_lost(self):
+        over, statuses = threading.Event(), set()
+
+        def ask():
+            c = self.d.connect()
+            while not over.is_set():
+                statuses.add(self.d.request("POST", EXPLAIN, picture(1), bearer(ALICE), c).status)
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for t in threads:
+            t.start()
+        try:
+            fresh = "fresh-0123456789abcdef"
+            for i in range(10):
+                write_keys(self.file, "first explain %s\n" % fresh + KEYS if i % 2 == 0 else KEYS)
+                self.d.process.send_signal(signal.SIGHUP)
+                daemon.wait_until(lambda: self.status("/v1/models", bearer(fresh)) == (200 if i % 2 == 0 else 401), 5)
+            for text, mode in (("", 0o600), ("nonsense\n", 0o600), (KEYS, 0o644)):
+                before = self.d.errors().count("the keys stay as they were")
+                write_keys(self.file, text, mode)
+                self.d.process.send_signal(signal.SIGHUP)
+                daemon.wait_until(lambda: self.d.errors().count("the keys stay as they were") > before, 5)
+                self.assertEqual(self.status("/v1/models", bearer(ALICE)), 200)
+        finally:
+            write_keys(self.file, KEYS)
+            over.set()
+            for t in threads:
+                t.join()
+        self.assertEqual(statuses, {200})
+
+    def test_a_line_names_the_key_and_the_trace(self):
+        trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+        a = self.d.request("POST", EXPLAIN, picture(1), dict(bearer(ALICE), traceparent="00-%s-00f067aa0ba902b7-01" % trace, **{"X-Request-Id": "audit-1"}))
+        self.assertRegex(a.headers["traceparent"], "^00-%s-[0-9a-f]{16}-01$" % trace)
+        self.assertNotIn("00f067aa0ba902b7", a.headers["traceparent"])
+        line = self.line("audit-1")
+        self.assertEqual((line["key"], line["trace_id"], line["parent_id"], line["client"], line["model"]), ("alice", trace, "00f067aa0ba902b7", "127.0.0.1", "tiny"))
+        self.assertEqual(line["span_id"], a.headers["traceparent"].split("-")[2])
+
+    def line(self, request_id):
+        found = []
+
+        def look():
+            found[:] = [x for x in map(json.loads, self.d.errors().splitlines()) if x.get("request_id") == request_id]
+            return found
+        daemon.wait_until(look, 5)
+        self.assertEqual(len(found), 1)
+        return found[0]
+
+    def test_traces_that_are_none_begin_anew(self):
+        for value in ("", "00", "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-" + "0" * 16 + "-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+                      "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+                      "x" * 5000, "00-4bf92f3577b34da6a3ce929d0e0e47\"\\-00f067aa0ba902b7-01"):
+            a = self.d.get("/livez", traceparent=value)
+            self.assertRegex(a.headers["traceparent"], "^00-[0-9a-f]{32}-[0-9a-f]{16}-00$")
+            self.assertNotIn("4bf92f", a.headers["traceparent"].lower())
+
+    def test_lines_stay_lines_and_hold_no_more_than_they_should(self):
+        for value in ("a\x1b[2J", "\u202eevil", "x" * 10000, "a b", "%n%s%n"):
+            self.d.request("GET", "/livez", headers={"X-Request-Id": value.encode("utf-8", "replace").decode("latin-1")})
+        secret = "wonderful-secret-label" * 20
+        self.d.request("POST", EXPLAIN + "?why_not=" + secret, picture(1), dict(bearer(ALICE), **{"X-Request-Id": "audit-2"}))
+        line = self.line("audit-2")
+        self.assertLessEqual(len(line["problem"]), 200)
+        for text in self.d.errors().splitlines():
+            line = json.loads(text)
+            self.assertRegex(line.get("request_id", "a"), r"^[A-Za-z0-9._-]{1,64}$")
+            self.assertLess(len(text), 1200)
+
+
+class KeyFiles(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.models = os.path.join(self.folder.name, "models")
+        os.mkdir(self.models)
+        daemon.tiny_models(self.models)
+        self.file = os.path.join(self.folder.name, "keys")
+
+    def start(self, *options, environment=None):
+        return daemon.Daemon(self.models, *options, environment=environment, wait=False)
+
+    def fails(self, words, *options, environment=None):
+        d = self.start(*options, environment=environment)
+        code = d.process.wait(60)
+        text = d.errors()
+        d.stop()
+        d.log.close()
+        self.assertNotEqual(code, 0)
+        self.assertIn(words, text)
+        self.assertNotIn(ALICE, text)
+
+    def test_files_that_are_wrong(self):
+        for text, words in (("alice explain\n", "name scopes token"), ("a b c d\n", "name scopes token"), ("al/ice explain %s\n" % ALICE, "a name is"), ("a" * 33 + " - " + ALICE, "a name is"),
+                            ("alice fly %s\n" % ALICE, "scopes are"), ("alice explain short\n", "16 to 512"), ("alice explain %s!\n" % ALICE, "16 to 512"), ("alice explain sha256:12\n", "64 hexadecimal"),
+                            ("alice - %s\nalice - %sx\n" % (ALICE, ALICE), "line 2: the name is there twice"), ("alice - %s\nbob - %s\n" % (ALICE, ALICE), "line 2: the token is there twice"),
+                            ("# nothing\n", "holds no key"), ("", "holds no key"), ("a" * 300000, "too long"), ("alice - %s\0\n" % ALICE, "zero byte"),
+                            ("".join("k%d - %s%d\n" % (i, ALICE, i) for i in range(256)), "more than 255")):
+            write_keys(self.file, text)
+            self.fails(words, "--keys", self.file)
+        self.fails("cannot be opened", "--keys", self.file + "-none")
+        self.fails("not a regular file", "--keys", self.folder.name)
+
+    def test_files_that_others_can_read(self):
+        for mode in (0o644, 0o640, 0o604, 0o660, 0o602):
+            write_keys(self.file, KEYS, mode)
+            self.fails("chmod 600", "--keys", self.file)
+
+    def test_credential_of_systemd(self):
+        write_keys(os.path.join(self.folder.name, "whynot-keys"), KEYS, 0o440)
+        with daemon.Daemon(self.models, environment={"CREDENTIALS_DIRECTORY": self.folder.name}) as d:
+            self.assertEqual(d.get("/v1/models").status, 401)
+            self.assertEqual(d.request("GET", "/v1/models", headers=bearer(ALICE)).status, 200)
+
+    def test_public_addresses_want_keys(self):
+        self.fails("--keys FILE asks, --insecure says", "--host", "0.0.0.0")
+        write_keys(self.file, KEYS)
+        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--keys", self.file) as d:
+            self.assertIn("put TLS in front", d.errors())
+            self.assertEqual(d.get("/v1/models").status, 401)
+            self.assertEqual(d.get("/livez", Host="192.0.2.7:8420").status, 200)
+            self.assertEqual(d.get("/livez", Host="name.example").status, 421)
+
+    def test_public_without_keys_gives_no_admin(self):
+        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure", "--model-control") as d:
+            self.assertEqual(d.get("/readyz").json, {"status": "ready"})
+            self.assertEqual(d.explain(picture(1)).status, 200)
+            self.assertEqual(d.request("POST", "/v2/repository/models/tiny/unload", "{}").status, 403)
+
+    def test_a_key_is_never_an_argument(self):
+        self.fails("cannot be opened", "--keys", "alice:explain")
+
+
+class Browsers(unittest.TestCase):
+    """Pages of other sites, in the browser of somebody whose machine reaches the daemon."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        daemon.tiny_models(cls.folder.name)
+        cls.d = daemon.Daemon(cls.folder.name).__enter__()
+        cls.listed = daemon.Daemon(cls.folder.name, "--cors-origins", "https://a.example, https://b.example:8443", "--hosts", "why.example, other.example").__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__(None, None, None)
+        cls.listed.__exit__(None, None, None)
+        cls.folder.cleanup()
+
+    def test_names_that_are_not_ours(self):
+        for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "localhost@evil", "127.0.0.1:80:80", "127.0.0.1:", "127.0.0.1:x", "", "127.0.0.2",
+                     "[::2]", "[::1", "[::1]x", "::1", "10.0.0.1", "localhost.", "0", "0x7f000001", "127.1", "127.0.0.1:999999", "127.0.0.1/", "a," * 200):
+            a = self.d.get("/livez", Host=host)
+            if host not in ("127.0.0.1:",):
+                self.assertEqual((a.status, a.json["code"]), (421, "WRONG_HOST"), host)
+                self.assertEqual(a.headers["Connection"], "close")
+        for host in ("127.0.0.1", "localhost", "LOCALHOST:80", "[::1]", "[::1]:8420", "127.0.0.1:%d" % self.d.port):
+            self.assertEqual(self.d.get("/livez", Host=host).status, 200, host)
+        for host in ("why.example", "WHY.example:443", "other.example"):
+            self.assertEqual(self.listed.get("/livez", Host=host).status, 200, host)
+        self.assertEqual(self.listed.get("/livez", Host="hy.example").status, 421)
+        self.assertEqual(self.listed.get("/livez", Host="why.example,").status, 421)
+
+    def post(self, d, **headers):
+        return d.request("POST", EXPLAIN, picture(1), dict({"Content-Type": "image/png"}, **{k.replace("_", "-"): v for k, v in headers.items()}))
+
+    def test_posts_of_other_sites(self):
+        for origin in ("https://evil.example", "null", "http://127.0.0.1:1", "http://localhost:%d" % self.d.port, "http://127.0.0.1:%d.evil.example" % self.d.port, "file://", "", "x" * 300):
+            a = self.post(self.d, Origin=origin)
+            self.assertEqual((a.status, a.json["code"]), (403, "FORBIDDEN"), origin)
+        for site in ("cross-site", "same-site", "anything"):
+            self.assertEqual(self.post(self.d, Sec_Fetch_Site=site).status, 403)
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b"):
+            self.assertEqual(self.post(self.d, Origin="https://evil.example", Content_Type=kind).status, 403)
+        self.assertEqual(self.post(self.d, Content_Type="text/plain").status, 415)
+        own = "http://127.0.0.1:%d" % self.d.port
+        self.assertEqual(self.post(self.d, Origin=own, Sec_Fetch_Site="same-origin").status, 200)
+        self.assertEqual(self.post(self.d, Origin=own, Content_Type="application/x-www-form-urlencoded").status, 415)
+        self.assertEqual(self.post(self.d, Content_Type="application/x-www-form-urlencoded").status, 200)  # curl
+        self.assertEqual(self.post(self.d, Sec_Fetch_Site="none").status, 200)
+
+    def cors(self, answer):
+        return sorted(k for k in answer.headers if k.lower().startswith("access-control"))
+
+    def test_no_origin_is_let_in_by_default(self):
+        for d, origin in ((self.d, "https://a.example"), (self.listed, "https://evil.example"), (self.listed, "https://a.example.evil"), (self.listed, "https://a.exampl"), (self.listed, "http://a.example"),
+                          (self.listed, "null"), (self.listed, "*"), (self.listed, "https://b.example"),
+                          (self.listed, "https://a.example,"), (self.listed, "https://a.example, https://b.example:8443")):
+            for a in (d.get("/v1/models", Origin=origin), self.preflight(d, origin), self.post(d, Origin=origin)):
+                self.assertEqual(self.cors(a), [], origin)
+                self.assertNotEqual(a.status, 204)
+
+    def preflight(self, d, origin):
+        return d.request("OPTIONS", EXPLAIN, headers={"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"})
+
+    def test_listed_origins(self):
+        for origin in ("https://a.example", "https://b.example:8443"):
+            a = self.preflight(self.listed, origin)
+            self.assertEqual((a.status, a.body, a.headers["Access-Control-Allow-Origin"], a.headers["Vary"]), (204, b"", origin, "Origin"))
+            self.assertIn("Authorization", a.headers["Access-Control-Allow-Headers"])
+            a = self.post(self.listed, Origin=origin, Sec_Fetch_Site="cross-site")
+            self.assertEqual((a.status, a.headers["Access-Control-Allow-Origin"]), (200, origin))
+            self.assertIsNone(a.headers["Access-Control-Allow-Credentials"])
+        self.assertEqual(self.listed.get("/livez").headers["Vary"], "Origin")
+
+    def test_headers_of_every_answer(self):
+        for path, method in (("/livez", "GET"), ("/", "GET"), ("/nope", "GET"), ("/v1/models/none", "GET"), ("/livez", "PUT"), (EXPLAIN, "POST"), ("/metrics", "GET"), ("/%zz", "GET")):
+            h = self.d.request(method, path, b"x" if method == "POST" else None).headers
+            self.assertEqual((h["X-Content-Type-Options"], h["Cross-Origin-Resource-Policy"], h["Referrer-Policy"]), ("nosniff", "same-origin", "no-referrer"), path)
+            self.assertIn("default-src 'none'", h["Content-Security-Policy"])
+            self.assertIn("frame-ancestors 'none'", h["Content-Security-Policy"])
+            self.assertIsNone(h["Server"])
+
+    def test_no_detail_of_the_inside_is_told(self):
+        for a in (self.d.get("/nope"), self.d.get("/v1/models/none"), self.d.explain(b"x"), self.d.ask({"image": {"b64": "!"}}), self.d.ask({"image": {"url": "file:///etc/passwd"}}),
+                  self.d.ask({"model": "../../etc/passwd"}), self.d.get("/v1/models"), self.d.get("/readyz")):
+            for inside in (self.folder.name.encode(), b"/work", b"/usr", b"0x7f", b".c:"):
+                self.assertNotIn(inside, a.body)
+
+
+if __name__ == "__main__":
+    unittest.main()
