@@ -117,6 +117,13 @@ static bool press_foil(struct press *p, const float *base, const float *foil)
     return true;
 }
 
+/* What the contrasts with all foils have in common: each is base - M_Q. For a foil that makes up most of base, all but itself cancels
+ * there; its contrast is made by itself. */
+struct shared {
+    float *base, *exact; /* h*w each, in one block that base names */
+    int heavy;           /* the foil whose contrast is `exact`, or -1 */
+};
+
 /* ---- the two kinds ---- */
 
 /* What the variance map says about the explanation of the target by itself: where the two overlap, and how even the variance is. */
@@ -144,7 +151,7 @@ static void voice(struct press *p, const float *map, struct wn_statistics *out)
     out->voice_snr = out->flat ? 0 : sum / (double)cells / sqrt(squares / (double)cells);
 }
 
-static enum wn_code masks(const struct wn_stack *s, const float *base, int target, struct wn_statistics *out,
+static enum wn_code masks(const struct wn_stack *s, const struct shared *shared, int target, struct wn_statistics *out,
                           struct wn_error *err)
 {
     struct press p;
@@ -152,7 +159,8 @@ static enum wn_code masks(const struct wn_stack *s, const float *base, int targe
     if (code != WN_OK) return code;
     size_t area = (size_t)s->h * (size_t)s->w;
     for (int q = 0; q < s->classes; q++)
-        if (q != target && !press_foil(&p, base, s->maps + (size_t)q * area)) out->empty++;
+        if (q != target && !(q == shared->heavy ? press_foil(&p, shared->exact, NULL) : press_foil(&p, shared->base, s->maps + (size_t)q * area)))
+            out->empty++;
     double n = out->foils;
     for (size_t i = 0, cells = (size_t)out->h * (size_t)out->w; i < cells; i++) {
         double mean = p.sum[i] / n, spread = p.squares[i] - p.sum[i] * mean;
@@ -211,16 +219,32 @@ static enum wn_code shared_seed(const struct wn_contrast *c, const float *logits
     return WN_OK;
 }
 
-/* The map that the foils' maps are taken from. h*w floats in *base, the caller's to free. */
-static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contrast *c, const float *logits, int target,
-                                float **base, struct wn_error *err)
+/* The foil that makes up more than half of the shared seed, or -1. */
+static int heavy_foil(const float *shared, int classes, int target)
 {
-    size_t k = (size_t)s->classes;
+    for (int k = 0; k < classes; k++)
+        if (k != target && shared[k] > 0.5f) return k;
+    return -1;
+}
+
+/* *out: finished by freeing base. */
+static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contrast *c, const float *logits, int target,
+                                struct shared *out, struct wn_error *err)
+{
+    size_t k = (size_t)s->classes, area = (size_t)s->h * (size_t)s->w;
     float *seeds = malloc(2 * k * sizeof *seeds);
-    *base = malloc((size_t)s->h * (size_t)s->w * sizeof **base);
-    enum wn_code code = seeds && *base ? shared_seed(c, logits, s->classes, target, seeds, seeds + k, err)
-                                       : wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d classes", s->classes);
-    if (code == WN_OK) wn_stack_contrast(s, seeds, *base);
+    out->base = malloc(2 * area * sizeof *out->base);
+    enum wn_code code = seeds && out->base ? shared_seed(c, logits, s->classes, target, seeds, seeds + k, err)
+                                           : wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d classes", s->classes);
+    if (code == WN_OK) {
+        int foil;
+        wn_stack_contrast(s, seeds, out->base);
+        out->exact = out->base + area;
+        out->heavy = heavy_foil(seeds, s->classes, target);
+        struct wn_contrast_in in = {logits, s->classes, target, &target, 1, &out->heavy, 1};
+        if (out->heavy >= 0) code = wn_contrast_seed(c, &in, seeds, &foil, err);
+        if (out->heavy >= 0) wn_stack_contrast(s, seeds, out->exact);
+    }
     free(seeds);
     return code;
 }
@@ -229,7 +253,7 @@ enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, 
                                  enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out,
                                  struct wn_error *err)
 {
-    float *base = NULL;
+    struct shared shared = {.heavy = -1};
     *out = (struct wn_statistics){.foils = s->classes - 1, .single_foil = s->classes == 2};
     if (s->classes < 2)
         return wn_fail(err, WN_BAD_REQUEST, "statistics over foils need a model with two outputs or more");
@@ -242,7 +266,7 @@ enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, 
     if (out->h < 1 || out->w < 1)
         return wn_fail(err, WN_BAD_REQUEST, "statistics of %d by %d cells: ask for 1 or more", height, width);
     size_t cells = (size_t)out->h * (size_t)out->w;
-    enum wn_code code = shared_part(s, contrast, logits, target, &base, err);
+    enum wn_code code = shared_part(s, contrast, logits, target, &shared, err);
     if (code != WN_OK) goto free_base;
     out->mean = calloc(2 * cells, sizeof *out->mean);
     if (!out->mean) {
@@ -251,11 +275,11 @@ enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, 
     }
     out->variance = out->mean + cells;
     if (kind == WN_STATISTICS_RAW)
-        raw(s, base, target, out);
+        raw(s, shared.base, target, out);
     else
-        code = masks(s, base, target, out, err);
+        code = masks(s, &shared, target, out, err);
 free_base:
-    free(base);
+    free(shared.base);
     if (code != WN_OK) wn_statistics_finish(out);
     return code;
 }

@@ -89,6 +89,7 @@ static enum wn_code answer_png(struct wn_request *r, struct wn_slot *slot, struc
     r->reply.type = "image/png";
     enum wn_code code = wn_draw_plan(slot, &d, err);
     if (code != WN_OK) return code;
+    d = wn_draw_adapt(slot, slot->first, &d);
     return wn_draw(slot, &slot->item->answers[slot->first], &d, overlay ? NULL : out, overlay ? out : NULL, NULL, err);
 }
 
@@ -97,6 +98,9 @@ static enum wn_code answer_npy(struct wn_request *r, struct wn_slot *slot, struc
 {
     const struct wn_answer *a = &slot->item->answers[slot->first];
     size_t each = (size_t)a->h * (size_t)a->w;
+    for (int i = 1; i < slot->n; i++)
+        if (a[i].h != a->h || a[i].w != a->w)
+            return wn_fail(err, WN_BAD_REQUEST, "the maps of this question have several sizes and do not go into one array: ask for JSON");
     int shape[3] = {slot->n, a->h, a->w};
     float *all = calloc(each * (size_t)slot->n, sizeof *all);
     if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory for the array");
@@ -110,17 +114,19 @@ static enum wn_code answer_npy(struct wn_request *r, struct wn_slot *slot, struc
 
 void wn_answer_timing(struct wn_request *r)
 {
-    double decode = 0, queue = 0, forward = 0, backward = 0;
+    double decode = 0, queue = 0, forward = 0, backward = 0, cam = 0, evidence = 0;
     for (int i = 0; i < r->job->n_items; i++) {
         const struct wn_item *item = &r->job->items[i];
         decode += item->decode_ms;
         queue = item->queue_ms > queue ? item->queue_ms : queue;
         forward += item->forward_ms;
         backward += item->backward_ms;
+        cam += item->cam_ms;
+        evidence += item->evidence_ms;
     }
     snprintf(r->reply.timing, sizeof r->reply.timing,
-             "decode;dur=%.2f, queue;dur=%.2f, forward;dur=%.2f, backward;dur=%.2f, total;dur=%.2f", decode, queue,
-             forward, backward, (double)(wn_now_ns() - r->begin_ns) * 1e-6);
+             "decode;dur=%.2f, queue;dur=%.2f, forward;dur=%.2f, backward;dur=%.2f, cam;dur=%.2f, evidence;dur=%.2f, total;dur=%.2f",
+             decode, queue, forward, backward, cam, evidence, (double)(wn_now_ns() - r->begin_ns) * 1e-6);
 }
 
 static void answer_one(struct wn_request *r, enum wn_answer_type type)

@@ -33,6 +33,15 @@ static void box(struct wn_text *out, const char *key, int x, int y, int w, int h
     wn_json_close(out, ']');
 }
 
+static void write_range(struct wn_text *out, double lo, double hi)
+{
+    wn_json_key(out, "range");
+    wn_json_open(out, '[');
+    wn_json_number(out, lo);
+    wn_json_number(out, hi);
+    wn_json_close(out, ']');
+}
+
 static void write_class(struct wn_text *out, const struct wn_model *m, int c)
 {
     wn_json_open(out, '{');
@@ -43,7 +52,7 @@ static void write_class(struct wn_text *out, const struct wn_model *m, int c)
     wn_json_close(out, '}');
 }
 
-static void write_scored(struct wn_text *out, const struct wn_item *item, const float *p, int c)
+void wn_answer_scored(struct wn_text *out, const struct wn_item *item, const float *p, int c)
 {
     wn_json_open(out, '{');
     wn_json_key(out, "index");
@@ -89,7 +98,7 @@ static void write_predictions(struct wn_text *out, const struct wn_slot *slot, c
     int n = wn_top(slot->item->logits, slot->model->classes, slot->ask.top_k, best);
     wn_json_key(out, "predictions");
     wn_json_open(out, '[');
-    for (int i = 0; i < n; i++) write_scored(out, slot->item, p, best[i]);
+    for (int i = 0; i < n; i++) wn_answer_scored(out, slot->item, p, best[i]);
     wn_json_close(out, ']');
 }
 
@@ -114,39 +123,68 @@ static void write_raw(struct wn_text *out, const struct wn_answer *a)
     wn_json_close(out, '}');
 }
 
+/* The strongest fifth as COCO writes masks: run lengths, column after column, of [height, width]. */
+static enum wn_code write_rle(struct wn_text *out, const struct wn_answer *a, const struct wn_drawing *d, struct wn_error *err)
+{
+    size_t n = 0;
+    uint32_t *runs = malloc(((size_t)d->view.w * (size_t)d->view.h + 1) * sizeof *runs);
+    if (!runs) return wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
+    enum wn_code code = wn_strong_runs(a->map, a->h, a->w, &d->view, &d->render, runs, &n, err);
+    wn_json_key(out, "rle");
+    wn_json_open(out, '{');
+    pair_of_ints(out, "size", d->view.h, d->view.w);
+    wn_json_key(out, "counts");
+    wn_json_open(out, '[');
+    for (size_t i = 0; i < n; i++) wn_json_int(out, runs[i]);
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    free(runs);
+    return code;
+}
+
+/* Nothing is drawn: size, range and peak are those of the map's own cells. */
+static enum wn_code write_undrawn(struct wn_text *out, const struct wn_answer *a, const struct wn_drawing *d,
+                                  const struct wn_map_stats *stats, struct wn_error *err)
+{
+    struct wn_range range;
+    enum wn_code code = wn_map_range(a->map, a->h, a->w, &d->render, &range, err);
+    if (code != WN_OK) return code;
+    pair_of_ints(out, "size", a->w, a->h);
+    write_range(out, range.lo, range.hi);
+    pair_of_ints(out, "peak", stats->peak_x, stats->peak_y);
+    return WN_OK;
+}
+
 static enum wn_code write_drawn(struct wn_text *out, const struct wn_slot *slot, const struct wn_answer *a,
                                 const struct wn_drawing *d, struct wn_error *err)
 {
     unsigned outputs = slot->ask.outputs;
     struct wn_buffer heatmap = {0}, overlay = {0};
     struct wn_rendered drawn;
-    if (!(outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX))) return WN_OK;
     enum wn_code code = wn_draw(slot, a, d, outputs & WN_OUT_HEATMAP ? &heatmap : NULL,
                                 outputs & WN_OUT_OVERLAY ? &overlay : NULL, &drawn, err);
     if (code == WN_OK) {
         pair_of_ints(out, "size", d->view.w, d->view.h);
         wn_json_key(out, "colormap");
         wn_json_string(out, d->colormap->name);
-        wn_json_key(out, "range");
-        wn_json_open(out, '[');
-        wn_json_number(out, drawn.range.lo);
-        wn_json_number(out, drawn.range.hi);
-        wn_json_close(out, ']');
+        write_range(out, drawn.range.lo, drawn.range.hi);
         pair_of_ints(out, "peak", drawn.peak_x, drawn.peak_y);
         if (outputs & WN_OUT_BBOX && drawn.box_w) box(out, "bbox", drawn.box_x, drawn.box_y, drawn.box_w, drawn.box_h);
-        wn_json_key(out, "encoding");
-        wn_json_string(out, "png;base64");
+        if (outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY)) {
+            wn_json_key(out, "encoding");
+            wn_json_string(out, "png;base64");
+        }
         if (outputs & WN_OUT_HEATMAP) write_base64(out, "data", heatmap.data, heatmap.size);
         if (outputs & WN_OUT_OVERLAY) write_base64(out, "overlay", overlay.data, overlay.size);
     }
     wn_buffer_finish(&heatmap);
     wn_buffer_finish(&overlay);
-    return code;
+    return code == WN_OK && outputs & WN_OUT_RLE ? write_rle(out, a, d, err) : code;
 }
 
 static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
 {
-    static const char *const kinds[] = {"contrast", "target", "rival"};
+    static const char *const kinds[] = {"contrast", "target", "rival", "mean", "variance"};
     const struct wn_answer *a = &slot->item->answers[i];
     const struct wn_question *q = &slot->item->questions[i];
     wn_json_key(out, "kind");
@@ -166,25 +204,30 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     wn_json_string(out, q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
     wn_json_key(out, "layer");
     wn_json_string(out, a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(slot->model->graph, a->layer)->name);
+    if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return; /* no one scalar was explained */
     wn_json_key(out, "score");
     wn_json_number(out, a->score);
 }
 
-static enum wn_code write_map(struct wn_text *out, const struct wn_slot *slot, int i, const struct wn_drawing *d,
+static enum wn_code write_map(struct wn_text *out, const struct wn_slot *slot, int i, const struct wn_drawing *plan,
                               struct wn_error *err)
 {
+    struct wn_drawing own = wn_draw_adapt(slot, i, plan), *d = &own;
     const struct wn_answer *a = &slot->item->answers[i];
     struct wn_map_stats stats;
     enum wn_code code = wn_map_stats(a->map, a->h, a->w, &stats, err);
     if (code != WN_OK) return code;
     wn_json_open(out, '{');
     write_words(out, slot, i);
-    code = write_drawn(out, slot, a, d, err);
+    code = slot->ask.outputs & WN_OUT_DRAWN ? write_drawn(out, slot, a, d, err) : write_undrawn(out, a, d, &stats, err);
     if (slot->ask.outputs & WN_OUT_RAW) write_raw(out, a);
     wn_json_key(out, "mass_positive");
     wn_json_number(out, stats.mass_positive);
     wn_json_key(out, "mass_negative");
     wn_json_number(out, stats.mass_negative);
+    double mass = stats.mass_positive + stats.mass_negative;
+    wn_json_key(out, "share_positive"); /* null where there is no mass to share */
+    wn_json_number(out, mass > 0 ? stats.mass_positive / mass : NAN);
     wn_json_key(out, "flat");
     wn_json_bool(out, stats.flat);
     wn_json_key(out, "empty");
@@ -204,49 +247,24 @@ static enum wn_code write_maps(struct wn_text *out, const struct wn_slot *slot, 
     return code;
 }
 
-/* ---- what was found out beside the maps ---- */
-
-/* The classes contrasted with: those that were named or found, else the one that the contrast took by itself. */
-static int foils_of(const struct wn_slot *slot, const int **foils)
-{
-    const struct wn_answer *first = &slot->item->answers[slot->first];
-    *foils = slot->n_foils ? slot->foils : &first->foil;
-    return slot->n_foils ? slot->n_foils : slot->contrast->flags & WN_CONTRAST_FOIL && slot->n && first->foil >= 0;
-}
-
-static int target_of(const struct wn_slot *slot)
-{
-    return slot->n_targets ? slot->targets[0] : wn_argmax(slot->item->logits, slot->model->classes);
-}
+/* ---- the question as it was understood ---- */
 
 static void write_question(struct wn_text *out, const struct wn_slot *slot, const float *p)
 {
     const int *foils;
-    int n = foils_of(slot, &foils);
+    int n = wn_slot_foils(slot, &foils);
     wn_json_key(out, "target");
-    write_scored(out, slot->item, p, target_of(slot));
+    wn_answer_scored(out, slot->item, p, wn_slot_target(slot));
+    if (slot->n_targets > 1) {
+        wn_json_key(out, "targets");
+        wn_json_open(out, '[');
+        for (int i = 0; i < slot->n_targets; i++) wn_answer_scored(out, slot->item, p, slot->targets[i]);
+        wn_json_close(out, ']');
+    }
     wn_json_key(out, "why_not");
     wn_json_open(out, '[');
-    for (int i = 0; i < n; i++) write_scored(out, slot->item, p, foils[i]);
+    for (int i = 0; i < n; i++) wn_answer_scored(out, slot->item, p, foils[i]);
     wn_json_close(out, ']');
-}
-
-static void write_evidence(struct wn_text *out, const struct wn_slot *slot, const float *p)
-{
-    const int *foils;
-    int target = target_of(slot);
-    wn_json_key(out, "evidence");
-    wn_json_open(out, '{');
-    wn_json_key(out, "probability");
-    wn_json_number(out, p[target]);
-    if (foils_of(slot, &foils)) {
-        double gap = (double)slot->item->logits[target] - slot->item->logits[foils[0]];
-        wn_json_key(out, "logit_gap");
-        wn_json_number(out, gap);
-        wn_json_key(out, "relative_probability"); /* of the target, were it and the rival the only classes */
-        wn_json_number(out, 1 / (1 + exp(-gap)));
-    }
-    wn_json_close(out, '}');
 }
 
 static void write_timings(struct wn_text *out, const struct wn_request *r, const struct wn_item *item, double encode_ms)
@@ -256,10 +274,12 @@ static void write_timings(struct wn_text *out, const struct wn_request *r, const
         double ms;
     } rows[] = {{"decode", item->decode_ms},   {"queue", item->queue_ms},
                 {"forward", item->forward_ms}, {"backward", item->backward_ms},
+                {"cam", item->cam_ms},         {"evidence", item->evidence_ms},
                 {"encode", encode_ms},         {"total", (double)(wn_now_ns() - r->begin_ns) * 1e-6}};
     wn_json_key(out, "timings_ms");
     wn_json_open(out, '{');
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        if (strcmp(rows[i].name, "evidence") == 0 && !item->evidence_ms) continue; /* nobody asked */
         wn_json_key(out, rows[i].name);
         wn_json_value(out);
         wn_text_printf(out, "%.3f", rows[i].ms);
@@ -298,6 +318,8 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
         wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
     if (flags & WN_ANSWER_EMPTY)
         wn_json_string(out, "a map has no positive value: nothing speaks for the class asked about");
+    if (slot->statistics.single_foil) wn_json_string(out, "the model has two classes: one foil has no variance");
+    if (slot->statistics.empty) wn_json_string(out, "the contrasts with some foils have no positive value: their masks count as zeros");
     if (flags & WN_ANSWER_SATURATED) wn_json_string(out, "the probability of the target is 1 in floating point");
     wn_json_close(out, ']');
 }
@@ -323,7 +345,7 @@ enum wn_code wn_answer_prediction(struct wn_text *out, const struct wn_slot *slo
     wn_json_number(out, p[c]);
     wn_json_key(out, "classes");
     wn_json_open(out, '[');
-    for (int i = 0; i < n; i++) write_scored(out, item, p, best[i]);
+    for (int i = 0; i < n; i++) wn_answer_scored(out, item, p, best[i]);
     wn_json_close(out, ']');
     write_model(out, slot->model);
     wn_json_close(out, '}');
@@ -350,7 +372,7 @@ enum wn_code wn_answer_write(struct wn_text *out, const struct wn_request *r, co
     write_predictions(out, slot, p);
     write_question(out, slot, p);
     enum wn_code code = write_maps(out, slot, err);
-    write_evidence(out, slot, p);
+    wn_answer_evidence(out, slot, p);
     double encode_ms = (double)(wn_now_ns() - begin) * 1e-6;
     wn_metric_observe(WN_METRIC_STAGE, WN_TIME_ENCODE, 0, encode_ms * 1e-3);
     write_timings(out, r, slot->item, encode_ms);

@@ -39,6 +39,21 @@ enum wn_code wn_draw_plan(const struct wn_slot *slot, struct wn_drawing *d, stru
     return ask->normalize == WN_NORMALIZE_SHARED ? share_range(slot, d, err) : WN_OK;
 }
 
+/* A mean of masks lies between 0 and 1 and is shown as it is; their variance is never above 1/4 and is shown five times as strong, cut
+ * at 1 (Prabhushankar et al. 2020), unless somebody asks for its own range. A variance has no sign. */
+struct wn_drawing wn_draw_adapt(const struct wn_slot *slot, int i, const struct wn_drawing *d)
+{
+    struct wn_drawing own = *d;
+    enum wn_map_kind kind = slot->item->kinds[i];
+    bool masks = slot->ask.statistics == WN_STATISTICS_MASKS, plain = slot->ask.normalize == WN_NORMALIZE_MINMAX;
+    if (kind != WN_MAP_VARIANCE && !(kind == WN_MAP_MEAN && masks)) return own;
+    const struct wn_colormap *viridis = wn_colormap_find("viridis");
+    if (!slot->ask.colormap && viridis) own.colormap = viridis;
+    own.render.normalize = masks && !plain ? WN_NORMALIZE_SHARED : WN_NORMALIZE_MINMAX;
+    own.render.range = (struct wn_range){0, kind == WN_MAP_VARIANCE ? 0.2f : 1};
+    return own;
+}
+
 /* The picture as the view shows it: itself, or the network's cut of it (nearest pixels: it is only looked at). */
 static uint8_t *picture_of(const struct wn_item *item, const struct wn_view *view, bool input)
 {

@@ -19,6 +19,11 @@ void wn_job_destroy(struct wn_job *job)
         for (int k = 0; k < item->n_questions; k++) wn_answer_finish(&item->answers[k]);
         wn_image_finish(&item->image);
         free(item->input);
+        wn_kept_release(item->kept_list, item->kept);
+    }
+    for (int i = 0; i < job->n_slots; i++) {
+        free(job->slots[i].strip.classes);
+        free(job->slots[i].strip.maps);
     }
     wn_pool_finish(&job->pool);
     wn_models_release(job->models);

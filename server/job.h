@@ -3,19 +3,21 @@
 #ifndef WN_SERVER_JOB_H
 #define WN_SERVER_JOB_H
 
+#include "kept.h"
 #include "models.h"
 #include "question.h"
 
 #include <media/image.h>
-#include <whynot/engine.h>
+#include <whynot/evidence.h>
 
-enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL };
+enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL, WN_MAP_MEAN, WN_MAP_VARIANCE };
 
 #define WN_MOST_KEYS 255 /* numbers of keys are small, so that tables can be kept over them */
 
 struct wn_job;
 
-/* One picture for one model, and everything asked about it: one forward pass. */
+/* One picture for one model, and everything asked about it: one forward pass. What is answered from the maps of every class is an item
+ * of its own for each layer and method. */
 struct wn_item {
     struct wn_job *job;
     struct wn_item *next; /* in the queue; the queue's */
@@ -31,8 +33,13 @@ struct wn_item {
     struct wn_answer *answers;
     enum wn_map_kind *kinds;
     bool keep_pixels, needs_logits; /* needs_logits: some rivals are only known after the forward pass */
+    bool stacked, needs_input; /* stacked: answered from `kept`; needs_input: even so somebody wants the picture's numbers */
+    struct wn_kept_key key;    /* of a stacked item */
+    struct wn_kept *kept;      /* held; NULL: to be made */
+    struct wn_kept_list *kept_list;
+    int most_passes; /* forward passes for evidence that its slots ask for, at most */
     int64_t queued_ns;
-    double decode_ms, queue_ms, forward_ms, backward_ms;
+    double decode_ms, queue_ms, forward_ms, backward_ms, cam_ms, evidence_ms;
 };
 
 /* One question of the client with its resolved names, and where its maps are among the item's answers. */
@@ -48,6 +55,13 @@ struct wn_slot {
     int *foils, n_foils;     /* resolved after the forward pass where `nearest` */
     int nearest;
     int first, n; /* answers item->answers[first .. first + n) */
+    bool all;     /* why_not=all */
+    struct wn_statistics statistics; /* of a slot over all foils: its numbers; the maps are among the answers */
+    struct wn_strip {
+        int *classes, n, h, w;
+        float *maps; /* n*h*w: the contrast with each of these rivals, nearest first; malloc'd */
+    } strip;
+    struct wn_masking *masking; /* one an answer of this slot, where evidence=mask; in the job's pool */
 };
 
 struct wn_job {

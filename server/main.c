@@ -165,6 +165,7 @@ static enum exit_code run(struct wn_server *s)
 {
     sigset_t signals;
     struct wn_error err = {0};
+    struct wn_kept_list kept;
     enum exit_code code = EXIT_NO_MODEL;
     block_signals(&signals);
     prctl(PR_SET_DUMPABLE, 0); /* a core would hold pictures of clients */
@@ -177,12 +178,15 @@ static enum exit_code run(struct wn_server *s)
         complain(&err);
         return EXIT_BAD_OPTION;
     }
+    wn_kept_init(&kept, (size_t)s->config.stack_cache_bytes);
+    s->kept = &kept;
     if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK)
         code = serve(s, &signals);
     else
         complain(&err);
     wn_keys_finish(&s->keys);
     wn_keeper_finish(&s->keeper);
+    wn_kept_finish(&kept);
     return code;
 }
 

@@ -37,6 +37,12 @@ static const char *wn_reject_label(int i)
     return i < 5 ? names[i] : NULL;
 }
 
+static const char *kept_label(int i)
+{
+    static const char *const names[] = {"hit", "miss"};
+    return i < 2 ? names[i] : NULL;
+}
+
 static const char *method_label(int i)
 {
     return wn_method_at(i) ? wn_method_at(i)->name : NULL;

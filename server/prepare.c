@@ -6,6 +6,7 @@
 
 #include <math.h>
 #include <media/base64.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,14 +17,27 @@ static bool is_good(const struct wn_slot *slot)
 
 /* ---- items ---- */
 
+static int number_of(const struct wn_method *method)
+{
+    int i = 0;
+    while (wn_method_at(i) != method) i++;
+    return i;
+}
+
 static struct wn_item *item_of(struct wn_job *job, struct wn_slot *slot)
 {
+    bool stacked = wn_slot_is_stacked(slot);
+    int method = number_of(slot->ask.method);
     for (int i = 0; i < job->n_items; i++)
-        if (job->items[i].source == slot->ask.image && job->items[i].model == slot->model) return &job->items[i];
+        if (job->items[i].source == slot->ask.image && job->items[i].model == slot->model && job->items[i].stacked == stacked &&
+            (!stacked || (job->items[i].key.layer == slot->layer && job->items[i].key.method == method)))
+            return &job->items[i];
     struct wn_item *item = &job->items[job->n_items++];
     item->job = job;
     item->source = slot->ask.image;
     item->model = slot->model;
+    item->stacked = stacked;
+    item->key = (struct wn_kept_key){.model = slot->model->serial, .layer = slot->layer, .method = method};
     return item;
 }
 
@@ -31,9 +45,10 @@ static enum wn_code make_arrays(struct wn_item *item, int most_questions, struct
 {
     size_t n = (size_t)item->most_questions;
     struct wn_pool *pool = &item->job->pool;
-    if (item->most_questions > most_questions)
-        return wn_problem_set(p, NULL, WN_BAD_REQUEST, "%d maps are asked for about one picture and %d are allowed",
-                              item->most_questions, most_questions);
+    if (item->most_questions + item->most_passes > most_questions)
+        return wn_problem_set(p, NULL, WN_BAD_REQUEST,
+                              "%d maps and passes with masked pictures are asked for about one picture and %d are allowed",
+                              item->most_questions + item->most_passes, most_questions);
     item->questions = wn_pool_array(pool, n, sizeof *item->questions);
     item->answers = wn_pool_array(pool, n, sizeof *item->answers);
     item->kinds = wn_pool_array(pool, n, sizeof *item->kinds);
@@ -51,7 +66,13 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
         if (!is_good(slot)) continue;
         slot->item = item_of(job, slot);
         slot->item->most_questions += wn_slot_most(slot);
-        slot->item->needs_logits |= wn_slot_needs_logits(slot);
+        slot->item->needs_logits |= wn_slot_needs_logits(slot) || slot->item->stacked;
+        if (slot->ask.evidence == WN_EVIDENCE_MASK) {
+            slot->item->needs_input = true;
+            slot->item->most_passes += 2 * wn_slot_most(slot);
+            slot->masking = wn_pool_array(&job->pool, (size_t)wn_slot_most(slot), sizeof *slot->masking);
+            if (!slot->masking) return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the request");
+        }
         slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
     }
     for (int i = 0; i < job->n_items; i++)
@@ -69,6 +90,23 @@ static struct wn_image_limits limits_of(const struct wn_config *c)
     return limits;
 }
 
+static int hint_of(const struct wn_item *item)
+{
+    return item->keep_pixels ? 0 : wn_preprocess_hint(&item->model->manifest.preprocess);
+}
+
+/* The maps of every class may be there already. A JPEG that is decoded at another size is another picture. */
+static void look_up(struct wn_item *item, const void *data, size_t size)
+{
+    char hex[65];
+    bool scales = size && *(const unsigned char *)data == 0xff;
+    wn_sha256_hex(data, size, hex);
+    snprintf(item->key.picture, sizeof item->key.picture, "%s/%s%d", hex, item->source->tensor ? "numbers" : "", scales ? hint_of(item) : 0);
+    item->kept = wn_kept_find(item->kept_list, &item->key);
+    wn_metric_add(WN_METRIC_KEPT, item->kept ? WN_KEPT_HIT : WN_KEPT_MISS, 0, 1);
+    if (item->kept) item->geometry = item->kept->geometry;
+}
+
 static enum wn_code decode(const struct wn_server *s, struct wn_item *item, struct wn_error *err)
 {
     struct wn_image_limits limits = limits_of(&s->config);
@@ -81,8 +119,9 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
         data = bytes.data;
         size = bytes.size;
     }
-    int hint = item->keep_pixels ? 0 : wn_preprocess_hint(&item->model->manifest.preprocess);
-    if (code == WN_OK) code = wn_image_decode(data, size, &limits, hint, &item->image, err);
+    if (code == WN_OK && item->stacked) look_up(item, data, size);
+    bool wanted = !item->kept || item->keep_pixels || item->needs_input;
+    if (code == WN_OK && wanted) code = wn_image_decode(data, size, &limits, hint_of(item), &item->image, err);
     wn_buffer_finish(&bytes);
     return code;
 }
@@ -116,6 +155,7 @@ static enum wn_code take_tensor(struct wn_item *item, struct wn_error *err)
     item->input = malloc(size);
     if (!item->input) return wn_fail(err, WN_NO_MEMORY, "no memory for the picture");
     memcpy(item->input, item->source->data, size);
+    if (item->stacked) look_up(item, item->input, size);
     for (size_t i = 0; i < size / sizeof *item->input; i++)
         if (!isfinite(item->input[i])) return wn_fail(err, WN_BAD_REQUEST, "number %zu of the tensor is not finite", i);
     item->geometry = (struct wn_geometry){.image_w = w, .image_h = h, .resized_w = w, .resized_h = h, .crop_w = w, .crop_h = h};
@@ -126,8 +166,9 @@ static void read_picture(const struct wn_server *s, struct wn_item *item)
 {
     int64_t begin = wn_now_ns();
     struct wn_error err = {0};
+    item->kept_list = s->kept;
     enum wn_code code = item->source->tensor ? take_tensor(item, &err) : decode(s, item, &err);
-    if (code == WN_OK && !item->source->tensor) code = preprocess(item, &err);
+    if (code == WN_OK && !item->source->tensor && (!item->kept || item->needs_input)) code = preprocess(item, &err);
     if (code != WN_OK) wn_problem_set(&item->problem, NULL, code, "%s", err.text);
     if (code != WN_OK || !item->keep_pixels) wn_image_finish(&item->image);
     item->decode_ms = (double)(wn_now_ns() - begin) * 1e-6;
@@ -151,7 +192,7 @@ static enum wn_code check_drawn(const struct wn_server *s, const struct wn_job *
     double drawn = 0;
     for (int i = 0; i < job->n_slots; i++) {
         const struct wn_slot *slot = &job->slots[i];
-        if (!is_good(slot) || !(slot->ask.outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX))) continue;
+        if (!is_good(slot) || !(slot->ask.outputs & WN_OUT_DRAWN)) continue;
         const struct wn_geometry *g = &slot->item->geometry;
         bool own = slot->ask.size == WN_SIZE_IMAGE;
         drawn += (double)wn_slot_most(slot) * (own ? g->image_w : g->crop_w) * (own ? g->image_h : g->crop_h);

@@ -148,7 +148,19 @@ static const char *maps_name(int i)
 
 static const char *outputs_name(int i)
 {
-    static const char *const names[] = {"heatmap", "overlay", "raw", "bbox", NULL};
+    static const char *const names[] = {"heatmap", "overlay", "raw", "bbox", "rle", NULL};
+    return names[i];
+}
+
+static const char *statistics_name(int i)
+{
+    static const char *const names[] = {"masks", "raw", NULL};
+    return names[i];
+}
+
+static const char *evidence_name(int i)
+{
+    static const char *const names[] = {"numbers", "mask", NULL};
     return names[i];
 }
 
@@ -220,6 +232,33 @@ static enum wn_code read_SIZE(struct wn_ask *ask, void *field, const struct give
     (void)field;
     int i = pick_one(g, size_name, r, name);
     if (i >= 0) ask->size = (enum wn_map_size)i;
+    return i < 0 ? WN_BAD_REQUEST : WN_OK;
+}
+
+static enum wn_code read_STATISTICS(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                                    const char *name)
+{
+    (void)field;
+    int i = pick_one(g, statistics_name, r, name);
+    if (i >= 0) ask->statistics = (enum wn_statistics_kind)i;
+    return i < 0 ? WN_BAD_REQUEST : WN_OK;
+}
+
+static enum wn_code read_EVIDENCE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                                  const char *name)
+{
+    (void)field;
+    int i = pick_one(g, evidence_name, r, name);
+    if (i >= 0) ask->evidence = (enum wn_evidence_kind)i;
+    return i < 0 ? WN_BAD_REQUEST : WN_OK;
+}
+
+static enum wn_code read_FILL(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                              const char *name)
+{
+    (void)field;
+    int i = pick_one(g, wn_fill_name, r, name);
+    if (i >= 0) ask->fill = (enum wn_fill)i;
     return i < 0 ? WN_BAD_REQUEST : WN_OK;
 }
 

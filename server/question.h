@@ -8,10 +8,14 @@
 #include <jansson.h>
 #include <media/colormap.h>
 #include <media/render.h>
-#include <whynot/explain.h>
+#include <whynot/masking.h>
+#include <whynot/stack.h>
 
 enum wn_map_wish { WN_MAPS_CONTRAST = 1, WN_MAPS_TARGET = 2, WN_MAPS_RIVAL = 4 };
-enum wn_output { WN_OUT_HEATMAP = 1, WN_OUT_OVERLAY = 2, WN_OUT_RAW = 4, WN_OUT_BBOX = 8 };
+enum wn_output { WN_OUT_HEATMAP = 1, WN_OUT_OVERLAY = 2, WN_OUT_RAW = 4, WN_OUT_BBOX = 8, WN_OUT_RLE = 16 };
+/* Outputs that are found on the map as it is drawn. */
+#define WN_OUT_DRAWN (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX | WN_OUT_RLE)
+enum wn_evidence_kind { WN_EVIDENCE_NUMBERS, WN_EVIDENCE_MASK };
 enum wn_map_size { WN_SIZE_IMAGE, WN_SIZE_INPUT };
 
 /* A class as it was named: by index, or by text that may be a label. */
@@ -46,6 +50,11 @@ struct wn_ask {
     float overlay;
     enum wn_map_size size;
     int top_k;
+    bool reuse;
+    enum wn_statistics_kind statistics;
+    int rivals; /* how many small maps come along with why_not=all */
+    enum wn_evidence_kind evidence;
+    enum wn_fill fill;
     int64_t timeout_ms; /* 0 if not given */
 };
 

@@ -10,10 +10,23 @@ static int rivals(const struct wn_slot *s)
     return s->nearest ? s->nearest : s->n_foils ? s->n_foils : 1;
 }
 
+bool wn_slot_has_statistics(const struct wn_slot *s)
+{
+    return s->all && s->contrast->flags & WN_CONTRAST_FOIL;
+}
+
+bool wn_slot_is_stacked(const struct wn_slot *s)
+{
+    return s->ask.reuse || wn_slot_has_statistics(s);
+}
+
 int wn_slot_most(const struct wn_slot *s)
 {
     int n = 0;
-    if (s->ask.maps & WN_MAPS_CONTRAST) n += s->contrast->flags & WN_CONTRAST_FOIL ? rivals(s) : 1;
+    if (wn_slot_has_statistics(s))
+        n += 2; /* mean and variance */
+    else if (s->ask.maps & WN_MAPS_CONTRAST)
+        n += s->contrast->flags & WN_CONTRAST_FOIL ? rivals(s) : 1;
     if (s->ask.maps & WN_MAPS_TARGET) n++;
     if (s->ask.maps & WN_MAPS_RIVAL) n += rivals(s);
     return n;
@@ -21,6 +34,7 @@ int wn_slot_most(const struct wn_slot *s)
 
 bool wn_slot_needs_logits(const struct wn_slot *s)
 {
+    if (s->all) return !s->n_targets;
     bool runner_up = !s->n_foils && s->nearest <= 1 && s->contrast->flags & WN_CONTRAST_FOIL;
     bool named = s->n_foils || (!s->nearest && !(s->ask.maps & WN_MAPS_RIVAL));
     return !named && !(runner_up && !(s->ask.maps & WN_MAPS_RIVAL)); /* the engine knows the runner-up by itself */
@@ -35,6 +49,18 @@ static void find_rivals(struct wn_slot *s, const float *logits)
     s->n_foils = 0;
     for (int i = 0; i < n && s->n_foils < wanted; i++)
         if (best[i] != target) s->foils[s->n_foils++] = best[i];
+}
+
+/* Every class but the targets. */
+static void find_others(struct wn_slot *s, const float *logits)
+{
+    int predicted = s->n_targets ? -1 : wn_argmax(logits, s->model->classes);
+    s->n_foils = 0;
+    for (int k = 0; k < s->model->classes; k++) {
+        bool ours = k == predicted;
+        for (int i = 0; i < s->n_targets; i++) ours = ours || s->targets[i] == k;
+        if (!ours) s->foils[s->n_foils++] = k;
+    }
 }
 
 static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind kind,
@@ -65,9 +91,17 @@ static void plan_contrast(struct wn_item *item, const struct wn_slot *s)
 static void plan_slot(struct wn_item *item, struct wn_slot *s, const float *logits)
 {
     const struct wn_contrast *logit = wn_contrast_find("logit");
-    if (wn_slot_needs_logits(s)) find_rivals(s, logits);
+    if (s->all)
+        find_others(s, logits);
+    else if (wn_slot_needs_logits(s))
+        find_rivals(s, logits);
     s->first = item->n_questions;
-    if (s->ask.maps & WN_MAPS_CONTRAST) plan_contrast(item, s);
+    if (wn_slot_has_statistics(s)) {
+        add(item, s, WN_MAP_MEAN, s->contrast, NULL, 0);
+        add(item, s, WN_MAP_VARIANCE, s->contrast, NULL, 0);
+    } else if (s->ask.maps & WN_MAPS_CONTRAST) {
+        plan_contrast(item, s);
+    }
     if (s->ask.maps & WN_MAPS_TARGET) add(item, s, WN_MAP_TARGET, logit, NULL, 0);
     for (int i = 0; s->ask.maps & WN_MAPS_RIVAL && i < s->n_foils; i++) {
         add(item, s, WN_MAP_RIVAL, logit, NULL, 0);

@@ -4,6 +4,10 @@
 
 #include "job.h"
 
+/* why_not=all with a contrast that takes one rival: mean and variance over all of them. */
+bool wn_slot_has_statistics(const struct wn_slot *slot);
+/* Answered from the maps of every class. */
+bool wn_slot_is_stacked(const struct wn_slot *slot);
 /* How many engine questions the slot needs at most. */
 int wn_slot_most(const struct wn_slot *slot);
 /* Whether its rivals are only known after the forward pass. */

@@ -79,10 +79,10 @@ static enum wn_code resolve_class(struct wn_slot *slot, const char *field, const
 static enum wn_code resolve_list(struct wn_slot *slot, struct wn_pool *pool, const char *field,
                                  const struct wn_class_refs *refs, int **out, int *n)
 {
-    size_t room = (size_t)(refs->n > refs->nearest ? refs->n : refs->nearest);
+    size_t room = (size_t)(slot->all ? slot->model->classes : refs->n > refs->nearest ? refs->n : refs->nearest);
     *out = wn_pool_array(pool, room + 1, sizeof **out); /* one more: a runner-up that nobody named */
     if (!*out) return wn_problem_set(&slot->problem, NULL, WN_NO_MEMORY, "no memory for the request");
-    for (*n = 0; *n < refs->n; ++*n) {
+    for (*n = 0; *n < refs->n && !(slot->all && refs == &slot->ask.why_not); ++*n) {
         enum wn_code code = resolve_class(slot, field, &refs->list[*n], &(*out)[*n]);
         if (code != WN_OK) return code;
         for (int i = 0; i < *n; i++)
@@ -99,8 +99,7 @@ static bool is_word(const struct wn_class_refs *refs, const char *word)
 static enum wn_code resolve_classes(struct wn_slot *slot, struct wn_pool *pool)
 {
     const struct wn_ask *ask = &slot->ask;
-    if (is_word(&ask->why_not, "all") && wn_model_class(slot->model, "all") < 0)
-        return fail(slot, "why_not", WN_UNSUPPORTED, "why_not=all is not there yet; auto:N takes the N nearest rivals");
+    slot->all = is_word(&ask->why_not, "all") && wn_model_class(slot->model, "all") < 0;
     slot->nearest = ask->why_not.nearest < slot->model->classes ? ask->why_not.nearest : slot->model->classes - 1;
     bool predicted = is_word(&ask->target, "top1") && wn_model_class(slot->model, "top1") < 0;
     enum wn_code code = WN_OK;
@@ -120,9 +119,10 @@ static bool share_a_class(const struct wn_slot *s)
 
 static enum wn_code resolve_contrast(struct wn_slot *slot)
 {
-    bool rivals = slot->n_foils || slot->nearest;
+    bool rivals = slot->n_foils || slot->nearest || slot->all;
     char what[256];
-    slot->contrast = slot->ask.contrast ? slot->ask.contrast : wn_contrast_find(rivals ? "pair" : "logit");
+    const char *standard = slot->all ? "cross-entropy" : rivals ? "pair" : "logit";
+    slot->contrast = slot->ask.contrast ? slot->ask.contrast : wn_contrast_find(standard);
     unsigned flags = slot->contrast->flags;
     bool takes_rivals = flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET),
          wants_rival_maps = slot->ask.maps & WN_MAPS_RIVAL;
@@ -135,6 +135,8 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
                  slot->contrast->name);
         return fail(slot, "why_not", WN_BAD_REQUEST, what);
     }
+    if (wants_rival_maps && slot->all)
+        return fail(slot, "maps", WN_BAD_REQUEST, "with why_not=all the small maps of N rivals come with rivals=N");
     if (wants_rival_maps && !rivals && !takes_rivals)
         return fail(slot, "maps", WN_BAD_REQUEST, "maps of rivals want a why_not");
     if (takes_rivals && !(flags & WN_CONTRAST_SAME_OK) && share_a_class(slot)) {
@@ -144,6 +146,26 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
         return fail(slot, "why_not", WN_BAD_REQUEST, what);
     }
     return WN_OK;
+}
+
+/* What is answered from the maps of every class needs a method whose maps add up. */
+static enum wn_code resolve_stack(struct wn_slot *slot)
+{
+    const struct wn_method *m = slot->ask.method;
+    char what[400] = "", all[200] = "";
+    bool stacked = wn_slot_is_stacked(slot);
+    if (slot->ask.rivals && !wn_slot_has_statistics(slot))
+        return fail(slot, "rivals", WN_BAD_REQUEST, "rivals=N goes with why_not=all and a contrast that takes one rival");
+    if (wn_slot_has_statistics(slot) && wn_graph_classes(slot->model->graph) < 2)
+        return fail(slot, "why_not", WN_BAD_REQUEST, "the model has one output, so there are no foils to average over");
+    if (!stacked || (m->flags & WN_METHOD_LINEAR && !(m->flags & WN_METHOD_INPUT))) return WN_OK;
+    for (int i = 0; wn_method_at(i); i++)
+        if (wn_method_at(i)->flags & WN_METHOD_LINEAR && !(wn_method_at(i)->flags & WN_METHOD_INPUT) && strlen(all) < 160)
+            snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", all[0] ? ", " : "", wn_method_at(i)->name);
+    snprintf(what, sizeof what, "%s needs the small map of every class, and the maps of the method %s %s; these methods have them: %s",
+             slot->ask.reuse && !wn_slot_has_statistics(slot) ? "reuse" : "why_not=all", m->name,
+             m->flags & WN_METHOD_INPUT ? "are as large as the picture" : "do not add up", all);
+    return fail(slot, "method", WN_UNSUPPORTED, what);
 }
 
 static enum wn_code resolve_layer(struct wn_slot *slot)
@@ -167,7 +189,7 @@ void wn_resolve(struct wn_request *r, struct wn_job *job)
         if (!slot->ask.image)
             fail(slot, "image", WN_BAD_REQUEST, "image is missing: the picture that is asked about");
         else if (resolve_model(models, slot, r) == WN_OK && resolve_classes(slot, &job->pool) == WN_OK &&
-                 resolve_contrast(slot) == WN_OK)
+                 resolve_contrast(slot) == WN_OK && resolve_stack(slot) == WN_OK)
             resolve_layer(slot);
     }
 }

@@ -148,6 +148,16 @@ static void write_label(struct wn_text *out, const struct wn_model *m, int i)
     wn_json_close(out, '}');
 }
 
+/* What was never read has no labels and no layers: that is said, rather than an empty list. */
+static bool was_read(struct wn_request *r, const struct wn_model *m)
+{
+    if (m->labels && m->graph) return true;
+    bool failed = atomic_load(&m->state) == WN_MODEL_FAILED;
+    r->problem.retry_after_s = !failed;
+    wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", m->name, failed ? m->why.text : "it is being loaded");
+    return false;
+}
+
 /* Labels that begin with the words come before labels that hold them somewhere. */
 static void write_found(struct wn_text *out, const struct wn_model *m, const char *words, int most)
 {
@@ -163,7 +173,7 @@ bool wn_route_labels(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
     const struct wn_model *m = wn_request_model(r);
-    if (!m) return true;
+    if (!m || !was_read(r, m)) return true;
     const char *words = wn_parameter(&r->parameters, "q"), *limit = wn_parameter(&r->parameters, "limit");
     int most = limit ? atoi(limit) : MOST_LABELS;
     if (most < 1 || most > MOST_LABELS) {
@@ -175,7 +185,7 @@ bool wn_route_labels(struct wn_request *r)
     wn_json_int(out, m->classes);
     wn_json_key(out, "labels");
     wn_json_open(out, '[');
-    if (m->labels) write_found(out, m, words ? words : "", most);
+    write_found(out, m, words ? words : "", most);
     wn_json_close(out, ']');
     wn_json_close(out, '}');
     return true;
@@ -185,12 +195,12 @@ bool wn_route_layers(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
     const struct wn_model *m = wn_request_model(r);
-    if (!m) return true;
+    if (!m || !was_read(r, m)) return true;
     wn_json_open(out, '{');
     if (wn_model_layer(m)) pair(out, "auto", wn_model_layer(m)->name);
     wn_json_key(out, "layers");
     wn_json_open(out, '[');
-    for (int i = 0; m->graph && i < wn_graph_layers(m->graph); i++) write_layer(out, wn_graph_layer(m->graph, i));
+    for (int i = 0; i < wn_graph_layers(m->graph); i++) write_layer(out, wn_graph_layer(m->graph, i));
     wn_json_close(out, ']');
     wn_json_close(out, '}');
     return true;

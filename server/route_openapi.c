@@ -29,13 +29,14 @@ static const char *type_of(const char *kind)
 static void write_names(struct wn_text *out, const char *kind)
 {
     bool contrast = strcmp(kind, "CONTRAST") == 0, method = strcmp(kind, "METHOD") == 0,
-         color = strcmp(kind, "COLORMAP") == 0;
-    if (!contrast && !method && !color) return;
+         color = strcmp(kind, "COLORMAP") == 0, fill = strcmp(kind, "FILL") == 0;
+    if (!contrast && !method && !color && !fill) return;
     wn_json_key(out, "enum");
     wn_json_open(out, '[');
     if (color) wn_json_string(out, "auto");
     for (int i = 0; contrast && wn_contrast_at(i); i++) wn_json_string(out, wn_contrast_at(i)->name);
     for (int i = 0; method && wn_method_at(i); i++) wn_json_string(out, wn_method_at(i)->name);
+    for (int i = 0; fill && wn_fill_name(i); i++) wn_json_string(out, wn_fill_name(i));
     for (int i = 0; color && wn_colormap_at(i); i++) wn_json_string(out, wn_colormap_at(i)->name);
     wn_json_close(out, ']');
 }

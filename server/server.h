@@ -20,6 +20,7 @@ struct wn_server {
     struct wn_keeper keeper;
     struct wn_queue queue;
     struct wn_workers workers;
+    struct wn_kept_list *kept; /* maps of every class; NULL: none are kept */
     struct wn_connections connections;
     struct wn_keys keys;
     struct MHD_Daemon *http;

@@ -3,6 +3,7 @@
 
 #include "metrics.h"
 #include "questions.h"
+#include "stacked.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,14 +21,6 @@ struct wn_worker {
 static void fail_items(struct wn_item **items, int n, const struct wn_error *why)
 {
     for (int i = 0; i < n; i++) wn_problem_set(&items[i]->problem, NULL, why->code, "%s", why->text);
-}
-
-/* A network with one output has two classes: the logits 0 and y. */
-static void keep_logits(struct wn_item *item, const float *logits)
-{
-    int k = wn_graph_classes(item->model->graph);
-    if (k == 1) item->logits[0] = 0;
-    memcpy(item->logits + (k == 1), logits, (size_t)k * sizeof *logits);
 }
 
 /* Asks the engine about n items at once. plan_only: no questions, just the logits. */
@@ -55,7 +48,7 @@ static enum wn_code ask(struct wn_engine *engine, struct wn_item **items, int n,
     struct wn_batch batch = {n, images, (int)n_questions, questions};
     code = wn_engine_explain(engine, &batch, logits, answers, &times, err);
     for (int i = 0, at = 0; i < n && code == WN_OK; i++) {
-        keep_logits(items[i], logits + (size_t)i * k);
+        wn_item_keep_logits(items[i], logits + (size_t)i * k);
         items[i]->forward_ms += times.forward_ms / n;
         items[i]->backward_ms += times.backward_ms / n;
         for (int q = 0; q < items[i]->n_questions && !plan_only; q++) items[i]->answers[q] = answers[at++];
@@ -74,6 +67,7 @@ static void count(struct wn_item **items, int n)
 {
     wn_metric_observe(WN_METRIC_BATCH, 0, 0, n);
     for (int i = 0; i < n; i++) {
+        if (items[i]->problem.error.code != WN_OK) continue;
         wn_metric_observe(WN_METRIC_WAIT, 0, 0, items[i]->queue_ms * 1e-3);
         wn_metric_observe(WN_METRIC_STAGE, WN_TIME_FORWARD, 0, items[i]->forward_ms * 1e-3);
         wn_metric_observe(WN_METRIC_STAGE, WN_TIME_BACKWARD, 0, items[i]->backward_ms * 1e-3);
@@ -86,21 +80,35 @@ static void count(struct wn_item **items, int n)
     }
 }
 
-static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
+/* The ordinary way: one forward pass for all, and what each asks behind it. */
+static enum wn_code run_together(struct wn_engine *engine, struct wn_item **items, int n, struct wn_error *err)
 {
-    struct wn_engine *engine = items[0]->model->engines[w->number]; /* the job holds the model, and so its engines */
     struct wn_item *first[MOST_BATCH];
-    struct wn_error err = {0};
     int unplanned = 0;
     for (int i = 0; i < n; i++)
         if (items[i]->needs_logits) first[unplanned++] = items[i];
-    enum wn_code code = unplanned ? ask(engine, first, unplanned, true, &err) : WN_OK;
+    enum wn_code code = unplanned ? ask(engine, first, unplanned, true, err) : WN_OK;
     for (int i = 0; i < unplanned && code == WN_OK; i++) wn_item_plan(first[i], first[i]->logits);
-    if (code == WN_OK) code = ask(engine, items, n, false, &err);
-    if (code != WN_OK)
-        fail_items(items, n, &err);
-    else
-        count(items, n);
+    return code == WN_OK ? ask(engine, items, n, false, err) : code;
+}
+
+static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
+{
+    struct wn_engine *engine = items[0]->model->engines[w->number]; /* the job holds the model, and so its engines */
+    struct wn_item *ordinary[MOST_BATCH];
+    int together = 0;
+    for (int i = 0; i < n; i++) {
+        struct wn_error err = {0};
+        if (!items[i]->stacked)
+            ordinary[together++] = items[i];
+        else if (wn_stacked_run(engine, items[i], &err) != WN_OK)
+            fail_items(&items[i], 1, &err);
+    }
+    struct wn_error why = {0};
+    if (together && run_together(engine, ordinary, together, &why) != WN_OK) fail_items(ordinary, together, &why);
+    for (int i = 0; i < n; i++)
+        if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
+    count(items, n);
 }
 
 static void *work(void *arg)

@@ -381,3 +381,31 @@ enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view 
     free(copy);
     return code;
 }
+
+enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint32_t *runs,
+                            size_t *n, struct wn_error *err)
+{
+    float *copy = NULL, *drawing = malloc((size_t)view->w * (size_t)view->h * sizeof *drawing), lowest, highest;
+    enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err)
+                                : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    if (code == WN_OK) code = wn_upsample(copy ? copy : map, h, w, view, r->align_corners, drawing, err);
+    if (code == WN_OK) {
+        bool inside = false;
+        span_of(drawing, (size_t)view->w * (size_t)view->h, &lowest, &highest);
+        float strong = highest > 0 ? strong_value(drawing, view->w, view->h, highest) : INFINITY;
+        *n = 1;
+        runs[0] = 0;
+        for (int x = 0; x < view->w; x++)
+            for (int y = 0; y < view->h; y++) {
+                float v = drawing[(size_t)y * (size_t)view->w + (size_t)x];
+                if ((v >= strong && v > 0) != inside) {
+                    inside = !inside;
+                    runs[(*n)++] = 0;
+                }
+                runs[*n - 1]++;
+            }
+    }
+    free(drawing);
+    free(copy);
+    return code;
+}

@@ -40,16 +40,17 @@ static void subject_free(struct subject *t)
 
 /* ---- the definition ---- */
 
-/* The contrast of the target with foil q: seed p - e_q for cross-entropy, e_t - e_q for a pair. */
+/* The contrast of the target with foil q: seed p - e_q for cross-entropy, e_t - e_q for a pair. The foil's own entry is minus the
+ * sum of the others, so that nothing cancels where p_q is nearly 1. */
 static void contrast(const struct subject *t, bool pair, int target, int q, double *map)
 {
     const struct wn_stack *s = &t->stack;
     double total = 0;
     for (int k = 0; k < s->classes; k++) total += exp((double)t->logits[k]);
     for (int i = 0; i < s->h * s->w; i++) {
-        map[i] = -(double)s->maps[q * s->h * s->w + i];
+        map[i] = 0;
         for (int k = 0; k < s->classes; k++)
-            map[i] += (pair ? k == target : exp((double)t->logits[k]) / total) * s->maps[k * s->h * s->w + i];
+            if (k != q) map[i] += (pair ? k == target : exp((double)t->logits[k]) / total) * ((double)s->maps[k * s->h * s->w + i] - s->maps[q * s->h * s->w + i]);
     }
 }
 
@@ -105,7 +106,7 @@ static bool differs(double got, double want)
 /* The overlap and the evenness of the variance map, from its plain form. */
 static void judge_voice(const struct subject *t, int target, const struct wn_statistics *got, const double *variance)
 {
-    double map[MOST], mask[MOST], lo = INFINITY, hi = -INFINITY, sum = 0, squares = 0, both = 1e-6, either = 1e-6;
+    double map[MOST] = {0}, mask[MOST], lo = INFINITY, hi = -INFINITY, sum = 0, squares = 0, both = 1e-6, either = 1e-6;
     int h = t->stack.h, w = t->stack.w, cells = got->h * got->w;
     for (int i = 0; i < h * w; i++) map[i] = t->stack.maps[target * h * w + i];
     mask_of(map, h, w, got->h, got->w, mask);
@@ -222,6 +223,19 @@ static void foils_with_nothing_to_show_count_as_zeros(void **state)
     subject_free(&t);
 }
 
+static void a_foil_that_the_network_is_sure_of_has_a_mask_of_its_own(void **state)
+{
+    (void)state;
+    struct subject t;
+    subject_make(&t, 5, 6, 6, 9);
+    for (int sure = 1; sure < 20; sure++) {
+        t.logits[3] = (float)sure;
+        judge(&t, 1, WN_STATISTICS_MASKS, 20, 20);
+        judge(&t, 3, WN_STATISTICS_MASKS, 20, 20);
+    }
+    subject_free(&t);
+}
+
 static void two_classes_have_one_foil_and_no_variance(void **state)
 {
     (void)state;
@@ -300,6 +314,7 @@ int main(void)
         cmocka_unit_test(raw_statistics_agree_with_one_foil_after_the_other),
         cmocka_unit_test(raw_variance_does_not_depend_on_the_logits),
         cmocka_unit_test(foils_with_nothing_to_show_count_as_zeros),
+        cmocka_unit_test(a_foil_that_the_network_is_sure_of_has_a_mask_of_its_own),
         cmocka_unit_test(two_classes_have_one_foil_and_no_variance),
         cmocka_unit_test(impossible_questions_are_refused),
         cmocka_unit_test(the_default_target_is_the_prediction),

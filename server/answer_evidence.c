@@ -1,0 +1,200 @@
+/* What was found out beside the maps: gaps, probabilities, what masking showed, and the small maps of rivals. Knows no threads and no
+ * HTTP. */
+#include "answer.h"
+
+#include "questions.h"
+#include "stacked.h"
+
+#include <math.h>
+#include <media/base64.h>
+
+/* ---- who is compared with whom ---- */
+
+int wn_slot_target(const struct wn_slot *slot)
+{
+    return slot->n_targets ? slot->targets[0] : wn_argmax(slot->item->logits, slot->model->classes);
+}
+
+int wn_slot_foils(const struct wn_slot *slot, const int **foils)
+{
+    const struct wn_answer *first = &slot->item->answers[slot->first];
+    *foils = slot->n_foils ? slot->foils : &first->foil;
+    if (slot->all) return 0;
+    return slot->n_foils ? slot->n_foils : slot->contrast->flags & WN_CONTRAST_FOIL && slot->n && first->foil >= 0;
+}
+
+static void number(struct wn_text *out, const char *key, double v)
+{
+    wn_json_key(out, key);
+    wn_json_number(out, v);
+}
+
+static void name_class(struct wn_text *out, const struct wn_slot *slot, int c)
+{
+    wn_json_key(out, "index");
+    wn_json_int(out, c);
+    wn_json_key(out, "label");
+    wn_json_string(out, slot->model->labels[c]);
+}
+
+/* ---- against one rival, or several ---- */
+
+/* Of the target, were it and the rival the only classes. */
+static void write_gap(struct wn_text *out, const struct wn_slot *slot, int rival)
+{
+    double gap = (double)slot->item->logits[wn_slot_target(slot)] - slot->item->logits[rival];
+    number(out, "logit_gap", gap);
+    number(out, "relative_probability", 1 / (1 + exp(-gap)));
+}
+
+static void write_rivals(struct wn_text *out, const struct wn_slot *slot, const int *foils, int n)
+{
+    wn_json_key(out, "rivals");
+    wn_json_open(out, '[');
+    for (int i = 0; i < n; i++) {
+        wn_json_open(out, '{');
+        name_class(out, slot, foils[i]);
+        write_gap(out, slot, foils[i]);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+}
+
+/* Without a rival in the question: the runner-up, and its name. */
+static void write_against(struct wn_text *out, const struct wn_slot *slot)
+{
+    const int *foils;
+    int runner_up, n = wn_slot_foils(slot, &foils);
+    bool one = n && foils[0] != wn_slot_target(slot);
+    if (!slot->n || (!one && !wn_slot_rivals(slot, 0, &runner_up, &foils))) return;
+    wn_json_key(out, "rival");
+    wn_json_open(out, '{');
+    name_class(out, slot, foils[0]);
+    wn_json_close(out, '}');
+    write_gap(out, slot, foils[0]);
+    if (n > 1) write_rivals(out, slot, foils, n);
+    if (slot->n_targets > 1 && n)
+        number(out, "relative_probability_of_sets",
+               wn_relative_probability(slot->item->logits, slot->model->classes, slot->targets, slot->n_targets, foils, n));
+}
+
+/* ---- over all foils ---- */
+
+static void write_statistics(struct wn_text *out, const struct wn_slot *slot)
+{
+    const struct wn_statistics *s = &slot->statistics;
+    wn_json_key(out, "foils");
+    wn_json_int(out, s->foils);
+    wn_json_key(out, "single_foil");
+    wn_json_bool(out, s->single_foil);
+    if (slot->ask.statistics != WN_STATISTICS_MASKS) return;
+    wn_json_key(out, "empty_masks");
+    wn_json_int(out, s->empty);
+    wn_json_key(out, "voice"); /* of the variance map, and the explanation of the target by itself */
+    wn_json_open(out, '{');
+    number(out, "overlap", s->voice_iou);
+    number(out, "signal_to_noise", s->flat ? NAN : s->voice_snr);
+    number(out, "log_likelihood", slot->item->logits[wn_slot_target(slot)]);
+    wn_json_key(out, "flat");
+    wn_json_bool(out, s->flat);
+    wn_json_close(out, '}');
+}
+
+/* The contrasts with the nearest rivals, small: (n,h,w). */
+static void write_strip(struct wn_text *out, const struct wn_slot *slot, const float *p)
+{
+    const struct wn_strip *strip = &slot->strip;
+    size_t n = (size_t)strip->n * (size_t)strip->h * (size_t)strip->w;
+    const int shape[3] = {strip->n, strip->h, strip->w};
+    wn_json_key(out, "rivals");
+    wn_json_open(out, '{');
+    wn_json_key(out, "contrast");
+    wn_json_string(out, slot->contrast->name);
+    wn_json_key(out, "dtype");
+    wn_json_string(out, "float32");
+    wn_json_key(out, "shape");
+    wn_json_open(out, '[');
+    for (int i = 0; i < 3; i++) wn_json_int(out, shape[i]);
+    wn_json_close(out, ']');
+    wn_json_key(out, "data");
+    wn_text_add(out, "\"", 1);
+    if (!out->failed && wn_base64_encode(strip->maps, n * sizeof *strip->maps, &out->bytes, NULL) != WN_OK) out->failed = true;
+    wn_text_add(out, "\"", 1);
+    wn_json_key(out, "classes");
+    wn_json_open(out, '[');
+    for (int i = 0; i < strip->n; i++) wn_answer_scored(out, slot->item, p, strip->classes[i]);
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+}
+
+/* ---- masked pictures ---- */
+
+static void write_words(struct wn_text *out, const struct wn_masking *m, const char *target, const char *rival)
+{
+    struct wn_text words = {0};
+    bool won = m->before > 0.5;
+    wn_text_printf(&words, "keeping only what speaks for %.100s (%.0f %% of the input): p(%.100s | it or %.100s) %.2f -> %.2f; hiding that: %.2f - ",
+                   target, 100 * m->positive, target, rival, m->before, m->keep_positive, m->keep_negative);
+    wn_text_puts(&words, m->turns ? "the decision turns" : "the decision stays");
+    if (m->turns && !won) wn_text_puts(&words, " once what speaks against it is hidden");
+    wn_json_key(out, "words");
+    wn_json_string(out, wn_text_string(&words));
+    if (words.failed) out->failed = true;
+    wn_text_finish(&words);
+}
+
+static void write_masking(struct wn_text *out, const struct wn_slot *slot, int i)
+{
+    const struct wn_masking *m = &slot->masking[i];
+    const struct wn_answer *a = &slot->item->answers[slot->first + i];
+    int runner_up;
+    const int *rivals;
+    if (!wn_slot_rivals(slot, i, &runner_up, &rivals)) return;
+    wn_json_open(out, '{');
+    wn_json_key(out, "map"); /* number among maps */
+    wn_json_int(out, i);
+    wn_json_key(out, "rival");
+    wn_json_open(out, '{');
+    name_class(out, slot, rivals[0]);
+    wn_json_close(out, '}');
+    wn_json_key(out, "fill");
+    wn_json_string(out, wn_fill_name(slot->ask.fill));
+    if (m->radius) {
+        wn_json_key(out, "blur_radius");
+        wn_json_int(out, m->radius);
+    }
+    number(out, "relative_probability", m->before);
+    number(out, "keep_positive", m->keep_positive);
+    number(out, "keep_negative", m->keep_negative);
+    number(out, "area_positive", m->positive);
+    number(out, "area_negative", m->negative);
+    wn_json_key(out, "turns");
+    wn_json_bool(out, m->turns);
+    write_words(out, m, slot->model->labels[a->target], slot->model->labels[rivals[0]]);
+    wn_json_close(out, '}');
+}
+
+static void write_maskings(struct wn_text *out, const struct wn_slot *slot)
+{
+    wn_json_key(out, "masking");
+    wn_json_open(out, '[');
+    for (int i = 0; i < slot->n; i++) {
+        enum wn_map_kind kind = slot->item->kinds[slot->first + i];
+        if (kind == WN_MAP_CONTRAST || kind == WN_MAP_TARGET) write_masking(out, slot, i);
+    }
+    wn_json_close(out, ']');
+}
+
+/* ---- the whole ---- */
+
+void wn_answer_evidence(struct wn_text *out, const struct wn_slot *slot, const float *p)
+{
+    if (slot->strip.n) write_strip(out, slot, p);
+    wn_json_key(out, "evidence");
+    wn_json_open(out, '{');
+    number(out, "probability", p[wn_slot_target(slot)]);
+    write_against(out, slot);
+    if (slot->n && wn_slot_has_statistics(slot)) write_statistics(out, slot);
+    if (slot->masking) write_maskings(out, slot);
+    wn_json_close(out, '}');
+}
