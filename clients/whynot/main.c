@@ -206,6 +206,7 @@ static enum cli_exit read_options(struct cli *c, int argc, char **argv)
 
 static enum cli_exit run(const struct cli_command *command, int argc, char **argv)
 {
+    static struct cli_given help_given = {"help", ""};
     struct cli c = {.command = command};
     static char name[64];
     enum cli_exit code = CLI_OK;
@@ -215,7 +216,7 @@ static enum cli_exit run(const struct cli_command *command, int argc, char **arg
         c.operands = argv + 1;
         c.n_operands = argc - 1;
         bool wants_help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
-        if (wants_help) c.given = &(struct cli_given){"help", ""}, c.n_given = 1;
+        if (wants_help) c.given = &help_given, c.n_given = 1;
     } else {
         code = read_options(&c, argc, argv);
     }

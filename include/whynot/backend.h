@@ -38,6 +38,12 @@ struct wn_backend_traits {
     char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */
 };
 
+/* One thing that was looked at: a library, a device, memory. */
+struct wn_finding {
+    const char *topic, *value; /* "cuDNN", "9.1.0" */
+    const char *mending;       /* NULL: it is well; else what to do about it */
+};
+
 struct wn_backend_impl {
     const char *name, *summary;
     enum wn_code (*open)(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err);
@@ -52,6 +58,9 @@ struct wn_backend_impl {
     enum wn_code (*write)(struct wn_exe *exe, int value, const float *src, struct wn_error *err);
     enum wn_code (*run)(struct wn_exe *exe, int stage, struct wn_error *err);
     enum wn_code (*read)(struct wn_exe *exe, int value, float *dst, struct wn_error *err);
+    /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
+     * did not answer just now. */
+    void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);
 };
 
 /* The rows of backends.def, in order; NULL past the end. */

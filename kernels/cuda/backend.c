@@ -387,4 +387,5 @@ const struct wn_backend_impl wn_backend_cuda = {
     .write = cuda_write,
     .run = cuda_run,
     .read = cuda_read,
+    .diagnose = wn_cuda_diagnose,
 };

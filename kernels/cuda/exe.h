@@ -243,4 +243,7 @@ bool wn_cuda_grow(void *list, int n, int *cap, size_t size);
 /* ---- backend.c ---- */
 enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);
 
+/* diagnose.c: driver, runtime, cuDNN, each device with its memory and compute capability. */
+void wn_cuda_diagnose(void (*say)(void *arg, const struct wn_finding *finding), void *arg);
+
 #endif

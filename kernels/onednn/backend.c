@@ -299,6 +299,19 @@ static enum wn_code exe_read(struct wn_exe *base, int value, float *dst, struct 
     return WN_OK;
 }
 
+static void be_diagnose(void (*say)(void *arg, const struct wn_finding *finding), void *arg)
+{
+    const dnnl_version_t *v = dnnl_version();
+    char text[64];
+    snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
+    say(arg, &(struct wn_finding){"oneDNN", text, NULL});
+    snprintf(text, sizeof text, "%s%s", isa_name(), has_bf16() ? ", bf16" : "");
+    say(arg, &(struct wn_finding){"oneDNN's instructions", text,
+                                  strcmp(isa_name(), "sse41") == 0 || strcmp(isa_name(), "generic") == 0
+                                      ? "without AVX2 answers take several times as long; unset ONEDNN_MAX_CPU_ISA, or use a newer processor"
+                                      : NULL});
+}
+
 const struct wn_backend_impl wn_backend_onednn = {
     .name = "onednn",
     .summary = "x86-64 and Arm processors through oneDNN, in f32 or bf16",
@@ -310,4 +323,5 @@ const struct wn_backend_impl wn_backend_onednn = {
     .write = exe_write,
     .run = exe_run,
     .read = exe_read,
+    .diagnose = be_diagnose,
 };

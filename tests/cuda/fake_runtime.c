@@ -43,6 +43,18 @@ cudaError_t cudaGetDeviceCount(int *count)
     return fake_runtime.devices ? cudaSuccess : cudaErrorNoDevice;
 }
 
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = fake_runtime.devices ? CUDART_VERSION : 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = CUDART_VERSION;
+    return cudaSuccess;
+}
+
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
 {
     (void)device;

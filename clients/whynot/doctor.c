@@ -1,0 +1,281 @@
+/* `whynot doctor`: whether this machine, this build and these models are fit to answer, and what to do where they are not. */
+#include "peer.h"
+
+#include <config.h>
+#include <inprocess.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <text.h>
+#include <unistd.h>
+#include <whynot/whynot.h>
+
+#define LEAST_FREE_MB 512
+
+struct visit {
+    bool json, optional; /* optional: said, but nothing depends on it */
+    int troubles;
+    struct wn_text out; /* of JSON */
+    const char *part;
+};
+
+/* ---- saying ---- */
+
+static void say(void *arg, const struct wn_finding *f)
+{
+    struct visit *v = arg;
+    v->troubles += f->mending && !v->optional;
+    if (!v->json) {
+        printf("%-4s %-10s %-28s %s\n", !f->mending ? "ok" : v->optional ? "--" : "!!", v->part, f->topic, f->value);
+        if (f->mending) printf("     -> %s\n", f->mending);
+        return;
+    }
+    wn_json_open(&v->out, '{');
+    wn_json_key(&v->out, "part");
+    wn_json_string(&v->out, v->part);
+    wn_json_key(&v->out, "topic");
+    wn_json_string(&v->out, f->topic);
+    wn_json_key(&v->out, "value");
+    wn_json_string(&v->out, f->value);
+    wn_json_key(&v->out, "ok");
+    wn_json_bool(&v->out, !f->mending);
+    wn_json_key(&v->out, "needed");
+    wn_json_bool(&v->out, !v->optional);
+    wn_json_key(&v->out, "mending");
+    wn_json_string(&v->out, f->mending);
+    wn_json_close(&v->out, '}');
+}
+
+static void found(struct visit *v, const char *topic, const char *mending, const char *fmt, ...) WN_PRINTF(4, 5);
+static void found(struct visit *v, const char *topic, const char *mending, const char *fmt, ...)
+{
+    char text[700];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    say(v, &(struct wn_finding){topic, text, mending});
+}
+
+/* ---- the machine ---- */
+
+/* The rest of the first line that begins with key, behind ':' or spaces; "" where there is none. */
+static void line_of(const char *path, const char *key, char *out, size_t size)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *f = fopen(path, "r");
+    out[0] = 0;
+    while (f && !out[0] && getline(&line, &room, f) > 0) {
+        if (strncmp(line, key, strlen(key)) != 0) continue;
+        const char *rest = line + strlen(key);
+        rest += strspn(rest, ": \t");
+        snprintf(out, size, "%.*s", (int)strcspn(rest, "\n"), rest);
+    }
+    free(line);
+    if (f) fclose(f);
+}
+
+static bool has_word(const char *text, const char *word)
+{
+    size_t n = strlen(word);
+    for (const char *at = text; (at = strstr(at, word)); at += n)
+        if ((at == text || at[-1] == ' ') && (at[n] == ' ' || !at[n])) return true;
+    return false;
+}
+
+static void check_processor(struct visit *v)
+{
+    static const char *const wanted[] = {"sse4_1", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve", "bf16"};
+    char name[160], flags[8192], have[200] = "";
+    line_of("/proc/cpuinfo", "model name", name, sizeof name);
+    line_of("/proc/cpuinfo", "flags", flags, sizeof flags);
+    if (!flags[0]) line_of("/proc/cpuinfo", "Features", flags, sizeof flags);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (has_word(flags, wanted[i])) snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", have[0] ? " " : "", wanted[i]);
+    found(v, "processor", NULL, "%s", name[0] ? name : "unknown");
+    found(v, "instructions", NULL, "%s", have[0] ? have : "none of those that are made use of");
+}
+
+/* What the control group allows: "max 100000", or "150000 100000" for one and a half cores. */
+static double quota(void)
+{
+    char text[64] = "";
+    double most = 0, period = 0;
+    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    if (f && fgets(text, sizeof text, f) && sscanf(text, "%lf %lf", &most, &period) != 2) most = period = 0;
+    if (f) fclose(f);
+    return period > 0 ? most / period : 0;
+}
+
+static void check_cores(struct visit *v)
+{
+    cpu_set_t set;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int usable = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)cores;
+    double allowed = quota();
+    bool fewer = allowed > 0 && allowed + 0.5 < usable;
+    char text[64] = "";
+    if (allowed > 0) snprintf(text, sizeof text, ", %.1f allowed by the control group", allowed);
+    found(v, "cores", fewer ? "more workers than cores only wait for each other: set --workers to what is allowed" : usable < cores ? "this process may not use all cores: set --workers to those it may" : NULL,
+          "%ld, %d usable%s", cores, usable, text);
+}
+
+static void check_memory(struct visit *v)
+{
+    char text[64];
+    line_of("/proc/meminfo", "MemAvailable", text, sizeof text);
+    long long mb = atoll(text) / 1024;
+    found(v, "memory", mb < LEAST_FREE_MB ? "a large network needs more: free memory, or serve small networks only" : NULL, "%lld MiB available", mb);
+}
+
+static void check_files(struct visit *v, const struct wn_config *config)
+{
+    struct rlimit limit = {0};
+    char mending[200];
+    getrlimit(RLIMIT_NOFILE, &limit);
+    rlim_t need = (rlim_t)config->max_connections + 64;
+    snprintf(mending, sizeof mending, "whynotd allows %lld connections: `ulimit -n %llu` before it starts, or a smaller --max-connections",
+             (long long)config->max_connections, (unsigned long long)need);
+    found(v, "open files", limit.rlim_max < need ? mending : NULL, "%llu at once, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+}
+
+/* ---- the build ---- */
+
+/* A backend that does not open is only a trouble where it is the one that is wanted, or where no quick one is left. */
+static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, bool wanted, const struct wn_config *config)
+{
+    struct wn_backend_options options = {(int)config->device, wn_precision_find(config->precision), (int)config->threads};
+    struct wn_backend *be = NULL;
+    struct wn_backend_traits traits;
+    struct wn_error why = {0};
+    v->optional = !wanted;
+    v->part = impl->name;
+    bool opens = impl->open(&options, &be, &why) == WN_OK;
+    if (impl->diagnose) impl->diagnose(say, v);
+    if (opens) {
+        impl->traits(be, &traits);
+        found(v, "computes on", NULL, "%s", traits.device_name);
+        impl->close(be);
+    } else {
+        found(v, "computes", why.text, "not here");
+    }
+    v->optional = false;
+    return opens;
+}
+
+static void check_backends(struct visit *v, const struct wn_config *config)
+{
+    const struct wn_backend_impl *impl;
+    bool automatic = strcmp(config->backend, "auto") == 0, quick = false;
+    for (int i = 0; (impl = wn_backend_at(i)); i++) {
+        bool opens = check_backend(v, impl, strcmp(impl->name, config->backend) == 0, config);
+        quick |= opens && strcmp(impl->name, "ref") != 0;
+    }
+    v->part = "build";
+    if (!automatic && !wn_backend_find(config->backend))
+        found(v, "backend", "choose one of those above with --backend", "there is no '%.64s' in this build", config->backend);
+    if (automatic && !quick)
+        found(v, "backend", "only the slow reference answers: install libdnnl-dev and build again (deploy/install-packages)", "ref");
+}
+
+/* ---- models and the daemon ---- */
+
+static void check_models(struct visit *v, const struct wn_config *config)
+{
+    struct wn_server *s = NULL;
+    struct wn_error err = {0};
+    v->part = "models";
+    if (wn_inprocess_open(config, NULL, &s, &err) != WN_OK) {
+        found(v, config->models, err.text, "none");
+        return;
+    }
+    const struct wn_models *all = s->keeper.shelf.current;
+    for (int i = 0; i < all->n; i++) {
+        const struct wn_model *m = all->list[i];
+        bool well = m->why.code == WN_OK;
+        found(v, m->name, well ? NULL : m->why.text, "%s%d%s", well ? "" : "cannot be used", well ? m->classes : 0, well ? " classes" : "");
+    }
+    wn_inprocess_close(s);
+}
+
+static void check_daemon(struct visit *v, const struct cli *c)
+{
+    struct cli_peer *p = NULL;
+    struct cli_reply r = {0};
+    struct wn_error err = {0};
+    v->part = "daemon";
+    const char *url = cli_get(c, "server", getenv("WHYNOT_SERVER"));
+    if (!url || !*url || cli_peer_open(c, "", &p) != CLI_OK) return;
+    if (cli_peer_call(p, "GET", "/readyz", NULL, 0, &r, &err) != WN_OK)
+        found(v, url, "start it, or correct --server: `curl -i URL/livez` must say alive", "%s", err.text);
+    else
+        found(v, url, r.status == 200 ? NULL : "it is loading or stopping; its log says which", "%s", r.status == 200 ? "ready" : "not ready");
+    wn_buffer_finish(&r.body);
+    cli_peer_close(p);
+}
+
+static enum cli_exit load_config(const struct cli *c, struct wn_config *config)
+{
+    char *flags[9] = {(char *)"whynotd"};
+    enum wn_config_wish wish;
+    struct wn_error err = {0};
+    int n = 1;
+    static const char *const names[][2] = {{"--models", "models"}, {"--backend", "backend"}, {"--precision", "precision"}, {"--device", "device"}};
+    for (int i = 0; i < 4; i++)
+        if (cli_has(c, names[i][1])) flags[n++] = (char *)names[i][0], flags[n++] = (char *)cli_get(c, names[i][1], "");
+    if (wn_config_load(n, flags, config, &wish, &err) != WN_OK) return cli_fail(CLI_USAGE, "%s", err.text);
+    return CLI_OK;
+}
+
+static enum cli_exit run(const struct cli *c)
+{
+    struct visit v = {.json = cli_has(c, "json"), .part = "build"};
+    struct wn_config config;
+    if (load_config(c, &config) != CLI_OK) return CLI_USAGE;
+    if (v.json) wn_json_open(&v.out, '{'), wn_json_key(&v.out, "findings"), wn_json_open(&v.out, '[');
+    found(&v, "whynot", NULL, "%s", wn_version());
+    v.part = "machine";
+    check_processor(&v);
+    check_cores(&v);
+    check_memory(&v);
+    check_files(&v, &config);
+    check_backends(&v, &config);
+    check_models(&v, &config);
+    check_daemon(&v, c);
+    if (v.json) {
+        wn_json_close(&v.out, ']');
+        wn_json_key(&v.out, "troubles");
+        wn_json_int(&v.out, v.troubles);
+        wn_json_close(&v.out, '}');
+        printf("%s\n", wn_text_string(&v.out));
+        wn_text_finish(&v.out);
+    } else {
+        printf(v.troubles ? "\n%d to mend\n" : "\nall is well\n", v.troubles);
+    }
+    return v.troubles ? CLI_SOME_FAILED : CLI_OK;
+}
+
+static const struct cli_option options[] = {
+    {"server", 's', "URL", "WHYNOT_SERVER, else none", "Look whether the daemon there is ready, too.", NULL},
+    {"models", 'M', "FOLDER", "models", "Look whether the models in this folder can be used.", "folder"},
+    {"backend", 'b', "NAME", "auto", "Fail unless this backend computes here.", "auto cuda onednn ref"},
+    {"precision", 0, "NAME", "default", "Fail unless the backend computes in it.", "default f32 tf32 bf16 f16"},
+    {"device", 0, "N", "0", "The device that the backend is to use.", NULL},
+    {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon.", "file"},
+    CLI_JSON_OPTION,
+    CLI_OPTIONS_END};
+
+const struct cli_command cli_doctor = {
+    .name = "doctor",
+    .operands = "",
+    .summary = "Look whether this machine, this build and these models are fit to answer.",
+    .text = "Looks at the processor, cores, memory and open files, at every backend of this build with its libraries and devices, at the models, "
+            "and at a daemon where one is named. Each trouble comes with a line that says how to mend it, and the exit code is 1. A GPU is named "
+            "only where it answered just now; a GPU backend that does not work is a trouble only where --backend asks for it.",
+    .example = "  whynot doctor\n  whynot doctor --backend cuda",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,100 @@
+"""doctor and config: what is well, what is not, and what to do about it."""
+import json
+import os
+import tempfile
+import unittest
+
+from command import daemon, whynot
+
+
+class Doctor(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.models = daemon.tiny_models(cls.temporary.name)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def findings(self, *words, code=0, env=None):
+        r = whynot("doctor", "--json", "--models", self.models, *words, env=env)
+        self.assertEqual(r.code, code, r.out + r.err)
+        answer = json.loads(r.out)
+        self.assertEqual(answer["troubles"], sum(f["needed"] and not f["ok"] for f in answer["findings"]))
+        self.assertTrue(all(f["ok"] or f["mending"] for f in answer["findings"]))
+        return answer["findings"]
+
+    def test_a_machine_that_is_well_is_told_so(self):
+        found = {(f["part"], f["topic"]): f for f in self.findings()}
+        for topic in ("processor", "instructions", "cores", "memory", "open files"):
+            self.assertIn(("machine", topic), found)
+        self.assertEqual(found["models", "tiny"]["value"], "12 classes")
+        self.assertIn("f64", found["ref", "computes on"]["value"])
+        r = whynot("doctor", "--models", self.models)
+        self.assertIn("all is well", r.out)
+
+    def test_onednn_says_its_version_and_instructions(self):
+        found = {(f["part"], f["topic"]): f for f in self.findings()}
+        if ("onednn", "oneDNN") not in found:
+            self.skipTest("built without oneDNN")
+        self.assertRegex(found["onednn", "oneDNN"]["value"], r"^\d+\.\d+\.\d+$")
+        slow = self.findings("--backend", "onednn", code=1, env={"ONEDNN_MAX_CPU_ISA": "SSE41"})
+        self.assertIn("ONEDNN_MAX_CPU_ISA", [f["mending"] for f in slow if not f["ok"]][0])
+
+    def test_a_gpu_that_does_not_answer_is_never_claimed(self):
+        has_gpu = os.path.exists("/proc/driver/nvidia/version")
+        r = whynot("doctor", "--backend", "cuda", "--models", self.models)
+        if has_gpu:
+            self.skipTest("there is a GPU here")
+        self.assertEqual(r.code, 1)
+        self.assertIn("->", r.out)
+        self.assertNotIn("compute capability", r.out)
+
+    def test_each_trouble_comes_with_its_mending_and_the_exit_code_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon.write_model(folder, "bad", b"no network", ["a"], 16)
+            r = whynot("doctor", "--models", folder)
+            self.assertEqual(r.code, 1)
+            lines = r.out.splitlines()
+            at = [i for i, line in enumerate(lines) if line.startswith("!!")]
+            self.assertEqual(len(at), 1, r.out)
+            self.assertIn("-> ", lines[at[0] + 1])
+        r = whynot("doctor", "--models", self.models, "--server", "http://127.0.0.1:1")
+        self.assertEqual(r.code, 1)
+        self.assertIn("cannot be reached", r.out)
+        self.assertEqual(whynot("doctor", "--backend", "abacus", "--models", self.models).code, 1)
+
+    def test_a_daemon_that_is_ready_is_well(self):
+        with daemon.Daemon(self.models, "--access-log=false") as d:
+            r = whynot("doctor", "--models", self.models, "--server", "http://127.0.0.1:%d" % d.port)
+            self.assertEqual(r.code, 0, r.out)
+            self.assertRegex(r.out, r"daemon .* ready")
+
+    def test_every_option_of_the_daemon_has_its_value_and_where_it_came_from(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "c.json")
+            with open(file, "w") as f:
+                f.write('{"port": 1234, "workers": 3, "host": "127.0.0.9"}')
+            words = ["config", "--effective", "--config", file, "--workers", "5", "/some/models"]
+            r = whynot(*words, "--json", env={"WHYNOT_HOST": "127.0.0.8"})
+            self.assertEqual(r.code, 0, r.err)
+            values = json.loads(r.out)
+            self.assertEqual(values["port"], {"value": 1234, "from": "file"})
+            self.assertEqual(values["workers"], {"value": 5, "from": "flag"})
+            self.assertEqual(values["host"], {"value": "127.0.0.8", "from": "environment"})
+            self.assertEqual(values["models"], {"value": "/some/models", "from": "flag"})
+            self.assertEqual(values["backend"], {"value": "auto", "from": "default"})
+            table = whynot(*words, env={"WHYNOT_HOST": "127.0.0.8"}).out.splitlines()
+            self.assertEqual([line.split()[0] for line in table], list(values))
+            listed = {line.split()[0][2:].replace("-", "_") for line in whynot("config").out.splitlines() if line.startswith("  --")}
+            self.assertEqual(set(values) - listed, set())
+
+    def test_a_wrong_option_is_said_as_the_daemon_says_it(self):
+        r = whynot("config", "--effective", "--prot", "1")
+        self.assertEqual(r.code, 2)
+        self.assertIn("did you mean 'port'", r.err)
+
+
+if __name__ == "__main__":
+    unittest.main()
