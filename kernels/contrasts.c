@@ -74,6 +74,10 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
     if (in->classes < 2) return wn_fail(err, WN_UNSUPPORTED, "a contrast needs at least two classes");
     for (int i = 0; i < in->classes; i++)
         if (!isfinite(in->logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "logit %d is not finite", i);
+    if ((c->flags & WN_CONTRAST_VALUE) && !(in->has_value && isfinite(in->value)))
+        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' needs a value: the number that the output might have been", c->name);
+    if (in->has_value && !(c->flags & WN_CONTRAST_VALUE))
+        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes no value; 'regression' does", c->name);
     if (in->n_targets > 1 && !(c->flags & WN_CONTRAST_TARGET_SET))
         return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes one target, not %d", c->name, in->n_targets);
     if (check_foils(c, in, err) != WN_OK || check_sets(c, in, err) != WN_OK) return err ? err->code : WN_BAD_REQUEST;
@@ -83,6 +87,12 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
 }
 
 /* ---- shared sums ---- */
+
+/* A logit near 0 would take a weight beyond all bounds; the epsilon rule hands as little down from it. */
+float wn_seed_of_relevance(double relevance, float y)
+{
+    return y == 0 ? 0 : (float)(relevance / (y + (y < 0 ? -1e-6 : 1e-6)));
+}
 
 static double *softmax_except(const struct wn_contrast_in *in, int skip, struct wn_error *err)
 {

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "plan.h"
+#include "twofold.h"
 #include "question.h"
 #include "stack.h"
 
@@ -374,7 +375,7 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
         wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
 }
 
-enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
+enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
                                struct wn_engine_times *times, struct wn_error *err)
 {
     struct wn_engine_times sum = {0};

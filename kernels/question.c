@@ -23,7 +23,7 @@ static void resolve(const struct wn_question *q, const float *logits, int classe
 {
     *target = q->target == WN_TARGET_PREDICTED ? wn_argmax(logits, classes) : q->target;
     if (q->n_targets > 0) *target = q->targets[0];
-    *in = (struct wn_contrast_in){logits, classes, *target, target, 1, q->foils, q->n_foils};
+    *in = (struct wn_contrast_in){logits, classes, *target, target, 1, q->foils, q->n_foils, q->value, q->has_value};
     if (q->n_targets > 0) {
         in->targets = q->targets;
         in->n_targets = q->n_targets;
@@ -56,8 +56,12 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
     if (!others) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
     for (int i = 0; i < real; i++)
         if (!isfinite(logits[i])) wn_fail(&a->error, WN_BAD_NUMBERS, "the network's logit %d for this image is not finite", i);
+    if ((q->contrast->flags & WN_CONTRAST_RELEVANCE) && !(q->method->flags & WN_METHOD_RELEVANCE))
+        wn_fail(&a->error, WN_BAD_REQUEST, "contrast '%s' is made of passes of relevance: ask with method 'lrp-zplus' or another lrp, not '%s'",
+                q->contrast->name, q->method->name);
     if (a->error.code == WN_OK) {
         resolve(q, y, classes, &in, others, &a->target);
+        if (real == 1 && (q->contrast->flags & WN_CONTRAST_VALUE)) in.target = a->target = 1; /* the one output is what has a value */
         if (real == 1)
             seed_of_one(q, &in, seed, &a->foil, &a->error);
         else

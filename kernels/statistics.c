@@ -196,7 +196,7 @@ static enum wn_code seed_without(const struct wn_contrast *c, const float *logit
                                  struct wn_error *err)
 {
     int foil;
-    struct wn_contrast_in in = {logits, classes, target, &target, 1, &q, 1};
+    struct wn_contrast_in in = {logits, classes, target, &target, 1, &q, 1, 0, false};
     enum wn_code code = wn_contrast_seed(c, &in, shared, &foil, err);
     shared[q] += 1;
     return code;

@@ -261,6 +261,10 @@ static void write_question(struct wn_text *out, const struct wn_slot *slot, cons
         for (int i = 0; i < slot->n_targets; i++) wn_answer_scored(out, slot->item, p, slot->targets[i]);
         wn_json_close(out, ']');
     }
+    if (slot->contrast->flags & WN_CONTRAST_VALUE) {
+        wn_json_key(out, "value");
+        wn_json_number(out, slot->ask.value);
+    }
     wn_json_key(out, "why_not");
     wn_json_open(out, '[');
     for (int i = 0; i < n; i++) wn_answer_scored(out, slot->item, p, foils[i]);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define MOST_CLASSES 1024
 #define TEXT_BYTES 1024
@@ -88,6 +89,18 @@ static enum wn_code read_ALPHA(struct wn_ask *ask, void *field, const struct giv
     (void)ask;
     double v;
     if (!as_number(g, &v) || !(v >= 0 && v <= 1)) return refuse(r, name, "must be a number from 0 to 1");
+    *(float *)field = (float)v;
+    return WN_OK;
+}
+
+static enum wn_code read_VALUE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                               const char *name)
+{
+    (void)ask;
+    double v;
+    *(float *)field = NAN;
+    if (g->text && !*g->text) return WN_OK;
+    if (!as_number(g, &v) || !isfinite((float)v)) return refuse(r, name, "must be a number");
     *(float *)field = (float)v;
     return WN_OK;
 }
@@ -328,12 +341,13 @@ static enum wn_code add_class(struct wn_class_refs *refs, const struct given *g,
     return WN_OK;
 }
 
-/* "auto:3" -> 3, "auto" -> 1, anything else 0. */
+/* "auto:3" -> 3, "auto" -> 1, -1 for auto: with anything but a number above 0, and 0 for all else, which may be a label. */
 static int nearest_wish(const char *s)
 {
-    if (!s || strncmp(s, "auto", 4) != 0) return 0;
+    if (!s || strncasecmp(s, "auto", 4) != 0 || (s[4] && s[4] != ':')) return 0;
     if (!s[4]) return 1;
-    return s[4] == ':' && is_digits(s + 5) ? atoi(s + 5) : 0;
+    int n = is_digits(s + 5) ? atoi(s + 5) : 0;
+    return n > 0 ? n : -1;
 }
 
 /* "3,7,12" in a query is a list; labels may hold commas themselves and are repeated parameters instead. */
@@ -379,6 +393,7 @@ static enum wn_code read_CLASSES(struct wn_ask *ask, void *field, const struct g
     if (r->again) return append_class(refs, g, r, name);
     size_t n = list ? json_array_size(g->json) : indices ? (size_t)indices : 1;
     *refs = (struct wn_class_refs){.nearest = nearest};
+    if (nearest < 0) return refuse(r, name, "must be auto:N with N from 1 to 1024, the N nearest rivals");
     if (nearest) return nearest <= MOST_CLASSES ? WN_OK : refuse(r, name, "asks for too many rivals");
     if (json_is_null(g->json)) return WN_OK;
     if (n < 1 || n > MOST_CLASSES) return refuse(r, name, "must name 1 to 1024 classes");
@@ -469,7 +484,7 @@ enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t 
 
 enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r)
 {
-    *ask = (struct wn_ask){0};
+    *ask = (struct wn_ask){.value = NAN};
     for (int i = 0; i < FIELDS; i++) {
         struct given standard = {fields[i].row.standard, NULL};
         if (standard.text[0] && set(ask, &fields[i], &standard, r) != WN_OK) return r->problem->error.code;

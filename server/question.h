@@ -42,6 +42,7 @@ struct wn_ask {
     const char *id, *model, *version, *layer; /* all but layer: NULL if not given */
     struct wn_class_refs target, why_not;
     const struct wn_contrast *contrast; /* NULL if not given */
+    float value;                        /* NaN if not given */
     const struct wn_method *method;
     unsigned maps, outputs;
     enum wn_normalize normalize;

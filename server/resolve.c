@@ -4,6 +4,7 @@
 #include "lookup.h"
 #include "questions.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,9 +122,20 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
 {
     bool rivals = slot->n_foils || slot->nearest || slot->all;
     char what[256];
-    const char *standard = slot->all ? "cross-entropy" : rivals ? "pair" : "logit";
+    bool valued = !isnan(slot->ask.value);
+    const char *standard = slot->all ? "cross-entropy" : valued ? "regression" : rivals ? "pair" : "logit";
     slot->contrast = slot->ask.contrast ? slot->ask.contrast : wn_contrast_find(standard);
     unsigned flags = slot->contrast->flags;
+    if (valued != ((flags & WN_CONTRAST_VALUE) != 0)) {
+        snprintf(what, sizeof what, valued ? "the contrast %s takes no value; regression does" : "the contrast %s wants a value, the number that was not said",
+                 slot->contrast->name);
+        return fail(slot, "value", WN_BAD_REQUEST, what);
+    }
+    if ((flags & WN_CONTRAST_RELEVANCE) && !(slot->ask.method->flags & WN_METHOD_RELEVANCE)) {
+        snprintf(what, sizeof what, "the contrast %s is made of passes of relevance, and %s has none: ask with method lrp-zplus or another lrp",
+                 slot->contrast->name, slot->ask.method->name);
+        return fail(slot, "contrast", WN_BAD_REQUEST, what);
+    }
     bool takes_rivals = flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET),
          wants_rival_maps = slot->ask.maps & WN_MAPS_RIVAL;
     if (slot->n_targets > 1 && !(flags & WN_CONTRAST_TARGET_SET)) {

@@ -23,7 +23,7 @@ static const char *type_of(const char *kind)
 {
     if (strcmp(kind, "FLAG") == 0) return "boolean";
     if (strcmp(kind, "COUNT") == 0 || strcmp(kind, "MILLISECONDS") == 0) return "integer";
-    return strcmp(kind, "ALPHA") == 0 ? "number" : "string";
+    return strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number" : "string";
 }
 
 static void write_names(struct wn_text *out, const char *kind)

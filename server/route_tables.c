@@ -43,6 +43,8 @@ bool wn_route_methods(struct wn_request *r)
     for (int i = 0; (m = wn_method_at(i)); i++) {
         write_words(out, m->name, m->summary, m->formula, m->source);
         pair(out, "explains", m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
+        wn_json_key(out, "relevance");
+        wn_json_bool(out, m->flags & WN_METHOD_RELEVANCE);
         wn_json_close(out, '}');
     }
     return close_list(out);
@@ -69,6 +71,9 @@ bool wn_route_contrasts(struct wn_request *r)
         wn_json_bool(out, c->flags & WN_CONTRAST_SAME_OK);
         wn_json_key(out, "sees_what_all_classes_share");
         wn_json_bool(out, c->flags & WN_CONTRAST_UNBALANCED);
+        wn_json_key(out, "wants_value");
+        wn_json_bool(out, c->flags & WN_CONTRAST_VALUE);
+        pair(out, "methods", c->flags & WN_CONTRAST_RELEVANCE ? "relevance" : "any");
         pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
         wn_json_close(out, '}');
     }

@@ -23,6 +23,8 @@ struct wn_contrast_in {
     int n_targets;
     const int *foils; /* Q or S, as the row's flags say */
     int n_foils;
+    double value; /* Q where the foil is a number: rows with WN_CONTRAST_VALUE */
+    bool has_value;
 };
 
 enum wn_contrast_flags {
@@ -32,7 +34,9 @@ enum wn_contrast_flags {
     WN_CONTRAST_SAME_OK = 8,    /* target == foil has a meaning */
     WN_CONTRAST_OPPOSITE = 16,  /* positive means: speaks against the foil, not for the target */
     WN_CONTRAST_NEAREST = 32,   /* the default foils are the three classes nearest to the target in score, not all others */
-    WN_CONTRAST_UNBALANCED = 64 /* the seed does not sum to 0: what all classes share is seen too */
+    WN_CONTRAST_UNBALANCED = 64, /* the seed does not sum to 0: what all classes share is seen too */
+    WN_CONTRAST_VALUE = 128,     /* the foil is a number that the output might have been, not a class */
+    WN_CONTRAST_RELEVANCE = 256  /* a start of relevance: for methods with WN_METHOD_RELEVANCE alone */
 };
 
 struct wn_contrast {
@@ -45,6 +49,10 @@ struct wn_contrast {
     unsigned flags;
     /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one, else -1. */
     enum wn_code (*seed)(const struct wn_contrast_in *in, float *seed, int *foil, struct wn_error *err);
+    /* NULL; or a contrast of two passes, whose map is that of `seed` less that of this row, no row of the table, after both are brought to
+     * one total: to 1, or the second to the first's. */
+    const struct wn_contrast *less;
+    enum wn_balance { WN_BALANCE_ONE, WN_BALANCE_FIRST } balance;
 };
 
 WN_API const struct wn_contrast *wn_contrast_at(int i); /* NULL past the end */
@@ -61,7 +69,8 @@ struct wn_method_in; /* kernels/methods/method.h: what a formula is written over
 enum wn_method_flags {
     WN_METHOD_INPUT = 1, /* explains the pixels of the network's input, whatever layer is asked for */
     WN_METHOD_LINEAR = 2, /* the map of a sum of seeds is the sum of their maps */
-    WN_METHOD_REFERENCE = 4 /* compares the image with a baseline image, which goes through the forward pass beside it */
+    WN_METHOD_REFERENCE = 4, /* compares the image with a baseline image, which goes through the forward pass beside it */
+    WN_METHOD_RELEVANCE = 16 /* relevance v_s y_s is handed down from the logits, by rules that keep its total */
 };
 
 struct wn_method {
@@ -99,6 +108,8 @@ struct wn_question {
     int n_targets;
     const int *foils; /* NULL with n_foils 0: the contrast's default (the runner-up; for a set, all others or the nearest) */
     int n_foils;
+    float value; /* for contrasts with WN_CONTRAST_VALUE */
+    bool has_value;
 };
 
 enum wn_answer_flags {

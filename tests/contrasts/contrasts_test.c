@@ -16,7 +16,7 @@ static const float logits[K] = {1.25f, -0.5f, 3.0f, 2.75f, 0.0f, -4.0f, 2.5f};
 
 static void seed_of(const char *name, const float *y, int n, int target, const int *foils, int n_foils, float *v, int *foil)
 {
-    struct wn_contrast_in in = {y, n, target, &target, 1, foils, n_foils};
+    struct wn_contrast_in in = {y, n, target, &target, 1, foils, n_foils, 0, false};
     struct wn_error err = {0};
     assert_int_equal(wn_contrast_seed(wn_contrast_find(name), &in, v, foil, &err), WN_OK);
 }
@@ -129,6 +129,7 @@ static void every_contrast_but_logit_sums_to_zero(void **state)
     (void)state;
     for (int c = 0; wn_contrast_at(c); c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue; /* not for every method, not for every network */
         float v[K];
         int foil, q = 3;
         bool foiled = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
@@ -154,6 +155,56 @@ static void subset_of_one_foil_is_pair_and_of_all_others_is_weighted(void **stat
     seed_of("subset", logits, K, 2, others, K - 1, a, &foil);
     seed_of("weighted", logits, K, 2, NULL, 0, b, &foil);
     for (int i = 0; i < K; i++) assert_true(fabsf(a[i] - b[i]) < 1e-7f);
+}
+
+static void regression_is_the_gradient_of_the_squared_distance(void **state)
+{
+    (void)state;
+    float v[K];
+    int foil, t = 3;
+    struct wn_contrast_in in = {logits, K, t, &t, 1, NULL, 0, 2.0, true};
+    assert_int_equal(wn_contrast_seed(wn_contrast_find("regression"), &in, v, &foil, NULL), WN_OK);
+    for (int i = 0; i < K; i++) assert_true(v[i] == (i == t ? 1.5f : 0));
+    in.value = logits[t];
+    assert_int_equal(wn_contrast_seed(wn_contrast_find("regression"), &in, v, &foil, NULL), WN_OK);
+    for (int i = 0; i < K; i++) assert_true(v[i] == 0);
+    in.value = NAN;
+    assert_int_equal(wn_contrast_seed(wn_contrast_find("regression"), &in, v, &foil, NULL), WN_BAD_REQUEST);
+    in.has_value = false;
+    assert_int_equal(wn_contrast_seed(wn_contrast_find("regression"), &in, v, &foil, NULL), WN_BAD_REQUEST);
+    in.has_value = true;
+    in.value = 1;
+    assert_int_equal(wn_contrast_seed(wn_contrast_find("logit"), &in, v, &foil, NULL), WN_BAD_REQUEST);
+}
+
+/* Starts R_s = v_s y_s as the two papers have them. */
+static void starts_of_relevance_are_those_of_the_papers(void **state)
+{
+    (void)state;
+    double y[K], rest = 0;
+    float v[K], w[K];
+    int foil, t = 1;
+    for (int i = 0; i < K; i++) y[i] = logits[i];
+    const struct wn_contrast *clrp = wn_contrast_find("clrp"), *sglrp = wn_contrast_find("sglrp");
+    struct wn_contrast_in in = {logits, K, t, &t, 1, NULL, 0, 0, false};
+    assert_int_equal(wn_contrast_seed(clrp, &in, v, &foil, NULL), WN_OK);
+    assert_int_equal(wn_contrast_seed(clrp->less, &in, w, &foil, NULL), WN_OK);
+    for (int i = 0; i < K; i++) {
+        assert_true(v[i] * logits[i] == (i == t ? fabsf(logits[i]) : 0));
+        assert_true(w[i] * logits[i] == (i == t ? 0 : fabsf(logits[i])));
+    }
+    assert_int_equal(wn_contrast_seed(sglrp, &in, v, &foil, NULL), WN_OK);
+    assert_int_equal(wn_contrast_seed(sglrp->less, &in, w, &foil, NULL), WN_OK);
+    double p_t = probability(y, t);
+    for (int i = 0; i < K; i++) {
+        double want = i == t ? 0 : p_t * probability(y, i);
+        if (logits[i] == 0) want = 0; /* no relevance can start there */
+        assert_true(fabs((double)w[i] * logits[i] - want) < 1e-5 * p_t);
+        if (i != t) rest += p_t * probability(y, i);
+    }
+    assert_true(fabs((double)v[t] * logits[t] - rest) < 1e-5 * p_t);
+    assert_int_equal(clrp->balance, WN_BALANCE_ONE);
+    assert_int_equal(sglrp->balance, WN_BALANCE_FIRST);
 }
 
 /* sum_i omega_i (y_t - y_i) over the classes nearest to class 2, the weights differentiated too. */
@@ -233,16 +284,16 @@ static void impossible_questions_are_refused_by_name(void **state)
     float bad[K];
     memcpy(bad, logits, sizeof bad);
     bad[4] = NAN;
-    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("cross-entropy", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1}), WN_OK);
-    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &far, 1}), WN_NO_SUCH_CLASS);
-    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, two, 2}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, twice, 2}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, NULL, 0}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, 3, two, 2, twice, 1}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("logit", (struct wn_contrast_in){logits, K, t, &t, 1, two, 1}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("weighted", (struct wn_contrast_in){logits, K, 3, two, 2, NULL, 0}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("weighted", (struct wn_contrast_in){bad, K, t, &t, 1, NULL, 0}), WN_BAD_NUMBERS);
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("cross-entropy", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1, 0, false}), WN_OK);
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &far, 1, 0, false}), WN_NO_SUCH_CLASS);
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, two, 2, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, twice, 2, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, NULL, 0, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, 3, two, 2, twice, 1, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("logit", (struct wn_contrast_in){logits, K, t, &t, 1, two, 1, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("weighted", (struct wn_contrast_in){logits, K, 3, two, 2, NULL, 0, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("weighted", (struct wn_contrast_in){bad, K, t, &t, 1, NULL, 0, 0, false}), WN_BAD_NUMBERS);
 }
 
 static void top_lists_the_largest_first_and_ties_by_index(void **state)
@@ -268,6 +319,8 @@ int main(void)
         cmocka_unit_test(mean_is_the_gradient_over_the_average_of_the_others),
         cmocka_unit_test(max_takes_the_strongest_rival_and_the_lowest_index_on_a_tie),
         cmocka_unit_test(every_contrast_but_logit_sums_to_zero),
+        cmocka_unit_test(regression_is_the_gradient_of_the_squared_distance),
+        cmocka_unit_test(starts_of_relevance_are_those_of_the_papers),
         cmocka_unit_test(subset_of_one_foil_is_pair_and_of_all_others_is_weighted),
         cmocka_unit_test(finer_takes_the_nearest_and_finer_lib_is_its_full_gradient),
         cmocka_unit_test(two_classes_leave_one_contrast),

@@ -134,6 +134,28 @@ class Explain(unittest.TestCase):
             self.assertEqual([m["rival"]["index"] for m in a["maps"]], order[:3])
             self.assertEqual([w["index"] for w in a["why_not"]], order[:3])
 
+    def test_auto_is_a_count_whatever_its_case(self):
+        want = self.good(self.d.explain(picture(1), "?why_not=auto:3&outputs=raw"))["maps"]
+        self.assertEqual(self.good(self.d.explain(picture(1), "?why_not=AUTO:3&outputs=raw"))["maps"], want)
+        for wish in ("auto:0", "auto:", "auto:-1", "Auto:two", "auto:1.5", "auto:99999999999"):
+            p = self.problem(self.d.explain(picture(1), "?why_not=" + wish), 400, "BAD_REQUEST", "/why_not")
+            self.assertIn("auto:N", p["detail"])
+
+    def test_a_number_that_was_not_said(self):
+        for value in (0.25, -3.5):
+            a = self.good(self.d.explain(picture(1), "?contrast=regression&target=2&value=%s&outputs=raw" % value))
+            self.assertEqual((a["value"], a["target"]["index"], a["why_not"]), (value, 2, []))
+            cam = self.good(self.d.explain(picture(1), "?target=2&outputs=raw"))["maps"][0]
+            self.assertAlmostEqual(a["maps"][0]["score"], 2 * (a["target"]["logit"] - value) * a["target"]["logit"], delta=1e-4)
+            self.assertEqual(cam["contrast"], "logit")
+        self.assertEqual(self.good(self.d.explain(picture(1), "?value=1"))["maps"][0]["contrast"], "regression")
+        equal = self.good(self.d.ask({"image": {"b64": b64(picture(1))}, "value": a["target"]["logit"], "target": 2}))["maps"][0]
+        self.assertTrue(equal["flat"])
+        self.problem(self.d.explain(picture(1), "?contrast=regression"), 400, "BAD_REQUEST", "/value")
+        self.problem(self.d.explain(picture(1), "?contrast=weighted&value=1"), 400, "BAD_REQUEST", "/value")
+        for value in ("one", "inf", "nan", "1e99", ""):
+            self.assertEqual(self.d.explain(picture(1), "?contrast=regression&value=" + value).status, 400)
+
     def test_runner_up_with_its_own_map(self):
         a = self.good(self.d.explain(picture(1), "?contrast=pair&maps=contrast,rival"))
         self.assertEqual([m["kind"] for m in a["maps"]], ["contrast", "rival"])
@@ -143,7 +165,11 @@ class Explain(unittest.TestCase):
         contrasts = self.d.get("/v1/contrasts").json["contrasts"]
         for c in contrasts:
             for m in self.d.get("/v1/methods").json["methods"]:
-                rivals = "&why_not=auto:2" if c["why_not"] != "none" else ""
+                rivals = "&why_not=auto:2" if c["why_not"] != "none" else "&value=0.5" if c["wants_value"] else ""
+                if c["methods"] == "relevance" and not m["relevance"]:
+                    p = self.problem(self.d.explain(picture(1), "?contrast=%s&method=%s" % (c["name"], quote(m["name"]))), 400, "BAD_REQUEST", "/contrast")
+                    self.assertIn(m["name"], p["detail"])
+                    continue
                 a = self.good(self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], quote(m["name"]), rivals)))
                 self.assertEqual((a["maps"][0]["contrast"], a["maps"][0]["method"]), (c["name"], m["name"]))
                 self.assertEqual(a["maps"][0]["layer"], "input" if m["explains"] == "the input" else "relu1")
@@ -151,6 +177,8 @@ class Explain(unittest.TestCase):
     def test_a_set_of_rivals_and_of_targets(self):
         a = self.good(self.d.ask({"image": {"b64": b64(picture(1))}, "contrast": "subset", "target": [0, 1], "why_not": ["stop", 9]}))
         self.assertEqual(len(a["maps"]), 1)
+        self.assertEqual([t["index"] for t in a["targets"]], [0, 1])
+        self.assertEqual(a["target"], a["targets"][0])
 
     def test_any_layer_by_name(self):
         a = self.good(self.d.explain(picture(1), "?layer=relu0&outputs=raw"))

@@ -50,8 +50,9 @@ static void linearity(struct lab *lab, const char *method, const float *all, con
     wn_top(y, lab->classes, 2, top);
     for (int c = 0; wn_contrast_at(c); c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue; /* not for every method, not for every network */
         int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
-        struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils};
+        struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils, 0, false};
         float *v = malloc((size_t)lab->classes * sizeof *v), *sum = calloc((size_t)n, sizeof *sum);
         double unit = 0;
         wn_contrast_seed(row, &in, v, &foil, NULL);
@@ -74,6 +75,49 @@ static void linearity(struct lab *lab, const char *method, const float *all, con
     }
 }
 
+/* Contrasts of two passes against what their papers say of the starts, made of every class's relevance: M_s starts as y_s. */
+static void passes_of_relevance(struct lab *lab, const float *all, const float *y, int t)
+{
+    int n = lab_area(lab, "lrp-zplus"), k = lab->classes;
+    double *p = malloc((size_t)k * sizeof *p), sum[2][2] = {{0}};
+    float *part = calloc((size_t)n * 4, sizeof *part), *want = malloc((size_t)n * sizeof *want); /* clrp and sglrp, target and others */
+    probabilities(y, k, p);
+    for (int i = 0; i < n; i++) {
+        double x[4] = {0};
+        for (int s = 0; s < k; s++) {
+            double m = all[s * n + i] / y[s];
+            x[s == t ? 0 : 1] += fabs(y[s]) * m;
+            x[s == t ? 2 : 3] += (s == t ? p[t] * (1 - p[t]) : p[t] * p[s]) * m;
+        }
+        for (int j = 0; j < 4; j++) sum[j / 2][j % 2] += part[j * n + i] = (float)x[j];
+    }
+    for (int row = 0; row < 2; row++) {
+        const char *name = row ? "sglrp" : "clrp";
+        float *got = lab_map(lab, image, "lrp-zplus", name, t, NULL, 0);
+        double keep = row ? 1 : 1 / sum[0][0], take = row ? sum[1][0] / sum[1][1] : 1 / sum[0][1], unit = 0;
+        for (int i = 0; i < n; i++) {
+            want[i] = (float)(keep * part[2 * row * n + i] - take * part[(2 * row + 1) * n + i]);
+            unit = fmax(unit, fabs(keep * part[2 * row * n + i]) + fabs(take * part[(2 * row + 1) * n + i]));
+        }
+        verdict(row ? "   SGLRP is the difference of its two passes" : "   CLRP is the difference of its two passes", off(got, want, 1, n, unit), 1e-4);
+        free(got);
+    }
+    free(p), free(part), free(want);
+}
+
+/* 16. */
+static void regression_is_scaled_gradcam(struct lab *lab, const float *y, int t)
+{
+    unsigned flags;
+    float q = y[t] + 0.75f, *cam = lab_map(lab, image, "gradcam", "logit", t, NULL, 0), *map = lab_value_map(lab, image, "gradcam", t, q, &flags);
+    float *other = lab_value_map(lab, image, "gradcam", t, y[t] - (q - y[t]), &flags), *same = lab_value_map(lab, image, "gradcam", t, y[t], &flags);
+    double unit = lab_most(map, area(lab));
+    verdict("16 the map of Q is 2(P-Q) times Grad-CAM's", off(map, cam, 2 * ((double)y[t] - q), area(lab), unit), 1e-6);
+    verdict("16 the maps of P+d and P-d are negatives", off(map, other, -1, area(lab), unit), 1e-6);
+    verdict("16 the map of P itself is zero, and says so", lab_most(same, area(lab)) + !(flags & WN_ANSWER_FLAT), 0);
+    free(cam), free(map), free(other), free(same);
+}
+
 /* Input-space methods have maps as large as the picture: all classes of them only where that is little. */
 static void linearity_at_the_input(struct lab *lab, const float *y)
 {
@@ -83,6 +127,7 @@ static void linearity_at_the_input(struct lab *lab, const float *y)
         if (!lab_can(lab, methods[i])) continue;
         float *all = lab_all_maps(lab, image, methods[i], "logit");
         linearity(lab, methods[i], all, y);
+        if (strcmp(methods[i], "lrp-zplus") == 0) passes_of_relevance(lab, all, y, wn_argmax(y, lab->classes));
         free(all);
     }
 }
@@ -92,6 +137,11 @@ static void linearity_at_the_input(struct lab *lab, const float *y)
 static void relevance_is_input_times_gradient(struct lab *lab, int t)
 {
     double diff = 0, size = 0;
+    for (int i = 0; i < lab->graph->n_nodes; i++) {
+        if (strcmp(lab->graph->nodes[i].op, "Clip") != 0) continue;
+        printf("      13 not for this network: relevance passes a full ReLU6, the gradient does not\n");
+        return;
+    }
     if (!lab_can(lab, "lrp")) return;
     float *a = lab_map(lab, image, "lrp", "weighted", t, NULL, 0), *b = lab_map(lab, image, "ixg", "weighted", t, NULL, 0);
     for (int i = 0, n = lab_area(lab, "ixg"); i < n; i++) {
@@ -423,11 +473,13 @@ static void scaled_cross_entropy_is_pair(struct lab *lab, const int *top)
 /* 7. One vector added to every class's weights is invisible to every contrast, and visible to the plain logit. */
 static void common_direction_is_invisible(struct lab *lab, const int *top)
 {
-    float *w, *b, *before[16], unit[16];
+    float *w, *b, *before[32], unit[32];
     int features, n = area(lab), rows = 0;
     bool transposed;
     if (!lab_last_linear(lab, &w, &b, &features, &transposed)) return;
-    for (; wn_contrast_at(rows); rows++) {
+    for (; rows < 32 && wn_contrast_at(rows); rows++) {
+        before[rows] = NULL;
+        if (wn_contrast_at(rows)->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue;
         int foils = wn_contrast_at(rows)->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
         before[rows] = lab_map(lab, image, "gradcam", wn_contrast_at(rows)->name, top[0], &top[1], foils);
         unit[rows] = (float)lab_most(before[rows], n);
@@ -443,6 +495,7 @@ static void common_direction_is_invisible(struct lab *lab, const int *top)
     if (!lab_reopen(lab)) return;
     for (int c = 0; c < rows; c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
+        if (!before[c]) continue;
         int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
         float *after = lab_map(lab, image, "gradcam", row->name, top[0], &top[1], foils);
         double moved = off(after, before[c], 1, n, unit[c]);
@@ -473,6 +526,7 @@ static void run(struct lab *lab)
     free(all), free(la);
     linearity_at_the_input(lab, y);
     contributions_sum_to_the_change(lab, y, top[0]);
+    regression_is_scaled_gradcam(lab, y, top[0]);
     relevance_is_input_times_gradient(lab, top[0]);
     channel_methods_sum_alike(lab, top[0]);
     probability_by_autograd(lab, moderate, p[moderate]);

@@ -101,6 +101,8 @@ void lab_close(struct lab *lab)
     free(lab->images);
 }
 
+static unsigned last_flags;
+
 static float *ask(struct lab *lab, int image, struct wn_question *q, float *logits)
 {
     const float *x = lab->images + image * lab->pixels;
@@ -110,7 +112,19 @@ static float *ask(struct lab *lab, int image, struct wn_question *q, float *logi
     if (wn_engine_explain(lab->engine, &batch, logits, &a, NULL, &err) != WN_OK) die("engine", err.text);
     if (!q) return NULL;
     if (a.error.code != WN_OK) die(q->contrast->name, a.error.text);
+    last_flags = a.flags;
     return a.map;
+}
+
+float *lab_value_map(struct lab *lab, int image, const char *method, int target, float value, unsigned *flags)
+{
+    struct wn_question q = {.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find("regression"),
+                            .target = target, .value = value, .has_value = true};
+    float *logits = malloc((size_t)lab->classes * sizeof *logits);
+    float *map = ask(lab, image, &q, logits);
+    *flags = last_flags;
+    free(logits);
+    return map;
 }
 
 float *lab_map(struct lab *lab, int image, const char *method, const char *contrast, int target, const int *foils, int n_foils)

@@ -32,6 +32,8 @@ bool lab_can(struct lab *lab, const char *method);
 float *lab_map(struct lab *lab, int image, const char *method, const char *contrast, int target, const int *foils, int n_foils);
 /* The maps of every class as the target, K*lab_area floats, one forward pass. */
 float *lab_all_maps(struct lab *lab, int image, const char *method, const char *contrast);
+/* The map of the contrast "regression" for this value, and the answer's flags. */
+float *lab_value_map(struct lab *lab, int image, const char *method, int target, float value, unsigned *flags);
 float *lab_logits(struct lab *lab, int image); /* K floats */
 
 /* What a hand-made program gives: activation (C,h,w) at a value, and the gradient there of seed.logits, or of seed.softmax(logits). */

@@ -62,8 +62,9 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
     wn_top(y, lab->classes, 2, top);
     for (int c = 0; wn_contrast_at(c) && lab->classes > 1; c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue; /* not for every method, not for every network */
         int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
-        struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils};
+        struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils, 0, false};
         wn_contrast_seed(row, &in, seed, &foil, NULL);
         wn_stack_contrast(stack, seed, map);
         float *want = lab_map(lab, image, method, row->name, top[0], &top[1], foils);

@@ -1,0 +1,96 @@
+/* Contrasts of two passes: such a question goes to the engine as two, and the two maps come back as one. Knows no program and no device. */
+#include "twofold.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int count_twofold(const struct wn_batch *batch)
+{
+    int n = 0;
+    for (int i = 0; i < batch->n_questions; i++) n += batch->questions[i].contrast && batch->questions[i].contrast->less;
+    return n;
+}
+
+static double total(const struct wn_answer *a)
+{
+    double sum = 0;
+    for (size_t i = 0; i < (size_t)a->h * (size_t)a->w; i++) sum += a->map[i];
+    return sum;
+}
+
+/* One over a total, which may be nothing: then there is nothing to bring to a scale. */
+static double inverse(double total)
+{
+    return isnormal(total) ? 1 / total : 0;
+}
+
+/* *a less *b, after both are brought to one total. */
+static void combine(struct wn_answer *a, struct wn_answer *b, enum wn_balance balance)
+{
+    if (a->error.code == WN_OK && b->error.code != WN_OK) a->error = b->error;
+    if (a->error.code != WN_OK) {
+        wn_answer_finish(a);
+        return;
+    }
+    if (!a->map || !b->map) return; /* the whole call has failed */
+    double first = total(a), keep = balance == WN_BALANCE_ONE ? inverse(first) : 1;
+    double take = inverse(total(b)) * (balance == WN_BALANCE_ONE ? 1 : first);
+    float lo = INFINITY, hi = -INFINITY;
+    for (size_t i = 0; i < (size_t)a->h * (size_t)a->w; i++) {
+        float x = a->map[i] = (float)(keep * a->map[i] - take * b->map[i]);
+        if (!isfinite(x)) wn_fail(&a->error, WN_BAD_NUMBERS, "the map has values that are not finite");
+        lo = fminf(lo, x);
+        hi = fmaxf(hi, x);
+    }
+    a->flags = (a->flags & ~(unsigned)(WN_ANSWER_FLAT | WN_ANSWER_EMPTY)) | (lo == hi ? WN_ANSWER_FLAT : 0u) | (hi <= 0 ? WN_ANSWER_EMPTY : 0u);
+    if (a->error.code != WN_OK) wn_answer_finish(a);
+}
+
+static void split(const struct wn_batch *batch, struct wn_question *questions)
+{
+    int n = batch->n_questions;
+    if (n) memcpy(questions, batch->questions, (size_t)n * sizeof *questions);
+    for (int i = 0, at = n; i < n; i++) {
+        const struct wn_question *q = &batch->questions[i];
+        if (!q->contrast || !q->contrast->less) continue;
+        questions[at] = *q;
+        questions[at++].contrast = q->contrast->less;
+    }
+}
+
+static void join(const struct wn_batch *batch, struct wn_answer *all, struct wn_answer *answers)
+{
+    int n = batch->n_questions;
+    for (int i = 0, at = n; i < n; i++) {
+        answers[i] = all[i];
+        if (!batch->questions[i].contrast || !batch->questions[i].contrast->less) continue;
+        combine(&answers[i], &all[at], batch->questions[i].contrast->balance);
+        wn_answer_finish(&all[at++]);
+    }
+}
+
+enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
+                               struct wn_engine_times *times, struct wn_error *err)
+{
+    int more = count_twofold(batch);
+    if (!more) return wn_engine_explain_single(e, batch, logits, answers, times, err);
+    size_t n = (size_t)batch->n_questions + (size_t)more;
+    struct wn_question *questions = calloc(n, sizeof *questions);
+    struct wn_answer *all = calloc(n, sizeof *all);
+    enum wn_code code = WN_NO_MEMORY;
+    for (int i = 0; i < batch->n_questions; i++) answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
+    if (questions && all) {
+        struct wn_batch whole = *batch;
+        split(batch, questions);
+        whole.questions = questions;
+        whole.n_questions = (int)n;
+        code = wn_engine_explain_single(e, &whole, logits, all, times, err);
+        join(batch, all, answers);
+    } else {
+        wn_fail(err, code, "no memory for %zu questions", n);
+    }
+    free(questions);
+    free(all);
+    return code;
+}

@@ -1,0 +1,11 @@
+/* Questions of one pass, and the questions of two that are made of them. Private to kernels/. */
+#ifndef WN_KERNELS_TWOFOLD_H
+#define WN_KERNELS_TWOFOLD_H
+
+#include <whynot/engine.h>
+
+/* engine.c: wn_engine_explain for questions whose contrast has one seed; of others the first pass is computed. */
+enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
+                                      struct wn_engine_times *times, struct wn_error *err);
+
+#endif
