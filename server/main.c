@@ -1,5 +1,6 @@
 /* whynotd: reads its options, loads the models, serves until it is asked to stop, and stops without losing an answer.
  */
+#include "help.h"
 #include "http.h"
 #include "log.h"
 
@@ -202,6 +203,7 @@ int main(int argc, char **argv)
         code = EXIT_BAD_OPTION;
     } else if (wish == WN_CONFIG_HELP) {
         wn_config_help(stdout);
+        wn_help_tables(stdout);
     } else if (wish == WN_CONFIG_VERSION) {
         printf("whynotd %s\n", wn_version());
     } else {

@@ -26,13 +26,15 @@ static bool close_list(struct wn_text *out)
 }
 
 static void write_words(struct wn_text *out, const char *name, const char *summary, const char *formula,
-                        const char *source)
+                        const char *source, const char *cost, const char *misleads)
 {
     wn_json_open(out, '{');
     pair(out, "name", name);
     pair(out, "summary", summary);
     if (formula) pair(out, "formula", formula);
     if (source) pair(out, "source", source);
+    if (cost) pair(out, "cost", cost);
+    if (misleads) pair(out, "misleads", misleads);
 }
 
 bool wn_route_methods(struct wn_request *r)
@@ -41,7 +43,7 @@ bool wn_route_methods(struct wn_request *r)
     const struct wn_method *m;
     open_list(out, "methods");
     for (int i = 0; (m = wn_method_at(i)); i++) {
-        write_words(out, m->name, m->summary, m->formula, m->source);
+        write_words(out, m->name, m->summary, m->formula, m->source, m->cost, m->misleads);
         pair(out, "explains", m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
         wn_json_key(out, "relevance");
         wn_json_bool(out, m->flags & WN_METHOD_RELEVANCE);
@@ -63,7 +65,7 @@ bool wn_route_contrasts(struct wn_request *r)
     const struct wn_contrast *c;
     open_list(out, "contrasts");
     for (int i = 0; (c = wn_contrast_at(i)); i++) {
-        write_words(out, c->name, c->summary, c->formula, c->source);
+        write_words(out, c->name, c->summary, c->formula, c->source, c->cost, c->misleads);
         pair(out, "why_not", rivals_of(c));
         wn_json_key(out, "several_targets");
         wn_json_bool(out, c->flags & WN_CONTRAST_TARGET_SET);
@@ -95,7 +97,7 @@ bool wn_route_colormaps(struct wn_request *r)
     const struct wn_colormap *c;
     open_list(out, "colormaps");
     for (int i = 0; (c = wn_colormap_at(i)); i++) {
-        write_words(out, c->name, c->summary, NULL, NULL);
+        write_words(out, c->name, c->summary, NULL, NULL, NULL, NULL);
         wn_json_key(out, "diverging");
         wn_json_bool(out, c->diverging);
         write_palette(out, wn_colormap_palette(c));
@@ -110,7 +112,7 @@ bool wn_route_backends(struct wn_request *r)
     const struct wn_backend_impl *b;
     open_list(out, "backends");
     for (int i = 0; (b = wn_backend_at(i)); i++) {
-        write_words(out, b->name, b->summary, NULL, NULL);
+        write_words(out, b->name, b->summary, NULL, NULL, NULL, NULL);
         wn_json_close(out, '}');
     }
     return close_list(out);

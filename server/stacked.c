@@ -92,7 +92,7 @@ static enum wn_code run_strip(struct wn_slot *slot, struct wn_error *err)
     for (int i = 0; i < n && strip->n < most; i++) {
         int foil = strip->classes[i];
         struct wn_answer a;
-        struct wn_question q = {.contrast = slot->contrast, .target = target, .foils = &foil, .n_foils = 1};
+        struct wn_question q = {.method = slot->ask.method, .contrast = slot->contrast, .target = target, .foils = &foil, .n_foils = 1};
         if (foil == target) continue;
         if (wn_stack_explain(stack, slot->item->kept->logits, &q, &a) != WN_OK) return wn_fail(err, a.error.code, "%s", a.error.text);
         memcpy(strip->maps + (size_t)strip->n * area, a.map, area * sizeof *a.map);

@@ -22,7 +22,7 @@ WN_API void wn_stack_finish(struct wn_stack *s);
 WN_API void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map);
 
 /* A question answered from the stack of its image and its layer, as wn_engine_explain answers it within rounding: the same target,
- * foils, flags and score. logits: those that came with the stack. The question's image, layer and method are not looked at. *a:
+ * foils, flags and score. logits: those that came with the stack. The question's image and layer are not looked at. *a:
  * finished with wn_answer_finish; the code is a->error's. */
 WN_API enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logits, const struct wn_question *q, struct wn_answer *a);
 

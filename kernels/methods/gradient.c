@@ -11,6 +11,6 @@ const struct wn_method wn_method_gradient = {
     .summary = "The slope of the scalar at each pixel; noisy, the plainest of all.",
     .formula = "sum_c d(v.y)/dx_c",
     .source = "Simonyan et al. 2014, signed",
-    .flags = WN_METHOD_INPUT,
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR,
     .build = build,
 };

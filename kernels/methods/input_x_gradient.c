@@ -11,6 +11,6 @@ const struct wn_method wn_method_input_x_gradient = {
     .summary = "Pixel times gradient; sums to the scalar where the network has no biases.",
     .formula = "sum_c x_c d(v.y)/dx_c",
     .source = "Shrikumar et al. 2016 (Input x Gradient)",
-    .flags = WN_METHOD_INPUT,
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR,
     .build = build,
 };
