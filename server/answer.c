@@ -3,6 +3,7 @@
 
 #include "draw.h"
 
+#include <math.h>
 #include <media/npy.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,11 +144,19 @@ static void answer_one(struct wn_request *r, enum wn_answer_type type)
     if (slot->problem.error.code != WN_OK) r->problem = slot->problem;
 }
 
+/* With maps the engine has seen to this. */
+static void check_logits(struct wn_slot *slot)
+{
+    for (int i = 0; i < slot->model->classes && slot->problem.error.code == WN_OK; i++)
+        if (!isfinite(slot->item->logits[i])) wn_problem_set(&slot->problem, NULL, WN_BAD_NUMBERS, "the network's logits are not finite");
+}
+
 void wn_answer_collect(struct wn_request *r)
 {
     for (int i = 0; i < r->job->n_slots; i++) {
         struct wn_slot *slot = &r->job->slots[i];
         if (slot->item) collect_failure(slot);
+        if (slot->item && !slot->n) check_logits(slot);
         if (slot->model) r->model_name = slot->model->name;
     }
 }

@@ -279,7 +279,7 @@ static enum wn_code take_root(struct reading *in, const json_t *root)
         const struct wn_slice *image = in->job->slots[i].ask.image;
         in->job->slots[i].ask = standard;
         in->job->slots[i].ask.image = image;
-        if (!explain) in->job->slots[i].ask.maps = 0;
+        if (!explain) wn_ask_prediction_only(&in->job->slots[i].ask);
     }
     return code;
 }

@@ -98,11 +98,12 @@ static size_t room(const struct wn_keeper *k)
 static enum wn_code check_room(const struct wn_keeper *k, const struct wn_model *m, size_t need, struct wn_error *err)
 {
     size_t free_bytes = room(k);
+    const struct wn_model *old = wn_models_in(k->shelf.current, m->folder);
     if (need <= free_bytes) return WN_OK;
     return wn_fail(err, WN_NO_MEMORY,
                    "it needs %.1f MB and %.1f MB of the %lld MB of model_memory_mb are free%s: unload a model, or allow more",
                    (double)need / 1e6, (double)free_bytes / 1e6, (long long)k->config->model_memory_mb,
-                   wn_models_in(k->shelf.current, m->folder) ? " (while it is loaded anew, the old one counts too)" : "");
+                   old && wn_model_is_ready(old) ? " (while it is loaded anew, the old one counts too)" : "");
 }
 
 /* ---- loading ---- */

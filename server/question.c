@@ -492,6 +492,12 @@ enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r)
     return WN_OK;
 }
 
+void wn_ask_prediction_only(struct wn_ask *ask)
+{
+    *ask = (struct wn_ask){.image = ask->image, .id = ask->id, .model = ask->model, .version = ask->version, .layer = "auto",
+                           .method = wn_method_at(0), .top_k = ask->top_k, .timeout_ms = ask->timeout_ms};
+}
+
 bool wn_ask_knows(const char *name)
 {
     for (int i = 0; i < FIELDS; i++)

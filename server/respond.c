@@ -1,6 +1,7 @@
 /* Replies; knows which headers every answer has, and nothing of its content. */
 #include "respond.h"
 
+#include "etag.h"
 #include "hosts.h"
 #include "log.h"
 
@@ -42,11 +43,12 @@ static void common_headers(const struct wn_request *r, struct MHD_Response *resp
     header(response, "Referrer-Policy", "no-referrer");
     header(response, "Content-Security-Policy",
            r->reply.policy ? r->reply.policy : "default-src 'none'; frame-ancestors 'none'");
-    header(response, "Cache-Control", r->reply.etag ? "no-cache" : "no-store");
+    bool open = r->route && r->route->scope == WN_SCOPE_OPEN;
+    header(response, "Cache-Control", !r->reply.etag ? "no-store" : open ? "no-cache" : "private, no-cache");
     if (r->reply.status != 204) header(response, "Content-Type", r->reply.type);
     if (r->reply.timing[0]) header(response, "Server-Timing", r->reply.timing);
     if (r->reply.etag) header(response, "ETag", r->reply.etag);
-    if (r->reply.etag) header(response, "Vary", "Accept-Encoding");
+    if (r->reply.etag) header(response, "Vary", r->method[0] == 'P' ? "Accept" : "Accept-Encoding");
     if (r->reply.encoding) header(response, "Content-Encoding", r->reply.encoding);
     if (r->problem.error.code == WN_UNAUTHORIZED) header(response, "WWW-Authenticate", "Bearer realm=\"whynot\"");
     cross_origin_headers(r, response);
@@ -68,6 +70,7 @@ static void write_problem(struct wn_request *r)
 {
     wn_text_finish(&r->reply.body);
     r->reply.status = wn_code_http_status(r->problem.error.code);
+    r->reply.etag = NULL;
     r->reply.type = "application/problem+json";
     wn_problem_write(&r->problem, r->route ? r->route->path : "", r->id, &r->reply.body);
 }
@@ -76,6 +79,7 @@ enum MHD_Result wn_respond(struct wn_request *r)
 {
     struct wn_reply *reply = &r->reply;
     if (reply->body.failed) wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the answer");
+    wn_etag_body(r);
     if (r->problem.error.code != WN_OK) write_problem(r);
     if (!reply->timing[0])
         snprintf(reply->timing, sizeof reply->timing, "total;dur=%.2f", (double)(wn_now_ns() - r->begin_ns) * 1e-6);

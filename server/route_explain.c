@@ -1,6 +1,7 @@
 /* Questions in every protocol: from a body to a job, and from the finished job to an answer; and POST /v1/explain, the native one. */
 #include "answer.h"
 #include "http.h"
+#include "etag.h"
 #include "intake.h"
 #include "metrics.h"
 #include "prepare.h"
@@ -18,6 +19,20 @@ static int64_t deadline(const struct wn_request *r)
     return r->begin_ns + ms * 1000000;
 }
 
+/* The client holds the answer to just this question: nothing is computed. */
+static bool has_it_already(const struct wn_request *r)
+{
+    return r->tag && wn_etag_listed(wn_request_header(r, "If-None-Match"), r->tag);
+}
+
+/* Only an answer without a failure is worth keeping. */
+static void tag_answer(struct wn_request *r)
+{
+    bool good = r->problem.error.code == WN_OK;
+    for (int i = 0; i < r->job->n_slots; i++) good &= r->job->slots[i].problem.error.code == WN_OK;
+    if (good) r->reply.etag = r->tag;
+}
+
 static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *protocol)
 {
     r->job = wn_job_create();
@@ -27,6 +42,8 @@ static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *pro
     if (code != WN_OK) return code;
     r->job->deadline_ns = deadline(r);
     wn_resolve(r, r->job);
+    r->tag = wn_etag_question(r);
+    if (has_it_already(r)) return WN_OK;
     return wn_prepare(r->server, r->job, &r->problem);
 }
 
@@ -43,6 +60,11 @@ bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
 {
     if (!r->job) {
         enum wn_code code = make_job(r, protocol);
+        if (code == WN_OK && has_it_already(r)) {
+            r->reply.status = 304;
+            r->reply.etag = r->tag;
+            return true;
+        }
         if (code == WN_OK) {
             wn_request_wait(r);
             return false;
@@ -55,6 +77,7 @@ bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
     }
     wn_answer_collect(r);
     protocol->answer(r);
+    tag_answer(r);
     wn_answer_timing(r);
     return true;
 }

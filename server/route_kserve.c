@@ -20,7 +20,7 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job)
 /* Predictions only: no maps are asked for, so nothing but the forward pass is run. */
 static void want_no_maps(struct wn_job *job)
 {
-    for (int i = 0; i < job->n_slots; i++) job->slots[i].ask.maps = 0;
+    for (int i = 0; i < job->n_slots; i++) wn_ask_prediction_only(&job->slots[i].ask);
 }
 
 static enum wn_code take_for_predict(struct wn_request *r, struct wn_job *job)

@@ -1,4 +1,5 @@
-/* GET /openapi.json: the interface for machines, made from the route table and the field table. */
+/* GET /openapi.json: the interface for machines, made from the tables of routes, fields, answers and schemas. */
+#include "etag.h"
 #include "question.h"
 #include "server.h"
 
@@ -85,76 +86,229 @@ static void write_schema(struct wn_text *out, const struct wn_field *f)
     wn_json_close(out, '}');
 }
 
-static void write_question(struct wn_text *out)
+static void write_fields(struct wn_text *out)
 {
-    open_object(out, "Question");
-    pair(out, "type", "object");
     open_object(out, "properties");
     for (int i = 0; wn_ask_field(i); i++) {
         wn_json_key(out, wn_ask_field(i)->name);
         write_schema(out, wn_ask_field(i));
     }
     wn_json_close(out, '}');
-    wn_text_puts(out, ",\"additionalProperties\":false}");
-    wn_text_puts(
-        out,
-        ",\"Batch\":{\"description\":\"The fields of Question beside the list are defaults of its "
-        "instances.\",\"type\":\"object\","
-        "\"properties\":{\"instances\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Question\"}}},"
-        "\"required\":[\"instances\"]}");
 }
 
-static void write_problem(struct wn_text *out)
+/* What is asked: the fields' table as a schema, and the lists and tensors around it. */
+static void write_questions(struct wn_text *out)
 {
-    wn_text_puts(
-        out,
-        ",\"Problem\":{\"description\":\"RFC 9457; error repeats detail.\",\"type\":\"object\",\"properties\":{"
-        "\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},\"status\":{\"type\":\"integer\"},"
-        "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
-        "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"pointer\":{\"type\":"
-        "\"string\"},"
-        "\"detail\":{\"type\":\"string\"}}}},\"did_you_mean\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},"
-        "\"request_id\":{\"type\":\"string\"},\"error\":{\"type\":\"string\"}}}");
+    open_object(out, "Question");
+    pair(out, "type", "object");
+    write_fields(out);
+    wn_text_puts(out, ",\"additionalProperties\":false}");
+    open_object(out, "Instance");
+    pair(out, "description", "A question, or the picture itself with the fields of one.");
+    pair(out, "type", "object");
+    wn_text_puts(out, ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"anyOf\":[{\"required\":[\"b64\"]},"
+                      "{\"$ref\":\"#/components/schemas/Question\"}]}");
+    open_object(out, "Batch");
+    pair(out, "description", "The fields of Question beside the list are defaults of its instances.");
+    pair(out, "type", "object");
+    wn_text_puts(out, ",\"properties\":{\"instances\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/components/schemas/Instance\"}}},"
+                      "\"required\":[\"instances\"]}");
+    open_object(out, "V2Request");
+    pair(out, "description", "Open Inference: parameters hold the fields of Question, explain and binary_data_output.");
+    pair(out, "type", "object");
+    wn_text_puts(out, ",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{\"type\":\"object\"},\"inputs\":{\"type\":\"array\",\"minItems\":1,"
+                      "\"maxItems\":1,\"items\":{\"$ref\":\"#/components/schemas/V2Input\"}},\"outputs\":{\"type\":\"array\",\"items\":"
+                      "{\"$ref\":\"#/components/schemas/V2Wish\"}}},\"required\":[\"inputs\"],\"additionalProperties\":false}");
+    open_object(out, "Control");
+    pair(out, "type", "object");
+    wn_text_puts(out, ",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"parameters\":{\"type\":\"object\",\"properties\":{\"version\":{\"type\":"
+                      "\"string\"},\"unload_dependents\":{\"type\":\"boolean\"}},\"additionalProperties\":false}},\"additionalProperties\":false}");
+}
+
+/* ---- the answers ---- */
+
+static const struct schema {
+    const char *name, *fields, *words;
+} schemas[] = {
+#define X(name, fields, words) {#name, fields, words},
+#include "schemas.def"
+#undef X
+};
+
+static void write_type(struct wn_text *out, const char *type, size_t n);
+
+/* "A|B": any of them. */
+static void write_choice(struct wn_text *out, const char *type, size_t n)
+{
+    wn_json_key(out, "anyOf");
+    wn_json_open(out, '[');
+    for (size_t at = 0, end; at < n; at = end + 1) {
+        for (end = at; end < n && type[end] != '|';) end++;
+        wn_json_open(out, '{');
+        write_type(out, type + at, end - at);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+}
+
+static void write_inner(struct wn_text *out, const char *key, const char *type, size_t n)
+{
+    open_object(out, key);
+    write_type(out, type, n);
+    wn_json_close(out, '}');
+}
+
+/* One type in the words of schemas.def, within an open object. */
+static void write_type(struct wn_text *out, const char *type, size_t n)
+{
+    static const char *const plain[] = {"string", "integer", "number", "boolean"};
+    const char *letter = n == 1 ? strchr("sinb", type[0]) : NULL;
+    if (letter) {
+        pair(out, "type", plain[letter - "sinb"]);
+    } else if (type[n - 1] == '?') {
+        wn_json_key(out, "anyOf");
+        wn_json_open(out, '[');
+        wn_json_open(out, '{');
+        write_type(out, type, n - 1);
+        wn_json_close(out, '}');
+        wn_json_value(out);
+        wn_text_puts(out, "{\"type\":\"null\"}]");
+    } else if (type[0] == '[') {
+        pair(out, "type", "array");
+        write_inner(out, "items", type + 1, n - 2);
+    } else if (type[0] == '*') {
+        pair(out, "type", "object");
+        write_inner(out, "additionalProperties", type + 1, n - 1);
+    } else if (memchr(type, '|', n)) {
+        write_choice(out, type, n);
+    } else if (n > 1) {
+        struct wn_text name = {0};
+        wn_text_printf(&name, "#/components/schemas/%.*s", (int)n, type);
+        pair(out, "$ref", wn_text_string(&name));
+        wn_text_finish(&name);
+    }
+}
+
+static void write_required(struct wn_text *out, const char *fields)
+{
+    wn_json_key(out, "required");
+    wn_json_open(out, '[');
+    for (const char *f = fields; *f; f += strspn(f, " ")) {
+        size_t n = strcspn(f, " ");
+        if (f[n - 1] == '!') wn_json_string_n(out, f, strcspn(f, ":"));
+        f += n;
+    }
+    wn_json_close(out, ']');
+}
+
+static void write_object(struct wn_text *out, const char *fields)
+{
+    pair(out, "type", "object");
+    open_object(out, "properties");
+    for (const char *f = fields; *f; f += strspn(f, " ")) {
+        size_t n = strcspn(f, " "), name = strcspn(f, ":");
+        wn_json_string_n(out, f, name);
+        wn_text_add(out, ":", 1);
+        wn_json_open(out, '{');
+        write_type(out, f + name + 1, n - name - 1 - (f[n - 1] == '!'));
+        wn_json_close(out, '}');
+        f += n;
+    }
+    wn_json_close(out, '}');
+    write_required(out, fields);
+}
+
+static void write_answers(struct wn_text *out)
+{
+    for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
+        const struct schema *s = &schemas[i];
+        open_object(out, s->name);
+        if (s->words[0]) pair(out, "description", s->words);
+        if (strchr(s->fields, ':') || !s->fields[0])
+            write_object(out, s->fields);
+        else
+            write_type(out, s->fields, strlen(s->fields));
+        wn_json_close(out, '}');
+    }
 }
 
 /* ---- routes ---- */
 
-static void write_body(struct wn_text *out)
+static const struct answer {
+    bool (*handle)(struct wn_request *request);
+    const char *schema, *types, *problems;
+} answers[] = {
+#define X(handle, schema, types, problems) {handle, schema, types, problems},
+#include "answers.def"
+#undef X
+};
+
+/* What a function without a row answers: a file. */
+static const struct answer *answer_of(const struct wn_route *route)
 {
-    wn_text_puts(out, ",\"requestBody\":{\"required\":true,\"content\":{"
-                      "\"image/png\":{\"schema\":{\"type\":\"string\",\"format\":\"binary\"}},"
-                      "\"image/jpeg\":{\"schema\":{\"type\":\"string\",\"format\":\"binary\"}},"
-                      "\"application/octet-stream\":{\"schema\":{\"type\":\"string\",\"format\":\"binary\"}},"
-                      "\"multipart/form-data\":{\"schema\":{\"$ref\":\"#/components/schemas/Question\"}},"
-                      "\"application/json\":{\"schema\":{\"oneOf\":[{\"$ref\":\"#/components/schemas/Question\"},"
-                      "{\"$ref\":\"#/components/schemas/Batch\"}]}}}}");
+    static const struct answer unknown = {NULL, NULL, "application/octet-stream", ""};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
+        if (answers[i].handle == route->handle) return &answers[i];
+    return &unknown;
+}
+
+static void write_content(struct wn_text *out, const char *type, size_t n, const char *schema)
+{
+    wn_json_string_n(out, type, n);
+    wn_text_add(out, ":", 1);
+    wn_json_open(out, '{');
+    bool json = n == strlen("application/json") && memcmp(type, "application/json", n) == 0;
+    if (schema && json) write_inner(out, "schema", schema, strlen(schema));
+    wn_json_close(out, '}');
+}
+
+static void write_body(struct wn_text *out, const struct wn_route *route)
+{
+    static const char *const forms[] = {[WN_BODY_QUESTION] = "Question|Batch", [WN_BODY_INSTANCES] = "Batch", [WN_BODY_TENSORS] = "V2Request",
+                                        [WN_BODY_PICTURE] = "Question", [WN_BODY_CONTROL] = "Control"};
+    static const char *const pictures[] = {"image/png", "image/jpeg", "application/octet-stream", "multipart/form-data"};
+    bool raw = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE;
+    if (route->body == WN_BODY_NONE) return;
+    open_object(out, "requestBody");
+    wn_json_key(out, "required");
+    wn_json_bool(out, route->body != WN_BODY_CONTROL);
+    open_object(out, "content");
+    write_content(out, "application/json", strlen("application/json"), forms[route->body]);
+    for (int i = 0; raw && i < 4; i++) write_content(out, pictures[i], strlen(pictures[i]), NULL);
+    if (route->body == WN_BODY_TENSORS) write_content(out, pictures[2], strlen(pictures[2]), NULL);
+    wn_json_close(out, '}');
+    wn_json_close(out, '}');
+}
+
+static void write_parameter(struct wn_text *out, const char *name, const char *where, const char *words, const char *schema)
+{
+    wn_json_open(out, '{');
+    pair(out, "name", name);
+    pair(out, "in", where);
+    wn_json_key(out, "required");
+    wn_json_bool(out, strcmp(where, "path") == 0 || strcmp(name, "file") == 0);
+    if (words) pair(out, "description", words);
+    wn_json_key(out, "schema");
+    wn_json_value(out);
+    wn_text_puts(out, schema);
+    wn_json_close(out, '}');
 }
 
 static void write_parameters(struct wn_text *out, const struct wn_route *route)
 {
+    static const char text[] = "{\"type\":\"string\"}";
+    static const char *const segments[][2] = {{"model", "{model}"}, {"version", "{version}"}, {"file", "{file}"}};
     wn_json_key(out, "parameters");
     wn_json_open(out, '[');
-    if (strstr(route->path, "{model}")) {
-        wn_json_value(out);
-        wn_text_puts(out, "{\"name\":\"model\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
-    }
-    if (strstr(route->path, "{file}")) {
-        wn_json_value(out);
-        wn_text_puts(out, "{\"name\":\"file\",\"in\":\"path\",\"required\":true,\"schema\":{\"type\":\"string\"}}");
-    }
-    if (strstr(route->path, "/sample")) {
-        wn_json_value(out);
-        wn_text_puts(out, "{\"name\":\"file\",\"in\":\"query\",\"required\":true,\"description\":\"a sample's file, as the model "
-                          "lists it\",\"schema\":{\"type\":\"string\"}}");
-    }
+    for (int i = 0; i < 3; i++)
+        if (strstr(route->path, segments[i][1])) write_parameter(out, segments[i][0], "path", NULL, text);
+    if (strstr(route->path, "/sample")) write_parameter(out, "file", "query", "a sample's file, as the model lists it", text);
     if (strstr(route->path, "/labels")) {
-        wn_json_value(out);
-        wn_text_puts(out, "{\"name\":\"q\",\"in\":\"query\",\"description\":\"words that a label "
-                          "holds\",\"schema\":{\"type\":\"string\"}},"
-                          "{\"name\":\"limit\",\"in\":\"query\",\"description\":\"most labels\","
-                          "\"schema\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}}");
+        write_parameter(out, "q", "query", "words that a label holds", text);
+        write_parameter(out, "limit", "query", "most labels", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}");
     }
-    for (int i = 1; route->body == WN_BODY_QUESTION && wn_ask_field(i); i++) { /* 0 is the picture itself */
+    bool asks = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE || route->body == WN_BODY_INSTANCES;
+    for (int i = 1; asks && wn_ask_field(i); i++) { /* 0 is the picture itself */
         wn_json_open(out, '{');
         pair(out, "name", wn_ask_field(i)->name);
         pair(out, "in", "query");
@@ -183,49 +337,101 @@ static void write_security(struct wn_text *out, enum wn_scope scope)
     wn_json_close(out, ']');
 }
 
+static void write_problem_status(struct wn_text *out, const char *status, size_t n)
+{
+    wn_json_string_n(out, status, n);
+    wn_text_puts(out, ":{\"$ref\":\"#/components/responses/Problem\"}");
+}
+
+static void write_responses(struct wn_text *out, const struct wn_route *route)
+{
+    const struct answer *a = answer_of(route);
+    open_object(out, "responses");
+    open_object(out, "200");
+    pair(out, "description", "The answer.");
+    open_object(out, "content");
+    for (const char *t = a->types; *t; t += strspn(t, " ")) {
+        size_t n = strcspn(t, " ");
+        write_content(out, t, n, a->schema);
+        t += n;
+    }
+    wn_json_close(out, '}');
+    wn_json_close(out, '}');
+    if (wn_etag_of_route(route, a->types)) {
+        open_object(out, "304");
+        pair(out, "description", "If-None-Match named the answer's ETag: the client has it.");
+        wn_json_close(out, '}');
+    }
+    write_problem_status(out, "400", 3);
+    for (const char *s = a->problems; *s; s += strspn(s, " ")) {
+        write_problem_status(out, s, 3);
+        s += 3;
+    }
+    if (route->scope != WN_SCOPE_OPEN) write_problem_status(out, "401", 3);
+    if (route->scope > WN_SCOPE_READ) write_problem_status(out, "403", 3);
+    write_problem_status(out, "default", strlen("default"));
+    wn_json_close(out, '}');
+}
+
 static void write_operation(struct wn_text *out, const struct wn_route *route)
 {
-    open_object(out, strcmp(route->method, "POST") == 0 ? "post" : "get");
+    open_object(out, strcmp(route->method, "POST") == 0 ? "post" : strcmp(route->method, "PUT") == 0 ? "put" : "get");
     pair(out, "summary", route->summary);
     write_parameters(out, route);
+    write_body(out, route);
+    write_responses(out, route);
     write_security(out, route->scope);
-    if (route->body == WN_BODY_QUESTION) write_body(out);
-    wn_text_puts(out, ",\"responses\":{\"200\":{\"description\":\"The answer.\"},\"default\":{\"description\":\"A "
-                      "problem.\",\"content\":{"
-                      "\"application/problem+json\":{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}");
+    wn_json_close(out, '}');
+}
+
+/* Rows of one path stand in one object, at the place of the first. */
+static void write_paths(struct wn_text *out)
+{
+    const struct wn_route *route, *other;
+    open_object(out, "paths");
+    for (int i = 0; (route = wn_route_at(i)); i++) {
+        int first = 0;
+        while (strcmp(wn_route_at(first)->path, route->path) != 0) first++;
+        if (first < i) continue;
+        open_object(out, route->path);
+        for (int k = i; (other = wn_route_at(k)); k++)
+            if (strcmp(other->path, route->path) == 0) write_operation(out, other);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, '}');
+}
+
+static void write_components(struct wn_text *out)
+{
+    open_object(out, "components");
+    open_object(out, "securitySchemes");
+    wn_json_key(out, "key");
+    wn_json_value(out);
+    wn_text_puts(out, "{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"Wanted where the server has keys; their scopes are predict, "
+                      "explain and admin.\"}}");
+    open_object(out, "responses");
+    wn_json_key(out, "Problem");
+    wn_json_value(out);
+    wn_text_puts(out, "{\"description\":\"Why there is no answer.\",\"content\":{\"application/problem+json\":{\"schema\":{\"$ref\":"
+                      "\"#/components/schemas/Problem\"}}}}}");
+    open_object(out, "schemas");
+    write_questions(out);
+    write_answers(out);
+    wn_json_close(out, '}');
     wn_json_close(out, '}');
 }
 
 bool wn_route_openapi(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
-    const struct wn_route *route;
     wn_json_open(out, '{');
     pair(out, "openapi", "3.1.0");
     open_object(out, "info");
     pair(out, "title", "whynot: why P, rather than Q?");
     pair(out, "version", wn_version());
     wn_json_close(out, '}');
-    open_object(out, "paths");
-    for (int i = 0; (route = wn_route_at(i)); i++) {
-        open_object(out, route->path);
-        write_operation(out, route);
-        wn_json_close(out, '}');
-    }
-    wn_json_close(out, '}');
-    open_object(out, "components");
-    open_object(out, "securitySchemes");
-    open_object(out, "key");
-    pair(out, "type", "http");
-    pair(out, "scheme", "bearer");
-    pair(out, "description", "Wanted where the server has keys; their scopes are predict, explain and admin.");
-    wn_json_close(out, '}');
-    wn_json_close(out, '}');
-    open_object(out, "schemas");
-    write_question(out);
-    write_problem(out);
-    wn_json_close(out, '}');
-    wn_json_close(out, '}');
+    write_paths(out);
+    write_components(out);
     wn_json_close(out, '}');
     return true;
 }

@@ -67,6 +67,7 @@ struct wn_request {
     struct wn_reply reply;
     struct wn_job *job;
     struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
+    const char *tag;          /* the ETag that its answer will have, or NULL */
     struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
     struct wn_task task;      /* what it asks of the keeper, where it does */
     size_t sent;

@@ -114,6 +114,21 @@ class Routes(unittest.TestCase):
         for bad in ("a b", "x" * 65, "\x1b[2J", "a;b"):
             self.assertRegex(self.d.get("/livez", X_Request_Id=bad).headers.get("X-Request-Id", "0" * 16), "^[0-9a-f]{16}$")
 
+    def test_trace_context_goes_through(self):
+        trace, span = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+        got = self.d.get("/livez", traceparent="00-%s-%s-01" % (trace, span)).headers["traceparent"]
+        self.assertRegex(got, "^00-%s-[0-9a-f]{16}-01$" % trace)
+        self.assertNotIn(span, got)
+        daemon.wait_until(lambda: self.d.errors().count('"trace_id":"%s"' % trace) == 1)
+        seen = set()
+        for header in (None, "", "00-%s-%s-01-more" % (trace, span), "ff-%s-%s-01" % (trace, span), "00-%s-%s-01" % ("0" * 32, span), "00-%s-%s-01" % (trace, "0" * 16),
+                       "00-%s-%s-01" % (trace.upper(), span), "00-%s-%s" % (trace, span), "00-%s-%s-0x" % (trace, span), "0" * 55, "x" * 500):
+            got = self.d.get("/livez", **({} if header is None else {"traceparent": header})).headers["traceparent"]
+            self.assertRegex(got, "^00-[0-9a-f]{32}-[0-9a-f]{16}-00$", header)
+            self.assertNotIn(trace, got)
+            seen.add(got)
+        self.assertEqual(len(seen), 11)
+
     def test_head_is_get_without_the_body(self):
         a, b = self.d.request("HEAD", "/v1/methods"), self.d.get("/v1/methods")
         self.assertEqual((a.status, a.body, a.headers["Content-Length"]), (200, b"", str(len(b.body))))
