@@ -11,6 +11,7 @@ export class Problem extends Error {
 
 let key = null;
 try { key = sessionStorage.getItem("whynot-key"); } catch { /* no storage: the key lasts as long as the page */ }
+export const hasKey = () => key !== null;
 export function useKey(text) {
   key = text;
   try { sessionStorage.setItem("whynot-key", text); } catch { /* as above */ }

@@ -30,11 +30,11 @@ export function debounce(f, ms) {
   return (...args) => { clearTimeout(timer); timer = setTimeout(() => f(...args), ms); };
 }
 
-/** Three significant digits, with a real minus sign. */
-export function number(v) {
+/** Three significant digits unless told otherwise, with a real minus sign. */
+export function number(v, digits = 3) {
   if (!Number.isFinite(v)) return "–";
   const a = Math.abs(v);
-  const s = a === 0 ? "0" : a >= 1e4 || a < 1e-3 ? v.toExponential(1) : String(Number(v.toPrecision(3)));
+  const s = a === 0 ? "0" : a >= 1e4 || a < 1e-3 ? v.toExponential(1) : String(Number(v.toPrecision(digits)));
   return s.replace("-", "−");
 }
 

@@ -9,6 +9,7 @@ export function palette(hex) {
 
 /** float32 little-endian in base64. */
 export function rawMap(raw) {
+  if (raw.values) return { values: raw.values, height: raw.shape[0], width: raw.shape[1] };
   const bytes = Uint8Array.from(atob(raw.data), (c) => c.charCodeAt(0));
   return { values: new Float32Array(bytes.buffer), height: raw.shape[0], width: raw.shape[1] };
 }
@@ -44,6 +45,12 @@ export function enlarge(map, part, w, h) {
     }
   }
   return out;
+}
+
+/** n maps, (n, height, width), each as rawMap takes it. */
+export function rawMaps({ data, dtype, shape: [n, height, width] }) {
+  const { values } = rawMap({ data, shape: [n * height, width] }), size = height * width;
+  return Array.from({ length: n }, (_, i) => ({ dtype, shape: [height, width], values: values.subarray(i * size, (i + 1) * size) }));
 }
 
 export function strongest(values) {

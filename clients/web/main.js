@@ -1,10 +1,10 @@
 // The page as a whole: what it holds, and which element changes what.
-import { explain, getJson, Problem, useKey } from "./api.js";
+import { explain, getBlob, getJson, hasKey, Problem, useKey } from "./api.js";
 import { $, count, fill, h, number, options, percent } from "./dom.js";
 import * as draw from "./draw.js";
 import { picker } from "./picker.js";
 import { fromFile, fromSample, samplePath } from "./pictures.js";
-import { contrastOf, explainsInput, methodOf, moreFields, takesRivals, takesSet } from "./question.js";
+import { contrastOf, explainsInput, methodOf, moreFields, takes, takesRivals, takesSet } from "./question.js";
 import * as state from "./state.js";
 import * as take from "./take.js";
 import { views } from "./views.js";
@@ -132,8 +132,8 @@ function look(limit) {
 function redraw() {
   if (!app.colormaps.length) return;
   const drawn = app.tiles.filter((t) => t.raw), own = app.state.scale === "own" || app.state.view === "methods";
-  const limit = Math.max(0, ...drawn.map((t) => (t.strongest ??= draw.strongest(t.raw.values))));
-  for (const t of app.tiles) t.redraw(look(own ? t.strongest : limit));
+  const limit = drawn.reduce((most, t) => Math.max(t.t.own ? 0 : (t.strongest ??= draw.strongest(t.raw.values)), most), 0);
+  for (const t of app.tiles) t.redraw(look(own || t.t.own ? (t.strongest ??= t.raw ? draw.strongest(t.raw.values) : 0) : limit));
   showLegend(own ? null : limit, drawn.length > 0);
 }
 
@@ -177,7 +177,7 @@ function showQuestion() {
   const said = a?.predictions[0]?.label, rival = a?.why_not?.[0]?.label;
   p.set({ chosen: s.p, many: contrast.several_targets, empty: !s.p.length && said ? said + " (the prediction)" : "the prediction" });
   q.set({ chosen: s.q, many: takesSet(contrast), off: !rivals, empty: !rivals ? "– " + contrast.name + " names no rival –" : !s.q.length && rival ? rival + " (closest)" : takesSet(contrast) ? "the nearest" : "its closest rival" });
-  $("swap").disabled = !rivals || !a || !a.why_not?.length;
+  $("swap").disabled = !rivals || !a || !(a.why_not?.length || s.q.length);
 }
 
 function showSays() {
@@ -229,9 +229,9 @@ function showControls() {
 
 /** Fields that this page has no place of its own for, as the server describes them. */
 function makeOptions() {
-  const rows = moreFields(app.fields);
+  const method = methodOf(app), rows = moreFields(app.fields).filter(([name]) => takes(app, method, name));
   $("more").hidden = !rows.length;
-  $("more").open = rows.some(([name]) => name in app.state.more);
+  $("more").open ||= rows.some(([name]) => name in app.state.more);
   fill($("options"), ...rows.map(([name, f]) => {
     const id = "x-" + name, value = app.state.more[name] ?? String(f.default ?? "");
     const set = (v) => {
@@ -258,6 +258,14 @@ function thumb(name, label, on, onclick, image, remove) {
   return h("li", {}, h("button", { type: "button", class: "thumb", "aria-label": label, title: label, "aria-pressed": String(on), onclick }, image), remove && h("button", { type: "button", class: "clear", "aria-label": "Remove " + name, onclick: remove }, "×"));
 }
 
+/** Elements cannot send a key, so where one is in use the picture is fetched. */
+function sampleImage(path) {
+  const image = h("img", { alt: "", width: 48, height: 48, loading: "lazy" });
+  if (hasKey()) getBlob(path).then((blob) => { image.src = URL.createObjectURL(blob); }, () => {});
+  else image.src = path;
+  return image;
+}
+
 function showPictures() {
   $("own").hidden = !app.pictures.length;
   fill($("own-list"), ...app.pictures.map((x) => {
@@ -271,7 +279,7 @@ function showPictures() {
       if (app.pictures.includes(app.current)) run();
     });
   }));
-  fill($("samples"), ...app.samples.map((s) => thumb(s.file, s.label, app.current?.sample?.file === s.file, () => openSample(s, true), h("img", { src: samplePath(app.model.name, s.file), alt: "", width: 48, height: 48, loading: "lazy" }))));
+  fill($("samples"), ...app.samples.map((s) => thumb(s.file, s.label, app.current?.sample?.file === s.file, () => openSample(s, true), s.image ??= sampleImage(samplePath(app.model.name, s.file)))));
 }
 
 function setCurrent(picture, ask = true) {
@@ -394,6 +402,7 @@ $("model").addEventListener("change", async () => {
   } catch (e) { trouble(e); }
 });
 for (const name of ["contrast", "method", "layer"]) $(name).addEventListener("change", () => app.change({ [name]: $(name).value }));
+$("method").addEventListener("change", makeOptions);
 for (const name of ["colors", "polarity", "scale"]) $(name).addEventListener("change", () => app.change({ [name]: $(name).value }, false));
 for (const name of ["fade", "grey"]) $(name).addEventListener("change", () => app.change({ [name]: $(name).checked }, false));
 let frame = 0;
@@ -403,7 +412,7 @@ $("opacity").addEventListener("input", () => {
 });
 $("swap").addEventListener("click", () => {
   const a = app.answer, plain = (c) => ({ index: c.index, label: c.label });
-  app.change({ p: [plain(a.why_not[0])], q: [plain(a.target)] });
+  app.change({ p: [plain(a.why_not[0] || app.state.q[0])], q: [plain(a.target)] });
 });
 $("cancel").addEventListener("click", () => running?.abort());
 $("tabs").addEventListener("click", (e) => { if (e.target.dataset.view) app.change({ view: e.target.dataset.view }); });

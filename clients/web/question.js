@@ -3,8 +3,14 @@ import { classValue } from "./state.js";
 
 /** Fields of a question that have a place of their own on the page, or none on purpose; all others are drawn as they are described. */
 const PLACED = ["image", "id", "model", "target", "why_not", "contrast", "method", "layer", "maps", "normalize", "relu", "colormap",
-  "overlay", "align_corners", "outputs", "size", "top_k", "timeout_ms", "evidence", "priority", "tenant"];
+  "overlay", "align_corners", "outputs", "size", "top_k", "timeout_ms", "evidence", "version", "statistics", "rivals", "reuse"];
 export const moreFields = (fields) => Object.entries(fields).filter(([name, f]) => !PLACED.includes(name) && f.type && f.type !== "object");
+
+/** Whether this method takes that field: fields that some methods list among their options are for those alone. */
+export function takes(app, method, name) {
+  const listed = (m) => (m.options || m.settings || []).some((o) => (o.name ?? o) === name);
+  return listed(method) || !app.methods.some(listed);
+}
 
 export const contrastOf = (app) => app.contrasts.find((c) => c.name === app.state.contrast) || app.contrasts.find((c) => c.name === "pair") || app.contrasts[0];
 export const methodOf = (app) => app.methods.find((m) => m.name === app.state.method) || app.methods.find((m) => m.name === app.fields.method?.default) || app.methods[0];
@@ -13,7 +19,7 @@ export const takesSet = (contrast) => contrast.why_not.startsWith("a set");
 export const takesRivals = (contrast) => takesOne(contrast) || takesSet(contrast);
 export const explainsInput = (method) => method.explains === "the input";
 
-/** Pairs for the query string. over: {method, contrast, why_not: [..], maps} in place of the state's own. */
+/** Pairs for the query string. over: {method, contrast, why_not: [..], maps, rivals, statistics, evidence} in place of the state's own. */
 export function question(app, over = {}) {
   const s = app.state, out = [], contrast = over.contrast || contrastOf(app), method = over.method || methodOf(app);
   const p = contrast.several_targets ? s.p : s.p.slice(0, 1), q = takesSet(contrast) ? s.q : s.q.slice(0, 1);
@@ -23,9 +29,12 @@ export function question(app, over = {}) {
   out.push(["contrast", contrast.name], ["method", method.name]);
   if (s.layer && !explainsInput(method)) out.push(["layer", s.layer]);
   for (const [name, f] of moreFields(app.fields))
-    if (name in s.more && s.more[name] !== String(f.default ?? "")) out.push([name, s.more[name]]);
+    if (name in s.more && takes(app, method, name) && s.more[name] !== String(f.default ?? "")) out.push([name, s.more[name]]);
   const both = takesRivals(contrast) && (rivals.length > 0) ? ",target,rival" : contrast.name === "logit" ? "" : ",target";
-  out.push(["maps", over.maps || "contrast" + both], ["outputs", "raw,bbox"], ["size", "input"], ["top_k", String(over.top_k ?? 5)]);
+  out.push(["maps", over.maps || "contrast" + both], ["outputs", "raw,bbox"], ["size", "input"], ["top_k", "5"]);
+  if (over.rivals) out.push(["rivals", String(over.rivals)]);
+  if (over.statistics) out.push(["statistics", over.statistics]);
+  if (over.evidence && app.fields.evidence) out.push(["evidence", over.evidence]);
   return out;
 }
 

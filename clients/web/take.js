@@ -1,4 +1,5 @@
 // Taking an answer along: link, commands, PNG, NPY and the bundle. Knows what is shown, and not how it was asked.
+import { hasKey } from "./api.js";
 import { $, save } from "./dom.js";
 import { npy, zip } from "./files.js";
 import { question, sentence } from "./question.js";
@@ -50,7 +51,7 @@ export function link(app) {
 
 function command(app) {
   const p = app.current;
-  return { origin: location.origin, model: app.model.name, question: question(app), words: sentence(app.answer || { target: { label: "?" } }),
+  return { origin: location.origin, key: hasKey(), model: app.model.name, question: question(app), words: sentence(app.answer || { target: { label: "?" } }),
     picture: { name: p.name, sample: p.sample?.path, type: p.blob.type || "application/octet-stream" } };
 }
 export const curl = (app) => dialog("This question as curl", "The answer is JSON; add -H 'Accept: image/png' for a picture, application/x-npy for the numbers.", words.asCurl(command(app)));
@@ -89,11 +90,12 @@ function describe(t, file) {
 
 export async function bundle(app) {
   const entries = [], maps = [], pictures = new Map(), used = new Set();
-  for (const t of shown(app)) {
+  const drawn = await Promise.all(shown(app).map(async (t) => [t, await bytesOf(await new Promise((done) => t.canvas.toBlob(done, "image/png")))]));
+  for (const [t, picture] of drawn) {
     let file = "maps/" + nameOf(t);
     for (let n = 2; used.has(file); n++) file = "maps/" + nameOf(t) + "-" + n;
     used.add(file);
-    entries.push([file + ".npy", npy(t.raw)], [file + ".png", await bytesOf(await new Promise((done) => t.canvas.toBlob(done, "image/png")))]);
+    entries.push([file + ".npy", npy(t.raw)], [file + ".png", picture]);
     maps.push(describe(t, file));
     pictures.set(t.t.picture, t.t.answer);
   }

@@ -16,9 +16,10 @@ export function tile(t) {
   const root = h("figure", { class: "tile" + (t.mark ? " main" : "") + (t.size < 300 ? " small" : "") }, h("figcaption", {}, head), frame, foot);
   const [lo, hi] = raw ? raw.values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [0, 0]) : [0, 0];
   const self = { root, raw, canvas, t, redraw, show };
+  const digits = t.size < 300 ? 2 : 3;
   let at = null;
 
-  const rest = () => { value.textContent = raw ? number(lo) + " to " + number(hi) : ""; };
+  const rest = () => { value.textContent = raw ? number(lo, digits) + " to " + number(hi, digits) : ""; };
   function label() {
     if (!raw) return t.name;
     let best = 0;

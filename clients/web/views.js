@@ -2,12 +2,15 @@
 import { each, Problem } from "./api.js";
 import { count, fill, h, number, percent } from "./dom.js";
 import { contrastOf, methodOf, question, takesOne } from "./question.js";
+import { rawMaps } from "./draw.js";
 import { tile } from "./tile.js";
 import * as words from "./words.js";
 
-const BIG = 512, SMALL = 224, MOST_RIVALS = 63;
+const BIG = 512, SMALL = 224, TINY = 96, MOST_RIVALS = 63, ALL_RIVALS = 1000;
 
 function heading(map) {
+  if (map.kind === "mean") return ["On the whole: why ", h("b", {}, map.class.label), " rather than all others?"];
+  if (map.kind === "variance") return ["Where it depends on the rival"];
   const [why, p, q] = words.title(map);
   return [why + " ", h("b", {}, p), ...(q ? [" rather than ", h("b", {}, q)] : []), "?"];
 }
@@ -34,9 +37,21 @@ async function maps(app, signal) {
     name: spoken(map), heading: heading(map), picture: app.current, map, image: answer.image, size: BIG, mark: i === 0, foot: [ends(map)], group, answer,
   })));
   app.answered(answer);
-  const said = h("section", { class: "words", "aria-labelledby": "words-title" }, h("h3", { id: "words-title" }, "In words"),
-    h("ul", {}, ...words.evidence(answer).map((s) => h("li", {}, s))));
-  app.show(group, h("div", { class: "tiles" }, ...group.map((t) => t.root)), said);
+  const list = h("ul"), say = (evidence) => fill(list, ...words.evidence({ ...answer, evidence }).map((s) => h("li", {}, s)));
+  say(answer.evidence);
+  app.show(group, h("div", { class: "tiles" }, ...group.map((t) => t.root)),
+    h("section", { class: "words", "aria-labelledby": "words-title" }, h("h3", { id: "words-title" }, "In words"), list));
+  if (app.fields.evidence) say(await masked(app, signal) || answer.evidence);
+}
+
+/** What happens to the decision when either side is hidden: more passes of the network, so it is asked for once the maps are there. */
+async function masked(app, signal) {
+  try {
+    return (await app.ask(question(app, { evidence: "mask", maps: "contrast" }), app.current, signal)).evidence;
+  } catch (e) {
+    if (e.name === "AbortError" || e.status === 0) throw e;
+    return null; /* not possible for this question: the other sentences stand */
+  }
 }
 
 const byRival = {
@@ -47,16 +62,37 @@ const byRival = {
 };
 const share = (map) => map.mass_positive / (map.mass_positive + map.mass_negative || 1);
 
+/** Small maps of all rivals in one answer where the server has them, with what they have in common; else the nearest, one map each. */
+async function askRivals(app, contrast, signal) {
+  if (app.fields.rivals) try {
+    const n = Math.min(app.model.classes - 1, ALL_RIVALS);
+    const answer = await app.ask(question(app, { contrast, why_not: ["all"], maps: "contrast", rivals: n, statistics: "raw" }), app.current, signal);
+    const { classes, ...maps } = answer.rivals, all = { class: answer.target, method: answer.provenance.method, contrast: contrast.name, positive_means: contrast.positive_means, kind: "contrast" };
+    return { answer, over: answer.maps.filter((m) => m.raw), rows: rawMaps(maps).map((raw, i) => ({ rival: classes[i], map: { ...all, rival: classes[i], raw, ...masses(raw.values) } })) };
+  } catch (e) {
+    if (![400, 501].includes(e.status)) throw e; /* this method or contrast has no such way */
+  }
+  const n = Math.min(app.model.classes - 1, MOST_RIVALS);
+  const answer = await app.ask(question(app, { contrast, why_not: ["auto:" + n], maps: "contrast" }), app.current, signal);
+  const scored = new Map(answer.why_not.map((c) => [c.index, c]));
+  return { answer, over: [], rows: answer.maps.map((map) => ({ map, rival: scored.get(map.rival.index) })) };
+}
+
+function masses(values) {
+  let mass_positive = 0, mass_negative = 0;
+  for (const v of values) v > 0 ? (mass_positive += v) : (mass_negative -= v);
+  return { mass_positive, mass_negative };
+}
+
 /** Why P rather than each other class, as small maps in an order that can be chosen. */
 async function rivals(app, signal) {
   const own = contrastOf(app), contrast = takesOne(own) ? own : app.contrasts.find((c) => c.name === "pair") || app.contrasts.find(takesOne);
-  const n = Math.min(app.model.classes - 1, MOST_RIVALS);
-  const answer = await app.ask(question(app, { contrast, why_not: ["auto:" + n], maps: "contrast" }), app.current, signal);
-  const scored = new Map(answer.why_not.map((c) => [c.index, c])), group = [];
-  const rows = answer.maps.map((map) => ({ map, rival: scored.get(map.rival.index) }));
+  const { answer, rows, over } = await askRivals(app, contrast, signal), group = [];
+  for (const map of over)
+    group.push(tile({ name: spoken(map), heading: heading(map), picture: app.current, map, image: answer.image, size: BIG, group, answer, own: map.kind === "variance" }));
   for (const row of rows) {
     row.tile = tile({
-      name: spoken(row.map), heading: [h("b", {}, row.rival.label)], picture: app.current, map: row.map, image: answer.image, size: SMALL, group, answer,
+      name: spoken(row.map), heading: [h("b", {}, row.rival.label)], picture: app.current, map: row.map, image: answer.image, size: rows.length > 100 ? TINY : SMALL, group, answer,
       foot: [h("small", {}, "score " + number(Math.abs(answer.target.logit - row.rival.logit)) + (answer.target.logit >= row.rival.logit ? " below" : " above"))], onpick: () => app.change({ q: [row.rival], view: "maps" }),
     });
     group.push(row.tile);
@@ -70,7 +106,8 @@ async function rivals(app, signal) {
   const all = rows.length === app.model.classes - 1;
   app.answered(answer);
   app.show(group, h("div", { class: "row spread" }, h("p", {}, "Why ", h("b", {}, answer.target.label), " rather than " + (all ? "each of the other " : "each of the nearest ") + rows.length + "?",
-    own === contrast ? "" : " (asked as " + contrast.name + ")"), h("label", { class: "field inline", for: "sort" }, h("span", {}, "Order"), select)), strip);
+    own === contrast ? "" : " (asked as " + contrast.name + ")"), h("label", { class: "field inline", for: "sort" }, h("span", {}, "Order"), select)),
+    over.length ? h("div", { class: "tiles over" }, ...group.slice(0, over.length).map((t) => t.root)) : null, strip);
 }
 
 function slot(name, head) {

@@ -55,10 +55,22 @@ function places(map) {
   return out;
 }
 
+/** What happened when the network was asked again with one side hidden. */
+function hiding(answer, main) {
+  const m = answer.evidence?.masking?.[0]; /* asked for the first map alone */
+  if (!m || !Number.isFinite(m.keep_negative)) return [];
+  const before = percent(m.relative_probability), after = percent(m.keep_negative), p = main.class.label, q = m.rival.label;
+  const against = "(" + p + " against " + q + ": " + before + ", then " + after + ").", what = "Hiding what speaks " + speaksFor(main) + " (" + percent(m.area_positive) + " of the picture) ";
+  const kept = "Keeping only that gives " + percent(m.keep_positive) + ".";
+  if (m.turns && m.relative_probability > 0.5) return [what + "turns the decision " + against, kept];
+  if (m.turns) return ["Hiding what speaks against it turns the decision: " + p + " against " + q + " rises from " + before + " to " + percent(m.keep_positive) + "."];
+  return [what + "does not turn the decision " + against, kept];
+}
+
 /** Sentences, the most telling first. */
 export function evidence(answer) {
   const main = answer.maps.find((m) => m.kind === "contrast") || answer.maps[0];
-  return [...(main ? places(main) : []), ...comparison(answer), ...decision(answer), ...(answer.warnings || []).map((w) => w[0].toUpperCase() + w.slice(1) + ".")];
+  return [...(main ? [...places(main).slice(0, 1), ...hiding(answer, main), ...places(main).slice(1)] : []), ...comparison(answer), ...decision(answer), ...(answer.warnings || []).map((w) => w[0].toUpperCase() + w.slice(1) + ".")];
 }
 
 /* ---- commands ---- */
@@ -67,26 +79,28 @@ const quote = (s) => "'" + s.replaceAll("'", "'\\''") + "'";
 /** What a label may do to a line that is only a comment. */
 const plain = (s) => s.replace(/[\u0000-\u001f\u007f\u2028\u2029]/g, " ");
 
-/** ask: {origin, model, question: pairs, words, picture: {name, sample, type}} */
+/** ask: {origin, model, question: pairs, words, key: whether one is needed, picture: {name, sample, type}}. The key itself stays out of what is copied. */
 export function asCurl(ask) {
   const url = ask.origin + "/v1/models/" + encodeURIComponent(ask.model) + "/explain?" + new URLSearchParams(ask.question);
-  const from = ask.picture.sample ? "curl -sSf " + quote(ask.origin + ask.picture.sample) + " |\n" : "";
-  return "# " + plain(ask.words) + "\n" + from + "curl -sS --data-binary " + (from ? "@-" : quote("@" + ask.picture.name)) + " -H " + quote("Content-Type: " + ask.picture.type) + " \\\n  " + quote(url) + "\n";
+  const key = ask.key ? " -H \"Authorization: Bearer $WHYNOT_KEY\"" : "";
+  const from = ask.picture.sample ? "curl -sSf" + key + " " + quote(ask.origin + ask.picture.sample) + " |\n" : "";
+  return "# " + plain(ask.words) + "\n" + from + "curl -sS --data-binary " + (from ? "@-" : quote("@" + ask.picture.name)) + " -H " + quote("Content-Type: " + ask.picture.type) + key + " \\\n  " + quote(url) + "\n";
 }
 
 export function asPython(ask) {
   const text = JSON.stringify, rows = ask.question.map(([k, v]) => "    (" + text(k) + ", " + text(v) + "),\n").join("");
-  const picture = ask.picture.sample ? "urllib.request.urlopen(" + text(ask.origin + ask.picture.sample) + ").read()" : "open(" + text(ask.picture.name) + ", \"rb\").read()";
+  const picture = ask.picture.sample ? "urllib.request.urlopen(urllib.request.Request(" + text(ask.origin + ask.picture.sample) + ", headers=key)).read()" : "open(" + text(ask.picture.name) + ", \"rb\").read()";
   return "# " + plain(ask.words) + `
 import json
-import urllib.parse
+${ask.key ? "import os\n" : ""}import urllib.parse
 import urllib.request
 
+key = ${ask.key ? '{"Authorization": "Bearer " + os.environ["WHYNOT_KEY"]}' : "{}"}
 picture = ${picture}
 question = [
 ${rows}]
 url = ${text(ask.origin + "/v1/models/" + encodeURIComponent(ask.model) + "/explain?")} + urllib.parse.urlencode(question)
-request = urllib.request.Request(url, picture, {"Content-Type": ${text(ask.picture.type)}})
+request = urllib.request.Request(url, picture, {"Content-Type": ${text(ask.picture.type)}, **key})
 with urllib.request.urlopen(request) as reply:
     answer = json.load(reply)
 for m in answer["maps"]:

@@ -100,13 +100,14 @@ class Browser:
                 self.complaints.append(entry["message"])
         return self
 
-    def picture(self, path, full=True):
+    def picture(self, path, full=True, quality=None):
         import base64
         size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
-        more = {"clip": clip, "captureBeyondViewport": True} if full else {}
+        more = {"format": "jpeg", "quality": quality} if quality else {"format": "png"}
+        more |= {"clip": clip, "captureBeyondViewport": True} if full else {}
         with open(path, "wb") as f:
-            f.write(base64.b64decode(self.cdp("Page.captureScreenshot", format="png", **more)["data"]))
+            f.write(base64.b64decode(self.cdp("Page.captureScreenshot", **more)["data"]))
 
     def close(self):
         self.driver.quit()
