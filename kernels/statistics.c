@@ -241,7 +241,8 @@ static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contra
         wn_stack_contrast(s, seeds, out->base);
         out->exact = out->base + area;
         out->heavy = heavy_foil(seeds, s->classes, target);
-        struct wn_contrast_in in = {logits, s->classes, target, &target, 1, &out->heavy, 1};
+        struct wn_contrast_in in = {.logits = logits, .classes = s->classes, .target = target, .targets = &target, .n_targets = 1,
+                                    .foils = &out->heavy, .n_foils = 1};
         if (out->heavy >= 0) code = wn_contrast_seed(c, &in, seeds, &foil, err);
         if (out->heavy >= 0) wn_stack_contrast(s, seeds, out->exact);
     }

@@ -16,6 +16,7 @@ const struct wn_contrast wn_contrast_cross_entropy = {
     .summary = "What contradicts the foil, given what the network believes?",
     .formula = "p - e_Q",
     .source = "Prabhushankar et al. 2020",
+    .misleads = "Positive speaks against the foil, not for the target: the target stands nowhere in the formula but through the probabilities. Where the network is sure, it is the pair of the prediction and the foil.",
     .flags = WN_CONTRAST_FOIL | WN_CONTRAST_SAME_OK | WN_CONTRAST_OPPOSITE,
     .seed = seed,
 };

@@ -13,6 +13,7 @@ const struct wn_contrast wn_contrast_finer = {
     .summary = "What tells the target from the classes that score nearest to it?",
     .formula = "e_t - sum_{i in R} omega_i e_i, omega = softmax over R, R the three classes nearest in score",
     .source = "Zhang et al. 2025 (FinerCAM), weights held fixed",
+    .misleads = "The references are the classes nearest in score, which may be above or below and need not look alike; another picture has others.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST,
     .seed = seed,
 };

@@ -16,6 +16,7 @@ const struct wn_contrast wn_contrast_finer_mean = {
     .summary = "The target against 0.6 of the mean of the classes nearest in score.",
     .formula = "e_t - 0.6/|R| sum_{i in R} e_i, R the three classes nearest in score",
     .source = "Zhang et al. 2025 (FinerCAM), the unweighted form of other libraries",
+    .misleads = "Only 0.6 of the references are taken away: part of what all classes share stays in the map.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST | WN_CONTRAST_UNBALANCED,
     .seed = seed,
 };

@@ -13,5 +13,6 @@ const struct wn_contrast wn_contrast_logit = {
     .summary = "What raises the target's score, whatever it does to the other classes?",
     .formula = "e_t",
     .source = "Selvaraju et al. 2017 (Grad-CAM)",
+    .misleads = "Adding the same to all classes' weights changes the map and no answer of the network: what all classes share is seen too.",
     .seed = seed,
 };

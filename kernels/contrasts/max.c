@@ -14,6 +14,7 @@ const struct wn_contrast wn_contrast_max = {
     .name = "max",
     .summary = "Why the target, rather than its strongest rival?",
     .formula = "e_t - e_{s*}, s* = argmax_{s != t} y_s",
+    .misleads = "The rival changes with the picture: compare maps of different pictures only where it is the same.",
     .source = "Wang & Wang 2022, max contrast",
     .seed = seed,
 };

@@ -14,5 +14,6 @@ const struct wn_contrast wn_contrast_mean = {
     .summary = "What sets the target apart from the average of all other classes?",
     .formula = "e_t - 1/(K-1) sum_{s != t} e_s",
     .source = "Wang & Wang 2022, mean contrast",
+    .misleads = "Classes that nobody would confuse with the target weigh as much as its rivals.",
     .seed = seed,
 };

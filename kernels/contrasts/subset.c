@@ -13,6 +13,7 @@ const struct wn_contrast wn_contrast_subset = {
     .summary = "Why one of these classes, rather than one of those?",
     .formula = "sum_{t in T} omega_t e_t - sum_{s in S} alpha_s e_s, each a softmax within its set",
     .source = "Wang & Wang 2022 (any subset of classes), with the softmax restricted to each set",
+    .misleads = "Each set speaks mostly through its strongest member.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_TARGET_SET,
     .seed = seed,
 };

@@ -13,6 +13,7 @@ const struct wn_contrast wn_contrast_weighted = {
     .name = "weighted",
     .summary = "What makes the target more likely than the classes that rival it?",
     .formula = "e_t - sum_{s != t} alpha_s e_s, alpha = softmax of the other logits",
+    .misleads = "Dominated by the strongest rival where the network is nearly sure of two classes, spread over many where it is not. The size of the map says nothing of how likely the class is.",
     .source = "Wang & Wang 2022, weighted contrast",
     .seed = seed,
 };

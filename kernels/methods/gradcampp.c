@@ -18,5 +18,7 @@ const struct wn_method wn_method_gradcampp = {
     .summary = "Channels weighted by their positive gradients, each cell by how much it matters; kinder to several objects.",
     .formula = "sum_k w_k a_k, w_k = sum_ij relu(g) / (2 + relu(g) sum_ij a_k)",
     .source = "Chattopadhay et al. 2018 (Grad-CAM++), the common factor removed",
+    .cost = "as la",
+    .misleads = "Only positive gradients count: a contrast shows what speaks for the target, and what speaks for the rival is gone.",
     .build = build,
 };

@@ -11,5 +11,7 @@ const struct wn_method wn_method_layercam = {
     .summary = "Activation times the positive part of its gradient, cell by cell; finer than Grad-CAM on early layers.",
     .formula = "sum_k a_k relu(g_k)",
     .source = "Jiang et al. 2021 (LayerCAM)",
+    .cost = "as la",
+    .misleads = "Negative gradients are dropped channel by channel, so maps do not add up over classes and two opposite contrasts are not opposite maps.",
     .build = build,
 };

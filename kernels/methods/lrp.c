@@ -28,7 +28,7 @@ const struct wn_method wn_method_lrp = {
     .source = "Bach et al. 2015, epsilon rule; seeds: Wang & Wang 2022, eq. 1",
     .cost = "about 1.5 forward passes",
     .misleads = "With ReLUs and a small epsilon it is Input x Gradient, noise included.",
-    .flags = WN_METHOD_INPUT | WN_METHOD_RELEVANCE,
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
     .build = build_epsilon,
 };
 
@@ -44,7 +44,7 @@ const struct wn_method wn_method_lrp_z_plus = {
     .source = "Montavon et al. 2017 (deep Taylor decomposition), z+ rule",
     .cost = "about 3 forward passes",
     .misleads = "Maps of different classes look almost the same: ask for a contrast of two passes, or use lrp, where the class matters.",
-    .flags = WN_METHOD_INPUT | WN_METHOD_RELEVANCE,
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
     .build = build_z_plus,
 };
 
@@ -60,6 +60,6 @@ const struct wn_method wn_method_lrp_alpha_beta = {
     .source = "Bach et al. 2015, alpha-beta rule",
     .cost = "about 5 forward passes",
     .misleads = "A cell that nothing inhibits hands on alpha times its relevance: the sum is kept only where both sides exist.",
-    .flags = WN_METHOD_INPUT | WN_METHOD_RELEVANCE,
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
     .build = build_alpha_beta,
 };

@@ -16,6 +16,8 @@ const struct wn_method wn_method_xgradcam = {
     .summary = "Channels weighted by the mean of their gradient where they are active; the map sums like the linear approximation.",
     .formula = "sum_k w_k a_k, w_k = sum_ij a_k g_k / sum_ij a_k",
     .source = "Fu et al. 2020 (XGrad-CAM)",
+    .cost = "as la",
+    .misleads = "Channels whose activations nearly sum to zero get weights of little meaning.",
     .flags = WN_METHOD_LINEAR,
     .build = build,
 };

@@ -94,6 +94,10 @@ static struct wn_question question_of(const struct subject *s, const struct wn_m
     if (c->flags & WN_CONTRAST_FOIL) q.n_foils = 1;
     if (c->flags & WN_CONTRAST_FOIL_SET) q.n_foils = s->classes > 2 ? 2 : 1;
     if (q.n_foils) q.foils = s->foil;
+    if (c->flags & WN_CONTRAST_VALUE) {
+        q.value = s->logits[s->target] - 0.5f;
+        q.has_value = true;
+    }
     return q;
 }
 
@@ -127,7 +131,7 @@ static void check_sum(struct subject *s, struct singles *t, const struct wn_ques
     float *seed = calloc((size_t)s->classes, sizeof *seed);
     double *sum = calloc((size_t)n, sizeof *sum), size = 0, most = 0;
     struct wn_contrast_in in = {.logits = s->logits, .classes = s->classes, .target = s->target, .targets = &s->target, .n_targets = 1,
-                                .foils = q->foils, .n_foils = q->n_foils};
+                                .foils = q->foils, .n_foils = q->n_foils, .value = q->value, .has_value = q->has_value};
     wn_contrast_seed(q->contrast, &in, seed, &foil, NULL);
     for (int k = 0; k < s->classes; k++) busy += seed[k] != 0;
     if (busy <= (s->large ? 3 : FEW)) {
@@ -181,7 +185,7 @@ static void check_answer(struct subject *s, struct singles *t, const struct wn_q
     if (a->target != s->target) wrong(s, m, c, "another target");
     if (q->contrast->flags & WN_CONTRAST_FOIL && a->foil != s->foil[0]) wrong(s, m, c, "another foil");
     if (!isfinite(a->score)) wrong(s, m, c, "a score that is not finite");
-    if (q->method->flags & WN_METHOD_LINEAR) check_sum(s, t, q, a);
+    if (q->method->flags & WN_METHOD_LINEAR && !q->contrast->less) check_sum(s, t, q, a); /* two passes are brought to one total */
 }
 
 /* ---- all of one network ---- */
