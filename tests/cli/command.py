@@ -38,7 +38,7 @@ def whynot(*words, stdin=b"", env=None, cwd=None):
     return Result(done.returncode, done.stdout, err)
 
 
-def on_terminal(*words, env=None, cwd=None, answer=b"\x1b[?6c", size=(40, 100)):
+def on_terminal(*words, env=None, cwd=None, answer=b"\x1b[?6c", size=(40, 100), typed=b""):
     """Both outputs on a pseudo terminal that answers "what are you" like a plain one."""
     pid, fd = pty.fork()
     if pid == 0:
@@ -46,6 +46,7 @@ def on_terminal(*words, env=None, cwd=None, answer=b"\x1b[?6c", size=(40, 100)):
             os.chdir(cwd)
         os.execve(os.environ["WHYNOT"], [os.environ["WHYNOT"], *words], clean_environment(env))
     fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
+    os.write(fd, typed)
     out, end = b"", time.monotonic() + 60
     while time.monotonic() < end:
         if not select.select([fd], [], [], 0.1)[0]:
