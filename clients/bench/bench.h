@@ -54,6 +54,9 @@ void bench_add_torch(struct bench *b, const struct bench_options *o);
 void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first);
 void bench_report_end(const struct bench_options *o);
 
+/* choose.c: argv[1] says what to measure. */
+int wn_bench_main(int argc, char **argv);
+
 /* engine.c */
 int bench_engine(int argc, char **argv);
 

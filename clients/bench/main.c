@@ -1,22 +1,7 @@
-/* whynot-bench: chooses what to measure. */
+/* whynot-bench: the measurements as a program of their own. */
 #include "bench.h"
-#include "http_bench.h"
-
-#include <stdio.h>
-#include <string.h>
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name, *summary;
-        int (*run)(int argc, char **argv);
-    } rows[] = {
-        {"engine", "forward passes and explanations of one engine, beside other implementations", bench_engine},
-        {"http", "a server under a load that does not wait for it, or under so many clients", wn_bench_http_main}};
-    for (size_t i = 0; argc > 1 && i < sizeof rows / sizeof *rows; i++)
-        if (strcmp(argv[1], rows[i].name) == 0) return rows[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "usage: whynot-bench WHAT [options]; WHAT is one of\n");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        fprintf(stderr, "  %-8s %s\n", rows[i].name, rows[i].summary);
-    return 2;
+    return wn_bench_main(argc, argv);
 }

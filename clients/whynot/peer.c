@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define KEY_BYTES 512
+#define KEY_BYTES 4096
 #define REPLY_BYTES ((size_t)1 << 30)
 #define MOST_HANDLES 64
 #define MOST_FLAGS 64
@@ -19,6 +19,7 @@
 struct cli_peer {
     struct wn_server *local; /* NULL: remote */
     char url[512], key[KEY_BYTES + 32];
+    const char *body_type;
     long patience_s;
     atomic_bool reached; /* something answered: from now on silence is worth waiting for */
     pthread_mutex_t lock;
@@ -42,16 +43,23 @@ static enum cli_exit read_key(struct cli_peer *p, const char *path)
     return CLI_OK;
 }
 
-static enum cli_exit open_remote(struct cli_peer *p, const struct cli *c, const char *url)
+static enum cli_exit set_url(struct cli_peer *p, const char *url)
 {
-    const char *key = cli_get(c, "key-file", getenv("WHYNOT_KEY_FILE"));
     size_t n = strlen(url);
     bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
-    if (n >= sizeof p->url - 8) return cli_fail(CLI_USAGE, "--server: the address is too long");
-    if (cli_has(c, "set")) return cli_fail(CLI_USAGE, "--set is about this command's own engine; the daemon has its own options");
+    if (n >= sizeof p->url - 8) return cli_fail(CLI_USAGE, "the address '%.60s...' is too long", url);
     snprintf(p->url, sizeof p->url, "%s%s", scheme ? "" : "http://", url);
     while ((n = strlen(p->url)) && p->url[n - 1] == '/') p->url[n - 1] = 0;
     curl_global_init(CURL_GLOBAL_DEFAULT);
+    return CLI_OK;
+}
+
+static enum cli_exit open_remote(struct cli_peer *p, const struct cli *c, const char *url)
+{
+    const char *key = cli_get(c, "key-file", getenv("WHYNOT_KEY_FILE"));
+    enum cli_exit code = set_url(p, url);
+    if (code != CLI_OK) return code;
+    if (cli_has(c, "set")) return cli_fail(CLI_USAGE, "--set is about this command's own engine; the daemon has its own options");
     return key && *key ? read_key(p, key) : CLI_OK;
 }
 
@@ -87,6 +95,7 @@ enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_p
     *out = NULL;
     if (!p) return cli_fail(CLI_FAILED, "no memory");
     p->patience_s = 30;
+    p->body_type = "Content-Type: application/octet-stream";
     pthread_mutex_init(&p->lock, NULL);
     enum cli_exit code = cli_count(c, "patience", 0, 86400, &p->patience_s) ? CLI_OK : CLI_USAGE;
     bool remote = url && *url && strcmp(url, "none") != 0;
@@ -97,6 +106,21 @@ enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_p
     }
     *out = p;
     return CLI_OK;
+}
+
+enum cli_exit cli_peer_open_other(const char *url, const char *authorization, struct cli_peer **out)
+{
+    struct cli_peer *p = calloc(1, sizeof *p);
+    *out = NULL;
+    if (!p) return cli_fail(CLI_FAILED, "no memory");
+    pthread_mutex_init(&p->lock, NULL);
+    p->body_type = "Content-Type: application/json";
+    enum cli_exit code = set_url(p, url);
+    if (authorization && snprintf(p->key, sizeof p->key, "Authorization: %s", authorization) >= (int)sizeof p->key)
+        code = cli_fail(CLI_USAGE, "the token is too long");
+    if (code != CLI_OK) cli_peer_close(p);
+    else *out = p;
+    return code;
 }
 
 void cli_peer_close(struct cli_peer *p)
@@ -180,7 +204,7 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     if (code != WN_OK) goto finish;
     headers = curl_slist_append(NULL, "Expect:");
     if (headers && p->key[0]) curl_slist_append(headers, p->key);
-    if (headers && body) curl_slist_append(headers, "Content-Type: application/octet-stream");
+    if (headers && body) curl_slist_append(headers, p->body_type);
     set_up(h, p, method, (char *)url.data, body, size, headers, &out->body);
     CURLcode result = curl_easy_perform(h);
     long status = 0;

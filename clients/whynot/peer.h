@@ -16,6 +16,8 @@ struct cli_reply {
 
 /* By --server, --models, --model, --key-file, --set and --patience. model: NULL for all of them, "" for none. A failure was said. */
 enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_peer **out);
+/* Some other HTTP service: bodies are JSON, authorization is the header's value or NULL. A failure was said. */
+enum cli_exit cli_peer_open_other(const char *url, const char *authorization, struct cli_peer **out);
 void cli_peer_close(struct cli_peer *p); /* NULL is fine */
 bool cli_peer_is_remote(const struct cli_peer *p);
 /* Before the first question that computes; a failure was said. */

@@ -1,0 +1,118 @@
+"""connect and bench. Label Studio is a stub here, written from its REST interface's description: projects, /api/ml, both kinds of token."""
+import http.server
+import json
+import os
+import tempfile
+import threading
+import unittest
+import xml.etree.ElementTree
+
+from command import daemon, whynot
+
+
+class Studio(http.server.BaseHTTPRequestHandler):
+    backends, calls = [], []
+
+    def reply(self, status, value):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def answer(self, method, body):
+        self.calls.append((method, self.path, self.headers.get("Authorization"), self.headers.get("Content-Type")))
+        if self.path == "/api/token/refresh/":
+            good = body == {"refresh": "head.payload.signature"}
+            return self.reply(200, {"access": "short"}) if good else self.reply(401, {"detail": "Token is invalid"})
+        if self.headers.get("Authorization") not in ("Token legacy", "Bearer short"):
+            return self.reply(401, {"detail": "Authentication credentials were not provided."})
+        if (method, self.path) == ("GET", "/api/projects/7/"):
+            return self.reply(200, {"id": 7, "label_config": "<View><BrushLabels/></View>"})
+        if (method, self.path) == ("GET", "/api/ml/?project=7"):
+            return self.reply(200, self.backends)
+        if (method, self.path) == ("POST", "/api/ml/"):
+            self.backends.append(body)
+            return self.reply(201, dict(body, id=1))
+        return self.reply(404, {"detail": "Not found."})
+
+    def do_GET(self):
+        self.answer("GET", None)
+
+    def do_POST(self):
+        self.answer("POST", json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def log_message(self, *args):
+        pass
+
+
+class Connect(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.models = os.path.join(cls.temporary.name, "models")
+        os.mkdir(cls.models)
+        daemon.tiny_models(cls.models)
+        cls.d = daemon.Daemon(cls.models, "--access-log=false").__enter__()
+        cls.studio = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Studio)
+        threading.Thread(target=cls.studio.serve_forever, daemon=True).start()
+        cls.server = "http://127.0.0.1:%d" % cls.d.port
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.studio.shutdown()
+        cls.studio.server_close()
+        cls.d.__exit__(None, None, None)
+        cls.temporary.cleanup()
+
+    def setUp(self):
+        Studio.backends.clear()
+        Studio.calls.clear()
+
+    def connect(self, token, project="7"):
+        file = os.path.join(self.temporary.name, "token")
+        with open(file, "w") as f:
+            f.write(token + "\n")
+        return whynot("connect", "label-studio", "--server", self.server, "--url", "http://127.0.0.1:%d/" % self.studio.server_port, "--project", project,
+                      "--token-file", file)
+
+    def test_a_project_gets_the_daemon_once_with_either_kind_of_token(self):
+        for token in ("legacy", "head.payload.signature"):
+            Studio.backends.clear()
+            for _ in range(2):
+                r = self.connect(token)
+                self.assertEqual(r.code, 0, r.err)
+            self.assertEqual(Studio.backends, [{"project": 7, "url": self.server, "title": "whynot", "is_interactive": False}])
+            self.assertIn("already", r.out)
+        self.assertEqual({c[3] for c in Studio.calls if c[0] == "POST"}, {"application/json"})
+
+    def test_what_label_studio_refuses_is_said_and_nothing_is_changed(self):
+        for token, project, code, word in (("wrong", "7", 4, "token"), ("a.b.c", "7", 4, "token"), ("legacy", "8", 5, "no project 8")):
+            r = self.connect(token, project)
+            self.assertEqual(r.code, code, r.err)
+            self.assertIn(word, r.err)
+        self.assertEqual(Studio.backends, [])
+
+    def test_without_an_address_the_steps_and_a_labeling_interface_are_printed(self):
+        r = whynot("connect", "label-studio", "--server", self.server, "-m", "tiny")
+        self.assertEqual(r.code, 0, r.err)
+        self.assertIn(self.server, r.out)
+        r = whynot("connect", "label-studio", "--server", self.server, "-m", "tiny", "--print")
+        view = xml.etree.ElementTree.fromstring(r.out)
+        self.assertEqual([c.get("value") for c in view.iter("Choice")], daemon.LABELS)
+        self.assertIsNotNone(view.find("BrushLabels"))
+        self.assertEqual(whynot("connect", "excel").code, 2)
+
+    def test_bench_hands_its_words_on(self):
+        r = whynot("bench")
+        self.assertEqual(r.code, 2)
+        self.assertIn("engine", r.err)
+        r = whynot("bench", "engine", "--model", os.path.join(self.models, "tiny", "model.onnx"), "--rounds", "1", "--json")
+        self.assertEqual(r.code, 0, r.err)
+        self.assertIn("explain", r.out)
+        self.assertEqual(whynot("bench", "--help").code, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
