@@ -90,7 +90,7 @@ static void add_layer(struct walk *w, int value, const char *op)
     if (dim[2] * dim[3] <= 1) return;
     w->layer_of[value] = g->n_layers;
     g->layer_values[g->n_layers] = value;
-    g->layers[g->n_layers++] = (struct wn_layer){g->value_names[value], op, dim[1], dim[2], dim[3]};
+    g->layers[g->n_layers++] = (struct wn_layer){g->value_names[value], op, dim[1], dim[2], dim[3], -1, -1};
 }
 
 static bool list_layers(struct walk *w, struct wn_error *err)
@@ -174,6 +174,32 @@ static int find_auto(const struct walk *w)
     return classifier;
 }
 
+/* ---- what stands behind a layer within its stage ---- */
+
+/* Back over the nodes of these operators; the value that another node makes. */
+static int behind(const struct walk *w, int value, const char *const *ops)
+{
+    const struct wn_node *node;
+    while ((node = maker(w, value)) != NULL && wn_node_is(node, ops)) value = main_input(w, node);
+    return value;
+}
+
+static void find_variants(struct walk *w)
+{
+    static const char *const nothing[] = {"Identity", "Dropout", NULL}, *const conv[] = {"Conv", "ConvTranspose", NULL};
+    for (int i = 0; i < w->g->n_layers; i++) {
+        struct wn_layer *layer = &w->g->layers[i];
+        int own = behind(w, w->g->layer_values[i], nothing), value = own;
+        const struct wn_node *node = maker(w, own);
+        if (node && wn_node_is(node, activations)) value = behind(w, main_input(w, node), nothing);
+        if (value != own && value >= 0) layer->before_activation = w->layer_of[value];
+        node = maker(w, value);
+        if (node && strcmp(node->op, "BatchNormalization") == 0) value = behind(w, main_input(w, node), nothing);
+        node = maker(w, value);
+        if (node && wn_node_is(node, conv)) layer->raw_convolution = w->layer_of[value];
+    }
+}
+
 static bool analyse(struct walk *w, struct wn_error *err)
 {
     size_t n = (size_t)w->g->n_values + 1;
@@ -183,6 +209,7 @@ static bool analyse(struct walk *w, struct wn_error *err)
     memset(w->layer_of, 0xff, n * sizeof *w->layer_of); /* -1 */
     if (!lower(w, err) || !check_sizes(w, err) || !find_classes(w, err) || !list_layers(w, err)) return false;
     w->g->auto_layer = find_auto(w);
+    find_variants(w);
     return true;
 }
 

@@ -147,6 +147,12 @@ static const char *normalize_name(int i)
     return i <= WN_NORMALIZE_SYMMETRIC ? wn_normalize_name((enum wn_normalize)i) : NULL;
 }
 
+static const char *variant_name(int i)
+{
+    static const char *const names[] = {"as-named", "pre-activation", "raw-conv", NULL};
+    return names[i];
+}
+
 static const char *size_name(int i)
 {
     static const char *const names[] = {"image", "input", NULL};
@@ -236,6 +242,15 @@ static enum wn_code read_NORMALIZE(struct wn_ask *ask, void *field, const struct
     (void)field;
     int i = pick_one(g, normalize_name, r, name);
     if (i >= 0) ask->normalize = (enum wn_normalize)i;
+    return i < 0 ? WN_BAD_REQUEST : WN_OK;
+}
+
+static enum wn_code read_VARIANT(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
+                                 const char *name)
+{
+    (void)field;
+    int i = pick_one(g, variant_name, r, name);
+    if (i >= 0) ask->layer_variant = (enum wn_layer_variant)i;
     return i < 0 ? WN_BAD_REQUEST : WN_OK;
 }
 

@@ -16,6 +16,7 @@ enum wn_output { WN_OUT_HEATMAP = 1, WN_OUT_OVERLAY = 2, WN_OUT_RAW = 4, WN_OUT_
 /* Outputs that are found on the map as it is drawn. */
 #define WN_OUT_DRAWN (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX | WN_OUT_RLE)
 enum wn_evidence_kind { WN_EVIDENCE_NUMBERS, WN_EVIDENCE_MASK };
+enum wn_layer_variant { WN_VARIANT_AS_NAMED, WN_VARIANT_PRE_ACTIVATION, WN_VARIANT_RAW_CONVOLUTION };
 enum wn_map_size { WN_SIZE_IMAGE, WN_SIZE_INPUT };
 
 /* A class as it was named: by index, or by text that may be a label. */
@@ -50,6 +51,7 @@ struct wn_ask {
     const struct wn_colormap *colormap; /* NULL: auto */
     float overlay;
     enum wn_map_size size;
+    enum wn_layer_variant layer_variant;
     int top_k;
     bool reuse;
     enum wn_statistics_kind statistics;

@@ -180,13 +180,28 @@ static enum wn_code resolve_stack(struct wn_slot *slot)
     return fail(slot, "method", WN_UNSUPPORTED, what);
 }
 
+static enum wn_code resolve_variant(struct wn_slot *slot)
+{
+    char what[256];
+    bool raw = slot->ask.layer_variant == WN_VARIANT_RAW_CONVOLUTION;
+    if (slot->ask.layer_variant == WN_VARIANT_AS_NAMED || slot->ask.method->flags & WN_METHOD_INPUT) return WN_OK;
+    const struct wn_layer *layer = wn_graph_layer(slot->model->graph, slot->layer);
+    int other = raw ? layer->raw_convolution : layer->before_activation;
+    snprintf(what, sizeof what, raw ? "the layer %.128s is not made by one convolution; name the convolution's own output as the layer"
+                                    : "the layer %.128s is not made by an activation", layer->name);
+    if (other < 0) return fail(slot, "layer_variant", WN_BAD_REQUEST, what);
+    slot->layer = other;
+    return WN_OK;
+}
+
 static enum wn_code resolve_layer(struct wn_slot *slot)
 {
     char what[384];
     const char *name = slot->ask.layer;
     bool automatic = strcmp(name, "auto") == 0;
     slot->layer = automatic ? slot->model->layer : wn_graph_find_layer(slot->model->graph, name);
-    if (automatic || slot->layer >= 0) return WN_OK; /* where auto means none, the engine says so, or needs none */
+    if (slot->layer >= 0) return resolve_variant(slot);
+    if (automatic) return WN_OK; /* where auto means none, the engine says so, or needs none */
     snprintf(what, sizeof what, "the model %s has no layer '%.128s'; see /v1/models/%s/layers", slot->model->name, name,
              slot->model->name);
     return fail(slot, "layer", WN_NO_SUCH_LAYER, what);

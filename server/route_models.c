@@ -12,8 +12,14 @@ static void pair(struct wn_text *out, const char *key, const char *value)
     wn_json_string(out, value);
 }
 
-static void write_layer(struct wn_text *out, const struct wn_layer *layer)
+static void write_variant(struct wn_text *out, const struct wn_graph *g, int of, const char *key, int layer)
 {
+    if (layer >= 0 && layer != of) pair(out, key, wn_graph_layer(g, layer)->name);
+}
+
+static void write_layer(struct wn_text *out, const struct wn_graph *g, int i)
+{
+    const struct wn_layer *layer = wn_graph_layer(g, i);
     wn_json_open(out, '{');
     pair(out, "name", layer->name);
     pair(out, "op", layer->op);
@@ -23,6 +29,8 @@ static void write_layer(struct wn_text *out, const struct wn_layer *layer)
     wn_json_int(out, layer->height);
     wn_json_int(out, layer->width);
     wn_json_close(out, ']');
+    write_variant(out, g, i, "pre_activation", layer->before_activation);
+    write_variant(out, g, i, "raw_conv", layer->raw_convolution);
     wn_json_close(out, '}');
 }
 
@@ -131,7 +139,7 @@ bool wn_route_model(struct wn_request *r)
         write_input(out, m);
         if (wn_model_layer(m)) {
             wn_json_key(out, "layer");
-            write_layer(out, wn_model_layer(m));
+            write_layer(out, m->graph, m->layer);
         }
         write_samples(out, m);
     }
@@ -200,7 +208,7 @@ bool wn_route_layers(struct wn_request *r)
     if (wn_model_layer(m)) pair(out, "auto", wn_model_layer(m)->name);
     wn_json_key(out, "layers");
     wn_json_open(out, '[');
-    for (int i = 0; i < wn_graph_layers(m->graph); i++) write_layer(out, wn_graph_layer(m->graph, i));
+    for (int i = 0; i < wn_graph_layers(m->graph); i++) write_layer(out, m->graph, i);
     wn_json_close(out, ']');
     wn_json_close(out, '}');
     return true;

@@ -36,6 +36,9 @@ struct wn_layer {
     const char *name; /* the ONNX value's name */
     const char *op;   /* operator that makes it */
     int64_t channels, height, width;
+    /* Other tensors of the same stage, as numbers of layers; -1 where there is none. */
+    int before_activation; /* what the activation reads, where an activation makes this layer */
+    int raw_convolution;   /* the convolution's own output, before batch-norm and activation: this layer itself where a convolution makes it */
 };
 
 /* Reads and checks the model. Errors: WN_BAD_MODEL (malformed, cyclic, outside the limits, external data), WN_UNSUPPORTED (an

@@ -180,6 +180,16 @@ class Explain(unittest.TestCase):
         self.assertEqual([t["index"] for t in a["targets"]], [0, 1])
         self.assertEqual(a["target"], a["targets"][0])
 
+    def test_the_tensors_behind_a_layer(self):
+        layers = self.d.get("/v1/models/tiny/layers").json
+        of = next(x for x in layers["layers"] if x["name"] == "relu1")
+        self.assertEqual((of["pre_activation"], of["raw_conv"]), ("conv1", "conv1"))
+        maps = {v: self.good(self.d.explain(picture(1), "?outputs=raw&layer_variant=" + v))["maps"][0] for v in ("as-named", "pre-activation", "raw-conv")}
+        self.assertEqual([maps[v]["layer"] for v in maps], ["relu1", "conv1", "conv1"])
+        self.assertEqual(maps["raw-conv"], self.good(self.d.explain(picture(1), "?outputs=raw&layer=conv1"))["maps"][0])
+        self.problem(self.d.explain(picture(1), "?layer_variant=pre-activation&layer=conv1"), 400, "BAD_REQUEST", "/layer_variant")
+        self.problem(self.d.explain(picture(1), "?layer_variant=raw"), 400, "BAD_REQUEST", "/layer_variant")
+
     def test_any_layer_by_name(self):
         a = self.good(self.d.explain(picture(1), "?layer=relu0&outputs=raw"))
         self.assertEqual(a["maps"][0]["layer"], "relu0")

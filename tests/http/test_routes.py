@@ -75,7 +75,7 @@ class Routes(unittest.TestCase):
         for path in ("/v1/explain", "/v1/models/{model}/explain", "/v1/models", "/metrics", "/livez", "/"):
             self.assertIn(path, api["paths"])
         fields = api["components"]["schemas"]["Question"]["properties"]
-        for name in ("image", "target", "why_not", "contrast", "method", "layer", "normalize", "outputs", "top_k", "timeout_ms", "id"):
+        for name in ("image", "target", "why_not", "contrast", "method", "layer", "layer_variant", "value", "normalize", "outputs", "top_k", "timeout_ms", "id"):
             self.assertIn(name, fields)
         query = [p["name"] for p in api["paths"]["/v1/explain"]["post"]["parameters"]]
         self.assertEqual(query, list(fields)[1:])

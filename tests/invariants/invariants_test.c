@@ -386,6 +386,32 @@ static float epsilon_of(const struct wn_node *n)
     return 1e-5f;
 }
 
+/* The layer's own word for the convolution in front of it, explained by the engine. */
+static void raw_map_of_the_engine(struct lab *lab, const struct wn_node *bn, const char *method, int t, const float *want, int64_t n)
+{
+    int was = lab->layer;
+    char what[96];
+    for (int i = 0; i < lab->graph->n_layers; i++)
+        if (lab->graph->layer_values[i] == bn->out[0]) lab->layer = lab->graph->layers[i].raw_convolution;
+    float *map = lab_map(lab, image, method, "logit", t, NULL, 0);
+    snprintf(what, sizeof what, "15 %s of the variant raw-conv = the sum over z - b'", method);
+    verdict(what, off(map, want, 1, n, lab_most(want, n)), 1e-5);
+    lab->layer = was;
+    free(map);
+}
+
+static void raw_variant_of_the_engine(struct lab *lab, const struct wn_node *bn, const struct wn_node *conv, int t, const float *want, int64_t n)
+{
+    bool named = false;
+    for (int i = 0; i < lab->graph->n_layers; i++) {
+        const struct wn_layer *layer = &lab->graph->layers[i];
+        if (layer->raw_convolution >= 0 && layer->raw_convolution != i)
+            named = named || lab->graph->layer_values[layer->raw_convolution] == conv->out[0];
+    }
+    verdict("15 the layer knows its raw convolution", !named, 0);
+    raw_map_of_the_engine(lab, bn, "gradcam", t, want, n);
+}
+
 static void raw_convolution_cam(struct lab *lab, int t)
 {
     const struct wn_node *conv, *bn = last_batch_norm_of_a_convolution(lab, &conv);
@@ -413,6 +439,13 @@ static void raw_convolution_cam(struct lab *lab, int t)
         }
     }
     verdict("15 Grad-CAM on the raw convolution = sum mean(g_z)(z - b')", off(a, b, 1, raw.area, lab_most(b, raw.area)), 1e-5);
+    raw_variant_of_the_engine(lab, bn, conv, t, b, raw.area);
+    memset(b, 0, (size_t)raw.area * sizeof *b);
+    for (int64_t k = 0; k < raw.channels; k++) {
+        double s = gamma[k] / sqrt((double)var[k] + epsilon_of(bn)), shift = beta[k] - s * mean[k];
+        for (int64_t i = 0; i < raw.area; i++) b[i] += (float)(z.gradient[k * raw.area + i] * (z.activation[k * raw.area + i] - shift));
+    }
+    raw_map_of_the_engine(lab, bn, "la", t, b, raw.area);
     free(seed), free(a), free(b);
     lab_gradient_free(&raw);
     lab_gradient_free(&z);

@@ -73,9 +73,15 @@ static void layers_are_listed_in_forward_order_with_their_shapes(void **state)
 {
     (void)state;
     static const struct wn_layer want[] = {
-        {"x", "Input", 3, 16, 16},  {"c1", "Conv", 8, 16, 16}, {"n1", "BatchNormalization", 8, 16, 16},
-        {"r1", "Relu", 8, 16, 16},  {"p1", "MaxPool", 8, 8, 8}, {"c2", "Conv", 8, 8, 8},
-        {"n2", "BatchNormalization", 8, 8, 8}, {"sum", "Add", 8, 8, 8}, {"r2", "Relu", 8, 8, 8}};
+        {"x", "Input", 3, 16, 16, -1, -1},
+        {"c1", "Conv", 8, 16, 16, -1, 1},
+        {"n1", "BatchNormalization", 8, 16, 16, -1, 1},
+        {"r1", "Relu", 8, 16, 16, 2, 1},
+        {"p1", "MaxPool", 8, 8, 8, -1, -1},
+        {"c2", "Conv", 8, 8, 8, -1, 5},
+        {"n2", "BatchNormalization", 8, 8, 8, -1, 5},
+        {"sum", "Add", 8, 8, 8, -1, -1},
+        {"r2", "Relu", 8, 8, 8, 7, -1}};
     struct wn_graph *g = parse_good(net_named("residual")->make(), NULL);
     assert_int_equal(wn_graph_layers(g), 9);
     for (int i = 0; i < 9; i++) {
@@ -83,6 +89,8 @@ static void layers_are_listed_in_forward_order_with_their_shapes(void **state)
         assert_string_equal(l->name, want[i].name);
         assert_string_equal(l->op, want[i].op);
         assert_true(l->channels == want[i].channels && l->height == want[i].height && l->width == want[i].width);
+        assert_int_equal(l->before_activation, want[i].before_activation);
+        assert_int_equal(l->raw_convolution, want[i].raw_convolution);
     }
     assert_null(wn_graph_layer(g, 9));
     assert_null(wn_graph_layer(g, -1));
