@@ -1,0 +1,348 @@
+/* What is judged by what, and one picture's line; knows files as bytes only. */
+#include "evaluation.h"
+
+#include <math.h>
+#include <media/image.h>
+#include <media/preprocess.h>
+#include <stdlib.h>
+#include <string.h>
+#include <whynot/whynot.h>
+
+/* ---- suites ---- */
+
+#define FOUR "logit,mean,max,weighted"
+static const struct wn_suite suites[] = {
+    {"table1", "The masking experiment of Wang & Wang 2022: does keeping a map's features raise the class?", "gradcam,la", FOUR, "masking"},
+    {"contrast-truth", "Why P, rather than Q, where the telling pixels are known.", "gradcam,la,layercam,gradient,ixg",
+     "logit,probability,finer,finer-lib,mean,weighted,max,pair,cross-entropy", "contrast-truth,counterfactual"},
+    {"curves", "Insertion, deletion, confidence and ROAD.", "gradcam,la,layercam,gradcampp", "logit,weighted", "insertion,deletion,confidence,road"},
+    {"place", "Content heatmap and pointing game, for pictures with known objects.", "gradcam,la,layercam,gradcampp", "logit,weighted", "content,pointing"},
+    {"stability", "Consistency of views, and whether a map depends on its class.", "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted",
+     "consistency,random-logit"},
+    {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
+};
+
+const struct wn_suite *wn_suite_at(int i)
+{
+    return i >= 0 && (size_t)i < sizeof suites / sizeof *suites ? &suites[i] : NULL;
+}
+
+/* ---- reading words ---- */
+
+#define MOST_WORDS 64
+
+/* Copies of the words of a list; returns how many, -1 where there are too many or memory is short. */
+static int split(struct wn_pool *pool, const char *list, const char **words)
+{
+    int n = 0;
+    while (*list) {
+        size_t size = strcspn(list, ",");
+        if (size) {
+            if (n == MOST_WORDS || !(words[n] = wn_pool_text(pool, list, size))) return -1;
+            n++;
+        }
+        list += size + (list[size] == ',');
+    }
+    return n;
+}
+
+static const char *method_name(int i)
+{
+    const struct wn_method *m = wn_method_at(i);
+    return m ? m->name : NULL;
+}
+
+static const char *contrast_name(int i)
+{
+    const struct wn_contrast *c = wn_contrast_at(i);
+    return c ? c->name : NULL;
+}
+
+static const char *metric_name(int i)
+{
+    const struct wn_evaluation_metric *m = wn_evaluation_metric_at(i);
+    return m ? m->name : NULL;
+}
+
+static const char *suite_name(int i)
+{
+    const struct wn_suite *s = wn_suite_at(i);
+    return s ? s->name : NULL;
+}
+
+/* Where the word stands in a table; an unknown one is named with what there is. */
+static int find(const char *word, const char *what, const char *(*at)(int), struct wn_error *err)
+{
+    char all[256] = "";
+    for (int i = 0; at(i); i++) {
+        if (strcmp(at(i), word) == 0) return i;
+        size_t used = strlen(all);
+        snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", at(i));
+    }
+    wn_fail(err, WN_BAD_REQUEST, "there is no %s '%.64s'; there are: %s", what, word, all);
+    return -1;
+}
+
+static enum wn_code read_metrics(struct wn_judging *j, const char *list, struct wn_error *err)
+{
+    const char *words[MOST_WORDS];
+    int n = split(&j->pool, list, words);
+    const struct wn_evaluation_metric **metrics = n < 0 ? NULL : wn_pool_array(&j->pool, (size_t)n + 1, sizeof(struct wn_evaluation_metric *));
+    if (!metrics) return wn_fail(err, WN_NO_MEMORY, "no memory for the metrics");
+    for (int i = 0; i < n; i++) {
+        int row = find(words[i], "metric", metric_name, err);
+        if (row < 0) return WN_BAD_REQUEST;
+        metrics[i] = wn_evaluation_metric_at(row);
+    }
+    j->options.metrics = metrics;
+    j->options.n_metrics = n;
+    return WN_OK;
+}
+
+static enum wn_code read_subjects(struct wn_judging *j, const char *methods, const char *contrasts, int layer, struct wn_error *err)
+{
+    const char *method[MOST_WORDS], *contrast[MOST_WORDS];
+    int n = split(&j->pool, methods, method), k = split(&j->pool, contrasts, contrast), total = 0;
+    if (n < 0 || k < 0 || n * k > 256) return wn_fail(err, WN_BAD_REQUEST, "at most 256 pairs of a method and a contrast are judged at once");
+    struct wn_subject *subjects = wn_pool_array(&j->pool, (size_t)(n * k) + 1, sizeof *subjects);
+    j->subjects = wn_pool_array(&j->pool, (size_t)(n * k) + 1, sizeof *j->subjects);
+    if (!subjects || !j->subjects) return wn_fail(err, WN_NO_MEMORY, "no memory for the methods");
+    for (int a = 0; a < n; a++)
+        for (int b = 0; b < k; b++, total++) {
+            char name[160];
+            int m = find(method[a], "method", method_name, err), c = m < 0 ? -1 : find(contrast[b], "contrast", contrast_name, err);
+            if (c < 0) return WN_BAD_REQUEST;
+            snprintf(name, sizeof name, "%s/%s", method[a], contrast[b]);
+            subjects[total] = (struct wn_subject){wn_method_at(m), wn_contrast_at(c), layer};
+            j->subjects[total] = wn_pool_text(&j->pool, name, strlen(name));
+            if (!j->subjects[total]) return wn_fail(err, WN_NO_MEMORY, "no memory for the methods");
+        }
+    j->options.subjects = subjects;
+    j->options.n_subjects = total;
+    return WN_OK;
+}
+
+/* Everything that the numbers depend on. */
+static enum wn_code write_question(struct wn_judging *j, const struct wn_judging_words *w, const struct wn_model *m, struct wn_error *err)
+{
+    struct wn_text t = {0};
+    wn_text_printf(&t, "%s %s %.12s layer=%s explain=%s second=%g seed=%llu:", m->name, m->version, wn_graph_sha256(m->graph),
+                   w->layer ? w->layer : "auto", w->explain_label ? "label" : "prediction", w->least_second, (unsigned long long)w->seed);
+    for (int i = 0; i < j->options.n_subjects; i++) wn_text_printf(&t, " %s", j->subjects[i]);
+    wn_text_puts(&t, ":");
+    for (int i = 0; i < j->options.n_metrics; i++) wn_text_printf(&t, " %s", j->options.metrics[i]->name);
+    j->question = t.failed ? NULL : wn_pool_text(&j->pool, wn_text_string(&t), t.bytes.size);
+    wn_text_finish(&t);
+    return j->question ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the question");
+}
+
+enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_model *m, struct wn_judging *out, struct wn_error *err)
+{
+    *out = (struct wn_judging){.seed = w->seed};
+    int suite = w->suite ? find(w->suite, "suite", suite_name, err) : 0;
+    if (suite < 0) return WN_BAD_REQUEST;
+    int layer = w->layer ? wn_graph_find_layer(m->graph, w->layer) : m->layer;
+    if (w->layer && layer < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "the model %s has no layer '%.64s'", m->name, w->layer);
+    out->options.explain_label = w->explain_label;
+    out->options.least_second = w->least_second;
+    enum wn_code code = read_metrics(out, w->metrics ? w->metrics : suites[suite].metrics, err);
+    if (code == WN_OK)
+        code = read_subjects(out, w->methods ? w->methods : suites[suite].methods, w->contrasts ? w->contrasts : suites[suite].contrasts,
+                             layer < 0 ? WN_LAYER_AUTO : layer, err);
+    return code == WN_OK ? write_question(out, w, m, err) : code;
+}
+
+void wn_judging_finish(struct wn_judging *j)
+{
+    wn_pool_finish(&j->pool);
+    *j = (struct wn_judging){0};
+}
+
+/* ---- one picture ---- */
+
+/* The network's numbers of one picture that shares `like`'s place in the network's input (NULL: its own). */
+static enum wn_code read_picture(const struct wn_model *m, const struct wn_preprocess *p, const struct wn_bytes *bytes, const struct wn_image *like,
+                                 struct wn_image *image, float *to, struct wn_error *err)
+{
+    struct wn_geometry geometry;
+    enum wn_code code = wn_image_decode(bytes->data, bytes->size, &wn_image_limits_default, 0, image, err);
+    if (code == WN_OK && like && (image->full_width != like->full_width || image->full_height != like->full_height))
+        code = wn_fail(err, WN_BAD_REQUEST, "a picture of %d x %d goes with one of %d x %d", image->full_width, image->full_height,
+                       like->full_width, like->full_height);
+    if (code == WN_OK) code = wn_preprocess_geometry(p, image->full_width, image->full_height, &geometry, err);
+    if (code == WN_OK && (geometry.crop_w != wn_graph_width(m->graph) || geometry.crop_h != wn_graph_height(m->graph)))
+        code = wn_fail(err, WN_BAD_REQUEST, "the picture makes an input of %d x %d and the network takes %d x %d", geometry.crop_w, geometry.crop_h,
+                       (int)wn_graph_width(m->graph), (int)wn_graph_height(m->graph));
+    return code == WN_OK ? wn_preprocess_apply(p, image, &geometry, to, err) : code;
+}
+
+/* Pixels of the input that matter, from a mask that went the way of the picture. mask: H*W floats from 0 to 1. */
+static void take_truth(const float *mask, int n, uint8_t *truth)
+{
+    for (int i = 0; i < n; i++) truth[i] = mask[i] > 0.5f;
+}
+
+static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_preprocess *p, const struct wn_image *like, float *mask,
+                               struct wn_error *err)
+{
+    struct wn_image drawn = {.width = like->full_width, .height = like->full_height, .full_width = like->full_width,
+                             .full_height = like->full_height, .reduction = 1, .orientation = 1};
+    struct wn_geometry geometry;
+    drawn.rgb = calloc((size_t)drawn.width * (size_t)drawn.height, 3);
+    if (!drawn.rgb) return wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
+    for (int b = 0; b < e->n_boxes; b++)
+        for (int y = e->boxes[b].y0 < 0 ? 0 : e->boxes[b].y0; y <= e->boxes[b].y1 && y < drawn.height; y++)
+            for (int x = e->boxes[b].x0 < 0 ? 0 : e->boxes[b].x0; x <= e->boxes[b].x1 && x < drawn.width; x++)
+                memset(drawn.rgb + ((size_t)y * (size_t)drawn.width + (size_t)x) * 3, 255, 3);
+    enum wn_code code = wn_preprocess_geometry(p, drawn.width, drawn.height, &geometry, err);
+    if (code == WN_OK) code = wn_preprocess_apply(p, &drawn, &geometry, mask, err);
+    free(drawn.rgb);
+    return code;
+}
+
+/* Where everything about one picture stands while it is measured. */
+struct desk {
+    struct wn_evaluation_picture picture;
+    float *image, *counterfactual, *elsewhere, *mask;
+    uint8_t *truth;
+    double *values;
+};
+
+static enum wn_code clear_desk(struct desk *d, size_t floats, int pixels, int n_values, struct wn_error *err)
+{
+    d->image = malloc(3 * floats * sizeof(float));
+    d->mask = malloc((size_t)pixels * sizeof *d->mask);
+    d->truth = malloc((size_t)pixels);
+    d->values = malloc((size_t)n_values * sizeof *d->values);
+    if (!d->image || !d->mask || !d->truth || !d->values) return wn_fail(err, WN_NO_MEMORY, "no memory for a picture");
+    d->counterfactual = d->image + floats;
+    d->elsewhere = d->counterfactual + floats;
+    return WN_OK;
+}
+
+static void put_away(struct desk *d)
+{
+    free(d->image);
+    free(d->mask);
+    free(d->truth);
+    free(d->values);
+}
+
+static enum wn_code read_others(const struct wn_model *m, const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
+                                struct wn_error *err)
+{
+    struct wn_preprocess plain = m->manifest.preprocess;
+    struct wn_image truth = {0}, counterfactual = {0}, elsewhere = {0};
+    enum wn_code code = WN_OK;
+    plain.order = WN_CHANNELS_GRAY;
+    plain.scale = 1.0f / 255;
+    memset(plain.mean, 0, sizeof plain.mean);
+    for (int c = 0; c < 3; c++) plain.std[c] = 1;
+    if (e->truth.data) code = read_picture(m, &plain, &e->truth, first, &truth, d->mask, err);
+    else if (e->n_boxes) code = read_boxes(e, &plain, first, d->mask, err);
+    if (code == WN_OK && (e->truth.data || e->n_boxes)) {
+        take_truth(d->mask, (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph)), d->truth);
+        d->picture.truth = d->truth;
+    }
+    if (code == WN_OK && e->counterfactual.data) {
+        code = read_picture(m, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual, d->counterfactual, err);
+        d->picture.counterfactual = d->counterfactual;
+    }
+    if (code == WN_OK && e->elsewhere.data) {
+        code = read_picture(m, &m->manifest.preprocess, &e->elsewhere, first, &elsewhere, d->elsewhere, err);
+        d->picture.elsewhere = d->elsewhere;
+    }
+    wn_image_finish(&truth);
+    wn_image_finish(&counterfactual);
+    wn_image_finish(&elsewhere);
+    return code;
+}
+
+/* FNV-1a: pictures of different names draw different numbers, whatever their order. */
+static uint64_t seed_of(const char *name, uint64_t seed)
+{
+    uint64_t hash = 14695981039346656037u ^ seed;
+    for (; *name; name++) hash = (hash ^ (unsigned char)*name) * 1099511628211u;
+    return hash;
+}
+
+static enum wn_code read_exhibit(const struct wn_model *m, const struct wn_judging *j, const struct wn_exhibit *e, struct desk *d,
+                                 struct wn_error *err)
+{
+    struct wn_image image = {0};
+    enum wn_code code = WN_OK;
+    if (e->label >= m->classes || e->rival >= m->classes)
+        code = wn_fail(err, WN_NO_SUCH_CLASS, "the model has classes 0 to %d", m->classes - 1);
+    if (code == WN_OK) code = read_picture(m, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
+    d->picture = (struct wn_evaluation_picture){.image = d->image, .label = e->label, .rival = e->rival, .seed = seed_of(e->name, j->seed)};
+    if (code == WN_OK) code = read_others(m, e, &image, d, err);
+    wn_image_finish(&image);
+    return code;
+}
+
+/* Numbers that say nothing (of this picture, or of all) are left out. */
+static void write_values(struct wn_text *t, const struct wn_judging *j, const double *values)
+{
+    wn_json_key(t, "values");
+    wn_json_open(t, '{');
+    for (int k = 0; k < j->options.n_metrics; k++) {
+        const struct wn_evaluation_metric *m = j->options.metrics[k];
+        wn_json_key(t, m->name);
+        wn_json_open(t, '{');
+        for (int s = 0; s < j->options.n_subjects; s++) {
+            wn_json_key(t, j->subjects[s]);
+            wn_json_open(t, '{');
+            for (int c = 0; c < m->n_columns; c++, values++) {
+                if (!isfinite(*values)) continue;
+                wn_json_key(t, m->columns[c].name);
+                wn_json_number(t, *values);
+            }
+            wn_json_close(t, '}');
+        }
+        wn_json_close(t, '}');
+    }
+    wn_json_close(t, '}');
+}
+
+static void write_class(struct wn_text *t, const char *key, const struct wn_model *m, int index)
+{
+    if (index < 0 || index >= m->classes) return;
+    wn_json_key(t, key);
+    if (m->labels) wn_json_string(t, m->labels[index]);
+    else wn_json_int(t, index);
+}
+
+enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m, const struct wn_exhibit *e,
+                      struct wn_text *line, struct wn_error *err)
+{
+    struct desk d = {0};
+    struct wn_error why = {0}, refused = {0};
+    int prediction = -1, pixels = (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph));
+    int64_t passes = 0;
+    enum wn_code code = clear_desk(&d, (size_t)pixels * (size_t)wn_graph_channels(m->graph), pixels, wn_evaluation_values(v), &why);
+    if (code == WN_OK) code = read_exhibit(m, j, e, &d, &why);
+    if (code == WN_OK) code = wn_evaluation_run(v, &d.picture, d.values, &prediction, &passes, &refused, &why);
+    wn_json_open(line, '{');
+    wn_json_key(line, "file");
+    wn_json_string(line, e->name);
+    wn_json_key(line, "question");
+    wn_json_string(line, j->question);
+    write_class(line, "label", m, e->label);
+    write_class(line, "prediction", m, prediction);
+    if (code == WN_OK) {
+        wn_json_key(line, "right");
+        if (e->label >= 0) wn_json_bool(line, e->label == prediction);
+        else wn_json_null(line);
+        wn_json_key(line, "passes");
+        wn_json_int(line, passes);
+        write_values(line, j, d.values);
+    }
+    if (code != WN_OK || refused.code != WN_OK) {
+        wn_json_key(line, code != WN_OK ? "error" : "refused");
+        wn_json_string(line, code != WN_OK ? why.text : refused.text);
+    }
+    wn_json_close(line, '}');
+    put_away(&d);
+    if (line->failed) return wn_fail(err, WN_NO_MEMORY, "no memory for a line");
+    return code == WN_NO_MEMORY || code == WN_DEVICE ? wn_fail(err, code, "%s", why.text) : WN_OK;
+}

@@ -1,0 +1,96 @@
+/* Evaluation of a model in words and files: what is judged by what, pictures with what is known of them, a line of JSON for each, and the
+ * table that all lines make. The command line and the daemon's jobs both are made of this. */
+#ifndef WN_SERVER_EVALUATION_H
+#define WN_SERVER_EVALUATION_H
+
+#include "models.h"
+#include "pool.h"
+#include "text.h"
+
+#include <jansson.h>
+#include <whynot/evaluate.h>
+
+/* ---- what is judged by what ---- */
+
+/* A set of methods, contrasts and metrics that belong together. */
+struct wn_suite {
+    const char *name, *summary;
+    const char *methods, *contrasts, *metrics; /* lists, apart by commas; every method with every contrast */
+};
+const struct wn_suite *wn_suite_at(int i); /* NULL past the end */
+
+/* Lists are apart by commas; NULL: the suite's. suite NULL: the first of the table. */
+struct wn_judging_words {
+    const char *suite, *methods, *contrasts, *metrics, *layer;
+    bool explain_label; /* judge the maps of the true class, where it is known; else of the prediction */
+    double least_second; /* see wn_evaluation_options */
+    uint64_t seed;
+};
+
+struct wn_judging {
+    struct wn_evaluation_options options; /* for wn_evaluation_create */
+    const char **subjects;                /* names: "gradcam/weighted" */
+    const char *question;                 /* all of it with the model, as one line: two evaluations of the same question can be gone on with */
+    uint64_t seed;
+    struct wn_pool pool; /* holds all of the above */
+};
+
+/* Errors: WN_BAD_REQUEST naming the word that is not known and what there is, WN_NO_SUCH_LAYER, WN_NO_MEMORY. Finish it whatever the result is. */
+enum wn_code wn_judging_read(const struct wn_judging_words *words, const struct wn_model *m, struct wn_judging *out, struct wn_error *err);
+void wn_judging_finish(struct wn_judging *j);
+
+/* ---- one picture ---- */
+
+struct wn_bytes {
+    const void *data; /* NULL: there is none */
+    size_t size;
+};
+
+struct wn_exhibit {
+    const char *name;
+    struct wn_bytes image;
+    struct wn_bytes truth;                     /* a picture as large as the image; what is brighter than half matters */
+    struct wn_bytes counterfactual, elsewhere; /* pictures as large as the image */
+    const struct wn_box *boxes;                /* in pixels of the image; another way to say what matters */
+    int n_boxes;
+    int label, rival; /* -1: not known */
+};
+
+/* Measures it and writes its line: {"file", "question", "prediction", "label", "passes", "values": {metric: {subject: {column: number}}}}.
+ * A picture that cannot be read or asked about is a line with "error" instead of values. Returns an error only where the whole evaluation
+ * must end: WN_NO_MEMORY, WN_DEVICE. */
+enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m, const struct wn_exhibit *e,
+                      struct wn_text *line, struct wn_error *err);
+
+/* ---- all pictures ---- */
+
+/* The numbers of all lines, 8 bytes each. */
+struct wn_tally {
+    const struct wn_judging *judging;
+    int n_values;         /* of a picture: for each metric subjects * columns */
+    double **columns;     /* [n_values]: one value a picture */
+    char **names;         /* of the pictures */
+    int n, room, failed;  /* pictures; those without an answer are only counted */
+    int labelled, right;  /* pictures with a label, and those whose prediction it is */
+    int64_t passes;
+};
+enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, struct wn_error *err);
+void wn_tally_finish(struct wn_tally *t);
+/* One line, parsed. Errors: WN_BAD_REQUEST for what is no such line, WN_NO_MEMORY. */
+enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_error *err);
+/* Index of a number among a picture's. */
+int wn_tally_index(const struct wn_judging *j, int metric, int subject, int column);
+
+/* One cell of the table: a number over all pictures, and against the first subject. */
+struct wn_cell {
+    struct wn_estimate value;
+    struct wn_estimate difference; /* value - the first subject's, picture by picture; n 0 for the first itself */
+    double p;
+};
+enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out, struct wn_error *err);
+
+/* Everything as one JSON object, or as CSV with a row a cell; model: judged. */
+enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out, struct wn_error *err);
+enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct wn_error *err);
+
+#endif

@@ -1,0 +1,232 @@
+/* From the lines of all pictures to one table; knows no network. */
+#include "evaluation.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <whynot/whynot.h>
+
+enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, struct wn_error *err)
+{
+    *out = (struct wn_tally){.judging = j};
+    for (int k = 0; k < j->options.n_metrics; k++) out->n_values += j->options.metrics[k]->n_columns * j->options.n_subjects;
+    out->columns = calloc((size_t)out->n_values, sizeof(double *));
+    return out->columns ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a table");
+}
+
+void wn_tally_finish(struct wn_tally *t)
+{
+    for (int i = 0; t->columns && i < t->n_values; i++) free(t->columns[i]);
+    for (int i = 0; i < t->n; i++) free(t->names[i]);
+    free(t->columns);
+    free(t->names);
+    *t = (struct wn_tally){0};
+}
+
+int wn_tally_index(const struct wn_judging *j, int metric, int subject, int column)
+{
+    int at = 0;
+    for (int k = 0; k < metric; k++) at += j->options.metrics[k]->n_columns * j->options.n_subjects;
+    return at + subject * j->options.metrics[metric]->n_columns + column;
+}
+
+static enum wn_code grow(struct wn_tally *t, struct wn_error *err)
+{
+    int room = t->room ? 2 * t->room : 256;
+    char **names = realloc(t->names, (size_t)room * sizeof(char *));
+    if (names) t->names = names;
+    for (int i = 0; names && i < t->n_values; i++) {
+        double *column = realloc(t->columns[i], (size_t)room * sizeof *column);
+        if (!column) return wn_fail(err, WN_NO_MEMORY, "no memory for the numbers of %d pictures", room);
+        t->columns[i] = column;
+    }
+    if (!names) return wn_fail(err, WN_NO_MEMORY, "no memory for the names of %d pictures", room);
+    t->room = room;
+    return WN_OK;
+}
+
+enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_error *err)
+{
+    const struct wn_judging *j = t->judging;
+    const char *name = json_string_value(json_object_get(line, "file"));
+    const json_t *values = json_object_get(line, "values"), *right = json_object_get(line, "right");
+    if (!name) return wn_fail(err, WN_BAD_REQUEST, "a line of an evaluation has no 'file'");
+    if (json_object_get(line, "error")) {
+        t->failed++;
+        return WN_OK;
+    }
+    if (!json_is_object(values)) return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
+    if (t->n == t->room && grow(t, err) != WN_OK) return WN_NO_MEMORY;
+    char *copy = strdup(name);
+    if (!copy) return wn_fail(err, WN_NO_MEMORY, "no memory for a name");
+    t->names[t->n] = copy;
+    int at = 0;
+    for (int k = 0; k < j->options.n_metrics; k++) {
+        const struct wn_evaluation_metric *m = j->options.metrics[k];
+        const json_t *of_metric = json_object_get(values, m->name);
+        for (int s = 0; s < j->options.n_subjects; s++) {
+            const json_t *of_subject = json_object_get(of_metric, j->subjects[s]);
+            for (int c = 0; c < m->n_columns; c++, at++) {
+                const json_t *number = json_object_get(of_subject, m->columns[c].name);
+                t->columns[at][t->n] = json_is_number(number) ? json_number_value(number) : NAN;
+            }
+        }
+    }
+    t->n++;
+    t->labelled += json_is_boolean(right);
+    t->right += json_is_true(right);
+    t->passes += json_integer_value(json_object_get(line, "passes"));
+    return WN_OK;
+}
+
+enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out, struct wn_error *err)
+{
+    const double *mine = t->columns[wn_tally_index(t->judging, metric, subject, column)];
+    const double *first = t->columns[wn_tally_index(t->judging, metric, 0, column)];
+    *out = (struct wn_cell){.difference = {0, NAN, NAN, NAN}, .p = NAN};
+    enum wn_code code = wn_estimate_mean(mine, t->n, t->judging->seed, &out->value, err);
+    if (code != WN_OK || subject == 0) return code;
+    return wn_estimate_difference(mine, first, t->n, t->judging->seed, &out->difference, &out->p, err);
+}
+
+/* ---- written down ---- */
+
+static void write_estimate(struct wn_text *out, const struct wn_estimate *e)
+{
+    wn_json_key(out, "n");
+    wn_json_int(out, e->n);
+    wn_json_key(out, "mean");
+    wn_json_number(out, e->mean);
+    wn_json_key(out, "low");
+    wn_json_number(out, e->low);
+    wn_json_key(out, "high");
+    wn_json_number(out, e->high);
+}
+
+static void write_cell(struct wn_text *out, const struct wn_tally *t, int subject, const struct wn_cell *cell)
+{
+    wn_json_open(out, '{');
+    wn_json_key(out, "subject");
+    wn_json_string(out, t->judging->subjects[subject]);
+    write_estimate(out, &cell->value);
+    if (subject) {
+        wn_json_key(out, "against_first");
+        wn_json_open(out, '{');
+        write_estimate(out, &cell->difference);
+        wn_json_key(out, "p");
+        wn_json_number(out, cell->p);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, '}');
+}
+
+static enum wn_code write_column(struct wn_text *out, const struct wn_tally *t, int metric, int column, struct wn_error *err)
+{
+    const struct wn_evaluation_column *c = &t->judging->options.metrics[metric]->columns[column];
+    wn_json_open(out, '{');
+    wn_json_key(out, "column");
+    wn_json_string(out, c->name);
+    wn_json_key(out, "words");
+    wn_json_string(out, c->words);
+    wn_json_key(out, "better");
+    wn_json_string(out, c->better > 0 ? "more" : c->better < 0 ? "less" : "neither");
+    wn_json_key(out, "subjects");
+    wn_json_open(out, '[');
+    for (int s = 0; s < t->judging->options.n_subjects; s++) {
+        struct wn_cell cell;
+        enum wn_code code = wn_tally_cell(t, metric, s, column, &cell, err);
+        if (code != WN_OK) return code;
+        write_cell(out, t, s, &cell);
+    }
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    return WN_OK;
+}
+
+static void write_model(struct wn_text *out, const struct wn_model *m)
+{
+    wn_json_key(out, "model");
+    wn_json_open(out, '{');
+    wn_json_key(out, "name");
+    wn_json_string(out, m->name);
+    wn_json_key(out, "version");
+    wn_json_string(out, m->version);
+    wn_json_key(out, "sha256");
+    wn_json_string(out, wn_graph_sha256(m->graph));
+    wn_json_key(out, "preprocess_hash");
+    wn_json_string(out, m->preprocess_hash);
+    wn_json_close(out, '}');
+}
+
+static void write_head(struct wn_text *out, const struct wn_tally *t, const struct wn_model *m)
+{
+    wn_json_key(out, "whynot_version");
+    wn_json_string(out, wn_version());
+    write_model(out, m);
+    wn_json_key(out, "question");
+    wn_json_string(out, t->judging->question);
+    wn_json_key(out, "seed");
+    wn_json_int(out, (int64_t)t->judging->seed);
+    wn_json_key(out, "pictures");
+    wn_json_int(out, t->n);
+    wn_json_key(out, "without_answer");
+    wn_json_int(out, t->failed);
+    wn_json_key(out, "accuracy");
+    wn_json_number(out, t->labelled ? (double)t->right / t->labelled : NAN);
+    wn_json_key(out, "forward_passes");
+    wn_json_int(out, t->passes);
+}
+
+enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    wn_json_open(out, '{');
+    write_head(out, t, m);
+    wn_json_key(out, "metrics");
+    wn_json_open(out, '[');
+    for (int k = 0; k < t->judging->options.n_metrics && code == WN_OK; k++) {
+        const struct wn_evaluation_metric *metric = t->judging->options.metrics[k];
+        wn_json_open(out, '{');
+        wn_json_key(out, "metric");
+        wn_json_string(out, metric->name);
+        wn_json_key(out, "summary");
+        wn_json_string(out, metric->summary);
+        wn_json_key(out, "source");
+        wn_json_string(out, metric->source);
+        wn_json_key(out, "columns");
+        wn_json_open(out, '[');
+        for (int c = 0; c < metric->n_columns && code == WN_OK; c++) code = write_column(out, t, k, c, err);
+        wn_json_close(out, ']');
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+    wn_json_close(out, '}');
+    if (code == WN_OK && out->failed) return wn_fail(err, WN_NO_MEMORY, "no memory for the table");
+    return code;
+}
+
+static void number(struct wn_text *out, double v)
+{
+    if (isfinite(v)) wn_text_printf(out, ",%.6g", v);
+    else wn_text_puts(out, ",");
+}
+
+enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct wn_error *err)
+{
+    const struct wn_judging *j = t->judging;
+    wn_text_puts(out, "metric,column,better,subject,n,mean,low,high,against_first,against_low,against_high,p\n");
+    for (int k = 0; k < j->options.n_metrics; k++)
+        for (int c = 0; c < j->options.metrics[k]->n_columns; c++)
+            for (int s = 0; s < j->options.n_subjects; s++) {
+                struct wn_cell cell;
+                enum wn_code code = wn_tally_cell(t, k, s, c, &cell, err);
+                if (code != WN_OK) return code;
+                wn_text_printf(out, "%s,%s,%d,%s,%d", j->options.metrics[k]->name, j->options.metrics[k]->columns[c].name,
+                               j->options.metrics[k]->columns[c].better, j->subjects[s], cell.value.n);
+                const double row[] = {cell.value.mean, cell.value.low, cell.value.high, cell.difference.mean, cell.difference.low,
+                                      cell.difference.high, cell.p};
+                for (size_t i = 0; i < sizeof row / sizeof *row; i++) number(out, row[i]);
+                wn_text_puts(out, "\n");
+            }
+    return out->failed ? wn_fail(err, WN_NO_MEMORY, "no memory for the table") : WN_OK;
+}
