@@ -27,12 +27,20 @@ void wn_text_puts(struct wn_text *t, const char *s)
 void wn_text_printf(struct wn_text *t, const char *fmt, ...)
 {
     char line[512];
-    va_list args;
+    va_list args, again;
     va_start(args, fmt);
+    va_copy(again, args);
     int n = vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    assert(n >= 0 && (size_t)n < sizeof line); /* long strings go through wn_text_puts */
-    wn_text_add(t, line, (size_t)n);
+    if (n >= 0 && (size_t)n < sizeof line) {
+        wn_text_add(t, line, (size_t)n);
+    } else if (n < 0 || t->failed || wn_buffer_reserve(&t->bytes, (size_t)n + 1, NULL) != WN_OK) {
+        t->failed = true;
+    } else { /* rare: long enough for a second pass, straight into its place */
+        vsnprintf((char *)t->bytes.data + t->bytes.size, (size_t)n + 1, fmt, again);
+        t->bytes.size += (size_t)n;
+    }
+    va_end(again);
 }
 
 const char *wn_text_string(struct wn_text *t)

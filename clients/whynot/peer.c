@@ -138,6 +138,11 @@ bool cli_peer_is_remote(const struct cli_peer *p)
     return !p->local;
 }
 
+struct wn_server *cli_peer_local(const struct cli_peer *p)
+{
+    return p->local;
+}
+
 enum cli_exit cli_peer_warm(struct cli_peer *p)
 {
     struct wn_error err = {0};

@@ -8,6 +8,7 @@
 #include <media/buffer.h>
 
 struct cli_peer;
+struct wn_server;
 
 struct cli_reply {
     int status;
@@ -20,6 +21,7 @@ enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_p
 enum cli_exit cli_peer_open_other(const char *url, const char *authorization, struct cli_peer **out);
 void cli_peer_close(struct cli_peer *p); /* NULL is fine */
 bool cli_peer_is_remote(const struct cli_peer *p);
+struct wn_server *cli_peer_local(const struct cli_peer *p); /* inprocess.h; NULL: it is remote */
 /* Before the first question that computes; a failure was said. */
 enum cli_exit cli_peer_warm(struct cli_peer *p);
 /* Any thread. Waits and tries again while the daemon is busy, for --patience at most. An answer with an error status is WN_OK too. */

@@ -1,0 +1,238 @@
+/* Data sets from files; opens no picture. */
+#include "dataset.h"
+
+#include "pictures.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static enum cli_exit add(struct cli_dataset *d, const struct cli_exhibit *e)
+{
+    if (d->n == d->room) {
+        int room = d->room ? 2 * d->room : 128;
+        struct cli_exhibit *list = realloc(d->list, (size_t)room * sizeof *list);
+        if (!list) return cli_fail(CLI_FAILED, "no memory for so many pictures");
+        d->list = list;
+        d->room = room;
+    }
+    d->list[d->n++] = *e;
+    return e->name && e->image ? CLI_OK : cli_fail(CLI_FAILED, "no memory for so many pictures");
+}
+
+void cli_dataset_finish(struct cli_dataset *d)
+{
+    for (int i = 0; i < d->n; i++) {
+        struct cli_exhibit *e = &d->list[i];
+        free(e->name);
+        free(e->image);
+        free(e->truth);
+        free(e->counterfactual);
+        free(e->elsewhere);
+        free(e->boxes);
+    }
+    free(d->list);
+    *d = (struct cli_dataset){0};
+}
+
+/* ---- classes ---- */
+
+/* A label's class, or a number of one; -1 where it is neither. */
+static int class_of(const struct wn_model *m, const char *text)
+{
+    char *end;
+    int found = wn_model_class(m, text);
+    if (found >= 0) return found;
+    long v = strtol(text, &end, 10);
+    return end != text && !*end && v >= 0 && v < m->classes ? (int)v : -1;
+}
+
+struct place { /* for words about what is wrong */
+    const char *file;
+    int line;
+    const struct wn_model *model;
+};
+
+static enum cli_exit read_class(const struct place *at, const char *what, const char *text, int *out)
+{
+    *out = class_of(at->model, text);
+    if (*out >= 0) return CLI_OK;
+    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text, at->model->name);
+}
+
+/* ---- JSON lines ---- */
+
+/* A path as the data set says it is beneath the data set's own folder. */
+static char *beneath(const char *folder, const char *name)
+{
+    size_t size = strlen(folder) + strlen(name) + 2;
+    char *path = malloc(size);
+    if (path) snprintf(path, size, "%s%s%s", *name == '/' ? "" : folder, *name == '/' || !*folder ? "" : "/", name);
+    return path;
+}
+
+static enum cli_exit json_class(const struct place *at, const json_t *line, const char *key, int *out)
+{
+    const json_t *v = json_object_get(line, key);
+    char number[32];
+    *out = -1;
+    if (!v || json_is_null(v)) return CLI_OK;
+    if (json_is_integer(v)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+    else if (!json_is_string(v)) return cli_fail(CLI_USAGE, "%s, line %d: '%s' is neither a label nor a number", at->file, at->line, key);
+    return read_class(at, key, json_is_integer(v) ? number : json_string_value(v), out);
+}
+
+static enum cli_exit json_path(const struct place *at, const char *folder, const json_t *line, const char *key, char **out)
+{
+    const json_t *v = json_object_get(line, key);
+    if (!v || json_is_null(v)) return CLI_OK;
+    if (!json_is_string(v)) return cli_fail(CLI_USAGE, "%s, line %d: '%s' is not the name of a file", at->file, at->line, key);
+    *out = beneath(folder, json_string_value(v));
+    return *out ? CLI_OK : cli_fail(CLI_FAILED, "no memory for a name");
+}
+
+static enum cli_exit json_boxes(const struct place *at, const json_t *line, struct cli_exhibit *e)
+{
+    const json_t *boxes = json_object_get(line, "boxes");
+    size_t n = json_array_size(boxes);
+    if (!boxes) return CLI_OK;
+    e->boxes = calloc(n + 1, sizeof *e->boxes);
+    if (!e->boxes) return cli_fail(CLI_FAILED, "no memory for boxes");
+    for (size_t i = 0; i < n; i++, e->n_boxes++) {
+        const json_t *box = json_array_get(boxes, i);
+        int v[4];
+        for (size_t k = 0; k < 4; k++) {
+            const json_t *number = json_array_get(box, k);
+            if (!json_is_number(number) || json_array_size(box) != 4)
+                return cli_fail(CLI_USAGE, "%s, line %d: a box is [x0, y0, x1, y1]", at->file, at->line);
+            double pixel = json_number_value(number);
+            v[k] = pixel < -1e6 ? -1000000 : pixel > 1e6 ? 1000000 : (int)pixel;
+        }
+        e->boxes[i] = (struct wn_box){v[0], v[1], v[2], v[3]};
+    }
+    return CLI_OK;
+}
+
+static enum cli_exit read_json(const struct place *at, const char *folder, const char *text, struct cli_dataset *out)
+{
+    json_error_t wrong;
+    json_t *line = json_loads(text, JSON_REJECT_DUPLICATES, &wrong);
+    const char *image = json_string_value(json_object_get(line, "image")), *id = json_string_value(json_object_get(line, "id"));
+    struct cli_exhibit e = {.label = -1, .rival = -1};
+    enum cli_exit code = CLI_OK;
+    if (!line) code = cli_fail(CLI_USAGE, "%s, line %d: no JSON: %s", at->file, at->line, wrong.text);
+    else if (!image) code = cli_fail(CLI_USAGE, "%s, line %d has no 'image'", at->file, at->line);
+    if (code == CLI_OK) {
+        e.name = strdup(id ? id : image);
+        e.image = beneath(folder, image);
+    }
+    if (code == CLI_OK) code = json_class(at, line, "label", &e.label);
+    if (code == CLI_OK) code = json_class(at, line, "rival", &e.rival);
+    if (code == CLI_OK) code = json_path(at, folder, line, "truth", &e.truth);
+    if (code == CLI_OK) code = json_path(at, folder, line, "counterfactual", &e.counterfactual);
+    if (code == CLI_OK) code = json_path(at, folder, line, "elsewhere", &e.elsewhere);
+    if (code == CLI_OK) code = json_boxes(at, line, &e);
+    json_decref(line);
+    enum cli_exit added = add(out, &e); /* also a bad one: freed with the others */
+    return code == CLI_OK ? added : code;
+}
+
+/* ---- CSV ---- */
+
+/* The next cell of a line, quotes taken off in place; *rest: behind it. */
+static char *next_cell(char **rest)
+{
+    char *from = *rest, *to = from, *begin = from;
+    bool quoted = *from == '"';
+    if (quoted) from++;
+    while (*from && (quoted || *from != ',')) {
+        if (quoted && *from == '"' && from[1] != '"') {
+            quoted = false;
+            from++;
+            continue;
+        }
+        from += quoted && *from == '"';
+        *to++ = *from++;
+    }
+    *rest = *from ? from + 1 : from;
+    *to = 0;
+    return begin;
+}
+
+static enum cli_exit read_csv(const struct place *at, const char *folder, char *text, struct cli_dataset *out)
+{
+    char *image = next_cell(&text), *label = next_cell(&text), *rival = next_cell(&text);
+    struct cli_exhibit e = {.label = -1, .rival = -1};
+    if (at->line == 1 && (strcmp(image, "image") == 0 || strcmp(image, "file") == 0)) return CLI_OK; /* names of the columns */
+    enum cli_exit code = *label ? read_class(at, "the label", label, &e.label) : CLI_OK;
+    if (code == CLI_OK && *rival) code = read_class(at, "the rival", rival, &e.rival);
+    if (code != CLI_OK) return code;
+    e.name = strdup(image);
+    e.image = beneath(folder, image);
+    return add(out, &e);
+}
+
+/* ---- files and folders ---- */
+
+static enum cli_exit read_lines(const char *path, const struct wn_model *m, long limit, struct cli_dataset *out)
+{
+    const char *slash = strrchr(path, '/');
+    size_t dir = slash ? (size_t)(slash - path) : 0, length = strlen(path), room = 0;
+    bool csv = length > 4 && strcmp(path + length - 4, ".csv") == 0;
+    char *folder = strndup(path, slash && !dir ? 1 : dir), *line = NULL;
+    struct place at = {path, 0, m};
+    enum cli_exit code = CLI_OK;
+    FILE *f = fopen(path, "r");
+    if (!f || !folder) code = cli_fail(CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
+    while (code == CLI_OK && out->n < limit && getline(&line, &room, f) > 0) {
+        at.line++;
+        line[strcspn(line, "\r\n")] = 0;
+        if (*line) code = csv ? read_csv(&at, folder, line, out) : read_json(&at, folder, line, out);
+    }
+    if (f) fclose(f);
+    free(line);
+    free(folder);
+    return code;
+}
+
+/* Pictures of a folder; one that lies in a folder called like a class is of that class. */
+static enum cli_exit read_folder(char *path, const struct wn_model *m, long limit, struct cli_dataset *out)
+{
+    struct cli_pictures found = {0};
+    enum cli_exit code = cli_pictures_find(&path, 1, NULL, &found);
+    for (int i = 0; i < found.n && out->n < limit && code == CLI_OK; i++) {
+        struct cli_exhibit e = {.name = strdup(found.list[i].stem), .image = strdup(found.list[i].path), .label = -1, .rival = -1};
+        char *parent = strdup(found.list[i].path), *slash = parent ? strrchr(parent, '/') : NULL;
+        if (slash) {
+            *slash = 0;
+            const char *last = strrchr(parent, '/');
+            e.label = wn_model_class(m, last ? last + 1 : parent);
+        }
+        free(parent);
+        code = add(out, &e);
+    }
+    cli_pictures_finish(&found);
+    return code;
+}
+
+enum cli_exit cli_dataset_read(const char *path, const struct wn_model *m, long limit, struct cli_dataset *out)
+{
+    static const char *const indexes[] = {"pictures.jsonl", "labels.csv"};
+    struct stat st;
+    *out = (struct cli_dataset){0};
+    if (stat(path, &st) != 0) return cli_fail(CLI_USAGE, "there is no data set '%s': %s", path, strerror(errno));
+    enum cli_exit code = CLI_OK;
+    bool done = !S_ISDIR(st.st_mode);
+    if (done) code = read_lines(path, m, limit, out);
+    for (size_t i = 0; i < sizeof indexes / sizeof *indexes && !done; i++) {
+        char index[PATH_MAX];
+        snprintf(index, sizeof index, "%s/%s", path, indexes[i]);
+        done = stat(index, &st) == 0;
+        if (done) code = read_lines(index, m, limit, out);
+    }
+    if (!done) code = read_folder((char *)path, m, limit, out);
+    return code == CLI_OK && !out->n ? cli_fail(CLI_USAGE, "the data set '%s' has no pictures", path) : code;
+}

@@ -1,0 +1,372 @@
+/* `whynot evaluate`: are the explanations right? Methods and contrasts judged on pictures, with intervals. */
+#include "dataset.h"
+#include "evaluate_report.h"
+#include "job.h"
+#include "lines.h"
+#include "listing.h"
+#include "pictures.h"
+
+#include <inprocess.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_JOBS 256
+
+static const struct cli_option options[] = {
+    CLI_MODEL_OPTION,
+    {"suite", 's', "NAME", "table1", "Methods, contrasts and metrics that belong together; --list shows them. The next three options replace its parts.", NULL},
+    {"method", 0, "A,B,...", NULL, "Methods to judge.", "method"},
+    {"contrast", 0, "A,B,...", NULL, "Contrasts to judge; every method with every contrast.", "contrast"},
+    {"metric", 0, "A,B,...", NULL, "Metrics to judge by; --list shows them.", NULL},
+    {"list", 'l', NULL, NULL, "Show suites and metrics with what each number means, and end.", NULL},
+    {"layer", 0, "NAME", "auto", "Layer of the maps.", NULL},
+    {"explain", 0, "CLASS", "prediction", "Which class is explained: prediction, or label (the true one, where the data set knows it).", "prediction label"},
+    {"least-second", 0, "P", "0.1", "Masking leaves out pictures whose second class is less likely.", NULL},
+    {"limit", 'n', "N", NULL, "Take only the first N pictures.", NULL},
+    {"seed", 0, "N", "0", "Of everything that is drawn by chance: intervals, views, noise.", NULL},
+    {"output", 'o', "FILE", NULL, "Write a JSON line for each picture there.", "file"},
+    {"resume", 'r', NULL, NULL, "Go on with the file of --output: pictures that have a line are left out.", NULL},
+    {"force", 'f', NULL, NULL, "Write the file of --output anew where it is there already.", NULL},
+    {"report", 0, "FILE.html", NULL, "Write the report there: tables, plots, the best and the worst pictures; one file.", "file"},
+    {"csv", 0, "FILE", NULL, "Write the table there.", "file"},
+    CLI_JSON_OPTION,
+    {"jobs", 'J', "N", "as many as there are cores", "Pictures that are worked on at the same time.", NULL},
+    {"models", 'M', "FOLDER", "models", "Folder whose subfolders are models (also WHYNOT_MODELS).", "folder"},
+    {"set", 0, "NAME=VALUE", NULL, "An option of whynotd for this command's engines, such as precision=bf16. May be repeated.", NULL},
+    CLI_OPTIONS_END,
+};
+
+/* An engine that is not in use. */
+struct seat {
+    struct wn_engine *engine;
+    struct wn_evaluation *evaluation;
+};
+
+struct evaluating {
+    const struct cli *c;
+    struct cli_peer *peer;
+    struct wn_server *server;
+    struct wn_model *model;
+    struct wn_judging judging;
+    struct cli_dataset data;
+    int *todo, n_todo, failed;
+    struct cli_lines lines;
+    struct cli_progress progress;
+    struct wn_tally tally;
+    pthread_mutex_t lock; /* of the seats */
+    struct seat *seats;
+    int n_seats, n_free;
+};
+
+/* ---- --list ---- */
+
+static enum cli_exit list(void)
+{
+    printf("suites (every method with every contrast):\n");
+    for (int i = 0; wn_suite_at(i); i++) {
+        const struct wn_suite *s = wn_suite_at(i);
+        printf("  %-16s %s\n%19smethods %s; contrasts %s; metrics %s\n", s->name, s->summary, "", s->methods, s->contrasts, s->metrics);
+    }
+    printf("\nmetrics (+ more is better, - less is better):\n");
+    for (int i = 0; wn_evaluation_metric_at(i); i++) {
+        const struct wn_evaluation_metric *m = wn_evaluation_metric_at(i);
+        printf("  %-18s %s (%s)\n", m->name, m->summary, m->source);
+        for (int k = 0; k < m->n_columns; k++)
+            printf("      %c %-18s %s\n", m->columns[k].better > 0 ? '+' : m->columns[k].better < 0 ? '-' : ' ', m->columns[k].name, m->columns[k].words);
+    }
+    return CLI_OK;
+}
+
+/* ---- opening ---- */
+
+static enum cli_exit open_model(struct evaluating *e)
+{
+    char name[65];
+    enum cli_exit code = cli_peer_open(e->c, cli_get(e->c, "model", NULL), &e->peer);
+    if (code == CLI_OK) code = cli_only_model(e->c, e->peer, name);
+    if (code != CLI_OK) return code;
+    e->server = cli_peer_local(e->peer);
+    if (!e->server) return cli_fail(CLI_USAGE, "evaluate runs the network itself; a daemon has POST /v1/models/{model}/evaluate");
+    e->model = wn_models_find(e->server->keeper.shelf.current, name, NULL);
+    return e->model ? CLI_OK : cli_fail(CLI_NO_MODEL, "there is no model '%s'", name);
+}
+
+static enum cli_exit read_judging(struct evaluating *e)
+{
+    const struct cli *c = e->c;
+    struct wn_judging_words words = {.suite = cli_get(c, "suite", NULL), .methods = cli_get(c, "method", NULL), .contrasts = cli_get(c, "contrast", NULL),
+                                     .metrics = cli_get(c, "metric", NULL), .layer = cli_get(c, "layer", NULL)};
+    const char *explain = cli_get(c, "explain", "prediction"), *least = cli_get(c, "least-second", "0.1");
+    struct wn_error err = {0};
+    long seed = 0;
+    char *end;
+    if (strcmp(explain, "label") != 0 && strcmp(explain, "prediction") != 0) return cli_fail(CLI_USAGE, "--explain takes prediction or label");
+    if (words.layer && strcmp(words.layer, "auto") == 0) words.layer = NULL;
+    words.explain_label = strcmp(explain, "label") == 0;
+    words.least_second = strtod(least, &end);
+    if (*end || end == least || !(words.least_second >= 0 && words.least_second <= 1)) return cli_fail(CLI_USAGE, "--least-second takes a probability");
+    if (!cli_count(c, "seed", 0, 1000000000, &seed)) return CLI_USAGE;
+    words.seed = (uint64_t)seed;
+    return wn_judging_read(&words, e->model, &e->judging, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
+}
+
+static enum cli_exit open_seats(struct evaluating *e)
+{
+    const struct wn_config *config = &e->server->config;
+    struct wn_engine_options how = {.backend = config->backend, .max_images = (int)config->max_batch_size};
+    struct wn_error err = {0};
+    long jobs = sysconf(_SC_NPROCESSORS_ONLN);
+    if (!cli_count(e->c, "jobs", 1, MOST_JOBS, &jobs)) return CLI_USAGE;
+    if (jobs > e->n_todo) jobs = e->n_todo;
+    how.device = (struct wn_backend_options){(int)config->device, wn_precision_find(config->precision), (int)config->threads};
+    e->seats = calloc((size_t)jobs + 1, sizeof *e->seats);
+    if (!e->seats) return cli_fail(CLI_FAILED, "no memory for engines");
+    for (; e->n_seats < jobs; e->n_seats++) {
+        struct seat *s = &e->seats[e->n_seats];
+        enum wn_code code = wn_engine_create(e->model->graph, &how, &s->engine, &err);
+        if (code == WN_OK) code = wn_evaluation_create(s->engine, e->model->graph, &e->judging.options, &s->evaluation, &err);
+        if (code != WN_OK) {
+            wn_engine_destroy(s->engine);
+            return cli_fail_error(&err);
+        }
+    }
+    e->n_free = e->n_seats;
+    return CLI_OK;
+}
+
+static void close_seats(struct evaluating *e)
+{
+    for (int i = 0; i < e->n_seats; i++) {
+        wn_evaluation_destroy(e->seats[i].evaluation);
+        wn_engine_destroy(e->seats[i].engine);
+    }
+    free(e->seats);
+}
+
+static struct seat take_seat(struct evaluating *e)
+{
+    pthread_mutex_lock(&e->lock); /* there are as many seats as threads */
+    struct seat s = e->seats[--e->n_free];
+    pthread_mutex_unlock(&e->lock);
+    return s;
+}
+
+static void leave_seat(struct evaluating *e, struct seat s)
+{
+    pthread_mutex_lock(&e->lock);
+    e->seats[e->n_free++] = s;
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- one picture ---- */
+
+static enum wn_code read_part(const char *path, struct wn_buffer *file, struct wn_bytes *out, struct wn_error *err)
+{
+    if (!path) return WN_OK;
+    enum wn_code code = cli_read_file(path, file, err);
+    *out = (struct wn_bytes){file->size ? (void *)file->data : "", file->size};
+    return code;
+}
+
+/* A picture that cannot be read has a line that says so. */
+static void put_missing(const struct evaluating *e, const struct cli_exhibit *x, const char *why, struct wn_text *line)
+{
+    wn_json_open(line, '{');
+    wn_json_key(line, "file");
+    wn_json_string(line, x->name);
+    wn_json_key(line, "question");
+    wn_json_string(line, e->judging.question);
+    wn_json_key(line, "error");
+    wn_json_string(line, why);
+    wn_json_close(line, '}');
+}
+
+static enum cli_exit judge(void *arg, int i, struct cli_result *out)
+{
+    struct evaluating *e = arg;
+    const struct cli_exhibit *x = &e->data.list[e->todo[i]];
+    struct wn_exhibit exhibit = {.name = x->name, .boxes = x->boxes, .n_boxes = x->n_boxes, .label = x->label, .rival = x->rival};
+    struct wn_buffer files[4] = {{0}};
+    struct wn_text line = {0};
+    struct wn_error err = {0};
+    enum wn_code code = read_part(x->image, &files[0], &exhibit.image, &err);
+    if (code == WN_OK) code = read_part(x->truth, &files[1], &exhibit.truth, &err);
+    if (code == WN_OK) code = read_part(x->counterfactual, &files[2], &exhibit.counterfactual, &err);
+    if (code == WN_OK) code = read_part(x->elsewhere, &files[3], &exhibit.elsewhere, &err);
+    if (code == WN_OK) {
+        struct seat s = take_seat(e);
+        code = wn_judge(s.evaluation, &e->judging, e->model, &exhibit, &line, &err);
+        leave_seat(e, s);
+    } else {
+        put_missing(e, x, err.text, &line);
+        code = WN_OK;
+    }
+    for (int k = 0; k < 4; k++) wn_buffer_finish(&files[k]);
+    out->text = line.bytes;
+    return code == WN_OK ? CLI_OK : cli_fail_error(&err);
+}
+
+static enum cli_exit count_line(struct evaluating *e, const char *text, size_t size)
+{
+    struct wn_error err = {0};
+    json_t *line = json_loadb(text, size, 0, NULL);
+    enum wn_code code = line ? wn_tally_add(&e->tally, line, &err) : wn_fail(&err, WN_BAD_REQUEST, "a line of the evaluation is no JSON");
+    const char *why = json_string_value(json_object_get(line, "error"));
+    if (why && !e->progress.wanted) cli_fail(CLI_SOME_FAILED, "%s: %s", json_string_value(json_object_get(line, "file")), why);
+    json_decref(line);
+    return code == WN_OK ? CLI_OK : cli_fail_error(&err);
+}
+
+static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
+{
+    struct evaluating *e = arg;
+    (void)i;
+    enum cli_exit code = count_line(e, (char *)result->text.data, result->text.size);
+    if (code == CLI_OK && e->lines.fd >= 0) code = cli_lines_write(&e->lines, &result->text);
+    cli_progress_step(&e->progress);
+    return code;
+}
+
+/* ---- the command ---- */
+
+/* Lines of an earlier run, so that the numbers are those of one run. */
+static enum cli_exit count_before(struct evaluating *e)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    enum cli_exit code = CLI_OK;
+    FILE *f = cli_has(e->c, "resume") ? fopen(cli_get(e->c, "output", ""), "r") : NULL;
+    if (!f) return CLI_OK;
+    while (code == CLI_OK && (n = getline(&line, &room, f)) > 0) code = count_line(e, line, (size_t)n);
+    free(line);
+    fclose(f);
+    return code;
+}
+
+static enum cli_exit find_todo(struct evaluating *e)
+{
+    e->todo = calloc((size_t)e->data.n, sizeof *e->todo);
+    if (!e->todo) return cli_fail(CLI_FAILED, "no memory for so many pictures");
+    for (int i = 0; i < e->data.n; i++)
+        if (!cli_lines_has(&e->lines, e->data.list[i].name)) e->todo[e->n_todo++] = i;
+    return CLI_OK;
+}
+
+static enum cli_exit judge_all(struct evaluating *e)
+{
+    if (!e->n_todo) return CLI_OK;
+    enum cli_exit code = open_seats(e);
+    struct cli_job job = {e->n_todo, e->n_seats, judge, deliver, e};
+    cli_progress_begin(&e->progress, e->data.n - e->n_todo, e->data.n, true);
+    return code == CLI_OK ? cli_job_run(&job) : code;
+}
+
+static enum cli_exit write_file(const char *path, const struct wn_text *text)
+{
+    FILE *f = fopen(path, "w");
+    bool good = f && fwrite(text->bytes.data, 1, text->bytes.size, f) == text->bytes.size;
+    if (f && fclose(f) != 0) good = false;
+    return good ? CLI_OK : cli_fail(CLI_FAILED, "%s cannot be written", path);
+}
+
+static void print_table(const struct evaluating *e)
+{
+    const struct wn_judging *j = &e->judging;
+    const struct wn_tally *t = &e->tally;
+    printf("%d pictures, %d without an answer; %s\n", t->n, t->failed, j->question);
+    if (t->labelled) printf("%.1f %% of %d labelled pictures are classified right\n", 100.0 * t->right / t->labelled, t->labelled);
+    for (int k = 0; k < j->options.n_metrics; k++)
+        for (int c = 0; c < j->options.metrics[k]->n_columns; c++) {
+            const struct wn_evaluation_column *column = &j->options.metrics[k]->columns[c];
+            printf("\n%s %s: %s%s\n", j->options.metrics[k]->name, column->name, column->words,
+                   column->better > 0 ? " (more is better)" : column->better < 0 ? " (less is better)" : "");
+            for (int s = 0; s < j->options.n_subjects; s++) {
+                struct wn_cell cell;
+                if (wn_tally_cell(t, k, s, c, &cell, NULL) != WN_OK) continue;
+                printf("  %-28s ", j->subjects[s]);
+                if (!cell.value.n) printf("nothing to say\n");
+                else if (!s) printf("%.4f  [%.4f, %.4f]  n=%d\n", cell.value.mean, cell.value.low, cell.value.high, cell.value.n);
+                else printf("%.4f  [%.4f, %.4f]  n=%d  against the first %+.4f [%+.4f, %+.4f] p=%.2g\n", cell.value.mean, cell.value.low, cell.value.high,
+                            cell.value.n, cell.difference.mean, cell.difference.low, cell.difference.high, cell.p);
+            }
+        }
+}
+
+static enum cli_exit put_out(struct evaluating *e)
+{
+    const char *csv = cli_get(e->c, "csv", NULL), *report = cli_get(e->c, "report", NULL);
+    struct wn_text text = {0};
+    struct wn_error err = {0};
+    enum cli_exit code = CLI_OK;
+    if (csv) {
+        code = wn_tally_csv(&e->tally, &text, &err) == WN_OK ? write_file(csv, &text) : cli_fail_error(&err);
+        wn_text_finish(&text);
+    }
+    if (code == CLI_OK && report) code = cli_evaluate_report(report, e->c, e->peer, e->model, &e->data, &e->tally);
+    if (code != CLI_OK) return code;
+    if (!cli_has(e->c, "json")) {
+        print_table(e);
+        return CLI_OK;
+    }
+    code = wn_tally_json(&e->tally, e->model, &text, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
+    if (code == CLI_OK) printf("%s\n", wn_text_string(&text));
+    wn_text_finish(&text);
+    return code;
+}
+
+static enum cli_exit check_usage(const struct cli *c)
+{
+    if (c->n_operands != 1) return cli_fail(CLI_USAGE, "name one data set: a folder, a .csv or a .jsonl file");
+    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output")) return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
+    if (cli_has(c, "resume") && cli_has(c, "force")) return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
+    return CLI_OK;
+}
+
+static enum cli_exit run(const struct cli *c)
+{
+    struct evaluating e = {.c = c, .lines = {.fd = -1}, .lock = PTHREAD_MUTEX_INITIALIZER};
+    struct wn_error err = {0};
+    long limit = 1000000000;
+    if (cli_has(c, "list")) return list();
+    enum cli_exit code = check_usage(c);
+    if (code == CLI_OK) code = cli_count(c, "limit", 1, limit, &limit) ? CLI_OK : CLI_USAGE;
+    if (code == CLI_OK) code = open_model(&e);
+    if (code == CLI_OK) code = read_judging(&e);
+    if (code == CLI_OK) code = cli_dataset_read(c->operands[0], e.model, limit, &e.data);
+    if (code == CLI_OK && wn_tally_create(&e.judging, &e.tally, &err) != WN_OK) code = cli_fail_error(&err);
+    if (code == CLI_OK) code = cli_lines_open(&e.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), e.judging.question);
+    if (code == CLI_OK) code = count_before(&e);
+    if (code == CLI_OK) code = find_todo(&e);
+    if (code == CLI_OK) code = judge_all(&e);
+    enum cli_exit closed = cli_lines_close(&e.lines);
+    if (code == CLI_OK) code = closed;
+    if (code == CLI_OK) code = put_out(&e);
+    if (code == CLI_OK && e.tally.failed) code = cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", e.tally.failed, e.tally.failed + e.tally.n);
+    close_seats(&e);
+    wn_tally_finish(&e.tally);
+    cli_dataset_finish(&e.data);
+    wn_judging_finish(&e.judging);
+    cli_peer_close(e.peer);
+    free(e.todo);
+    return code;
+}
+
+const struct cli_command cli_evaluate = {
+    .name = "evaluate",
+    .operands = "DATA",
+    .summary = "Judge explanations on pictures: masking, insertion and deletion, pointing, known contrasts; with intervals.",
+    .text = "DATA is a folder of pictures (those in a folder called like a class have that label), a folder with labels.csv (image,label[,rival]) or "
+            "pictures.jsonl, or such a file. A line of pictures.jsonl is {\"image\", \"label\", \"rival\", \"truth\", \"boxes\", \"counterfactual\", "
+            "\"elsewhere\"}; only the image must be there. truth is a mask as large as the picture, boxes are [x0, y0, x1, y1].\n\n"
+            "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture by picture, with the p of "
+            "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on with --resume.",
+    .example = "  whynot evaluate photos --model resnet18 --suite table1 --report table1.html\n"
+               "  whynot evaluate signs --model signs-resnet --suite contrast-truth --output lines.jsonl --csv table.csv",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,329 @@
+/* An evaluation as a page for people; measures nothing. */
+#include "evaluate_report.h"
+
+#include "pictures.h"
+
+#include <math.h>
+#include <media/base64.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <whynot/whynot.h>
+
+#define SHOWN 10 /* of the best, and of the worst */
+
+struct report {
+    struct wn_text out;
+    struct cli_peer *peer;
+    const struct wn_model *model;
+    const struct cli_dataset *data;
+    const struct wn_tally *tally;
+};
+
+static void put_text(struct wn_text *out, const char *s)
+{
+    for (; *s; s++) {
+        const char *entity = *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '&' ? "&amp;" : *s == '"' ? "&quot;" : NULL;
+        if (entity) wn_text_puts(out, entity);
+        else wn_text_add(out, s, 1);
+    }
+}
+
+static const struct wn_evaluation_metric *metric_of(const struct report *r, int k)
+{
+    return r->tally->judging->options.metrics[k];
+}
+
+/* ---- head ---- */
+
+static const char style[] =
+    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--line:#d7dce1;--page:#fff;--mark:#0b66c2;--first:#8a8f96}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e7eaee;--soft:#a3adb8;--line:#39424c;--page:#14181d;--mark:#6ab0ff;--first:#8a939d}}"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:1100px;margin:2rem auto;padding:0 1rem}"
+    "h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.5rem 0 .3rem}"
+    "p.soft,td.soft,figcaption{color:var(--soft)}code{overflow-wrap:anywhere}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
+    "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}"
+    "td.best{font-weight:700}.scroll{overflow-x:auto}svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}"
+    ".grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:210px}figure img{width:100px;height:100px;object-fit:contain;"
+    "image-rendering:auto}";
+
+static void put_command(struct wn_text *out, const struct cli *c)
+{
+    wn_text_printf(out, "whynot %s", c->command->name);
+    for (int i = 0; i < c->n_operands; i++) {
+        wn_text_puts(out, " ");
+        put_text(out, c->operands[i]);
+    }
+    for (int i = 0; i < c->n_given; i++) {
+        wn_text_puts(out, " --");
+        put_text(out, c->given[i].name);
+        if (!*c->given[i].value) continue;
+        wn_text_puts(out, "='");
+        put_text(out, c->given[i].value);
+        wn_text_puts(out, "'");
+    }
+}
+
+static void put_head(struct report *r, const struct cli *c)
+{
+    struct wn_text *out = &r->out;
+    const struct wn_tally *t = r->tally;
+    wn_text_printf(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
+                        "<title>whynot evaluate: %s</title><style>%s</style><h1>Are the explanations right? ", r->model->name, style);
+    put_text(out, r->model->name);
+    wn_text_printf(out, "</h1><p>%d pictures", t->n);
+    if (t->failed) wn_text_printf(out, ", %d more without an answer", t->failed);
+    if (t->labelled) wn_text_printf(out, "; %.1f %% of %d labelled ones are classified right", 100.0 * t->right / t->labelled, t->labelled);
+    wn_text_printf(out, ". Brackets and bars are 95 %% intervals of the mean over resampled pictures.</p><p class=\"soft\">whynot %s, network %.16s, "
+                        "seed %llu, %lld forward passes<br><code>", wn_version(), wn_graph_sha256(r->model->graph),
+                   (unsigned long long)t->judging->seed, (long long)t->passes);
+    put_command(out, c);
+    wn_text_puts(out, "</code></p>");
+}
+
+/* ---- tables and plots ---- */
+
+static int best_subject(const struct wn_cell *cells, int n, int better)
+{
+    int best = -1;
+    for (int s = 0; s < n && better; s++)
+        if (cells[s].value.n && (best < 0 || better * (cells[s].value.mean - cells[best].value.mean) > 0)) best = s;
+    return best;
+}
+
+#define NAMES 190
+#define WIDE 640
+#define ROW 20
+
+/* A dot and a bar for each subject; the first is the one that the others are compared with, drawn grey. */
+static void put_plot(struct report *r, const struct wn_cell *cells, int n, const char *title)
+{
+    struct wn_text *out = &r->out;
+    double low = INFINITY, high = -INFINITY;
+    for (int s = 0; s < n; s++) {
+        if (!cells[s].value.n) continue;
+        low = fmin(low, isfinite(cells[s].value.low) ? cells[s].value.low : cells[s].value.mean);
+        high = fmax(high, isfinite(cells[s].value.high) ? cells[s].value.high : cells[s].value.mean);
+    }
+    if (!(high >= low)) return;
+    if (high - low < 1e-9) low -= 0.5, high += 0.5;
+    double span = (high - low) * 1.1, begin = low - (high - low) * 0.05;
+    wn_text_printf(out, "<svg role=\"img\" viewBox=\"0 0 %d %d\" width=\"%d\"><title>", NAMES + WIDE + 20, (n + 1) * ROW + 8, NAMES + WIDE + 20);
+    put_text(out, title);
+    wn_text_puts(out, "</title>");
+    for (int i = 0; i <= 4; i++) {
+        double x = NAMES + WIDE * i / 4.0;
+        wn_text_printf(out, "<line x1=\"%.1f\" y1=\"4\" x2=\"%.1f\" y2=\"%d\" stroke=\"var(--line)\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.3g</text>", x,
+                       x, n * ROW + 4, x, n * ROW + 20, begin + span * i / 4);
+    }
+    for (int s = 0; s < n; s++) {
+        const struct wn_estimate *e = &cells[s].value;
+        double y = s * ROW + ROW / 2.0 + 4;
+        wn_text_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", NAMES - 8, y + 4);
+        put_text(out, r->tally->judging->subjects[s]);
+        wn_text_puts(out, "</text>");
+        if (!e->n) continue;
+        const char *colour = s ? "var(--mark)" : "var(--first)";
+        if (isfinite(e->low))
+            wn_text_printf(out, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"3\"/>", NAMES + WIDE * (e->low - begin) / span, y,
+                           NAMES + WIDE * (e->high - begin) / span, y, colour);
+        wn_text_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"%s\"/>", NAMES + WIDE * (e->mean - begin) / span, y, colour);
+    }
+    wn_text_puts(out, "</svg>");
+}
+
+static void put_rows(struct report *r, const struct wn_cell *cells, int n, int better)
+{
+    struct wn_text *out = &r->out;
+    int best = best_subject(cells, n, better);
+    wn_text_puts(out, "<div class=\"scroll\"><table><tr><th>method/contrast<th>mean<th>95 %<th>pictures<th>against the first<th>95 %<th>p</tr>");
+    for (int s = 0; s < n; s++) {
+        const struct wn_cell *c = &cells[s];
+        wn_text_puts(out, "<tr><td>");
+        put_text(out, r->tally->judging->subjects[s]);
+        if (!c->value.n) {
+            wn_text_puts(out, "<td colspan=\"6\" class=\"soft\">nothing to say</tr>");
+            continue;
+        }
+        wn_text_printf(out, "<td%s>%.4f<td class=\"soft\">%.4f to %.4f<td class=\"soft\">%d", s == best ? " class=\"best\"" : "", c->value.mean, c->value.low,
+                       c->value.high, c->value.n);
+        if (s && c->difference.n)
+            wn_text_printf(out, "<td>%+.4f<td class=\"soft\">%+.4f to %+.4f<td>%.2g</tr>", c->difference.mean, c->difference.low, c->difference.high, c->p);
+        else
+            wn_text_puts(out, "<td><td><td></tr>");
+    }
+    wn_text_puts(out, "</table></div>");
+}
+
+static enum wn_code put_metrics(struct report *r, struct wn_error *err)
+{
+    const struct wn_judging *j = r->tally->judging;
+    int n = j->options.n_subjects;
+    struct wn_cell *cells = calloc((size_t)n, sizeof *cells);
+    enum wn_code code = cells ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a report");
+    for (int k = 0; k < j->options.n_metrics && code == WN_OK; k++) {
+        const struct wn_evaluation_metric *m = metric_of(r, k);
+        wn_text_printf(&r->out, "<h2>%s</h2><p>%s <span class=\"soft\">(%s)</span></p>", m->name, m->summary, m->source);
+        for (int c = 0; c < m->n_columns && code == WN_OK; c++) {
+            for (int s = 0; s < n && code == WN_OK; s++) code = wn_tally_cell(r->tally, k, s, c, &cells[s], err);
+            wn_text_printf(&r->out, "<h3>%s</h3><p class=\"soft\">%s%s</p>", m->columns[c].name, m->columns[c].words,
+                           m->columns[c].better > 0 ? "; more is better" : m->columns[c].better < 0 ? "; less is better" : "");
+            if (m->columns[c].better) put_plot(r, cells, n, m->columns[c].name);
+            put_rows(r, cells, n, m->columns[c].better);
+        }
+    }
+    free(cells);
+    return code;
+}
+
+/* ---- pictures ---- */
+
+struct scored {
+    double score;
+    int picture;
+};
+
+static int best_first(const void *a, const void *b)
+{
+    const struct scored *x = a, *y = b;
+    if (x->score != y->score) return x->score < y->score ? 1 : -1;
+    return x->picture - y->picture;
+}
+
+static const struct cli_exhibit *exhibit_of(const struct report *r, const char *name)
+{
+    for (int i = 0; i < r->data->n; i++)
+        if (strcmp(r->data->list[i].name, name) == 0) return &r->data->list[i];
+    return NULL;
+}
+
+static enum wn_code put_image(struct report *r, const void *data, size_t size, const char *type, const char *alt, struct wn_error *err)
+{
+    struct wn_buffer text = {0};
+    enum wn_code code = wn_base64_encode(data, size, &text, err);
+    if (code != WN_OK) return code;
+    wn_text_printf(&r->out, "<img alt=\"");
+    put_text(&r->out, alt);
+    wn_text_printf(&r->out, "\" src=\"data:%s;base64,", type);
+    wn_text_add(&r->out, (char *)text.data, text.size);
+    wn_text_puts(&r->out, "\">");
+    wn_buffer_finish(&text);
+    return WN_OK;
+}
+
+/* The subject's overlay, asked of the model as anybody would ask; nothing where there is no answer. */
+static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, const struct wn_buffer *file, int subject, struct wn_error *err)
+{
+    const struct wn_subject *s = &r->tally->judging->options.subjects[subject];
+    struct wn_buffer uri = {0};
+    struct cli_reply reply = {0};
+    bool pair = x->label >= 0 && x->rival >= 0 && s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
+    enum wn_code code = wn_buffer_printf(&uri, err, "/v1/models/%s/explain?outputs=overlay&size=input&method=%s&contrast=%s", r->model->name, s->method->name,
+                                         s->contrast->name);
+    if (code == WN_OK && x->label >= 0) code = wn_buffer_printf(&uri, err, "&target=%d", x->label);
+    if (code == WN_OK && pair) code = wn_buffer_printf(&uri, err, "&why_not=%d", x->rival);
+    if (code == WN_OK) code = wn_buffer_append(&uri, "", 1, err);
+    if (code == WN_OK) code = cli_peer_call(r->peer, "POST", (char *)uri.data, file->data, file->size, &reply, err);
+    json_t *answer = code == WN_OK && reply.status == 200 ? json_loadb((char *)reply.body.data, reply.body.size, 0, NULL) : NULL;
+    const char *overlay = json_string_value(json_object_get(json_array_get(json_object_get(answer, "maps"), 0), "overlay"));
+    if (overlay) {
+        wn_text_printf(&r->out, "<img alt=\"%s\" title=\"%s\" src=\"data:image/png;base64,%s\">", r->tally->judging->subjects[subject],
+                       r->tally->judging->subjects[subject], overlay);
+    }
+    json_decref(answer);
+    wn_buffer_finish(&uri);
+    wn_buffer_finish(&reply.body);
+    return code;
+}
+
+static const char *label_of(const struct wn_model *m, int index)
+{
+    return index >= 0 && m->labels ? m->labels[index] : "";
+}
+
+static enum wn_code put_figure(struct report *r, const char *name, double score, int subject, struct wn_error *err)
+{
+    const struct cli_exhibit *x = exhibit_of(r, name);
+    struct wn_buffer file = {0};
+    if (!x) return WN_OK; /* of an earlier run with more pictures */
+    enum wn_code code = cli_read_file(x->image, &file, err);
+    bool png = file.size > 4 && memcmp(file.data, "\x89PNG", 4) == 0;
+    wn_text_puts(&r->out, "<figure>");
+    if (code == WN_OK) code = put_image(r, file.data, file.size, png ? "image/png" : "image/jpeg", name, err);
+    if (code == WN_OK) code = put_overlay(r, x, &file, subject, err);
+    wn_text_printf(&r->out, "<figcaption>%.3f ", score);
+    put_text(&r->out, label_of(r->model, x->label));
+    if (x->rival >= 0) wn_text_puts(&r->out, " rather than ");
+    put_text(&r->out, label_of(r->model, x->rival));
+    wn_text_puts(&r->out, "<br>");
+    put_text(&r->out, name);
+    wn_text_puts(&r->out, "</figcaption></figure>");
+    wn_buffer_finish(&file);
+    return code;
+}
+
+/* The first number that can be good or bad, and the subject that is best at it. */
+static bool choose(const struct report *r, int *metric, int *column, int *subject)
+{
+    const struct wn_judging *j = r->tally->judging;
+    for (int k = 0; k < j->options.n_metrics; k++)
+        for (int c = 0; c < metric_of(r, k)->n_columns; c++) {
+            int better = metric_of(r, k)->columns[c].better;
+            double most = -INFINITY;
+            for (int s = 0; s < j->options.n_subjects && better; s++) {
+                struct wn_cell cell;
+                if (wn_tally_cell(r->tally, k, s, c, &cell, NULL) != WN_OK || !cell.value.n || better * cell.value.mean <= most) continue;
+                most = better * cell.value.mean;
+                *metric = k;
+                *column = c;
+                *subject = s;
+            }
+            if (most > -INFINITY) return true;
+        }
+    return false;
+}
+
+static enum wn_code put_pictures(struct report *r, struct wn_error *err)
+{
+    const struct wn_tally *t = r->tally;
+    int metric, column, subject, n = 0;
+    if (!choose(r, &metric, &column, &subject)) return WN_OK;
+    struct scored *scored = calloc((size_t)t->n, sizeof *scored);
+    if (!scored) return wn_fail(err, WN_NO_MEMORY, "no memory for a report");
+    const double *values = t->columns[wn_tally_index(t->judging, metric, subject, column)];
+    int better = metric_of(r, metric)->columns[column].better;
+    for (int i = 0; i < t->n; i++)
+        if (isfinite(values[i])) scored[n++] = (struct scored){better * values[i], i};
+    qsort(scored, (size_t)n, sizeof *scored, best_first);
+    enum wn_code code = WN_OK;
+    for (int worst = 0; worst < 2 && code == WN_OK; worst++) {
+        int shown = n < SHOWN ? n : SHOWN;
+        wn_text_printf(&r->out, "<h2>The %s pictures</h2><p class=\"soft\">by %s %s of %s, with its map</p><div class=\"grid\">", worst ? "worst" : "best",
+                       metric_of(r, metric)->name, metric_of(r, metric)->columns[column].name, t->judging->subjects[subject]);
+        for (int i = 0; i < shown && code == WN_OK; i++) {
+            const struct scored *s = &scored[worst ? n - 1 - i : i];
+            code = put_figure(r, t->names[s->picture], values[s->picture], subject, err);
+        }
+        wn_text_puts(&r->out, "</div>");
+    }
+    free(scored);
+    return code;
+}
+
+enum cli_exit cli_evaluate_report(const char *path, const struct cli *c, struct cli_peer *peer, const struct wn_model *m,
+                                  const struct cli_dataset *data, const struct wn_tally *t)
+{
+    struct report r = {.peer = peer, .model = m, .data = data, .tally = t};
+    struct wn_error err = {0};
+    enum cli_exit code = cli_peer_warm(peer);
+    if (code != CLI_OK) return code;
+    put_head(&r, c);
+    if (put_metrics(&r, &err) != WN_OK || put_pictures(&r, &err) != WN_OK) code = cli_fail_error(&err);
+    wn_text_puts(&r.out, "</html>\n");
+    FILE *f = code == CLI_OK ? fopen(path, "w") : NULL;
+    bool written = f && !r.out.failed && fwrite(r.out.bytes.data, 1, r.out.bytes.size, f) == r.out.bytes.size;
+    if (f && fclose(f) != 0) written = false;
+    if (code == CLI_OK && !written) code = cli_fail(CLI_FAILED, "%s cannot be written", path);
+    wn_text_finish(&r.out);
+    return code;
+}
