@@ -1,0 +1,156 @@
+"""evaluate: numbers with intervals, lines that go on where they stopped, a report that asks nobody for anything."""
+import csv
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+from command import ROOT, clean_environment, whynot
+
+MODELS = os.path.join(ROOT, "models")
+SAMPLES = os.path.join(MODELS, "signs-resnet", "samples")
+FAST = ["--model", "signs-resnet", "--models", MODELS, "--method", "gradcam", "--contrast", "logit,pair"]
+
+
+def label_of(name):
+    return re.sub(r"-\d+\.png$", "", name).replace("-", " ")
+
+
+class Evaluate(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.data = os.path.join(cls.temporary.name, "data")
+        os.mkdir(cls.data)
+        known = set(json.loads(whynot("labels", "--json", "-m", "signs-resnet", "--models", MODELS).out)["labels"][i]["label"] for i in range(24))
+        cls.names = [n for n in sorted(os.listdir(SAMPLES)) if label_of(n) in known]
+        assert len(cls.names) >= 3, cls.names
+        for name in cls.names:
+            shutil.copy(os.path.join(SAMPLES, name), cls.data)
+        with open(os.path.join(cls.data, "pictures.jsonl"), "w") as out:
+            for i, name in enumerate(cls.names):
+                row = {"image": name, "label": label_of(name), "rival": sorted(known - {label_of(name)})[i], "boxes": [[20, 20, 75, 75]]}
+                out.write(json.dumps(row) + "\n")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    def path(self, name):
+        return os.path.join(self.temporary.name, name)
+
+    def test_numbers_have_intervals_and_csv_and_json_agree(self):
+        table = self.path("table.csv")
+        r = whynot("evaluate", self.data, *FAST, "--metric", "content,confidence,contrast-truth", "--json", "--csv", table)
+        self.assertEqual((r.code, r.err), (0, ""))
+        answer = json.loads(r.out)
+        self.assertEqual(answer["pictures"], len(self.names))
+        self.assertEqual(answer["accuracy"], 1)
+        cells = {(m["metric"], c["column"], s["subject"]): s for m in answer["metrics"] for c in m["columns"] for s in c["subjects"]}
+        rows = list(csv.DictReader(open(table)))
+        self.assertEqual(len(rows), len(cells))
+        for row in rows:
+            cell = cells[row["metric"], row["column"], row["subject"]]
+            if cell["mean"] is None:
+                self.assertEqual(row["mean"], "")
+                continue
+            self.assertAlmostEqual(float(row["mean"]), cell["mean"], 5)
+            self.assertLessEqual(cell["low"], cell["mean"] + 1e-9)
+            self.assertGreaterEqual(cell["high"], cell["mean"] - 1e-9)
+        self.assertAlmostEqual(cells["content", "area", "gradcam/pair"]["mean"], (56 / 96) ** 2, 3)
+
+    def test_the_same_bytes_again_and_after_a_kill(self):
+        data = self.path("many")
+        os.mkdir(data)
+        for i in range(40):
+            shutil.copy(os.path.join(SAMPLES, self.names[i % len(self.names)]), os.path.join(data, "%02d.png" % i))
+        words = ["evaluate", data, *FAST, "--metric", "insertion,random-logit", "--json", "--jobs", "2"]
+        whole = whynot(*words, "--output", self.path("whole.jsonl"))
+        self.assertEqual(whole.code, 0, whole.err)
+        cut = self.path("cut.jsonl")
+        child = subprocess.Popen([os.environ["WHYNOT"], *words, "--output", cut], stdout=subprocess.DEVNULL, env=clean_environment())
+        end = time.monotonic() + 60
+        while time.monotonic() < end and (not os.path.exists(cut) or os.path.getsize(cut) < 2000):
+            time.sleep(0.005)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        before = open(cut).read().count("\n")
+        self.assertGreater(before, 0)
+        resumed = whynot(*words, "--output", cut, "--resume")
+        self.assertEqual(resumed.code, 0, resumed.err)
+        self.assertEqual(open(cut).read(), open(self.path("whole.jsonl")).read())
+        self.assertEqual(resumed.out, whole.out)
+        self.assertLess(before, 40)
+        other = whynot(*words[:-2], "--seed", "5", "--output", cut, "--resume")
+        self.assertEqual(other.code, 2)
+        self.assertIn("another question", other.err)
+
+    def test_the_report_stands_alone(self):
+        report = self.path("report.html")
+        r = whynot("evaluate", self.data, *FAST, "--metric", "content,pointing", "--report", report)
+        self.assertEqual(r.code, 0, r.err)
+        page = open(report).read()
+        self.assertNotRegex(page, r'(src|href)="(?!data:)')
+        self.assertNotIn("http", page.replace("http-equiv", ""))
+        self.assertGreaterEqual(page.count("<svg"), 3)
+        self.assertGreaterEqual(page.count("data:image/png;base64,"), 2 * len(self.names))
+        self.assertIn("gradcam/pair", page)
+
+    def test_a_picture_that_cannot_be_read_has_a_line_and_the_others_an_answer(self):
+        data = self.path("broken")
+        os.mkdir(data)
+        shutil.copy(os.path.join(SAMPLES, self.names[0]), data)
+        open(os.path.join(data, "no.png"), "wb").write(b"not a picture")
+        r = whynot("evaluate", data, *FAST, "--metric", "confidence", "--json", "--output", self.path("broken.jsonl"))
+        self.assertEqual(r.code, 1)
+        self.assertIn("no.png", r.err)
+        self.assertEqual((json.loads(r.out)["pictures"], json.loads(r.out)["without_answer"]), (1, 1))
+        lines = [json.loads(line) for line in open(self.path("broken.jsonl"))]
+        self.assertEqual(["error" in line for line in lines], [False, True])
+
+    def test_labels_come_from_folders_and_csv(self):
+        data = self.path("classes")
+        folder = os.path.join(data, label_of(self.names[0]))
+        os.makedirs(folder)
+        shutil.copy(os.path.join(SAMPLES, self.names[0]), folder)
+        r = whynot("evaluate", data, *FAST, "--metric", "confidence", "--json")
+        self.assertEqual(json.loads(r.out)["accuracy"], 1)
+        index = os.path.join(self.data, "wrong.csv")
+        with open(index, "w") as out:
+            out.write('image,label\n"%s","%s"\n' % (self.names[0], label_of(self.names[-1])))
+        r = whynot("evaluate", index, *FAST, "--metric", "confidence", "--json")
+        self.assertEqual(json.loads(r.out)["accuracy"], 0, r.err)
+
+    def test_what_is_wrong_is_named(self):
+        bad = os.path.join(self.data, "bad.jsonl")
+        open(bad, "w").write('{"image": "a.png"}\n{"image": "b.png", "label": "no such sign"}\n')
+        for words, code, said in ((["none"], 2, "data set 'none'"), ([self.data, "--metric", "beauty"], 2, "'beauty'; there are: masking"),
+                                  ([self.data, "--suite", "x"], 2, "table1"), ([self.data, "--contrast", "x"], 2, "weighted"),
+                                  ([bad], 2, "line 2"), ([self.data, "--least-second", "2"], 2, "probability"), ([], 2, "data set"),
+                                  ([self.data, "--metric", "masking-equal", "--contrast", "logit"], 2, "masking-equal"),
+                                  ([self.data, "--layer", "nowhere"], 2, "nowhere")):
+            r = whynot("evaluate", *words, "--model", "signs-resnet", "--models", MODELS, "--method", "gradcam")
+            self.assertEqual(r.code, code, (words, r.err))
+            self.assertIn(said, r.err)
+
+    def test_list_names_every_metric_and_suite(self):
+        out = whynot("evaluate", "--list").out
+        for word in ("table1", "contrast-truth", "blur.positive.1", "paste.turns", "insertion"):
+            self.assertIn(word, out)
+
+    def test_masking_of_sure_pictures_says_nothing_unless_asked(self):
+        words = ["evaluate", self.data, *FAST, "--metric", "masking", "--json"]
+        none = json.loads(whynot(*words, "--least-second", "0.9").out)["metrics"][0]["columns"][0]["subjects"][0]
+        every = json.loads(whynot(*words, "--least-second", "0").out)["metrics"][0]["columns"][0]["subjects"][0]
+        self.assertEqual((none["n"], every["n"]), (0, len(self.names)))
+        self.assertTrue(math.isfinite(every["mean"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
