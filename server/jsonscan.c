@@ -2,7 +2,9 @@
 #include "jsonscan.h"
 
 #include <media/buffer.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MOST_SLICES 4096
@@ -91,7 +93,8 @@ static enum wn_code take_string(struct scan *s)
     if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
     size_t n = s->at - begin - 2;
     const char *name = s->body + begin + 1;
-    bool is_b64 = n == 3 && memcmp(name, "b64", 3) == 0, is_array = s->arrays && n == strlen(s->arrays) && memcmp(name, s->arrays, n) == 0;
+    bool is_b64 = n == 3 && memcmp(name, "b64", 3) == 0,
+         is_array = s->arrays && n == strlen(s->arrays) && memcmp(name, s->arrays, n) == 0;
     if (!is_b64 && !is_array) return WN_OK;
     skip_space(s);
     if (s->at >= s->size || s->body[s->at] != ':') return WN_OK; /* a value that happens to be "b64" */
@@ -120,6 +123,8 @@ static enum wn_code scan(struct scan *s)
     if (memchr(s->body, 0, s->size)) return wrong(s, "the text holds a zero byte");
     for (skip_space(s); s->at < s->size; skip_space(s)) {
         enum wn_code code = take_token(s);
+        if (code == WN_OK && s->text.size + s->at - s->copied > WN_JSON_TEXT)
+            code = wrong(s, "too much text beside the pictures");
         if (code != WN_OK) return code;
     }
     return wn_buffer_append(&s->text, s->body + s->copied, s->size - s->copied, s->err);
@@ -138,17 +143,36 @@ static size_t original(const struct scan *s, size_t position)
     return position + lost;
 }
 
+/* jansson mostly calls it a syntax error when it gets no memory: so it is asked where it asks. */
+static _Thread_local bool starved;
+
+static void *take_memory(size_t n)
+{
+    void *p = malloc(n);
+    starved |= !p;
+    return p;
+}
+
+static void watch_memory(void)
+{
+    json_set_alloc_funcs(take_memory, free);
+}
+
 static enum wn_code build(struct scan *s, json_t **root)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     json_error_t why;
+    pthread_once(&once, watch_memory);
+    starved = false;
     *root = json_loadb(s->text.data ? (const char *)s->text.data : "", s->text.size, JSON_REJECT_DUPLICATES, &why);
     if (*root) return WN_OK;
+    if (starved) return wn_fail(s->err, WN_NO_MEMORY, "no memory for the request");
     size_t at = original(s, why.position < 0 ? 0 : (size_t)why.position);
     return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
 }
 
-enum wn_code wn_json_read(char *body, size_t size, const char *arrays, struct wn_pool *pool, json_t **root, struct wn_slice **slices,
-                          int *n_slices, struct wn_error *err)
+enum wn_code wn_json_read(char *body, size_t size, const char *arrays, struct wn_pool *pool, json_t **root,
+                          struct wn_slice **slices, int *n_slices, struct wn_error *err)
 {
     struct scan s = {.body = body, .arrays = arrays, .size = size, .err = err};
     *root = NULL;

@@ -10,6 +10,7 @@
 
 #define WN_JSON_DEPTH 32
 #define WN_JSON_TOKENS 65536
+#define WN_JSON_TEXT (1 << 20) /* bytes beside the pictures */
 
 /* Reads the body as JSON. The string of each "b64" becomes a number, its place among *slices; the slices point into
  * body, whose text may be changed for that. arrays: a key whose arrays become such numbers too, their text uncounted and unchecked; or

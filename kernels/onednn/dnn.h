@@ -10,7 +10,7 @@
 
 #include <pthread.h>
 
-#include <dnnl.h>
+#include "guard.h"
 
 #include <whynot/backend.h>
 

@@ -1,6 +1,7 @@
 /* Loops that move and combine elements by strides; they know no layouts and no arithmetic but + - * /. */
 #include "loops.h"
 
+#include <omp.h>
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -299,15 +300,29 @@ void wn_dnn_loop_reduce(const void *spec, void *const *p)
 
 /* ---- concat, gather ---- */
 
+void wn_dnn_for(int64_t n, bool worth, void (*body)(const void *spec, void *const *p, int64_t i), const void *spec,
+                void *const *p)
+{
+    if (!worth || omp_get_max_threads() == 1) {
+        for (int64_t i = 0; i < n; i++) body(spec, p, i);
+        return;
+    }
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) body(spec, p, i);
+}
+
+static void concat_part(const void *spec, void *const *p, int64_t o)
+{
+    const struct wn_dnn_concat *c = spec;
+    char *y = (char *)p[0] + (size_t)o * c->y_bytes;
+    for (int i = 0; i < c->n; y += c->block[i++])
+        memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
+}
+
 void wn_dnn_loop_concat(const void *spec, void *const *p)
 {
     const struct wn_dnn_concat *c = spec;
-#pragma omp parallel for schedule(static) if (c->y_bytes * (size_t)c->outer > 1 << 17)
-    for (int64_t o = 0; o < c->outer; o++) {
-        char *y = (char *)p[0] + (size_t)o * c->y_bytes;
-        for (int i = 0; i < c->n; y += c->block[i++])
-            memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
-    }
+    wn_dnn_for(c->outer, c->y_bytes * (size_t)c->outer > 1 << 17, concat_part, spec, p);
 }
 
 void wn_dnn_loop_gather(const void *spec, void *const *p)

@@ -128,6 +128,9 @@ struct wn_dnn_gemv {
     struct wn_act act;
 };
 wn_dnn_loop wn_dnn_loop_gemv;
+/* body(spec, p, i) for all i below n; side by side where that is worth it. One thread alone does not enter OpenMP, whose library ends the
+ * process when it gets no memory for a team. */
+void wn_dnn_for(int64_t n, bool worth, void (*body)(const void *spec, void *const *p, int64_t i), const void *spec, void *const *p);
 
 /* bf16 from and to f32, round to nearest even. */
 void wn_dnn_widen(float *y, const uint16_t *x, int64_t n);

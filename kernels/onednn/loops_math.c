@@ -112,18 +112,21 @@ WN_CLONES static void affine_bf16(uint16_t *y, const uint16_t *x, const float *s
     }
 }
 
-void wn_dnn_loop_affine(const void *spec, void *const *p)
+static void affine_row(const void *spec, void *const *p, int64_t r)
 {
     const struct wn_dnn_affine *f = spec;
     float floor = f->relu ? 0 : -INFINITY;
-#pragma omp parallel for schedule(static) if (f->rows * f->channels > 1 << 15)
-    for (int64_t r = 0; r < f->rows; r++) {
-        int64_t at = r * f->channels;
-        if (f->type == WN_DNN_F32)
-            affine_f32((float *)p[0] + at, (const float *)p[1] + at, p[2], p[3], floor, f->channels);
-        else
-            affine_bf16((uint16_t *)p[0] + at, (const uint16_t *)p[1] + at, p[2], p[3], floor, f->channels);
-    }
+    int64_t at = r * f->channels;
+    if (f->type == WN_DNN_F32)
+        affine_f32((float *)p[0] + at, (const float *)p[1] + at, p[2], p[3], floor, f->channels);
+    else
+        affine_bf16((uint16_t *)p[0] + at, (const uint16_t *)p[1] + at, p[2], p[3], floor, f->channels);
+}
+
+void wn_dnn_loop_affine(const void *spec, void *const *p)
+{
+    const struct wn_dnn_affine *f = spec;
+    wn_dnn_for(f->rows, f->rows * f->channels > 1 << 15, affine_row, spec, p);
 }
 
 /* ---- dot products ---- */
@@ -264,11 +267,21 @@ static void gemv_part(const struct wn_dnn_gemv *v, void *const *p, int64_t begin
 }
 
 /* Columns in blocks that stay in the first-level cache; an element's sum never depends on how they are shared out. */
+static int64_t gemv_block_size(const struct wn_dnn_gemv *v)
+{
+    return v->columns ? 2048 : 64;
+}
+
+static void gemv_block(const void *spec, void *const *p, int64_t i)
+{
+    const struct wn_dnn_gemv *v = spec;
+    int64_t block = gemv_block_size(v), begin = i * block;
+    gemv_part(v, p, begin, begin + block < v->n ? begin + block : v->n);
+}
+
 void wn_dnn_loop_gemv(const void *spec, void *const *p)
 {
     const struct wn_dnn_gemv *v = spec;
-    int64_t block = v->columns ? 2048 : 64, blocks = (v->n + block - 1) / block;
-#pragma omp parallel for schedule(static) if (v->k * v->n > 1 << 20)
-    for (int64_t i = 0; i < blocks; i++)
-        gemv_part(v, p, i * block, i * block + block < v->n ? i * block + block : v->n);
+    int64_t block = gemv_block_size(v);
+    wn_dnn_for((v->n + block - 1) / block, v->k * v->n > 1 << 20, gemv_block, spec, p);
 }

@@ -1,0 +1,214 @@
+/* Preloaded into the daemon: makes the n-th call of one kind fail, once or from then on. The test arms it through a file that both
+ * map (WHYNOT_FAULTS names it). Knows nothing of the daemon. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* gate.py has the same names in the same order. */
+enum kind { NONE, MEMORY, SEND_SHORT, SEND_EINTR, SEND_EAGAIN, RECV_EINTR, RECV_RESET, ACCEPT_EMFILE, ACCEPT_ABORTED, THREAD, OPEN_EIO, READ_EIO, READ_SHORT,
+            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN };
+
+struct arm {
+    _Atomic int kind, from_then_on; /* from_then_on: every later call fails too */
+    _Atomic long countdown, asked, refused;
+    char who[96]; /* the library that asked for what failed last */
+};
+
+static struct arm none, *arm = &none;
+
+__attribute__((constructor)) static void open_arm(void)
+{
+    const char *path = getenv("WHYNOT_FAULTS");
+    int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC) : -1;
+    if (fd < 0) return;
+    void *p = (void *)syscall(SYS_mmap, NULL, sizeof *arm, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p != MAP_FAILED) arm = p;
+    syscall(SYS_close, fd);
+}
+
+static bool fails_for(enum kind kind, const void *caller)
+{
+    if (arm->kind != (int)kind) return false;
+    arm->asked++;
+    long left = atomic_fetch_sub(&arm->countdown, 1);
+    if (left != 1 && !(left < 1 && arm->from_then_on)) return false;
+    arm->refused++;
+    Dl_info info;
+    const char *name = caller && dladdr(caller, &info) && info.dli_fname ? info.dli_fname : "?";
+    const char *slash = strrchr(name, '/');
+    strncpy(arm->who, slash ? slash + 1 : name, sizeof arm->who - 1);
+    return true;
+}
+
+static bool fails(enum kind kind)
+{
+    return fails_for(kind, NULL);
+}
+
+#define FAIL_WITH(kind, code)                                                                                          \
+    if (fails(kind)) {                                                                                                 \
+        errno = code;                                                                                                  \
+        return -1;                                                                                                     \
+    }
+
+/* ---- memory ---- */
+
+extern void *__libc_malloc(size_t n);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *old, size_t n);
+extern void *__libc_memalign(size_t alignment, size_t n);
+
+static void *no_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+#define NO_MEMORY fails_for(MEMORY, __builtin_return_address(0))
+
+void *malloc(size_t n)
+{
+    return NO_MEMORY ? no_memory() : __libc_malloc(n);
+}
+
+void *calloc(size_t n, size_t size)
+{
+    return NO_MEMORY ? no_memory() : __libc_calloc(n, size);
+}
+
+void *realloc(void *old, size_t n)
+{
+    return NO_MEMORY ? no_memory() : __libc_realloc(old, n);
+}
+
+void *memalign(size_t alignment, size_t n);
+void *memalign(size_t alignment, size_t n)
+{
+    return NO_MEMORY ? no_memory() : __libc_memalign(alignment, n);
+}
+
+void *aligned_alloc(size_t alignment, size_t n)
+{
+    return NO_MEMORY ? no_memory() : __libc_memalign(alignment, n);
+}
+
+int posix_memalign(void **out, size_t alignment, size_t n)
+{
+    void *p = NO_MEMORY ? NULL : __libc_memalign(alignment, n);
+    if (!p) return ENOMEM;
+    *out = p;
+    return 0;
+}
+
+void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)
+{
+    if (fails_for(MMAP, __builtin_return_address(0))) {
+        errno = ENOMEM;
+        return MAP_FAILED;
+    }
+    return (void *)syscall(SYS_mmap, at, n, protection, flags, fd, offset);
+}
+
+/* ---- sockets ---- */
+
+ssize_t send(int fd, const void *data, size_t n, int flags)
+{
+    FAIL_WITH(SEND_EINTR, EINTR)
+    FAIL_WITH(SEND_EAGAIN, EAGAIN)
+    if (n > 1 && fails(SEND_SHORT)) n = 1;
+    return syscall(SYS_sendto, fd, data, n, flags, NULL, 0);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    FAIL_WITH(SEND_EINTR, EINTR)
+    FAIL_WITH(SEND_EAGAIN, EAGAIN)
+    if (message->msg_iovlen > 0 && message->msg_iov[0].iov_len > 1 && fails(SEND_SHORT))
+        return syscall(SYS_sendto, fd, message->msg_iov[0].iov_base, (size_t)1, flags, NULL, 0);
+    return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+ssize_t recv(int fd, void *data, size_t n, int flags)
+{
+    FAIL_WITH(RECV_EINTR, EINTR)
+    FAIL_WITH(RECV_RESET, ECONNRESET)
+    return syscall(SYS_recvfrom, fd, data, n, flags, NULL, NULL);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *n, int flags)
+{
+    FAIL_WITH(ACCEPT_EMFILE, EMFILE)
+    FAIL_WITH(ACCEPT_ABORTED, ECONNABORTED)
+    return (int)syscall(SYS_accept4, fd, address, n, flags);
+}
+
+int epoll_wait(int epfd, void *events, int most, int timeout);
+int epoll_wait(int epfd, void *events, int most, int timeout)
+{
+    FAIL_WITH(EPOLL_EINTR, EINTR)
+    return (int)syscall(SYS_epoll_wait, epfd, events, most, timeout);
+}
+
+/* ---- files and the rest ---- */
+
+int open(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    int mode = va_arg(args, int);
+    va_end(args);
+    FAIL_WITH(OPEN_EIO, EIO)
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    int mode = va_arg(args, int);
+    va_end(args);
+    FAIL_WITH(OPEN_EIO, EIO)
+    return (int)syscall(SYS_openat, folder, path, flags, mode);
+}
+
+ssize_t read(int fd, void *data, size_t n)
+{
+    FAIL_WITH(READ_EIO, EIO)
+    FAIL_WITH(READ_EINTR, EINTR)
+    if (n > 1 && fails(READ_SHORT)) n = 1;
+    return syscall(SYS_read, fd, data, n);
+}
+
+ssize_t write(int fd, const void *data, size_t n)
+{
+    if (fd == 2) { /* the log; an eventfd never fails so */
+        FAIL_WITH(WRITE_EINTR, EINTR)
+        FAIL_WITH(WRITE_EAGAIN, EAGAIN)
+    }
+    return syscall(SYS_write, fd, data, n);
+}
+
+ssize_t getrandom(void *data, size_t n, unsigned flags)
+{
+    FAIL_WITH(RANDOM, EINTR)
+    return syscall(SYS_getrandom, data, n, flags);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *argument)
+{
+    static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return fails(THREAD) ? EAGAIN : real(thread, attributes, start, argument);
+}

@@ -1,0 +1,81 @@
+"""What the gates share: the daemon, the preloaded faults, figures as lines of JSON. A gate is an executable gN*.py that takes --full, prints a line a
+figure and exits 0 (all hold), 1 (one does not) or 77 (cannot run here)."""
+import json
+import mmap
+import os
+import struct
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "http"))
+os.environ.setdefault("WHYNOTD", os.path.join(ROOT, "build", "server", "whynotd"))
+import daemon  # noqa: E402
+
+FULL = "--full" in sys.argv[1:]
+SHIM = os.environ.get("WHYNOT_FAULTS_SO", os.path.join(ROOT, "build", "tests", "gates", "libfaults.so"))
+# As in faults.c.
+KINDS = ("none memory send_short send_eintr send_eagain recv_eintr recv_reset accept_emfile accept_aborted thread open_eio read_eio read_short read_eintr mmap "
+         "epoll_eintr random write_eintr write_eagain").split()
+held = []
+
+
+def figure(gate, value, limit, ok, note=""):
+    held.append(bool(ok))
+    print(json.dumps({"gate": gate, "figure": value, "limit": limit, "ok": bool(ok), "note": note}), flush=True)
+
+
+def finish():
+    sys.exit(0 if all(held) and held else 1)
+
+
+def skip(why):
+    print("skipped: " + why)
+    sys.exit(77)
+
+
+def is_sanitized():
+    with open(os.environ["WHYNOTD"], "rb") as f:
+        return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+
+
+class Faults:
+    """The file through which libfaults.so is armed."""
+
+    def __init__(self):
+        if not os.path.exists(SHIM) or is_sanitized():
+            skip("libfaults.so is not built, or the daemon has a sanitizer's malloc")
+        self.file = tempfile.NamedTemporaryFile()
+        self.file.truncate(4096)
+        self.map = mmap.mmap(self.file.fileno(), 4096)
+        self.environment = {"LD_PRELOAD": SHIM, "WHYNOT_FAULTS": self.file.name}
+
+    def arm(self, kind, n, from_then_on=False):
+        self.map[32:128] = bytes(96)
+        self.map[0:32] = struct.pack("<iiqqq", 0, int(from_then_on), n, 0, 0)
+        self.map[0:4] = struct.pack("<i", KINDS.index(kind))
+
+    def disarm(self):
+        """(calls of that kind, how many of them failed) since it was armed."""
+        self.map[0:4] = struct.pack("<i", 0)
+        self.who = self.map[32:128].split(b"\0")[0].decode()
+        return struct.unpack("<qq", self.map[16:32])
+
+
+def status_kb(pid, field):
+    with open("/proc/%d/status" % pid) as f:
+        for line in f:
+            if line.startswith(field + ":"):
+                return int(line.split()[1])
+    return 0
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
