@@ -88,10 +88,10 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
 
 /* ---- shared sums ---- */
 
-/* A logit near 0 would take a weight beyond all bounds; the epsilon rule hands as little down from it. */
+/* relevance/y. The epsilon rule takes back what a logit near 0 makes too large; below 1e-9 the weight goes to 0 with the logit. */
 float wn_seed_of_relevance(double relevance, float y)
 {
-    return y == 0 ? 0 : (float)(relevance / (y + (y < 0 ? -1e-6 : 1e-6)));
+    return (float)(relevance * y / ((double)y * y + 1e-18));
 }
 
 static double *softmax_except(const struct wn_contrast_in *in, int skip, struct wn_error *err)

@@ -244,6 +244,90 @@ def write(path, records):
             f.write(np.ascontiguousarray(data).tobytes())
 
 
+# ---------------------------------------------------------------- relevance and multipliers, of a plain chain of layers
+def handed_down(layers, acts, r, rule, eps=1e-6):
+    """Relevance from layer to layer as the papers write it: shares of what each result is made of."""
+    for layer, a in zip(reversed(layers), reversed(acts[:-1])):
+        a = a.detach().requires_grad_(True)
+        z = layer(a)
+        if isinstance(layer, (nn.ReLU, nn.Flatten)):
+            r = r.reshape(a.shape)
+        elif isinstance(layer, nn.MaxPool2d):
+            r, = torch.autograd.grad(z, a, r.reshape(z.shape))
+        elif rule and isinstance(layer, nn.Conv2d):
+            total = torch.zeros_like(a)
+            for sign, factor in ((1, rule[0]), (-1, -rule[1])):
+                if not factor:
+                    continue
+                part = lambda t: torch.relu(sign * t)
+                f = lambda x, w, b: F.conv2d(x, w, b, layer.stride, layer.padding)
+                up, down = torch.relu(a).detach().requires_grad_(True), torch.relu(-a).detach().requires_grad_(True)
+                size = f(up, part(layer.weight), part(layer.bias)) + f(down, part(-layer.weight), None)
+                gu, gd = torch.autograd.grad(size, (up, down), r / (size + eps))
+                total = total + factor * (up * gu + down * gd)
+            r = total.detach()
+        else:
+            share = r.reshape(z.shape) / (z + eps * torch.where(z < 0, -1.0, 1.0))
+            r = (a * torch.autograd.grad(z, a, share.detach())[0]).detach()
+    return r
+
+
+def lifted(layers, acts, acts0, m):
+    """DeepLIFT's multipliers, the rescale rule; max-pools window by window."""
+    for layer, a, a0, z, z0 in list(zip(layers, acts, acts0, acts[1:], acts0[1:]))[::-1]:
+        if isinstance(layer, nn.ReLU):
+            d = a - a0
+            still = d.abs() < 1e-7
+            m = m * torch.where(still, (a > 0).to(d), (z - z0) / torch.where(still, torch.ones_like(d), d))
+        elif isinstance(layer, nn.MaxPool2d):
+            out = torch.zeros_like(a)
+            k = layer.kernel_size
+            for n, c, i, j in np.ndindex(*z.shape):
+                here, there = (t[n, c, i * k:(i + 1) * k, j * k:(j + 1) * k].flatten() for t in (a, a0))
+                rise = z[n, c, i, j] - z0[n, c, i, j]
+                at = int((here if rise >= 0 else there).argmax())
+                if here[at] != there[at]:
+                    out[n, c, i * k + at // k, j * k + at % k] += m[n, c, i, j] * rise / (here[at] - there[at])
+            m = out
+        else:
+            x = a.detach().requires_grad_(True)
+            m, = torch.autograd.grad(layer(x), x, m.reshape(z.shape))
+    return m
+
+
+def make_chain(folder):
+    """conv, ReLU, max-pool, conv, ReLU, mean, dense: relevance by its recursions, multipliers by their definition, in double precision."""
+    torch.manual_seed(11)
+    layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3, padding=1), nn.ReLU(), nn.AvgPool2d(2), nn.Flatten(),
+              nn.Linear(32, 9), nn.ReLU(), nn.Linear(9, 5)]
+    net, x = nn.Sequential(*layers).eval(), torch.randn(IMAGES, 3, 8, 8)
+    path = folder / "relevance.onnx"
+    torch.onnx.export(net, x, path, opset_version=13, input_names=["input"], output_names=["logits"],
+                      dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}})
+    layer = [n.output[0] for n in onnx.load(str(path)).graph.node if n.op_type == "Relu"][1]
+    out = records_of(lambda inputs: (lambda a: (net[5:](a), a))(net[:5](inputs)), x, layer)
+    net = net.double()
+    acts, acts0 = [x.double()], [torch.zeros_like(x).double()]
+    for f in net:
+        acts.append(f(acts[-1]).detach())
+        acts0.append(f(acts0[-1]).detach())
+    y, p = acts[-1], torch.softmax(acts[-1], 1)
+    t = F.one_hot(y.argmax(1), 5).double()
+    p_t = (p * t).sum(1, keepdim=True)
+    plus = lambda start: handed_down(net, acts, start, (1, 0)).sum(1)
+    for name in ("logit", "weighted", "max"):
+        v = torch.stack([seeds(row)[name] for row in y])
+        for method, rule in (("lrp", None), ("lrp-zplus", (1, 0)), ("lrp-alpha-beta", (2, 1))):
+            out.append(("%s.%s" % (method, name), handed_down(net, acts, v * y, rule).sum(1)))
+        out.append(("deeplift." + name, ((x - 0) * lifted(net, acts, acts0, v)).sum(1)))
+    whole = lambda r: r.sum((1, 2), keepdim=True)
+    a, b = plus(y.abs() * t), plus(y.abs() * (1 - t))
+    out.append(("lrp-zplus.clrp", a / whole(a) - b / whole(b)))
+    a, b = plus(p_t * (1 - p_t) * t), plus(p_t * p * (1 - t))
+    out.append(("lrp-zplus.sglrp", a - b * whole(a) / whole(b)))
+    write(folder / "relevance.golden", out)
+
+
 def put_in_place(path, node, opset):
     """The placeholder (an Erf, which no network here uses) becomes the node that is wanted."""
     model = onnx.load(str(path))
@@ -359,6 +443,7 @@ def main():
         make_operator(name, Stem(block, 4), args.dir, opset, node)
     # A network that says yes or no with one number: for the engine's tests, which know what must come out.
     make_operator("one_logit", Stem(nn.Tanh(), 4, k=1), args.dir, golden=False)
+    make_chain(args.dir)
     for folder in args.model:
         make_model(folder, args.dir)
     print("%d files in %s" % (len(list(args.dir.iterdir())), args.dir))
