@@ -1,4 +1,5 @@
 /* GET / and /page/{file}: the files of clients/web out of the binary. Knows their bytes, and nothing of what they do. */
+#include "etag.h"
 #include "page_files.h"
 #include "server.h"
 
@@ -32,12 +33,11 @@ static const struct wn_page_file *find(const char *name)
     return NULL;
 }
 
-/* Whether a list of words ("gzip, br;q=0.5", "\"a\", W/\"b\"") has this one, and not with a quality of 0. */
+/* Whether a list of words ("gzip, br;q=0.5") has this one, and not with a quality of 0. */
 static bool lists(const char *list, const char *word)
 {
     for (const char *end; list && *list; list = *end ? end + 1 : end) {
         list += strspn(list, " \t");
-        if (strncmp(list, "W/", 2) == 0) list += 2;
         end = list + strcspn(list, ",");
         size_t n = strcspn(list, ",; \t");
         const char *q = memmem(list, (size_t)(end - list), "q=", 2);
@@ -71,7 +71,7 @@ static bool send_file(struct wn_request *r, const char *name)
     r->reply.type = type_of(name);
     r->reply.etag = file->etag;
     r->reply.policy = policy;
-    if (lists(wn_request_header(r, "If-None-Match"), file->etag)) {
+    if (wn_etag_listed(wn_request_header(r, "If-None-Match"), file->etag)) {
         r->reply.status = 304;
     } else if (lists(wn_request_header(r, "Accept-Encoding"), "gzip")) {
         r->reply.encoding = "gzip";

@@ -35,7 +35,7 @@ export function number(v, digits = 3) {
   if (!Number.isFinite(v)) return "–";
   const a = Math.abs(v);
   const s = a === 0 ? "0" : a >= 1e4 || a < 1e-3 ? v.toExponential(1) : String(Number(v.toPrecision(digits)));
-  return s.replace("-", "−");
+  return s.replaceAll("-", "−");
 }
 
 export function percent(v) {

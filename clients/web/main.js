@@ -84,6 +84,7 @@ app.progress = (done, all) => say(done < all ? done + " of " + all : "");
 
 /** Tiles are drawn as they come; children, where given, replace what the panel holds. */
 app.show = (tiles, ...children) => {
+  if (app.tiles !== tiles) near.disconnect();
   app.tiles = tiles;
   if (children.length) fill($("panel"), ...children);
   redraw();
@@ -129,24 +130,44 @@ function look(limit) {
   return { palette: row.bytes, diverging: row.diverging, polarity: s.polarity, opacity: s.opacity, fade: s.fade, grey: s.grey, limit };
 }
 
+const MANY = 100; /* of more tiles than that only those near the window are drawn */
+const byRoot = new WeakMap();
+const near = new IntersectionObserver((entries) => {
+  for (const e of entries) {
+    const t = byRoot.get(e.target);
+    t.near = e.isIntersecting;
+    if (t.near) app.draw(t);
+  }
+}, { rootMargin: "400px" });
+
+app.draw = (t) => {
+  if (t.stale) t.redraw(t.look);
+  t.stale = false;
+};
+
 function redraw() {
   if (!app.colormaps.length) return;
   const drawn = app.tiles.filter((t) => t.raw), own = app.state.scale === "own" || app.state.view === "methods";
   const limit = drawn.reduce((most, t) => Math.max(t.t.own ? 0 : (t.strongest ??= draw.strongest(t.raw.values)), most), 0);
-  for (const t of app.tiles) t.redraw(look(own || t.t.own ? (t.strongest ??= t.raw ? draw.strongest(t.raw.values) : 0) : limit));
-  showLegend(own ? null : limit, drawn.length > 0);
+  for (const t of app.tiles) {
+    t.look = look(own || t.t.own ? (t.strongest ??= t.raw ? draw.strongest(t.raw.values) : 0) : limit);
+    t.stale = true;
+    if (app.tiles.length <= MANY || t.near) app.draw(t);
+    else if (t.near === undefined) { byRoot.set(t.root, t); near.observe(t.root); t.near = false; }
+  }
+  showLegend(own ? null : limit, drawn.length > 0, drawn.some((t) => t.raw.values.length >= draw.FINE));
 }
 
 const swatch = (l, high) => "rgb(" + [...l.palette.slice(high ? 765 : 0).slice(0, 3)].join() + ")";
 
-function showLegend(limit, any) {
+function showLegend(limit, any, fine) {
   $("legend").hidden = !any;
   if (!any) return;
   const l = look(1), bar = h("canvas", { role: "img", "aria-label": "Colour scale" }), polarity = app.state.polarity;
   const end = (v) => (limit === null ? (v ? (v < 0 ? "strongest against" : "strongest for") : "0") : number(v * limit));
   draw.paintScale(bar, l);
   fill($("legend"), h("span", {}, end(polarity === "for" ? 0 : -1)), h("div", { class: "scale" }, bar, polarity === "both" ? h("i", {}) : null), h("span", {}, end(polarity === "against" ? 0 : 1)),
-    h("small", { class: "muted" }, limit === null ? "each map on its own scale" : "one scale for all maps, in units of the score"));
+    h("small", { class: "muted" }, (limit === null ? "each map on its own scale" : "one scale for all maps, in units of the score") + (fine ? "; in fine maps the strongest 0.5 % go beyond it" : "")));
   document.documentElement.style.setProperty("--plus", swatch(l, true));
   document.documentElement.style.setProperty("--minus", swatch(l, false));
 }
@@ -195,7 +216,7 @@ function showSays() {
 const needsRival = () => (takesRivals(contrastOf(app)) ? {} : { contrast: "" });
 
 function describe(id, row) {
-  $(id).textContent = row ? row.summary + (row.misleads ? " " + row.misleads : "") : "";
+  $(id).textContent = row ? row.summary + (row.misleads ? " Mind: " + row.misleads : "") : "";
 }
 
 function showControls() {
@@ -279,6 +300,7 @@ function showPictures() {
       if (app.pictures.includes(app.current)) run();
     });
   }));
+  $("bundled").hidden = !app.samples.length;
   fill($("samples"), ...app.samples.map((s) => thumb(s.file, s.label, app.current?.sample?.file === s.file, () => openSample(s, true), s.image ??= sampleImage(samplePath(app.model.name, s.file)))));
 }
 

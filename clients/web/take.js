@@ -6,7 +6,11 @@ import { question, sentence } from "./question.js";
 import * as words from "./words.js";
 
 const slug = (s) => s.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase().slice(0, 120) || "map";
-const shown = (app) => app.tiles.filter((t) => t.raw);
+function shown(app) {
+  const tiles = app.tiles.filter((t) => t.raw);
+  tiles.forEach(app.draw);
+  return tiles;
+}
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
 
 function nameOf(t) {

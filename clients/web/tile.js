@@ -11,7 +11,8 @@ export function tile(t) {
   const raw = t.map?.raw ? draw.rawMap(t.map.raw) : null, part = t.image ? draw.seen(t.image) : null;
   const canvas = h("canvas"), cross = h("span", { class: "cross", hidden: true, "aria-hidden": "true" }), value = h("output", { class: "value" });
   const frame = h("div", { class: "frame" }, canvas, cross);
-  const head = h(t.onpick ? "button" : "div", t.onpick ? { class: "head", type: "button", onclick: t.onpick } : { class: "head" }, ...t.heading);
+  const head = h(t.onpick ? "button" : "div", t.onpick ? { class: "head", type: "button", onclick: t.onpick } : { class: "head" }, h("span", {}, ...t.heading));
+  if (t.size < 300) head.title = head.textContent;
   const foot = h("div", { class: "foot" }, ...(t.foot || []), value);
   const root = h("figure", { class: "tile" + (t.mark ? " main" : "") + (t.size < 300 ? " small" : "") }, h("figcaption", {}, head), frame, foot);
   const [lo, hi] = raw ? raw.values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [0, 0]) : [0, 0];
