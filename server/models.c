@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MANIFEST_BYTES (256 << 10)
 #define LABELS_BYTES (8 << 20)
 #define LABEL_BYTES 256
+#define TICK_NS 20000000 /* longer than a tick of any kernel */
 
 static bool is_label(const char *s, size_t n)
 {
@@ -165,9 +167,24 @@ static bool same_files(const struct wn_model *m, const struct place *at)
            same_file(m, at, 2, m->manifest.labels);
 }
 
+/* A file may change twice within a tick of the clock that stamps it: look again only when that tick is over. */
+static void let_tick_pass(const struct wn_model *m)
+{
+    struct timespec now, pause = {0, TICK_NS};
+    clock_gettime(CLOCK_REALTIME, &now);
+    for (int i = 0; i < WN_MODEL_FILES; i++) {
+        const struct timespec *t = &m->stamps[i].changed;
+        long long age = (now.tv_sec - t->tv_sec) * 1000000000LL + now.tv_nsec - t->tv_nsec;
+        if (age > TICK_NS) continue;
+        nanosleep(&pause, NULL);
+        return;
+    }
+}
+
 /* Files that are replaced one by one could be of two versions: all must still be the same when the last is read. */
 static enum wn_code check_settled(const struct wn_model *m, const struct place *at, struct wn_error *err)
 {
+    let_tick_pass(m);
     if (same_files(m, at)) return WN_OK;
     return wn_fail(err, WN_BAD_MODEL, "the files changed while they were read; load it again when they are complete");
 }
