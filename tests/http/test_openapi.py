@@ -421,7 +421,7 @@ class OpenApi(unittest.TestCase):
         for name, schema in fields.items():
             if name == "image":
                 continue
-            for value in schema.get("enum", [self.VALUES.get(name)]):
+            for value in schema.get("enum", [self.VALUES.get(name, schema.get("default"))]):
                 with self.subTest(field=name, value=value):
                     self.assertIsNotNone(value, "no value to try %s with" % name)
                     a = self.send("POST", path, op, "?%s=%s%s" % (name, value, "&why_not=all" if name == "rivals" else ""))
