@@ -171,6 +171,8 @@ struct chunk {
     float *logits; /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
     int begin, n;
     bool have_logits;
+    void (*settle)(void *context, int image, const float *logits);
+    void *context;
     struct wn_engine_times times;
 };
 
@@ -244,6 +246,8 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_err
     if (code == WN_OK && !c->have_logits) {
         memcpy(c->logits, e->logits, (size_t)c->n * (size_t)e->graph->classes * sizeof *e->logits);
         c->have_logits = true;
+        for (int i = 0; i < c->n && c->settle; i++)
+            c->settle(c->context, c->begin + i, c->logits + (size_t)i * (size_t)e->graph->classes);
     }
     return code;
 }
@@ -378,6 +382,13 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
 enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
                                struct wn_engine_times *times, struct wn_error *err)
 {
+    return wn_engine_explain_late(e, batch, NULL, NULL, logits, answers, times, err);
+}
+
+enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *batch,
+                                    void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
+                                    struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
+{
     struct wn_engine_times sum = {0};
     enum wn_code code = WN_OK;
     for (int i = 0; i < batch->n_questions; i++) {
@@ -388,6 +399,8 @@ enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch
         int left = batch->n_images - i;
         struct chunk c = {.e = e, .batch = batch, .answers = answers, .begin = i, .n = left < e->max_images ? left : e->max_images};
         c.logits = logits + (size_t)i * (size_t)e->graph->classes;
+        c.settle = settle;
+        c.context = context;
         code = answer_chunk(&c, err);
         sum.forward_ms += c.times.forward_ms;
         sum.backward_ms += c.times.backward_ms;

@@ -47,6 +47,39 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
     return code;
 }
 
+/* How long runs of 1, 2, 4, ... images take on a backend that takes several, and from which size on a larger one gains little. */
+static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, struct wn_error *err)
+{
+    const struct wn_graph *g = m->graph;
+    size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g)), most = (size_t)m->most_images;
+    const float **images = calloc(most, sizeof *images);
+    float *input = calloc(pixels, sizeof *input), *logits = calloc(most * (size_t)wn_graph_classes(g), sizeof *logits);
+    enum wn_code code = images && input && logits ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory to measure batches");
+    double best = 0;
+    for (size_t i = 0; i < most && images; i++) images[i] = input;
+    for (int i = 0; i < WN_MODEL_SIZES && (i == 0 || 1 << (i - 1) < m->most_images) && code == WN_OK; i++) {
+        int n = 1 << i < m->most_images ? 1 << i : m->most_images;
+        struct wn_batch batch = {n, images, 0, NULL};
+        for (int k = 0; k < 3 && code == WN_OK; k++) { /* the first one compiles */
+            int64_t begin = wn_now_ns();
+            code = wn_engine_explain(m->engines[0], &batch, logits, NULL, NULL, err);
+            int64_t us = (wn_now_ns() - begin) / 1000 + 1;
+            if (k > 0 && (!m->run_us[i] || us < m->run_us[i])) m->run_us[i] = us;
+        }
+        if (code != WN_OK) break;
+        double rate = (double)n / (double)m->run_us[i];
+        if (rate > 1.1 * best) m->preferred = n, best = rate;
+    }
+    if (c->preferred_batch_size) { /* the operator knows better */
+        memset(m->run_us, 0, sizeof m->run_us);
+        m->preferred = c->preferred_batch_size < m->most_images ? (int)c->preferred_batch_size : m->most_images;
+    }
+    free(images);
+    free(input);
+    free(logits);
+    return code;
+}
+
 enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, size_t *shared, size_t *each, struct wn_error *err)
 {
     struct wn_backend_traits traits;
@@ -57,6 +90,7 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
     m->n_engines = 1;
     wn_engine_traits(m->engines[0], &traits);
     m->most_images = traits.images < 1 ? 1 : traits.images > MOST_IMAGES ? MOST_IMAGES : traits.images;
+    if (m->most_images > 1 && (code = measure_runs(m, config, err)) != WN_OK) return code;
     m->precision = traits.precision;
     snprintf(m->device, sizeof m->device, "%s", traits.device_name);
     *shared = traits.shared_bytes;

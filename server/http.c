@@ -4,6 +4,7 @@
 
 #include "gate.h"
 #include "inprocess.h"
+#include "load.h"
 #include "log.h"
 #include "lookup.h"
 #include "metrics.h"
@@ -139,21 +140,6 @@ static enum MHD_Result take_body(struct wn_request *r, const char *data, size_t 
 
 /* ---- the first call: only headers are there ---- */
 
-/* What would be refused after the body anyway is refused before it. */
-static void check_load(struct wn_request *r)
-{
-    struct wn_server *s = r->server;
-    if (!atomic_load(&s->ready)) {
-        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the models are still being loaded");
-        r->problem.retry_after_s = 1;
-    } else if (wn_queue_depth(&s->queue) >= s->queue.most) {
-        wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_QUEUE, 0, 1);
-        wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment",
-                       s->queue.most);
-        r->problem.retry_after_s = 1;
-    }
-}
-
 /* Everything that can be refused before a byte of the body is read. */
 static void check_head(struct wn_request *r)
 {
@@ -163,7 +149,7 @@ static void check_head(struct wn_request *r)
         return;
     }
     int64_t length = r->head.length;
-    if (r->route->body != WN_BODY_NONE && r->route->body != WN_BODY_CONTROL) check_load(r);
+    if (r->route->body != WN_BODY_NONE && r->route->body != WN_BODY_CONTROL) wn_load_check(r);
     if (r->route->body == WN_BODY_NONE && length != 0)
         wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "this path takes no body");
     else if (length > r->server->config.max_body_bytes)

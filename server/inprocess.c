@@ -78,7 +78,7 @@ enum wn_code wn_inprocess_open(const struct wn_config *config, const char *model
     s->keeper.parent = -1;
     wn_shelf_init(&s->keeper.shelf);
     enum wn_code code = model && !*model ? wn_shelf_replace(&s->keeper.shelf, NULL, NULL, err) : load(s, model, err);
-    if (code == WN_OK) code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, err);
+    if (code == WN_OK) code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, err);
     if (code != WN_OK) {
         wn_keeper_finish(&s->keeper);
         free(s);

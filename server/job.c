@@ -7,7 +7,9 @@
 struct wn_job *wn_job_create(void)
 {
     struct wn_job *job = calloc(1, sizeof *job);
-    if (job) job->refs = 1;
+    if (!job) return NULL;
+    job->refs = 1;
+    job->priority = WN_PRIORITY_NORMAL;
     return job;
 }
 

@@ -14,24 +14,32 @@ enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL, WN_MAP_MEAN, WN
 
 #define WN_MOST_KEYS 255 /* numbers of keys are small, so that tables can be kept over them */
 
+enum wn_priority { WN_PRIORITY_LOW, WN_PRIORITY_NORMAL, WN_PRIORITY_HIGH, WN_PRIORITIES };
+
 struct wn_job;
+struct wn_lane;
 
 /* One picture for one model, and everything asked about it: one forward pass. What is answered from the maps of every class is an item
  * of its own for each layer and method. */
 struct wn_item {
     struct wn_job *job;
-    struct wn_item *next; /* in the queue; the queue's */
+    struct wn_item *next, *previous; /* in the queue; the queue's, like the next three */
+    struct wn_lane *lane;            /* where it waits, or NULL */
+    int64_t taken_ns;
+    int together;                    /* pictures of the run that it was taken for */
     struct wn_model *model;
     const struct wn_slice *source;
     struct wn_problem problem; /* why this picture has no answers */
     struct wn_image image;     /* kept for overlays, else finished after preprocessing */
     struct wn_geometry geometry;
     float *input;                    /* C*H*W; malloc'd */
+    uint64_t picture;                /* of its bytes as they came: pictures that differ here differ */
     float *logits;                   /* the model's classes; in the job's pool */
     int n_questions, most_questions; /* most: what the arrays have room for */
     struct wn_question *questions;
     struct wn_answer *answers;
     enum wn_map_kind *kinds;
+    bool heavy; /* its methods go back to the picture: it costs more than the forward pass that others could share with it */
     bool keep_pixels, needs_logits; /* needs_logits: some rivals are only known after the forward pass */
     bool stacked, needs_input; /* stacked: answered from `kept`; needs_input: even so somebody wants the picture's numbers */
     struct wn_kept_key key;    /* of a stacked item */
@@ -73,6 +81,7 @@ struct wn_job {
     struct wn_item *items;
     int n_items;
     int key; /* whose it is: the number of a key, 1 to WN_MOST_KEYS; 0 where no keys are in use */
+    enum wn_priority priority;
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     /* Guarded by the queue's lock from wn_queue_push on. */
     int refs, pending;              /* pending: items that wait or run */

@@ -137,7 +137,7 @@ static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
 {
     struct wn_error err = {0};
     enum exit_code code = EXIT_CANNOT_START;
-    if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, &err) != WN_OK) goto say;
+    if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, &err) != WN_OK) goto say;
     if (wn_http_start(s, &err) != WN_OK) goto close_queue;
     if (wn_keeper_start(&s->keeper, &err) != WN_OK) goto stop_http;
     bool warm = warm_up(s, signals, &err);

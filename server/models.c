@@ -214,7 +214,7 @@ static struct wn_model *make(const char *folder)
     struct wn_model *m = calloc(1, sizeof *m);
     if (!m) return NULL;
     m->serial = atomic_fetch_add(&serials, 1) + 1;
-    m->most_images = 1;
+    m->most_images = m->preferred = 1;
     m->layer = -1;
     snprintf(m->folder, sizeof m->folder, "%s", folder);
     snprintf(m->name, sizeof m->name, "%.*s", (int)strcspn(folder, "/"), folder); /* until the manifest says better */
@@ -296,4 +296,18 @@ int wn_model_class(const struct wn_model *m, const char *label)
 const struct wn_layer *wn_model_layer(const struct wn_model *m)
 {
     return m->graph && m->labels && m->layer >= 0 ? wn_graph_layer(m->graph, m->layer) : NULL;
+}
+
+int wn_model_run_size(const struct wn_model *m, int waiting)
+{
+    int most = waiting < m->most_images ? waiting : m->most_images, best = most;
+    double least = 0;
+    for (int i = 0; i < WN_MODEL_SIZES && 1 << i < 2 * most && m->run_us[i]; i++) {
+        int n = 1 << i < most ? 1 << i : most; /* a run of 5 takes as long as one of 8 */
+        double each = (double)m->run_us[i] / n;
+        if (i > 0 && each >= least) continue;
+        least = each;
+        best = n;
+    }
+    return best;
 }

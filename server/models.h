@@ -14,6 +14,8 @@
 #include <whynot/engine.h>
 #include <whynot/graph.h>
 
+#define WN_MODEL_SIZES 11 /* 1, 2, 4, ... 1024 images of one run */
+
 enum wn_model_state { WN_MODEL_LOADING, WN_MODEL_READY, WN_MODEL_FAILED, WN_MODEL_UNLOADED };
 
 struct wn_shelf;
@@ -33,7 +35,10 @@ struct wn_model {
     struct wn_error why;                    /* why it is not ready */
     struct wn_engine **engines;             /* one a worker, which alone may call it */
     int n_engines;
-    int most_images; /* of one run that still gain */
+    int most_images; /* of one run */
+    int preferred;   /* images of one run that are worth waiting for */
+    int64_t run_us[WN_MODEL_SIZES]; /* measured time of a run of 1, 2, 4, ... images; 0: not measured */
+    _Atomic int64_t image_us;       /* what a picture takes just now, all workers together; the queue's; 0: not known */
     char device[128];
     const char *precision; /* what it computes in; NULL until an engine was opened */
     size_t bytes;          /* weights once, what engines share once, what each has for itself as often as there are workers */
@@ -83,6 +88,9 @@ int wn_model_class(const struct wn_model *m, const char *label);
 const struct wn_layer *wn_model_layer(const struct wn_model *m);
 const char *wn_model_state_name(const struct wn_model *m); /* "ready" */
 bool wn_model_is_ready(const struct wn_model *m);
+
+/* How many of so many waiting pictures to run at once: what costs least a picture, by what was measured. */
+int wn_model_run_size(const struct wn_model *m, int waiting);
 
 /* ---- snapshots (shelf.c) ---- */
 

@@ -73,6 +73,7 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
             slot->masking = wn_pool_array(&job->pool, (size_t)wn_slot_most(slot), sizeof *slot->masking);
             if (!slot->masking) return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the request");
         }
+        slot->item->heavy |= (slot->ask.method->flags & WN_METHOD_INPUT) || slot->item->stacked || slot->item->most_passes;
         slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
     }
     for (int i = 0; i < job->n_items; i++)
@@ -81,6 +82,22 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
 }
 
 /* ---- pictures ---- */
+
+/* Eight bytes a step. Equal numbers prove nothing: whoever shares work by them compares the pictures as well. */
+static uint64_t number_of(const void *data, size_t size)
+{
+    const uint64_t odd = 0x9e3779b97f4a7c15u;
+    const unsigned char *bytes = data;
+    uint64_t sum = size * odd;
+    for (; size >= 8; size -= 8, bytes += 8) {
+        uint64_t word;
+        memcpy(&word, bytes, 8);
+        sum = (sum ^ word) * odd;
+        sum ^= sum >> 29;
+    }
+    for (; size; size--) sum = (sum ^ *bytes++) * odd;
+    return sum ^ sum >> 32;
+}
 
 static struct wn_image_limits limits_of(const struct wn_config *c)
 {
@@ -119,6 +136,7 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
         data = bytes.data;
         size = bytes.size;
     }
+    item->picture = number_of(data, size);
     if (code == WN_OK && item->stacked) look_up(item, data, size);
     bool wanted = !item->kept || item->keep_pixels || item->needs_input;
     if (code == WN_OK && wanted) code = wn_image_decode(data, size, &limits, hint_of(item), &item->image, err);

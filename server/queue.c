@@ -1,45 +1,16 @@
 /* The queue; knows when work is due and who waits for it, and nothing of what the work is. */
 #include "queue.h"
 
+#include "lane.h"
+
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <time.h>
 
-enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_error *err)
-{
-    enum wn_code code = WN_OK;
-    pthread_mutex_lock(&q->lock);
-    int wanted = 0;
-    for (int i = 0; i < job->n_items; i++) wanted += job->items[i].problem.error.code == WN_OK;
-    if (q->closed)
-        code = wn_fail(err, WN_NOT_READY, "the server is stopping");
-    else if (q->n && wanted > q->most - q->n)
-        code = wn_fail(err, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", q->n);
-    int64_t now = wn_now_ns();
-    for (int i = 0; i < job->n_items && code == WN_OK; i++) {
-        struct wn_item *item = &job->items[i];
-        if (item->problem.error.code != WN_OK) continue;
-        item->queued_ns = now;
-        item->next = NULL;
-        if (q->last)
-            q->last->next = item;
-        else
-            q->first = item;
-        q->last = item;
-        q->n++;
-        job->pending++;
-        job->refs++;
-    }
-    if (code == WN_OK) {
-        job->next = q->jobs;
-        if (q->jobs) q->jobs->previous = job;
-        q->jobs = job;
-        pthread_cond_broadcast(&q->filled);
-        pthread_cond_signal(&q->deadlines);
-    }
-    pthread_mutex_unlock(&q->lock);
-    return code;
-}
+#define MOST_TOGETHER 16 /* items that ride along because they are about a picture that is run anyway */
+
+static void give_up_one(struct wn_queue *q, struct wn_job *job, enum wn_code code, const char *why);
 
 /* With the lock held. True where this was the last hold. */
 static bool drop(struct wn_job *job)
@@ -79,20 +50,162 @@ static void finish(struct wn_queue *q, struct wn_job *job)
 /* With the lock held: takes the job's waiting items out. */
 static void withdraw(struct wn_queue *q, struct wn_job *job)
 {
-    struct wn_item **link = &q->first, *item;
-    q->last = NULL;
-    while ((item = *link)) {
-        if (item->job == job) {
-            *link = item->next;
-            q->n--;
-            job->pending--;
-            drop(job); /* never the last: the waiter holds one */
-        } else {
-            q->last = item;
-            link = &item->next;
-        }
+    for (int i = 0; i < job->n_items; i++) {
+        if (!job->items[i].lane) continue;
+        wn_lane_remove(job->items[i].lane, &job->items[i]);
+        q->n--;
+        job->pending--;
+        drop(job); /* never the last: the waiter holds one */
     }
     if (!q->n && !q->running) pthread_cond_broadcast(&q->idle);
+}
+
+/* ---- admission ---- */
+
+/* With the lock held: the model's lane, or NULL where it has none. */
+static struct wn_lane *lane_of(const struct wn_queue *q, const struct wn_model *model)
+{
+    struct wn_lane *lane = q->lanes;
+    while (lane && lane->model != model) lane = lane->next;
+    return lane;
+}
+
+/* The same, and makes one; an empty one will do. */
+static struct wn_lane *make_lane(struct wn_queue *q, const struct wn_model *model)
+{
+    struct wn_lane *lane = lane_of(q, model);
+    if (lane) return lane;
+    for (lane = q->lanes; lane && lane->n; lane = lane->next) {
+    }
+    if (!lane && (lane = calloc(1, sizeof *lane))) {
+        lane->next = q->lanes;
+        q->lanes = lane;
+    }
+    if (lane) lane->model = model;
+    return lane;
+}
+
+/* How long a picture of this key would wait: what is before it in its own lane, and as much of the others, because lanes take turns. */
+static int64_t wait_us(const struct wn_queue *q, const struct wn_lane *mine, int key, enum wn_priority priority)
+{
+    int64_t wait = 0;
+    int ahead = wn_lane_ahead(mine, key, priority);
+    for (const struct wn_lane *lane = q->lanes; lane; lane = lane->next) {
+        if (!lane->n) continue;
+        int before = lane == mine || lane->n < ahead ? lane->n : ahead;
+        wait += (lane == mine ? ahead : before) * atomic_load(&lane->model->image_us);
+    }
+    return wait;
+}
+
+/* With the lock held: whether so many more of this key fit, if need be because others give way. A job may exceed an empty lane: it would
+ * never fit otherwise. */
+static enum wn_code admit(const struct wn_queue *q, const struct wn_lane *lane, int key, enum wn_priority priority, int wanted,
+                          int *retry_after_s, struct wn_error *err)
+{
+    *retry_after_s = 1;
+    if (q->closed) return wn_fail(err, WN_NOT_READY, "the server is stopping");
+    if (!lane || !lane->n) return WN_OK;
+    int64_t wait = wait_us(q, lane, key, priority);
+    if (wait > 1000000) *retry_after_s = (int)(wait / 1000000);
+    bool full = wanted > q->most - lane->n;
+    if (full && (wanted > q->most || !wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + wanted)))
+        return wn_fail(err, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", lane->n);
+    if (q->most_wait_us && wait > q->most_wait_us)
+        return wn_fail(err, WN_QUEUE_FULL, "a picture would wait %lld ms; try again in a moment", (long long)(wait / 1000));
+    return WN_OK;
+}
+
+enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, int *retry_after_s,
+                             struct wn_error *err)
+{
+    pthread_mutex_lock(&q->lock);
+    enum wn_code code = admit(q, model ? lane_of(q, model) : NULL, key, priority, 1, retry_after_s, err);
+    pthread_mutex_unlock(&q->lock);
+    return code;
+}
+
+static bool waits_for_nothing(const struct wn_item *item)
+{
+    return item->problem.error.code != WN_OK;
+}
+
+/* With the lock held: takes the job's items in, all or none. */
+static enum wn_code add_items(struct wn_queue *q, struct wn_job *job)
+{
+    int64_t now = wn_now_ns();
+    for (int i = 0; i < job->n_items; i++) {
+        struct wn_item *item = &job->items[i];
+        if (!waits_for_nothing(item) && !make_lane(q, item->model)) return WN_NO_MEMORY;
+    }
+    for (int i = 0; i < job->n_items; i++) {
+        struct wn_item *item = &job->items[i];
+        if (waits_for_nothing(item)) continue;
+        struct wn_lane *lane = make_lane(q, item->model); /* there, or an empty one; NULL only if several models met one empty lane */
+        if (!lane) return WN_NO_MEMORY;
+        item->queued_ns = now;
+        wn_lane_add(lane, item);
+        q->n++;
+        job->pending++;
+        job->refs++;
+    }
+    return WN_OK;
+}
+
+/* With the lock held: one after the other of those who have most gives way until the lane fits. Returns the jobs to be woken, each held. */
+static struct wn_job *make_way(struct wn_queue *q, const struct wn_lane *lane, int key, int wanted)
+{
+    struct wn_job *gone = NULL;
+    struct wn_item *last;
+    while (lane && lane->n && wanted > q->most - lane->n && (last = wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + wanted))) {
+        struct wn_job *job = last->job;
+        job->refs++;
+        give_up_one(q, job, WN_QUEUE_FULL, "too much of this key waits already, and others had to be let in; try again in a moment");
+        job->next = gone; /* it is in no list any more */
+        gone = job;
+    }
+    return gone;
+}
+
+static void wake_all(struct wn_queue *q, struct wn_job *job)
+{
+    while (job) {
+        struct wn_job *next = job->next;
+        job->next = NULL;
+        job->wake(job->waiter);
+        wn_queue_release(q, job);
+        job = next;
+    }
+}
+
+enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_error *err)
+{
+    const struct wn_model *model = NULL;
+    struct wn_job *gone = NULL;
+    int wanted = 0, retry_after_s;
+    for (int i = 0; i < job->n_items; i++) {
+        if (waits_for_nothing(&job->items[i])) continue;
+        wanted++;
+        if (!model) model = job->items[i].model;
+    }
+    pthread_mutex_lock(&q->lock);
+    struct wn_lane *lane = lane_of(q, model);
+    enum wn_code code = admit(q, lane, job->key, job->priority, wanted, &retry_after_s, err);
+    if (code == WN_OK) gone = make_way(q, lane, job->key, wanted);
+    if (code == WN_OK && (code = add_items(q, job)) != WN_OK) {
+        withdraw(q, job);
+        wn_fail(err, code, "no memory for the queue");
+    }
+    if (code == WN_OK) {
+        job->next = q->jobs;
+        if (q->jobs) q->jobs->previous = job;
+        q->jobs = job;
+        pthread_cond_broadcast(&q->filled);
+        pthread_cond_signal(&q->deadlines);
+    }
+    pthread_mutex_unlock(&q->lock);
+    wake_all(q, gone);
+    return code;
 }
 
 /* ---- workers' side ---- */
@@ -102,71 +215,106 @@ static struct timespec timespec_of(int64_t ns)
     return (struct timespec){ns / 1000000000, ns % 1000000000};
 }
 
-/* With the lock held: how many of the waiting items are for this model, up to most. */
-static int count_of(const struct wn_queue *q, const struct wn_model *model, int most)
+/* With the lock held: whether the lane is worth running now; else *ripe_ns, where it is earlier, says when it will be. */
+static bool is_ripe(const struct wn_queue *q, const struct wn_lane *lane, int64_t patience_us, int64_t now, int64_t *ripe_ns)
 {
-    int n = 0;
-    for (const struct wn_item *i = q->first; i && n < most; i = i->next) n += i->model == model;
-    return n;
+    if (lane->n >= lane->model->preferred || !patience_us || q->closed) return true;
+    int64_t ripe = wn_lane_since(lane) + patience_us * 1000;
+    if (ripe < *ripe_ns) *ripe_ns = ripe;
+    return ripe <= now;
 }
 
-static void wait_for_more(struct wn_queue *q, const struct wn_model *model, int most, int64_t patience_us)
+/* With the lock held: the next lane whose turn it is and that is worth running, put behind the others; or NULL. */
+static struct wn_lane *choose(struct wn_queue *q, int64_t patience_us, int64_t *ripe_ns)
 {
-    struct timespec until = timespec_of(wn_now_ns() + patience_us * 1000);
-    while (!q->closed && q->first && count_of(q, model, most) < most)
-        if (pthread_cond_timedwait(&q->filled, &q->lock, &until) == ETIMEDOUT) break;
-}
-
-static int take_of(struct wn_queue *q, const struct wn_model *model, int most, struct wn_item **items)
-{
-    int n = 0;
     int64_t now = wn_now_ns();
-    struct wn_item **link = &q->first, *item;
-    q->last = NULL;
-    while ((item = *link)) {
-        if (n < most && item->model == model) {
-            *link = item->next;
-            item->queue_ms = (double)(now - item->queued_ns) * 1e-6;
-            items[n++] = item;
-        } else {
-            q->last = item;
-            link = &item->next;
+    for (struct wn_lane **link = &q->lanes, *lane; (lane = *link); link = &lane->next) {
+        if (!lane->n || !is_ripe(q, lane, patience_us, now, ripe_ns)) continue;
+        struct wn_lane **end = link;
+        *link = lane->next;
+        while (*end) end = &(*end)->next;
+        *end = lane;
+        lane->next = NULL;
+        return lane;
+    }
+    return NULL;
+}
+
+/* With the lock held. */
+static int take_run(struct wn_queue *q, struct wn_lane *lane, int room, struct wn_item **items)
+{
+    int pictures = wn_model_run_size(lane->model, lane->n), n = 0;
+    int64_t now = wn_now_ns();
+    if (pictures > room) pictures = room;
+    while (n < pictures) items[n++] = wn_lane_next(lane);
+    for (int i = 0; i < pictures && n < pictures + MOST_TOGETHER && n < room && lane->n;) {
+        struct wn_item *more = wn_lane_same_picture(lane, items[i]);
+        if (!more) {
+            i++;
+            continue;
         }
+        wn_lane_remove(lane, more);
+        items[n++] = more;
+    }
+    for (int i = 0; i < n; i++) {
+        items[i]->queue_ms = (double)(now - items[i]->queued_ns) * 1e-6;
+        items[i]->taken_ns = now;
+        items[i]->together = pictures;
     }
     q->n -= n;
     q->running += n;
+    q->batches++;
     return n;
 }
 
-int wn_queue_take(struct wn_queue *q, int64_t patience_us, struct wn_item **items, int room)
+int wn_queue_take(struct wn_queue *q, const struct wn_gathering *how, struct wn_item **items)
 {
     int n = 0;
     pthread_mutex_lock(&q->lock);
     while (!n) {
-        while (!q->first && !q->closed) pthread_cond_wait(&q->filled, &q->lock);
-        if (!q->first) break;
-        const struct wn_model *model = q->first->model;
-        int limit = model->most_images;
-        if (limit > room) limit = room;
-        if (patience_us && limit > 1) wait_for_more(q, model, limit, patience_us);
-        n = take_of(q, model, limit, items); /* 0 where another worker or a deadline was faster */
+        int64_t ripe_ns = INT64_MAX;
+        struct wn_lane *lane = choose(q, how->patience_us, &ripe_ns);
+        if (lane) {
+            n = take_run(q, lane, how->room, items);
+        } else if (ripe_ns != INT64_MAX) {
+            struct timespec until = timespec_of(ripe_ns);
+            pthread_cond_timedwait(&q->filled, &q->lock, &until);
+        } else if (q->closed) {
+            break;
+        } else {
+            pthread_cond_wait(&q->filled, &q->lock);
+        }
     }
     pthread_mutex_unlock(&q->lock);
     return n;
 }
 
-void wn_queue_done(struct wn_queue *q, struct wn_item *item)
+/* With the lock held: what a picture takes just now, a mean that forgets. */
+static void learn(const struct wn_queue *q, const struct wn_item *item)
 {
-    struct wn_job *job = item->job;
+    int64_t us = (wn_now_ns() - item->taken_ns) / 1000 / item->together / (q->batches > 0 ? q->batches : 1);
+    int64_t known = atomic_load(&item->model->image_us);
+    atomic_store(&item->model->image_us, known ? known + (us - known) / 8 : us > 0 ? us : 1);
+}
+
+void wn_queue_done(struct wn_queue *q, struct wn_item **items, int n)
+{
     pthread_mutex_lock(&q->lock);
-    q->running--;
-    bool ready = --job->pending == 0 && !job->finished;
-    if (ready) finish(q, job);
-    bool last = drop(job);
-    if (!q->n && !q->running) pthread_cond_broadcast(&q->idle);
+    if (n) learn(q, items[0]);
+    q->batches--;
     pthread_mutex_unlock(&q->lock);
-    if (ready) job->wake(job->waiter); /* the waiter holds the job, so it is still there */
-    if (last) wn_job_destroy(job);
+    for (int i = 0; i < n; i++) {
+        struct wn_job *job = items[i]->job;
+        pthread_mutex_lock(&q->lock);
+        q->running--;
+        bool ready = --job->pending == 0 && !job->finished;
+        if (ready) finish(q, job);
+        bool last = drop(job);
+        if (!q->n && !q->running) pthread_cond_broadcast(&q->idle);
+        pthread_mutex_unlock(&q->lock);
+        if (ready) job->wake(job->waiter); /* the waiter holds the job, so it is still there */
+        if (last) wn_job_destroy(job);
+    }
 }
 
 /* ---- deadlines ---- */
@@ -238,10 +386,10 @@ void wn_queue_give_up(struct wn_queue *q, enum wn_code code, const char *why)
 
 /* ---- life ---- */
 
-enum wn_code wn_queue_init(struct wn_queue *q, int most, struct wn_error *err)
+enum wn_code wn_queue_init(struct wn_queue *q, int most, int64_t most_wait_us, struct wn_error *err)
 {
     pthread_condattr_t monotonic;
-    *q = (struct wn_queue){.most = most};
+    *q = (struct wn_queue){.most = most, .most_wait_us = most_wait_us};
     pthread_mutex_init(&q->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -276,6 +424,11 @@ bool wn_queue_drain(struct wn_queue *q, int64_t until_ns)
 void wn_queue_finish(struct wn_queue *q)
 {
     pthread_join(q->watch, NULL);
+    while (q->lanes) {
+        struct wn_lane *lane = q->lanes;
+        q->lanes = lane->next;
+        free(lane);
+    }
     pthread_mutex_destroy(&q->lock);
     pthread_cond_destroy(&q->filled);
     pthread_cond_destroy(&q->deadlines);

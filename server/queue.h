@@ -1,4 +1,8 @@
-/* What waits for a worker: bounded, with deadlines that are kept whatever the workers do. */
+/* What waits for a worker: bounded for each model, with deadlines that are kept whatever the workers do.
+ *
+ * All requests for a model meet in its lane. Out of a lane goes first what has the higher priority (though every eighth pick is of the
+ * lowest that waits, so nothing starves); within a priority the keys take turns, picture by picture; within a key it is first come, first
+ * served. Lanes take turns too. When a lane is full, what came last of the key that has most there gives way to a key that has less. */
 #ifndef WN_SERVER_QUEUE_H
 #define WN_SERVER_QUEUE_H
 
@@ -6,34 +10,47 @@
 
 #include <pthread.h>
 
+struct wn_lane;
+
 struct wn_queue {
     pthread_mutex_t lock; /* guards everything here and the queue's part of every job */
     pthread_cond_t filled, deadlines, idle;
-    struct wn_item *first, *last;
-    int n, most; /* items that wait, and how many may */
-    int running; /* items that a worker has */
+    struct wn_lane *lanes; /* a ring in the order of turns; empty ones stay for the next model */
+    int n, most;           /* items that wait, and how many may for one model */
+    int64_t most_wait_us;  /* nobody is taken in who would wait longer than this; 0: no such bound */
+    int running, batches;  /* items that workers have, and in how many batches */
     struct wn_job *jobs;
     bool closed;
     pthread_t watch; /* wakes those whose deadline passed */
 };
 
-enum wn_code wn_queue_init(struct wn_queue *q, int most, struct wn_error *err);
+/* How the queue gathers; of one worker's own making. */
+struct wn_gathering {
+    int64_t patience_us; /* longest wait of the first picture for a fuller batch */
+    int room;            /* of the list that is filled */
+};
+
+enum wn_code wn_queue_init(struct wn_queue *q, int most, int64_t most_wait_us, struct wn_error *err);
 /* No worker may be left. */
 void wn_queue_finish(struct wn_queue *q);
 
-/* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed. On WN_OK the job's
- * waiter is woken later, exactly once, maybe before this returns. */
+/* Whether a picture more would be taken in, before it is read: WN_QUEUE_FULL, WN_NOT_READY when closed. model NULL: not known yet.
+ * *retry_after_s: when to come again. */
+enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, int *retry_after_s,
+                             struct wn_error *err);
+/* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed, WN_NO_MEMORY. On WN_OK the job's
+ * waiter is woken later, exactly once, maybe before this returns. Jobs that have to give way are woken with WN_QUEUE_FULL. */
 enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_error *err);
 /* One more hold on a job that somebody holds already. */
 void wn_queue_hold(struct wn_queue *q, struct wn_job *job);
 /* The caller's hold on a job that was made or pushed; the last one frees it. */
 void wn_queue_release(struct wn_queue *q, struct wn_job *job);
 
-/* Waits for items of one model, and `patience_us` longer for as many as that model gains from. Returns how many (at most room), 0
- * when the queue was closed and is empty. */
-int wn_queue_take(struct wn_queue *q, int64_t patience_us, struct wn_item **items, int room);
-/* The worker is done with an item that it took. */
-void wn_queue_done(struct wn_queue *q, struct wn_item *item);
+/* Waits for items of one model, and a little longer where more would gain; then as many pictures as make the best run of what waits
+ * (wn_model_run_size), and whatever else waits about the same pictures. Returns how many items, 0 when the queue was closed and is empty. */
+int wn_queue_take(struct wn_queue *q, const struct wn_gathering *how, struct wn_item **items);
+/* The worker is done with all that it took. */
+void wn_queue_done(struct wn_queue *q, struct wn_item **items, int n);
 
 /* Nobody waits for this job any more: what of it waits is dropped, and its waiter is woken. False where it was finished
  * already. */

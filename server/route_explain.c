@@ -12,6 +12,7 @@
 static int64_t deadline(const struct wn_request *r)
 {
     int64_t ms = r->server->config.request_timeout_ms;
+    if (r->timeout_ms && r->timeout_ms < ms) ms = r->timeout_ms;
     for (int i = 0; i < r->job->n_slots; i++) {
         int64_t own = r->job->slots[i].ask.timeout_ms;
         if (own && own < ms) ms = own;
@@ -38,6 +39,7 @@ static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *pro
     r->job = wn_job_create();
     if (!r->job) return wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     r->job->key = r->key;
+    r->job->priority = r->connection ? r->priority : WN_PRIORITY_NORMAL;
     enum wn_code code = protocol->intake(r, r->job);
     if (code != WN_OK) return code;
     r->job->deadline_ns = deadline(r);
@@ -50,10 +52,11 @@ static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *pro
 static void too_late(struct wn_request *r)
 {
     enum wn_code code = r->job->late.code;
-    int reason = code == WN_DEADLINE ? WN_REJECT_DEADLINE : WN_REJECT_DRAINING;
+    int reason = code == WN_DEADLINE ? WN_REJECT_DEADLINE : code == WN_QUEUE_FULL ? WN_REJECT_QUEUE : WN_REJECT_DRAINING;
     if (code != WN_TIMEOUT)
         wn_metric_add(WN_METRIC_REJECTED, reason, 0, 1); /* a client that is gone was counted where it was seen */
     wn_problem_set(&r->problem, NULL, r->job->late.code, "%s", r->job->late.text);
+    if (code == WN_QUEUE_FULL) r->problem.retry_after_s = 1;
 }
 
 bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)

@@ -1,8 +1,8 @@
 /* Workers: each has its own engine of every model and turns waiting pictures into answers; knows neither HTTP nor files. */
 #include "worker.h"
 
+#include "batch.h"
 #include "metrics.h"
-#include "questions.h"
 #include "stacked.h"
 
 #include <stdlib.h>
@@ -23,46 +23,6 @@ static void fail_items(struct wn_item **items, int n, const struct wn_error *why
     for (int i = 0; i < n; i++) wn_problem_set(&items[i]->problem, NULL, why->code, "%s", why->text);
 }
 
-/* Asks the engine about n items at once. plan_only: no questions, just the logits. */
-static enum wn_code ask(struct wn_engine *engine, struct wn_item **items, int n, bool plan_only, struct wn_error *err)
-{
-    size_t k = (size_t)wn_graph_classes(items[0]->model->graph), n_questions = 0;
-    for (int i = 0; i < n && !plan_only; i++) n_questions += (size_t)items[i]->n_questions;
-    const float **images = calloc((size_t)n, sizeof *images);
-    float *logits = calloc((size_t)n * k, sizeof *logits);
-    struct wn_question *questions = calloc(n_questions + 1, sizeof *questions);
-    struct wn_answer *answers = calloc(n_questions + 1, sizeof *answers);
-    struct wn_engine_times times = {0};
-    enum wn_code code = WN_NO_MEMORY;
-    if (!images || !logits || !questions || !answers) {
-        wn_fail(err, code, "no memory for a batch of %d", n);
-        goto free_all;
-    }
-    for (int i = 0, at = 0; i < n; i++) {
-        images[i] = items[i]->input;
-        for (int q = 0; q < items[i]->n_questions && !plan_only; q++, at++) {
-            questions[at] = items[i]->questions[q];
-            questions[at].image = i;
-        }
-    }
-    struct wn_batch batch = {n, images, (int)n_questions, questions};
-    code = wn_engine_explain(engine, &batch, logits, answers, &times, err);
-    for (int i = 0, at = 0; i < n && code == WN_OK; i++) {
-        wn_item_keep_logits(items[i], logits + (size_t)i * k);
-        items[i]->forward_ms += times.forward_ms / n;
-        items[i]->backward_ms += times.backward_ms / n;
-        for (int q = 0; q < items[i]->n_questions && !plan_only; q++) items[i]->answers[q] = answers[at++];
-    }
-    if (code != WN_OK)
-        for (size_t i = 0; i < n_questions; i++) wn_answer_finish(&answers[i]);
-free_all:
-    free(images);
-    free(logits);
-    free(questions);
-    free(answers);
-    return code;
-}
-
 static void count(struct wn_item **items, int n)
 {
     wn_metric_observe(WN_METRIC_BATCH, 0, 0, n);
@@ -80,18 +40,6 @@ static void count(struct wn_item **items, int n)
     }
 }
 
-/* The ordinary way: one forward pass for all, and what each asks behind it. */
-static enum wn_code run_together(struct wn_engine *engine, struct wn_item **items, int n, struct wn_error *err)
-{
-    struct wn_item *first[MOST_BATCH];
-    int unplanned = 0;
-    for (int i = 0; i < n; i++)
-        if (items[i]->needs_logits) first[unplanned++] = items[i];
-    enum wn_code code = unplanned ? ask(engine, first, unplanned, true, err) : WN_OK;
-    for (int i = 0; i < unplanned && code == WN_OK; i++) wn_item_plan(first[i], first[i]->logits);
-    return code == WN_OK ? ask(engine, items, n, false, err) : code;
-}
-
 static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
 {
     struct wn_engine *engine = items[0]->model->engines[w->number]; /* the job holds the model, and so its engines */
@@ -105,7 +53,7 @@ static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
             fail_items(&items[i], 1, &err);
     }
     struct wn_error why = {0};
-    if (together && run_together(engine, ordinary, together, &why) != WN_OK) fail_items(ordinary, together, &why);
+    if (together && wn_batch_run(engine, ordinary, together, &why) != WN_OK) fail_items(ordinary, together, &why);
     for (int i = 0; i < n; i++)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
     count(items, n);
@@ -115,10 +63,11 @@ static void *work(void *arg)
 {
     struct wn_worker *w = arg;
     struct wn_item *items[MOST_BATCH];
+    const struct wn_gathering how = {w->all->config->max_queue_delay_us, MOST_BATCH};
     int n;
-    while ((n = wn_queue_take(w->all->queue, w->all->config->max_queue_delay_us, items, MOST_BATCH))) {
+    while ((n = wn_queue_take(w->all->queue, &how, items))) {
         run_batch(w, items, n);
-        for (int i = 0; i < n; i++) wn_queue_done(w->all->queue, items[i]);
+        wn_queue_done(w->all->queue, items, n);
     }
     return NULL;
 }

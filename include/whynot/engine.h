@@ -44,6 +44,13 @@ struct wn_batch {
 WN_API enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits,
                                       struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
 
+/* The same for questions that depend on what the network says of their image, in one forward pass. settle (NULL: nothing to do) is
+ * called once for each image as soon as its logits (K floats) are known, before any question about it is looked at: may change target,
+ * targets and foils of the batch's questions about it (which are the caller's own array), and nothing else of them. */
+WN_API enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *batch,
+                                           void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
+                                           struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
+
 /* The maps of every class for one image (C*H*W preprocessed floats, the caller's): one forward pass, and then one more of the tail
  * in forward mode where there is a rule for it, else a backward pass a class. The plan is compiled when a layer and a method are first
  * asked for. layer: number, or WN_LAYER_AUTO. logits: K floats, the caller's. out: finished with wn_stack_finish, also after

@@ -1,0 +1,35 @@
+/* What waits for one model, in the order in which it will be taken. The queue's lock guards it. */
+#ifndef WN_SERVER_LANE_H
+#define WN_SERVER_LANE_H
+
+#include "job.h"
+
+struct wn_flow { /* of one key at one priority */
+    struct wn_item *first, *last;
+    int n;
+    struct wn_flow *next; /* whose turn it is after this one; only where n > 0 */
+};
+
+struct wn_lane {
+    struct wn_lane *next;
+    const struct wn_model *model;
+    int n, picks;
+    struct wn_flow *turn[WN_PRIORITIES], *last[WN_PRIORITIES];
+    struct wn_flow flow[WN_PRIORITIES][WN_MOST_KEYS + 1];
+};
+
+void wn_lane_add(struct wn_lane *lane, struct wn_item *item);
+/* Takes out one that waits; item->lane is NULL afterwards. */
+void wn_lane_remove(struct wn_lane *lane, struct wn_item *item);
+/* Takes out the next. lane->n > 0. */
+struct wn_item *wn_lane_next(struct wn_lane *lane);
+/* Another item about the same picture that adds little work to a run, or NULL. */
+struct wn_item *wn_lane_same_picture(struct wn_lane *lane, const struct wn_item *item);
+/* Pictures that would be taken before the next one of this key. */
+int wn_lane_ahead(const struct wn_lane *lane, int key, enum wn_priority priority);
+int wn_lane_of_key(const struct wn_lane *lane, int key);
+/* The item that came last of the key that has most here; NULL where none has more than `more_than`. */
+struct wn_item *wn_lane_heaviest(const struct wn_lane *lane, int more_than);
+int64_t wn_lane_since(const struct wn_lane *lane); /* when the oldest came; INT64_MAX where nothing waits */
+
+#endif

@@ -1,0 +1,51 @@
+/* The queue's word before the body is read; knows heads and no bodies. */
+#include "load.h"
+
+#include "metrics.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const priorities[] = {"low", "normal", "high"};
+
+static enum wn_code read_timeout(struct wn_request *r)
+{
+    const char *text = wn_request_header(r, "X-Request-Timeout-Ms");
+    if (!text) return WN_OK;
+    if (!text[0] || text[strspn(text, "0123456789")] || strlen(text) > 9 || !(r->timeout_ms = atoi(text)))
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Timeout-Ms takes a whole number of milliseconds, 1 and up");
+    return WN_OK;
+}
+
+static enum wn_code read_priority(struct wn_request *r)
+{
+    const char *text = wn_request_header(r, "X-Request-Priority");
+    r->priority = WN_PRIORITY_NORMAL;
+    if (!text) return WN_OK;
+    for (int i = 0; i < WN_PRIORITIES; i++) {
+        if (strcmp(text, priorities[i]) != 0) continue;
+        r->priority = (enum wn_priority)i;
+        return WN_OK;
+    }
+    return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Priority takes low, normal or high");
+}
+
+void wn_load_check(struct wn_request *r)
+{
+    struct wn_server *s = r->server;
+    struct wn_error err = {0};
+    int retry_after_s = 1;
+    if (read_timeout(r) != WN_OK || read_priority(r) != WN_OK) return;
+    if (!atomic_load(&s->ready)) {
+        wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the models are still being loaded");
+        r->problem.retry_after_s = 1;
+        return;
+    }
+    const struct wn_models *models = wn_request_models(r);
+    const struct wn_model *model = r->model ? wn_models_find(models, r->model, r->version) : models->n == 1 ? models->list[0] : NULL;
+    enum wn_code code = wn_queue_admits(&s->queue, model, r->key, r->priority, &retry_after_s, &err);
+    if (code == WN_OK) return;
+    wn_metric_add(WN_METRIC_REJECTED, code == WN_QUEUE_FULL ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
+    wn_problem_set(&r->problem, NULL, code, "%s", err.text);
+    r->problem.retry_after_s = retry_after_s;
+}
