@@ -2,6 +2,7 @@
 #include "batch.h"
 
 #include "questions.h"
+#include "stacked.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -41,11 +42,12 @@ static void settle(void *context, int image, const float *logits)
     for (int i = 0; i < r->n; i++) {
         struct wn_item *item = r->items[i];
         if (r->image[i] != image || !item->needs_logits) continue;
-        int before = item->n_questions;
         wn_item_keep_logits(item, logits);
         item->n_questions = 0;
         wn_item_plan(item, item->logits);
-        assert(item->n_questions == before);
+        int room = i + 1 < r->n ? r->first[i + 1] : r->n_questions;
+        assert(item->n_questions == room - r->first[i]); /* how many depends on no logit */
+        (void)room;
         copy_questions(r, i);
     }
 }
@@ -60,14 +62,23 @@ static void place_pictures(struct run *r)
     }
 }
 
+/* Any logits will do to know how many questions there will be, and of what kind. Rivals found so are forgotten again. */
+static void plan_for_now(struct wn_item *item)
+{
+    struct wn_job *job = item->job;
+    item->n_questions = 0;
+    wn_item_plan(item, item->logits);
+    for (int i = 0; i < job->n_slots; i++) {
+        struct wn_slot *slot = &job->slots[i];
+        if (slot->item == item && (slot->all || !slot->ask.why_not.n)) slot->n_foils = 0;
+    }
+}
+
 static void place_questions(struct run *r)
 {
     for (int i = 0; i < r->n; i++) {
         struct wn_item *item = r->items[i];
-        if (item->needs_logits) { /* any logits will do to know how many questions there will be, and of what kind */
-            item->n_questions = 0;
-            wn_item_plan(item, item->logits);
-        }
+        if (item->needs_logits) plan_for_now(item);
         r->first[i] = r->n_questions;
         r->n_questions += item->n_questions;
     }

@@ -84,7 +84,7 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
 /* ---- pictures ---- */
 
 /* Eight bytes a step. Equal numbers prove nothing: whoever shares work by them compares the pictures as well. */
-static uint64_t number_of(const void *data, size_t size)
+static uint64_t sum_of(const void *data, size_t size)
 {
     const uint64_t odd = 0x9e3779b97f4a7c15u;
     const unsigned char *bytes = data;
@@ -136,7 +136,7 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
         data = bytes.data;
         size = bytes.size;
     }
-    item->picture = number_of(data, size);
+    item->picture = sum_of(data, size);
     if (code == WN_OK && item->stacked) look_up(item, data, size);
     bool wanted = !item->kept || item->keep_pixels || item->needs_input;
     if (code == WN_OK && wanted) code = wn_image_decode(data, size, &limits, hint_of(item), &item->image, err);

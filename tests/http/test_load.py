@@ -150,6 +150,41 @@ class Load(unittest.TestCase):
             self.assertGreaterEqual(d.metric('whynot_rejected_total{reason="client_gone"}'), 20)
             self.assertEqual(d.explain(picture(1)).status, 200)
 
+    def test_requests_about_one_picture_share_its_forward_pass(self):
+        with self.slow_daemon() as d:
+            each = slow_seconds(d)
+            questions = ["?target=%d" % k for k in range(4)] + ["?why_not=auto:3", "?maps=contrast,rival&why_not=auto:2", "?method=la", "?contrast=max"]
+            want = [d.explain(picture(5, SIZE, SIZE), q, "slow").json["maps"] for q in questions]
+            runs = d.metric("whynot_batch_size_count")
+            busy = threading.Thread(target=d.explain, args=(picture(1, SIZE, SIZE), "", "slow"))
+            busy.start()
+            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
+            time.sleep(each / 10)
+            got = [None] * len(questions)
+
+            def ask(i):
+                got[i] = d.explain(picture(5, SIZE, SIZE), questions[i], "slow").json["maps"]
+            daemon.in_threads(len(questions), ask)
+            busy.join()
+            self.assertEqual(got, want)
+            self.assertLessEqual(d.metric("whynot_batch_size_count") - runs, 4, "one for the picture before, few for these")
+
+    def test_a_batch_gathers_for_as_long_as_it_was_told(self):
+        with self.slow_daemon("--max-batch-size", "8", "--preferred-batch-size", "4", "--max-queue-delay-us", "1000000") as d:
+            runs = d.metric("whynot_batch_size_count")
+            daemon.in_threads(4, lambda i: self.assertEqual(d.explain(picture(i), "", "tiny").status, 200))
+            self.assertEqual(d.metric("whynot_batch_size_count") - runs, 1)
+            start = time.monotonic()
+            self.assertEqual(d.explain(picture(9), "", "tiny").status, 200)
+            self.assertGreater(time.monotonic() - start, 0.9)
+
+    def test_a_head_names_deadline_and_priority(self):
+        with self.slow_daemon() as d:
+            for name, value in (("X_Request_Timeout_Ms", "soon"), ("X_Request_Timeout_Ms", "0"), ("X_Request_Priority", "highest")):
+                self.assertEqual(d.explain(picture(1), "", "tiny", **{name: value}).status, 400)
+            self.assertEqual(d.explain(picture(1), "", "tiny", X_Request_Priority="low", X_Request_Timeout_Ms="60000").status, 200)
+            self.assertEqual(d.explain(picture(1, SIZE, SIZE), "", "slow", X_Request_Timeout_Ms="1").status, 504)
+
     def test_a_batch_waits_for_its_last_picture(self):
         with self.slow_daemon() as d:
             instances = [{"image": {"b64": b64(picture(i, SIZE, SIZE))}} for i in range(4)]
