@@ -60,6 +60,14 @@ void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *con
 
 /* ---- the watch ---- */
 
+/* What a client did not read of its answer would stay in the kernel for minutes: a reset frees it. */
+static void cut(const struct wn_connection *c)
+{
+    const struct linger reset = {1, 0};
+    if (c->phase == WN_PHASE_REPLY) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    shutdown(c->fd, SHUT_RDWR);
+}
+
 /* With the lock held: one look at a connection. Returns a job to give up, held for the caller, or NULL. */
 static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, bool gone, int64_t now)
 {
@@ -71,7 +79,7 @@ static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, 
         wn_queue_hold(all->queue, job);
         return job;
     }
-    if (!busy && (late || (gone && c->phase != WN_PHASE_REPLY))) shutdown(c->fd, SHUT_RDWR);
+    if (!busy && (late || (gone && c->phase != WN_PHASE_REPLY))) cut(c);
     return NULL;
 }
 

@@ -17,12 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTION_MEMORY (128 << 10)
 #define BODY_CHUNK (64 << 10)
 #define PANIC_EXIT 70
+#define SPARE_DESCRIPTORS 64 /* model files, the log, what backends open */
 
 /* ---- a request's life ---- */
 
@@ -85,8 +87,7 @@ struct wn_model *wn_request_model(struct wn_request *r)
 
 /* ---- the body ---- */
 
-/* Counts bytes against what all requests may hold together. */
-static bool charge(struct wn_request *r, int64_t bytes)
+bool wn_request_charge(struct wn_request *r, int64_t bytes)
 {
     int64_t most = r->server->config.max_bytes_in_flight;
     if (atomic_fetch_add(&r->server->bytes_in_flight, bytes) + bytes > most) {
@@ -104,7 +105,7 @@ static bool charge(struct wn_request *r, int64_t bytes)
 static bool make_room(struct wn_request *r, size_t bytes)
 {
     if (bytes <= r->body_room) return true;
-    if (!charge(r, (int64_t)(bytes - r->body_room))) return false;
+    if (!wn_request_charge(r, (int64_t)(bytes - r->body_room))) return false;
     char *body = realloc(r->body, bytes);
     if (!body) {
         wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the body");
@@ -230,10 +231,20 @@ static size_t keep_escapes(void *cls, struct MHD_Connection *connection, char *s
     return strlen(s);
 }
 
+/* A few a second: what a client can make the library say should not fill a disk. */
+static bool is_worth_a_line(void)
+{
+    static _Atomic int64_t second, lines;
+    int64_t now = wn_now_ns() / 1000000000;
+    if (atomic_exchange(&second, now) != now) atomic_store(&lines, 0);
+    return atomic_fetch_add(&lines, 1) < 20;
+}
+
 static void on_log(void *cls, const char *fmt, va_list args)
 {
     char message[512];
     (void)cls;
+    if (!is_worth_a_line()) return;
     vsnprintf(message, sizeof message, fmt, args);
     message[strcspn(message, "\n")] = 0;
     wn_log("debug", "http: %s", message);
@@ -264,12 +275,34 @@ static enum wn_code resolve(struct wn_server *s, struct addrinfo **out, struct w
         return wn_fail(err, WN_BAD_REQUEST, "host: '%.64s' is not a numeric address", c->host);
     s->is_public = !is_loopback(*out);
     bool has_keys = atomic_load(&s->keys.n) > 0;
-    if (s->is_public && has_keys) wn_log("warning", "keys and pictures travel readable to %s: put TLS in front", c->host);
+    if (s->is_public && has_keys)
+        wn_log("warning", "keys and pictures travel readable to %s: put TLS in front", c->host);
     if (!s->is_public || has_keys || c->insecure) return WN_OK;
     freeaddrinfo(*out);
     return wn_fail(err, WN_BAD_REQUEST,
-                   "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says that this is meant",
+                   "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says "
+                   "that this is meant",
                    c->host);
+}
+
+/* Out of descriptors the library asks for one thousands of times a second; out of connections it waits. So connections
+ * must run out first. */
+static unsigned most_connections(const struct wn_config *c)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)c->max_connections + SPARE_DESCRIPTORS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return (unsigned)c->max_connections;
+    if (limit.rlim_cur < wanted) {
+        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+        setrlimit(RLIMIT_NOFILE, &limit);
+        getrlimit(RLIMIT_NOFILE, &limit);
+    }
+    if (limit.rlim_cur >= wanted) return (unsigned)c->max_connections;
+    unsigned fewer = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? (unsigned)limit.rlim_cur - SPARE_DESCRIPTORS
+                                                            : (unsigned)limit.rlim_cur / 2;
+    wn_log("warning", "only %u connections at once: the limit of open files is %llu", fewer,
+           (unsigned long long)limit.rlim_cur);
+    return fewer;
 }
 
 enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
@@ -289,11 +322,11 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     s->http = MHD_start_daemon(
         flags, (uint16_t)c->port, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_SOCK_ADDR, address->ai_addr, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads),
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)c->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)c->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
-        wn_connections_notify, &s->connections, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, most_connections(c), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify,
+        &s->connections, MHD_OPTION_END);
     int why = errno;
     freeaddrinfo(address);
     if (!s->http) {

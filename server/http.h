@@ -11,6 +11,10 @@ void wn_http_quiesce(struct wn_server *s, int64_t until_ns);
 /* No connection may be suspended: the queue is closed and empty. */
 void wn_http_stop(struct wn_server *s);
 
+/* Counts bytes of bodies or answers against what all requests may hold together, until this one is over. False: too much, and
+ * request->problem says so. */
+bool wn_request_charge(struct wn_request *r, int64_t bytes);
+
 /* For routes: hands the request's job to the queue. The connection sleeps until it is finished, then the route is
  * called again; if the queue does not take it, request->problem says why and is sent. Either way the route returns
  * false at once. */

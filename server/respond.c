@@ -3,10 +3,13 @@
 
 #include "etag.h"
 #include "hosts.h"
+#include "http.h"
 #include "log.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#define LARGE_REPLY (64 << 10) /* smaller ones do not add up: the socket takes them */
 
 /* A header that the library refuses is our own bug or a value that was not checked: say so, and send the rest. */
 static void header(struct MHD_Response *response, const char *name, const char *value)
@@ -80,6 +83,7 @@ enum MHD_Result wn_respond(struct wn_request *r)
     struct wn_reply *reply = &r->reply;
     if (reply->body.failed) wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the answer");
     wn_etag_body(r);
+    if (reply->body.bytes.size > LARGE_REPLY) wn_request_charge(r, (int64_t)reply->body.bytes.size);
     if (r->problem.error.code != WN_OK) write_problem(r);
     if (!reply->timing[0])
         snprintf(reply->timing, sizeof reply->timing, "total;dur=%.2f", (double)(wn_now_ns() - r->begin_ns) * 1e-6);

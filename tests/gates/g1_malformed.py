@@ -1,0 +1,149 @@
+#!/usr/bin/env python3
+"""G1: two thousand malformed pictures, bodies, requests and networks (a fifth of them in the quick form), made from a seed. Whatever our own code
+answers is a 4xx problem; nothing takes longer than two seconds; nothing crashes."""
+import json
+import os
+import random
+import re
+import socket
+import sys
+import tempfile
+import time
+
+from gate import FULL, HERE, daemon, figure, finish, is_sanitized
+import tiny_onnx
+
+SHARE = 1 if FULL else 5
+LIMIT_S = 8 if is_sanitized() else 2
+rng = random.Random(20260101)
+folder = tempfile.TemporaryDirectory()
+daemon.tiny_models(folder.name)
+golden = os.path.join(HERE, "..", "media", "golden")
+files = {name: open(os.path.join(golden, name), "rb").read() for name in sorted(os.listdir(golden)) if name.endswith((".png", ".jpg"))}
+
+
+def damage(data, i):
+    """Cut at a 64th, a flipped bit, a length made huge or off by one, a piece doubled or taken out."""
+    data, kind, at = bytearray(data), i % 6, rng.randrange(len(data))
+    if kind == 0:
+        return bytes(data[:len(data) * (1 + i // 6 % 63) // 64])
+    if kind == 1:
+        for _ in range(rng.choice((1, 1, 3, 20))):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    elif kind == 2:
+        data[at:at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\x80\0\0\0"))
+    elif kind == 3:
+        data[at] = (data[at] + rng.choice((1, -1))) % 256
+    elif kind == 4:
+        data[at:at] = data[at:at + rng.randrange(1, 200)]
+    else:
+        del data[at:at + rng.randrange(1, 200)]
+    return bytes(data)
+
+
+class Count:
+    def __init__(self):
+        self.n, self.bad, self.slowest, self.library = 0, [], 0.0, set()
+
+    def see(self, what, ok, seconds):
+        self.n += 1
+        self.slowest = max(self.slowest, seconds)
+        if not ok or seconds > LIMIT_S:
+            self.bad.append("%s (%.2f s)" % (what, seconds))
+
+
+def is_fine(a):
+    return a.status == 200 or (400 <= a.status < 500 and a.headers["Content-Type"] == "application/problem+json" and a.json["status"] == a.status)
+
+
+def pictures(d, count, suffix, n):
+    names = [f for f in files if f.endswith(suffix)]
+    for i in range(n):
+        data = damage(files[names[i % len(names)]], i)
+        begin = time.monotonic()
+        a = d.explain(data)
+        count.see("%s %d: %d" % (suffix, i, a.status), is_fine(a), time.monotonic() - begin)
+
+
+def bodies(d, count, n):
+    image = daemon.b64(daemon.picture(1, 8, 8))
+    seeds = [{"image": {"b64": image}, "target": 3, "why_not": ["no entry", 4], "outputs": "raw", "id": "\u00e9\n\"\\"},
+             {"instances": [{"image": {"b64": image}, "why_not": "auto:2"}, {"image": {"b64": image}, "method": "lrp", "contrast": "mean"}], "top_k": 3, "relu": True},
+             {"image": {"b64": image}, "timeout_ms": 1000, "overlay": 0.25, "maps": ["contrast", "rival"], "size": "input"}]
+    tokens = [b"{", b"}", b"[", b"]", b",", b":", b'"', b"null", b"true", b"1e400", b"-0", b"\\ud800", b"\\u0000", b"\xff", b"\xef\xbb\xbf", b"NaN", b"99999999999999999999", b"=", b"\0", b"0x1",
+              b"//", b"'", b"1.0e", b"\\x", b'"b64":', b'"instances":']
+    for i in range(n):
+        data = bytearray(json.dumps(seeds[i % 3]).encode())
+        if i % 2:
+            for _ in range(rng.randrange(1, 4)):
+                at = rng.randrange(len(data))
+                data[at:at + rng.randrange(0, 3)] = rng.choice(tokens)
+        else:
+            data = bytearray(damage(data, i // 2))
+        begin = time.monotonic()
+        a = d.request("POST", "/v1/models/tiny/explain", bytes(data), {"Content-Type": "application/json"})
+        count.see("json %d: %d %s" % (i, a.status, a.body[:80]), is_fine(a), time.monotonic() - begin)
+
+
+def raw_requests(d, count, n):
+    picture = daemon.picture(1, 8, 8)
+    form = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\nContent-Type: image/png\r\n\r\n' + picture + b'\r\n--b\r\nContent-Disposition: form-data; name="why_not"\r\n\r\n3\r\n--b--\r\n'
+    seeds = [b"POST /v1/models/tiny/explain?why_not=auto:1&target=%32 HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: " + b"%d" % len(picture) + b"\r\n\r\n" + picture,
+             b"POST /v1/explain?model=tiny HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: " + b"%d" % len(form) + b"\r\n\r\n" + form,
+             b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(picture) + picture + b"\r\n0\r\n\r\n",
+             b"GET /v1/models/tiny/labels?q=turn&limit=3 HTTP/1.1\r\nHost: 127.0.0.1:8420\r\nAccept: */*\r\nX-Request-Id: a.b-c\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n"]
+    pieces = [b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"%00", b"%zz", b"..", b"//", b"HTTP/1.1", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n ", b"Host: x\r\n", b"\xff", b"&", b"=",
+              b"99999999999999999999", b"-1", b";"]
+    for i in range(n):
+        seed = bytearray(seeds[i % len(seeds)])
+        head = seed.index(b"\r\n\r\n")
+        for _ in range(rng.randrange(1, 4)):
+            at = rng.randrange(head if rng.random() < 0.8 else len(seed))
+            seed[at:at + rng.randrange(0, 4)] = rng.choice(pieces)
+        begin = time.monotonic()
+        with socket.create_connection(("127.0.0.1", d.port), 10) as s:
+            s.sendall(bytes(seed))
+            s.shutdown(socket.SHUT_WR)
+            answer = b""
+            try:
+                while more := s.recv(65536):
+                    answer += more
+            except OSError:
+                pass
+        heads = re.findall(rb"^HTTP/1\.1 (\d+)(.*?)\r\n\r\n", answer, re.M | re.S)
+        ok = True
+        for status, rest in heads:
+            ours = b"problem+json" in rest
+            if not ours and status[:1] != b"2":
+                count.library.add(int(status))
+            ok &= status[:1] == b"2" or (ours and status[:1] == b"4") or (not ours and int(status) in (400, 413, 414, 431, 505))
+        count.see("raw %d: %s" % (i, [h[0] for h in heads]), ok, time.monotonic() - begin)
+
+
+def networks(d, count, n):
+    path = os.path.join(folder.name, "tiny", "model.onnx")
+    good = open(path, "rb").read()
+    seeds = [good, tiny_onnx.classifier(16, 8, 12, 2)]
+    for i in range(n):
+        with open(path + ".new", "wb") as f:
+            f.write(damage(seeds[i % 2], i))
+        os.rename(path + ".new", path)
+        begin = time.monotonic()
+        a = d.request("POST", "/v2/repository/models/tiny/load", "{}", {"Content-Type": "application/json"})
+        count.see("onnx %d: %d %s" % (i, a.status, a.body[:120]), a.status in (200, 400, 404, 413, 422, 501), time.monotonic() - begin)
+    with open(path, "wb") as f:
+        f.write(good)
+    d.request("POST", "/v2/repository/models/tiny/load", "{}", {"Content-Type": "application/json"})
+
+
+with daemon.Daemon(folder.name, "--model-control", "--workers", "1") as d:
+    for name, run, n in (("PNG", lambda c, n: pictures(d, c, ".png", n), 400), ("JPEG", lambda c, n: pictures(d, c, ".jpg", n), 400), ("JSON", lambda c, n: bodies(d, c, n), 400),
+                         ("HTTP", lambda c, n: raw_requests(d, c, n), 300), ("ONNX", lambda c, n: networks(d, c, n), 500)):
+        count = Count()
+        run(count, n // SHARE)
+        note = "%d cases of %s, slowest %.2f s%s; %s" % (count.n, name, count.slowest, ", the library's own answers: %s" % sorted(count.library) if count.library else "", "; ".join(count.bad[:3]))
+        figure("G1", len(count.bad), 0, not count.bad and d.process.poll() is None, note)
+    begin = time.monotonic()
+    after = d.explain(daemon.picture(1)).status
+    figure("G1-after", round(time.monotonic() - begin, 3), 0.05, after == 200 and time.monotonic() - begin < (1 if is_sanitized() else 0.05), "seconds until the next good question was answered: %d" % after)
+finish()
