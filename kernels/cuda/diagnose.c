@@ -4,7 +4,7 @@
 #include <cuda_runtime_api.h>
 
 #include "exe.h"
-#include "vendor.h"
+#include "libraries.h"
 
 typedef void say_fn(void *arg, const struct wn_finding *finding);
 
@@ -13,19 +13,6 @@ static void say_version(say_fn *say, void *arg, const char *topic, int version, 
     char text[32] = "none";
     if (version > 0) snprintf(text, sizeof text, "%d.%d", version / 1000, version % 1000 / 10);
     say(arg, &(struct wn_finding){topic, text, mending});
-}
-
-static void say_cudnn(say_fn *say, void *arg)
-{
-    struct wn_error why = {0};
-    char text[32];
-    if (wn_cuda_vendor_load(&why) != WN_OK) {
-        say(arg, &(struct wn_finding){"cuDNN and cuBLASLt", "not loaded", why.text});
-        return;
-    }
-    const size_t v = cudnnGetVersion();
-    snprintf(text, sizeof text, "%zu.%zu.%zu", v / 10000, v % 10000 / 100, v % 100);
-    say(arg, &(struct wn_finding){"cuDNN", text, v / 10000 == 9 ? NULL : "this build is for cuDNN 9: install libcudnn9"});
 }
 
 /* cudaMemGetInfo speaks of the current device and makes its context: a device that cannot be used says so here. */
@@ -56,7 +43,7 @@ void wn_cuda_diagnose(say_fn *say, void *arg)
     say_version(say, arg, "CUDA runtime", runtime, NULL);
     say_version(say, arg, "CUDA version of the driver", driver, !driver ? "there is no NVIDIA driver: install it, or use a CPU backend"
                 : driver / 1000 < runtime / 1000 ? "the driver is older than the runtime: install a newer driver" : NULL);
-    say_cudnn(say, arg);
+    wn_cuda_libraries_diagnose(say, arg);
     cudaError_t found = cudaGetDeviceCount(&n);
     cudaGetLastError();
     if (found != cudaSuccess || !n)

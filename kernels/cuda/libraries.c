@@ -196,3 +196,18 @@ enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv
     job->u.conv.plan = plan;
     return wn_cuda_workspace(exe, (size_t)plan->workspace_bytes, err);
 }
+
+/* ---- for people ---- */
+
+void wn_cuda_libraries_diagnose(void (*say)(void *arg, const struct wn_finding *finding), void *arg)
+{
+    struct wn_error why = {0};
+    char text[32];
+    if (wn_cuda_vendor_load(&why) != WN_OK) {
+        say(arg, &(struct wn_finding){"cuDNN and cuBLASLt", "not loaded", why.text});
+        return;
+    }
+    const size_t v = cudnnGetVersion();
+    snprintf(text, sizeof text, "%zu.%zu.%zu", v / 10000, v % 10000 / 100, v % 100);
+    say(arg, &(struct wn_finding){"cuDNN", text, v / 10000 == 9 ? NULL : "this build is for cuDNN 9: install libcudnn9"});
+}

@@ -2,6 +2,7 @@
  * An error that a process cannot outlive is told from one that it can. On the emulation. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,6 +172,48 @@ static void an_illegal_access_loses_the_device_for_good(void **state)
     subject_finish(&s);
 }
 
+/* ---- what the doctor says ---- */
+
+struct heard {
+    char text[2000];
+    int troubles;
+};
+
+static void hear(void *arg, const struct wn_finding *f)
+{
+    struct heard *h = arg;
+    size_t n = strlen(h->text);
+    snprintf(h->text + n, sizeof h->text - n, "%s: %s\n", f->topic, f->value);
+    h->troubles += f->mending != NULL;
+}
+
+static struct heard diagnose(int devices)
+{
+    struct heard h = {0};
+    int before = fake_runtime.devices;
+    fake_runtime.devices = devices;
+    wn_backend_find("cuda")->diagnose(hear, &h);
+    fake_runtime.devices = before;
+    return h;
+}
+
+static void the_doctor_claims_no_device_that_does_not_answer(void **state)
+{
+    (void)state;
+    fake_runtime.calls = 0, fake_runtime.fail_at = 0;
+    struct heard none = diagnose(0);
+    assert_null(strstr(none.text, "compute capability"));
+    assert_non_null(strstr(none.text, "CUDA version of the driver: none"));
+    assert_int_equal(none.troubles, 2);
+    struct heard one = diagnose(1);
+    assert_non_null(strstr(one.text, "device 0: emulation, compute capability"));
+    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = 46; /* devices unavailable; the first call only asks for old errors */
+    struct heard stuck = diagnose(1);
+    fake_runtime.fail_at = 0;
+    assert_null(strstr(stuck.text, "compute capability"));
+    assert_int_equal(stuck.troubles, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +222,7 @@ int main(void)
         cmocka_unit_test(a_passing_failure_anywhere_is_reported_and_forgotten),
         cmocka_unit_test(no_device_is_an_error_of_the_device),
         cmocka_unit_test(an_old_card_refuses_what_it_lacks),
+        cmocka_unit_test(the_doctor_claims_no_device_that_does_not_answer),
         cmocka_unit_test(an_illegal_access_loses_the_device_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
