@@ -108,7 +108,7 @@ class Connect(unittest.TestCase):
         r = whynot("bench")
         self.assertEqual(r.code, 2)
         self.assertIn("engine", r.err)
-        r = whynot("bench", "engine", "--model", os.path.join(self.models, "tiny", "model.onnx"), "--rounds", "1", "--json")
+        r = whynot("bench", "engine", "--model", os.path.join(self.models, "tiny", "model.onnx"), "--rounds", "1", "--no-bare", "--json")
         self.assertEqual(r.code, 0, r.err)
         self.assertIn("explain", r.out)
         self.assertEqual(whynot("bench", "--help").code, 0)
