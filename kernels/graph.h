@@ -70,6 +70,7 @@ struct wn_graph {
     int64_t input_shape[WN_MAX_RANK];
     int input_rank; /* input_shape[0] is the batch and is ignored */
     int classes;
+    const float *low, *high; /* C each, or NULL: the range of the input's values */
     int n_layers, auto_layer;
     struct wn_layer *layers;
     int *layer_values; /* [n_layers]: value numbers */

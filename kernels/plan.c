@@ -27,6 +27,8 @@ static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int
     struct wn_plan_method *m = &plan->method[i];
     struct wn_mark before = wn_program_mark(p);
     struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed};
+    in.low = plan->low;
+    in.high = plan->high;
     in.rows = (struct wn_rows){plan->row, plan->key.rows};
     in.reference = (struct wn_rows){plan->reference_row, plan->key.rows};
     in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
@@ -69,6 +71,8 @@ static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_er
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
     int64_t images = plan->key.reference ? 2 * plan->key.images : plan->key.images;
     if (wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
+    plan->low = g->low;
+    plan->high = g->high;
     plan->input = forward.input;
     plan->logits = forward.logits;
     int layer_value = input ? forward.input : forward.values[onnx_value];

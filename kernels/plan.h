@@ -18,6 +18,7 @@ struct wn_plan_key {
 
 struct wn_plan {
     struct wn_plan_key key;
+    const float *low, *high; /* of the graph */
     struct wn_program *program;
     struct wn_exe *exe;
     int input, logits, seed; /* values: (N,C,H,W), (N,K), (R,K) */

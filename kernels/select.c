@@ -209,6 +209,15 @@ static int64_t count_weight_bytes(const struct wn_graph *g, const bool *value)
     return bytes;
 }
 
+static const float *copy_bounds(struct wn_graph *g, const float *bounds, struct wn_error *err)
+{
+    size_t n = (size_t)wn_graph_channels(g);
+    float *copy = bounds ? wn_arena_take(g->arena, n, sizeof *copy) : NULL;
+    if (bounds && !copy) wn_fail(err, WN_NO_MEMORY, "no memory for the range of the input");
+    if (copy) memcpy(copy, bounds, n * sizeof *copy);
+    return copy;
+}
+
 enum wn_code wn_graph_select(struct wn_graph *g, const struct wn_graph_options *options, struct wn_error *err)
 {
     struct wn_error why = {0};
@@ -223,6 +232,10 @@ enum wn_code wn_graph_select(struct wn_graph *g, const struct wn_graph_options *
     }
     free(value);
     free(node);
+    if (options && options->low && options->high && why.code == WN_OK && wn_graph_channels(g) <= options->n_bounds) {
+        g->low = copy_bounds(g, options->low, &why);
+        g->high = copy_bounds(g, options->high, &why);
+    }
     if (why.code == WN_OK) return WN_OK;
 fail:
     return wn_fail(err, why.code, "%s", why.text);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,16 @@ static enum wn_code load_graph(struct wn_model *m, const struct place *at, struc
                                        .output = m->manifest.output,
                                        .height = m->manifest.height,
                                        .width = m->manifest.width};
+    float low[3], high[3];
+    for (int c = 0; c < 3; c++) {
+        const struct wn_preprocess *pre = &m->manifest.preprocess;
+        float dark = -pre->mean[c] / pre->std[c], bright = (255 * pre->scale - pre->mean[c]) / pre->std[c];
+        low[c] = fminf(dark, bright);
+        high[c] = fmaxf(dark, bright);
+    }
+    options.low = low;
+    options.high = high;
+    options.n_bounds = 3;
     struct place own = {at->own, -1, 0}; /* a version without a network of its own is none */
     size_t most = (size_t)wn_graph_limits_default().file_bytes;
     enum wn_code code = read_file(m, &own, 1, m->manifest.model, most, &file, err);

@@ -29,6 +29,10 @@ struct wn_graph_options {
     const char *output; /* the logits; NULL: the first output, a trailing Softmax or LogSoftmax taken off */
     int64_t height, width; /* for inputs with free spatial axes; 0: as the file says */
     const struct wn_graph_limits *limits; /* NULL: the defaults */
+    /* The least and the largest value that a picture can give each channel of the input, one a channel, copied; NULL: nobody knows. Of more channels
+     * than n_bounds nothing is known either. */
+    const float *low, *high;
+    int n_bounds;
 };
 
 /* A value under the logits that can be explained. */

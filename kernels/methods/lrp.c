@@ -2,6 +2,32 @@
 #include "lrp.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+static void copy_floats(float *dst, const void *arg)
+{
+    const struct wn_weight *from = arg;
+    memcpy(dst, from->data, (size_t)wn_shape_count(&from->shape) * sizeof *dst);
+}
+
+static int bound(struct wn_program *p, const char *key, const float *values, int64_t channels)
+{
+    struct wn_weight w = {.shape = wn_shape_of(4, (int64_t[]){1, channels, 1, 1}), .data = values};
+    return wn_program_derive(p, key, &w.shape, copy_floats, &w);
+}
+
+static void take_bounds(struct wn_program *p, const struct wn_method_in *in, struct wn_lrp_pass *pass)
+{
+    const struct wn_shape x = p->values[in->layer].shape;
+    if (!in->low || !in->high) {
+        wn_program_fail(p, WN_UNSUPPORTED, "the rule for the pixels needs the range of the input's values, which nobody has said");
+    } else if (x.rank != 4) {
+        wn_program_fail(p, WN_UNSUPPORTED, "the rule for the pixels needs a picture with channels, height and width");
+    } else {
+        pass->low = bound(p, "input|least values", in->low, x.dim[1]);
+        pass->high = bound(p, "input|largest values", in->high, x.dim[1]);
+    }
+}
 
 int wn_lrp_map(struct wn_program *p, const struct wn_method_in *in, const struct wn_lrp *rule)
 {
@@ -10,10 +36,14 @@ int wn_lrp_map(struct wn_program *p, const struct wn_method_in *in, const struct
     bool *positive = calloc((size_t)n, sizeof *positive);
     if (!positive) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a pass of relevance");
     wn_lrp_find_positive(p, positive, n);
-    struct wn_lrp_pass pass = {rule, positive};
+    struct wn_lrp_pass pass = {rule, positive, in->layer, WN_NONE, WN_NONE, WN_NONE};
+    if (rule->boxed) take_bounds(p, in, &pass);
     int signal = wn_backward_bent(p, in->logits, in->seed, in->layer, in->rows, wn_lrp_bend, &pass);
     free(positive);
-    return wn_channel_dot(p, wn_rows_of(p, in->layer, in->rows), signal);
+    int map = wn_channel_dot(p, wn_rows_of(p, in->layer, in->rows), signal);
+    if (rule->boxed && !p->error.code && pass.rest == WN_NONE)
+        return wn_program_fail(p, WN_UNSUPPORTED, "the rule for the pixels needs a convolution that reads the input itself");
+    return rule->boxed ? wn_add(p, map, pass.rest) : map;
 }
 
 static int build_epsilon(struct wn_program *p, const struct wn_method_in *in)
@@ -62,4 +92,20 @@ const struct wn_method wn_method_lrp_alpha_beta = {
     .misleads = "A cell that nothing inhibits hands on alpha times its relevance: the sum is kept only where both sides exist.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
     .build = build_alpha_beta,
+};
+
+static int build_composite(struct wn_program *p, const struct wn_method_in *in)
+{
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f, .split = true, .alpha = 1, .boxed = true});
+}
+
+const struct wn_method wn_method_lrp_composite = {
+    .name = "lrp-composite",
+    .summary = "The usual mixture of rules: zB on the convolution over the pixels, z+ on the others, epsilon on dense layers.",
+    .formula = "on the first convolution R_i = sum_j (x_i w_ij - l_i w_ij^+ - h_i w_ij^-) R_j / (their sum over i), l and h the bounds of a pixel",
+    .source = "Montavon et al. 2017, zB and z+ rules; composites: Montavon et al. 2019",
+    .cost = "about 3 forward passes",
+    .misleads = "A pixel's relevance is that of its place between the darkest and the brightest, so plain areas get some too.",
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
+    .build = build_composite,
 };

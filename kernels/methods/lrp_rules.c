@@ -136,6 +136,10 @@ int wn_lrp_bend(const struct wn_bent *at)
     switch (s->prim) {
     case WN_PRIM_CONV:
     case WN_PRIM_CONV_BWD:
+        if (pass->rule->boxed && s->in[0] == pass->pixels && s->prim == WN_PRIM_CONV) {
+            wn_lrp_box(at);
+            return WN_NONE;
+        }
         if (!pass->rule->split) return gate(at);
         wn_lrp_split(at);
         return WN_NONE;

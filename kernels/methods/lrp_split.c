@@ -101,6 +101,28 @@ void wn_lrp_split(const struct wn_bent *at)
     wn_bent_give(at, x, g);
 }
 
+/* ---- pixels between two bounds ---- */
+
+/* R_i = (x_i - l_i) c+_i + (h_i - x_i) c-_i with c = what the shares R_j/(Z_j + eps) hand back through each part of the filter: the pixel times
+ * c+ - c-, and a rest without the pixel. Biases cancel. */
+void wn_lrp_box(const struct wn_bent *at)
+{
+    struct wn_program *p = at->p;
+    struct wn_lrp_pass *pass = at->rule;
+    int x = at->step->in[0], plus = part_of(p, at->step->in[1], 1), minus = part_of(p, at->step->in[1], -1);
+    int above = wn_binary(p, WN_BINARY_SUB, x, pass->low), below = wn_binary(p, WN_BINARY_SUB, pass->high, x);
+    int total = wn_rows_of(p, wn_add(p, push(at, above, plus, WN_NONE), push(at, below, minus, WN_NONE)), at->rows);
+    int relevance = wn_mul(p, at->dy, wn_rows_of(p, at->step->out[0], at->rows));
+    int share = wn_binary(p, WN_BINARY_DIV, relevance, wn_linear(p, total, 1, pass->rule->epsilon));
+    int up = pull(at, share, plus), down = pull(at, share, minus);
+    struct wn_shape bound = wn_bent_shape(at, x);
+    bound.dim[2] = bound.dim[3] = 1;
+    int rest = wn_binary(p, WN_BINARY_SUB, wn_channel_dot(p, down, wn_expand(p, pass->high, &bound)),
+                         wn_channel_dot(p, up, wn_expand(p, pass->low, &bound)));
+    pass->rest = pass->rest == WN_NONE ? rest : wn_add(p, pass->rest, rest);
+    wn_bent_give(at, x, wn_binary(p, WN_BINARY_SUB, up, down));
+}
+
 /* ---- which activations are never negative ---- */
 
 static bool unary_is_positive(const struct wn_act *u, bool x)

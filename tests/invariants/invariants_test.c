@@ -121,7 +121,7 @@ static void regression_is_scaled_gradcam(struct lab *lab, const float *y, int t)
 /* Input-space methods have maps as large as the picture: all classes of them only where that is little. */
 static void linearity_at_the_input(struct lab *lab, const float *y)
 {
-    const char *const methods[] = {"gradient", "ixg", "lrp", "lrp-zplus", "lrp-alpha-beta", "deeplift"};
+    const char *const methods[] = {"gradient", "ixg", "lrp", "lrp-zplus", "lrp-alpha-beta", "lrp-composite", "deeplift"};
     if ((int64_t)lab->classes * lab->pixels > 3 * 1000 * 1000) return;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (!lab_can(lab, methods[i])) continue;

@@ -73,7 +73,8 @@ bool lab_open(struct lab *lab, const char *backend, const char *model, const cha
     lab->images = read_input(input, dim);
     lab->n_images = dim[0];
     lab->pixels = (int64_t)dim[1] * dim[2] * dim[3];
-    struct wn_graph_options options = {.height = dim[2], .width = dim[3]};
+    static const float low[3] = {-3, -3, -3}, high[3] = {3, 3, 3};
+    struct wn_graph_options options = {.height = dim[2], .width = dim[3], .low = low, .high = high, .n_bounds = 3};
     if (wn_graph_load(model, &options, &lab->graph, &err) != WN_OK) {
         printf("%s: %s\n", model, err.text);
         return false;

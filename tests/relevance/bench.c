@@ -12,6 +12,9 @@
 
 static struct wn_backend *ref;
 
+/* More than any net has channels. */
+const float lab_low[64] = {[0 ... 63] = -2.5f}, lab_high[64] = {[0 ... 63] = 2.25f};
+
 int lab_open_oracle(void **state)
 {
     (void)state;
@@ -51,7 +54,8 @@ void lab_build(struct lab *t, lab_net *net, uint64_t number, lab_method *method,
     if (flags & LAB_REFERENCE) t->reference = subject_rows(&t->s, LAB_ROWS, images);
     t->seed = subject_input(&t->s, shape, true, -1, 1);
     struct wn_method_in in = {.layer = t->path.to, .logits = t->path.from, .seed = t->seed, .rows = {t->row, shape.dim[0]},
-                              .reference = {t->reference, shape.dim[0]}};
+                              .reference = {t->reference, shape.dim[0]},
+                              .low = lab_low, .high = lab_high};
     t->map = wn_program_output(p, method(p, &in, rule));
     t->code = p->error.code;
 }

@@ -20,6 +20,8 @@ struct lab {
     enum wn_code code; /* of the method */
 };
 
+extern const float lab_low[64], lab_high[64]; /* bounds of `to` */
+
 int lab_open_oracle(void **state), lab_close_oracle(void **state); /* group set-up and tear-down */
 void lab_build(struct lab *t, lab_net *net, uint64_t number, lab_method *method, const void *rule, int flags);
 void lab_run(struct lab *t);
