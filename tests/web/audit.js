@@ -13,11 +13,12 @@ for (const e of document.querySelectorAll("[id]")) {
 for (const name of ["aria-labelledby", "aria-describedby", "aria-controls", "aria-activedescendant", "for"])
   for (const e of document.querySelectorAll("[" + name + "]"))
     for (const id of e.getAttribute(name).split(/\s+/)) if (!ids.has(id)) say(name + " points at nothing (" + id + ")", e);
+const words = (e) => { const copy = e.cloneNode(true); copy.querySelectorAll("select, input, output").forEach((x) => x.remove()); return copy.textContent; };
 const nameOf = (e) => {
   if (e.getAttribute("aria-label")) return e.getAttribute("aria-label");
   if (e.getAttribute("aria-labelledby")) return e.getAttribute("aria-labelledby").split(/\s+/).map((id) => document.getElementById(id)?.textContent).join(" ");
-  if (e.labels?.length) return [...e.labels].map((l) => l.textContent).join(" ");
-  return e.textContent || e.alt || "";
+  if (e.labels?.length) return [...e.labels].map(words).join(" ");
+  return e.matches("select, input, textarea") ? "" : e.textContent || e.alt || "";
 };
 const operable = "button, a[href], input, select, textarea, summary, [tabindex], [role=tab], [role=option], [role=application]";
 for (const e of document.querySelectorAll(operable)) if (shown(e) && !nameOf(e).trim()) say("no name", e);

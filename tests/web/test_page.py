@@ -381,7 +381,7 @@ class Pictures(PageTest):
                 with open(os.path.join(folder, name), "wb") as f:
                     f.write(data)
                 self.b.one("#files").send_keys(f.name)
-                self.b.wait("document.querySelector('#notice').textContent.includes(%r)" % name, "the refusal")
+                self.b.wait("document.querySelector('#notice').textContent === %r" % (name + " is not a picture that can be read."), "the refusal")
         self.assertEqual(self.tiles()[0], "Why %s rather than %s?" % (P, Q), "what was there stays")
 
     def test_what_only_the_server_refuses_is_said_in_its_words(self):
