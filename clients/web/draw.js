@@ -53,15 +53,14 @@ export function rawMaps({ data, dtype, shape: [n, height, width] }) {
   return Array.from({ length: n }, (_, i) => ({ dtype, shape: [height, width], values: values.subarray(i * size, (i + 1) * size) }));
 }
 
-export const FINE = 4096; /* cells: maps over pixels have a few sparks that would leave all else colourless */
-
-/** What the ends of the colours stand for: the strongest value, in fine maps the strongest but for half a percent. */
-export function strongest(values) {
+/** What the ends of the colours stand for: the strongest value; in maps over the pixels, where single ones would leave all else colourless, their
+ * 99th percentile, as the server draws them. */
+export function strongest(values, pixels) {
   let most = 0;
   for (const v of values) if (Math.abs(v) > most) most = Math.abs(v);
-  if (values.length < FINE) return most;
+  if (!pixels) return most;
   const sizes = Float32Array.from(values, Math.abs).sort();
-  return sizes[Math.floor(0.995 * (sizes.length - 1))] || most;
+  return sizes[Math.max(0, Math.ceil(0.99 * sizes.length) - 1)] || most;
 }
 
 /** -1..1 to an entry of the palette: a diverging one keeps zero in its middle whatever is shown of it. */

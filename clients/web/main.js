@@ -140,6 +140,9 @@ const near = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "400px" });
 
+const overPixels = (t) => t.t.map?.layer === "input";
+const strongest = (t) => (t.strongest ??= t.raw ? draw.strongest(t.raw.values, overPixels(t)) : 0);
+
 app.draw = (t) => {
   if (t.stale) t.redraw(t.look);
   t.stale = false;
@@ -148,14 +151,14 @@ app.draw = (t) => {
 function redraw() {
   if (!app.colormaps.length) return;
   const drawn = app.tiles.filter((t) => t.raw), own = app.state.scale === "own" || app.state.view === "methods";
-  const limit = drawn.reduce((most, t) => Math.max(t.t.own ? 0 : (t.strongest ??= draw.strongest(t.raw.values)), most), 0);
+  const limit = drawn.reduce((most, t) => Math.max(t.t.own ? 0 : strongest(t), most), 0);
   for (const t of app.tiles) {
-    t.look = look(own || t.t.own ? (t.strongest ??= t.raw ? draw.strongest(t.raw.values) : 0) : limit);
+    t.look = look(own || t.t.own ? strongest(t) : limit);
     t.stale = true;
     if (app.tiles.length <= MANY || t.near) app.draw(t);
     else if (t.near === undefined) { byRoot.set(t.root, t); near.observe(t.root); t.near = false; }
   }
-  showLegend(own ? null : limit, drawn.length > 0, drawn.some((t) => t.raw.values.length >= draw.FINE));
+  showLegend(own ? null : limit, drawn.length > 0, drawn.some(overPixels));
 }
 
 const swatch = (l, high) => "rgb(" + [...l.palette.slice(high ? 765 : 0).slice(0, 3)].join() + ")";
@@ -167,7 +170,7 @@ function showLegend(limit, any, fine) {
   const end = (v) => (limit === null ? (v ? (v < 0 ? "strongest against" : "strongest for") : "0") : number(v * limit));
   draw.paintScale(bar, l);
   fill($("legend"), h("span", {}, end(polarity === "for" ? 0 : -1)), h("div", { class: "scale" }, bar, polarity === "both" ? h("i", {}) : null), h("span", {}, end(polarity === "against" ? 0 : 1)),
-    h("small", { class: "muted" }, (limit === null ? "each map on its own scale" : "one scale for all maps, in units of the score") + (fine ? "; in fine maps the strongest 0.5 % go beyond it" : "")));
+    h("small", { class: "muted" }, (limit === null ? "each map on its own scale" : "one scale for all maps, in units of the score") + (fine ? "; over pixels the strongest hundredth goes beyond it" : "")));
   document.documentElement.style.setProperty("--plus", swatch(l, true));
   document.documentElement.style.setProperty("--minus", swatch(l, false));
 }

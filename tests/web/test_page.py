@@ -199,6 +199,14 @@ class Question(PageTest):
         self.assertNotEqual(self.drawn(), before)
         self.assertIn("layer=", self.b.driver.current_url)
 
+    def test_a_map_over_pixels_has_the_scale_that_the_server_gives_it(self):
+        self.open("#method=gradient&scale=shared&contrast=logit&sample=samples/no-right-turn-1.png&why=no+right+turn")
+        m = self.api("target=no+right+turn&contrast=logit&method=gradient&outputs=raw").json["maps"][0]["raw"]
+        sizes = sorted(abs(v) for v in struct.unpack("<%df" % (m["shape"][0] * m["shape"][1]), base64.b64decode(m["data"])))
+        limit = sizes[-(-len(sizes) * 99 // 100) - 1]
+        self.assertAlmostEqual(float(self.b.text("#legend span:last-of-type")), limit, delta=0.006 * limit)
+        self.assertIn("over pixels", self.b.text("#legend"))
+
     def test_the_other_network_answers_the_same_question(self):
         self.open()
         before = self.drawn()
