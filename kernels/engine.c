@@ -6,29 +6,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "plan.h"
-#include "twofold.h"
+#include "baseline.h"
+#include "engine.h"
 #include "question.h"
-#include "stack.h"
-
-/* Plans that stay compiled: the automatic layer's, and those asked for last. */
-#define MAX_PLANS 8
-/* Plans for all classes at once, made when they are first asked for. */
-#define MAX_STACK_PLANS 4
-
-struct wn_engine {
-    struct wn_graph *graph;
-    struct wn_backend *backend;
-    int max_images, max_rows; /* of one run */
-    struct wn_plan *plans[MAX_PLANS];
-    unsigned long used[MAX_PLANS], clock; /* least recently used goes first */
-    float *images;                        /* staging, 2 * max_images * C*H*W: images, then their baselines; NULL until a run needs it */
-    float *logits;                        /* 2 * max_images * K */
-    float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
-    size_t map_floats;
-    struct wn_stack_plan *stacks[MAX_STACK_PLANS];
-    unsigned long stack_used[MAX_STACK_PLANS];
-};
+#include "twofold.h"
 
 /* ---- creation ---- */
 
@@ -43,7 +24,15 @@ static enum wn_code reserve(struct wn_engine *e, struct wn_error *err)
     return WN_OK;
 }
 
-static enum wn_code find_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
+static enum wn_code keep_black(struct wn_engine *e, const float *black, struct wn_error *err)
+{
+    size_t bytes = (size_t)wn_graph_channels(e->graph) * sizeof *black;
+    if (!black) return WN_OK;
+    e->black = malloc(bytes);
+    if (!e->black) return wn_fail(err, WN_NO_MEMORY, "no memory for an engine");
+    memcpy(e->black, black, bytes);
+    return WN_OK;
+}
 
 /* What is compiled when nobody has named a layer. A network without an automatic one still has an input. */
 static int default_layer(const struct wn_graph *g)
@@ -65,8 +54,8 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     e->backend->impl->traits(e->backend, &traits);
     e->max_images = options->max_images > 0 ? options->max_images : traits.images;
     e->max_rows = options->max_rows > 0 ? options->max_rows : traits.rows;
-    if ((code = reserve(e, err)) != WN_OK) goto fail;
-    if ((code = find_plan(e, &key, &first, err)) != WN_OK) goto fail;
+    if ((code = reserve(e, err)) != WN_OK || (code = keep_black(e, options->black, err)) != WN_OK) goto fail;
+    if ((code = wn_engine_plan(e, &key, &first, err)) != WN_OK) goto fail;
     *out = e;
     return WN_OK;
 fail:
@@ -81,6 +70,7 @@ void wn_engine_destroy(struct wn_engine *e)
     for (int i = 0; i < MAX_STACK_PLANS; i++) wn_stack_plan_destroy(e->stacks[i]);
     wn_backend_close(e->backend);
     free(e->images);
+    free(e->black);
     free(e->logits);
     free(e->seeds);
     free(e->maps);
@@ -126,7 +116,7 @@ static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, s
 {
     size_t need = 0;
     for (int i = 0; i < WN_MAX_METHODS; i++) {
-        size_t size = (size_t)(plan->key.rows * plan->method[i].h * plan->method[i].w);
+        size_t size = (size_t)(plan->key.rows * plan->method[i].channels * plan->method[i].h * plan->method[i].w);
         if (size > need) need = size;
     }
     if (need <= e->map_floats) return WN_OK;
@@ -139,10 +129,10 @@ static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, s
 
 static bool same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
 {
-    return a->layer == b->layer && a->reference == b->reference && a->images == b->images && a->rows == b->rows;
+    return a->layer == b->layer && a->reference == b->reference && a->alone == b->alone && a->images == b->images && a->rows == b->rows;
 }
 
-static enum wn_code find_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err)
+enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err)
 {
     int slot = -1;
     for (int i = 0; i < MAX_PLANS && slot < 0; i++)
@@ -170,6 +160,7 @@ struct chunk {
     struct wn_answer *answers;
     float *logits; /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
     int begin, n;
+    float *scratch; /* K */
     bool have_logits;
     void (*settle)(void *context, int image, const float *logits);
     void *context;
@@ -183,7 +174,7 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static int layer_of(const struct wn_engine *e, const struct wn_question *q)
+int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q)
 {
     if (q->method->flags & WN_METHOD_INPUT) return WN_LAYER_INPUT;
     return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
@@ -193,42 +184,64 @@ static int layer_of(const struct wn_engine *e, const struct wn_question *q)
 struct place {
     int layer;
     bool reference;
+    int baseline; /* with a reference */
 };
 
 static struct place place_of(const struct wn_engine *e, const struct wn_question *q)
 {
-    return (struct place){layer_of(e, q), (q->method->flags & WN_METHOD_REFERENCE) != 0};
+    bool reference = q->method->flags & WN_METHOD_REFERENCE;
+    return (struct place){wn_engine_layer(e, q), reference, reference ? (int)wn_setting(&q->settings, WN_SETTING_BASELINE) : 0};
 }
 
 static bool same_place(struct place a, struct place b)
 {
-    return a.layer == b.layer && a.reference == b.reference;
+    return a.layer == b.layer && a.reference == b.reference && a.baseline == b.baseline;
 }
 
-static bool asks_here(const struct chunk *c, int question)
+static bool is_here(const struct chunk *c, int question)
 {
     int image = c->batch->questions[question].image;
     return image >= c->begin && image < c->begin + c->n && c->answers[question].error.code == WN_OK;
 }
 
-/* Images of this chunk, as many as the plan takes, and behind them their baselines: the mean colour, which is 0 in the network's
- * units. Places past the end repeat the last image: any numbers will do there, as long as they are finite. */
-static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, struct wn_error *err)
+/* Questions that no single run answers. */
+static bool stands_alone(const struct wn_question *q)
 {
-    struct wn_engine *e = c->e;
-    size_t pixels = (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
-    size_t n = (size_t)plan->key.images;
-    if (!e->images) e->images = malloc(2 * (size_t)e->max_images * pixels * sizeof *e->images);
-    if (!e->images) return wn_fail(err, WN_NO_MEMORY, "no memory for a batch of %zu images", n);
-    for (size_t i = 0; i < n; i++) {
-        const float *image = c->batch->images[c->begin + ((int)i < c->n ? (int)i : c->n - 1)];
-        memcpy(e->images + i * pixels, image, pixels * sizeof *image);
-    }
-    if (plan->key.reference) memset(e->images + n * pixels, 0, n * pixels * sizeof *e->images);
-    return WN_OK;
+    return q->method->run || q->n_layers > 1;
 }
 
-static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_error *err)
+static bool asks_here(const struct chunk *c, int question)
+{
+    return is_here(c, question) && !stands_alone(&c->batch->questions[question]);
+}
+
+size_t wn_engine_pixels(const struct wn_engine *e)
+{
+    return (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
+}
+
+enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err)
+{
+    if (!e->images) e->images = malloc(2 * (size_t)e->max_images * wn_engine_pixels(e) * sizeof *e->images);
+    return e->images ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a batch of %d images", e->max_images);
+}
+
+/* Images of this chunk, as many as the plan takes, and behind them their baselines. Places past the end repeat the last image: any
+ * numbers will do there, as long as they are finite. */
+static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    size_t pixels = wn_engine_pixels(e), n = (size_t)plan->key.images;
+    enum wn_code code = wn_engine_room(e, err);
+    for (size_t i = 0; i < n && code == WN_OK; i++) {
+        const float *image = c->batch->images[c->begin + ((int)i < c->n ? (int)i : c->n - 1)];
+        memcpy(e->images + i * pixels, image, pixels * sizeof *image);
+        if (at.reference) code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + i) * pixels, err);
+    }
+    return code;
+}
+
+static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place at, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
@@ -236,7 +249,7 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct wn_err
     const float *src = c->batch->images[c->begin];
     enum wn_code code = WN_OK;
     if (plan->key.images > 1 || plan->key.reference) {
-        code = stage_images(c, plan, err);
+        code = stage_images(c, plan, at, err);
         src = e->images;
     }
     if (code == WN_OK) code = impl->write(plan->exe, plan->input, src, err);
@@ -260,11 +273,18 @@ static enum wn_code make_seed(struct chunk *c, const struct wn_question *q, stru
 }
 
 /* Takes one row's map into its answer. */
-static void take_map(struct chunk *c, const struct wn_plan *plan, int method, const float *map, const struct wn_question *q,
-                     struct wn_answer *a)
+static void take_map(struct chunk *c, const struct wn_plan *plan, int method, const float *map, const float *seed,
+                     const struct wn_question *q, struct wn_answer *a)
 {
     const struct wn_plan_method *m = &plan->method[method];
     int k = c->e->graph->classes;
+    if (plan->key.reference) {
+        const float *y = c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, *y0 = y + (size_t)plan->key.images * (size_t)k;
+        a->completeness.scalar = "v.y";
+        for (int i = 0; i < k; i++) a->completeness.expected += (double)seed[i] * ((double)y[i] - y0[i]);
+        for (int64_t i = 0; i < m->h * m->w; i++) a->completeness.sum += map[i];
+        a->completeness.known = isfinite(a->completeness.sum) && isfinite(a->completeness.expected);
+    }
     wn_answer_take(a, map, plan->key.layer, (int)m->h, (int)m->w, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
 }
 
@@ -286,7 +306,8 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
     for (int i = 0; i < n; i++) {
         struct wn_answer *a = &c->answers[question[i]];
         if (code == WN_OK)
-            take_map(c, plan, method, e->maps + (size_t)(i * plan->method[method].h * plan->method[method].w), &c->batch->questions[question[i]], a);
+            take_map(c, plan, method, e->maps + (size_t)(i * plan->method[method].h * plan->method[method].w),
+                     e->seeds + (size_t)i * (size_t)e->graph->classes, &c->batch->questions[question[i]], a);
         else
             wn_fail(&a->error, code, "%s", err ? err->text : "the backend failed");
     }
@@ -294,13 +315,12 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
 }
 
 /* Gathers this chunk's questions of one layer and one method into rows, and runs them as they fill up. */
-static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, int method, struct wn_error *err)
+static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct place here, int method, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     int k = e->graph->classes, n = 0;
     int question[256];
     int most = plan->key.rows < 256 ? (int)plan->key.rows : 256;
-    const struct place here = {plan->key.layer, plan->key.reference};
     enum wn_code code = WN_OK;
     memset(e->seeds, 0, (size_t)e->max_rows * (size_t)k * sizeof *e->seeds);
     for (int i = 0; i < c->batch->n_questions && code == WN_OK; i++) {
@@ -332,11 +352,13 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
 {
     struct wn_engine *e = c->e;
     struct wn_plan *plan;
-    struct wn_plan_key key = {at.layer, at.reference, bucket(c->n, e->max_images), bucket(n_questions, e->max_rows)};
-    enum wn_code code = find_plan(e, &key, &plan, err);
-    if (code == WN_OK) code = forward(c, plan, err);
+    struct wn_plan_key key = {.layer = at.layer, .reference = at.reference};
+    key.images = bucket(c->n, e->max_images);
+    key.rows = bucket(n_questions, e->max_rows);
+    enum wn_code code = wn_engine_plan(e, &key, &plan, err);
+    if (code == WN_OK) code = forward(c, plan, at, err);
     double start = now_ms();
-    for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, m, err);
+    for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, at, m, err);
     c->times.backward_ms += now_ms() - start;
     return code;
 }
@@ -347,6 +369,22 @@ static int questions_of(const struct chunk *c, struct place at)
     for (int i = 0; i < c->batch->n_questions; i++)
         n += asks_here(c, i) && same_place(place_of(c->e, &c->batch->questions[i]), at);
     return n;
+}
+
+/* Each by itself. Where the chunk is one image, its logits are known then too. */
+static void answer_alone(struct chunk *c)
+{
+    size_t k = (size_t)c->e->graph->classes;
+    double start = now_ms();
+    for (int i = 0; i < c->batch->n_questions; i++) {
+        if (!is_here(c, i) || !stands_alone(&c->batch->questions[i])) continue;
+        bool fused = c->batch->questions[i].n_layers > 1;
+        (fused ? wn_engine_fuse : wn_engine_run)(c->e, c->batch, i, c->scratch, &c->answers[i]);
+        if (c->n != 1 || c->have_logits || c->answers[i].error.code != WN_OK) continue;
+        memcpy(c->logits, c->scratch, k * sizeof *c->logits);
+        c->have_logits = true;
+    }
+    c->times.backward_ms += now_ms() - start;
 }
 
 /* A layer that fails takes only its own questions with it; images that nobody asks about still get their logits. */
@@ -360,7 +398,19 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
         if (why.code == WN_DEVICE) return wn_fail(err, why.code, "%s", why.text);
         fail_place(c, at, &why);
     }
+    answer_alone(c);
     return c->have_logits ? WN_OK : answer_place(c, (struct place){.layer = default_layer(c->e->graph)}, 1, err);
+}
+
+static enum wn_code check_layers(const struct wn_engine *e, const struct wn_question *q, struct wn_error *err)
+{
+    if (q->n_layers <= 1) return WN_OK;
+    if (q->method->flags & WN_METHOD_INPUT)
+        return wn_fail(err, WN_BAD_REQUEST, "method '%s' explains the input: it has no layers to fuse", q->method->name);
+    if (q->n_layers > WN_MOST_LAYERS) return wn_fail(err, WN_BAD_REQUEST, "%d layers are more than %d", q->n_layers, WN_MOST_LAYERS);
+    for (int i = 0; i < q->n_layers; i++)
+        if (q->layers[i] < 0 || q->layers[i] >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", q->layers[i]);
+    return WN_OK;
 }
 
 /* What can be said of a question before any number is computed. */
@@ -369,11 +419,16 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
     int classes = e->graph->classes > 1 ? e->graph->classes : 2;
     if (q->image < 0 || q->image >= batch->n_images)
         wn_fail(&a->error, WN_BAD_REQUEST, "a question is about image %d of a batch of %d", q->image, batch->n_images);
+    else if (!q->contrast || !q->method || wn_plan_method(q->method) < 0)
+        wn_fail(&a->error, WN_BAD_REQUEST, "a question needs a method and a contrast");
+    else if (wn_method_check(q->method, &q->settings, &a->error) != WN_OK || check_layers(e, q, &a->error) != WN_OK)
+        return;
+    else if (q->method->flags & WN_METHOD_CLASSLESS && q->contrast != wn_contrast_find("logit"))
+        wn_fail(&a->error, WN_BAD_REQUEST, "method '%s' looks at no class, so it has no answer to '%s'; ask it with the contrast 'logit'",
+                q->method->name, q->contrast->name);
     else if (q->layer != WN_LAYER_AUTO && (q->layer < 0 || q->layer >= e->graph->n_layers))
         wn_fail(&a->error, WN_NO_SUCH_LAYER, "there is no layer %d", q->layer);
-    else if (!q->contrast || wn_plan_method(q->method) < 0)
-        wn_fail(&a->error, WN_BAD_REQUEST, "a question needs a method and a contrast");
-    else if (layer_of(e, q) < 0 && layer_of(e, q) != WN_LAYER_INPUT)
+    else if (wn_engine_layer(e, q) < 0 && wn_engine_layer(e, q) != WN_LAYER_INPUT)
         wn_fail(&a->error, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
     else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
         wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
@@ -391,6 +446,8 @@ enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *
 {
     struct wn_engine_times sum = {0};
     enum wn_code code = WN_OK;
+    float *scratch = malloc((size_t)e->graph->classes * sizeof *scratch);
+    if (!scratch) return wn_fail(err, WN_NO_MEMORY, "no memory for the logits of an image");
     for (int i = 0; i < batch->n_questions; i++) {
         answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
         check_question(e, batch, &batch->questions[i], &answers[i]);
@@ -401,10 +458,12 @@ enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *
         c.logits = logits + (size_t)i * (size_t)e->graph->classes;
         c.settle = settle;
         c.context = context;
+        c.scratch = scratch;
         code = answer_chunk(&c, err);
         sum.forward_ms += c.times.forward_ms;
         sum.backward_ms += c.times.backward_ms;
     }
+    free(scratch);
     if (times) *times = sum;
     return code;
 }

@@ -15,6 +15,7 @@ int wn_plan_method(const struct wn_method *method)
 
 static bool belongs(const struct wn_plan *plan, const struct wn_method *method)
 {
+    if (plan->key.alone || method->run) return plan->key.alone == method;
     return (plan->key.layer == WN_LAYER_INPUT) == ((method->flags & WN_METHOD_INPUT) != 0) &&
            plan->key.reference == ((method->flags & WN_METHOD_REFERENCE) != 0);
 }
@@ -38,6 +39,7 @@ static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int
     if (p->error.code == WN_UNSUPPORTED) {
         wn_program_rewind(p, before, &m->error);
     } else if (p->error.code == WN_OK) {
+        m->channels = wn_program_value(p, m->map)->shape.dim[1];
         m->h = wn_program_value(p, m->map)->shape.dim[2];
         m->w = wn_program_value(p, m->map)->shape.dim[3];
     }

@@ -13,6 +13,7 @@
 struct wn_plan_key {
     int layer;            /* number among the graph's layers, or WN_LAYER_INPUT for the methods that explain the input */
     bool reference;       /* holds the methods with WN_METHOD_REFERENCE, and only these */
+    const struct wn_method *alone; /* a method of several runs, and nothing else; NULL: all methods of one run */
     int64_t images, rows; /* N, R; with a reference the forward pass is over 2N: image N + i is the baseline of image i */
 };
 
@@ -26,8 +27,8 @@ struct wn_plan {
     int reference_row;       /* value (R): N + image of each row; WN_NONE without a reference */
     struct wn_plan_method {
         struct wn_error error; /* why this method cannot be had on this graph; or WN_OK */
-        int stage, map;        /* map: value (R,1,h,w) */
-        int64_t h, w;
+        int stage, map;        /* map: value (R,channels,h,w); channels is 1 for methods of one run */
+        int64_t channels, h, w;
     } method[WN_MAX_METHODS];
 };
 

@@ -75,6 +75,28 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
     return WN_OK;
 }
 
+static void set_sides(const struct wn_contrast_in *in, enum wn_odds odds, const float *y, signed char *sides)
+{
+    bool others = odds == WN_ODDS_TARGET_OTHERS, against = odds == WN_ODDS_OTHERS_FOIL;
+    memset(sides, others ? -1 : against ? 1 : 0, (size_t)in->classes);
+    for (int i = 0; i < in->n_targets && !against; i++) sides[in->targets[i]] = 1;
+    for (int i = 0; i < in->n_foils && !others; i++) sides[in->foils[i]] = -1;
+    if (!in->n_foils && !others) sides[wn_argmax_except(y, in->classes, in->target)] = -1; /* a contrast that finds its rival by itself */
+}
+
+bool wn_question_sides(const struct wn_question *q, const float *logits, int real, signed char *sides)
+{
+    int classes = real > 1 ? real : 2, target;
+    const float two[2] = {0, logits[0]}, *y = real > 1 ? logits : two;
+    int *others = q->contrast->odds == WN_ODDS_NONE ? NULL : malloc((size_t)classes * sizeof *others);
+    struct wn_contrast_in in;
+    if (!others) return false;
+    resolve(q, y, classes, &in, others, &target);
+    set_sides(&in, q->contrast->odds, y, sides);
+    free(others);
+    return true;
+}
+
 static bool is_saturated(const float *logits, int classes, int target)
 {
     const float two[2] = {0, logits[0]};

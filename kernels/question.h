@@ -8,6 +8,10 @@
  * a->foil and a->score. classes: K as the network has it; 1 means two classes with the logits 0 and y. A failure stands in a->error. */
 enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, int classes, float *seed, struct wn_answer *a);
 
+/* sides: max(K, 2), the caller's: 1 for the classes that the contrast speaks for, -1 for those that it speaks against, 0 else. False where the
+ * contrast is not the gradient of their log-odds. */
+bool wn_question_sides(const struct wn_question *q, const float *logits, int classes, signed char *sides);
+
 /* Copies a map of h*w floats into the answer and sets its flags. A map that is not finite is a failure, in a->error. */
 void wn_answer_take(struct wn_answer *a, const float *map, int layer, int h, int w, const float *logits, int classes);
 

@@ -18,7 +18,7 @@ static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, 
         .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
     struct wn_answer a = {0};
     const float *images[1] = {input};
-    struct wn_batch batch = {1, images, 1, &q};
+    struct wn_batch batch = {1, images, 1, &q, NULL, NULL};
     if (input && logits)
         code = wn_engine_explain(engine, &batch, logits, &a, NULL, err);
     else

@@ -17,6 +17,7 @@ struct wn_engine_options {
     const char *backend; /* row name or "auto" / NULL */
     struct wn_backend_options device;
     int max_images, max_rows; /* of one run; 0: as many as the backend says are worth gathering */
+    const float *black; /* C values, the caller's, copied: a black pixel in the network's units; NULL: nobody knows */
 };
 
 /* Opens the backend and compiles the program of the graph's automatic layer. */
@@ -35,6 +36,10 @@ struct wn_batch {
     const float *const *images; /* n_images pointers to C*H*W preprocessed floats, caller's */
     int n_questions;
     const struct wn_question *questions;
+    /* May be NULL. Asked between the runs of methods that take many: whether nobody waits for that question's answer any more. It then
+     * fails with WN_DEADLINE, alone. */
+    bool (*given_up)(void *ctx, int question);
+    void *ctx;
 };
 
 /* logits: n_images*K floats, caller's. answers: n_questions, caller's, finished with wn_answer_finish each.

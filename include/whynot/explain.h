@@ -39,6 +39,15 @@ enum wn_contrast_flags {
     WN_CONTRAST_RELEVANCE = 256  /* a start of relevance: for methods with WN_METHOD_RELEVANCE alone */
 };
 
+/* The two sets of classes whose log-odds log(sum_T e^y / sum_S e^y), or whose probability, the contrast is the gradient of, up to a factor that
+ * does not depend on the class. What Integrated Gradients follows along its path. */
+enum wn_odds {
+    WN_ODDS_NONE,          /* the seed is not such a gradient: only v.y with v held */
+    WN_ODDS_TARGET_OTHERS, /* T = {t}, S = all others */
+    WN_ODDS_TARGETS_FOILS, /* T = the targets, S = the foils */
+    WN_ODDS_OTHERS_FOIL    /* T = all but the foil, S = {foil} */
+};
+
 struct wn_contrast {
     const char *name;     /* "weighted" */
     const char *summary;  /* the question it answers, one sentence */
@@ -47,6 +56,8 @@ struct wn_contrast {
     const char *misleads; /* where its map is easily read wrongly, one or two sentences */
     const char *cost;     /* NULL: that of any seed, nothing beside the method's */
     unsigned flags;
+    enum wn_odds odds;
+    bool explains_probability; /* with odds: the gradient of the probability, not of its log-odds */
     /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one, else -1. */
     enum wn_code (*seed)(const struct wn_contrast_in *in, float *seed, int *foil, struct wn_error *err);
     /* NULL; or a contrast of two passes, whose map is that of `seed` less that of this row, no row of the table, after both are brought to
@@ -65,12 +76,44 @@ WN_API enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct w
 /* ---- methods ---- */
 
 struct wn_method_in; /* kernels/methods/method.h: what a formula is written over */
+struct wn_run;       /* and what a method of several runs is given */
+
+enum wn_setting {
+#define X(id, name, kind, lo, hi, standard, choices, words) WN_SETTING_##id,
+#include <whynot/method_options.def>
+#undef X
+    WN_SETTINGS
+};
+
+enum wn_setting_kind { WN_SETTING_WHOLE, WN_SETTING_NUMBER, WN_SETTING_CHOICE, WN_SETTING_METHOD };
+
+struct wn_setting_row {
+    const char *name;
+    enum wn_setting_kind kind;
+    double lo, hi;
+    const char *standard, *choices, *words; /* see method_options.def */
+};
+
+/* Zero-initialised: everything at its default. */
+struct wn_settings {
+    unsigned given; /* bit s: setting s was set */
+    double value[WN_SETTINGS];
+};
+
+WN_API const struct wn_setting_row *wn_setting_at(int i); /* NULL past the end */
+/* The number of the setting, or -1. */
+WN_API int wn_setting_find(const char *name);
+/* Checks and sets. text: a number, or the word of a choice. WN_BAD_REQUEST says what is allowed. */
+WN_API enum wn_code wn_setting_set(struct wn_settings *s, enum wn_setting which, const char *text, struct wn_error *err);
+/* The value as given, or the default. */
+WN_API double wn_setting(const struct wn_settings *s, enum wn_setting which);
 
 enum wn_method_flags {
     WN_METHOD_INPUT = 1, /* explains the pixels of the network's input, whatever layer is asked for */
     WN_METHOD_LINEAR = 2, /* the map of a sum of seeds is the sum of their maps */
     WN_METHOD_REFERENCE = 4, /* compares the image with a baseline image, which goes through the forward pass beside it */
-    WN_METHOD_RELEVANCE = 16 /* relevance v_s y_s is handed down from the logits, by rules that keep its total */
+    WN_METHOD_RELEVANCE = 16, /* relevance v_s y_s is handed down from the logits, by rules that keep its total */
+    WN_METHOD_CLASSLESS = 8 /* looks at no class: answers the contrast "logit" alone, with the same map whatever the target is */
 };
 
 struct wn_method {
@@ -81,9 +124,15 @@ struct wn_method {
     const char *cost;     /* beside one forward pass, in words */
     const char *misleads; /* where its map is easily read wrongly, one or two sentences */
     unsigned flags;
-    /* Appends the formula; returns the value of the raw signed map (R,1,h,w). A graph that the method has no rule for:
-     * wn_program_fail(WN_UNSUPPORTED) naming what is in the way. */
+    unsigned settings; /* bit s: takes setting s; each is a row of method_options.def */
+    /* Appends the formula; returns the value of the raw signed map (R,1,h,w), or for a method with `run` whatever `run` wants of one run,
+     * (R,C,h,w). A graph that the method has no rule for: wn_program_fail(WN_UNSUPPORTED) naming what is in the way. */
     int (*build)(struct wn_program *p, const struct wn_method_in *in);
+    /* NULL where one run is enough. Else drives as many runs as the map takes, one question at a time, and fills it (kernels/methods/method.h).
+     * Polls for an end between runs. build may be NULL then: the method has runs of other methods only. */
+    enum wn_code (*run)(struct wn_run *run, struct wn_error *err);
+    /* Forward passes of one answer with these settings, a backward pass counted as one more; NULL: that of one run. */
+    int64_t (*passes)(const struct wn_settings *s);
     /* May be NULL. Appends the maps of every class of one image without a backward pass a class; returns (1,K,h,w). Fails with
      * WN_UNSUPPORTED where there is no such short cut: the caller then goes the long way. */
     int (*build_all)(struct wn_program *p, int layer, int logits, int64_t classes);
@@ -91,6 +140,8 @@ struct wn_method {
 
 WN_API const struct wn_method *wn_method_at(int i); /* NULL past the end */
 WN_API const struct wn_method *wn_method_find(const char *name);
+/* Whether the method takes every setting that was given, itself or for its base method; else WN_BAD_REQUEST names it. */
+WN_API enum wn_code wn_method_check(const struct wn_method *m, const struct wn_settings *s, struct wn_error *err);
 
 /* ---- one question and its answer ---- */
 
@@ -110,7 +161,15 @@ struct wn_question {
     int n_foils;
     float value; /* for contrasts with WN_CONTRAST_VALUE */
     bool has_value;
+    const int *layers; /* two or more: the maps of these layers fused into one, `layer` is not looked at; else NULL */
+    int n_layers;
+    struct wn_settings settings;
 };
+
+#define WN_MOST_LAYERS 8
+
+/* Forward passes that an answer costs, a backward pass counted as one more: known before anything is computed. */
+WN_API int64_t wn_question_passes(const struct wn_question *q);
 
 enum wn_answer_flags {
     WN_ANSWER_FLAT = 1,      /* the map is constant */
@@ -127,7 +186,15 @@ struct wn_answer {
     float *map;    /* h*w, signed, not normalised; owned by the answer */
     float score;   /* v.y: the scalar that was explained */
     unsigned flags;
+    /* Methods whose map has to sum to a known difference (Integrated Gradients, DeepLIFT): the sum, and that difference. */
+    struct wn_completeness {
+        bool known;
+        double sum, expected;
+        const char *scalar; /* "v.y", "probability" or "log-odds": what the difference is of; static */
+    } completeness;
 };
+/* |sum - expected| / |expected|; 0 where both are 0, and 1 where only the expected one is. */
+WN_API double wn_completeness_residual(const struct wn_completeness *c);
 WN_API void wn_answer_finish(struct wn_answer *a);
 
 /* ---- numbers about logits that several parties need ---- */

@@ -16,5 +16,6 @@ const struct wn_contrast wn_contrast_max = {
     .formula = "e_t - e_{s*}, s* = argmax_{s != t} y_s",
     .misleads = "The rival changes with the picture: compare maps of different pictures only where it is the same.",
     .source = "Wang & Wang 2022, max contrast",
+    .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
 };

@@ -17,5 +17,6 @@ const struct wn_contrast wn_contrast_pair = {
     .source = "Wang & Wang 2022, the max contrast with a chosen foil",
     .misleads = "What neither class uses is invisible, and so is whatever both use: an empty place need not be unimportant. For a rival that was never in question the map is that of the target.",
     .flags = WN_CONTRAST_FOIL,
+    .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
 };

@@ -18,5 +18,7 @@ const struct wn_contrast wn_contrast_probability = {
     .formula = "p_t (1 - p_t) (e_t - sum_{s != t} alpha_s e_s)",
     .misleads = "The picture is that of weighted; its size fades to nothing where the network is sure, and rounding shows where somebody enlarges that.",
     .source = "Wang & Wang 2022",
+    .odds = WN_ODDS_TARGET_OTHERS,
+    .explains_probability = true,
     .seed = seed,
 };

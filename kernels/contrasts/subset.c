@@ -15,5 +15,6 @@ const struct wn_contrast wn_contrast_subset = {
     .source = "Wang & Wang 2022 (any subset of classes), with the softmax restricted to each set",
     .misleads = "Each set speaks mostly through its strongest member.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_TARGET_SET,
+    .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
 };

@@ -15,5 +15,6 @@ const struct wn_contrast wn_contrast_weighted = {
     .formula = "e_t - sum_{s != t} alpha_s e_s, alpha = softmax of the other logits",
     .misleads = "Dominated by the strongest rival where the network is nearly sure of two classes, spread over many where it is not. The size of the map says nothing of how likely the class is.",
     .source = "Wang & Wang 2022, weighted contrast",
+    .odds = WN_ODDS_TARGET_OTHERS,
     .seed = seed,
 };

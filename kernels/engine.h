@@ -1,0 +1,48 @@
+/* The engine inside, for the files that it is written in: its plans, and the driver of methods that take several runs. */
+#ifndef WN_KERNELS_ENGINE_H
+#define WN_KERNELS_ENGINE_H
+
+#include <whynot/engine.h>
+
+#include "plan.h"
+#include "stack.h"
+
+/* Plans that stay compiled: the automatic layer's, and those asked for last. */
+#define MAX_PLANS 8
+/* Plans for all classes at once, made when they are first asked for. */
+#define MAX_STACK_PLANS 4
+
+struct wn_engine {
+    struct wn_graph *graph;
+    struct wn_backend *backend;
+    int max_images, max_rows; /* of one run */
+    struct wn_plan *plans[MAX_PLANS];
+    unsigned long used[MAX_PLANS], clock; /* least recently used goes first */
+    float *black; /* C, or NULL */
+    float *images;                        /* staging, 2 * max_images * C*H*W: images, then their baselines; NULL until a run needs it */
+    float *logits;                        /* 2 * max_images * K */
+    float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
+    size_t map_floats;
+    struct wn_stack_plan *stacks[MAX_STACK_PLANS];
+    unsigned long stack_used[MAX_STACK_PLANS];
+};
+
+/* ---- engine.c ---- */
+
+/* The compiled plan of that key; it stays until MAX_PLANS others were asked for. */
+enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
+/* Floats of one image, and room for 2*max_images of them in e->images. */
+size_t wn_engine_pixels(const struct wn_engine *e);
+enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err);
+/* Number of the layer that the question is about, or WN_LAYER_INPUT. */
+int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q);
+
+/* ---- engine_runs.c: methods that take several runs ---- */
+
+/* Answers one question of the batch; logits: K floats, the caller's, of its image. A failure stands in the answer. */
+void wn_engine_run(struct wn_engine *e, const struct wn_batch *batch, int question, float *logits, struct wn_answer *a);
+
+/* ---- engine_fuse.c: one map from several layers ---- */
+void wn_engine_fuse(struct wn_engine *e, const struct wn_batch *batch, int question, float *logits, struct wn_answer *a);
+
+#endif
