@@ -371,10 +371,22 @@ static int questions_of(const struct chunk *c, struct place at)
     return n;
 }
 
-/* Each by itself. Where the chunk is one image, its logits are known then too. */
-static void answer_alone(struct chunk *c)
+static bool any_alone(const struct chunk *c)
+{
+    for (int i = 0; i < c->batch->n_questions; i++)
+        if (is_here(c, i) && stands_alone(&c->batch->questions[i])) return true;
+    return false;
+}
+
+/* Each by itself. Where the chunk is one image, its logits are known then too; a question that waits for them to be settled has them first. */
+static enum wn_code answer_alone(struct chunk *c, struct wn_error *err)
 {
     size_t k = (size_t)c->e->graph->classes;
+    if (!any_alone(c)) return WN_OK;
+    if (c->settle && !c->have_logits) {
+        enum wn_code code = answer_place(c, (struct place){.layer = default_layer(c->e->graph)}, 1, err);
+        if (code != WN_OK) return code;
+    }
     double start = now_ms();
     for (int i = 0; i < c->batch->n_questions; i++) {
         if (!is_here(c, i) || !stands_alone(&c->batch->questions[i])) continue;
@@ -385,6 +397,7 @@ static void answer_alone(struct chunk *c)
         c->have_logits = true;
     }
     c->times.backward_ms += now_ms() - start;
+    return WN_OK;
 }
 
 /* A layer that fails takes only its own questions with it; images that nobody asks about still get their logits. */
@@ -398,7 +411,8 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
         if (why.code == WN_DEVICE) return wn_fail(err, why.code, "%s", why.text);
         fail_place(c, at, &why);
     }
-    answer_alone(c);
+    enum wn_code code = answer_alone(c, err);
+    if (code != WN_OK) return code;
     return c->have_logits ? WN_OK : answer_place(c, (struct place){.layer = default_layer(c->e->graph)}, 1, err);
 }
 

@@ -23,7 +23,7 @@ static enum wn_code ask_again(struct wn_trial *t, const float *image, int target
         questions[s] = (struct wn_question){.layer = subject->layer, .method = subject->method, .contrast = subject->contrast, .target = target};
     }
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &image, n, questions}, t->batch_logits, answers, NULL, err);
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL}, t->batch_logits, answers, NULL, err);
     free(questions);
     return code;
 }

@@ -133,7 +133,7 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
     const float *images[WN_TRIAL_BATCH];
     for (int i = 0; i < n; i++) images[i] = wn_trial_picture(t, i);
     t->passes += n;
-    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL}, t->batch_logits, NULL, NULL, err);
+    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
 }
 
 bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err)
@@ -196,7 +196,7 @@ static enum wn_code look(struct wn_evaluation *v, const struct wn_evaluation_pic
     int top[2];
     t->picture = p;
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, 0, NULL}, v->logits, NULL, NULL, err);
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, 0, NULL, NULL, NULL}, v->logits, NULL, NULL, err);
     if (code != WN_OK) return code;
     for (int i = 0; i < t->classes; i++)
         if (!isfinite(v->logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
@@ -213,7 +213,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
     int n = ask_all(v, p);
     if (!n) return WN_OK;
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, n, v->questions}, v->logits, v->given, NULL, err);
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, n, v->questions, NULL, NULL}, v->logits, v->given, NULL, err);
     for (int i = 0; i < n; i++) {
         if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
         t->answers[v->slots[i]] = v->given[i];

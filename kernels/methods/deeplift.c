@@ -132,11 +132,12 @@ static int build(struct wn_program *p, const struct wn_method_in *in)
 
 const struct wn_method wn_method_deeplift = {
     .name = "deeplift",
-    .summary = "What each pixel contributes to the difference that the picture makes to a mean-coloured one; sums to that difference.",
-    .formula = "sum_c (x_c - x0_c) m_c, m chained through the steps: weights, (y - y0)/(x - x0) at activations, x0 = 0",
+    .summary = "What each pixel contributes to the difference that the picture makes to a baseline, a mean-coloured one unless said otherwise; sums to that difference.",
+    .formula = "sum_c (x_c - x0_c) m_c, m chained through the steps: weights, (y - y0)/(x - x0) at activations, x0 the baseline",
     .source = "Shrikumar et al. 2017 (DeepLIFT), rescale rule; products halved between their factors",
     .cost = "a second forward pass, and about 2 for the way back",
-    .misleads = "It compares with a plain picture of the mean colour: what has that colour counts for nothing.",
-    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_REFERENCE,
+    .misleads = "It compares with a baseline: what looks like that one (a plain picture of the mean colour) counts for nothing.",
+    .flags = WN_METHOD_INPUT | WN_METHOD_REFERENCE,
+    .settings = 1u << WN_SETTING_BASELINE,
     .build = build,
 };

@@ -42,7 +42,7 @@ static float *picture(const struct desk *d, uint64_t seed)
 
 static void forward(const struct desk *d, const float *x, float *logits)
 {
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 0, NULL}, logits, NULL, NULL, NULL), WN_OK);
+    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL}, logits, NULL, NULL, NULL), WN_OK);
 }
 
 static int set_up(void **state)
@@ -383,7 +383,7 @@ static void explain(const struct desk *d, const float *x, int target, float *map
     struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"), .contrast = wn_contrast_find("logit"), .target = target};
     struct wn_answer a;
     float *logits = calloc((size_t)d->classes, sizeof *logits);
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q}, logits, &a, NULL, NULL), WN_OK);
+    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL}, logits, &a, NULL, NULL), WN_OK);
     assert_int_equal(wn_enlarge(a.map, a.h, a.w, false, d->h, d->w, map, NULL), WN_OK);
     wn_answer_finish(&a);
     free(logits);
@@ -442,7 +442,7 @@ static void random_logit_asks_about_another_class(void **state)
         struct wn_question q = {.layer = WN_LAYER_AUTO, .method = b.subjects[0].method, .contrast = b.subjects[0].contrast, .target = d->top[0]};
         float *logits = calloc((size_t)d->classes, sizeof *logits);
         const float *image = d->image;
-        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q}, logits, a, NULL, NULL), WN_OK);
+        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL}, logits, a, NULL, NULL), WN_OK);
         run(&b, "random-logit", &value);
         assert_true(value < 0.9999 && value >= -1);
         free(logits);

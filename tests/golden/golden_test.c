@@ -151,7 +151,7 @@ static void check_maps(const char *network, struct wn_engine *e, const struct go
         q[i] = (struct wn_question){.image = i, .layer = layer, .method = wn_method_find(method),
                                     .contrast = wn_contrast_find(contrast), .target = WN_TARGET_PREDICTED};
     }
-    struct wn_batch batch = {2, image, 2, q};
+    struct wn_batch batch = {2, image, 2, q, NULL, NULL};
     enum wn_code code = wn_engine_explain(e, &batch, y, a, NULL, &err);
     if (code != WN_OK) fail(network, name, err.text);
     size_t half = count(&want) / 2;

@@ -464,7 +464,7 @@ static void batches_do_not_matter(struct lab *lab)
     for (int i = 0; i < MANY; i++)
         q[i] = (struct wn_question){.image = i % 2, .layer = lab->layer, .method = wn_method_at(i % 2), .target = i % lab->classes,
                                     .contrast = wn_contrast_find(i % 3 ? "weighted" : "logit")};
-    struct wn_batch batch = {2, images, MANY, q};
+    struct wn_batch batch = {2, images, MANY, q, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, y, a, NULL, &err) != WN_OK) worst = INFINITY;
     for (int i = 0; i < MANY && worst == 0; i++) {
         float *alone = lab_map(lab, lab->n_images > 1 ? i % 2 : 0, q[i].method->name, q[i].contrast->name, q[i].target, NULL, 0);
