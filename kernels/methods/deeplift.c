@@ -137,7 +137,7 @@ const struct wn_method wn_method_deeplift = {
     .source = "Shrikumar et al. 2017 (DeepLIFT), rescale rule; products halved between their factors",
     .cost = "a second forward pass, and about 2 for the way back",
     .misleads = "It compares with a baseline: what looks like that one (a plain picture of the mean colour) counts for nothing.",
-    .flags = WN_METHOD_INPUT | WN_METHOD_REFERENCE,
+    .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_REFERENCE,
     .settings = 1u << WN_SETTING_BASELINE,
     .build = build,
 };
