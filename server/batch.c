@@ -113,13 +113,22 @@ static void hand_out(struct run *r, const struct wn_engine_times *times)
     }
 }
 
+/* Whether nobody waits for that question's answer any more. The deadline is fixed before the job is pushed, so no lock is needed. */
+static bool given_up(void *ctx, int question)
+{
+    const struct run *r = ctx;
+    int i = r->n - 1;
+    while (i > 0 && r->first[i] > question) i--;
+    return wn_now_ns() > r->items[i]->job->deadline_ns;
+}
+
 enum wn_code wn_batch_run(struct wn_engine *engine, struct wn_item **items, int n, struct wn_error *err)
 {
     struct run r = {.items = items, .n = n};
     struct wn_engine_times times = {0};
     enum wn_code code = WN_NO_MEMORY;
     if (make(&r)) {
-        struct wn_batch batch = {r.n_images, r.images, r.n_questions, r.questions};
+        struct wn_batch batch = {r.n_images, r.images, r.n_questions, r.questions, given_up, &r};
         code = wn_engine_explain_late(engine, &batch, settle, &r, r.logits, r.answers, &times, err);
         if (code == WN_OK)
             hand_out(&r, &times);

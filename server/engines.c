@@ -59,7 +59,7 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
     for (size_t i = 0; i < most && images; i++) images[i] = input;
     for (int i = 0; i < WN_MODEL_SIZES && (i == 0 || 1 << (i - 1) < m->most_images) && code == WN_OK; i++) {
         int n = 1 << i < m->most_images ? 1 << i : m->most_images;
-        struct wn_batch batch = {n, images, 0, NULL};
+        struct wn_batch batch = {n, images, 0, NULL, NULL, NULL};
         for (int k = 0; k < 3 && code == WN_OK; k++) { /* the first one compiles */
             int64_t begin = wn_now_ns();
             code = wn_engine_explain(m->engines[0], &batch, logits, NULL, NULL, err);
