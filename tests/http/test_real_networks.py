@@ -117,6 +117,27 @@ class RealNetworks(unittest.TestCase):
             print("%s: %d pictures, worst relative error of a map %.2g" % (model, len(want["row"][1]), worst))
             self.assertLess(worst, BOUND)
 
+    def test_every_class_at_once(self):
+        """The mean over 999 pairs is the contrast with the mean; a pair from maps that are kept is the pair, for next to nothing."""
+        def raw(answer):
+            got = array.array("f")
+            got.frombytes(base64.b64decode(answer["maps"][0]["raw"]["data"]))
+            return got
+        path = pictures("images", "JPEG")[5]
+        for model in ("resnet18", "resnet50", "squeezenet10"):
+            plain = self.ask(model, path, "?outputs=raw&why_not=auto:1")
+            rival = plain["why_not"][0]["index"]
+            everything = self.ask(model, path, "?outputs=raw&why_not=all&contrast=pair&statistics=raw")
+            self.assertLess(error(raw(everything), raw(self.ask(model, path, "?outputs=raw&contrast=mean"))), 2e-5)
+            kept = [self.ask(model, path, "?outputs=raw&reuse=true&why_not=%d" % rival) for _ in range(5)]
+            self.assertTrue(all(k["timings_ms"]["forward"] == 0 for k in kept))
+            self.assertLess(error(raw(kept[0]), raw(plain)), 2e-5)
+            drawn = self.ask(model, path, "?why_not=all")
+            forward, pair = plain["timings_ms"]["forward"], min(k["timings_ms"]["cam"] for k in kept)
+            print("%s: a pair from kept maps %.4f of a forward pass, the whole request %.3f; masks over all foils %.2f" %
+                  (model, pair / forward, min(k["timings_ms"]["total"] for k in kept) / forward, drawn["timings_ms"]["cam"] / forward))
+            self.assertLess(pair, 0.01 * forward)
+
 
 if __name__ == "__main__":
     result = unittest.main(exit=False, verbosity=1).result
