@@ -12,6 +12,8 @@
 
 int wn_slot_target(const struct wn_slot *slot)
 {
+    bool value = slot->contrast->flags & WN_CONTRAST_VALUE && wn_graph_classes(slot->model->graph) == 1;
+    if (value) return 1; /* the one output is what has a value */
     return slot->n_targets ? slot->targets[0] : wn_argmax(slot->item->logits, slot->model->classes);
 }
 

@@ -122,7 +122,7 @@ static enum wn_code check(struct wn_model *m, struct wn_error *err)
     struct wn_manifest *mf = &m->manifest;
     int channels = wn_preprocess_channels(&mf->preprocess);
     long long c = wn_graph_channels(m->graph), h = wn_graph_height(m->graph), w = wn_graph_width(m->graph);
-    m->classes = wn_graph_classes(m->graph);
+    m->classes = wn_graph_classes(m->graph) > 1 ? wn_graph_classes(m->graph) : 2; /* one output: no and yes */
     if (channels != c)
         return wn_fail(err, WN_BAD_MODEL, "manifest.json: the network takes %lld channels, input.channels gives %d", c,
                        channels);

@@ -202,6 +202,30 @@ class Statistics(All):
             self.assertEqual([raw(m) for m in got["maps"]], [raw(m) for m in alone["maps"]], q)
 
 
+class OneOutput(unittest.TestCase):
+    def test_is_two_classes_the_first_with_a_logit_of_zero(self):
+        folder = tempfile.TemporaryDirectory()
+        daemon.write_model(folder.name, "one", daemon.tiny_onnx.classifier(seed=5, classes=1), ["no", "yes"], 16)
+        with daemon.Daemon(folder.name) as d:
+            ask = lambda query: d.explain(picture(1), query + "&outputs=raw", "one")
+            a = ask("?target=yes").json
+            logits = {p["label"]: p["logit"] for p in a["predictions"]}
+            self.assertEqual((set(logits), logits["no"]), ({"no", "yes"}, 0))
+            self.assertNotEqual(logits["yes"], 0)
+            self.assertAlmostEqual(sum(p["probability"] for p in a["predictions"]), 1, 6)
+            self.assertAlmostEqual(a["evidence"]["logit_gap"], logits["yes"], 5)
+            pair, other = (raw(ask("?target=%d&why_not=%d" % t).json["maps"][0]) for t in ((1, 0), (0, 1)))
+            self.assertLess(off(pair, raw(a["maps"][0])), 1e-6)
+            self.assertLess(off([-v for v in other], pair), 1e-6)
+            self.assertLess(off(raw(ask("?target=yes&reuse=true").json["maps"][0]), pair), 5e-6)
+            m = ask("?target=yes&why_not=no&evidence=mask").json["evidence"]
+            self.assertAlmostEqual(m["masking"][0]["relative_probability"], m["relative_probability"], 6)
+            self.assertEqual(ask("?why_not=all").status, 400)
+            value = ask("?contrast=regression&value=2.5").json
+            self.assertEqual((value["target"]["label"], value["maps"][0]["class"]["label"]), ("yes", "yes"))
+        folder.cleanup()
+
+
 class Kept(All):
     def counts(self):
         return [int(self.d.metric('whynot_stack_cache_total{result="%s"}' % r)) for r in ("hit", "miss")]
