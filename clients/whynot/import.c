@@ -180,23 +180,27 @@ static enum cli_exit count_labels(struct importing *m, const char *path)
     return cli_fail(CLI_USAGE, "%s has %d labels and the network %d classes", path, m->n_labels, wanted);
 }
 
-/* "id2label" of a Hugging Face config.json: {"0": "tench", ...}. */
-static enum cli_exit labels_of_config(struct importing *m)
+/* A list of labels, or {"0": "tench", ...}. */
+static enum cli_exit labels_of_json(struct importing *m, const json_t *names, const char *path)
 {
-    char path[PATH_MAX], key[24];
-    enum cli_exit code;
-    json_t *root = beside(m, NULL, "config.json", path, &code);
-    const json_t *names = json_object_get(root, "id2label");
-    for (size_t i = 0; i < json_object_size(names); i++) {
+    char key[24];
+    size_t n = json_is_array(names) ? json_array_size(names) : json_object_size(names);
+    for (size_t i = 0; i < n; i++) {
         snprintf(key, sizeof key, "%zu", i);
-        const char *label = json_string_value(json_object_get(names, key));
-        if (!label || strchr(label, '\n')) {
-            code = cli_fail(CLI_USAGE, "%s: 'id2label' has no label for class %zu", path, i);
-            break;
-        }
+        const char *label = json_string_value(json_is_array(names) ? json_array_get(names, i) : json_object_get(names, key));
+        if (!label || strchr(label, '\n')) return cli_fail(CLI_USAGE, "%s has no label for class %zu", path, i);
         wn_buffer_printf(&m->labels, NULL, "%s\n", label);
     }
-    if (code == CLI_OK && m->labels.size) code = count_labels(m, path);
+    return m->labels.size ? count_labels(m, path) : CLI_OK;
+}
+
+/* "id2label" of a Hugging Face config.json. */
+static enum cli_exit labels_of_config(struct importing *m)
+{
+    char path[PATH_MAX];
+    enum cli_exit code;
+    json_t *root = beside(m, NULL, "config.json", path, &code);
+    if (code == CLI_OK) code = labels_of_json(m, json_object_get(root, "id2label"), path);
     json_decref(root);
     return code;
 }
@@ -208,6 +212,15 @@ static enum cli_exit read_labels(struct importing *m)
     const char *given = cli_get(m->c, "labels", NULL);
     snprintf(path, sizeof path, "%.4000s/labels.txt", m->folder);
     if (given) snprintf(path, sizeof path, "%s", given);
+    const char *dot = strrchr(path, '.');
+    if (given && dot && strcmp(dot, ".json") == 0) {
+        enum cli_exit code;
+        json_t *root = beside(m, given, "", path, &code);
+        if (code == CLI_OK) code = labels_of_json(m, root, path);
+        if (code == CLI_OK && !m->labels.size) code = cli_fail(CLI_USAGE, "%s holds no labels: a list is wanted, or {\"0\": ...}", path);
+        json_decref(root);
+        return code;
+    }
     if (given || access(path, F_OK) == 0) {
         if (cli_read_file(path, &m->labels, &err) != WN_OK) return cli_fail(CLI_USAGE, "%s", err.text);
         return count_labels(m, path);
@@ -380,7 +393,7 @@ static const struct cli_option options[] = {
     {"name", 0, "NAME", "the file's, or its folder's where it is model.onnx", "Name of the model.", NULL},
     {"version", 0, "TEXT", "1", "Its version.", NULL},
     {"description", 0, "TEXT", NULL, "One sentence about it.", NULL},
-    {"labels", 0, "FILE", "labels.txt or config.json beside the network", "The classes, one a line.", "file"},
+    {"labels", 0, "FILE", "labels.txt or config.json beside the network", "The classes, one a line; a .json file is a list, or {\"0\": ...}.", "file"},
     {"preprocessor", 0, "FILE", "preprocessor_config.json beside the network", "What an image processor was configured with; none leaves it unread.", "file"},
     {"profile", 0, "NAME", NULL, "How pictures become input, where nothing beside the network says it.", "center-crop squash squash-noaa short-448 iqa-patch cem"},
     {"size", 0, "HxW", "the network's own", "Height and width of its input, for networks that take any.", NULL},

@@ -143,6 +143,12 @@ class Explain(unittest.TestCase):
                 self.assertEqual([x["status"] for x in lines], [200, 415, 200])
                 self.assertEqual(lines[1]["answer"]["code"], "UNSUPPORTED_MEDIA")
 
+    def test_a_question_that_is_wrong_for_every_picture_ends_the_job_at_once(self):
+        for where in (self.local, self.server):
+            r = whynot("explain", self.pictures, "-m", "tiny", "--method", "grandcam", *where)
+            self.assertEqual((r.code, r.out), (2, ""))
+            self.assertIn("gradcam", r.err)
+
     def test_a_wrong_class_says_what_was_meant(self):
         for where in (self.local, self.server):
             r = whynot("explain", self.one, "-m", "tiny", "--why-not", "no entri", *where)

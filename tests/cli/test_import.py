@@ -100,6 +100,14 @@ class Import(unittest.TestCase):
             with open(os.path.join(self.models, "net%d" % i, "labels.txt")) as f:
                 self.assertEqual(f.read(), "".join("bird %d\n" % k for k in range(5)))
 
+    def test_labels_may_be_a_json_list(self):
+        path = self.write("net.onnx", with_size(16))
+        self.run_import(path, *NORMAL, "--labels", self.write("l.json", list("abcde")))
+        with open(os.path.join(self.models, "net", "labels.txt")) as f:
+            self.assertEqual(f.read(), "a\nb\nc\nd\ne\n")
+        for bad in ({"0": "a", "2": "b"}, ["a", 1, "c", "d", "e"], [], "{"):
+            self.run_import(path, *NORMAL, "--name", "bad", "--labels", self.write("l.json", bad), code=2)
+
     def test_operators_that_are_missing_are_all_named(self):
         r = self.run_import(self.write("net.onnx", with_size(16, ops=("Mangle", "Relu", "Frobnicate"))), *NORMAL, code=3)
         self.assertIn("Mangle", r.err)
