@@ -35,6 +35,18 @@ static void formula(FILE *out, const char *words)
     fprintf(out, "```\n%s\n```\n\n", words);
 }
 
+/* The settings that the method takes: rows of include/whynot/method_options.def. */
+static void write_settings(FILE *out, const struct wn_method *m)
+{
+    if (!m->settings) return;
+    fprintf(out, "\n| setting | default | |\n|---|---|---|\n");
+    for (int i = 0; wn_setting_at(i); i++)
+        if (m->settings >> i & 1) {
+            const struct wn_setting_row *s = wn_setting_at(i);
+            fprintf(out, "| `%s` | %s | %s%s%s |\n", s->name, s->standard, s->words, s->choices[0] ? ": " : "", s->choices);
+        }
+}
+
 static void write_method(FILE *out, const struct wn_method *m)
 {
     bool input = m->flags & WN_METHOD_INPUT, linear = m->flags & WN_METHOD_LINEAR;
@@ -45,10 +57,13 @@ static void write_method(FILE *out, const struct wn_method *m)
     cell(out, "explains", input ? "the pixels of the network's input" : "a layer: the last convolutional stage, or the one that `layer` names");
     cell(out, "costs, beside one forward pass", or_else(m->cost, "as its formula says"));
     cell(out, "can mislead", or_else(m->misleads, "?"));
+    if (m->flags & WN_METHOD_CLASSLESS) cell(out, "contrasts", "`logit` alone, with the same map whatever the target is: it looks at no class");
     cell(out, "of a sum of seeds", linear ? "the sum of the maps" : "not the sum of the maps");
     cell(out, "`why_not=all`, `reuse=true`", linear && !input ? "yes" : "no");
     cell(out, "from", m->source);
-    fprintf(out, "\n```\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?why_not=auto:1&method=%s'\n```\n\n", m->name);
+    write_settings(out, m);
+    fprintf(out, "\n```\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?%smethod=%s'\n```\n\n",
+            m->flags & WN_METHOD_CLASSLESS ? "" : "why_not=auto:1&", m->name);
 }
 
 static const char *rivals(const struct wn_contrast *c)
