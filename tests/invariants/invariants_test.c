@@ -112,7 +112,7 @@ static void regression_is_scaled_gradcam(struct lab *lab, const float *y, int t)
     float q = y[t] + 0.75f, *cam = lab_map(lab, image, "gradcam", "logit", t, NULL, 0), *map = lab_value_map(lab, image, "gradcam", t, q, &flags);
     float *other = lab_value_map(lab, image, "gradcam", t, y[t] - (q - y[t]), &flags), *same = lab_value_map(lab, image, "gradcam", t, y[t], &flags);
     double unit = lab_most(map, area(lab));
-    verdict("16 the map of Q is 2(P-Q) times Grad-CAM's", off(map, cam, 2 * ((double)y[t] - q), area(lab), unit), 1e-6);
+    verdict("16 the map of Q is 2(P-Q) times Grad-CAM's", off(map, cam, 2 * ((double)y[t] - q), area(lab), unit), 1e-5);
     verdict("16 the maps of P+d and P-d are negatives", off(map, other, -1, area(lab), unit), 1e-6);
     verdict("16 the map of P itself is zero, and says so", lab_most(same, area(lab)) + !(flags & WN_ANSWER_FLAT), 0);
     free(cam), free(map), free(other), free(same);
