@@ -162,11 +162,39 @@ static char *next_cell(char **rest)
     return begin;
 }
 
-static enum cli_exit read_csv(const struct place *at, const char *folder, char *text, struct cli_dataset *out)
+/* Which cell holds what; -1: none does. */
+struct columns {
+    int image, label, rival;
+};
+
+/* A first line that names its columns. False: it is a picture. */
+static bool name_columns(const char *line, struct columns *out)
 {
-    char *image = next_cell(&text), *label = next_cell(&text), *rival = next_cell(&text);
+    char *copy = strdup(line), *rest = copy;
+    struct columns found = {-1, -1, -1};
+    for (int i = 0; rest && *rest && i < 64; i++) {
+        const char *cell = next_cell(&rest);
+        if (strcmp(cell, "image") == 0 || strcmp(cell, "file") == 0) found.image = i;
+        if (strcmp(cell, "class_index") == 0 || (strcmp(cell, "label") == 0 && found.label < 0)) found.label = i;
+        if (strcmp(cell, "rival") == 0) found.rival = i;
+    }
+    free(copy);
+    if (found.image >= 0) *out = found;
+    return found.image >= 0;
+}
+
+static enum cli_exit read_csv(const struct place *at, const char *folder, struct columns *columns, char *text, struct cli_dataset *out)
+{
+    const char *image = "", *label = "", *rival = "";
     struct cli_exhibit e = {.label = -1, .rival = -1};
-    if (at->line == 1 && (strcmp(image, "image") == 0 || strcmp(image, "file") == 0)) return CLI_OK; /* names of the columns */
+    if (at->line == 1 && name_columns(text, columns)) return CLI_OK;
+    for (int i = 0; *text && i < 64; i++) {
+        const char *cell = next_cell(&text);
+        if (i == columns->image) image = cell;
+        if (i == columns->label) label = cell;
+        if (i == columns->rival) rival = cell;
+    }
+    if (!*image) return cli_fail(CLI_USAGE, "%s, line %d names no picture", at->file, at->line);
     enum cli_exit code = *label ? read_class(at, "the label", label, &e.label) : CLI_OK;
     if (code == CLI_OK && *rival) code = read_class(at, "the rival", rival, &e.rival);
     if (code != CLI_OK) return code;
@@ -184,13 +212,14 @@ static enum cli_exit read_lines(const char *path, const struct wn_model *m, long
     bool csv = length > 4 && strcmp(path + length - 4, ".csv") == 0;
     char *folder = strndup(path, slash && !dir ? 1 : dir), *line = NULL;
     struct place at = {path, 0, m};
+    struct columns columns = {0, 1, 2};
     enum cli_exit code = CLI_OK;
     FILE *f = fopen(path, "r");
     if (!f || !folder) code = cli_fail(CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
     while (code == CLI_OK && out->n < limit && getline(&line, &room, f) > 0) {
         at.line++;
         line[strcspn(line, "\r\n")] = 0;
-        if (*line) code = csv ? read_csv(&at, folder, line, out) : read_json(&at, folder, line, out);
+        if (*line) code = csv ? read_csv(&at, folder, &columns, line, out) : read_json(&at, folder, line, out);
     }
     if (f) fclose(f);
     free(line);

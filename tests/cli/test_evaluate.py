@@ -122,10 +122,13 @@ class Evaluate(unittest.TestCase):
         r = whynot("evaluate", data, *FAST, "--metric", "confidence", "--json")
         self.assertEqual(json.loads(r.out)["accuracy"], 1)
         index = os.path.join(self.data, "wrong.csv")
-        with open(index, "w") as out:
-            out.write('image,label\n"%s","%s"\n' % (self.names[0], label_of(self.names[-1])))
-        r = whynot("evaluate", index, *FAST, "--metric", "confidence", "--json")
-        self.assertEqual(json.loads(r.out)["accuracy"], 0, r.err)
+        other = label_of(self.names[-1])
+        for text, accuracy in (('image,label\n"%s","%s"\n' % (self.names[0], other), 0), ("%s,%s\n" % (self.names[0], label_of(self.names[0])), 1),
+                               ("label,file,more,class_index\nanything,%s,\"a \"\"quoted\"\", cell\",0\n" % self.names[0], 0)):
+            with open(index, "w") as out:
+                out.write(text)
+            r = whynot("evaluate", index, *FAST, "--metric", "confidence", "--json")
+            self.assertEqual(json.loads(r.out)["accuracy"], accuracy, (text, r.err))
 
     def test_what_is_wrong_is_named(self):
         bad = os.path.join(self.data, "bad.jsonl")
