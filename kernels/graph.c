@@ -10,6 +10,7 @@
 
 #include "arena.h"
 #include "graph.h"
+#include "random.h"
 
 struct wn_graph_limits wn_graph_limits_default(void)
 {
@@ -44,6 +45,37 @@ static const struct wn_graph_options *fill_options(const struct wn_graph_options
     return filled;
 }
 
+static bool has_weights(const struct wn_node *node)
+{
+    static const char *const ops[] = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(node->op, ops[i]) == 0) return true;
+    return false;
+}
+
+static void shuffle(struct wn_random *random, float *x, int64_t n)
+{
+    for (int64_t i = n - 1; i > 0; i--) {
+        int64_t k = (int64_t)wn_random_below(random, (uint64_t)i + 1);
+        float kept = x[i];
+        x[i] = x[k];
+        x[k] = kept;
+    }
+}
+
+/* Every constant that a convolution or a product multiplies with. */
+static void shuffle_weights(const struct wn_graph *g, uint64_t seed)
+{
+    struct wn_random random = wn_random_of(seed);
+    for (int n = 0; n < g->n_nodes; n++) {
+        const struct wn_node *node = &g->nodes[n];
+        for (int i = 0; i < node->n_in && i < 2 && has_weights(node); i++) {
+            struct wn_tensor *t = node->in[i] >= 0 ? g->constants[node->in[i]] : NULL;
+            if (t && t->f) shuffle(&random, t->f, wn_shape_count(&t->shape));
+        }
+    }
+}
+
 enum wn_code wn_graph_parse(const void *data, size_t size, const struct wn_graph_options *options, struct wn_graph **out,
                             struct wn_error *err)
 {
@@ -54,6 +86,7 @@ enum wn_code wn_graph_parse(const void *data, size_t size, const struct wn_graph
     enum wn_code code = wn_graph_read(data, size, &limits, &g, err);
     if (code != WN_OK) return code;
     hash(data, size, g->sha256);
+    if (o.shuffle_seed) shuffle_weights(g, o.shuffle_seed);
     if ((code = wn_graph_select(g, &o, err)) != WN_OK) goto destroy_graph;
     if ((code = wn_graph_find_layers(g, err)) != WN_OK) goto destroy_graph;
     *out = g;

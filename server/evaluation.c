@@ -18,7 +18,7 @@ static const struct wn_suite suites[] = {
     {"curves", "Insertion, deletion, confidence and ROAD.", "gradcam,la,layercam,gradcampp", "logit,weighted", "insertion,deletion,confidence,road"},
     {"place", "Content heatmap and pointing game, for pictures with known objects.", "gradcam,la,layercam,gradcampp", "logit,weighted", "content,pointing"},
     {"stability", "Consistency of views, and whether a map depends on its class.", "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted",
-     "consistency,random-logit"},
+     "consistency,random-logit,random-weights"},
     {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
 };
 

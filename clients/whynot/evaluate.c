@@ -42,7 +42,7 @@ static const struct cli_option options[] = {
 
 /* An engine that is not in use. */
 struct seat {
-    struct wn_engine *engine;
+    struct wn_engine *engine, *shuffled;
     struct wn_evaluation *evaluation;
 };
 
@@ -51,6 +51,7 @@ struct evaluating {
     struct cli_peer *peer;
     struct wn_server *server;
     struct wn_model *model;
+    struct wn_graph *shuffled; /* the network with shuffled weights, where a metric needs it */
     struct wn_judging judging;
     struct cli_dataset data;
     int *todo, n_todo, failed;
@@ -114,6 +115,29 @@ static enum cli_exit read_judging(struct evaluating *e)
     return wn_judging_read(&words, e->model, &e->judging, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
 }
 
+/* The same file once more; its weights never leave this command. */
+static enum cli_exit load_shuffled(struct evaluating *e)
+{
+    const struct wn_manifest *m = &e->model->manifest;
+    struct wn_graph_options how = {.input = m->input, .output = m->output, .height = m->height, .width = m->width, .shuffle_seed = e->judging.seed + 1};
+    struct wn_error err = {0};
+    char path[2048];
+    bool wanted = false;
+    for (int i = 0; i < e->judging.options.n_metrics; i++) wanted |= (e->judging.options.metrics[i]->needs & WN_NEEDS_SHUFFLED) != 0;
+    if (!wanted) return CLI_OK;
+    snprintf(path, sizeof path, "%s/%s/%s", e->server->config.models, e->model->folder, m->model);
+    return wn_graph_load(path, &how, &e->shuffled, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
+}
+
+static enum wn_code open_seat(const struct evaluating *e, const struct wn_engine_options *how, struct seat *s, struct wn_error *err)
+{
+    struct wn_evaluation_options own = e->judging.options;
+    enum wn_code code = wn_engine_create(e->model->graph, how, &s->engine, err);
+    if (code == WN_OK && e->shuffled) code = wn_engine_create(e->shuffled, how, &s->shuffled, err);
+    own.shuffled = s->shuffled;
+    return code == WN_OK ? wn_evaluation_create(s->engine, e->model->graph, &own, &s->evaluation, err) : code;
+}
+
 static enum cli_exit open_seats(struct evaluating *e)
 {
     const struct wn_config *config = &e->server->config;
@@ -125,14 +149,11 @@ static enum cli_exit open_seats(struct evaluating *e)
     how.device = (struct wn_backend_options){(int)config->device, wn_precision_find(config->precision), (int)config->threads};
     e->seats = calloc((size_t)jobs + 1, sizeof *e->seats);
     if (!e->seats) return cli_fail(CLI_FAILED, "no memory for engines");
-    for (; e->n_seats < jobs; e->n_seats++) {
-        struct seat *s = &e->seats[e->n_seats];
-        enum wn_code code = wn_engine_create(e->model->graph, &how, &s->engine, &err);
-        if (code == WN_OK) code = wn_evaluation_create(s->engine, e->model->graph, &e->judging.options, &s->evaluation, &err);
-        if (code != WN_OK) {
-            wn_engine_destroy(s->engine);
-            return cli_fail_error(&err);
-        }
+    enum cli_exit loaded = load_shuffled(e);
+    if (loaded != CLI_OK) return loaded;
+    while (e->n_seats < jobs) {
+        enum wn_code code = open_seat(e, &how, &e->seats[e->n_seats++], &err);
+        if (code != WN_OK) return cli_fail_error(&err);
     }
     e->n_free = e->n_seats;
     return CLI_OK;
@@ -143,8 +164,10 @@ static void close_seats(struct evaluating *e)
     for (int i = 0; i < e->n_seats; i++) {
         wn_evaluation_destroy(e->seats[i].evaluation);
         wn_engine_destroy(e->seats[i].engine);
+        wn_engine_destroy(e->seats[i].shuffled);
     }
     free(e->seats);
+    wn_graph_destroy(e->shuffled);
 }
 
 static struct seat take_seat(struct evaluating *e)

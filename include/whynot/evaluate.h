@@ -18,7 +18,8 @@ enum wn_evaluation_needs {
     WN_NEEDS_TRUTH = 2,          /* which pixels matter */
     WN_NEEDS_RIVAL = 4,          /* a class that the picture could be mistaken for */
     WN_NEEDS_COUNTERFACTUAL = 8, /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
-    WN_NEEDS_SEVERAL = 16        /* compares subjects: needs two or more */
+    WN_NEEDS_SEVERAL = 16,       /* compares subjects: needs two or more */
+    WN_NEEDS_SHUFFLED = 32       /* the same network with shuffled weights */
 };
 
 /* Which questions a metric wants answered, of each subject. */
@@ -68,6 +69,7 @@ struct wn_evaluation_options {
     int n_metrics;
     bool explain_label;   /* the class that is evaluated: the picture's label, else the prediction */
     int curve_step;       /* pixels changed between two points of a curve; 0: 1/28 of the picture, as Pillai et al. 2022 */
+    struct wn_engine *shuffled; /* an engine of the same network with shuffled weights (wn_graph_options); NULL: there is none */
     double least_second;  /* pictures whose second class is less likely are left out of the masking experiment; Wang & Wang 2022: 0.1 */
 };
 

@@ -33,6 +33,9 @@ struct wn_graph_options {
      * than n_bounds nothing is known either. */
     const float *low, *high;
     int n_bounds;
+    /* Not 0: the weights of convolutions and products are shuffled, each tensor within itself, as this seed says: a network of the same
+     * shape and the same weights that has learnt nothing, for sanity checks of explanations (Adebayo et al. 2018). */
+    uint64_t shuffle_seed;
 };
 
 /* A value under the logits that can be explained. */

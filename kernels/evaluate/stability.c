@@ -1,4 +1,5 @@
-/* Does a map move with its picture, and does it change with what is asked? Consistency of two views, and the random-logit check. */
+/* Does a map move with its picture, and does it change with what is asked? Consistency of two views, and the checks with another class and
+ * with a network that has learnt nothing. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -8,12 +9,15 @@
 static const struct wn_evaluation_column consistency_columns[] = {
     {"cosine", "agreement of the map of a cropped, enlarged, mirrored view with the view of the map", 1},
 };
+static const struct wn_evaluation_column shuffled_columns[] = {
+    {"correlation", "rank correlation with the map of the network with shuffled weights; near 1: the method does not look at the weights", -1},
+};
 static const struct wn_evaluation_column random_columns[] = {
     {"correlation", "rank correlation with the map of a class drawn by chance; near 1: the method does not look at the class", -1},
 };
 
-/* Asks every subject about `target` in another picture; answers: n_subjects, finished by the caller. */
-static enum wn_code ask_again(struct wn_trial *t, const float *image, int target, struct wn_answer *answers, struct wn_error *err)
+/* Asks every subject about `target` in another picture, or of another network of this shape; answers: n_subjects, finished by the caller. */
+static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, const float *image, int target, struct wn_answer *answers, struct wn_error *err)
 {
     int n = t->options->n_subjects;
     struct wn_question *questions = calloc((size_t)n, sizeof *questions);
@@ -23,7 +27,7 @@ static enum wn_code ask_again(struct wn_trial *t, const float *image, int target
         questions[s] = (struct wn_question){.layer = subject->layer, .method = subject->method, .contrast = subject->contrast, .target = target};
     }
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL}, t->batch_logits, answers, NULL, err);
+    enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL}, t->batch_logits, answers, NULL, err);
     free(questions);
     return code;
 }
@@ -80,14 +84,14 @@ static enum wn_code run_consistency(struct wn_trial *t, double *values, struct w
     for (int c = 0; c < t->channels && code == WN_OK; c++)
         code = see(t->picture->image + (size_t)c * (size_t)t->pixels, t->height, t->width, &v,
                    wn_trial_picture(t, 0) + (size_t)c * (size_t)t->pixels, err);
-    if (code == WN_OK) code = ask_again(t, wn_trial_picture(t, 0), t->chosen, seen, err);
+    if (code == WN_OK) code = ask_again(t, t->engine, wn_trial_picture(t, 0), t->chosen, seen, err);
     for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) code = compare(t, s, &seen[s], &v, t->fill, &values[s], err);
     for (int s = 0; s < t->options->n_subjects && seen; s++) wn_answer_finish(&seen[s]);
     free(seen);
     return code;
 }
 
-/* ---- another class ---- */
+/* ---- another class, another network ---- */
 
 static enum wn_code correlate(const struct wn_answer *a, const struct wn_answer *b, double *r, struct wn_error *err)
 {
@@ -103,13 +107,12 @@ static enum wn_code correlate(const struct wn_answer *a, const struct wn_answer 
     return code;
 }
 
-static enum wn_code run_random(struct wn_trial *t, double *values, struct wn_error *err)
+/* The maps of the picture, against those of the same picture for another class or by another network. */
+static enum wn_code compare_with(struct wn_trial *t, struct wn_engine *engine, int target, double *values, struct wn_error *err)
 {
-    struct wn_random random = wn_random_of(t->picture->seed + 1);
-    int other = (int)wn_random_below(&random, (uint64_t)t->classes - 1);
     struct wn_answer *answers = calloc((size_t)t->options->n_subjects, sizeof *answers);
-    if (!answers) return wn_fail(err, WN_NO_MEMORY, "no memory for the answers about another class");
-    enum wn_code code = ask_again(t, t->picture->image, other + (other >= t->chosen), answers, err);
+    if (!answers) return wn_fail(err, WN_NO_MEMORY, "no memory for other answers");
+    enum wn_code code = ask_again(t, engine, t->picture->image, target, answers, err);
     for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
         const struct wn_answer *asked = &t->answers[s * WN_MAP_COUNT + WN_MAP_CHOSEN];
         if (asked->map && answers[s].map) code = correlate(asked, &answers[s], &values[s], err);
@@ -117,6 +120,18 @@ static enum wn_code run_random(struct wn_trial *t, double *values, struct wn_err
     for (int s = 0; s < t->options->n_subjects; s++) wn_answer_finish(&answers[s]);
     free(answers);
     return code;
+}
+
+static enum wn_code run_random(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    struct wn_random random = wn_random_of(t->picture->seed + 1);
+    int other = (int)wn_random_below(&random, (uint64_t)t->classes - 1);
+    return compare_with(t, t->engine, other + (other >= t->chosen), values, err);
+}
+
+static enum wn_code run_shuffled(struct wn_trial *t, double *values, struct wn_error *err)
+{
+    return compare_with(t, t->options->shuffled, t->chosen, values, err);
 }
 
 const struct wn_evaluation_metric wn_evaluation_metric_consistency = {
@@ -137,4 +152,15 @@ const struct wn_evaluation_metric wn_evaluation_metric_random_logit = {
     .columns = random_columns,
     .n_columns = 1,
     .run = run_random,
+};
+
+const struct wn_evaluation_metric wn_evaluation_metric_random_weights = {
+    .name = "random-weights",
+    .summary = "Does the map change when the network has learnt nothing?",
+    .source = "Adebayo et al. 2018, model parameter randomisation, all layers at once",
+    .needs = WN_NEEDS_SHUFFLED,
+    .maps = 1u << WN_MAP_CHOSEN,
+    .columns = shuffled_columns,
+    .n_columns = 1,
+    .run = run_shuffled,
 };

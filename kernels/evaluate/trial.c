@@ -221,8 +221,9 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
     return code;
 }
 
-static bool can_run(const struct wn_evaluation_metric *m, const struct wn_evaluation_picture *p, int classes)
+static bool can_run(const struct wn_evaluation_metric *m, const struct wn_evaluation_picture *p, const struct wn_evaluation_options *o, int classes)
 {
+    if (m->needs & WN_NEEDS_SHUFFLED && !o->shuffled) return false;
     if (m->needs & WN_NEEDS_LABEL && (p->label < 0 || p->label >= classes)) return false;
     if (m->needs & WN_NEEDS_RIVAL && (p->rival < 0 || p->rival >= classes)) return false;
     if (m->needs & WN_NEEDS_TRUTH && !p->truth) return false;
@@ -236,7 +237,7 @@ static enum wn_code measure(struct wn_evaluation *v, double *values, struct wn_e
         const struct wn_evaluation_metric *m = v->options.metrics[i];
         int n = m->n_columns * v->options.n_subjects;
         for (int k = 0; k < n; k++) values[k] = NAN;
-        if (can_run(m, v->trial.picture, v->trial.classes)) code = m->run(&v->trial, values, err);
+        if (can_run(m, v->trial.picture, &v->options, v->trial.classes)) code = m->run(&v->trial, values, err);
         values += n;
     }
     return code;
