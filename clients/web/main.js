@@ -90,6 +90,15 @@ app.show = (tiles, ...children) => {
   redraw();
 };
 
+/** What is still shown about another picture would be taken for this one's answer. */
+function forget() {
+  if (app.state.view === "pictures" || app.tiles.every((t) => t.t.picture === app.current)) return;
+  app.answer = null;
+  app.show([], h("p", { class: "muted" }, "There is no answer about this picture yet."));
+  showSays();
+  showQuestion();
+}
+
 async function run() {
   running?.abort();
   const mine = (running = new AbortController()), begin = performance.now();
@@ -102,7 +111,10 @@ async function run() {
     if (mine === running && app.troubled) notice();
     if (mine === running) say("Answered in " + Math.max(1, Math.round(performance.now() - begin)) + " ms");
   } catch (e) {
-    if (mine === running) e.name === "AbortError" ? say("Stopped.") : trouble(e);
+    if (mine === running) {
+      forget();
+      e.name === "AbortError" ? say("Stopped.") : trouble(e);
+    }
   } finally {
     clearTimeout(slow);
     if (mine === running) {

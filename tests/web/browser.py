@@ -68,7 +68,7 @@ class Browser:
     def text(self, selector):
         return self.js("return document.querySelector(arguments[0])?.textContent ?? ''", selector)
 
-    def wait(self, condition, what="it", seconds=10):
+    def wait(self, condition, what="it", seconds=30):
         """condition: JavaScript that is returned, or a function."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

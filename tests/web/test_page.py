@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import unittest
+import zlib
 
 import harness
 from harness import SAMPLES, PageTest, daemon
@@ -316,14 +317,14 @@ class Views(PageTest):
         self.b.answered("document.querySelector('#method').value === %r && location.hash.includes('method=')" % self.d.get("/v1/methods").json["methods"][1]["name"])
 
     def test_a_method_that_cannot_answer_says_so_in_its_place(self):
-        self.allowed = ("status of 501",)
+        self.allowed = ("status of 4", "status of 5")
         self.b.open(self.url())
         self.b.answered()
         self.b.js("""const real = window.fetch; window.fetch = (u, o) => u.includes('/explain') && u.includes('method=la&') ?
                      Promise.resolve(new Response(JSON.stringify({detail: 'the operator Foo has no rule'}), {status: 501})) : real(u, o)""")
         self.click("#tab-methods")
         self.b.answered("!document.querySelector('.tile.waiting')")
-        self.assertEqual(self.b.text(".failure"), "the operator Foo has no rule")
+        self.assertEqual(self.b.text("#panel .tile:nth-child(2) .failure"), "the operator Foo has no rule")
         self.assertGreater(len(self.b.all("#panel .tile canvas")), 5)
 
     def test_fifty_pictures_in_a_grid(self):
@@ -399,6 +400,26 @@ class Pictures(PageTest):
                      Promise.resolve(new Response(JSON.stringify({detail: 'the picture cannot be decoded: row 3'}), {status: 422})) : real(u, o)""")
         self.click("#samples li:nth-child(3) button")
         self.b.wait("document.querySelector('#notice').textContent.includes('cannot be decoded: row 3')")
+        self.assertEqual((self.tiles(), len(self.b.all("#says li"))), ([], 0), "nothing of the picture before is left to be mistaken for this one's answer")
+
+    def test_a_picture_that_is_too_large_is_refused_in_words(self):
+        self.allowed = ("status of 413", "status of 422")  # samples may be as large as bodies
+        with tempfile.TemporaryDirectory() as folder, daemon.Daemon(harness.MODELS, "--max-body-bytes", "20000") as d:
+            path = os.path.join(folder, "large.png")
+            with open(path, "wb") as f:
+                f.write(daemon.png_file(100, 100, zlib.compress(b"".join(b"\0" + os.urandom(300) for _ in range(100)), 0)))
+            own, type(self).d = self.d, d
+            try:
+                self.b.open(self.url())
+                self.b.wait("document.querySelectorAll('#contrast option').length > 3")
+                self.b.one("#files").send_keys(path)
+                self.b.wait("document.querySelector('#notice').textContent.includes('larger than 20000 bytes')")
+                self.tearDown()
+            finally:
+                type(self).d = own
+                self.b.open("about:blank")
+                self.b.listen()
+                self.b.requests, self.b.complaints = [], []
 
 
 class Trouble(PageTest):
