@@ -207,6 +207,18 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return; /* no one scalar was explained */
     wn_json_key(out, "score");
     wn_json_number(out, a->score);
+    if (!a->completeness.known) return;
+    wn_json_key(out, "completeness"); /* the map's sum against what it must sum to */
+    wn_json_open(out, '{');
+    wn_json_key(out, "scalar");
+    wn_json_string(out, a->completeness.scalar);
+    wn_json_key(out, "sum");
+    wn_json_number(out, a->completeness.sum);
+    wn_json_key(out, "expected");
+    wn_json_number(out, a->completeness.expected);
+    wn_json_key(out, "residual");
+    wn_json_number(out, wn_completeness_residual(&a->completeness));
+    wn_json_close(out, '}');
 }
 
 static enum wn_code write_map(struct wn_text *out, const struct wn_slot *slot, int i, const struct wn_drawing *plan,

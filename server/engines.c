@@ -36,6 +36,10 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
 {
     struct wn_engine_options options = {.backend = c->backend, .max_images = (int)c->max_batch_size};
     options.device = (struct wn_backend_options){(int)c->device, wn_precision_find(c->precision), (int)c->threads};
+    float black[3];
+    const struct wn_preprocess *p = &m->manifest.preprocess;
+    for (int i = 0; i < 3; i++) black[i] = -p->mean[i] / p->std[i];
+    if (wn_preprocess_channels(p) == wn_graph_channels(m->graph)) options.black = black;
     struct wn_engine *e = NULL;
     enum wn_code code = wn_engine_create(m->graph, &options, &e, err);
     if (code == WN_OK) code = warm_up(e, m, err);

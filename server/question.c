@@ -452,6 +452,33 @@ static const struct field {
 };
 #define FIELDS ((int)(sizeof fields / sizeof *fields))
 
+/* The settings of methods are fields too: their table stands in the library. */
+static const struct wn_field settings[] = {
+#define WORDS_WHOLE(lo, hi, choices) #lo " to " #hi
+#define WORDS_NUMBER(lo, hi, choices) #lo " to " #hi
+#define WORDS_CHOICE(lo, hi, choices) choices
+#define WORDS_METHOD(lo, hi, choices) "a name from /v1/methods"
+#define X(id, name, kind, lo, hi, standard, choices, words) {#name, #kind, standard, WORDS_##kind(lo, hi, choices), words},
+#include <whynot/method_options.def>
+#undef X
+};
+
+/* The number or word as text, for the table's own reader. */
+static enum wn_code read_setting(struct wn_ask *ask, int which, const struct given *g, const struct wn_reading *r)
+{
+    char number[32];
+    struct wn_error why = {0};
+    const char *name = settings[which].name, *text = g->text ? g->text : json_string_value(g->json);
+    if (r->again) return refuse(r, name, "is given twice");
+    if (json_is_number(g->json)) {
+        snprintf(number, sizeof number, "%.17g", json_number_value(g->json));
+        text = number;
+    }
+    if (!text) return refuse(r, name, "must be a number or a word");
+    if (wn_setting_set(&ask->settings, (enum wn_setting)which, text, &why) == WN_OK) return WN_OK;
+    return fail(r, name, why.code, why.text);
+}
+
 /* The client's own key as part of a JSON pointer: '~' and '/' are written ~0 and ~1 (RFC 6901). */
 static void point(const struct wn_reading *r, const char *key, char pointer[96])
 {
@@ -489,11 +516,15 @@ static enum wn_code set(struct wn_ask *ask, const struct field *f, const struct 
 
 enum wn_code wn_ask_set_text(struct wn_ask *ask, const char *name, const char *text, const struct wn_reading *r)
 {
+    int setting = wn_setting_find(name);
+    if (setting >= 0) return read_setting(ask, setting, &(struct given){text, NULL}, r);
     return set(ask, find(name, r), &(struct given){text, NULL}, r);
 }
 
 enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t *value, const struct wn_reading *r)
 {
+    int setting = wn_setting_find(name);
+    if (setting >= 0) return read_setting(ask, setting, &(struct given){NULL, value}, r);
     return set(ask, find(name, r), &(struct given){NULL, value}, r);
 }
 
@@ -517,10 +548,11 @@ bool wn_ask_knows(const char *name)
 {
     for (int i = 0; i < FIELDS; i++)
         if (strcmp(name, fields[i].row.name) == 0) return true;
-    return false;
+    return wn_setting_find(name) >= 0;
 }
 
 const struct wn_field *wn_ask_field(int i)
 {
-    return i >= 0 && i < FIELDS ? &fields[i].row : NULL;
+    if (i >= FIELDS) return i < FIELDS + WN_SETTINGS ? &settings[i - FIELDS] : NULL;
+    return i >= 0 ? &fields[i].row : NULL;
 }

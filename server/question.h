@@ -59,6 +59,7 @@ struct wn_ask {
     enum wn_evidence_kind evidence;
     enum wn_fill fill;
     int64_t timeout_ms; /* 0 if not given */
+    struct wn_settings settings; /* of the method */
 };
 
 /* What reading needs beside the value. */

@@ -194,6 +194,17 @@ static enum wn_code resolve_variant(struct wn_slot *slot)
     return WN_OK;
 }
 
+/* What a method does not take is said before anything is computed, and so is what would take too long. */
+static enum wn_code resolve_settings(struct wn_slot *slot)
+{
+    const int64_t most = 4096;
+    struct wn_error why = {0};
+    const struct wn_question q = {.method = slot->ask.method, .settings = slot->ask.settings};
+    if (wn_method_check(slot->ask.method, &slot->ask.settings, &why) != WN_OK) return fail(slot, "method", why.code, why.text);
+    if (wn_question_passes(&q) <= most) return WN_OK;
+    return fail(slot, "method", WN_BAD_REQUEST, "these settings ask for more than 4096 passes through the network; ask for fewer steps or samples");
+}
+
 static enum wn_code resolve_layer(struct wn_slot *slot)
 {
     char what[384];
@@ -216,7 +227,7 @@ void wn_resolve(struct wn_request *r, struct wn_job *job)
         if (!slot->ask.image)
             fail(slot, "image", WN_BAD_REQUEST, "image is missing: the picture that is asked about");
         else if (resolve_model(models, slot, r) == WN_OK && resolve_classes(slot, &job->pool) == WN_OK &&
-                 resolve_contrast(slot) == WN_OK && resolve_stack(slot) == WN_OK)
+                 resolve_contrast(slot) == WN_OK && resolve_stack(slot) == WN_OK && resolve_settings(slot) == WN_OK)
             resolve_layer(slot);
     }
 }

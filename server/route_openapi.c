@@ -23,8 +23,8 @@ static void open_object(struct wn_text *out, const char *key)
 static const char *type_of(const char *kind)
 {
     if (strcmp(kind, "FLAG") == 0) return "boolean";
-    if (strcmp(kind, "COUNT") == 0 || strcmp(kind, "MILLISECONDS") == 0) return "integer";
-    return strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number" : "string";
+    if (strcmp(kind, "WHOLE") == 0 || strcmp(kind, "COUNT") == 0 || strcmp(kind, "MILLISECONDS") == 0) return "integer";
+    return strcmp(kind, "NUMBER") == 0 || strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number" : "string";
 }
 
 static void write_names(struct wn_text *out, const char *kind)
