@@ -298,6 +298,18 @@ class Explain(unittest.TestCase):
         for c in range(3):
             self.assertLess(abs(sum(p[c] for p in near) / 16 * 2.55 - whole[c]), 40)
 
+    def test_sixel_graphics_keep_every_row_and_column_in_its_place(self):
+        def lit(x, y):
+            return (x + 3 * y) % 7 == 0 or y % 6 == 1
+        path = os.path.join(self.folder, "rows.png")
+        with open(path, "wb") as f:
+            f.write(daemon.png(9, 320, lambda x, y: [255 * lit(x, y)] * 3))
+        r = whynot("draw", path, "--as", "sixel")
+        self.assertEqual(r.code, 0, r.err)
+        w, h, pixels = read_sixel(r.bytes)
+        self.assertEqual((w, h), (9, 320))
+        self.assertEqual({at: p[0] == 100 for at, p in pixels.items()}, {(x, y): lit(x, y) for x in range(9) for y in range(320)})
+
     def test_kittys_graphics_hold_a_png(self):
         r = on_terminal("explain", self.one, "-m", "tiny", *self.local, env={"TERM": "xterm-kitty"})
         pieces = re.findall(r"\x1b_G([^;]*);([^\x1b]*)\x1b\\", r.out)
