@@ -43,7 +43,7 @@ static void write_settings(FILE *out, const struct wn_method *m)
     for (int i = 0; wn_setting_at(i); i++)
         if (m->settings >> i & 1) {
             const struct wn_setting_row *s = wn_setting_at(i);
-            fprintf(out, "| `%s` | %s | %s%s%s |\n", s->name, s->standard, s->words, s->choices[0] ? ": " : "", s->choices);
+            fprintf(out, "| `%s` | %s | %s%s%s |\n", s->name, s->standard, s->words, s->choices[0] ? " One of: " : "", s->choices);
         }
 }
 
