@@ -448,15 +448,9 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
         wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
 }
 
-enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
-                               struct wn_engine_times *times, struct wn_error *err)
-{
-    return wn_engine_explain_late(e, batch, NULL, NULL, logits, answers, times, err);
-}
-
-enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *batch,
-                                    void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
-                                    struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
+enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch,
+                                      void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
+                                      struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
 {
     struct wn_engine_times sum = {0};
     enum wn_code code = WN_OK;

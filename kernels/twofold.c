@@ -70,11 +70,33 @@ static void join(const struct wn_batch *batch, struct wn_answer *all, struct wn_
     }
 }
 
+/* What changes in the caller's questions once logits are known changes in both passes. */
+struct late {
+    const struct wn_batch *batch;
+    struct wn_question *questions;
+    void (*settle)(void *context, int image, const float *logits);
+    void *context;
+};
+
+static void settle_both(void *context, int image, const float *logits)
+{
+    const struct late *l = context;
+    l->settle(l->context, image, logits);
+    split(l->batch, l->questions);
+}
+
 enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
                                struct wn_engine_times *times, struct wn_error *err)
 {
+    return wn_engine_explain_late(e, batch, NULL, NULL, logits, answers, times, err);
+}
+
+enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *batch,
+                                    void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
+                                    struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
+{
     int more = count_twofold(batch);
-    if (!more) return wn_engine_explain_single(e, batch, logits, answers, times, err);
+    if (!more) return wn_engine_explain_single(e, batch, settle, context, logits, answers, times, err);
     size_t n = (size_t)batch->n_questions + (size_t)more;
     struct wn_question *questions = calloc(n, sizeof *questions);
     struct wn_answer *all = calloc(n, sizeof *all);
@@ -85,7 +107,8 @@ enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch
         split(batch, questions);
         whole.questions = questions;
         whole.n_questions = (int)n;
-        code = wn_engine_explain_single(e, &whole, logits, all, times, err);
+        struct late late = {batch, questions, settle, context};
+        code = wn_engine_explain_single(e, &whole, settle ? settle_both : NULL, &late, logits, all, times, err);
         join(batch, all, answers);
     } else {
         wn_fail(err, code, "no memory for %zu questions", n);

@@ -202,6 +202,21 @@ class Statistics(All):
             self.assertEqual([raw(m) for m in got["maps"]], [raw(m) for m in alone["maps"]], q)
 
 
+class TwoPasses(All):
+    def test_a_contrast_of_two_passes_is_not_its_first(self):
+        """Alone, in a batch, and where the target is only known with the logits; what one class has is less than what is left of it."""
+        image = picture(2)
+        for target in ("top1", "3"):
+            ask = lambda contrast: self.good(image, "?method=lrp-zplus&outputs=raw&target=%s&contrast=%s" % (target, contrast))["maps"][0]
+            logit, clrp = ask("logit"), ask("clrp")
+            self.assertLess(abs(sum(raw(clrp))), 1e-4 * sum(map(abs, raw(clrp))) + 1e-6)  # both passes have one total
+            self.assertGreater(clrp["mass_negative"], 0)
+            self.assertNotEqual(raw(clrp), raw(logit))
+            question = {"image": {"b64": daemon.b64(image)}, "method": "lrp-zplus", "target": "top1" if target == "top1" else 3, "outputs": "raw"}
+            batch = self.d.ask({**question, "instances": [{"contrast": "clrp"}, {"why_not": "auto:2"}, {"contrast": "logit"}]}).json["explanations"]
+            self.assertEqual([raw(batch[0]["maps"][0]), raw(batch[2]["maps"][0])], [raw(clrp), raw(logit)])
+
+
 class OneOutput(unittest.TestCase):
     def test_is_two_classes_the_first_with_a_logit_of_zero(self):
         folder = tempfile.TemporaryDirectory()
