@@ -217,6 +217,38 @@ void wn_engine_run(struct wn_engine *e, const struct wn_batch *batch, int questi
     free(seed);
 }
 
+/* ---- the gradient at the picture ---- */
+
+extern const struct wn_method wn_method_integrated_gradients; /* whose stage is the gradient as it is */
+
+static enum wn_code whole_gradient(struct wn_run *run, float *logits, float *seed, float *gradient, struct wn_error *err)
+{
+    struct wn_answer a = {.target = -1};
+    enum wn_code code = open_plan(run, run->method, err);
+    if (code == WN_OK) code = wn_engine_room(run->runner->e, err);
+    if (code != WN_OK) return code;
+    memcpy(wn_run_image(run, 0), run->image, wn_engine_pixels(run->runner->e) * sizeof(float));
+    code = wn_run_forward(run, 1, logits, err);
+    if (code == WN_OK && wn_question_seed(run->question, logits, run->classes, seed, &a) != WN_OK)
+        code = wn_fail(err, a.error.code, "%s", a.error.text);
+    return code == WN_OK ? wn_run_backward(run, 1, seed, gradient, err) : code;
+}
+
+enum wn_code wn_engine_gradient(struct wn_engine *e, const float *image, const struct wn_question *question, float *logits, float *gradient,
+                                struct wn_error *err)
+{
+    struct wn_batch none = {.n_images = 1, .images = &image};
+    struct wn_runner runner = {.e = e, .batch = &none, .method = -1};
+    struct wn_run run = {.runner = &runner, .question = question, .method = &wn_method_integrated_gradients, .image = image, .layer = WN_LAYER_INPUT};
+    run.classes = e->graph->classes;
+    if (question->contrast->less) return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' is a difference of two passes and has no one gradient", question->contrast->name);
+    float *seed = calloc((size_t)run.classes, sizeof *seed);
+    if (!seed) return wn_fail(err, WN_NO_MEMORY, "no memory for a seed");
+    enum wn_code code = whole_gradient(&run, logits, seed, gradient, err);
+    free(seed);
+    return code;
+}
+
 double wn_completeness_residual(const struct wn_completeness *c)
 {
     double gap = fabs(c->sum - c->expected);

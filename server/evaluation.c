@@ -19,6 +19,7 @@ static const struct wn_suite suites[] = {
     {"place", "Content heatmap and pointing game, for pictures with known objects.", "gradcam,la,layercam,gradcampp", "logit,weighted", "content,pointing"},
     {"stability", "Consistency of views, and whether a map depends on its class.", "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted",
      "consistency,random-logit,random-weights"},
+    {"figure3", "Pixels moved by the sign of the gradient, as Wang & Wang 2022 do.", "gradient", FOUR, "gradient-sign"},
     {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
 };
 

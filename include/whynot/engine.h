@@ -56,6 +56,12 @@ WN_API enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_
                                            void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
                                            struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
 
+/* The gradient of a question's scalar v.y at the image itself, v held: what perturbs a picture. image, gradient: C*H*W floats, the
+ * caller's; logits: K floats, the caller's. The question's method and layer are not looked at. Errors: WN_UNSUPPORTED for contrasts of two passes, and
+ * those of the question. */
+WN_API enum wn_code wn_engine_gradient(struct wn_engine *e, const float *image, const struct wn_question *question, float *logits,
+                                       float *gradient, struct wn_error *err);
+
 /* The maps of every class for one image (C*H*W preprocessed floats, the caller's): one forward pass, and then one more of the tail
  * in forward mode where there is a rule for it, else a backward pass a class. The plan is compiled when a layer and a method are first
  * asked for. layer: number, or WN_LAYER_AUTO. logits: K floats, the caller's. out: finished with wn_stack_finish, also after

@@ -1,4 +1,5 @@
 /* Measures one picture: asks every subject's questions in one go, then lets each metric work; knows no metric in particular. */
+#include "../graph.h"
 #include "trial.h"
 
 #include <math.h>
@@ -81,6 +82,8 @@ enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *gr
     v->options = *options;
     v->trial.options = &v->options;
     v->trial.engine = e;
+    v->trial.low = graph->low;
+    v->trial.high = graph->high;
     v->trial.classes = wn_graph_classes(graph);
     v->trial.channels = (int)wn_graph_channels(graph);
     v->trial.height = (int)wn_graph_height(graph);

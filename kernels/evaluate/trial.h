@@ -9,6 +9,7 @@
 
 struct wn_trial {
     struct wn_engine *engine;
+    const float *low, *high; /* of each channel's values, where the picture is black and where it is white; NULL: not known */
     const struct wn_evaluation_options *options;
     const struct wn_evaluation_picture *picture;
     int classes, channels, height, width, pixels; /* of the input; pixels: height*width */

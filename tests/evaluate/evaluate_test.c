@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "evaluate/trial.h"
+#include "graph.h"
 #include "random.h"
 
 static const char *model;
@@ -51,7 +52,9 @@ static int set_up(void **state)
     struct wn_error err = {0};
     struct wn_engine_options options = {.backend = "auto"};
     options.device.threads = 1;
-    if (wn_graph_load(model, NULL, &d->graph, &err) != WN_OK) fail_msg("%s", err.text);
+    const float low[] = {-2, -2, -2}, high[] = {2, 2.5f, 2};
+    const struct wn_graph_options bounds = {.low = low, .high = high, .n_bounds = 3};
+    if (wn_graph_load(model, &bounds, &d->graph, &err) != WN_OK) fail_msg("%s", err.text);
     if (wn_engine_create(d->graph, &options, &d->engine, &err) != WN_OK) fail_msg("%s", err.text);
     d->channels = (int)wn_graph_channels(d->graph);
     d->h = (int)wn_graph_height(d->graph);
@@ -123,7 +126,7 @@ static void bench_open(struct bench *b, const struct desk *d, int subjects)
     for (int s = 0; s < subjects; s++) b->subjects[s] = (struct wn_subject){wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
     b->options.subjects = b->subjects;
     known(d, &b->picture);
-    b->trial = (struct wn_trial){d->engine, &b->options, &b->picture, d->classes, d->channels, d->h, d->w, d->pixels, d->logits,
+    b->trial = (struct wn_trial){d->engine, d->graph->low, d->graph->high, &b->options, &b->picture, d->classes, d->channels, d->h, d->w, d->pixels, d->logits,
                                  d->top[0], d->top[0], d->top[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0};
     b->trial.answers = calloc((size_t)subjects * WN_MAP_COUNT, sizeof *b->trial.answers);
     b->trial.batch = calloc(WN_TRIAL_BATCH * d->floats, sizeof(float));
@@ -450,6 +453,72 @@ static void random_logit_asks_about_another_class(void **state)
     }
 }
 
+/* By differences in double steps would drown in single precision: compared with ixg's and gradient's maps instead. */
+static void the_gradient_at_the_picture_is_that_of_the_maps(void **state)
+{
+    const struct desk *d = *state;
+    struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("gradient"), .contrast = wn_contrast_find("weighted"), .target = d->top[1]};
+    struct wn_answer a;
+    const float *image = d->image;
+    float *gradient = malloc(d->floats * sizeof *gradient), *logits = calloc((size_t)d->classes, sizeof *logits), largest = 0;
+    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){.n_images = 1, .images = &image, .n_questions = 1, .questions = &q}, logits, &a, NULL, NULL), WN_OK);
+    assert_int_equal(wn_engine_gradient(d->engine, image, &q, logits, gradient, NULL), WN_OK);
+    for (int i = 0; i < d->pixels; i++) largest = fmaxf(largest, fabsf(a.map[i]));
+    for (int i = 0; i < d->pixels; i++) {
+        double sum = 0;
+        for (int c = 0; c < d->channels; c++) sum += gradient[c * d->pixels + i];
+        near(sum, a.map[i], 1e-5 * largest);
+    }
+    wn_answer_finish(&a);
+    free(gradient);
+    free(logits);
+}
+
+static void one_sign_step_is_a_step_of_eps_along_the_sign(void **state)
+{
+    const struct desk *d = *state;
+    struct bench b;
+    double values[32];
+    float *gradient = malloc(d->floats * sizeof *gradient), *x = malloc(d->floats * sizeof *x), *logits = calloc((size_t)d->classes, sizeof *logits);
+    bench_open(&b, d, 2);
+    b.subjects[0] = (struct wn_subject){wn_method_find("gradient"), wn_contrast_find("weighted"), WN_LAYER_AUTO};
+    const struct wn_evaluation_metric *m = run(&b, "gradient-sign", values);
+    struct wn_question q = {.layer = WN_LAYER_AUTO, .method = b.subjects[0].method, .contrast = b.subjects[0].contrast, .target = d->top[0]};
+    assert_int_equal(wn_engine_gradient(d->engine, d->image, &q, logits, gradient, NULL), WN_OK);
+    for (size_t i = 0; i < d->floats; i++) {
+        int c = (int)(i / (size_t)d->pixels);
+        double low = d->graph->low[c], span = (double)d->graph->high[c] - low, p = (d->image[i] - low) / span;
+        double moved = p + 1e-3 * ((gradient[i] > 0) - (gradient[i] < 0)), least = fmax(p - 1e-3, 0), most = fmin(p + 1e-3, 1);
+        x[i] = (float)(low + span * fmin(fmax(moved, least), most));
+    }
+    forward(d, x, logits);
+    near(value_of(m, values, 0, "logit.1"), (double)logits[d->top[0]] - d->logits[d->top[0]], 2e-3);
+    near(value_of(m, values, 0, "probability.1"), probability(d, logits, d->top[0]) - probability(d, d->logits, d->top[0]), 2e-4);
+    assert_true(value_of(m, values, 0, "probability.10") >= value_of(m, values, 0, "probability.1") - 1e-4);
+    assert_true(isnan(value_of(m, values, 1, "logit.1"))); /* Grad-CAM says nothing of single pixels */
+    bench_close(&b);
+    free(gradient);
+    free(x);
+    free(logits);
+}
+
+static void weighted_and_cross_entropy_signs_make_the_same_picture(void **state)
+{
+    const struct desk *d = *state;
+    float *a = malloc(d->floats * sizeof *a), *b = malloc(d->floats * sizeof *b), *logits = calloc((size_t)d->classes, sizeof *logits);
+    const int foil = d->top[0];
+    struct wn_question weighted = {.method = wn_method_find("gradient"), .contrast = wn_contrast_find("weighted"), .target = d->top[0]};
+    struct wn_question crossed = {.method = wn_method_find("gradient"), .contrast = wn_contrast_find("cross-entropy"), .target = d->top[0], .foils = &foil, .n_foils = 1};
+    assert_int_equal(wn_engine_gradient(d->engine, d->image, &weighted, logits, a, NULL), WN_OK);
+    assert_int_equal(wn_engine_gradient(d->engine, d->image, &crossed, logits, b, NULL), WN_OK);
+    int differ = 0;
+    for (size_t i = 0; i < d->floats; i++) differ += (a[i] > 0) - (a[i] < 0) != (b[i] < 0) - (b[i] > 0);
+    assert_true(differ <= (int)(d->floats / 1000)); /* gradients that are 0 but for rounding */
+    free(a);
+    free(b);
+    free(logits);
+}
+
 static void shuffled_weights_are_the_same_weights_and_another_network(void **state)
 {
     const struct desk *d = *state;
@@ -572,7 +641,7 @@ static void every_metric_answers_within_its_range_and_the_same_twice(void **stat
     assert_int_equal(refused.code, WN_OK);
     assert_int_equal(n, again);
     for (int i = 0; i < n; i++) {
-        if (isnan(a[i]) && isnan(b[i])) continue; /* there is no network with shuffled weights here */
+        if (isnan(a[i]) && isnan(b[i])) continue; /* no network with shuffled weights, no gradient method */
         if (!(a[i] >= -1 && a[i] <= 1)) fail_msg("number %d is %g", i, a[i]);
         assert_true(a[i] == b[i]);
     }
@@ -623,6 +692,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(road_removes_the_ends_of_the_order),
         cmocka_unit_test(consistency_compares_the_view_of_the_map_with_the_map_of_the_view),
         cmocka_unit_test(random_logit_asks_about_another_class),
+        cmocka_unit_test(the_gradient_at_the_picture_is_that_of_the_maps),
+        cmocka_unit_test(one_sign_step_is_a_step_of_eps_along_the_sign),
+        cmocka_unit_test(weighted_and_cross_entropy_signs_make_the_same_picture),
         cmocka_unit_test(shuffled_weights_are_the_same_weights_and_another_network),
         cmocka_unit_test(a_perfect_map_lies_on_the_object_and_a_uniform_one_on_its_area),
         cmocka_unit_test(contrast_truth_is_perfect_for_the_truth_and_empty_for_its_reverse),
