@@ -1,7 +1,8 @@
 // The page as a whole: what it holds, and which element changes what.
 import { explain, getBlob, getJson, hasKey, Problem, useKey } from "./api.js";
-import { $, count, fill, h, number, options, percent } from "./dom.js";
+import { $, count, fill, h, options, percent } from "./dom.js";
 import * as draw from "./draw.js";
+import { redraw, unwatch } from "./looks.js";
 import { picker } from "./picker.js";
 import { fromFile, fromSample, samplePath } from "./pictures.js";
 import { contrastOf, explainsInput, methodOf, moreFields, takes, takesRivals, takesSet } from "./question.js";
@@ -84,10 +85,10 @@ app.progress = (done, all) => say(done < all ? done + " of " + all : "");
 
 /** Tiles are drawn as they come; children, where given, replace what the panel holds. */
 app.show = (tiles, ...children) => {
-  if (app.tiles !== tiles) near.disconnect();
+  if (app.tiles !== tiles) unwatch();
   app.tiles = tiles;
   if (children.length) fill($("panel"), ...children);
-  redraw();
+  redraw(app);
 };
 
 /** What is still shown about another picture would be taken for this one's answer. */
@@ -131,61 +132,8 @@ app.change = (changes, ask = true, picture = null) => {
   if (picture) setCurrent(picture, false);
   showControls();
   if (ask) run();
-  else { address(); redraw(); }
+  else { address(); redraw(app); }
 };
-
-/* ---- drawing ---- */
-
-function look(limit) {
-  const s = app.state, row = app.colormaps.find((c) => c.name === s.colors) || app.colormaps.find((c) => c.diverging) || app.colormaps[0];
-  row.bytes ??= draw.palette(row.palette);
-  return { palette: row.bytes, diverging: row.diverging, polarity: s.polarity, opacity: s.opacity, fade: s.fade, grey: s.grey, limit };
-}
-
-const MANY = 100; /* of more tiles than that only those near the window are drawn */
-const byRoot = new WeakMap();
-const near = new IntersectionObserver((entries) => {
-  for (const e of entries) {
-    const t = byRoot.get(e.target);
-    t.near = e.isIntersecting;
-    if (t.near) app.draw(t);
-  }
-}, { rootMargin: "400px" });
-
-const overPixels = (t) => t.t.map?.layer === "input";
-const strongest = (t) => (t.strongest ??= t.raw ? draw.strongest(t.raw.values, overPixels(t)) : 0);
-
-app.draw = (t) => {
-  if (t.stale) t.redraw(t.look);
-  t.stale = false;
-};
-
-function redraw() {
-  if (!app.colormaps.length) return;
-  const drawn = app.tiles.filter((t) => t.raw), own = app.state.scale === "own" || app.state.view === "methods";
-  const limit = drawn.reduce((most, t) => Math.max(t.t.own ? 0 : strongest(t), most), 0);
-  for (const t of app.tiles) {
-    t.look = look(own || t.t.own ? strongest(t) : limit);
-    t.stale = true;
-    if (app.tiles.length <= MANY || t.near) app.draw(t);
-    else if (t.near === undefined) { byRoot.set(t.root, t); near.observe(t.root); t.near = false; }
-  }
-  showLegend(own ? null : limit, drawn.length > 0, drawn.some(overPixels));
-}
-
-const swatch = (l, high) => "rgb(" + [...l.palette.slice(high ? 765 : 0).slice(0, 3)].join() + ")";
-
-function showLegend(limit, any, fine) {
-  $("legend").hidden = !any;
-  if (!any) return;
-  const l = look(1), bar = h("canvas", { role: "img", "aria-label": "Colour scale" }), polarity = app.state.polarity;
-  const end = (v) => (limit === null ? (v ? (v < 0 ? "strongest against" : "strongest for") : "0") : number(v * limit));
-  draw.paintScale(bar, l);
-  fill($("legend"), h("span", {}, end(polarity === "for" ? 0 : -1)), h("div", { class: "scale" }, bar, polarity === "both" ? h("i", {}) : null), h("span", {}, end(polarity === "against" ? 0 : 1)),
-    h("small", { class: "muted" }, (limit === null ? "each map on its own scale" : "one scale for all maps, in units of the score") + (fine ? "; over pixels the strongest hundredth goes beyond it" : "")));
-  document.documentElement.style.setProperty("--plus", swatch(l, true));
-  document.documentElement.style.setProperty("--minus", swatch(l, false));
-}
 
 /* ---- the controls ---- */
 

@@ -2,13 +2,14 @@
 import { hasKey } from "./api.js";
 import { $, save } from "./dom.js";
 import { npy, zip } from "./files.js";
+import { drawTile } from "./looks.js";
 import { question, sentence } from "./question.js";
 import * as words from "./words.js";
 
 const slug = (s) => s.normalize("NFKD").replace(/[^A-Za-z0-9]+/g, "-").replace(/^-|-$/g, "").toLowerCase().slice(0, 120) || "map";
 function shown(app) {
   const tiles = app.tiles.filter((t) => t.raw);
-  tiles.forEach(app.draw);
+  tiles.forEach(drawTile);
   return tiles;
 }
 const bytesOf = async (blob) => new Uint8Array(await blob.arrayBuffer());
