@@ -45,6 +45,11 @@ bool wn_route_methods(struct wn_request *r)
     for (int i = 0; (m = wn_method_at(i)); i++) {
         write_words(out, m->name, m->summary, m->formula, m->source, m->cost, m->misleads);
         pair(out, "explains", m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
+        wn_json_key(out, "options");
+        wn_json_open(out, '[');
+        for (int k = 0; wn_setting_at(k); k++)
+            if (m->settings >> k & 1) wn_json_string(out, wn_setting_at(k)->name);
+        wn_json_close(out, ']');
         wn_json_key(out, "relevance");
         wn_json_bool(out, m->flags & WN_METHOD_RELEVANCE);
         wn_json_close(out, '}');

@@ -80,6 +80,13 @@ class Page(unittest.TestCase):
             self.assertEqual(self.d.get("/v1/models/shown/sample" + query).json["code"], "NOT_FOUND", query)
         self.assertEqual(self.d.get("/v1/models/none/sample?file=samples/a.png").json["code"], "NO_SUCH_MODEL")
 
+    def test_methods_say_which_fields_are_theirs(self):
+        fields = self.d.get("/openapi.json").json["components"]["schemas"]["Question"]["properties"]
+        options = {m["name"]: m["options"] for m in self.d.get("/v1/methods").json["methods"]}
+        self.assertIn("steps", options["ig"])
+        self.assertEqual(options["gradcam"], [])
+        self.assertLessEqual({o for row in options.values() for o in row}, set(fields))
+
     def test_colour_maps_come_with_256_colours(self):
         maps = self.d.get("/v1/colormaps").json["colormaps"]
         self.assertIn("viridis", [m["name"] for m in maps])
