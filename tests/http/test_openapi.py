@@ -375,7 +375,7 @@ class OpenApi(unittest.TestCase):
                     with self.subTest(status=status, method=method, path=path):
                         op = self.api["paths"][path][method.lower()]
                         for _ in range(300):
-                            a = self.send(method, path, op, d=d)
+                            a = self.send(method, path, op, d=d, model="slow")
                             if a.status == 429:
                                 break
                             time.sleep(0.005)
