@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define TICK_MS 100
+#define TICK_MS 50
 
 struct wn_connection {
     struct wn_connection *next, **link;

@@ -6,6 +6,7 @@ import os
 import struct
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -38,6 +39,18 @@ def skip(why):
 def is_sanitized():
     with open(os.environ["WHYNOTD"], "rb") as f:
         return b"__asan_init" in f.read() or b"__tsan_init" in f.read()
+
+
+def is_busy(seconds=1.0):
+    """Whether others use the machine: latencies would be theirs."""
+    def ticks():
+        with open("/proc/stat") as f:
+            v = [int(x) for x in f.readline().split()[1:]]
+        return v[3] + v[4], sum(v)
+    idle, total = ticks()
+    time.sleep(seconds)
+    idle_then, total_then = ticks()
+    return (idle_then - idle) < 0.7 * (total_then - total)
 
 
 class Faults:

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""G10: an open loop at ten times what the server can do. The daemon has one core, the generator the other.
+
+Measured capacity C and the p99 at 0.8 C first; then 10 C: goodput, p99 of what was answered, what was refused and how soon, memory, and the
+time until all is as before. The bound on waiting (--max-queue-wait-ms) is the operator's answer to "how late is too late"; here six pictures' time."""
+import json
+import os
+import subprocess
+import tempfile
+import time
+
+import gate
+from daemon import Daemon, picture, slow_model
+
+BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(gate.ROOT, "build", "clients", "bench", "whynot-bench"))
+SIZE, PICTURES = 96, 200
+
+
+def load(d, folder, *options):
+    command = [BENCH, "http", "http://127.0.0.1:%d/v1/models/slow/explain" % d.port, "--body", folder, "--json", *map(str, options)]
+    cores = sorted(os.sched_getaffinity(0))
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=300, preexec_fn=lambda: os.sched_setaffinity(0, cores[-1:]))
+    return json.loads(done.stdout)
+
+
+def rss_mib(d):
+    with open("/proc/%d/status" % d.process.pid) as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+
+
+def picture_ms(folder):
+    """How long one picture takes, so that the network is neither too quick for the generator nor too slow for the gate."""
+    with Daemon(folder, "--backend", "ref", "--workers", "1") as d:
+        best = 1e9
+        for _ in range(4):
+            start = time.monotonic()
+            d.explain(picture(1, SIZE, SIZE), "", "slow")
+            best = min(best, time.monotonic() - start)
+        return best * 1e3
+
+
+def main():
+    if gate.is_sanitized() or not os.path.exists(BENCH):
+        gate.skip("it needs a build without sanitizers and whynot-bench")
+    if all(gate.is_busy() for _ in range(60 if gate.FULL else 5)):
+        gate.skip("other work keeps the machine busy, and this is about latencies")
+    seconds = 30 if gate.FULL else 6
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as pictures:
+        slow_model(folder, SIZE, 2)
+        for i in range(PICTURES):  # different ones: requests about one picture would share its forward pass
+            with open(os.path.join(pictures, "%d.png" % i), "wb") as f:
+                f.write(picture(i, SIZE, SIZE))
+        each = picture_ms(folder)
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[:1])  # the daemon inherits it
+        options = ["--backend", "ref", "--workers", "1", "--max-queue-wait-ms", str(max(50, int(6 * each)))]
+        with Daemon(folder, *options) as d:
+            os.sched_setaffinity(0, cores)
+            load(d, pictures, "--clients", 2, "--duration", 1, "--warmup", 0.5)
+            idle = rss_mib(d)
+            capacity = load(d, pictures, "--clients", 3, "--duration", seconds / 3, "--warmup", 0.5)["goodput"]
+            below = load(d, pictures, "--rate", 0.8 * capacity, "--duration", max(4, seconds / 2), "--warmup", 0.5)
+            over = load(d, pictures, "--rate", 10 * capacity, "--duration", seconds, "--warmup", 1, "--expect", "--connections", 4096)
+            grown = rss_mib(d) - idle
+            time.sleep(1)
+            after = load(d, pictures, "--rate", 0.5 * capacity, "--duration", 3, "--warmup", 0)
+    note = "C = %.1f/s, one picture %.0f ms" % (capacity, each)
+    p99 = below["latency_ms"]["ok"]["p99"]
+    gate.figure("G10 goodput at 10 C / C", round(over["goodput"] / capacity, 3), ">= 0.9", over["goodput"] >= 0.9 * capacity, note)
+    gate.figure("G10 p99 of the answered, ms", over["latency_ms"]["ok"]["p99"], "<= 2 x %.0f, p99 at 0.8 C" % p99, over["latency_ms"]["ok"]["p99"] <= 2 * p99)
+    gate.figure("G10 p99 of the refused, ms", over["latency_ms"]["refused"]["p99"], "<= 50", over["latency_ms"]["refused"]["p99"] <= 50)
+    strangers = {k: v for k, v in over["status"].items() if k not in ("200", "429", "503")}
+    gate.figure("G10 other answers, and none at all", sum(strangers.values()) + sum(over["errors"].values()), 0, not strangers and not any(over["errors"].values()),
+                json.dumps(over["status"]))
+    refused = sum(over["status"].get(k, 0) for k in ("429", "503"))
+    size = 1e-9 + over["body_bytes_sent"] / max(1, over["status"].get("200", 0) + refused)
+    gate.figure("G10 body bytes sent a request", round(size, 1), "most were refused at the head", refused > 0 and size < 0.5 * len(picture(1, SIZE, SIZE)))
+    gate.figure("G10 memory grown, MiB", round(grown, 1), "<= 320", grown <= 320)
+    gate.figure("G10 p99 a second after, ms", after["latency_ms"]["ok"]["p99"], "<= p99 at 0.8 C",
+                after["latency_ms"]["ok"]["p99"] <= max(p99, 3 * each) and set(after["status"]) == {"200"})
+    gate.finish()
+
+
+main()
