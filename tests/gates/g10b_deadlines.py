@@ -47,11 +47,10 @@ def expired(d, each, n):
 
 def leave(d, n):
     threads = occupy(d, 2)
-    data = picture(300, SIZE, SIZE)
-    head = b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data)
     sockets = [socket.create_connection(("127.0.0.1", d.port)) for _ in range(n)]
-    for s in sockets:
-        s.sendall(head + data)
+    for i, s in enumerate(sockets):
+        data = picture(300 + i, SIZE, SIZE)
+        s.sendall(b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
     wait_until(lambda: d.metric("whynot_queue_depth") >= n)
     for s in sockets:
         s.close()

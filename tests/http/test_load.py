@@ -134,11 +134,11 @@ class Load(unittest.TestCase):
             each = slow_seconds(d)
             answered = 'whynot_explanations_total{method="gradcam",contrast="logit"}'
             before = d.metric(answered)
-            data = picture(1, SIZE, SIZE)
-            head = b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data)
+            pictures = [picture(i, SIZE, SIZE) for i in range(40)]  # different ones: others would share a forward pass
+            head = b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
             sockets = [socket.create_connection(("127.0.0.1", d.port)) for _ in range(40)]
-            for s in sockets:
-                s.sendall(head + data)
+            for s, data in zip(sockets, pictures):
+                s.sendall(head % len(data) + data)
             daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 30)
             for s in sockets:
                 s.close()
