@@ -23,7 +23,7 @@ static void wake(void *waiter)
 
 static struct wn_job *make_job(struct wn_model *m, int n, int key, enum wn_priority priority, int64_t timeout_ms)
 {
-    static uint64_t pictures;
+    static _Atomic uint64_t pictures; /* no two alike: these have no pixels to compare */
     struct wn_job *job = wn_job_create();
     job->items = wn_pool_array(&job->pool, (size_t)n, sizeof *job->items);
     job->n_items = n;
