@@ -7,8 +7,7 @@
 static const struct wn_evaluation_column inserted[] = {{"auc", "area under p(class) while the picture appears out of a blur", 1}};
 static const struct wn_evaluation_column deleted[] = {{"auc", "area under p(class) while the picture vanishes into the mean colour", -1}};
 
-/* The probability of the chosen class at each point of the way from `from` to `to`, into scores. */
-static enum wn_code follow(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err)
+enum wn_code wn_trial_curve(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err)
 {
     size_t bytes = (size_t)t->channels * (size_t)t->pixels * sizeof(float);
     int step = t->options->curve_step, done = 0;
@@ -40,7 +39,7 @@ static enum wn_code areas(struct wn_trial *t, bool insertion, double *values, st
     for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
         if (!wn_trial_map(t, s, WN_MAP_CHOSEN, false, t->map, err)) continue;
         code = wn_saliency_order(t->map, t->pixels, t->order, err);
-        if (code == WN_OK) code = follow(t, from, to, points, scores, err);
+        if (code == WN_OK) code = wn_trial_curve(t, from, to, points, scores, err);
         if (code == WN_OK) values[s] = wn_area_under(scores, points);
     }
     free(scores);

@@ -36,6 +36,7 @@ struct wn_evaluation {
     unsigned maps; /* that some metric wants */
     float *logits;
     struct wn_question *questions;
+    int n_questions; /* of this picture */
     int *slots; /* of each question: where its answer belongs */
     struct wn_answer *given;
 };
@@ -165,11 +166,24 @@ int wn_trial_top(const struct wn_trial *t, const float *logits)
 
 /* ---- one picture ---- */
 
-static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_evaluation_map which, int target, const int *foil)
+static int class_of(const struct wn_evaluation *v, enum wn_evaluation_map which)
+{
+    const struct wn_trial *t = &v->trial;
+    switch (which) {
+    case WN_MAP_FIRST: return t->first;
+    case WN_MAP_SECOND: return t->second;
+    case WN_MAP_PAIR: return t->picture->label;
+    case WN_MAP_REVERSED: return t->picture->rival;
+    default: return t->chosen;
+    }
+}
+
+/* Which class a question is about may depend on what the network says: that is settled later. */
+static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_evaluation_map which, const int *foil)
 {
     const struct wn_subject *s = &v->options.subjects[subject];
     bool takes_foil = s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
-    v->questions[*n] = (struct wn_question){.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = target};
+    v->questions[*n] = (struct wn_question){.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = WN_TARGET_PREDICTED};
     if (foil && takes_foil) {
         v->questions[*n].foils = foil;
         v->questions[*n].n_foils = 1;
@@ -179,48 +193,45 @@ static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_evaluation
 
 static int ask_all(struct wn_evaluation *v, const struct wn_evaluation_picture *p)
 {
-    const struct wn_trial *t = &v->trial;
     bool pair = p->label >= 0 && p->rival >= 0;
     int n = 0;
-    for (int s = 0; s < v->options.n_subjects; s++) {
-        if (v->maps & 1u << WN_MAP_CHOSEN) ask(v, &n, s, WN_MAP_CHOSEN, t->chosen, NULL);
-        if (v->maps & 1u << WN_MAP_FIRST) ask(v, &n, s, WN_MAP_FIRST, t->first, NULL);
-        if (v->maps & 1u << WN_MAP_SECOND) ask(v, &n, s, WN_MAP_SECOND, t->second, NULL);
-        if (pair && v->maps & 1u << WN_MAP_PAIR) ask(v, &n, s, WN_MAP_PAIR, p->label, &p->rival);
-        if (pair && v->maps & 1u << WN_MAP_REVERSED) ask(v, &n, s, WN_MAP_REVERSED, p->rival, &p->label);
-    }
+    for (int s = 0; s < v->options.n_subjects; s++)
+        for (int which = 0; which < WN_MAP_COUNT; which++) {
+            bool of_pair = which == WN_MAP_PAIR || which == WN_MAP_REVERSED;
+            if (!(v->maps & 1u << which) || (of_pair && !pair)) continue;
+            ask(v, &n, s, (enum wn_evaluation_map)which, of_pair ? which == WN_MAP_PAIR ? &p->rival : &p->label : NULL);
+        }
     return n;
 }
 
-/* What is asked depends on the two most likely classes, so the picture goes forward once before. */
-static enum wn_code look(struct wn_evaluation *v, const struct wn_evaluation_picture *p, struct wn_error *err)
+static void settle(void *context, int image, const float *logits)
 {
+    struct wn_evaluation *v = context;
     struct wn_trial *t = &v->trial;
     int top[2];
-    t->picture = p;
-    t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, 0, NULL, NULL, NULL}, v->logits, NULL, NULL, err);
-    if (code != WN_OK) return code;
-    for (int i = 0; i < t->classes; i++)
-        if (!isfinite(v->logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
-    wn_top(v->logits, t->classes, 2, top);
+    (void)image;
+    wn_top(logits, t->classes, 2, top);
     t->first = top[0];
     t->second = top[1];
-    t->chosen = v->options.explain_label && p->label >= 0 ? p->label : t->first;
-    return WN_OK;
+    t->chosen = v->options.explain_label && t->picture->label >= 0 ? t->picture->label : t->first;
+    for (int i = 0; i < v->n_questions; i++) v->questions[i].target = class_of(v, (enum wn_evaluation_map)(v->slots[i] % WN_MAP_COUNT));
 }
 
+/* One forward pass for the logits and for every subject's questions, also those about classes that it names. */
 static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_picture *p, struct wn_error *refused, struct wn_error *err)
 {
     struct wn_trial *t = &v->trial;
-    int n = ask_all(v, p);
-    if (!n) return WN_OK;
+    t->picture = p;
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &p->image, n, v->questions, NULL, NULL}, v->logits, v->given, NULL, err);
-    for (int i = 0; i < n; i++) {
+    v->n_questions = ask_all(v, p);
+    struct wn_batch batch = {1, &p->image, v->n_questions, v->questions, NULL, NULL};
+    enum wn_code code = wn_engine_explain_late(t->engine, &batch, settle, v, v->logits, v->given, NULL, err);
+    for (int i = 0; i < v->n_questions; i++) {
         if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
         t->answers[v->slots[i]] = v->given[i];
     }
+    for (int i = 0; i < t->classes && code == WN_OK; i++)
+        if (!isfinite(v->logits[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
     return code;
 }
 
@@ -251,8 +262,7 @@ enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluati
 {
     struct wn_trial *t = &v->trial;
     t->passes = 0;
-    enum wn_code code = look(v, picture, err);
-    if (code == WN_OK) code = explain(v, picture, refused, err);
+    enum wn_code code = explain(v, picture, refused, err);
     if (code == WN_OK) code = measure(v, values, err);
     if (prediction) *prediction = t->first;
     if (passes) *passes = t->passes;

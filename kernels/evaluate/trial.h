@@ -28,6 +28,9 @@ struct wn_trial {
 float *wn_trial_picture(struct wn_trial *t, int i); /* i-th of the batch */
 /* Logits of the first n pictures of the batch into batch_logits. */
 enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);
+/* The probability of the chosen class while pixels of `from` become those of `to` (C*H*W both) in the trial's order, curve_step at a time, the
+ * first before any change. from may be the first of the batch; scores: `points`. */
+enum wn_code wn_trial_curve(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err);
 /* A subject's map at the size of the input, into out (H*W); false where there is none. Failures to enlarge go to err. */
 bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err);
 /* Of class a, were a and b the only ones; logits: K. */

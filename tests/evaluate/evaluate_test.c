@@ -664,6 +664,123 @@ static void what_a_picture_does_not_know_is_left_out(void **state)
     free(values);
 }
 
+static void what_is_asked_of_the_picture_takes_one_forward_pass(void **state)
+{
+    const struct desk *d = *state;
+    const struct wn_subject subjects[] = {{wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO},
+                                          {wn_method_find("la"), wn_contrast_find("pair"), WN_LAYER_AUTO}};
+    const struct wn_evaluation_metric *metrics[] = {wn_evaluation_metric_find("content"), wn_evaluation_metric_find("pointing")};
+    struct wn_evaluation_options o = {.subjects = subjects, .n_subjects = 2, .metrics = metrics, .n_metrics = 2};
+    struct wn_evaluation_picture p;
+    struct wn_evaluation *v;
+    double values[64];
+    int64_t passes;
+    for (int label = 0; label < 2; label++) { /* the prediction, and another class */
+        o.explain_label = label;
+        known(d, &p);
+        if (label) p.label = d->top[2];
+        assert_int_equal(wn_evaluation_create(d->engine, d->graph, &o, &v, NULL), WN_OK);
+        assert_int_equal(wn_evaluation_run(v, &p, values, NULL, &passes, NULL, NULL), WN_OK);
+        assert_int_equal(passes, 1);
+        wn_evaluation_destroy(v);
+    }
+}
+
+/* ---- curves and masks at their ends ---- */
+
+static void the_maps_are_of_the_first_and_the_second_class(void **state)
+{
+    const struct desk *d = *state;
+    const struct wn_subject subject = {wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
+    const struct wn_evaluation_metric *metric = wn_evaluation_metric_find("masking");
+    struct wn_evaluation_options o = {.subjects = &subject, .n_subjects = 1, .metrics = &metric, .n_metrics = 1};
+    struct wn_evaluation_picture p;
+    struct wn_error refused = {0};
+    struct bench b;
+    double expected[32];
+    float *logits = calloc((size_t)d->classes, sizeof *logits);
+    const float *image = d->image;
+    int n;
+    double *values = evaluate(d, &o, known(d, &p), &n, &refused);
+    bench_open(&b, d, 1);
+    for (int k = 0; k < 2; k++) {
+        struct wn_question q = {.layer = WN_LAYER_AUTO, .method = subject.method, .contrast = subject.contrast, .target = d->top[k]};
+        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL}, logits, &b.trial.answers[k ? WN_MAP_SECOND : WN_MAP_FIRST], NULL, NULL), WN_OK);
+    }
+    run(&b, "masking", expected);
+    for (int i = 0; i < n; i++) near(values[i], expected[i], 1e-9);
+    bench_close(&b);
+    free(values);
+    free(logits);
+}
+
+static void insertion_is_deletion_in_reversed_order(void **state)
+{
+    const struct desk *d = *state;
+    struct bench b;
+    struct wn_random random = wn_random_of(8);
+    float *zeros = calloc(d->floats, sizeof *zeros);
+    double there[13], back[13];
+    bench_open(&b, d, 1);
+    b.options.curve_step = d->pixels / 12;
+    assert_int_equal(d->pixels % 12, 0);
+    for (int i = 0; i < d->pixels; i++) b.trial.map[i] = (float)wn_random_normal(&random);
+    assert_int_equal(wn_saliency_order(b.trial.map, d->pixels, b.trial.order, NULL), WN_OK);
+    assert_int_equal(wn_trial_curve(&b.trial, d->image, zeros, 13, there, NULL), WN_OK);
+    for (int i = 0; i < d->pixels / 2; i++) {
+        int last = b.trial.order[d->pixels - 1 - i];
+        b.trial.order[d->pixels - 1 - i] = b.trial.order[i];
+        b.trial.order[i] = last;
+    }
+    assert_int_equal(wn_trial_curve(&b.trial, zeros, d->image, 13, back, NULL), WN_OK);
+    near(there[0], probability(d, d->logits, d->top[0]), 1e-6);
+    near(back[12], there[0], 1e-6);
+    double widest = 0;
+    for (int k = 0; k < 13; k++) {
+        near(there[k], back[12 - k], 1e-6);
+        widest = fmax(widest, fabs(there[k] - there[0]));
+    }
+    assert_true(widest > 1e-3); /* else the curves would agree whatever they are */
+    bench_close(&b);
+    free(zeros);
+}
+
+static void a_view_of_the_whole_picture_agrees_wholly(void **state)
+{
+    const struct desk *d = *state;
+    struct bench b;
+    double value;
+    bench_open(&b, d, 1);
+    for (b.picture.seed = 1; b.picture.seed < 10000000; b.picture.seed++) { /* until the view is the picture itself */
+        struct wn_view v = wn_view_draw(b.picture.seed, d->h, d->w);
+        if (v.height == d->h && v.width == d->w && !v.flip) break;
+    }
+    assert_true(b.picture.seed < 10000000);
+    explain(d, d->image, d->top[0], map_of(&b, 0, WN_MAP_CHOSEN));
+    run(&b, "consistency", &value);
+    near(value, 1, 1e-6);
+    bench_close(&b);
+}
+
+static void ten_sign_steps_stay_within_eps_and_a_pixels_range(void **state)
+{
+    const struct desk *d = *state;
+    struct bench b;
+    double values[16];
+    bench_open(&b, d, 1);
+    b.subjects[0] = (struct wn_subject){wn_method_find("gradient"), wn_contrast_find("logit"), WN_LAYER_AUTO};
+    run(&b, "gradient-sign", values); /* the last of its runs takes ten steps */
+    const float *before = wn_trial_picture(&b.trial, 1), *after = wn_trial_picture(&b.trial, 2);
+    double furthest = 0;
+    for (size_t i = 0; i < d->floats; i++) {
+        if (!(before[i] >= 0 && before[i] <= 1)) continue; /* no pixel of a picture, only noise of this one */
+        furthest = fmax(furthest, fabs((double)after[i] - before[i]));
+        assert_true(after[i] >= 0 && after[i] <= 1);
+    }
+    assert_true(furthest <= 1e-3 + 1e-7 && furthest > 0.9e-3);
+    bench_close(&b);
+}
+
 static void comparing_metrics_need_something_to_compare(void **state)
 {
     const struct desk *d = *state;
@@ -700,6 +817,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(contrast_truth_is_perfect_for_the_truth_and_empty_for_its_reverse),
         cmocka_unit_test(every_metric_answers_within_its_range_and_the_same_twice),
         cmocka_unit_test(what_a_picture_does_not_know_is_left_out),
+        cmocka_unit_test(what_is_asked_of_the_picture_takes_one_forward_pass),
+        cmocka_unit_test(the_maps_are_of_the_first_and_the_second_class),
+        cmocka_unit_test(insertion_is_deletion_in_reversed_order),
+        cmocka_unit_test(a_view_of_the_whole_picture_agrees_wholly),
+        cmocka_unit_test(ten_sign_steps_stay_within_eps_and_a_pixels_range),
         cmocka_unit_test(comparing_metrics_need_something_to_compare),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
