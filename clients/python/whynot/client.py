@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Questions to a server: pictures in, explanations out. Knows the native interface; no transport, no threads but for batches."""
+from __future__ import annotations
+
+import base64
+import concurrent.futures
+import dataclasses
+import io
+import json
+import os
+import ssl
+import struct
+import zlib
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from urllib.parse import quote, urlencode
+
+from . import results
+from .errors import ApiError, ConnectionFailed, TimedOut, WhynotError, from_problem
+from .results import Class, Contrast, Explanation, Layer, Method, Model
+from .transport import Abort, Transport
+
+Which = Union[int, str]
+Rather = Union[None, Which, Sequence[Which]]
+OUTPUTS = "heatmap,overlay,raw,bbox"
+BATCH_BYTES = 6 << 20  # of pictures in one request; the server takes 16 MiB of base64 by default
+Outcome = Union[Explanation, WhynotError]
+
+
+def _png_of_array(picture: Any) -> bytes:
+    """uint8 [H, W] or [H, W, 3] (anything with the buffer's shape: numpy, and what turns into it)."""
+    view = memoryview(picture.tobytes())
+    shape = tuple(int(n) for n in picture.shape)
+    if str(picture.dtype) != "uint8" or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3) or 0 in shape:
+        raise ValueError("an array must be uint8, [height, width] or [height, width, 3]; this one is %s %s" % (picture.dtype, shape))
+    height, width = shape[:2]
+    line = width * (3 if len(shape) == 3 else 1)
+    rows = b"".join(b"\0" + bytes(view[y * line:(y + 1) * line]) for y in range(height))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2 if len(shape) == 3 else 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
+
+
+def picture_bytes(picture: Any) -> bytes:
+    """A path, the bytes of a PNG or JPEG file, an open binary file, a PIL image or a uint8 array."""
+    if isinstance(picture, (bytes, bytearray, memoryview)):
+        return bytes(picture)
+    if isinstance(picture, (str, os.PathLike)):
+        with open(picture, "rb") as f:
+            return f.read()
+    if hasattr(picture, "save") and hasattr(picture, "mode"):
+        out = io.BytesIO()
+        (picture if picture.mode in ("L", "RGB") else picture.convert("RGB")).save(out, "PNG")
+        return out.getvalue()
+    if hasattr(picture, "read"):
+        data = picture.read()
+        if isinstance(data, bytes):
+            return data
+        raise TypeError("the file must be open for bytes")
+    if hasattr(picture, "tobytes") and hasattr(picture, "shape"):
+        return _png_of_array(picture)
+    raise TypeError("a picture is a path, bytes, a binary file, a PIL image or a uint8 array, not %s" % type(picture).__name__)
+
+
+@dataclasses.dataclass
+class Question:
+    """A picture with a question of its own, for batches. What is None is the batch's."""
+    picture: Any
+    why: Union[None, Which, Sequence[Which]] = None
+    rather_than: Rather = None
+    options: Dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _listed(value: Any) -> Any:
+    return ",".join(value) if isinstance(value, (list, tuple)) else value
+
+
+def fields(why: Any, rather_than: Any, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """The question's keys as the server spells them; what is None is left out."""
+    out = {k: v for k, v in options.items() if v is not None}
+    for key in ("outputs", "maps"):
+        if key in out:
+            out[key] = _listed(out[key])
+    if why is not None:
+        out["target"] = why if isinstance(why, (str, int)) else list(why)
+    if rather_than is not None:
+        out["why_not"] = rather_than if isinstance(rather_than, (str, int)) else list(rather_than)
+    return out
+
+
+class Client:
+    """Any number of threads may use one client. timeout: seconds for one call, with all its tries; connections: kept open, and how many a batch uses."""
+
+    def __init__(self, url: Optional[str] = None, key: Optional[str] = None, *, model: Optional[str] = None, timeout: float = 60.0, retries: int = 5,
+                 connections: int = 4, ssl_context: Optional[ssl.SSLContext] = None) -> None:
+        self.url = url or os.environ.get("WHYNOT_SERVER") or "http://127.0.0.1:8420"
+        self.model = model
+        self.connections = max(1, connections)
+        self._transport = Transport(self.url, key, timeout, retries, self.connections, ssl_context)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *unused: Any) -> None:
+        self.close()
+
+    # ---- questions ----
+
+    def explain(self, picture: Any, why: Union[None, Which, Sequence[Which]] = None, rather_than: Rather = None, *, model: Optional[str] = None,
+                contrast: Optional[str] = None, method: Optional[str] = None, layer: Optional[str] = None, evidence: Optional[str] = None,
+                maps: Union[None, str, Sequence[str]] = None, outputs: Union[str, Sequence[str]] = OUTPUTS, timeout: Optional[float] = None,
+                abort: Optional[Abort] = None, **options: Any) -> Explanation:
+        """Why P, rather than Q?
+
+        why: a class by label or index, None for the prediction. rather_than: a class, a list of them, "auto:3" for the three nearest rivals, "all"
+        for every other class. evidence="mask" asks whether hiding what the map shows turns the decision. Other fields of a question (normalize,
+        colormap, size, top_k, reuse, id, ...) go along by name."""
+        data = picture_bytes(picture)
+        named = {"contrast": contrast, "method": method, "layer": layer, "evidence": evidence, "maps": maps, "outputs": outputs}
+        body = {**fields(why, rather_than, {**options, **named}), "image": {"b64": base64.b64encode(data).decode()}}
+        raw, request_id = self._ask(model, body, timeout, abort)
+        return results.explanation(raw, data, request_id)
+
+    def explain_many(self, pictures: Iterable[Any], why: Union[None, Which, Sequence[Which]] = None, rather_than: Rather = None, *,
+                     model: Optional[str] = None, batch: int = 16, outputs: Union[str, Sequence[str]] = OUTPUTS, errors: str = "raise",
+                     timeout: Optional[float] = None, **options: Any) -> Iterator[Outcome]:
+        """Answers in the order of the pictures, as they come; requests of up to `batch` pictures go side by side over the client's connections.
+        pictures: anything that explain() takes, or Question objects. errors="return": a picture that has no answer gives its error in its place.
+        Pictures are read as they are needed."""
+        if errors not in ("raise", "return"):
+            raise ValueError('errors is "raise" or "return"')
+        if batch < 1:
+            raise ValueError("a batch has at least one picture")
+        standard = fields(why, rather_than, {**options, "outputs": outputs})
+
+        def answer(chunk: List[Tuple[Dict[str, Any], bytes]]) -> List[Outcome]:
+            return self._ask_batch(model, standard, chunk, timeout)
+        for outcome in _side_by_side(self._chunks(pictures, batch), answer, self.connections):
+            if isinstance(outcome, WhynotError) and errors == "raise":
+                raise outcome
+            yield outcome
+
+    @staticmethod
+    def _chunks(pictures: Iterable[Any], batch: int) -> Iterator[List[Tuple[Dict[str, Any], bytes]]]:
+        chunk: List[Tuple[Dict[str, Any], bytes]] = []
+        size = 0
+        for one in pictures:
+            question = one if isinstance(one, Question) else Question(one)
+            data = picture_bytes(question.picture)
+            if chunk and (len(chunk) == batch or size + len(data) > BATCH_BYTES):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append((fields(question.why, question.rather_than, question.options), data))
+            size += len(data)
+        if chunk:
+            yield chunk
+
+    def _ask_batch(self, model: Optional[str], standard: Dict[str, Any], chunk: List[Tuple[Dict[str, Any], bytes]],
+                   timeout: Optional[float]) -> List[Outcome]:
+        instances = [{**own, "image": {"b64": base64.b64encode(data).decode()}} for own, data in chunk]
+        try:
+            raw, request_id = self._ask(model, {**standard, "instances": instances}, timeout, None)
+        except WhynotError as e:
+            return [e] * len(chunk)
+        return [results.explanation(one, data, request_id) if "code" not in one else from_problem(int(one["status"]), one)
+                for one, (_, data) in zip(raw["explanations"], chunk)]
+
+    def _ask(self, model: Optional[str], body: Dict[str, Any], timeout: Optional[float], abort: Optional[Abort]) -> Tuple[Dict[str, Any], str]:
+        name = model or self.model
+        path = "/v1/models/%s/explain" % quote(name, safe="") if name else "/v1/explain"
+        limit = self._transport.timeout if timeout is None else timeout
+        head = {"Content-Type": "application/json", "X-Request-Timeout-Ms": str(max(1, int(limit * 1000)))}
+        _, headers, data = self._transport.call("POST", path, json.dumps(body).encode(), head, timeout, abort)
+        return self._object(data), headers.get("X-Request-Id") or ""
+
+    # ---- what there is ----
+
+    @staticmethod
+    def _object(data: bytes) -> Dict[str, Any]:
+        try:
+            root = json.loads(data)
+        except ValueError:
+            root = None
+        if not isinstance(root, dict):
+            raise WhynotError("the answer is not one of a whynot server")
+        return root
+
+    def get(self, path: str, **query: Any) -> Dict[str, Any]:
+        """Any other table of the server: get("/v1/colormaps")."""
+        text = urlencode({k: v for k, v in query.items() if v is not None})
+        return self._object(self._transport.call("GET", path + ("?" + text if text else ""))[2])
+
+    def _model_path(self, model: Optional[str], what: str = "") -> str:
+        name = model or self.model
+        if not name:
+            there = self.models()
+            if len(there) != 1:
+                raise ValueError("name the model; there are: " + ", ".join(m.name for m in there))
+            name = there[0].name
+        return "/v1/models/%s%s" % (quote(name, safe=""), what)
+
+    def models(self) -> List[Model]:
+        return [results.model(m) for m in self.get("/v1/models")["models"]]
+
+    def labels(self, model: Optional[str] = None, find: Optional[str] = None, limit: Optional[int] = None) -> List[Class]:
+        """Its classes; find: those whose label holds these words."""
+        return [results.class_of(c) for c in self.get(self._model_path(model, "/labels"), q=find, limit=limit)["labels"]]
+
+    def layers(self, model: Optional[str] = None) -> List[Layer]:
+        return [results.layer(x) for x in self.get(self._model_path(model, "/layers"))["layers"]]
+
+    def methods(self) -> List[Method]:
+        return [results.method(m) for m in self.get("/v1/methods")["methods"]]
+
+    def contrasts(self) -> List[Contrast]:
+        return [results.contrast(c) for c in self.get("/v1/contrasts")["contrasts"]]
+
+    def ready(self) -> bool:
+        """Whether questions are answered now; asks once."""
+        try:
+            self._transport.call("GET", "/readyz", timeout=min(self._transport.timeout, 5.0), retries=0)
+        except (ConnectionFailed, TimedOut, ApiError):
+            return False
+        return True
+
+    def sample(self, file: str, model: Optional[str] = None) -> bytes:
+        """A picture that comes with a model: its manifest lists them, and model.raw["samples"]."""
+        return self._transport.call("GET", self._model_path(model, "/sample?" + urlencode({"file": file})))[2]
+
+
+def _side_by_side(chunks: Iterator[List[Any]], work: Callable[[List[Any]], List[Outcome]], threads: int) -> Iterator[Outcome]:
+    """Results in order, no more than two chunks a thread read ahead."""
+    with concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="whynot") as pool:
+        waiting: List["concurrent.futures.Future[List[Outcome]]"] = []
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(work, chunk))
+                if len(waiting) >= 2 * threads:
+                    yield from waiting.pop(0).result()
+            while waiting:
+                yield from waiting.pop(0).result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP over kept connections, tried again where that is safe; knows nothing of questions.
+
+Every request of this package may be sent again: questions change nothing on the server. Tried again are connections that failed or broke, and the
+statuses 429 and 503, after Retry-After or a wait that doubles. A timeout is not: the time is up."""
+from __future__ import annotations
+
+import email.utils
+import http.client
+import random
+import socket
+import ssl
+import threading
+import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+from urllib.parse import urlsplit
+
+from .errors import ConnectionFailed, TimedOut, WhynotError, from_body
+
+AGAIN = (429, 503)
+MOST_WAIT_S = 20.0
+Reply = Tuple[int, http.client.HTTPMessage, bytes]
+
+
+class Abort:
+    """Lets another thread give an exchange up: its connection is cut, and the server drops the work."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: Optional[http.client.HTTPConnection] = None
+        self.done = threading.Event()
+
+    def watch(self, connection: Optional[http.client.HTTPConnection]) -> None:
+        with self._lock:
+            self._connection = connection
+
+    def now(self) -> None:
+        self.done.set()
+        with self._lock:
+            sock = self._connection.sock if self._connection else None
+            if sock:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+
+def wait_of(header: Optional[str]) -> Optional[float]:
+    """Retry-After: seconds or a date."""
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(header).timestamp() - time.time())
+    except (TypeError, ValueError, IndexError):
+        return None
+
+
+class Transport:
+    """Any thread; keeps at most `connections` idle connections."""
+
+    def __init__(self, url: str, key: Optional[str], timeout: float, retries: int, connections: int, context: Optional[ssl.SSLContext]) -> None:
+        parts = urlsplit(url if "://" in url else "http://" + url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("the server's address is like http://127.0.0.1:8420, not %r" % url)
+        if key is not None and (not key or not key.isascii() or not key.isprintable() or " " in key):
+            raise ValueError("the key is not a token: letters, digits and -._~+/= without spaces")
+        self.host, self.port, self.base = parts.hostname, parts.port, parts.path.rstrip("/")
+        self.context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
+        self.timeout, self.retries, self.most_idle = timeout, retries, connections
+        self.headers = {"Accept": "application/json", "User-Agent": "whynot-python/0.1.0"}
+        if key is not None:
+            self.headers["Authorization"] = "Bearer " + key
+        self._idle: List[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    # ---- connections ----
+
+    def _connect(self) -> http.client.HTTPConnection:
+        if self.context:
+            return http.client.HTTPSConnection(self.host, self.port, context=self.context)
+        return http.client.HTTPConnection(self.host, self.port)
+
+    def _take(self) -> Tuple[http.client.HTTPConnection, bool]:
+        with self._lock:
+            if self._closed:
+                raise WhynotError("this client was closed")
+            if self._idle:
+                return self._idle.pop(), True
+        return self._connect(), False
+
+    def _leave(self, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            if not self._closed and len(self._idle) < self.most_idle:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle, self._closed = self._idle, [], True
+        for connection in idle:
+            connection.close()
+
+    # ---- one exchange ----
+
+    def _exchange(self, connection: http.client.HTTPConnection, method: str, path: str, body: Optional[bytes], headers: Dict[str, str],
+                  left: float) -> Reply:
+        connection.timeout = left
+        if connection.sock is None:
+            connection.connect()
+        sock: Any = connection.sock
+        sock.settimeout(left)
+        connection.request(method, self.base + path, body, headers)
+        response = connection.getresponse()
+        data = response.read()
+        if response.will_close:
+            connection.close()
+        return response.status, response.headers, data
+
+    def _once(self, method: str, path: str, body: Optional[bytes], headers: Dict[str, str], end: float, abort: Optional[Abort]) -> Reply:
+        """A kept connection that the server closed meanwhile is replaced by a new one, which is no second try."""
+        while True:
+            connection, kept = self._take()
+            good = False
+            try:
+                if abort:
+                    abort.watch(connection)
+                    if abort.done.is_set():
+                        raise WhynotError("the question was given up")
+                reply = self._exchange(connection, method, path, body, headers, max(end - time.monotonic(), 0.001))
+                good = connection.sock is not None
+                return reply
+            except socket.timeout:
+                raise
+            except (OSError, http.client.HTTPException):
+                if not kept or (abort and abort.done.is_set()):
+                    raise
+            finally:
+                if abort:
+                    abort.watch(None)
+                if good:
+                    self._leave(connection)
+                else:
+                    connection.close()
+
+    def _pause(self, attempt: int, wanted: Optional[float], end: float) -> bool:
+        """False: there is no time left for it. Waits are spread, so that many clients do not come back at once."""
+        wait = 0.1 * 2.0 ** attempt if wanted is None else wanted
+        wait = min(wait, MOST_WAIT_S) * (1 + 0.25 * random.random())
+        if time.monotonic() + wait >= end:
+            return False
+        time.sleep(wait)
+        return True
+
+    def call(self, method: str, path: str, body: Optional[bytes] = None, more: Optional[Mapping[str, str]] = None, timeout: Optional[float] = None,
+             abort: Optional[Abort] = None, retries: Optional[int] = None) -> Reply:
+        """The answer with status 200; anything else is raised. timeout: of all tries together, seconds."""
+        limit = self.timeout if timeout is None else timeout
+        end = time.monotonic() + limit
+        most = self.retries if retries is None else retries
+        headers = {**self.headers, **(more or {})}
+        attempt = 0
+        while True:
+            error: WhynotError
+            wanted: Optional[float] = None
+            try:
+                status, found, data = self._once(method, path, body, headers, end, abort)
+                if status == 200:
+                    return status, found, data
+                wanted = wait_of(found.get("Retry-After"))
+                error = from_body(status, data, wanted)
+                if status not in AGAIN:
+                    raise error
+            except socket.timeout:
+                raise TimedOut("no answer from %s within %g s" % (self.host, limit)) from None
+            except ssl.SSLCertVerificationError as e:
+                raise ConnectionFailed("the certificate of %s is not to be trusted: %s" % (self.host, e)) from e
+            except (OSError, http.client.HTTPException) as e:
+                error = ConnectionFailed("%s port %s cannot be reached: %s" % (self.host, self.port or "standard", e or type(e).__name__))
+            if (abort and abort.done.is_set()) or attempt >= most or not self._pause(attempt, wanted, end):
+                raise error
+            attempt += 1

@@ -1,0 +1,355 @@
+"""The client against the real daemon, alone and fifty at once; and against a server that fails on purpose."""
+import asyncio
+import base64
+import html
+import http.server
+import io
+import json
+import os
+import pickle
+import struct
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = os.environ.get("WHYNOT_ROOT", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path[:0] = [os.path.join(ROOT, "clients", "python"), os.path.join(ROOT, "tests", "http")]
+import daemon  # noqa: E402
+import whynot  # noqa: E402
+from daemon import picture  # noqa: E402
+
+TOKEN = "0123456789abcdef-token"
+
+
+def plain(array):
+    return array.tolist() if hasattr(array, "tolist") else array
+
+
+class AgainstTheDaemon(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        models = daemon.slow_model(daemon.tiny_models(cls.folder.name), 64, 4)
+        cls.d = daemon.Daemon(models, "--backend", "ref").__enter__()
+        cls.url = "http://127.0.0.1:%d" % cls.d.port
+        cls.client = whynot.Client(cls.url, model="tiny")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.client.close()
+        cls.d.__exit__(None, None, None)
+        cls.folder.cleanup()
+
+    # ---- one answer ----
+
+    def test_an_answer_is_the_servers_by_name_and_with_types(self):
+        a = self.client.explain(picture(1), why="stop", rather_than="yield", id="mine", top_k=3)
+        raw = self.d.ask({"image": {"b64": daemon.b64(picture(1))}, "target": "stop", "why_not": "yield", "outputs": "heatmap,overlay,raw,bbox", "top_k": 3}).json
+        self.assertEqual((a.target.label, a.why_not[0].label, a.id, a.model, a.size), ("stop", "yield", "mine", "tiny", (24, 20)))
+        self.assertEqual([p.label for p in a.predictions], [p["label"] for p in raw["predictions"]])
+        self.assertAlmostEqual(a.evidence.logit_gap, raw["evidence"]["logit_gap"], 6)
+        self.assertEqual(a.maps[0].raw["raw"], raw["maps"][0]["raw"])
+        values = struct.unpack("<%df" % (len(base64.b64decode(raw["maps"][0]["raw"]["data"])) // 4), base64.b64decode(raw["maps"][0]["raw"]["data"]))
+        self.assertEqual([x for row in plain(a.map) for x in row], list(values))
+        self.assertEqual([len(plain(a.map)), len(plain(a.map)[0])], raw["maps"][0]["raw"]["shape"])
+        self.assertEqual(a.to_dict()["maps"][0]["data"], raw["maps"][0]["data"])
+        self.assertEqual((a.first.of.label, a.first.rival.label, a.first.title), ("stop", "yield", "why stop, rather than yield?"))
+        self.assertTrue(a.request_id)
+
+    def test_pictures_come_as_paths_bytes_files_and_objects(self):
+        path = os.path.join(self.folder.name, "a.png")
+        with open(path, "wb") as f:
+            f.write(picture(2))
+        same = self.client.explain(picture(2)).first.raw["raw"]
+        for one in (path, bytearray(picture(2)), io.BytesIO(picture(2)), open(path, "rb")):
+            self.assertEqual(self.client.explain(one).first.raw["raw"], same)
+            if hasattr(one, "close"):
+                one.close()
+        with self.assertRaises(TypeError):
+            self.client.explain(7)
+
+    def test_arrays_and_pil_images_where_they_are_there(self):
+        try:
+            import numpy
+            from PIL import Image
+        except ImportError:
+            self.skipTest("numpy or Pillow is not there")
+        image = Image.open(io.BytesIO(picture(3))).convert("RGB")
+        same = self.client.explain(picture(3)).first.raw["raw"]
+        self.assertEqual(self.client.explain(image).first.raw["raw"], same)
+        self.assertEqual(self.client.explain(numpy.asarray(image)).first.raw["raw"], same)
+        a = self.client.explain(image)
+        self.assertIsInstance(a.map, numpy.ndarray)
+        self.assertEqual(a.overlay().size, image.size)
+        with self.assertRaises(ValueError):
+            self.client.explain(numpy.zeros((4, 4, 4), "uint8"))
+
+    def test_without_numpy_and_pillow_there_are_lists_and_bytes(self):
+        hidden = {name: sys.modules.get(name) for name in ("numpy", "PIL")}
+        sys.modules.update(dict.fromkeys(hidden))  # None: importing it fails
+        try:
+            a = self.client.explain(picture(1))
+            self.assertIsInstance(a.map, list)
+            self.assertEqual(a.overlay()[:4], b"\x89PNG")
+            self.assertEqual(daemon.read_png(a.overlay())[:2], (24, 20))
+            self.assertEqual(daemon.read_png(a.heatmap())[:2], (24, 20))
+        finally:
+            for name, module in hidden.items():
+                if module:
+                    sys.modules[name] = module
+                else:
+                    del sys.modules[name]
+
+    def test_rivals_are_lists_nearest_or_all(self):
+        self.assertEqual([m.rival.index for m in self.client.explain(picture(1), 0, [3, 7]).maps], [3, 7])
+        auto = self.client.explain(picture(1), rather_than="auto:3")
+        self.assertEqual([c.index for c in auto.why_not], [p.index for p in auto.predictions[1:4]])
+        every = self.client.explain(picture(1), rather_than="all")
+        self.assertEqual([m.kind for m in every.maps], ["mean", "variance"])
+        self.assertEqual(every.evidence.foils, 11)
+        three = self.client.explain(picture(1), 2, 5, maps=["contrast", "target", "rival"])
+        self.assertEqual([m.kind for m in three.maps], ["contrast", "target", "rival"])
+
+    def test_evidence_says_in_words_what_hiding_did(self):
+        a = self.client.explain(picture(1), rather_than="auto:1", evidence="mask")
+        self.assertEqual(len(a.evidence.masking), 1)
+        self.assertIn(a.evidence.words[0], html.unescape(a._repr_html_()))
+
+    def test_what_was_not_asked_for_is_said_by_name(self):
+        a = self.client.explain(picture(1), outputs="bbox")
+        for wrong, word in ((lambda: a.map, "raw"), (a.overlay, "overlay"), (a.heatmap, "heatmap")):
+            with self.assertRaisesRegex(ValueError, word):
+                wrong()
+
+    def test_a_notebook_shows_it_without_loading_anything(self):
+        page = self.client.explain(picture(1), "priority, road", "yield")._repr_html_()
+        self.assertEqual(page.count("<img"), 2)
+        self.assertNotRegex(page, r'(src|href)="(?!data:image/)')
+        self.assertNotIn("http", page)
+        for label in ("why priority, road, rather than yield?", "yield"):
+            self.assertIn(label, page)
+
+    def test_tables(self):
+        self.assertEqual({m.name for m in self.client.models()}, {"tiny", "other", "slow"})
+        self.assertEqual([c.label for c in self.client.labels()], daemon.LABELS)
+        self.assertEqual([c.label for c in self.client.labels(find="left")], ["no left turn", "turn left ahead"])
+        self.assertIn("gradcam", [m.name for m in self.client.methods()])
+        self.assertIn("pair", [c.name for c in self.client.contrasts()])
+        self.assertTrue(self.client.layers()[0].shape)
+        self.assertTrue(self.client.ready())
+        with self.assertRaisesRegex(ValueError, "other"), whynot.Client(self.url) as c:
+            c.labels()
+
+    # ---- many ----
+
+    def test_a_batch_keeps_the_order_and_each_question(self):
+        questions = [whynot.Question(picture(i), why=i % 12, rather_than=(i + 1) % 12) for i in range(20)]
+        got = list(self.client.explain_many(questions, batch=3, outputs="raw"))
+        self.assertEqual([(a.target.index, a.why_not[0].index) for a in got], [(i % 12, (i + 1) % 12) for i in range(20)])
+        alone = self.client.explain(picture(7), 7, 8, outputs="raw")
+        self.assertEqual(got[7].first.raw["raw"], alone.first.raw["raw"])
+
+    def test_in_a_batch_a_bad_picture_fails_alone(self):
+        pictures = [picture(1), b"no picture", picture(2)]
+        got = list(self.client.explain_many(pictures, errors="return", batch=3))
+        self.assertEqual([type(g) for g in got], [whynot.Explanation, whynot.BadPicture, whynot.Explanation])
+        with self.assertRaises(whynot.BadPicture):
+            list(self.client.explain_many(pictures))
+        with self.assertRaises(ValueError):
+            list(self.client.explain_many(pictures, errors="x"))
+
+    def test_fifty_at_once_get_each_its_own_answer(self):
+        alone = {i: self.client.explain(picture(i), rather_than="auto:1").first.raw["raw"] for i in range(10)}
+
+        def ask(i):
+            for k in range(3):
+                self.assertEqual(self.client.explain(picture((i + k) % 10), rather_than="auto:1").first.raw["raw"], alone[(i + k) % 10])
+        daemon.in_threads(50, ask)
+        self.assertLessEqual(len(self.client._transport._idle), self.client.connections)
+
+    def test_connections_are_kept(self):
+        with whynot.Client(self.url, model="tiny") as c:
+            c.explain(picture(1))
+            first = c._transport._idle[0].sock
+            c.explain(picture(1))
+            self.assertIs(c._transport._idle[0].sock, first)
+            first.close()  # the other side went away meanwhile
+            self.assertEqual(c.explain(picture(1)).model, "tiny")
+        with self.assertRaisesRegex(whynot.WhynotError, "closed"):
+            c.explain(picture(1))
+
+    # ---- asyncio ----
+
+    def test_asyncio_fifty_at_once_and_batches(self):
+        alone = [self.client.explain(picture(i), rather_than="auto:1").first.raw["raw"] for i in range(10)]
+
+        async def ask():
+            async with whynot.AsyncClient(self.url, model="tiny") as c:
+                got = await asyncio.gather(*(c.explain(picture(i % 10), rather_than="auto:1") for i in range(50)))
+                self.assertEqual([a.first.raw["raw"] for a in got], alone * 5)
+                many = [a async for a in c.explain_many([picture(i) for i in range(10)], rather_than="auto:1", batch=4)]
+                self.assertEqual([a.first.raw["raw"] for a in many], alone)
+                self.assertEqual(len(await c.labels()), 12)
+                with self.assertRaises(whynot.NotFound):
+                    await c.explain(picture(1), "nothing such")
+        asyncio.run(ask())
+
+    # ---- errors ----
+
+    def test_problems_are_typed_and_name_the_mending(self):
+        c = self.client
+        cases = ((lambda: c.explain(picture(1), "stopp"), whynot.NotFound, 404), (lambda: c.explain(b"xx"), whynot.BadPicture, 415),
+                 (lambda: c.explain(picture(1)[:60]), whynot.BadPicture, 422), (lambda: c.explain(picture(1), metod="la"), whynot.BadRequest, 400),
+                 (lambda: c.explain(picture(1), rather_than="all", method="gradient"), whynot.NotPossible, 501),
+                 (lambda: c.get("/nowhere"), whynot.NotFound, 404),
+                 (lambda: c.explain(picture(1), model="slow", timeout_ms=1), whynot.DeadlinePassed, 504))
+        for ask, kind, status in cases:
+            with self.subTest(status=status, kind=kind), self.assertRaises(kind) as caught:
+                ask()
+            e = caught.exception
+            self.assertEqual(e.status, status)
+            self.assertTrue(e.code and e.detail and e.request_id)
+            again = pickle.loads(pickle.dumps(e))
+            self.assertEqual((type(again), again.detail), (type(e), e.detail))
+        with self.assertRaises(whynot.NotFound) as caught:
+            c.explain(picture(1), "stopp")
+        self.assertIn("stop", caught.exception.did_you_mean)
+        self.assertIn("did you mean", str(caught.exception))
+        self.assertEqual(caught.exception.errors[0].pointer, "/target")
+
+    def test_keys(self):
+        keys = os.path.join(self.folder.name, "keys")
+        with open(os.open(keys, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
+            f.write("alice explain %s\n" % TOKEN)
+        with daemon.Daemon(os.path.join(self.folder.name), "--backend", "ref", "--keys", keys) as d:
+            url = "http://127.0.0.1:%d" % d.port
+            with whynot.Client(url, TOKEN, model="tiny") as c:
+                self.assertEqual(c.explain(picture(1)).model, "tiny")
+            for key in (None, TOKEN[::-1]):
+                with self.assertRaises(whynot.NotPermitted) as caught, whynot.Client(url, key, model="tiny") as c:
+                    c.explain(picture(1))
+                self.assertEqual(caught.exception.status, 401)
+        with self.assertRaises(ValueError):
+            whynot.Client(url, "a\r\nHost: b")
+
+
+class Flawed(http.server.BaseHTTPRequestHandler):
+    """Fails as often as its server's list says, then answers."""
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.times.append(time.monotonic())
+        wanted = self.server.failures.pop(0) if self.server.failures else 200
+        if wanted == "cut":
+            self.close_connection = True
+            return
+        if wanted == "sleep":
+            time.sleep(3)
+            self.close_connection = True
+            return
+        status, after = wanted if isinstance(wanted, tuple) else (wanted, None)
+        body = b'{"models": []}' if status == 200 else json.dumps({"status": status, "detail": "not now", "code": "queue_full"}).encode()
+        self.send_response(status)
+        if after:
+            self.send_header("Retry-After", after)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
+    def log_message(self, *unused):
+        pass
+
+
+class AgainstFailures(unittest.TestCase):
+    def setUp(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Flawed)
+        self.server.times, self.server.failures = [], []
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.client = whynot.Client("http://127.0.0.1:%d" % self.server.server_port, timeout=10, retries=3)
+
+    def tearDown(self):
+        self.client.close()
+        self.server.shutdown()
+        self.server.server_close()
+
+    def ask(self, *failures):
+        self.server.failures, self.server.times = list(failures), []
+        return self.client.models()
+
+    def test_busy_and_broken_are_tried_again(self):
+        for failures in ((503,), (429, 503), ("cut", 429, "cut")):
+            self.assertEqual(self.ask(*failures), [])
+            self.assertEqual(len(self.server.times), len(failures) + 1)
+
+    def test_retry_after_is_kept(self):
+        self.ask((429, "1"))
+        self.assertGreaterEqual(self.server.times[1] - self.server.times[0], 1)
+        self.assertLess(self.server.times[1] - self.server.times[0], 2)
+
+    def test_waits_double(self):
+        self.ask(503, 503, 503)
+        t = self.server.times
+        self.assertGreater(t[3] - t[2], 1.4 * (t[2] - t[1]) * 0.9)
+        self.assertGreaterEqual(t[1] - t[0], 0.1)
+
+    def test_it_ends_and_says_why(self):
+        with self.assertRaises(whynot.Busy) as caught:
+            self.ask(*[(429, "0")] * 9)
+        self.assertEqual((len(self.server.times), caught.exception.detail, caught.exception.retry_after), (4, "not now", 0))
+        with self.assertRaises(whynot.ConnectionFailed):
+            self.ask(*["cut"] * 9)
+
+    def test_nothing_else_is_tried_again(self):
+        for status, kind in ((500, whynot.ServerError), (504, whynot.DeadlinePassed), (400, whynot.BadRequest), (418, whynot.ServerError)):
+            with self.assertRaises(kind):
+                self.ask(status)
+            self.assertEqual(len(self.server.times), 1)
+
+    def test_a_wait_that_is_longer_than_the_time_left_is_not_begun(self):
+        client = whynot.Client(self.client.url, timeout=0.5)
+        self.server.failures = [(503, "30")]
+        begin = time.monotonic()
+        with self.assertRaises(whynot.Busy):
+            client.models()
+        self.assertLess(time.monotonic() - begin, 0.5)
+
+    def test_the_time_is_up(self):
+        client = whynot.Client(self.client.url, timeout=0.2)
+        self.server.failures = ["sleep"] * 3
+        with self.assertRaises(whynot.TimedOut):
+            client.models()
+        self.assertEqual(len(self.server.times), 1)
+
+    def test_a_cancelled_task_cuts_its_connection(self):
+        self.server.failures = ["sleep"]
+
+        async def give_up():
+            async with whynot.AsyncClient(self.client.url, connections=1) as c:
+                task = asyncio.ensure_future(c.explain(b"x"))
+                await asyncio.sleep(0.2)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                begin = time.monotonic()
+                self.assertEqual(await c.models(), [])  # the only thread is free again
+                self.assertLess(time.monotonic() - begin, 2)
+        asyncio.run(give_up())
+
+    def test_nobody_there(self):
+        self.server.server_close()
+        with self.assertRaises(whynot.ConnectionFailed):
+            whynot.Client("http://127.0.0.1:1", retries=1).models()
+        self.assertFalse(whynot.Client("127.0.0.1:1").ready())
+        for wrong in ("ftp://a", "http://"):
+            with self.assertRaises(ValueError):
+                whynot.Client(wrong)
+
+
+if __name__ == "__main__":
+    unittest.main()
