@@ -122,6 +122,6 @@ void wn_audit_end(struct wn_request *r)
     double seconds = (double)(wn_now_ns() - r->begin_ns) * 1e-9;
     int route = wn_route_number(r->route), column = wn_metric_status(r->replied ? r->reply.status : 0);
     wn_metric_add(WN_METRIC_REQUESTS, route, column, 1);
-    wn_metric_observe(WN_METRIC_SECONDS, route, column, seconds);
+    wn_metric_observe_request(r->model_name, route, column, seconds);
     if (r->server->config.access_log) log_request(r, seconds * 1e3);
 }

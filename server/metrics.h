@@ -18,6 +18,8 @@ enum wn_reject_label { WN_REJECT_QUEUE, WN_REJECT_BYTES, WN_REJECT_DRAINING, WN_
 /* Indices of the metric's labels, 0 where it has none. */
 void wn_metric_add(enum wn_metric m, int row, int column, uint64_t n);
 void wn_metric_observe(enum wn_metric m, int row, int column, double value); /* seconds, or a size */
+/* WN_METRIC_SECONDS. model NULL: the request was about none. */
+void wn_metric_observe_request(const char *model, int route, int status, double seconds);
 int wn_metric_status(int http_status);                                       /* its column among the codes */
 void wn_metrics_write(struct wn_text *out);
 

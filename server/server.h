@@ -73,7 +73,7 @@ struct wn_request {
     struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
     struct wn_task task;      /* what it asks of the keeper, where it does */
     size_t sent;
-    const char *model_name; /* for the log */
+    const char *model_name; /* for the log and the metrics */
 };
 
 /* The header's value, or NULL. */

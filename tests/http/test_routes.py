@@ -92,6 +92,15 @@ class Routes(unittest.TestCase):
             if "stage" not in name:
                 self.assertIn(name, text)
 
+    def test_durations_are_counted_by_route_code_and_model(self):
+        line = 'whynot_request_duration_seconds_count{route="%s",code="%d",model="%s"}'
+        cases = [(lambda: self.d.explain(daemon.picture(1)), "/v1/models/{model}/explain", 200, "tiny"), (lambda: self.d.get("/livez"), "/livez", 200, ""),
+                 (lambda: self.d.get("/v1/models/none"), "/v1/models/{model}", 404, "")]
+        for ask, route, code, model in cases:
+            before = self.d.metric(line % (route, code, model)) or 0
+            ask()
+            daemon.wait_until(lambda: self.d.metric(line % (route, code, model)) == before + 1)
+
     def test_histograms_are_cumulative(self):
         for i in range(3):
             self.d.explain(daemon.picture(i))
