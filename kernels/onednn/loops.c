@@ -104,6 +104,9 @@ static bool walk_next(struct walk *w)
 
 /* ---- copy ---- */
 
+#define THIN 8
+#define BLOCK 512
+
 #define ROW(name, ytype, xtype, value)                                                                                 \
     static void name(ytype *y, int64_t sy, const xtype *x, int64_t sx, int64_t n)                                      \
     {                                                                                                                  \
@@ -145,15 +148,34 @@ static void fill(void *y, enum wn_dnn_type type, float value, int64_t n)
         for (int64_t i = 0; i < n; i++) ((uint16_t *)y)[i] = narrow;
 }
 
+/* Colours side by side are rows of three: along the other axis instead, in blocks that stay in the cache. */
+static void copy_thin(const struct wn_dnn_copy *c, void *const *p)
+{
+    struct wn_dnn_nest outer = c->nest;
+    const int thin = outer.rank - 1, along = outer.rank - 2;
+    const int64_t *sy = outer.stride[0], *sx = outer.stride[1], n = outer.extent[along];
+    const int64_t y_size = (int64_t)wn_dnn_type_bytes(c->y), x_size = (int64_t)wn_dnn_type_bytes(c->x);
+    struct walk w;
+    outer.rank--; /* what is walked is all but its last axis */
+    if (outer.extent[thin] == 0 || !walk_begin(&w, &outer)) return;
+    do {
+        for (int64_t i = 0; i < n; i += BLOCK)
+            for (int64_t k = 0; k < outer.extent[thin]; k++)
+                copy_row(c, (char *)p[0] + (w.at[0] + i * sy[along] + k * sy[thin]) * y_size, sy[along],
+                         (const char *)p[1] + (w.at[1] + i * sx[along] + k * sx[thin]) * x_size, sx[along], n - i < BLOCK ? n - i : BLOCK);
+    } while (walk_next(&w));
+}
+
 void wn_dnn_loop_copy(const void *spec, void *const *p)
 {
     const struct wn_dnn_copy *c = spec;
     const struct wn_dnn_nest *n = &c->nest;
     struct walk w;
     if (c->fills) fill(p[0], c->y, c->fill, c->y_count);
-    if (!walk_begin(&w, n)) return;
     int last = n->rank - 1;
     int64_t y_size = (int64_t)wn_dnn_type_bytes(c->y), x_size = (int64_t)wn_dnn_type_bytes(c->x);
+    if (last > 0 && n->extent[last] < THIN && n->extent[last - 1] >= THIN) return copy_thin(c, p);
+    if (!walk_begin(&w, n)) return;
     do {
         copy_row(c, (char *)p[0] + w.at[0] * y_size, n->stride[0][last], (const char *)p[1] + w.at[1] * x_size,
                  n->stride[1][last], n->extent[last]);
