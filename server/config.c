@@ -1,6 +1,7 @@
 /* Options from flags, environment and file, all through one table; knows no meaning of any option. */
 #include "config.h"
 
+#include "exits.h"
 #include "nearest.h"
 
 #include <ctype.h>
@@ -245,10 +246,10 @@ void wn_config_help(FILE *out)
         flag[k] = 0;
         fprintf(out, "  --%s (default %s)\n      %s\n", flag, options[i].standard, options[i].summary);
     }
-    fputs("\nexit codes: 0 stopped as asked, 1 could not start or serve, 2 an option is wrong, 3 no model could be "
-          "loaded,\n"
-          "            70 gave up on an inner contradiction (a supervisor should start it again)\n",
-          out);
+    fputs("\nexit codes:\n", out);
+#define X(name, number, words) fprintf(out, "  %-4d%s\n", number, words);
+    WN_EXITS(X)
+#undef X
 }
 
 const struct wn_config_row *wn_config_row(int i)

@@ -1,6 +1,8 @@
 /* Engines made and warmed up; knows no folders and no requests. */
 #include "engines.h"
 
+#include "guard.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +45,10 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
     struct wn_engine *e = NULL;
     enum wn_code code = wn_engine_create(m->graph, &options, &e, err);
     if (code == WN_OK) code = warm_up(e, m, err);
-    if (code != WN_OK) {
+    if (code != WN_OK && e) {
+        struct wn_backend_traits traits;
+        wn_engine_traits(e, &traits);
+        if (traits.lost) wn_guard_device_lost(traits.device_name);
         wn_engine_destroy(e);
         e = NULL;
     }

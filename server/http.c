@@ -2,6 +2,7 @@
  * unescaping. */
 #include "http.h"
 
+#include "exits.h"
 #include "gate.h"
 #include "inprocess.h"
 #include "load.h"
@@ -10,9 +11,7 @@
 #include "metrics.h"
 #include "respond.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,6 @@
 
 #define CONNECTION_MEMORY (128 << 10)
 #define BODY_CHUNK (64 << 10)
-#define PANIC_EXIT 70
 #define SPARE_DESCRIPTORS 64 /* model files, the log, what backends open */
 
 /* ---- a request's life ---- */
@@ -254,35 +252,27 @@ static void on_panic(void *cls, const char *file, unsigned line, const char *rea
 {
     (void)cls;
     wn_log("fatal", "http library, %s:%u: %s", file, line, reason ? reason : "");
-    _exit(PANIC_EXIT);
+    _exit(WN_EXIT_START_AGAIN);
 }
 
-static bool is_loopback(const struct addrinfo *a)
-{
-    if (a->ai_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)a->ai_addr)->sin_addr.s_addr) >> 24 == 127;
-    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a->ai_addr)->sin6_addr);
-}
-
-static enum wn_code resolve(struct wn_server *s, struct addrinfo **out, struct wn_error *err)
+static enum wn_code check_public(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
-    char port[16];
-    const char *host = strcmp(c->host, "localhost") == 0 ? "127.0.0.1" : c->host;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
-    snprintf(port, sizeof port, "%d", (int)c->port);
-    if (getaddrinfo(host, port, &hints, out) != 0)
-        return wn_fail(err, WN_BAD_REQUEST, "host: '%.64s' is not a numeric address", c->host);
-    s->is_public = !is_loopback(*out);
     bool has_keys = atomic_load(&s->keys.n) > 0;
-    if (s->is_public && has_keys)
-        wn_log("warning", "keys and pictures travel readable to %s: put TLS in front", c->host);
-    if (!s->is_public || has_keys || c->insecure) return WN_OK;
-    freeaddrinfo(*out);
-    return wn_fail(err, WN_BAD_REQUEST,
-                   "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says "
-                   "that this is meant",
-                   c->host);
+    s->is_public = wn_listen_is_public(&s->listeners);
+    if (!s->is_public) return WN_OK;
+    if (!has_keys && !c->insecure)
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says "
+                       "that this is meant",
+                       c->host);
+    if (geteuid() == 0 && !c->allow_root)
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "host: others can reach '%.64s' and this process is root's: run it as a user of its own, or say with --allow-root "
+                       "that this is meant",
+                       c->host);
+    if (has_keys) wn_log("warning", "keys and pictures travel readable to %s: put TLS in front", c->host);
+    return WN_OK;
 }
 
 /* Out of descriptors the library asks for one thousands of times a second; out of connections it waits. So connections
@@ -305,57 +295,102 @@ static unsigned most_connections(const struct wn_config *c)
     return fewer;
 }
 
-enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
+/* One connection from a listener to the library. False: none waits, or none can be had just now. */
+static bool take_in(struct wn_server *s, int fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t n = sizeof peer;
+    int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client < 0) return errno == EINTR || errno == ECONNABORTED;
+    MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n);
+    return true;
+}
+
+static int fill_polls(const struct wn_server *s, int from, struct pollfd *polls)
+{
+    int n = 0;
+    for (int i = from; i < s->listeners.n; i++) polls[n++] = (struct pollfd){s->listeners.fd[i], POLLIN, 0};
+    return n;
+}
+
+/* The library listens on one socket; the others are listened on here. */
+static void *mind_door(void *arg)
+{
+    struct wn_server *s = arg;
+    struct pollfd polls[WN_MOST_LISTENERS];
+    const struct timespec pause = {0, 10000000};
+    int n = fill_polls(s, 1, polls);
+    while (!atomic_load(&s->closing)) {
+        if (poll(polls, (nfds_t)n, 100) <= 0) continue;
+        bool any = false;
+        for (int i = 0; i < n; i++) any |= polls[i].revents && take_in(s, polls[i].fd);
+        if (!any) nanosleep(&pause, NULL); /* out of descriptors, or another process was quicker */
+    }
+    return NULL;
+}
+
+static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
-    struct addrinfo *address;
-    enum wn_code code = resolve(s, &address, err);
-    if (code != WN_OK) return code;
-    if ((code = wn_connections_init(&s->connections, c, &s->queue, err)) != WN_OK) {
-        freeaddrinfo(address);
-        return code;
-    }
     long cores = sysconf(_SC_NPROCESSORS_ONLN), threads = c->http_threads ? c->http_threads : cores;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
     MHD_set_panic_func(on_panic, NULL);
     s->http = MHD_start_daemon(
-        flags, (uint16_t)c->port, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_SOCK_ADDR, address->ai_addr, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads),
+        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+        MHD_OPTION_LISTEN_SOCKET, s->listeners.fd[0], MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads),
         MHD_OPTION_CONNECTION_LIMIT, most_connections(c), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify,
         &s->connections, MHD_OPTION_END);
-    int why = errno;
-    freeaddrinfo(address);
-    if (!s->http) {
-        wn_connections_finish(&s->connections);
-        return wn_fail(err, WN_DEVICE, "port %d of %.64s cannot be used: %s", (int)c->port, c->host, strerror(why));
-    }
-    s->port = MHD_get_daemon_info(s->http, MHD_DAEMON_INFO_BIND_PORT)->port;
-    return WN_OK;
+    return s->http ? WN_OK : wn_fail(err, WN_DEVICE, "the http library cannot be started: %s", strerror(errno));
 }
 
-/* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. */
+enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
+{
+    enum wn_code code = wn_listen(&s->config, &s->listeners, err);
+    if (code == WN_OK) code = check_public(s, err);
+    if (code != WN_OK) goto close_sockets;
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto close_sockets;
+    if ((code = start_library(s, err)) != WN_OK) goto end_watch;
+    s->port = wn_listen_port(s->listeners.fd[0]);
+    if (s->listeners.n == 1) return WN_OK;
+    s->has_door = pthread_create(&s->door, NULL, mind_door, s) == 0;
+    if (s->has_door) return WN_OK;
+    code = wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
+    MHD_stop_daemon(s->http); /* closes the first socket */
+    s->listeners.fd[0] = -1;
+    s->http = NULL;
+end_watch:
+    wn_connections_finish(&s->connections);
+close_sockets:
+    wn_listen_close(&s->listeners);
+    return code;
+}
+
+/* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. Where another process listens
+ * on, they are left to it. */
 void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
 {
-    struct sockaddr_storage peer;
-    int fd = MHD_quiesce_daemon(s->http);
-    if (fd < 0) return;
-    struct pollfd ready = {fd, POLLIN, 0};
-    while (wn_now_ns() < until_ns && poll(&ready, 1, 50) > 0) {
-        socklen_t n = sizeof peer;
-        int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (client < 0 && errno != EINTR && errno != ECONNABORTED) break;
-        if (client >= 0) MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n);
-    }
-    close(fd);
+    struct pollfd polls[WN_MOST_LISTENERS];
+    if (!s->http) return; /* it was asked to stop before it listened */
+    if (!s->listeners.kept) wn_listen_shut_door(&s->listeners);
+    atomic_store(&s->closing, true);
+    if (s->has_door) pthread_join(s->door, NULL);
+    s->has_door = false;
+    if (MHD_quiesce_daemon(s->http) < 0) return;
+    int n = fill_polls(s, 0, polls);
+    while (!s->listeners.kept && wn_now_ns() < until_ns && poll(polls, (nfds_t)n, 50) > 0)
+        for (int i = 0; i < n; i++)
+            if (polls[i].revents) take_in(s, polls[i].fd);
+    wn_listen_close(&s->listeners);
 }
 
 void wn_http_stop(struct wn_server *s)
 {
+    if (!s->http) return;
     MHD_stop_daemon(s->http);
     s->http = NULL;
     wn_connections_finish(&s->connections);
+    s->listeners.n = 0;
 }

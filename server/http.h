@@ -5,8 +5,8 @@
 #include "server.h"
 
 enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err);
-/* Stops accepting; connections that wait in the backlog are still taken in and served. until_ns: not longer than that.
- */
+/* Stops accepting; connections that wait in the backlog are still taken in and served, unless another process goes on listening on the
+ * same socket. until_ns: not longer than that. */
 void wn_http_quiesce(struct wn_server *s, int64_t until_ns);
 /* No connection may be suspended: the queue is closed and empty. */
 void wn_http_stop(struct wn_server *s);

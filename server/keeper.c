@@ -293,6 +293,7 @@ static void finish(struct wn_task *t)
     void (*wake)(void *) = t->wake;
     void *waiter = t->waiter;
     if (!wake) {
+        if (t->told) t->told(waiter);
         free(t);
         return;
     }
@@ -359,11 +360,13 @@ void wn_keeper_ask(struct wn_keeper *k, struct wn_task *task)
     finish(task);
 }
 
-void wn_keeper_rescan(struct wn_keeper *k)
+void wn_keeper_rescan(struct wn_keeper *k, void (*done)(void *context), void *context)
 {
     struct wn_task *t = calloc(1, sizeof *t);
     if (!t) return;
     t->errand = WN_ERRAND_RESCAN;
+    t->told = done;
+    t->waiter = context;
     wn_keeper_ask(k, t);
 }
 

@@ -16,6 +16,7 @@ struct wn_task {
     atomic_bool done;
     void (*wake)(void *waiter); /* called once, from the keeper's thread; NULL: nobody waits, and the keeper frees the task */
     void *waiter;
+    void (*told)(void *waiter); /* of a task that nobody waits for: called before it is freed; or NULL */
     struct wn_task *next;
 };
 
@@ -39,8 +40,8 @@ enum wn_code wn_keeper_open(struct wn_keeper *k, const struct wn_config *config,
 enum wn_code wn_keeper_start(struct wn_keeper *k, struct wn_error *err);
 /* Hands in a task. One that comes after wn_keeper_close fails at once, its waiter woken by this very call. */
 void wn_keeper_ask(struct wn_keeper *k, struct wn_task *task);
-/* Reads the folders again, some time soon. */
-void wn_keeper_rescan(struct wn_keeper *k);
+/* Reads the folders again, some time soon, and then calls done(context), which may be NULL, from the keeper's thread. */
+void wn_keeper_rescan(struct wn_keeper *k, void (*done)(void *context), void *context);
 /* Waits for the running task, fails the others, ends the thread. Models stay. */
 void wn_keeper_close(struct wn_keeper *k);
 /* Frees everything; nobody may hold a snapshot, no worker may run. */

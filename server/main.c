@@ -1,8 +1,11 @@
 /* whynotd: reads its options, loads the models, serves until it is asked to stop, and stops without losing an answer.
  */
+#include "exits.h"
 #include "help.h"
 #include "http.h"
 #include "log.h"
+#include "notify.h"
+#include "supervise.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -12,7 +15,8 @@
 #include <unistd.h>
 #include <whynot/whynot.h>
 
-enum exit_code { EXIT_STOPPED = 0, EXIT_CANNOT_START = 1, EXIT_BAD_OPTION = 2, EXIT_NO_MODEL = 3 };
+#define HURRY_MS 700 /* after a second signal, for refusals to leave */
+#define TIDY_MS 2000 /* for threads to end when everything is answered */
 
 static void complain(const struct wn_error *err)
 {
@@ -73,13 +77,23 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static void say_ready(void *server)
+{
+    struct wn_server *s = server;
+    struct wn_models *models = wn_shelf_take(&s->keeper.shelf);
+    if (!atomic_load(&s->draining))
+        wn_notify("READY=1\nSTATUS=%d of %d models answer on port %d", wn_models_ready(models), models->n, s->port);
+    wn_models_release(models);
+}
+
 /* What is read again without a stop. */
 static void reload(struct wn_server *s)
 {
     struct wn_error err = {0};
     wn_log("info", "reading the models and keys again");
+    if (atomic_load(&s->ready)) wn_notify("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading the models and keys again", (long long)(wn_now_ns() / 1000));
     if (wn_keys_reload(&s->keys, &err) != WN_OK) wn_log("error", "the keys stay as they were: %s", err.text);
-    wn_keeper_rescan(&s->keeper);
+    wn_keeper_rescan(&s->keeper, atomic_load(&s->ready) ? say_ready : NULL, s);
 }
 
 /* Waits that long for a signal. True when it was one that ends the daemon; SIGHUP only makes it read again. */
@@ -87,6 +101,7 @@ static bool stop_asked(struct wn_server *s, const sigset_t *set, int64_t wait_ms
 {
     struct timespec wait = {wait_ms / 1000, wait_ms % 1000 * 1000000};
     int sig = sigtimedwait(set, NULL, &wait);
+    if (atomic_load(&s->ready)) wn_watchdog_tick(s);
     if (sig == SIGHUP) reload(s);
     return sig > 0 && sig != SIGHUP;
 }
@@ -114,47 +129,66 @@ static bool present(struct wn_server *s)
     return any;
 }
 
-/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience.
- */
-static void shut_down(struct wn_server *s, const sigset_t *signals)
+/* The patience is over: what has no answer yet is refused, and the process ends, whatever a worker or the keeper is at. */
+static _Noreturn void leave_at_once(struct wn_server *s)
+{
+    const struct timespec pause = {0, 10000000};
+    int refused = atomic_load(&s->requests);
+    wn_guard_exit_by(wn_now_ns() + (HURRY_MS + 200) * 1000000LL, WN_EXIT_STOPPED);
+    wn_queue_close(&s->queue);
+    wn_queue_give_up(&s->queue, WN_NOT_READY, "the server stopped before the answer was ready");
+    for (int ms = 0; ms < HURRY_MS && atomic_load(&s->requests) > 0; ms += 10) nanosleep(&pause, NULL);
+    wn_log("warning", "stopped at once; %d requests got no answer but a refusal", refused);
+    _exit(WN_EXIT_STOPPED);
+}
+
+/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience. */
+static void shut_down(struct wn_server *s, const sigset_t *signals, enum wn_exit code)
 {
     int64_t until = wn_now_ns() + s->config.shutdown_timeout_ms * 1000000;
     bool hurry = false;
     atomic_store(&s->draining, true);
+    wn_notify("STOPPING=1\nSTATUS=answering what was taken in");
     wn_log("info", "stopping");
     for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(s, signals, ms < 50 ? ms : 50);
     wn_http_quiesce(s, until);
     while (!hurry && atomic_load(&s->requests) > 0 && wn_now_ns() < until) hurry = stop_asked(s, signals, 10);
+    if (hurry || wn_now_ns() >= until) leave_at_once(s);
     wn_queue_close(&s->queue);
-    if (hurry || wn_now_ns() >= until)
-        wn_queue_give_up(&s->queue, WN_NOT_READY, "the server stopped before the answer was ready");
+    wn_guard_exit_by(wn_now_ns() + TIDY_MS * 1000000LL, (int)code);
     wn_keeper_close(&s->keeper);
     wn_workers_stop(&s->workers);
+    wn_watchdog_finish(s);
     for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(s, signals, 10); /* replies on their way */
 }
 
-static enum exit_code serve(struct wn_server *s, const sigset_t *signals)
+static enum wn_exit serve(struct wn_server *s, const sigset_t *signals)
 {
     struct wn_error err = {0};
-    enum exit_code code = EXIT_CANNOT_START;
+    enum wn_exit code = WN_EXIT_CANNOT_START;
     if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, &err) != WN_OK) goto say;
-    if (wn_http_start(s, &err) != WN_OK) goto close_queue;
+    if (wn_guard_start(s, &err) != WN_OK) goto close_queue;
+    if (!s->config.reuse_port && wn_http_start(s, &err) != WN_OK) goto close_queue;
     if (wn_keeper_start(&s->keeper, &err) != WN_OK) goto stop_http;
     bool warm = warm_up(s, signals, &err);
+    if (warm && s->config.reuse_port && wn_http_start(s, &err) != WN_OK) warm = false; /* the one before goes on answering until now */
     if (warm) atomic_store(&s->ready, true);
     if (warm && !present(s)) {
         wn_fail(&err, WN_NOT_READY, "no model could be made ready");
-        code = EXIT_NO_MODEL;
+        code = WN_EXIT_NO_MODEL;
     } else if (err.code == WN_OK) {
-        code = EXIT_STOPPED;
-        while (warm && !stop_asked(s, signals, 60000)) {
+        code = WN_EXIT_STOPPED;
+        if (warm) say_ready(s);
+        int64_t wait_ms = s->watchdog.every_ns ? s->watchdog.every_ns / 2000000 + 1 : 60000;
+        while (warm && !stop_asked(s, signals, wait_ms)) {
         }
     }
-    shut_down(s, signals);
+    shut_down(s, signals, code);
 stop_http:
     if (!s->queue.closed) wn_queue_close(&s->queue);
     wn_http_stop(s);
 close_queue:
+    wn_guard_release();
     if (!s->queue.closed) wn_queue_close(&s->queue);
     wn_queue_finish(&s->queue);
 say:
@@ -162,22 +196,23 @@ say:
     return code;
 }
 
-static enum exit_code run(struct wn_server *s)
+static enum wn_exit run(struct wn_server *s)
 {
     sigset_t signals;
     struct wn_error err = {0};
     struct wn_kept_list kept;
-    enum exit_code code = EXIT_NO_MODEL;
+    enum wn_exit code = WN_EXIT_NO_MODEL;
     block_signals(&signals);
+    wn_watchdog_init(&s->watchdog);
     prctl(PR_SET_DUMPABLE, 0); /* a core would hold pictures of clients */
     if (s->config.precision[0] && strcmp(s->config.precision, "default") != 0 &&
         wn_precision_find(s->config.precision) == WN_PRECISION_DEFAULT) {
         fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
-        return EXIT_BAD_OPTION;
+        return WN_EXIT_BAD_OPTION;
     }
     if (wn_keys_init(&s->keys, s->config.keys, &err) != WN_OK) {
         complain(&err);
-        return EXIT_BAD_OPTION;
+        return WN_EXIT_BAD_OPTION;
     }
     wn_kept_init(&kept, (size_t)s->config.stack_cache_bytes);
     s->kept = &kept;
@@ -196,16 +231,18 @@ int main(int argc, char **argv)
     struct wn_server *s = calloc(1, sizeof *s);
     struct wn_error err = {0};
     enum wn_config_wish wish;
-    int code = EXIT_STOPPED;
-    if (!s) return EXIT_CANNOT_START;
+    int code = WN_EXIT_STOPPED;
+    if (!s) return WN_EXIT_CANNOT_START;
     if (wn_config_load(argc, argv, &s->config, &wish, &err) != WN_OK) {
         complain(&err);
-        code = EXIT_BAD_OPTION;
+        code = WN_EXIT_BAD_OPTION;
     } else if (wish == WN_CONFIG_HELP) {
         wn_config_help(stdout);
         wn_help_tables(stdout);
     } else if (wish == WN_CONFIG_VERSION) {
         printf("whynotd %s\n", wn_version());
+    } else if (s->config.supervise && !wn_is_supervised()) {
+        code = wn_supervise(&s->config, argv);
     } else {
         code = run(s);
     }

@@ -74,6 +74,7 @@ static void write_problem(struct wn_request *r)
     wn_text_finish(&r->reply.body);
     r->reply.status = wn_code_http_status(r->problem.error.code);
     r->reply.etag = NULL;
+    if ((r->problem.error.code == WN_DEVICE || r->problem.error.code == WN_NO_MEMORY) && !r->problem.retry_after_s) r->problem.retry_after_s = 1;
     r->reply.type = "application/problem+json";
     wn_problem_write(&r->problem, r->route ? r->route->path : "", r->id, &r->reply.body);
 }

@@ -44,10 +44,10 @@ static void write_readiness(struct wn_request *r, struct wn_text *out)
 
 bool wn_route_readyz(struct wn_request *r)
 {
-    bool draining = atomic_load(&r->server->draining), tell = r->scopes & WN_SCOPE_ADMIN;
-    if (draining || !atomic_load(&r->server->ready))
+    bool lost = wn_guard_is_lost(), draining = atomic_load(&r->server->draining), tell = r->scopes & WN_SCOPE_ADMIN;
+    if (lost || draining || !atomic_load(&r->server->ready))
         wn_problem_set(&r->problem, NULL, WN_NOT_READY, "%s",
-                       !tell ? "not ready" : draining ? "the server is stopping" : "the models are still being loaded");
+                       !tell ? "not ready" : lost ? "the device is lost; the server ends" : draining ? "the server is stopping" : "the models are still being loaded");
     if (!tell || r->problem.error.code != WN_OK) return say(r, "ready");
     wn_json_open(&r->reply.body, '{');
     wn_json_key(&r->reply.body, "status");

@@ -5,6 +5,9 @@
 #include "config.h"
 #include "connections.h"
 #include "framing.h"
+#include "guard.h"
+#include "listen.h"
+#include "watchdog.h"
 #include "audit.h"
 #include "keeper.h"
 #include "keys.h"
@@ -24,6 +27,11 @@ struct wn_server {
     struct wn_connections connections;
     struct wn_keys keys;
     struct MHD_Daemon *http;
+    struct wn_listeners listeners;
+    struct wn_watchdog watchdog;
+    pthread_t door;     /* accepts on the listeners that the library does not know: all but the first */
+    atomic_bool closing; /* ... as long as this is false */
+    bool has_door;
     int port;                        /* as bound */
     _Atomic int64_t bytes_in_flight; /* of request bodies */
     _Atomic int requests;            /* begun and not yet over */

@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include "batch.h"
+#include "guard.h"
 #include "metrics.h"
 #include "stacked.h"
 
@@ -40,6 +41,49 @@ static void count(struct wn_item **items, int n)
     }
 }
 
+static bool lacked_memory(const struct wn_item *item)
+{
+    for (int i = 0; i < item->n_questions; i++)
+        if (item->answers[i].error.code == WN_NO_MEMORY) return true;
+    return false;
+}
+
+/* Puts those of the items that a batch had no memory for, wholly or for one of their questions, into `out`; their answers are taken back. */
+static int gather_short(struct wn_item **items, int n, enum wn_code code, struct wn_item **out)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        if (code == WN_OK && !lacked_memory(items[i])) continue;
+        for (int q = 0; q < items[i]->n_questions && code == WN_OK; q++) wn_answer_finish(&items[i]->answers[q]);
+        out[found++] = items[i];
+    }
+    return found;
+}
+
+/* What a batch has no memory for may still go as two; what half of it has none for is answered so. */
+static void run_together(struct wn_engine *engine, struct wn_item **items, int n)
+{
+    struct wn_item *again[MOST_BATCH];
+    struct wn_error why = {0};
+    enum wn_code code = wn_batch_run(engine, items, n, &why);
+    if (code != WN_OK && (code != WN_NO_MEMORY || n < 2)) fail_items(items, n, &why);
+    if ((code != WN_OK && code != WN_NO_MEMORY) || n < 2) return;
+    int lacking = gather_short(items, n, code, again);
+    for (int half = 0, begin = 0; half < 2; half++) {
+        int size = half ? lacking - begin : (lacking + 1) / 2;
+        struct wn_error still = {0};
+        if (size && wn_batch_run(engine, again + begin, size, &still) != WN_OK) fail_items(again + begin, size, &still);
+        begin += size;
+    }
+}
+
+static void look_after(const struct wn_engine *engine)
+{
+    struct wn_backend_traits traits;
+    wn_engine_traits(engine, &traits);
+    if (traits.lost) wn_guard_device_lost(traits.device_name[0] ? traits.device_name : "it says so");
+}
+
 static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
 {
     struct wn_engine *engine = items[0]->model->engines[w->number]; /* the job holds the model, and so its engines */
@@ -52,11 +96,11 @@ static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
         else if (wn_stacked_run(engine, items[i], &err) != WN_OK)
             fail_items(&items[i], 1, &err);
     }
-    struct wn_error why = {0};
-    if (together && wn_batch_run(engine, ordinary, together, &why) != WN_OK) fail_items(ordinary, together, &why);
+    if (together) run_together(engine, ordinary, together);
     for (int i = 0; i < n; i++)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
     count(items, n);
+    look_after(engine); /* devices tell of a failure later, and some answers hide it: so after each batch */
 }
 
 static void *work(void *arg)
@@ -67,6 +111,7 @@ static void *work(void *arg)
     int n;
     while ((n = wn_queue_take(w->all->queue, &how, items))) {
         run_batch(w, items, n);
+        atomic_fetch_add(&w->all->batches, 1);
         wn_queue_done(w->all->queue, items, n);
     }
     return NULL;

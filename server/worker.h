@@ -11,6 +11,7 @@ struct wn_workers {
     struct wn_queue *queue;
     struct wn_worker *list;
     int n;
+    _Atomic uint64_t batches; /* that were run, whatever came of them */
 };
 
 /* Starts n workers; every model in the queue must have an engine for each. After a failure those that were started wait for

@@ -253,14 +253,14 @@ class KeyFiles(unittest.TestCase):
     def test_public_addresses_want_keys(self):
         self.fails("--keys FILE asks, --insecure says", "--host", "0.0.0.0")
         write_keys(self.file, KEYS)
-        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--keys", self.file) as d:
+        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--allow-root", "--keys", self.file) as d:
             self.assertIn("put TLS in front", d.errors())
             self.assertEqual(d.get("/v1/models").status, 401)
             self.assertEqual(d.get("/livez", Host="192.0.2.7:8420").status, 200)
             self.assertEqual(d.get("/livez", Host="name.example").status, 421)
 
     def test_public_without_keys_gives_no_admin(self):
-        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure", "--model-control") as d:
+        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--allow-root", "--insecure", "--model-control") as d:
             self.assertEqual(d.get("/readyz").json, {"status": "ready"})
             self.assertEqual(d.explain(picture(1)).status, 200)
             self.assertEqual(d.request("POST", "/v2/repository/models/tiny/unload", "{}").status, 403)

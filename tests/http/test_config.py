@@ -78,7 +78,7 @@ class Config(unittest.TestCase):
         self.assertEqual((code, "--insecure" in err), (1, True), err)
         code, _, err = run(self.models, "--host", "example.com", "--port", "0")
         self.assertEqual((code, "numeric" in err), (1, True), err)
-        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure") as d:
+        with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure", "--allow-root") as d:
             self.assertEqual(d.get("/livez").status, 200)
 
     def test_port_in_use(self):

@@ -1,0 +1,135 @@
+/* A backend that does what the next one does, and fails where WHYNOT_FAULT says: the seam at which every device's failures arrive. Test
+ * builds only; knows no device. WHYNOT_FAULT=KIND@run=N, KIND: lost (run N and all that follow), memory (run N alone), shortage (every
+ * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on. */
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <whynot/backend.h>
+
+struct faulty {
+    struct wn_backend base;
+    struct wn_backend *inner;
+};
+
+struct faulty_exe {
+    struct wn_exe base;
+    struct wn_exe *inner;
+};
+
+static atomic_bool lost, armed;
+static atomic_long runs;
+extern const struct wn_backend_impl wn_backend_faulty;
+extern const struct wn_backend_impl wn_backend_ref;
+
+static const struct wn_backend_impl *inner_impl(const struct wn_exe *exe)
+{
+    return ((const struct faulty *)exe->backend)->inner->impl;
+}
+
+static void arm(int sig)
+{
+    (void)sig;
+    atomic_store(&runs, 0);
+    atomic_store(&armed, true);
+}
+
+static enum wn_code faulty_open(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err)
+{
+    struct faulty *be = calloc(1, sizeof *be);
+    if (!be) return wn_fail(err, WN_NO_MEMORY, "no memory for a backend");
+    be->base.impl = &wn_backend_faulty;
+    signal(SIGUSR2, arm);
+    enum wn_code code = wn_backend_ref.open(options, &be->inner, err);
+    if (code == WN_OK)
+        *out = &be->base;
+    else
+        free(be);
+    return code;
+}
+
+static void faulty_close(struct wn_backend *base)
+{
+    wn_backend_close(((struct faulty *)base)->inner);
+    free(base);
+}
+
+static void faulty_traits(const struct wn_backend *base, struct wn_backend_traits *out)
+{
+    const struct wn_backend *inner = ((const struct faulty *)base)->inner;
+    inner->impl->traits(inner, out);
+    out->lost = atomic_load(&lost);
+}
+
+static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out, struct wn_error *err)
+{
+    struct wn_backend *inner = ((struct faulty *)base)->inner;
+    struct faulty_exe *exe = calloc(1, sizeof *exe);
+    if (!exe) return wn_fail(err, WN_NO_MEMORY, "no memory for a program");
+    exe->base.backend = base;
+    enum wn_code code = inner->impl->compile(inner, prog, &exe->inner, err);
+    if (code == WN_OK)
+        *out = &exe->base;
+    else
+        free(exe);
+    return code;
+}
+
+static void faulty_release(struct wn_exe *exe)
+{
+    if (!exe) return;
+    inner_impl(exe)->release(((struct faulty_exe *)exe)->inner);
+    free(exe);
+}
+
+static enum wn_code fail_as_told(struct wn_error *err)
+{
+    char kind[16], unit[8];
+    long at, now = atomic_fetch_add(&runs, 1) + 1;
+    const char *text = getenv("WHYNOT_FAULT");
+    if (atomic_load(&lost)) return wn_fail(err, WN_DEVICE, "the device is lost");
+    if (!text || sscanf(text, "%15[a-z]@%7[a-z]=%ld", kind, unit, &at) != 3) return WN_OK;
+    if (strcmp(unit, "armed") == 0 && !atomic_load(&armed)) return WN_OK;
+    bool here = now == at, since = now >= at;
+    if (here && strcmp(kind, "hang") == 0)
+        for (;;) pause();
+    if (here && strcmp(kind, "lost") == 0) {
+        atomic_store(&lost, true);
+        return wn_fail(err, WN_DEVICE, "an illegal memory access, as asked for");
+    }
+    if (here && strcmp(kind, "device") == 0) return wn_fail(err, WN_DEVICE, "a failure, as asked for");
+    if ((here && strcmp(kind, "memory") == 0) || (since && strcmp(kind, "shortage") == 0))
+        return wn_fail(err, WN_NO_MEMORY, "no memory, as asked for");
+    return WN_OK;
+}
+
+static enum wn_code faulty_write(struct wn_exe *exe, int value, const float *src, struct wn_error *err)
+{
+    return inner_impl(exe)->write(((struct faulty_exe *)exe)->inner, value, src, err);
+}
+
+static enum wn_code faulty_run(struct wn_exe *exe, int stage, struct wn_error *err)
+{
+    enum wn_code code = fail_as_told(err);
+    return code == WN_OK ? inner_impl(exe)->run(((struct faulty_exe *)exe)->inner, stage, err) : code;
+}
+
+static enum wn_code faulty_read(struct wn_exe *exe, int value, float *dst, struct wn_error *err)
+{
+    return inner_impl(exe)->read(((struct faulty_exe *)exe)->inner, value, dst, err);
+}
+
+const struct wn_backend_impl wn_backend_faulty = {
+    .name = "faulty",
+    .summary = "plain loops that fail as WHYNOT_FAULT says",
+    .open = faulty_open,
+    .close = faulty_close,
+    .traits = faulty_traits,
+    .compile = faulty_compile,
+    .release = faulty_release,
+    .write = faulty_write,
+    .run = faulty_run,
+    .read = faulty_read,
+};

@@ -1,0 +1,121 @@
+"""A device that fails: out of memory is survived, a lost device ends the process in time with everything answered."""
+import os
+import signal
+import tempfile
+import threading
+import time
+import unittest
+
+import life
+from life import daemon
+
+
+class Faults(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        life.models(cls.folder.name)
+        cls.small = tempfile.TemporaryDirectory()
+        daemon.tiny_models(cls.small.name)
+        cls.old, os.environ["WHYNOTD"] = os.environ["WHYNOTD"], life.FAULTY
+
+    @classmethod
+    def tearDownClass(cls):
+        os.environ["WHYNOTD"] = cls.old
+        cls.folder.cleanup()
+        cls.small.cleanup()
+
+    def start(self, fault, *options, folder=None):
+        """The fault's runs are counted from here on, when all is warm."""
+        d = daemon.Daemon(folder or self.small.name, "--backend", "faulty", "--workers", "1", "--request-timeout-ms", "60000", *options,
+                          environment={"WHYNOT_FAULT": fault})
+        d.process.send_signal(signal.SIGUSR2)
+        return d
+
+    def test_a_failure_that_passes_is_one_answer_with_503(self):
+        with self.start("device@armed=1") as d:
+            a = d.explain(daemon.picture(1))
+            self.assertEqual((a.status, a.json["code"], a.headers["Retry-After"]), (503, "DEVICE", "1"), a.body)
+            self.assertEqual(d.explain(daemon.picture(1)).status, 200)
+            self.assertEqual(d.get("/readyz").status, 200)
+
+    def test_no_memory_for_a_batch_halves_it_and_all_are_answered(self):
+        gather = ["--max-batch-size", "8", "--preferred-batch-size", "4", "--max-queue-delay-us", "1000000"]
+        body = {"instances": [{"image": {"b64": daemon.b64(daemon.picture(i))}} for i in range(4)]}
+        answers = {}
+        for fault in ("none@armed=0", "memory@armed=1"):
+            with self.start(fault, *gather) as d:
+                a = d.ask(body)
+                self.assertEqual(a.status, 200, a.body[:300])
+                answers[fault] = [x["maps"] for x in a.json["explanations"]]
+                self.assertEqual(d.metric("whynot_batch_size_count"), 1, "it was one batch")
+        self.assertEqual(*answers.values())
+
+    def test_no_memory_for_the_halves_either_is_503_and_the_daemon_lives(self):
+        gather = ["--max-batch-size", "8", "--preferred-batch-size", "4", "--max-queue-delay-us", "1000000"]
+        body = {"instances": [{"image": {"b64": daemon.b64(daemon.picture(i))}} for i in range(4)]}
+        with self.start("shortage@armed=1", *gather) as d:
+            a = d.ask(body)
+            self.assertEqual({x["code"] for x in a.json["explanations"]} if a.status == 200 else {a.json["code"]}, {"NO_MEMORY"}, a.body[:500])
+            for _ in range(3):
+                a = d.explain(daemon.picture(1))
+                self.assertEqual((a.status, a.json["code"], a.headers["Retry-After"]), (503, "NO_MEMORY", "1"))
+            self.assertEqual(d.get("/readyz").status, 200)
+
+    def test_a_lost_device_ends_the_process_in_time_and_everybody_is_answered(self):
+        d = self.start("lost@armed=8", "--max-queue-size", "500", folder=self.folder.name)
+        statuses, lock, stop, seen = [], threading.Lock(), threading.Event(), {}
+
+        def client(i):
+            c = d.connect()
+            while not stop.is_set():
+                try:
+                    a = d.explain(daemon.picture(i, 64, 64), "", "slow", connection=c)
+                except OSError:
+                    return  # the process has gone, and was asked after it had
+                with lock:
+                    statuses.append((a.status, a.headers["Connection"]))
+                    if a.status == 503:
+                        seen.setdefault("refused", time.monotonic())
+                if a.status != 200:
+                    return
+
+        def look():
+            while True:
+                try:
+                    a = d.get("/readyz")
+                except OSError:
+                    return
+                if a.status == 503:
+                    seen.setdefault("not ready", time.monotonic())
+        threads = [threading.Thread(target=client, args=(i,)) for i in range(10)] + [threading.Thread(target=look)]
+        for t in threads:
+            t.start()
+        code = d.process.wait(60)
+        gone = time.monotonic()
+        stop.set()
+        for t in threads:
+            t.join()
+        self.assertEqual(code, 70, d.errors())
+        self.assertEqual(sum(s == 503 for s, _ in statuses), 10, statuses)  # each client's last question, in flight when it happened
+        self.assertEqual({c for s, c in statuses if s == 503}, {"close"})
+        if "not ready" in seen:  # it may be gone before anybody looks
+            self.assertLess(seen["not ready"] - seen["refused"], 0.1)
+        self.assertLess(gone - seen["refused"], 2)
+        self.assertIn("the device is lost", d.errors())
+        d.process.stdout.close()
+        d.log.close()
+
+    def test_a_device_lost_while_models_are_loaded_ends_the_process_with_70(self):
+        d = daemon.Daemon(self.small.name, "--backend", "faulty", "--workers", "1", environment={"WHYNOT_FAULT": "lost@run=2"}, wait=False)
+        self.assertEqual(d.process.wait(30), 70)
+        d.process.stdout.close()
+        d.log.close()
+
+    def test_the_ordinary_daemon_knows_no_faults(self):
+        with open(self.old, "rb") as f:
+            self.assertNotIn(b"WHYNOT_FAULT", f.read())
+
+
+if __name__ == "__main__":
+    unittest.main()
