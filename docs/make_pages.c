@@ -54,7 +54,8 @@ static void write_method(FILE *out, const struct wn_method *m)
     formula(out, m->formula);
     fprintf(out, "a: activations of the layer, or the input x; g: gradient of the explained scalar v.y there; v: the contrast's seed, y: the logits.\n\n");
     fprintf(out, "| | |\n|---|---|\n");
-    cell(out, "explains", input ? "the pixels of the network's input" : "a layer: the last convolutional stage, or the one that `layer` names");
+    bool wraps = m->settings >> WN_SETTING_BASE_METHOD & 1;
+    cell(out, "explains", wraps ? "what `base_method` explains: the pixels, or the layer that `layer` names" : input ? "the pixels of the network's input" : "a layer: the last convolutional stage, or the one that `layer` names");
     cell(out, "costs, beside one forward pass", or_else(m->cost, "as its formula says"));
     cell(out, "can mislead", or_else(m->misleads, "?"));
     if (m->flags & WN_METHOD_CLASSLESS) cell(out, "contrasts", "`logit` alone, with the same map whatever the target is: it looks at no class");

@@ -176,7 +176,7 @@ static double now_ms(void)
 
 int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q)
 {
-    if (q->method->flags & WN_METHOD_INPUT) return WN_LAYER_INPUT;
+    if (wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT) return WN_LAYER_INPUT;
     return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
 }
 
@@ -419,7 +419,7 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
 static enum wn_code check_layers(const struct wn_engine *e, const struct wn_question *q, struct wn_error *err)
 {
     if (q->n_layers <= 1) return WN_OK;
-    if (q->method->flags & WN_METHOD_INPUT)
+    if (wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT)
         return wn_fail(err, WN_BAD_REQUEST, "method '%s' explains the input: it has no layers to fuse", q->method->name);
     if (q->n_layers > WN_MOST_LAYERS) return wn_fail(err, WN_BAD_REQUEST, "%d layers are more than %d", q->n_layers, WN_MOST_LAYERS);
     for (int i = 0; i < q->n_layers; i++)
@@ -437,7 +437,7 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
         wn_fail(&a->error, WN_BAD_REQUEST, "a question needs a method and a contrast");
     else if (wn_method_check(q->method, &q->settings, &a->error) != WN_OK || check_layers(e, q, &a->error) != WN_OK)
         return;
-    else if (q->method->flags & WN_METHOD_CLASSLESS && q->contrast != wn_contrast_find("logit"))
+    else if (wn_method_flags(q->method, &q->settings) & WN_METHOD_CLASSLESS && q->contrast != wn_contrast_find("logit"))
         wn_fail(&a->error, WN_BAD_REQUEST, "method '%s' looks at no class, so it has no answer to '%s'; ask it with the contrast 'logit'",
                 q->method->name, q->contrast->name);
     else if (q->layer != WN_LAYER_AUTO && (q->layer < 0 || q->layer >= e->graph->n_layers))

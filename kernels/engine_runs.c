@@ -35,7 +35,7 @@ int wn_run_room(const struct wn_run *r)
 static enum wn_code open_plan(struct wn_run *r, const struct wn_method *m, struct wn_error *err)
 {
     struct wn_runner *runner = r->runner;
-    struct wn_plan_key key = {.layer = m->flags & WN_METHOD_INPUT ? WN_LAYER_INPUT : r->layer, .images = wn_run_room(r)};
+    struct wn_plan_key key = {.layer = m->build && m->flags & WN_METHOD_INPUT ? WN_LAYER_INPUT : r->layer, .images = wn_run_room(r)};
     key.rows = key.images;
     key.reference = m->flags & WN_METHOD_REFERENCE;
     key.alone = m->run && m->build ? m : NULL;
@@ -155,22 +155,31 @@ void wn_run_size(const struct wn_run *r, const struct wn_method *other, int *h, 
     *w = (int)(input ? wn_graph_width(g) : wn_graph_layer(g, r->layer)->width);
 }
 
-/* The image is copied first: the method's own runs write where it stands. */
-static enum wn_code drive_other(struct wn_run *r, const struct wn_method *other, int i, float *map, struct wn_error *err)
+/* scratch: 2*K. */
+static enum wn_code drive_other(struct wn_run *r, const struct wn_method *other, const float *image, float *scratch, float *map, struct wn_error *err)
 {
-    size_t pixels = wn_engine_pixels(r->runner->e), k = (size_t)r->classes;
-    float *copy = malloc((pixels + 2 * k) * sizeof *copy);
-    if (!copy) return wn_fail(err, WN_NO_MEMORY, "no memory for a picture");
+    size_t k = (size_t)r->classes;
     struct wn_run run = *r;
     run.method = other;
-    run.image = copy;
+    run.image = image;
     run.map = NULL;
-    memcpy(copy, wn_run_image(r, i), pixels * sizeof *copy);
-    memcpy(copy + pixels + k, r->seed, k * sizeof *copy);
-    enum wn_code code = drive(&run, copy + pixels, copy + pixels + k, NULL, err);
+    memcpy(scratch + k, r->seed, k * sizeof *scratch);
+    enum wn_code code = drive(&run, scratch, scratch + k, NULL, err);
     if (code == WN_OK) memcpy(map, run.map, (size_t)run.h * (size_t)run.w * sizeof *map);
     free(run.map);
-    free(copy);
+    return code;
+}
+
+/* The images are copied first: the other method's own runs write where they stand. */
+static enum wn_code drive_others(struct wn_run *r, const struct wn_method *other, int n, size_t cells, float *maps, struct wn_error *err)
+{
+    size_t pixels = wn_engine_pixels(r->runner->e), all = (size_t)n * pixels;
+    float *copies = malloc((all + 2 * (size_t)r->classes) * sizeof *copies);
+    enum wn_code code = copies ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for %d pictures", n);
+    if (copies) memcpy(copies, wn_run_image(r, 0), all * sizeof *copies);
+    for (int i = 0; i < n && code == WN_OK; i++)
+        code = drive_other(r, other, copies + (size_t)i * pixels, copies + all, maps + (size_t)i * cells, err);
+    free(copies);
     return code;
 }
 
@@ -180,10 +189,7 @@ enum wn_code wn_run_other(struct wn_run *r, const struct wn_method *other, int n
     size_t k = (size_t)r->classes;
     enum wn_code code = WN_OK;
     wn_run_size(r, other, &h, &w);
-    if (other->run) {
-        for (int i = 0; i < n && code == WN_OK; i++) code = drive_other(r, other, i, maps + (size_t)i * (size_t)h * (size_t)w, err);
-        return code;
-    }
+    if (other->run) return drive_others(r, other, n, (size_t)h * (size_t)w, maps, err);
     float *seeds = malloc((size_t)n * k * sizeof *seeds);
     if (!seeds) return wn_fail(err, WN_NO_MEMORY, "no memory for seeds");
     for (int i = 0; i < n; i++) memcpy(seeds + (size_t)i * k, r->seed, k * sizeof *seeds);

@@ -56,7 +56,7 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
     if (!others) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
     for (int i = 0; i < real; i++)
         if (!isfinite(logits[i])) wn_fail(&a->error, WN_BAD_NUMBERS, "the network's logit %d for this image is not finite", i);
-    if ((q->contrast->flags & WN_CONTRAST_RELEVANCE) && !(q->method->flags & WN_METHOD_RELEVANCE))
+    if ((q->contrast->flags & WN_CONTRAST_RELEVANCE) && !(wn_method_flags(q->method, &q->settings) & WN_METHOD_RELEVANCE))
         wn_fail(&a->error, WN_BAD_REQUEST, "contrast '%s' is made of passes of relevance: ask with method 'lrp-zplus' or another lrp, not '%s'",
                 q->contrast->name, q->method->name);
     if (a->error.code == WN_OK) {

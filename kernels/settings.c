@@ -80,14 +80,19 @@ static const struct wn_method *base_of(const struct wn_method *m, const struct w
     return m->settings & 1u << WN_SETTING_BASE_METHOD ? wn_method_at((int)wn_setting(s, WN_SETTING_BASE_METHOD)) : NULL;
 }
 
+unsigned wn_method_flags(const struct wn_method *m, const struct wn_settings *s)
+{
+    const unsigned about = WN_METHOD_INPUT | WN_METHOD_RELEVANCE | WN_METHOD_CLASSLESS;
+    const struct wn_method *base = base_of(m, s);
+    return base ? (m->flags & ~about) | (base->flags & about) : m->flags;
+}
+
 enum wn_code wn_method_check(const struct wn_method *m, const struct wn_settings *s, struct wn_error *err)
 {
     const struct wn_method *base = base_of(m, s);
     unsigned taken = m->settings | (base ? base->settings : 0);
-    if (base && (base->settings & 1u << WN_SETTING_BASE_METHOD || base->flags & WN_METHOD_CLASSLESS))
-        return wn_fail(err, WN_BAD_REQUEST, "method '%s' cannot average the maps of '%s'; take a method with a gradient", m->name, base->name);
-    if (base && (base->flags & WN_METHOD_INPUT) != (m->flags & WN_METHOD_INPUT))
-        return wn_fail(err, WN_BAD_REQUEST, "method '%s' averages maps over the input, and those of '%s' are over a layer", m->name, base->name);
+    if (base && base->settings & 1u << WN_SETTING_BASE_METHOD)
+        return wn_fail(err, WN_BAD_REQUEST, "method '%s' cannot average the maps of '%s', which are averages already", m->name, base->name);
     for (int i = 0; i < WN_SETTINGS; i++)
         if (s->given & 1u << i && !(taken & 1u << i))
             return wn_fail(err, WN_BAD_REQUEST, "method '%s' takes no %s", m->name, rows[i].name);
@@ -97,6 +102,6 @@ enum wn_code wn_method_check(const struct wn_method *m, const struct wn_settings
 int64_t wn_question_passes(const struct wn_question *q)
 {
     const int64_t one_run = 2;
-    int64_t layers = q->n_layers > 1 ? q->n_layers : 1;
-    return layers * (q->method->passes ? q->method->passes(&q->settings) : one_run);
+    int64_t layers = q->n_layers > 1 ? q->n_layers : 1, maps = q->contrast && q->contrast->less ? 2 : 1;
+    return layers * maps * (q->method->passes ? q->method->passes(&q->settings) : one_run);
 }

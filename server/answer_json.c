@@ -328,7 +328,7 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
                  strcmp(wn_graph_layer(slot->model->graph, slot->layer)->op, "Input") != 0;
     wn_json_key(out, "warnings");
     wn_json_open(out, '[');
-    if (named && slot->ask.method->flags & WN_METHOD_INPUT)
+    if (named && wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT)
         wn_json_string(out, "the method explains the input: the layer that was named is not used");
     if (flags & WN_ANSWER_FLAT)
         wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");

@@ -73,7 +73,7 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
             slot->masking = wn_pool_array(&job->pool, (size_t)wn_slot_most(slot), sizeof *slot->masking);
             if (!slot->masking) return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the request");
         }
-        slot->item->heavy |= (slot->ask.method->flags & WN_METHOD_INPUT) || slot->ask.method->run || slot->item->stacked || slot->item->most_passes;
+        slot->item->heavy |= (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) || slot->ask.method->run || slot->item->stacked || slot->item->most_passes;
         slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
     }
     for (int i = 0; i < job->n_items; i++)

@@ -131,7 +131,7 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
                  slot->contrast->name);
         return fail(slot, "value", WN_BAD_REQUEST, what);
     }
-    if ((flags & WN_CONTRAST_RELEVANCE) && !(slot->ask.method->flags & WN_METHOD_RELEVANCE)) {
+    if ((flags & WN_CONTRAST_RELEVANCE) && !(wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_RELEVANCE)) {
         snprintf(what, sizeof what, "the contrast %s is made of passes of relevance, and %s has none: ask with method lrp-zplus or another lrp",
                  slot->contrast->name, slot->ask.method->name);
         return fail(slot, "contrast", WN_BAD_REQUEST, what);
@@ -184,7 +184,7 @@ static enum wn_code resolve_variant(struct wn_slot *slot)
 {
     char what[256];
     bool raw = slot->ask.layer_variant == WN_VARIANT_RAW_CONVOLUTION;
-    if (slot->ask.layer_variant == WN_VARIANT_AS_NAMED || slot->ask.method->flags & WN_METHOD_INPUT) return WN_OK;
+    if (slot->ask.layer_variant == WN_VARIANT_AS_NAMED || wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) return WN_OK;
     const struct wn_layer *layer = wn_graph_layer(slot->model->graph, slot->layer);
     int other = raw ? layer->raw_convolution : layer->before_activation;
     snprintf(what, sizeof what, raw ? "the layer %.128s is not made by one convolution; name the convolution's own output as the layer"
@@ -199,7 +199,7 @@ static enum wn_code resolve_settings(struct wn_slot *slot)
 {
     const int64_t most = 4096;
     struct wn_error why = {0};
-    const struct wn_question q = {.method = slot->ask.method, .settings = slot->ask.settings};
+    const struct wn_question q = {.method = slot->ask.method, .contrast = slot->contrast, .settings = slot->ask.settings};
     if (wn_method_check(slot->ask.method, &slot->ask.settings, &why) != WN_OK) return fail(slot, "method", why.code, why.text);
     if (wn_question_passes(&q) <= most) return WN_OK;
     return fail(slot, "method", WN_BAD_REQUEST, "these settings ask for more than 4096 passes through the network; ask for fewer steps or samples");

@@ -44,7 +44,8 @@ bool wn_route_methods(struct wn_request *r)
     open_list(out, "methods");
     for (int i = 0; (m = wn_method_at(i)); i++) {
         write_words(out, m->name, m->summary, m->formula, m->source, m->cost, m->misleads);
-        pair(out, "explains", m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
+        bool wraps = m->settings >> WN_SETTING_BASE_METHOD & 1;
+        pair(out, "explains", wraps ? "what base_method explains" : m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
         wn_json_key(out, "options");
         wn_json_open(out, '[');
         for (int k = 0; wn_setting_at(k); k++)

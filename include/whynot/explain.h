@@ -140,6 +140,8 @@ struct wn_method {
 
 WN_API const struct wn_method *wn_method_at(int i); /* NULL past the end */
 WN_API const struct wn_method *wn_method_find(const char *name);
+/* The row's flags; for a method that averages the maps of another one, with what that one explains: the input or a layer, relevance, no class. */
+WN_API unsigned wn_method_flags(const struct wn_method *m, const struct wn_settings *s);
 /* Whether the method takes every setting that was given, itself or for its base method; else WN_BAD_REQUEST names it. */
 WN_API enum wn_code wn_method_check(const struct wn_method *m, const struct wn_settings *s, struct wn_error *err);
 

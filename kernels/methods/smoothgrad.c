@@ -77,7 +77,7 @@ static int64_t passes(const struct wn_settings *s)
 
 const struct wn_method wn_method_smoothgrad = {
     .name = "smoothgrad",
-    .summary = "The map of base_method over the pixels, averaged over noisy copies of the picture: less speckle.",
+    .summary = "The map of base_method, any other method, averaged over noisy copies of the picture: less speckle.",
     .formula = "1/n sum_i map(x + e_i), e_i ~ N(0, (noise (max x - min x))^2)",
     .source = "Smilkov et al. 2017 (SmoothGrad)",
     .cost = "`samples` times the base method",

@@ -176,7 +176,7 @@ class Explain(unittest.TestCase):
                     continue
                 a = self.good(self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], quote(m["name"]), rivals)))
                 self.assertEqual((a["maps"][0]["contrast"], a["maps"][0]["method"]), (c["name"], m["name"]))
-                self.assertEqual(a["maps"][0]["layer"], "input" if m["explains"] == "the input" else "relu1")
+                self.assertEqual(a["maps"][0]["layer"], "relu1" if m["explains"] == "a layer" else "input")
 
     def test_a_set_of_rivals_and_of_targets(self):
         a = self.good(self.d.ask({"image": {"b64": b64(picture(1))}, "contrast": "subset", "target": [0, 1], "why_not": ["stop", 9]}))

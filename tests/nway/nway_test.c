@@ -167,7 +167,7 @@ static void check_refusal(const struct subject *s, const struct wn_question *q, 
 static void check_answer(struct subject *s, struct singles *t, const struct wn_question *q, const struct wn_answer *a)
 {
     const char *m = q->method->name, *c = q->contrast->name;
-    bool on_input = q->method->flags & WN_METHOD_INPUT;
+    bool on_input = wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT;
     int layer = wn_graph_find_layer(s->graph, "auto");
     const struct wn_layer *l = layer >= 0 ? wn_graph_layer(s->graph, layer) : NULL;
     int h = on_input ? (int)wn_graph_height(s->graph) : (int)l->height, w = on_input ? (int)wn_graph_width(s->graph) : (int)l->width;
