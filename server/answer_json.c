@@ -182,6 +182,22 @@ static enum wn_code write_drawn(struct wn_text *out, const struct wn_slot *slot,
     return code == WN_OK && outputs & WN_OUT_RLE ? write_rle(out, a, d, err) : code;
 }
 
+/* One name for people; and for programs a list, where the map is of several layers. */
+static void write_layer(struct wn_text *out, const struct wn_slot *slot, const struct wn_answer *a, const struct wn_question *q)
+{
+    const struct wn_graph *g = slot->model->graph;
+    struct wn_text all = {0};
+    for (int i = 0; i < q->n_layers; i++) wn_text_printf(&all, "%s%s", i ? ", " : "", wn_graph_layer(g, q->layers[i])->name);
+    wn_json_key(out, "layer");
+    wn_json_string(out, q->n_layers ? wn_text_string(&all) : a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(g, a->layer)->name);
+    wn_text_finish(&all);
+    if (!q->n_layers) return;
+    wn_json_key(out, "layers");
+    wn_json_open(out, '[');
+    for (int i = 0; i < q->n_layers; i++) wn_json_string(out, wn_graph_layer(g, q->layers[i])->name);
+    wn_json_close(out, ']');
+}
+
 static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
 {
     static const char *const kinds[] = {"contrast", "target", "rival", "mean", "variance"};
@@ -202,8 +218,7 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     wn_json_string(out, q->contrast->name);
     wn_json_key(out, "positive_means");
     wn_json_string(out, q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
-    wn_json_key(out, "layer");
-    wn_json_string(out, a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(slot->model->graph, a->layer)->name);
+    write_layer(out, slot, a, q);
     if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return; /* no one scalar was explained */
     wn_json_key(out, "score");
     wn_json_number(out, a->score);

@@ -59,6 +59,7 @@ struct wn_slot {
     struct wn_item *item;
     const struct wn_contrast *contrast;
     int layer;
+    int layers[WN_MOST_LAYERS], n_layers; /* to be fused; n_layers 0: `layer` alone */
     int *targets, n_targets; /* n_targets 0: the prediction */
     int *foils, n_foils;     /* resolved after the forward pass where `nearest` */
     int nearest;

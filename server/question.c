@@ -422,6 +422,37 @@ static enum wn_code read_CLASSES(struct wn_ask *ask, void *field, const struct g
     return WN_OK;
 }
 
+static enum wn_code add_name(struct wn_names *names, const char *s, size_t n, const struct wn_reading *r, const char *field)
+{
+    if (!s || !n || n > 256) return refuse(r, field, "must be names of 1 to 256 bytes");
+    if (names->n == WN_MOST_LAYERS) return refuse(r, field, "has too many entries: two to eight layers can be fused");
+    const char *copy = wn_pool_text(r->pool, s, n);
+    if (!copy) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+    names->list[names->n++] = copy;
+    return WN_OK;
+}
+
+/* "a,b" or ["a", "b"], and the parameter again for more. */
+static enum wn_code read_LAYERS(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r, const char *name)
+{
+    struct wn_names *names = field;
+    (void)ask;
+    const char *s = as_text(g);
+    /* A list of its own: that of a batch's defaults is all instances'. */
+    if (!r->again) *names = (struct wn_names){wn_pool_array(r->pool, WN_MOST_LAYERS, sizeof *names->list), 0};
+    if (!names->list) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+    if (!s && !json_array_size(g->json)) return refuse(r, name, "must be two to eight names of layers");
+    for (size_t i = 0; i < json_array_size(g->json); i++) {
+        const char *one = json_string_value(json_array_get(g->json, i));
+        if (add_name(names, one, one ? strlen(one) : 0, r, name) != WN_OK) return r->problem->error.code;
+    }
+    for (size_t n; s; s = s[n] ? s + n + 1 : NULL) {
+        n = strcspn(s, ",");
+        if (add_name(names, s, n, r, name) != WN_OK) return r->problem->error.code;
+    }
+    return WN_OK;
+}
+
 static enum wn_code read_IMAGE(struct wn_ask *ask, void *field, const struct given *g, const struct wn_reading *r,
                                const char *name)
 {
@@ -510,7 +541,7 @@ static const struct field *find(const char *name, const struct wn_reading *r)
 
 static enum wn_code set(struct wn_ask *ask, const struct field *f, const struct given *g, const struct wn_reading *r)
 {
-    if (f && r->again && f->read != read_CLASSES) return refuse(r, f->row.name, "is given twice");
+    if (f && r->again && f->read != read_CLASSES && f->read != read_LAYERS) return refuse(r, f->row.name, "is given twice");
     return f ? f->read(ask, (char *)ask + f->offset, g, r, f->row.name) : WN_BAD_REQUEST;
 }
 

@@ -31,6 +31,11 @@ struct wn_class_refs {
     int nearest; /* why_not=auto:N */
 };
 
+struct wn_names {
+    const char **list;
+    int n; /* 0: not given */
+};
+
 /* Bytes of a picture within the request's body. */
 struct wn_slice {
     const char *data;
@@ -42,6 +47,7 @@ struct wn_ask {
     const struct wn_slice *image;   /* NULL: not given */
     const char *id, *model, *version, *layer; /* all but layer: NULL if not given */
     struct wn_class_refs target, why_not;
+    struct wn_names layers; /* to be fused */
     const struct wn_contrast *contrast; /* NULL if not given */
     float value;                        /* NaN if not given */
     const struct wn_method *method;

@@ -71,6 +71,10 @@ static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind 
     *q = (struct wn_question){
         .layer = s->layer, .method = s->ask.method, .contrast = contrast, .foils = foils, .n_foils = n_foils, .settings = s->ask.settings};
     q->target = s->n_targets ? s->targets[0] : WN_TARGET_PREDICTED;
+    if (s->n_layers) {
+        q->layers = s->layers;
+        q->n_layers = s->n_layers;
+    }
     q->has_value = contrast->flags & WN_CONTRAST_VALUE;
     if (q->has_value) q->value = s->ask.value;
     if (s->n_targets > 1) {

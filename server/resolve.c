@@ -180,17 +180,17 @@ static enum wn_code resolve_stack(struct wn_slot *slot)
     return fail(slot, "method", WN_UNSUPPORTED, what);
 }
 
-static enum wn_code resolve_variant(struct wn_slot *slot)
+static enum wn_code resolve_variant(struct wn_slot *slot, int *number)
 {
     char what[256];
     bool raw = slot->ask.layer_variant == WN_VARIANT_RAW_CONVOLUTION;
     if (slot->ask.layer_variant == WN_VARIANT_AS_NAMED || wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) return WN_OK;
-    const struct wn_layer *layer = wn_graph_layer(slot->model->graph, slot->layer);
+    const struct wn_layer *layer = wn_graph_layer(slot->model->graph, *number);
     int other = raw ? layer->raw_convolution : layer->before_activation;
     snprintf(what, sizeof what, raw ? "the layer %.128s is not made by one convolution; name the convolution's own output as the layer"
                                     : "the layer %.128s is not made by an activation", layer->name);
     if (other < 0) return fail(slot, "layer_variant", WN_BAD_REQUEST, what);
-    slot->layer = other;
+    *number = other;
     return WN_OK;
 }
 
@@ -199,23 +199,48 @@ static enum wn_code resolve_settings(struct wn_slot *slot)
 {
     const int64_t most = 4096;
     struct wn_error why = {0};
-    const struct wn_question q = {.method = slot->ask.method, .contrast = slot->contrast, .settings = slot->ask.settings};
+    const struct wn_question q = {.method = slot->ask.method, .contrast = slot->contrast, .n_layers = slot->ask.layers.n, .settings = slot->ask.settings};
     if (wn_method_check(slot->ask.method, &slot->ask.settings, &why) != WN_OK) return fail(slot, "method", why.code, why.text);
     if (wn_question_passes(&q) <= most) return WN_OK;
     return fail(slot, "method", WN_BAD_REQUEST, "these settings ask for more than 4096 passes through the network; ask for fewer steps or samples");
 }
 
-static enum wn_code resolve_layer(struct wn_slot *slot)
+static enum wn_code find_layer(struct wn_slot *slot, const char *field, const char *name, int *number)
 {
     char what[384];
-    const char *name = slot->ask.layer;
     bool automatic = strcmp(name, "auto") == 0;
-    slot->layer = automatic ? slot->model->layer : wn_graph_find_layer(slot->model->graph, name);
-    if (slot->layer >= 0) return resolve_variant(slot);
+    *number = automatic ? slot->model->layer : wn_graph_find_layer(slot->model->graph, name);
+    if (*number >= 0) return resolve_variant(slot, number);
     if (automatic) return WN_OK; /* where auto means none, the engine says so, or needs none */
     snprintf(what, sizeof what, "the model %s has no layer '%.128s'; see /v1/models/%s/layers", slot->model->name, name,
              slot->model->name);
-    return fail(slot, "layer", WN_NO_SUCH_LAYER, what);
+    return fail(slot, field, WN_NO_SUCH_LAYER, what);
+}
+
+/* Several layers whose maps become one. */
+static enum wn_code resolve_layers(struct wn_slot *slot)
+{
+    const struct wn_names *names = &slot->ask.layers;
+    char what[256];
+    snprintf(what, sizeof what, "the method %s explains the input: it has no layers to fuse", slot->ask.method->name);
+    if (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) return fail(slot, "layers", WN_BAD_REQUEST, what);
+    if (strcmp(slot->ask.layer, "auto") != 0) return fail(slot, "layers", WN_BAD_REQUEST, "layer names one layer and layers several: send one of the two fields");
+    if (names->n < 2) return fail(slot, "layers", WN_BAD_REQUEST, "layers must name two to eight layers; one goes into the field layer");
+    if (wn_slot_is_stacked(slot)) return fail(slot, "layers", WN_BAD_REQUEST, "maps of every class (why_not=all, reuse) are those of one layer");
+    for (int i = 0; i < names->n; i++) {
+        enum wn_code code = find_layer(slot, "layers", names->list[i], &slot->layers[i]);
+        if (code != WN_OK) return code;
+        for (int k = 0; k < i; k++)
+            if (slot->layers[k] == slot->layers[i]) return fail(slot, "layers", WN_BAD_REQUEST, "the same layer is named twice");
+    }
+    slot->n_layers = names->n;
+    slot->layer = slot->layers[0];
+    return WN_OK;
+}
+
+static enum wn_code resolve_layer(struct wn_slot *slot)
+{
+    return slot->ask.layers.n ? resolve_layers(slot) : find_layer(slot, "layer", slot->ask.layer, &slot->layer);
 }
 
 void wn_resolve(struct wn_request *r, struct wn_job *job)

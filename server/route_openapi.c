@@ -72,6 +72,8 @@ static void write_schema(struct wn_text *out, const struct wn_field *f)
                           "\"type\":\"integer\"},"
                           "{\"type\":\"string\"}]}}");
         wn_json_close(out, ']');
+    } else if (strcmp(f->kind, "LAYERS") == 0) {
+        wn_text_puts(out, "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":2,\"maxItems\":8,\"items\":{\"type\":\"string\"}}]");
     } else if (strcmp(f->kind, "IMAGE") == 0) {
         pair(out, "type", "object");
         wn_text_puts(

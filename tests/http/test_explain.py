@@ -111,6 +111,40 @@ class Explain(unittest.TestCase):
         self.assertGreater(abs(logits[0] - logits[1]), 1e-3)
         self.assertAlmostEqual(sums[0] - sums[1], logits[0] - logits[1], 4)
 
+    def test_maps_of_several_layers_are_scaled_enlarged_and_averaged(self):
+        names = [l["name"] for l in self.d.get("/v1/models/tiny/layers").json["layers"] if l["op"] != "Input"]
+        names = [names[0], names[-1]]
+        single = [self.good(self.d.explain(picture(1), "?outputs=raw&target=3&why_not=9&layer=" + quote(n)))["maps"][0] for n in names]
+        if single[0]["raw"]["shape"] != single[1]["raw"]["shape"]:
+            self.skipTest("the layers differ in size")
+        maps = [raw_map(m) for m in single]
+        scales = [max(map(abs, m)) for m in maps]
+        want = [sum(v / s for v, s in zip(values, scales)) / 2 for values in zip(*maps)]
+        question = {"image": {"b64": b64(picture(1))}, "outputs": "raw", "target": 3, "why_not": 9}
+        body, head = form(("image", picture(1)), ("outputs", b"raw"), ("target", b"3"), ("why_not", b"9"), ("layers", ",".join(names).encode()))
+        forms = (self.d.explain(picture(1), "?outputs=raw&target=3&why_not=9&layers=" + quote(",".join(names))),
+                 self.d.explain(picture(1), "?outputs=raw&target=3&why_not=9" + "".join("&layers=" + quote(n) for n in names)),
+                 self.d.ask({**question, "layers": names}), self.d.request("POST", "/v1/models/tiny/explain", body, head))
+        for answer in forms:
+            (m,) = self.good(answer)["maps"]
+            self.assertEqual((m["layers"], m["layer"]), (names, ", ".join(names)))
+            self.assertLess(max(abs(a - b) for a, b in zip(raw_map(m), want)), 1e-5)
+        self.assertNotIn("layers", single[0])
+
+    def test_layers_that_cannot_be_fused_are_refused_by_name(self):
+        two = "layers=relu1,auto"
+        for query, status, code, pointer in ((two, 400, "BAD_REQUEST", "/layers"), ("layers=relu1", 400, "BAD_REQUEST", "/layers"),
+                                             ("layers=relu1,nowhere", 404, "NO_SUCH_LAYER", "/layers"), ("layers=", 400, "BAD_REQUEST", "/layers"),
+                                             ("layers=relu1,relu2&layer=relu1", 400, "BAD_REQUEST", "/layers"),
+                                             ("layers=relu1,relu2&method=ixg", 400, "BAD_REQUEST", "/layers"),
+                                             ("layers=relu1,relu2&why_not=all", 400, "BAD_REQUEST", "/layers"),
+                                             ("layers=" + ",".join("abcdefghi"), 400, "BAD_REQUEST", "/layers")):
+            with self.subTest(query):
+                self.problem(self.d.explain(picture(1), "?" + query), status, code, pointer)
+        for layers in ([], [1, 2], 3, ["relu1", ""]):
+            with self.subTest(layers):
+                self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "layers": layers}), 400, "BAD_REQUEST", "/layers")
+
     def test_classes_by_label_whatever_their_case(self):
         a = self.good(self.d.explain(picture(1), "?target=No%20Right%20TURN&why_not=no+left+turn"))
         self.assertEqual((a["target"]["index"], [w["index"] for w in a["why_not"]]), (1, [0]))

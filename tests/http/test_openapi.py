@@ -409,7 +409,7 @@ class OpenApi(unittest.TestCase):
 
     # ---- every field ----
 
-    VALUES = {"id": "a", "model": "tiny", "version": "1", "target": "5", "why_not": "3", "layer": "relu0", "maps": "target", "outputs": "raw", "size": "input",
+    VALUES = {"id": "a", "model": "tiny", "version": "1", "target": "5", "why_not": "3", "layer": "relu0", "layers": "relu0,relu1", "maps": "target", "outputs": "raw", "size": "input",
               "normalize": "minmax", "timeout_ms": "20000", "top_k": "2", "overlay": "0.3", "relu": "true", "statistics": "raw", "rivals": "2",
               "reuse": "true", "evidence": "mask", "value": "1.5", "fill": "blur", "align_corners": "true"}
 
