@@ -11,16 +11,14 @@
 #include <jpeglib.h>
 #include <png.h>
 
-/* ---- PNG ---- */
+/* ---- RGB PNG ---- */
 
 /* Lives outside the function that calls setjmp, so that no longjmp makes its members indeterminate. */
 struct png_output {
     png_structp png;
     png_infop info;
-    const uint8_t *pixels;
-    size_t stride;
+    const uint8_t *rgb;
     int w, h;
-    const uint8_t (*palette)[3]; /* NULL: RGB */
     bool no_memory;
     struct wn_buffer *out;
     struct wn_error *err;
@@ -76,11 +74,9 @@ static bool write_png_guarded(struct png_output *o)
     png_set_compression_buffer_size(o->png, 65536);
     png_set_filter(o->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
     png_set_IHDR(o->png, o->info, (png_uint_32)o->w, (png_uint_32)o->h, 8,
-                 o->palette ? PNG_COLOR_TYPE_PALETTE : PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-    if (o->palette) png_set_PLTE(o->png, o->info, (png_const_colorp)(const void *)o->palette, 256);
+                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(o->png, o->info);
-    for (int y = 0; y < o->h; y++) png_write_row(o->png, o->pixels + (size_t)y * o->stride);
+    for (int y = 0; y < o->h; y++) png_write_row(o->png, o->rgb + (size_t)y * (size_t)o->w * 3);
     png_write_end(o->png, NULL);
     return true;
 }
@@ -103,23 +99,9 @@ static enum wn_code write_png(struct png_output *o)
     return code;
 }
 
-enum wn_code wn_png_write_indexed(const uint8_t *index, int w, int h, const struct wn_colormap *map,
-                                  struct wn_buffer *out, struct wn_error *err)
-{
-    _Static_assert(sizeof(png_color) == 3, "a palette is three bytes an entry");
-    struct png_output o = {.pixels = index,
-                           .stride = (size_t)w,
-                           .w = w,
-                           .h = h,
-                           .palette = wn_colormap_palette(map),
-                           .out = out,
-                           .err = err};
-    return write_png(&o);
-}
-
 enum wn_code wn_png_write_rgb(const uint8_t *rgb, int w, int h, struct wn_buffer *out, struct wn_error *err)
 {
-    struct png_output o = {.pixels = rgb, .stride = (size_t)w * 3, .w = w, .h = h, .out = out, .err = err};
+    struct png_output o = {.rgb = rgb, .w = w, .h = h, .out = out, .err = err};
     return write_png(&o);
 }
 
