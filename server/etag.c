@@ -48,7 +48,7 @@ static const char *write_tag(struct wn_request *r, const char *format, uint64_t 
 bool wn_etag_of_route(const struct wn_route *route, const char *type)
 {
     bool table = route->scope == WN_SCOPE_READ && strcmp(type, "application/json") == 0 && strcmp(route->method, "GET") == 0;
-    return table || (route->body != WN_BODY_NONE && route->body != WN_BODY_CONTROL);
+    return table || (route->body != WN_BODY_NONE && route->body != WN_BODY_CONTROL && route->body != WN_BODY_EVALUATION);
 }
 
 void wn_etag_body(struct wn_request *r)

@@ -139,7 +139,7 @@ static enum wn_code write_question(struct wn_judging *j, const struct wn_judging
 
 enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_model *m, struct wn_judging *out, struct wn_error *err)
 {
-    *out = (struct wn_judging){.seed = w->seed};
+    *out = (struct wn_judging){.seed = w->seed, .limits = wn_image_limits_default};
     int suite = w->suite ? find(w->suite, "suite", suite_name, err) : 0;
     if (suite < 0) return WN_BAD_REQUEST;
     int layer = w->layer ? wn_graph_find_layer(m->graph, w->layer) : m->layer;
@@ -162,11 +162,11 @@ void wn_judging_finish(struct wn_judging *j)
 /* ---- one picture ---- */
 
 /* The network's numbers of one picture that shares `like`'s place in the network's input (NULL: its own). */
-static enum wn_code read_picture(const struct wn_model *m, const struct wn_preprocess *p, const struct wn_bytes *bytes, const struct wn_image *like,
-                                 struct wn_image *image, float *to, struct wn_error *err)
+static enum wn_code read_picture(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_preprocess *p,
+                                 const struct wn_bytes *bytes, const struct wn_image *like, struct wn_image *image, float *to, struct wn_error *err)
 {
     struct wn_geometry geometry;
-    enum wn_code code = wn_image_decode(bytes->data, bytes->size, &wn_image_limits_default, 0, image, err);
+    enum wn_code code = wn_image_decode(bytes->data, bytes->size, limits, 0, image, err);
     if (code == WN_OK && like && (image->full_width != like->full_width || image->full_height != like->full_height))
         code = wn_fail(err, WN_BAD_REQUEST, "a picture of %d x %d goes with one of %d x %d", image->full_width, image->full_height,
                        like->full_width, like->full_height);
@@ -229,7 +229,7 @@ static void put_away(struct desk *d)
     free(d->values);
 }
 
-static enum wn_code read_others(const struct wn_model *m, const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
+static enum wn_code read_others(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
                                 struct wn_error *err)
 {
     struct wn_preprocess plain = m->manifest.preprocess;
@@ -239,18 +239,18 @@ static enum wn_code read_others(const struct wn_model *m, const struct wn_exhibi
     plain.scale = 1.0f / 255;
     memset(plain.mean, 0, sizeof plain.mean);
     for (int c = 0; c < 3; c++) plain.std[c] = 1;
-    if (e->truth.data) code = read_picture(m, &plain, &e->truth, first, &truth, d->mask, err);
+    if (e->truth.data) code = read_picture(m, limits, &plain, &e->truth, first, &truth, d->mask, err);
     else if (e->n_boxes) code = read_boxes(e, &plain, first, d->mask, err);
     if (code == WN_OK && (e->truth.data || e->n_boxes)) {
         take_truth(d->mask, (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph)), d->truth);
         d->picture.truth = d->truth;
     }
     if (code == WN_OK && e->counterfactual.data) {
-        code = read_picture(m, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual, d->counterfactual, err);
+        code = read_picture(m, limits, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual, d->counterfactual, err);
         d->picture.counterfactual = d->counterfactual;
     }
     if (code == WN_OK && e->elsewhere.data) {
-        code = read_picture(m, &m->manifest.preprocess, &e->elsewhere, first, &elsewhere, d->elsewhere, err);
+        code = read_picture(m, limits, &m->manifest.preprocess, &e->elsewhere, first, &elsewhere, d->elsewhere, err);
         d->picture.elsewhere = d->elsewhere;
     }
     wn_image_finish(&truth);
@@ -274,9 +274,9 @@ static enum wn_code read_exhibit(const struct wn_model *m, const struct wn_judgi
     enum wn_code code = WN_OK;
     if (e->label >= m->classes || e->rival >= m->classes)
         code = wn_fail(err, WN_NO_SUCH_CLASS, "the model has classes 0 to %d", m->classes - 1);
-    if (code == WN_OK) code = read_picture(m, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
+    if (code == WN_OK) code = read_picture(m, &j->limits, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
     d->picture = (struct wn_evaluation_picture){.image = d->image, .label = e->label, .rival = e->rival, .seed = seed_of(e->name, j->seed)};
-    if (code == WN_OK) code = read_others(m, e, &image, d, err);
+    if (code == WN_OK) code = read_others(m, &j->limits, e, &image, d, err);
     wn_image_finish(&image);
     return code;
 }
@@ -345,5 +345,18 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
     wn_json_close(line, '}');
     put_away(&d);
     if (line->failed) return wn_fail(err, WN_NO_MEMORY, "no memory for a line");
-    return code == WN_NO_MEMORY || code == WN_DEVICE ? wn_fail(err, code, "%s", why.text) : WN_OK;
+    return code == WN_NO_MEMORY || code == WN_DEVICE || code == WN_DEADLINE ? wn_fail(err, code, "%s", why.text) : WN_OK;
+}
+
+enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line, struct wn_error *err)
+{
+    wn_json_open(line, '{');
+    wn_json_key(line, "file");
+    wn_json_string(line, name);
+    wn_json_key(line, "question");
+    wn_json_string(line, j->question);
+    wn_json_key(line, "error");
+    wn_json_string(line, why);
+    wn_json_close(line, '}');
+    return line->failed ? wn_fail(err, WN_NO_MEMORY, "no memory for a line") : WN_OK;
 }

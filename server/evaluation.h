@@ -8,6 +8,7 @@
 #include "text.h"
 
 #include <jansson.h>
+#include <media/image.h>
 #include <whynot/evaluate.h>
 
 /* ---- what is judged by what ---- */
@@ -32,7 +33,8 @@ struct wn_judging {
     const char **subjects;                /* names: "gradcam/weighted" */
     const char *question;                 /* all of it with the model, as one line: two evaluations of the same question can be gone on with */
     uint64_t seed;
-    struct wn_pool pool; /* holds all of the above */
+    struct wn_image_limits limits; /* of the pictures; those of the library unless changed */
+    struct wn_pool pool;           /* holds all of the above */
 };
 
 /* Errors: WN_BAD_REQUEST naming the word that is not known and what there is, WN_NO_SUCH_LAYER, WN_NO_MEMORY. Finish it whatever the result is. */
@@ -58,9 +60,12 @@ struct wn_exhibit {
 
 /* Measures it and writes its line: {"file", "question", "prediction", "label", "passes", "values": {metric: {subject: {column: number}}}}.
  * A picture that cannot be read or asked about is a line with "error" instead of values. Returns an error only where the whole evaluation
- * must end: WN_NO_MEMORY, WN_DEVICE. */
+ * must end: WN_NO_MEMORY, WN_DEVICE, WN_DEADLINE where it was given up. */
 enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m, const struct wn_exhibit *e,
                       struct wn_text *line, struct wn_error *err);
+
+/* The line of a picture that could not even be read. Errors: WN_NO_MEMORY. */
+enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line, struct wn_error *err);
 
 /* ---- all pictures ---- */
 

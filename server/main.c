@@ -149,6 +149,7 @@ static void shut_down(struct wn_server *s, const sigset_t *signals, enum wn_exit
     bool hurry = false;
     atomic_store(&s->draining, true);
     wn_notify("STOPPING=1\nSTATUS=answering what was taken in");
+    if (s->evaluator) wn_evaluator_close(s->evaluator);
     wn_log("info", "stopping");
     for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(s, signals, ms < 50 ? ms : 50);
     wn_http_quiesce(s, until);
@@ -201,6 +202,7 @@ static enum wn_exit run(struct wn_server *s)
     sigset_t signals;
     struct wn_error err = {0};
     struct wn_kept_list kept;
+    struct wn_evaluator evaluator = {0};
     enum wn_exit code = WN_EXIT_NO_MODEL;
     block_signals(&signals);
     wn_watchdog_init(&s->watchdog);
@@ -216,10 +218,13 @@ static enum wn_exit run(struct wn_server *s)
     }
     wn_kept_init(&kept, (size_t)s->config.stack_cache_bytes);
     s->kept = &kept;
-    if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK)
+    if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK && wn_evaluator_start(&evaluator, &s->config, &err) == WN_OK) {
+        s->evaluator = &evaluator;
         code = serve(s, &signals);
-    else
+    } else {
         complain(&err);
+    }
+    wn_evaluator_finish(&evaluator); /* lets go of the models */
     wn_keys_finish(&s->keys);
     wn_keeper_finish(&s->keeper);
     wn_kept_finish(&kept);

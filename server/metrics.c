@@ -1,6 +1,7 @@
 /* Counters and histograms in fixed tables, one more for each model; knows the names of labels and nothing of how the daemon works. */
 #include "metrics.h"
 
+#include "evaluator.h"
 #include "route.h"
 
 #include <pthread.h>
@@ -20,12 +21,12 @@ enum kind { COUNTER, HISTOGRAM, BY_MODEL, SIZES }; /* BY_MODEL: a histogram with
 
 static const double seconds[BUCKETS] = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10};
 static const double sizes[BUCKETS] = {1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256};
-static const int statuses[] = {200, 204, 304, 400, 401, 403, 404, 405, 408, 413,
+static const int statuses[] = {200, 202, 204, 304, 400, 401, 403, 404, 405, 408, 413,
                                415, 421, 422, 429, 431, 500, 501, 503, 504, 0};
 
 static const char *status_label(int i)
 {
-    static const char *const names[] = {"200", "204", "304", "400", "401", "403", "404", "405", "408", "413",
+    static const char *const names[] = {"200", "202", "204", "304", "400", "401", "403", "404", "405", "408", "413",
                                         "415", "421", "422", "429", "431", "500", "501", "503", "504", "other"};
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }

@@ -99,6 +99,9 @@ void wn_shelf_finish(struct wn_shelf *shelf); /* no snapshot may be held any mor
 struct wn_models *wn_shelf_take(struct wn_shelf *shelf); /* the current one, held for the caller */
 struct wn_models *wn_models_hold(struct wn_models *models);
 void wn_models_release(struct wn_models *models); /* NULL is fine */
+/* The same for one model alone: what is held for long should not keep the others. hold: while its snapshot is held. */
+struct wn_model *wn_model_hold(struct wn_model *m);
+void wn_model_release(struct wn_model *m); /* NULL is fine */
 /* Frees models that nobody holds. */
 void wn_shelf_sweep(struct wn_shelf *shelf);
 

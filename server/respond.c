@@ -27,7 +27,7 @@ static void cross_origin_headers(const struct wn_request *r, struct MHD_Response
     header(response, "Access-Control-Allow-Origin", origin);
     if (!r->preflight) {
         header(response, "Access-Control-Expose-Headers",
-               "X-Request-Id, Server-Timing, Retry-After, ETag, traceparent");
+               "X-Request-Id, Server-Timing, Retry-After, ETag, Location, traceparent");
         return;
     }
     header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT");
@@ -53,6 +53,7 @@ static void common_headers(const struct wn_request *r, struct MHD_Response *resp
     if (r->reply.etag) header(response, "ETag", r->reply.etag);
     if (r->reply.etag) header(response, "Vary", r->method[0] == 'P' ? "Accept" : "Accept-Encoding");
     if (r->reply.encoding) header(response, "Content-Encoding", r->reply.encoding);
+    if (r->reply.location && r->problem.error.code == WN_OK) header(response, "Location", r->reply.location);
     if (r->problem.error.code == WN_UNAUTHORIZED) header(response, "WWW-Authenticate", "Bearer realm=\"whynot\"");
     cross_origin_headers(r, response);
     if (r->allow[0]) header(response, "Allow", r->allow);

@@ -267,7 +267,7 @@ static void write_content(struct wn_text *out, const char *type, size_t n, const
 static void write_body(struct wn_text *out, const struct wn_route *route)
 {
     static const char *const forms[] = {[WN_BODY_QUESTION] = "Question|Batch", [WN_BODY_INSTANCES] = "Batch", [WN_BODY_TENSORS] = "V2Request",
-                                        [WN_BODY_PICTURE] = "Question", [WN_BODY_CONTROL] = "Control"};
+                                        [WN_BODY_PICTURE] = "Question", [WN_BODY_CONTROL] = "Control", [WN_BODY_EVALUATION] = "EvaluationWish"};
     static const char *const pictures[] = {"image/png", "image/jpeg", "application/octet-stream", "multipart/form-data"};
     bool raw = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE;
     if (route->body == WN_BODY_NONE) return;
@@ -299,10 +299,10 @@ static void write_parameter(struct wn_text *out, const char *name, const char *w
 static void write_parameters(struct wn_text *out, const struct wn_route *route)
 {
     static const char text[] = "{\"type\":\"string\"}";
-    static const char *const segments[][2] = {{"model", "{model}"}, {"version", "{version}"}, {"file", "{file}"}};
+    static const char *const segments[][2] = {{"model", "{model}"}, {"version", "{version}"}, {"file", "{file}"}, {"id", "{id}"}};
     wn_json_key(out, "parameters");
     wn_json_open(out, '[');
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 4; i++)
         if (strstr(route->path, segments[i][1])) write_parameter(out, segments[i][0], "path", NULL, text);
     if (strstr(route->path, "/sample")) write_parameter(out, "file", "query", "a sample's file, as the model lists it", text);
     if (strstr(route->path, "/labels")) {
@@ -349,8 +349,9 @@ static void write_responses(struct wn_text *out, const struct wn_route *route)
 {
     const struct answer *a = answer_of(route);
     open_object(out, "responses");
-    open_object(out, "200");
-    pair(out, "description", "The answer.");
+    bool later = route->body == WN_BODY_EVALUATION;
+    open_object(out, later ? "202" : "200");
+    pair(out, "description", later ? "It was taken; Location says where to look for it." : "The answer.");
     open_object(out, "content");
     for (const char *t = a->types; *t; t += strspn(t, " ")) {
         size_t n = strcspn(t, " ");

@@ -118,6 +118,7 @@ bool wn_route_metrics(struct wn_request *r)
     gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.",
           (long long)atomic_load(&s->bytes_in_flight));
     gauge(out, "whynot_stack_cache_bytes", "Memory of maps of every class that are kept.", s->kept ? (long long)wn_kept_bytes(s->kept) : 0);
+    if (s->evaluator) gauge(out, "whynot_evaluations_waiting", "Evaluations that wait for the one that runs.", wn_evaluator_waiting(s->evaluator));
     gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->keeper.workers));
     write_models(out, wn_request_models(r));
     gauge(out, "whynot_models_bytes", "Memory of all models, with those that are replaced but still answer.",

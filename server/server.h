@@ -9,6 +9,7 @@
 #include "listen.h"
 #include "watchdog.h"
 #include "audit.h"
+#include "evaluator.h"
 #include "keeper.h"
 #include "keys.h"
 #include "query.h"
@@ -23,6 +24,7 @@ struct wn_server {
     struct wn_keeper keeper;
     struct wn_queue queue;
     struct wn_workers workers;
+    struct wn_evaluator *evaluator; /* NULL: no evaluations are taken */
     struct wn_kept_list *kept; /* maps of every class; NULL: none are kept */
     struct wn_connections connections;
     struct wn_keys keys;
@@ -45,6 +47,7 @@ struct wn_reply {
     struct wn_text body;
     char timing[256]; /* Server-Timing, or "" */
     const char *etag, *encoding, *policy; /* ETag (what has one may be kept), Content-Encoding, Content-Security-Policy; or NULL */
+    const char *location; /* of what was made, or NULL */
     size_t json_size; /* 0, or how much of the body is JSON and not binary tensors */
 };
 

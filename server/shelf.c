@@ -30,6 +30,17 @@ struct wn_models *wn_models_hold(struct wn_models *models)
     return models;
 }
 
+struct wn_model *wn_model_hold(struct wn_model *m)
+{
+    atomic_fetch_add(&m->refs, 1);
+    return m;
+}
+
+void wn_model_release(struct wn_model *m)
+{
+    if (m && atomic_fetch_sub(&m->refs, 1) == 1) bury(m);
+}
+
 static void forget(struct wn_models *models)
 {
     free(models->list);
@@ -40,8 +51,7 @@ static void forget(struct wn_models *models)
 void wn_models_release(struct wn_models *models)
 {
     if (!models || atomic_fetch_sub(&models->refs, 1) > 1) return;
-    for (int i = 0; i < models->n; i++)
-        if (atomic_fetch_sub(&models->list[i]->refs, 1) == 1) bury(models->list[i]);
+    for (int i = 0; i < models->n; i++) wn_model_release(models->list[i]);
     forget(models);
 }
 

@@ -9,6 +9,7 @@
 #include <inprocess.h>
 #include <math.h>
 #include <pthread.h>
+#include <seat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,12 +41,6 @@ static const struct cli_option options[] = {
     CLI_OPTIONS_END,
 };
 
-/* An engine that is not in use. */
-struct seat {
-    struct wn_engine *engine, *shuffled;
-    struct wn_evaluation *evaluation;
-};
-
 struct evaluating {
     const struct cli *c;
     struct cli_peer *peer;
@@ -59,7 +54,7 @@ struct evaluating {
     struct cli_progress progress;
     struct wn_tally tally;
     pthread_mutex_t lock; /* of the seats */
-    struct seat *seats;
+    struct wn_seat *seats; /* those that are not in use come first */
     int n_seats, n_free;
 };
 
@@ -115,44 +110,18 @@ static enum cli_exit read_judging(struct evaluating *e)
     return wn_judging_read(&words, e->model, &e->judging, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
 }
 
-/* The same file once more; its weights never leave this command. */
-static enum cli_exit load_shuffled(struct evaluating *e)
-{
-    const struct wn_manifest *m = &e->model->manifest;
-    struct wn_graph_options how = {.input = m->input, .output = m->output, .height = m->height, .width = m->width, .shuffle_seed = e->judging.seed + 1};
-    struct wn_error err = {0};
-    char path[2048];
-    bool wanted = false;
-    for (int i = 0; i < e->judging.options.n_metrics; i++) wanted |= (e->judging.options.metrics[i]->needs & WN_NEEDS_SHUFFLED) != 0;
-    if (!wanted) return CLI_OK;
-    snprintf(path, sizeof path, "%s/%s/%s", e->server->config.models, e->model->folder, m->model);
-    return wn_graph_load(path, &how, &e->shuffled, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
-}
-
-static enum wn_code open_seat(const struct evaluating *e, const struct wn_engine_options *how, struct seat *s, struct wn_error *err)
-{
-    struct wn_evaluation_options own = e->judging.options;
-    enum wn_code code = wn_engine_create(e->model->graph, how, &s->engine, err);
-    if (code == WN_OK && e->shuffled) code = wn_engine_create(e->shuffled, how, &s->shuffled, err);
-    own.shuffled = s->shuffled;
-    return code == WN_OK ? wn_evaluation_create(s->engine, e->model->graph, &own, &s->evaluation, err) : code;
-}
-
 static enum cli_exit open_seats(struct evaluating *e)
 {
     const struct wn_config *config = &e->server->config;
-    struct wn_engine_options how = {.backend = config->backend, .max_images = (int)config->max_batch_size};
     struct wn_error err = {0};
     long jobs = sysconf(_SC_NPROCESSORS_ONLN);
     if (!cli_count(e->c, "jobs", 1, MOST_JOBS, &jobs)) return CLI_USAGE;
     if (jobs > e->n_todo) jobs = e->n_todo;
-    how.device = (struct wn_backend_options){(int)config->device, wn_precision_find(config->precision), (int)config->threads};
     e->seats = calloc((size_t)jobs + 1, sizeof *e->seats);
     if (!e->seats) return cli_fail(CLI_FAILED, "no memory for engines");
-    enum cli_exit loaded = load_shuffled(e);
-    if (loaded != CLI_OK) return loaded;
+    if (wn_shuffled_load(&e->judging, e->model, config, &e->shuffled, &err) != WN_OK) return cli_fail_error(&err);
     while (e->n_seats < jobs) {
-        enum wn_code code = open_seat(e, &how, &e->seats[e->n_seats++], &err);
+        enum wn_code code = wn_seat_open(&e->judging, e->model, config, e->shuffled, &e->seats[e->n_seats++], &err);
         if (code != WN_OK) return cli_fail_error(&err);
     }
     e->n_free = e->n_seats;
@@ -161,24 +130,20 @@ static enum cli_exit open_seats(struct evaluating *e)
 
 static void close_seats(struct evaluating *e)
 {
-    for (int i = 0; i < e->n_seats; i++) {
-        wn_evaluation_destroy(e->seats[i].evaluation);
-        wn_engine_destroy(e->seats[i].engine);
-        wn_engine_destroy(e->seats[i].shuffled);
-    }
+    for (int i = 0; i < e->n_seats; i++) wn_seat_close(&e->seats[i]);
     free(e->seats);
     wn_graph_destroy(e->shuffled);
 }
 
-static struct seat take_seat(struct evaluating *e)
+static struct wn_seat take_seat(struct evaluating *e)
 {
     pthread_mutex_lock(&e->lock); /* there are as many seats as threads */
-    struct seat s = e->seats[--e->n_free];
+    struct wn_seat s = e->seats[--e->n_free];
     pthread_mutex_unlock(&e->lock);
     return s;
 }
 
-static void leave_seat(struct evaluating *e, struct seat s)
+static void leave_seat(struct evaluating *e, struct wn_seat s)
 {
     pthread_mutex_lock(&e->lock);
     e->seats[e->n_free++] = s;
@@ -195,19 +160,6 @@ static enum wn_code read_part(const char *path, struct wn_buffer *file, struct w
     return code;
 }
 
-/* A picture that cannot be read has a line that says so. */
-static void put_missing(const struct evaluating *e, const struct cli_exhibit *x, const char *why, struct wn_text *line)
-{
-    wn_json_open(line, '{');
-    wn_json_key(line, "file");
-    wn_json_string(line, x->name);
-    wn_json_key(line, "question");
-    wn_json_string(line, e->judging.question);
-    wn_json_key(line, "error");
-    wn_json_string(line, why);
-    wn_json_close(line, '}');
-}
-
 static enum cli_exit judge(void *arg, int i, struct cli_result *out)
 {
     struct evaluating *e = arg;
@@ -221,12 +173,11 @@ static enum cli_exit judge(void *arg, int i, struct cli_result *out)
     if (code == WN_OK) code = read_part(x->counterfactual, &files[2], &exhibit.counterfactual, &err);
     if (code == WN_OK) code = read_part(x->elsewhere, &files[3], &exhibit.elsewhere, &err);
     if (code == WN_OK) {
-        struct seat s = take_seat(e);
+        struct wn_seat s = take_seat(e);
         code = wn_judge(s.evaluation, &e->judging, e->model, &exhibit, &line, &err);
         leave_seat(e, s);
     } else {
-        put_missing(e, x, err.text, &line);
-        code = WN_OK;
+        code = wn_judge_missing(&e->judging, x->name, err.text, &line, &err);
     }
     for (int k = 0; k < 4; k++) wn_buffer_finish(&files[k]);
     out->text = line.bytes;

@@ -70,6 +70,9 @@ struct wn_evaluation_options {
     bool explain_label;   /* the class that is evaluated: the picture's label, else the prediction */
     int curve_step;       /* pixels changed between two points of a curve; 0: 1/28 of the picture, as Pillai et al. 2022 */
     struct wn_engine *shuffled; /* an engine of the same network with shuffled weights (wn_graph_options); NULL: there is none */
+    /* May be NULL. Asked between forward passes, from the thread that runs: whether nobody wants the numbers any more. */
+    bool (*given_up)(void *context);
+    void *context;
     double least_second;  /* pictures whose second class is less likely are left out of the masking experiment; Wang & Wang 2022: 0.1 */
 };
 
@@ -92,7 +95,7 @@ WN_API void wn_evaluation_destroy(struct wn_evaluation *v); /* NULL is fine */
 WN_API int wn_evaluation_values(const struct wn_evaluation *v); /* numbers a picture: for each metric subjects * columns, in this order */
 
 /* Measures one picture. values: wn_evaluation_values doubles, NaN where the picture or the method has nothing to say. prediction (may be
- * NULL): its most likely class. passes (may be NULL): forward passes taken. Errors: those of the engine; a question that one subject
+ * NULL): its most likely class. passes (may be NULL): forward passes taken. Errors: WN_DEADLINE where it was given up, those of the engine; a question that one subject
  * cannot answer (a method that the network rules out) leaves that subject's values NaN and its reason in *refused (may be NULL). */
 WN_API enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values, int *prediction,
                                       int64_t *passes, struct wn_error *refused, struct wn_error *err);

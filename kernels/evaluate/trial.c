@@ -132,10 +132,16 @@ float *wn_trial_picture(struct wn_trial *t, int i)
     return t->batch + (size_t)i * (size_t)t->channels * (size_t)t->pixels;
 }
 
+static bool is_given_up(const struct wn_evaluation_options *o)
+{
+    return o->given_up && o->given_up(o->context);
+}
+
 enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
 {
     const float *images[WN_TRIAL_BATCH];
     for (int i = 0; i < n; i++) images[i] = wn_trial_picture(t, i);
+    if (is_given_up(t->options)) return wn_fail(err, WN_DEADLINE, "the evaluation was given up");
     t->passes += n;
     return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
 }
@@ -251,6 +257,7 @@ static enum wn_code measure(struct wn_evaluation *v, double *values, struct wn_e
         const struct wn_evaluation_metric *m = v->options.metrics[i];
         int n = m->n_columns * v->options.n_subjects;
         for (int k = 0; k < n; k++) values[k] = NAN;
+        if (is_given_up(&v->options)) return wn_fail(err, WN_DEADLINE, "the evaluation was given up");
         if (can_run(m, v->trial.picture, &v->options, v->trial.classes)) code = m->run(&v->trial, values, err);
         values += n;
     }

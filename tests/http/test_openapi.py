@@ -111,6 +111,9 @@ class OpenApi(unittest.TestCase):
         cls.d = daemon.Daemon(cls.models, "--model-control", "--model-memory-mb", "9", *SMALL).__enter__()
         cls.api = cls.d.get("/openapi.json").json
         cls.shape = Shape(cls.api)
+        wish = json.dumps({"metrics": "confidence", "methods": "gradcam", "contrasts": "logit,pair", "instances": [{"image": {"b64": b64(picture(1))}, "label": 1}]})
+        cls.evaluation = cls.d.request("POST", "/v1/models/tiny/evaluate", wish, JSON).json["id"]
+        daemon.wait_until(lambda: cls.d.get("/v1/evaluations/" + cls.evaluation).json["state"] == "done")
 
     @classmethod
     def tearDownClass(cls):
@@ -145,7 +148,7 @@ class OpenApi(unittest.TestCase):
                 self.assertTrue(p["in"] in ("path", "query") and (p["in"] == "query" or p["required"] is True))
                 self.shape.check(p["schema"], path)
             self.assertEqual("requestBody" in op, method != "GET")
-            self.assertIn("200", op["responses"])
+            self.assertEqual(len({"200", "202"} & set(op["responses"])), 1)
             for status, response in op["responses"].items():
                 self.assertRegex(status, r"^([1-5]\d\d|default)$")
                 if status == "304":
@@ -162,7 +165,7 @@ class OpenApi(unittest.TestCase):
     # ---- every route ----
 
     def url(self, path, model="tiny"):
-        return path.replace("{model}", model).replace("{version}", "1").replace("{file}", "main.js")
+        return path.replace("{model}", model).replace("{version}", "1").replace("{file}", "main.js").replace("{id}", "none" if model == "nope" else self.evaluation)
 
     def body_of(self, op, path):
         """(body kind, a good body, its headers)."""
@@ -173,6 +176,8 @@ class OpenApi(unittest.TestCase):
             return "TENSORS", json.dumps({"inputs": [tensor], "parameters": {"explain": True}}), JSON
         if "Control" in ref:
             return "CONTROL", "{}", JSON
+        if "EvaluationWish" in ref:
+            return "EVALUATION", json.dumps({"instances": [{"image": image}], "metrics": ["confidence"], "methods": "gradcam"}), JSON
         if "image/png" in ref:
             return "PICTURE", picture(1), PNG
         if "Batch" in ref:
@@ -193,11 +198,11 @@ class OpenApi(unittest.TestCase):
             self.assertEqual(str(a.status), status, a.body[:300])
         self.assertIn(str(a.status), op["responses"], a.body[:300])
         kind = a.headers["Content-Type"].split(";")[0]
-        if a.status != 200:
+        if a.status not in (200, 202):
             self.assertEqual(kind, "application/problem+json")
             self.assertEqual(self.shape.errors(a.json, {"$ref": "#/components/schemas/Problem"}), [])
             return
-        content = op["responses"]["200"]["content"]
+        content = op["responses"][str(a.status)]["content"]
         self.assertIn(kind, content)
         if "schema" in content[kind]:
             self.assertEqual(self.shape.errors(a.json, content[kind]["schema"]), [])
@@ -205,7 +210,7 @@ class OpenApi(unittest.TestCase):
     def test_every_route_answers_in_its_declared_shape(self):
         for method, path, op in sorted(self.operations(), key=lambda o: ("unload" in o[1], "load" in o[1], o[1])):
             with self.subTest(method=method, path=path):
-                self.declared(op, self.send(method, path, op), "200")
+                self.declared(op, self.send(method, path, op), "202" if "202" in op["responses"] else "200")
                 if method == "GET":
                     a = self.d.request("HEAD", self.url(path, "sampled" if "sample" in path else "tiny") + ("?file=a.png" if "/sample" in path else ""))
                     self.assertEqual((a.status, a.body), (200, b""))
@@ -241,7 +246,7 @@ class OpenApi(unittest.TestCase):
         def tensors(image=picture(1), **parameters):
             return json.dumps({"inputs": [dict(tensor, data=[b64(image)])], "parameters": dict({"explain": True}, **parameters)})
         if status == "400":
-            bad = {"NONE": ("?a=%zz", None), "PICTURE": ("?metod=la", None), "INSTANCES": ("", "{}"), "TENSORS": ("", "{}"), "CONTROL": ("", '{"x": 1}')}[kind]
+            bad = {"NONE": ("?a=%zz", None), "PICTURE": ("?metod=la", None), "INSTANCES": ("", "{}"), "TENSORS": ("", "{}"), "EVALUATION": ("", "{}"), "CONTROL": ("", '{"x": 1}')}[kind]
             return self.send(method, path, op, bad[0], body=bad[1])
         if status == "404":
             if "{file}" in path:
@@ -283,7 +288,7 @@ class OpenApi(unittest.TestCase):
     def test_every_declared_status_can_be_had(self):
         left = []
         for method, path, op in self.operations():
-            for status in sorted(set(op["responses"]) - {"200", "304", "default"} - KEYS):
+            for status in sorted(set(op["responses"]) - {"200", "202", "304", "default"} - KEYS):
                 with self.subTest(method=method, path=path, status=status):
                     a = self.provoke(status, method, path, op)
                     if a is None:
@@ -360,7 +365,7 @@ class OpenApi(unittest.TestCase):
 
     def check_full(self, left, late):
         """With one place in the queue and a picture in it, the next is refused."""
-        with daemon.Daemon(self.models, "--backend", "ref", "--workers", "1", "--max-queue-size", "1") as d:
+        with daemon.Daemon(self.models, "--backend", "ref", "--workers", "1", "--max-queue-size", "1", "--max-evaluations", "1") as d:
             self.check_late(d, late)
             stop = threading.Event()
 
