@@ -129,7 +129,22 @@ static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, s
 
 static bool same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
 {
-    return a->layer == b->layer && a->reference == b->reference && a->alone == b->alone && a->images == b->images && a->rows == b->rows;
+    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha && a->images == b->images && a->rows == b->rows;
+}
+
+static double compiled(const struct wn_method *m, const struct wn_settings *s, enum wn_setting which)
+{
+    return m->settings & 1u << which ? wn_setting(s, which) : 0;
+}
+
+struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_settings *s, int layer)
+{
+    struct wn_plan_key key = {.layer = layer};
+    if (!m->build || !(m->run || m->flags & WN_METHOD_INPUT)) return key;
+    key.alone = m;
+    key.epsilon = compiled(m, s, WN_SETTING_EPSILON);
+    key.alpha = compiled(m, s, WN_SETTING_ALPHA);
+    return key;
 }
 
 enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err)
@@ -182,20 +197,20 @@ int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q)
 
 /* Questions that one plan answers. */
 struct place {
-    int layer;
-    bool reference;
-    int baseline; /* with a reference */
+    struct wn_plan_key key; /* but for images and rows */
+    int baseline;           /* with a reference */
 };
 
 static struct place place_of(const struct wn_engine *e, const struct wn_question *q)
 {
-    bool reference = q->method->flags & WN_METHOD_REFERENCE;
-    return (struct place){wn_engine_layer(e, q), reference, reference ? (int)wn_setting(&q->settings, WN_SETTING_BASELINE) : 0};
+    struct place at = {.key = wn_engine_key(q->method, &q->settings, wn_engine_layer(e, q))};
+    if (wn_plan_has_reference(&at.key)) at.baseline = (int)wn_setting(&q->settings, WN_SETTING_BASELINE);
+    return at;
 }
 
 static bool same_place(struct place a, struct place b)
 {
-    return a.layer == b.layer && a.reference == b.reference && a.baseline == b.baseline;
+    return same_key(&a.key, &b.key) && a.baseline == b.baseline;
 }
 
 static bool is_here(const struct chunk *c, int question)
@@ -236,7 +251,7 @@ static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, st
     for (size_t i = 0; i < n && code == WN_OK; i++) {
         const float *image = c->batch->images[c->begin + ((int)i < c->n ? (int)i : c->n - 1)];
         memcpy(e->images + i * pixels, image, pixels * sizeof *image);
-        if (at.reference) code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + i) * pixels, err);
+        if (wn_plan_has_reference(&at.key)) code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + i) * pixels, err);
     }
     return code;
 }
@@ -248,7 +263,7 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place 
     double start = now_ms();
     const float *src = c->batch->images[c->begin];
     enum wn_code code = WN_OK;
-    if (plan->key.images > 1 || plan->key.reference) {
+    if (plan->key.images > 1 || wn_plan_has_reference(&plan->key)) {
         code = stage_images(c, plan, at, err);
         src = e->images;
     }
@@ -278,7 +293,7 @@ static void take_map(struct chunk *c, const struct wn_plan *plan, int method, co
 {
     const struct wn_plan_method *m = &plan->method[method];
     int k = c->e->graph->classes;
-    if (plan->key.reference) {
+    if (wn_plan_has_reference(&plan->key)) {
         const float *y = c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, *y0 = y + (size_t)plan->key.images * (size_t)k;
         a->completeness.scalar = "v.y";
         for (int i = 0; i < k; i++) a->completeness.expected += (double)seed[i] * ((double)y[i] - y0[i]);
@@ -297,7 +312,7 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
     for (int i = 0; i < plan->key.rows; i++)
         e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
     if (code == WN_OK && plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
-    if (code == WN_OK && plan->key.reference) {
+    if (code == WN_OK && wn_plan_has_reference(&plan->key)) {
         for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
         code = impl->write(plan->exe, plan->reference_row, e->rows, err);
     }
@@ -352,7 +367,7 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
 {
     struct wn_engine *e = c->e;
     struct wn_plan *plan;
-    struct wn_plan_key key = {.layer = at.layer, .reference = at.reference};
+    struct wn_plan_key key = at.key;
     key.images = bucket(c->n, e->max_images);
     key.rows = bucket(n_questions, e->max_rows);
     enum wn_code code = wn_engine_plan(e, &key, &plan, err);
@@ -384,7 +399,7 @@ static enum wn_code answer_alone(struct chunk *c, struct wn_error *err)
     size_t k = (size_t)c->e->graph->classes;
     if (!any_alone(c)) return WN_OK;
     if (c->settle && !c->have_logits) {
-        enum wn_code code = answer_place(c, (struct place){.layer = default_layer(c->e->graph)}, 1, err);
+        enum wn_code code = answer_place(c, (struct place){.key = {.layer = default_layer(c->e->graph)}}, 1, err);
         if (code != WN_OK) return code;
     }
     double start = now_ms();
@@ -413,7 +428,7 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
     }
     enum wn_code code = answer_alone(c, err);
     if (code != WN_OK) return code;
-    return c->have_logits ? WN_OK : answer_place(c, (struct place){.layer = default_layer(c->e->graph)}, 1, err);
+    return c->have_logits ? WN_OK : answer_place(c, (struct place){.key = {.layer = default_layer(c->e->graph)}}, 1, err);
 }
 
 static enum wn_code check_layers(const struct wn_engine *e, const struct wn_question *q, struct wn_error *err)

@@ -8,7 +8,7 @@
 #include "stack.h"
 
 /* Plans that stay compiled: the automatic layer's, and those asked for last. */
-#define MAX_PLANS 8
+#define MAX_PLANS 16
 /* Plans for all classes at once, made when they are first asked for. */
 #define MAX_STACK_PLANS 4
 
@@ -29,6 +29,8 @@ struct wn_engine {
 
 /* ---- engine.c ---- */
 
+/* What of a plan's key a method and its settings decide; layer: as wn_engine_layer says. Still to be said: images and rows. */
+struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_settings *s, int layer);
 /* The compiled plan of that key; it stays until MAX_PLANS others were asked for. */
 enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
 /* Floats of one image, and room for 2*max_images of them in e->images. */

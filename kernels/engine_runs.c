@@ -31,14 +31,14 @@ int wn_run_room(const struct wn_run *r)
     return e->max_images < e->max_rows ? e->max_images : e->max_rows;
 }
 
-/* Points the runner at a method's own stage; a method that has none runs the layer's plan for its logits alone. */
+/* Points the runner at a method's own stage; a method that has none has its logits from the program of the one that it drives. */
 static enum wn_code open_plan(struct wn_run *r, const struct wn_method *m, struct wn_error *err)
 {
     struct wn_runner *runner = r->runner;
-    struct wn_plan_key key = {.layer = m->build && m->flags & WN_METHOD_INPUT ? WN_LAYER_INPUT : r->layer, .images = wn_run_room(r)};
-    key.rows = key.images;
-    key.reference = m->flags & WN_METHOD_REFERENCE;
-    key.alone = m->run && m->build ? m : NULL;
+    const struct wn_settings *s = &r->question->settings;
+    bool wraps = !m->build && m->settings & 1u << WN_SETTING_BASE_METHOD;
+    struct wn_plan_key key = wn_engine_key(wraps ? wn_method_at((int)wn_setting(s, WN_SETTING_BASE_METHOD)) : m, s, r->layer);
+    key.images = key.rows = wn_run_room(r);
     enum wn_code code = wn_engine_plan(runner->e, &key, &runner->plan, err);
     if (code != WN_OK) return code;
     runner->method = m->build ? wn_plan_method(m) : -1;
@@ -68,7 +68,7 @@ static enum wn_code fill_images(struct wn_run *r, int n, struct wn_error *err)
     enum wn_baseline kind = (enum wn_baseline)wn_setting(&r->question->settings, WN_SETTING_BASELINE);
     enum wn_code code = WN_OK;
     for (int i = n; i < plan->key.images; i++) memcpy(wn_run_image(r, i), wn_run_image(r, n - 1), pixels * sizeof(float));
-    for (int i = 0; plan->key.reference && i < plan->key.images && code == WN_OK; i++)
+    for (int i = 0; wn_plan_has_reference(&plan->key) && i < plan->key.images && code == WN_OK; i++)
         code = wn_baseline(r->runner->e, kind, wn_run_image(r, i), wn_run_image(r, i + (int)plan->key.images), err);
     return code;
 }
@@ -101,7 +101,7 @@ static enum wn_code write_rows(struct wn_runner *r, int n, const float *seeds, s
     for (int i = 0; i < plan->key.rows; i++) e->rows[i] = (float)(i < n ? i : 0);
     enum wn_code code = impl->write(plan->exe, plan->seed, e->seeds, err);
     if (code == WN_OK && plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
-    if (code != WN_OK || !plan->key.reference) return code;
+    if (code != WN_OK || !wn_plan_has_reference(&plan->key)) return code;
     for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
     return impl->write(plan->exe, plan->reference_row, e->rows, err);
 }

@@ -15,9 +15,13 @@ int wn_plan_method(const struct wn_method *method)
 
 static bool belongs(const struct wn_plan *plan, const struct wn_method *method)
 {
-    if (plan->key.alone || method->run) return plan->key.alone == method;
-    return (plan->key.layer == WN_LAYER_INPUT) == ((method->flags & WN_METHOD_INPUT) != 0) &&
-           plan->key.reference == ((method->flags & WN_METHOD_REFERENCE) != 0);
+    bool shares = !method->run && !(method->flags & WN_METHOD_INPUT);
+    return plan->key.alone ? plan->key.alone == method : shares && plan->key.layer != WN_LAYER_INPUT;
+}
+
+bool wn_plan_has_reference(const struct wn_plan_key *key)
+{
+    return key->alone && key->alone->flags & WN_METHOD_REFERENCE;
 }
 
 /* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
@@ -28,6 +32,8 @@ static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int
     struct wn_plan_method *m = &plan->method[i];
     struct wn_mark before = wn_program_mark(p);
     struct wn_method_in in = {.layer = layer_value, .logits = plan->logits, .seed = plan->seed};
+    in.epsilon = (float)plan->key.epsilon;
+    in.alpha = (float)plan->key.alpha;
     in.low = plan->low;
     in.high = plan->high;
     in.rows = (struct wn_rows){plan->row, plan->key.rows};
@@ -50,10 +56,10 @@ static void append_stages(struct wn_plan *plan, struct wn_program *p, int classe
     wn_program_output(p, plan->logits);
     wn_program_end_stage(p);
     plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){plan->key.rows, classes}), true);
-    bool one = plan->key.images == 1 && plan->key.rows == 1 && !plan->key.reference;
+    bool one = plan->key.images == 1 && plan->key.rows == 1 && !wn_plan_has_reference(&plan->key);
     struct wn_shape rows = wn_shape_of(1, &plan->key.rows);
     plan->row = one ? WN_NONE : wn_program_input(p, rows, false);
-    plan->reference_row = plan->key.reference ? wn_program_input(p, rows, false) : WN_NONE;
+    plan->reference_row = wn_plan_has_reference(&plan->key) ? wn_program_input(p, rows, false) : WN_NONE;
     for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++)
         if (belongs(plan, wn_method_at(i))) append_method(plan, p, i, layer_value);
 }
@@ -71,7 +77,7 @@ static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_er
     bool input = plan->key.layer == WN_LAYER_INPUT;
     int onnx_value = input ? g->input : g->layer_values[plan->key.layer];
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
-    int64_t images = plan->key.reference ? 2 * plan->key.images : plan->key.images;
+    int64_t images = wn_plan_has_reference(&plan->key) ? 2 * plan->key.images : plan->key.images;
     if (wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
     plan->low = g->low;
     plan->high = g->high;

@@ -12,8 +12,10 @@
 /* What is fixed when a plan is compiled. */
 struct wn_plan_key {
     int layer;            /* number among the graph's layers, or WN_LAYER_INPUT for the methods that explain the input */
-    bool reference;       /* holds the methods with WN_METHOD_REFERENCE, and only these */
-    const struct wn_method *alone; /* a method of several runs, and nothing else; NULL: all methods of one run */
+    /* The one method that it holds: one over the input, whose backward pass is as long as the network, or one of several runs. NULL: all methods of
+     * one run over that layer, and over the input none. */
+    const struct wn_method *alone;
+    double epsilon, alpha; /* settings that are compiled in; 0 where `alone` takes them not */
     int64_t images, rows; /* N, R; with a reference the forward pass is over 2N: image N + i is the baseline of image i */
 };
 
@@ -32,6 +34,8 @@ struct wn_plan {
     } method[WN_MAX_METHODS];
 };
 
+/* Whether the baseline of each image goes through the forward pass beside it. */
+bool wn_plan_has_reference(const struct wn_plan_key *key);
 /* Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
 enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, const struct wn_plan_key *key, struct wn_plan **out,
                             struct wn_error *err);

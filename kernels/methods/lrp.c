@@ -48,23 +48,24 @@ int wn_lrp_map(struct wn_program *p, const struct wn_method_in *in, const struct
 
 static int build_epsilon(struct wn_program *p, const struct wn_method_in *in)
 {
-    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f});
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = in->epsilon});
 }
 
 const struct wn_method wn_method_lrp = {
     .name = "lrp",
     .summary = "Relevance handed back from layer to layer in proportion to each input's share (epsilon rule).",
-    .formula = "R_i = a_i sum_j w_ij R_j / (z_j + eps sign z_j), R_s = v_s y_s at the logits, eps = 1e-6",
+    .formula = "R_i = a_i sum_j w_ij R_j / (z_j + eps sign z_j), R_s = v_s y_s at the logits, eps = epsilon",
     .source = "Bach et al. 2015, epsilon rule; seeds: Wang & Wang 2022, eq. 1",
     .cost = "about 1.5 forward passes",
     .misleads = "With ReLUs and a small epsilon it is Input x Gradient, noise included.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
+    .settings = 1u << WN_SETTING_EPSILON,
     .build = build_epsilon,
 };
 
 static int build_z_plus(struct wn_program *p, const struct wn_method_in *in)
 {
-    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f, .split = true, .alpha = 1});
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = in->epsilon, .split = true, .alpha = 1});
 }
 
 const struct wn_method wn_method_lrp_z_plus = {
@@ -75,28 +76,30 @@ const struct wn_method wn_method_lrp_z_plus = {
     .cost = "about 3 forward passes",
     .misleads = "Maps of different classes look almost the same: ask for a contrast of two passes, or use lrp, where the class matters.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
+    .settings = 1u << WN_SETTING_EPSILON,
     .build = build_z_plus,
 };
 
 static int build_alpha_beta(struct wn_program *p, const struct wn_method_in *in)
 {
-    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f, .split = true, .alpha = 2, .beta = 1});
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = in->epsilon, .split = true, .alpha = in->alpha, .beta = in->alpha - 1});
 }
 
 const struct wn_method wn_method_lrp_alpha_beta = {
     .name = "lrp-alpha-beta",
-    .summary = "Relevance with what excites and what inhibits kept apart: alpha 2, beta 1 on convolutions, epsilon elsewhere.",
+    .summary = "Relevance with what excites and what inhibits kept apart: alpha and beta = alpha - 1 on convolutions, epsilon elsewhere.",
     .formula = "on convolutions R_i = sum_j [alpha (a_i w_ij)^+ / (Z_j^+ + eps) - beta (a_i w_ij)^- / (Z_j^- - eps)] R_j, elsewhere as lrp",
     .source = "Bach et al. 2015, alpha-beta rule",
     .cost = "about 5 forward passes",
     .misleads = "A cell that nothing inhibits hands on alpha times its relevance: the sum is kept only where both sides exist.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
+    .settings = 1u << WN_SETTING_EPSILON | 1u << WN_SETTING_ALPHA,
     .build = build_alpha_beta,
 };
 
 static int build_composite(struct wn_program *p, const struct wn_method_in *in)
 {
-    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = 1e-6f, .split = true, .alpha = 1, .boxed = true});
+    return wn_lrp_map(p, in, &(struct wn_lrp){.epsilon = in->epsilon, .split = true, .alpha = 1, .boxed = true});
 }
 
 const struct wn_method wn_method_lrp_composite = {
@@ -107,5 +110,6 @@ const struct wn_method wn_method_lrp_composite = {
     .cost = "about 3 forward passes",
     .misleads = "A pixel's relevance is that of its place between the darkest and the brightest, so plain areas get some too.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
+    .settings = 1u << WN_SETTING_EPSILON,
     .build = build_composite,
 };

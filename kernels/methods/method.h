@@ -16,6 +16,7 @@ struct wn_method_in {
     /* Only for methods with WN_METHOD_REFERENCE: wn_rows_of(p, value, in->reference) is a forward value as each row's baseline
      * image makes it, beside wn_rows_of(p, value, in->rows) for its image. The forward pass then runs over (2N,..). */
     struct wn_rows reference;
+    float epsilon, alpha; /* settings, for methods that take them */
     const float *low, *high; /* C each: the least and the largest value of the input's channels; NULL: nobody knows */
 };
 

@@ -310,6 +310,55 @@ static void averaged_methods_of_several_runs_give_the_same_map_in_any_batch(void
     close_bench(&wide);
 }
 
+static struct wn_answer with(struct bench *b, const char *method, enum wn_setting which, const char *value)
+{
+    struct wn_question q = question(0, method, "pair", 1);
+    if (value) set(&q, which, value);
+    return one(b, q);
+}
+
+static void settings_that_are_compiled_in_decide_the_map(void **state)
+{
+    (void)state;
+    struct bench b = open_bench("residual", 1);
+    struct wn_answer lrp = with(&b, "lrp", WN_SETTING_EPSILON, NULL), same = with(&b, "lrp", WN_SETTING_EPSILON, "1e-6");
+    struct wn_answer plus = with(&b, "lrp-zplus", WN_SETTING_EPSILON, NULL), one_sided = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, "1");
+    struct wn_answer ab = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, NULL), steep = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, "3");
+    struct wn_answer damped = with(&b, "lrp", WN_SETTING_EPSILON, "1");
+    double size = 0, left = 0;
+    assert_true(off(&same, &lrp, 1) == 0);
+    assert_true(off(&one_sided, &plus, 1) < 1e-6);
+    assert_true(off(&ab, &plus, 1) > 1e-2 && off(&steep, &ab, 1) > 1e-2);
+    for (int i = 0; i < lrp.h * lrp.w; i++) size += fabs(lrp.map[i]), left += fabs(damped.map[i]);
+    assert_true(left < 0.9 * size);
+    struct wn_question both[2] = {question(0, "lrp", "pair", 1), question(0, "lrp", "pair", 1)};
+    set(&both[1], WN_SETTING_EPSILON, "1");
+    struct wn_answer a[2], *all[] = {&lrp, &same, &plus, &one_sided, &ab, &steep, &damped, &a[0], &a[1]};
+    ask(&b, both, 2, a);
+    assert_true(off(&a[0], &lrp, 1) == 0 && off(&a[1], &damped, 1) == 0); /* side by side, each its own */
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) wn_answer_finish(all[i]);
+    close_bench(&b);
+}
+
+/* More values than an engine keeps programs for. */
+static void any_number_of_values_leaves_the_answers_as_they_are(void **state)
+{
+    (void)state;
+    struct bench b = open_bench("residual", 1);
+    struct wn_answer before = with(&b, "lrp", WN_SETTING_EPSILON, "0.5");
+    for (int i = 1; i <= 40; i++) {
+        char text[16];
+        snprintf(text, sizeof text, "0.%02d", i);
+        struct wn_answer a = with(&b, "lrp", WN_SETTING_EPSILON, text);
+        wn_answer_finish(&a);
+    }
+    struct wn_answer after = with(&b, "lrp", WN_SETTING_EPSILON, "0.5");
+    assert_true(off(&after, &before, 1) == 0);
+    wn_answer_finish(&before);
+    wn_answer_finish(&after);
+    close_bench(&b);
+}
+
 static void score_cam_is_linear_in_the_seed(void **state)
 {
     (void)state;
@@ -414,6 +463,12 @@ static void what_has_no_meaning_is_refused_by_name(void **state)
     expect(&b, q, WN_BAD_REQUEST, "smoothgrad");
     set(&q, WN_SETTING_BASE_METHOD, "eigencam");
     expect(&b, q, WN_BAD_REQUEST, "logit");
+    q = question(0, "lrp", "weighted", 1);
+    set(&q, WN_SETTING_ALPHA, "2");
+    expect(&b, q, WN_BAD_REQUEST, "alpha");
+    q = question(0, "ixg", "weighted", 1);
+    set(&q, WN_SETTING_EPSILON, "0.1");
+    expect(&b, q, WN_BAD_REQUEST, "epsilon");
     q = question(0, "smoothgrad", "clrp", 1);
     expect(&b, q, WN_BAD_REQUEST, "relevance");
     q = question(0, "ig", "weighted", 1);
@@ -510,6 +565,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_long_method_ends_when_nobody_waits_and_takes_no_other_with_it),
         cmocka_unit_test(without_noise_smoothgrad_is_its_base_method),
         cmocka_unit_test(averaged_methods_of_several_runs_give_the_same_map_in_any_batch),
+        cmocka_unit_test(settings_that_are_compiled_in_decide_the_map),
+        cmocka_unit_test(any_number_of_values_leaves_the_answers_as_they_are),
         cmocka_unit_test(score_cam_is_linear_in_the_seed),
         cmocka_unit_test(the_principal_component_of_one_pattern_is_that_pattern),
         cmocka_unit_test(layers_are_scaled_enlarged_and_averaged),
