@@ -7,12 +7,11 @@ static const struct wn_evaluation_column columns[] = {
     {"increase", "share of pictures whose class becomes more likely", 1},
 };
 
-/* The positive part of the map, stretched to [0,1]; a map without one dims everything. */
+/* A map without negative values, stretched to [0,1]; one that is the same everywhere dims everything. */
 static void stretch(float *map, int n)
 {
     float most = 0, least = 0;
     for (int i = 0; i < n; i++) {
-        map[i] = map[i] > 0 ? map[i] : 0;
         if (!i || map[i] < least) least = map[i];
         if (map[i] > most) most = map[i];
     }
@@ -23,7 +22,7 @@ static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err
 {
     double before = wn_trial_probability(t, t->logits, t->chosen);
     for (int s = 0; s < t->options->n_subjects; s++) {
-        if (!wn_trial_map(t, s, WN_MAP_CHOSEN, false, t->map, err)) continue;
+        if (!wn_trial_positive(t, s, WN_MAP_CHOSEN, t->map, err)) continue;
         stretch(t->map, t->pixels);
         for (int c = 0; c < t->channels; c++)
             for (int i = 0; i < t->pixels; i++)

@@ -22,7 +22,7 @@ static double area(const struct wn_trial *t)
 static enum wn_code run_content(struct wn_trial *t, double *values, struct wn_error *err)
 {
     for (int s = 0; s < t->options->n_subjects; s++) {
-        if (!wn_trial_map(t, s, WN_MAP_CHOSEN, false, t->map, err)) continue;
+        if (!wn_trial_positive(t, s, WN_MAP_CHOSEN, t->map, err)) continue;
         values[2 * s] = wn_mass_inside(t->map, t->picture->truth, t->pixels);
         values[2 * s + 1] = area(t);
     }

@@ -42,8 +42,11 @@ struct wn_view wn_view_draw(uint64_t seed, int h, int w)
         double ratio = exp(log(0.75) + (log(4.0 / 3) - log(0.75)) * wn_random_unit(r));
         int width = (int)lround(sqrt(area * ratio)), height = (int)lround(sqrt(area / ratio));
         if (width < 1 || height < 1 || width > w || height > h) continue;
-        return (struct wn_view){(int)wn_random_below(r, (uint64_t)(h - height + 1)), (int)wn_random_below(r, (uint64_t)(w - width + 1)), height,
-                             width, wn_random_below(r, 2)};
+        struct wn_view v = {.height = height, .width = width};
+        v.y = (int)wn_random_below(r, (uint64_t)(h - height + 1)); /* one after the other: an initialiser has no order */
+        v.x = (int)wn_random_below(r, (uint64_t)(w - width + 1));
+        v.flip = wn_random_below(r, 2);
+        return v;
     }
     return (struct wn_view){0, 0, h, w, wn_random_below(r, 2)};
 }
@@ -53,11 +56,11 @@ static enum wn_code see(const float *plane, int h, int w, const struct wn_view *
     return wn_map_view(plane, h, w, v->y, v->x, v->height, v->width, v->flip, out, err);
 }
 
-/* ReLU, sum 1, nowhere 0, so that a map without a positive value is a uniform one. */
+/* Of a map without negative values: sum 1, nowhere 0, so that a map without a positive value is a uniform one. */
 static void normalise(float *map, int n)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += map[i] = map[i] > 0 ? map[i] : 0;
+    for (int i = 0; i < n; i++) sum += map[i];
     for (int i = 0; i < n; i++) map[i] = (float)(map[i] / (sum + 1e-8) + 1e-8);
 }
 
@@ -66,10 +69,10 @@ static enum wn_code compare(struct wn_trial *t, int subject, const struct wn_ans
                             struct wn_error *err)
 {
     float *moved = wn_trial_picture(t, 1);
-    if (!seen->map || !wn_trial_map(t, subject, WN_MAP_CHOSEN, false, t->map, err)) return WN_OK;
+    if (!seen->map || !wn_trial_positive(t, subject, WN_MAP_CHOSEN, t->map, err)) return WN_OK;
     normalise(t->map, t->pixels);
     enum wn_code code = see(t->map, t->height, t->width, v, moved, err);
-    if (code == WN_OK) code = wn_enlarge(seen->map, seen->h, seen->w, false, t->height, t->width, scratch, err);
+    if (code == WN_OK) code = wn_answer_positive(seen, t->height, t->width, scratch, err);
     if (code != WN_OK) return code;
     normalise(scratch, t->pixels);
     *value = wn_cosine(scratch, moved, t->pixels);

@@ -152,6 +152,23 @@ bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which,
     return a->map && wn_enlarge(a->map, a->h, a->w, align_corners, t->height, t->width, out, err) == WN_OK;
 }
 
+enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err)
+{
+    int n = a->h * a->w;
+    float *positive = malloc((size_t)n * sizeof *positive);
+    if (!positive) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
+    for (int i = 0; i < n; i++) positive[i] = a->map[i] > 0 ? a->map[i] : 0;
+    enum wn_code code = wn_enlarge(positive, a->h, a->w, false, height, width, out, err);
+    free(positive);
+    return code;
+}
+
+bool wn_trial_positive(struct wn_trial *t, int subject, enum wn_evaluation_map which, float *out, struct wn_error *err)
+{
+    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + which];
+    return a->map && wn_answer_positive(a, t->height, t->width, out, err) == WN_OK;
+}
+
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b)
 {
     (void)t;

@@ -33,10 +33,15 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);
 enum wn_code wn_trial_curve(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err);
 /* A subject's map at the size of the input, into out (H*W); false where there is none. Failures to enlarge go to err. */
 bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err);
+/* The same of the map's positive part, which is taken before it is enlarged, with pixel areas meeting. */
+bool wn_trial_positive(struct wn_trial *t, int subject, enum wn_evaluation_map which, float *out, struct wn_error *err);
 /* Of class a, were a and b the only ones; logits: K. */
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b);
 double wn_trial_probability(const struct wn_trial *t, const float *logits, int class_index);
 int wn_trial_top(const struct wn_trial *t, const float *logits);
+
+/* ReLU of a layer's map, then enlarged to the input. Errors: WN_NO_MEMORY. */
+enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err);
 
 /* A part of a picture, enlarged back to the whole and mirrored or not. */
 struct wn_view {

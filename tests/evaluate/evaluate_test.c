@@ -387,6 +387,7 @@ static void explain(const struct desk *d, const float *x, int target, float *map
     struct wn_answer a;
     float *logits = calloc((size_t)d->classes, sizeof *logits);
     assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL}, logits, &a, NULL, NULL), WN_OK);
+    for (int i = 0; i < a.h * a.w; i++) a.map[i] = a.map[i] > 0 ? a.map[i] : 0;
     assert_int_equal(wn_enlarge(a.map, a.h, a.w, false, d->h, d->w, map, NULL), WN_OK);
     wn_answer_finish(&a);
     free(logits);
