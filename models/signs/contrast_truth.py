@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Draws pictures for which the answer to "why P, rather than Q?" is known, as `whynot evaluate` reads them.
 
-    contrast_truth.py FOLDER [--count 2000] [--level hard] [--dilate 4] [--jobs 2]
+    contrast_truth.py FOLDER [--count 2000] [--level hard] [--dilate 4] [--truth difference] [--jobs 2]
 
 Each picture shows P; beside it lie the pixels in which P and Q differ when both are drawn under the very
 same conditions (the truth), the picture of Q under those conditions (the counterfactual: the same picture
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from designs import confusable_pairs
-from render import SIZE, difference_mask, draw_conditions, render
+from render import SIZE, difference_mask, draw_conditions, render, sign_mask
 
 SEED = 90000000  # none of training's, none of evaluate.py's
 
@@ -42,26 +42,27 @@ def pasted_elsewhere(picture, rival, mask, rng):
 
 
 def draw(job):
-    number, p, q, level, dilate, folder = job
+    number, p, q, level, dilate, what, folder = job
     conditions = draw_conditions(SEED + number, level)
     picture, rival = render(p, conditions), render(q, conditions)
     mask = difference_mask(p, q, conditions)
     if not mask.any():
         return None  # something stands in front of all that differs
+    truth = sign_mask(p, conditions) if what == "sign" else dilated(mask, dilate)
     elsewhere = pasted_elsewhere(picture, rival, mask, np.random.RandomState(number))
     row = {"image": "%05d.png" % number, "label": p, "rival": q}
-    for key, pixels in (("image", picture), ("truth", (dilated(mask, dilate) * 255).astype(np.uint8)),
+    for key, pixels in (("image", picture), ("truth", (truth * 255).astype(np.uint8)),
                         ("counterfactual", rival), ("elsewhere", elsewhere)):
         row[key] = "%05d%s.png" % (number, "" if key == "image" else "-" + key)
         Image.fromarray(pixels).save(os.path.join(folder, row[key]), compress_level=1)
     return row
 
 
-def jobs(count, level, dilate, folder):
+def jobs(count, level, dilate, what, folder):
     pairs = [pair for p, q in confusable_pairs() for pair in ((p, q), (q, p))]
     for number in range(count):
         p, q = pairs[number % len(pairs)]
-        yield number, p, q, level, dilate, folder
+        yield number, p, q, level, dilate, what, folder
 
 
 def main():
@@ -70,11 +71,12 @@ def main():
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--level", default="hard", choices=["easy", "normal", "hard"])
     parser.add_argument("--dilate", type=int, default=4, help="pixels by which the truth is grown: half a cell of the networks' last maps")
+    parser.add_argument("--truth", default="difference", choices=["difference", "sign"], help="what the mask shows: the pixels that tell P from Q, or the whole sign")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     os.makedirs(arguments.folder, exist_ok=True)
     with multiprocessing.Pool(arguments.jobs) as pool:
-        rows = pool.map(draw, jobs(arguments.count, arguments.level, arguments.dilate, arguments.folder), chunksize=8)
+        rows = pool.map(draw, jobs(arguments.count, arguments.level, arguments.dilate, arguments.truth, arguments.folder), chunksize=8)
     with open(os.path.join(arguments.folder, "pictures.jsonl"), "w") as out:
         for row in rows:
             if row:

@@ -1,0 +1,248 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the tables of docs/evaluation.md and writes them into it.
+
+    docs/make_evaluation.py FOLDER [--whynot build/clients/whynot/whynot] [--jobs 1] [--only NAME,...]
+
+FOLDER keeps data sets, lines and results: what is there already is not measured again, so it can be stopped
+and started. WHYNOT_ASSETS names the folder of real networks and photographs; without it their tables stay as
+they are. The bundled networks' pictures are rendered (NumPy and Pillow).
+"""
+import argparse
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+PAGE = os.path.join(HERE, "evaluation.md")
+ASSETS = os.environ.get("WHYNOT_ASSETS")
+REAL = ["resnet18", "resnet50", "squeezenet10", "mobilenetv2_inat_birds", "gtsrb_cnn", "cifar_resnet20"]
+BUNDLED = ["signs-resnet", "signs-vgg"]
+# Where a class of ImageNet is a bird, by its WordNet number.
+BIRDS = [(1514668, 1622779), (1795545, 1860187), (2002556, 2058221)]
+
+
+def run(*words, **more):
+    print("+", " ".join(words), file=sys.stderr)
+    return subprocess.run(words, check=True, **more)
+
+
+# ---- data ----
+
+def rendered(folder, name, *options):
+    target = os.path.join(folder, name)
+    if not os.path.exists(os.path.join(target, "pictures.jsonl")):
+        run(sys.executable, os.path.join(ROOT, "models", "signs", "contrast_truth.py"), target, *options)
+    return target
+
+
+def photographs(folder, model):
+    """The network's own kind of picture; for the birds those photographs that show one."""
+    where = {"gtsrb_cnn": "gtsrb/images", "cifar_resnet20": "cifar/images"}.get(model, "images")
+    source = os.path.join(ASSETS, where)
+    if model != "mobilenetv2_inat_birds":
+        return source
+    target = os.path.join(folder, "birds.jsonl")
+    with open(target, "w") as out:
+        for path in sorted(glob.glob(os.path.join(source, "n*.JPEG"))):
+            number = int(re.search(r"n(\d+)", os.path.basename(path)).group(1))
+            if any(low <= number <= high for low, high in BIRDS):
+                out.write(json.dumps({"image": path, "id": os.path.basename(path)}) + "\n")
+    return target
+
+
+def real_models(folder):
+    target = os.path.join(folder, "models")
+    if not os.path.isdir(target):
+        run(sys.executable, os.path.join(ROOT, "tests", "http", "asset_models.py"), ASSETS, target, *REAL)
+    return target
+
+
+# ---- measuring ----
+
+def measure(arguments, name, model, models, data, *options):
+    """The result's JSON; from the folder where it was measured before."""
+    result = os.path.join(arguments.folder, name + ".json")
+    if not os.path.exists(result):
+        lines = os.path.join(arguments.folder, name + ".jsonl")
+        again = ["--resume"] if os.path.exists(lines) else []
+        done = run(arguments.whynot, "evaluate", data, "--model", model, "--models", models, "--jobs", str(arguments.jobs), "--json",
+                   "--output", lines, *again, *options, stdout=subprocess.PIPE)
+        with open(result + ".part", "wb") as out:
+            out.write(done.stdout)
+        os.rename(result + ".part", result)
+    with open(result) as f:
+        return json.load(f)
+
+
+def cells(result, metric, column):
+    for m in result["metrics"]:
+        for c in m["columns"]:
+            if (m["metric"], c["column"]) == (metric, column):
+                return {s["subject"]: s for s in c["subjects"]}
+    return {}
+
+
+def number(cell, digits=3):
+    if not cell or cell["mean"] is None:
+        return "-"
+    return "%.*f" % (digits, cell["mean"])
+
+
+# ---- tables ----
+
+KEEPS = (("blur.positive", "keep +, blur"), ("zero.positive", "keep +, training's mean"), ("mean.positive", "keep +, own mean"),
+         ("blur.negative", "keep -, blur"), ("zero.negative", "keep -, training's mean"), ("mean.negative", "keep -, own mean"))
+CONTRASTS = ("logit", "mean", "max", "weighted")
+
+
+def table1(results):
+    out = ["| network, pictures | kept, fill | class | p | %s | weighted - logit | p of it |" % " | ".join(CONTRASTS),
+           "|---|---|---|---|" + "---|" * (len(CONTRASTS) + 2)]
+    right = wrong = sure = 0
+    for model, result in results:
+        n = cells(result, "masking", "p.1")["gradcam/logit"]["n"]
+        for column, words in KEEPS:
+            for which in ("1", "2"):
+                row = cells(result, "masking", column + "." + which)
+                difference = row["gradcam/weighted"]["against_first"]
+                gap = difference["mean"]
+                expected = gap is not None and (gap > 0) == ("positive" in column)
+                right, wrong = right + expected, wrong + (not expected)
+                sure += expected and difference["p"] < 0.05
+                out.append("| %s | %s | t%s | %s | %s | %s | %s |" % (
+                    "%s, %d" % (model, n), words, which, number(cells(result, "masking", "p." + which)["gradcam/logit"]),
+                    " | ".join(number(row["gradcam/" + c]) for c in CONTRASTS),
+                    "-" if gap is None else "%+.3f" % gap, "-" if difference["p"] is None else "%.2g" % difference["p"]))
+    out.append("")
+    out.append("In %d of %d cells weighted moves the chance further than logit in the direction that it should (%d of them with p < 0.05), in %d it does "
+               "not." % (right, right + wrong, sure, wrong))
+    return out
+
+
+def la_claims(results):
+    out = ["| network | cells in which weighted moves it further: Grad-CAM | Linear Approximation | max at least as far as weighted: Grad-CAM |", "|---|---|---|---|"]
+    for model, result in results:
+        count = {"gradcam": 0, "la": 0}
+        most = total = 0
+        for column, _ in KEEPS:
+            for which in ("1", "2"):
+                row = cells(result, "masking", column + "." + which)
+                sign = 1 if "positive" in column else -1
+                total += 1
+                if row["gradcam/logit"]["mean"] is None:
+                    continue
+                for method in count:
+                    count[method] += sign * (row[method + "/weighted"]["mean"] - row[method + "/logit"]["mean"]) > 0
+                most += sign * (row["gradcam/max"]["mean"] - row["gradcam/weighted"]["mean"]) >= -1e-9
+        out.append("| %s | %d of %d | %d of %d | %d of %d |" % (model, count["gradcam"], total, count["la"], total, most, total))
+    return out
+
+
+TRUTH = ("mass", "peak", "rank", "reversed.mass", "reversed.peak", "opposite", "paste.turns", "paste.left")
+
+
+def leaderboard(results):
+    out = []
+    for model, result in results:
+        area = cells(result, "contrast-truth", "area")
+        first = next(iter(area.values()))
+        turns = next(iter(cells(result, "counterfactual", "turns").values()), None)
+        stays = next(iter(cells(result, "counterfactual", "stays").values()), None)
+        out += ["**%s**, %d pictures; the telling pixels take %.1f %% of the picture." % (model, first["n"], 100 * first["mean"]) +
+                (" With all of Q's pixels pasted the network says Q in %.1f %%; with as many changed elsewhere it stays in %.1f %%." %
+                 (100 * turns["mean"], 100 * stays["mean"]) if turns else ""), "",
+                "| method/contrast | " + " | ".join(TRUTH) + " |", "|---|" + "---|" * len(TRUTH)]
+        columns = {c: cells(result, "contrast-truth", c) for c in TRUTH}
+        for subject in sorted(area, key=lambda s: -(columns["mass"][s]["mean"] or 0)):
+            out.append("| %s | %s |" % (subject, " | ".join(interval(columns[c][subject]) for c in TRUTH)))
+        out.append("")
+    return out
+
+
+def interval(cell):
+    if cell["mean"] is None:
+        return "-"
+    return "%.3f ± %.3f" % (cell["mean"], (cell["high"] - cell["low"]) / 2)
+
+
+def figure3(results):
+    out = ["| network, pictures | after n steps | " + " | ".join("%s: Δy, Δp" % c for c in CONTRASTS) + " |", "|---|---|" + "---|" * len(CONTRASTS)]
+    for model, result in results:
+        for n in ("1", "2", "10"):
+            y, p = cells(result, "gradient-sign", "logit." + n), cells(result, "gradient-sign", "probability." + n)
+            out.append("| %s, %d | %s | %s |" % (model, y["gradient/logit"]["n"], n, " | ".join(
+                "%+.3f, %+.4f" % (y["gradient/" + c]["mean"], p["gradient/" + c]["mean"]) for c in CONTRASTS)))
+    return out
+
+
+def plain(results, metrics):
+    out = ["| network, pictures | method/contrast | " + " | ".join("%s %s" % mc for mc in metrics) + " |", "|---|---|" + "---|" * len(metrics)]
+    for model, result in results:
+        columns = [cells(result, *mc) for mc in metrics]
+        for subject in columns[0]:
+            out.append("| %s, %d | %s | %s |" % (model, columns[0][subject]["n"], subject, " | ".join(interval(c[subject]) if c else "-" for c in columns)))
+    return out
+
+
+def put(name, lines):
+    """Between <!-- NAME --> and <!-- end --> of the page."""
+    with open(PAGE) as f:
+        text = f.read()
+    pattern = re.compile(r"(<!-- %s -->\n).*?(<!-- end -->)" % re.escape(name), re.S)
+    if not pattern.search(text):
+        sys.exit("docs/evaluation.md has no place for '%s'" % name)
+    with open(PAGE, "w") as f:
+        f.write(pattern.sub(lambda m: m.group(1) + "\n".join(lines) + "\n" + m.group(2), text))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("--whynot", default=os.path.join(ROOT, "build", "clients", "whynot", "whynot"))
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", default="truth,place,table1,figure3,curves,stability")
+    a = parser.parse_args()
+    only = a.only.split(",")
+    os.makedirs(a.folder, exist_ok=True)
+    own = os.path.join(ROOT, "models")
+    real = real_models(a.folder) if ASSETS else None
+    truth = rendered(a.folder, "truth", "--count", "2000")
+
+    if "truth" in only:
+        put("contrast-truth", leaderboard([(m, measure(a, "truth-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradcam,la,layercam"))
+                                           for m in BUNDLED]))
+        put("contrast-truth-pixels", leaderboard([(m, measure(a, "pixels-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradient,ixg,lrp",
+                                                              "--contrast", "logit,weighted,pair", "--limit", "300")) for m in BUNDLED]))
+    if "place" in only:
+        signs = rendered(a.folder, "signs", "--count", "300", "--truth", "sign")
+        put("place", plain([(m, measure(a, "place-" + m, m, own, signs, "--suite", "place")) for m in BUNDLED],
+                           [("content", "inside"), ("content", "area"), ("pointing", "exact")]))
+    if "table1" in only:
+        results = [(m, measure(a, "table1-" + m, m, real, photographs(a.folder, m), "--suite", "table1")) for m in REAL] if ASSETS else []
+        results += [(m, measure(a, "table1-" + m, m, own, truth, "--suite", "table1", "--least-second", "0.01")) for m in BUNDLED]
+        if ASSETS:
+            put("table1", table1(results))
+            put("table1-claims", la_claims(results))
+    if "figure3" in only and ASSETS:
+        put("figure3", figure3([("resnet18", measure(a, "figure3-resnet18", "resnet18", real, photographs(a.folder, "resnet18"), "--suite", "figure3",
+                                                     "--explain", "label", "--limit", "40"))] +
+                               [(m, measure(a, "figure3-" + m, m, own, truth, "--suite", "figure3", "--explain", "label", "--limit", "200")) for m in BUNDLED]))
+    if "curves" in only and ASSETS:
+        options = ("--method", "gradcam,layercam", "--contrast", "logit,weighted")
+        put("curves", plain([("resnet18", measure(a, "curves-resnet18", "resnet18", real, photographs(a.folder, "resnet18"), "--metric",
+                                                  "insertion,deletion,confidence", "--limit", "40", *options))] +
+                            [(m, measure(a, "curves-" + m, m, own, truth, "--metric", "insertion,deletion,confidence,road", "--limit", "100", *options))
+                             for m in BUNDLED],
+                            [("insertion", "auc"), ("deletion", "auc"), ("confidence", "drop"), ("confidence", "increase"), ("road", "combined")]))
+    if "stability" in only:
+        put("stability", plain([(m, measure(a, "stability-" + m, m, own, truth, "--suite", "stability", "--limit", "200")) for m in BUNDLED],
+                               [("consistency", "cosine"), ("random-logit", "correlation"), ("random-weights", "correlation")]))
+
+
+if __name__ == "__main__":
+    main()
