@@ -163,6 +163,7 @@ static void make_stage(struct wn_dnn_exe *e, struct wn_stage range)
     for (e->step = range.begin; e->step < range.end && !e->err.code; e->step++) {
         const struct wn_step *s = wn_program_step(e->prog, e->step);
         int together = wn_dnn_affine_chain(e, e->step, range.end);
+        if (!together) together = wn_dnn_product_chain(e, e->step, range.end);
         if (together) {
             e->step += together - 1;
             continue;

@@ -195,5 +195,6 @@ wn_dnn_maker wn_dnn_conv, wn_dnn_conv_bwd, wn_dnn_maxpool, wn_dnn_maxpool_bwd, w
     wn_dnn_concat, wn_dnn_axis_map, wn_dnn_gather, wn_dnn_channel_dot;
 /* Steps from `step` on (before `end`) that were made as one action: 0 where nothing fits together. */
 int wn_dnn_affine_chain(struct wn_dnn_exe *e, int step, int end);
+int wn_dnn_product_chain(struct wn_dnn_exe *e, int step, int end);
 
 #endif

@@ -120,6 +120,14 @@ struct wn_dnn_picture {
 wn_dnn_loop wn_dnn_loop_picture;
 size_t wn_dnn_picture_scratch(const struct wn_dnn_picture *q); /* bytes */
 
+/* y(m,n) = mask(m) w(m,k) b(k,n), all dense, n >= 16; rows of w whose mask is 0 and rows of b that are all 0 are left out. p: y, w, b, mask or
+ * NULL, scratch. */
+struct wn_dnn_product {
+    int64_t m, k, n;
+};
+wn_dnn_loop wn_dnn_loop_product;
+size_t wn_dnn_product_scratch(const struct wn_dnn_product *q); /* bytes */
+
 /* y, a, b, bias (or NULL): y[j] = act(sum_k a[k] b[k,j] + bias[j]); columns: b lies (k, j), else (j, k). */
 struct wn_dnn_gemv {
     int64_t k, n, ldb;

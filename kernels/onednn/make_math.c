@@ -226,6 +226,70 @@ int wn_dnn_affine_chain(struct wn_dnn_exe *e, int step, int end)
     return taken;
 }
 
+/* ---- a wide layer between two masks: every class at once through VGG's and AlexNet's heads ---- */
+
+/* The (M,1) factor of `s`, which multiplies the (M,N) value y; WN_NONE where it is no such step. */
+static int row_factor(const struct wn_dnn_exe *e, const struct wn_step *s, int y)
+{
+    if (s->prim != WN_PRIM_BINARY || s->u.binary != WN_BINARY_MUL || (s->in[0] != y && s->in[1] != y)) return WN_NONE;
+    int other = s->in[0] == y ? s->in[1] : s->in[0];
+    const struct wn_shape *f = &wn_program_value(e->prog, other)->shape;
+    const struct wn_dnn_tensor *t = &e->values[y].t;
+    return other != y && f->rank == 2 && f->dim[0] == t->dim[0] && f->dim[1] == 1 ? other : WN_NONE;
+}
+
+/* Large enough that leaving out what is off pays for looking for it. */
+#define WORTH_LOOKING (1 << 20)
+
+static bool is_wide_product(const struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    if (s->prim != WN_PRIM_MATMUL || s->in[2] != WN_NONE || s->u.matmul.act.kind != WN_UNARY_COUNT) return false;
+    if (s->u.matmul.trans_a || s->u.matmul.trans_b || !wn_dnn_is_const(e, s->in[0])) return false;
+    const struct wn_dnn_tensor *a = &e->values[s->in[0]].t, *b = &e->values[s->in[1]].t;
+    return a->rank == 2 && b->rank == 2 && b->dim[1] >= 16 && a->dim[0] * a->dim[1] >= WORTH_LOOKING;
+}
+
+#define MOST_BETWEEN 4
+
+/* Makers of the steps from which the slopes of an activation are made. */
+static wn_dnn_maker *slope_maker(enum wn_prim prim)
+{
+    return prim == WN_PRIM_UNARY ? wn_dnn_unary : prim == WN_PRIM_UNARY_BWD ? wn_dnn_unary_bwd : prim == WN_PRIM_RESHAPE ? wn_dnn_reshape : NULL;
+}
+
+/* How many steps make the factor of the product's rows before one multiplies by it; -1 where none does. */
+static int steps_between(const struct wn_dnn_exe *e, int step, int end)
+{
+    int y = wn_program_step(e->prog, step)->out[0];
+    for (int between = 0; between <= MOST_BETWEEN && step + 1 + between < end; between++) {
+        const struct wn_step *s = wn_program_step(e->prog, step + 1 + between);
+        if (row_factor(e, s, y) != WN_NONE) return read_only_by(e, y, step + 1 + between) ? between : -1;
+        if (!slope_maker(s->prim) || s->in[0] == y || s->in[1] == y) return -1;
+    }
+    return -1;
+}
+
+int wn_dnn_product_chain(struct wn_dnn_exe *e, int step, int end)
+{
+    const struct wn_step *s = wn_program_step(e->prog, step);
+    if (!is_wide_product(e, s)) return 0;
+    const struct wn_dnn_tensor *a = &e->values[s->in[0]].t, *b = &e->values[s->in[1]].t;
+    struct wn_dnn_product q = {.m = a->dim[0], .k = a->dim[1], .n = b->dim[1]};
+    int between = steps_between(e, step, end), taken = between < 0 ? 1 : 2 + between, bm = WN_DNN_FAILED;
+    const struct wn_step *last = wn_program_step(e->prog, step + taken - 1);
+    for (int i = 1; i <= between; i++) {
+        const struct wn_step *slope = wn_program_step(e->prog, step + i);
+        e->step = step + i;
+        slope_maker(slope->prim)(e, slope);
+    }
+    e->step = step;
+    if (between >= 0) bm = wn_dnn_want(e, row_factor(e, last, s->out[0]), WN_DNN_F32);
+    int ba = wn_dnn_want(e, s->in[0], WN_DNN_F32), bb = wn_dnn_want(e, s->in[1], WN_DNN_F32);
+    int scratch = wn_dnn_buffer(e, wn_dnn_product_scratch(&q)), by = wn_dnn_give(e, last->out[0], WN_DNN_F32);
+    wn_dnn_emit_loop(e, wn_dnn_loop_product, &q, sizeof q, 5, (int[]){by, ba, bb, bm, scratch});
+    return taken;
+}
+
 /* ---- reductions ---- */
 
 static void add_axis(struct wn_dnn_nest *n, int64_t extent, int64_t y_stride, int64_t x_stride)

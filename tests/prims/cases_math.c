@@ -122,7 +122,25 @@ static void reduce(struct subject *s, int arg)
         "unary_bwd_" name, unary_bwd, WN_UNARY_##id                                                                    \
     }
 
+/* Directions that ReLUs let through in front of a wide layer and, with `slopes`, behind it: most rows are 0. */
+static void wide_product(struct subject *s, int slopes)
+{
+    int64_t m = PICK(s, 1030, 1101, 1200), k = PICK(s, 1021, 1100), n = PICK(s, 16, 17, 64, 79, 80, 147);
+    int on = wn_relu(s->p, subject_input(s, SHAPE(k, 1), true, -2, 1));
+    int b = wn_mul(s->p, subject_input(s, SHAPE(k, n), true, -1, 1), on);
+    int y = wn_matmul(s->p, subject_weight(s, SHAPE(m, k), -0.1, 0.1), false, b, false, WN_NONE);
+    if (slopes) {
+        int z = subject_input(s, SHAPE(1, m), true, -2, 1), ones = wn_linear(s->p, z, 0, 1);
+        struct wn_shape column = SHAPE(m, 1);
+        int slope = wn_reshape(s->p, wn_unary_bwd(s->p, rng_below(&s->rng, 2) ? WN_UNARY_RELU : WN_UNARY_LEAKY, ones, z, 0.25f, 0), &column);
+        y = wn_mul(s->p, y, slope);
+    }
+    subject_output(s, y);
+}
+
 const struct prim_case math_cases[] = {
+    {"matmul_wide_with_rows_switched_off", wide_product, 0},
+    {"matmul_wide_between_slopes", wide_product, 1},
     {"matmul", matmul, 0},
     {"matmul_trans_a", matmul, TRANS_A},
     {"matmul_trans_b", matmul, TRANS_B},
