@@ -113,13 +113,13 @@ static void hand_out(struct run *r, const struct wn_engine_times *times)
     }
 }
 
-/* Whether nobody waits for that question's answer any more. The deadline is fixed before the job is pushed, so no lock is needed. */
+/* Whether nobody waits for that question's answer any more: its client has gone, or its time is up. The deadline is fixed before the job is pushed, so no lock is needed. */
 static bool given_up(void *ctx, int question)
 {
     const struct run *r = ctx;
     int i = r->n - 1;
     while (i > 0 && r->first[i] > question) i--;
-    return wn_now_ns() > r->items[i]->job->deadline_ns;
+    return atomic_load(&r->items[i]->job->finished) || wn_now_ns() > r->items[i]->job->deadline_ns;
 }
 
 enum wn_code wn_batch_run(struct wn_engine *engine, struct wn_item **items, int n, struct wn_error *err)

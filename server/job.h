@@ -8,6 +8,7 @@
 #include "question.h"
 
 #include <media/image.h>
+#include <stdatomic.h>
 #include <whynot/evidence.h>
 
 enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL, WN_MAP_MEAN, WN_MAP_VARIANCE };
@@ -86,7 +87,7 @@ struct wn_job {
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     /* Guarded by the queue's lock from wn_queue_push on. */
     int refs, pending;              /* pending: items that wait or run */
-    bool finished;                  /* the waiter was woken, or is about to be */
+    atomic_bool finished;           /* the waiter was woken, or is about to be; a worker looks without the lock whether anybody still waits */
     struct wn_error late;           /* why it was woken before everything was done */
     struct wn_job *next, *previous; /* among the jobs whose waiter was not woken */
     /* Called once, from another thread, when the job is finished. */

@@ -104,6 +104,23 @@ class Load(unittest.TestCase):
             self.assertGreater(n, 3)
             self.assertGreater(time.monotonic() - start, each)
 
+    def test_a_long_method_ends_when_its_client_goes_or_its_time_is_up(self):
+        with self.slow_daemon() as d:
+            each, head = slow_seconds(d), {"Content-Type": "image/png"}
+            passes, path = 240, "/v1/models/slow/explain?method=ig&steps=%d"  # each at least half of one answer's time
+            patience = each * passes / 4 + 1
+            for limit in ({}, {"X-Request-Timeout-Ms": str(int(1000 * each) + 200)}):
+                c = d.connect()
+                c.request("POST", path % passes, picture(1, SIZE, SIZE), {**head, **limit})
+                daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 0)
+                time.sleep(each)
+                if limit:
+                    self.assertEqual(c.getresponse().status, 504)
+                c.close()
+                begin = time.monotonic()
+                self.assertEqual(d.explain(picture(2, SIZE, SIZE), "", "slow").status, 200)
+                self.assertLess(time.monotonic() - begin, patience, limit)
+
     def test_deadline_passes_while_waiting_and_while_running(self):
         with self.slow_daemon() as d:
             each = slow_seconds(d)
