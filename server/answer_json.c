@@ -338,7 +338,12 @@ static void write_provenance(struct wn_text *out, const struct wn_request *r, co
 static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
 {
     unsigned flags = 0;
-    for (int i = slot->first; i < slot->first + slot->n; i++) flags |= slot->item->answers[i].flags;
+    double worst = 0;
+    for (int i = slot->first; i < slot->first + slot->n; i++) {
+        const struct wn_completeness *c = &slot->item->answers[i].completeness;
+        flags |= slot->item->answers[i].flags;
+        if (c->known && wn_completeness_residual(c) > worst) worst = wn_completeness_residual(c);
+    }
     bool named = strcmp(slot->ask.layer, "auto") != 0 &&
                  strcmp(wn_graph_layer(slot->model->graph, slot->layer)->op, "Input") != 0;
     wn_json_key(out, "warnings");
@@ -351,6 +356,7 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
         wn_json_string(out, "a map has no positive value: nothing speaks for the class asked about");
     if (slot->statistics.single_foil) wn_json_string(out, "the model has two classes: one foil has no variance");
     if (slot->statistics.empty) wn_json_string(out, "the contrasts with some foils have no positive value: their masks count as zeros");
+    if (worst > 0.01) wn_json_string(out, "a map does not sum to what it must within a hundredth (completeness): ask for more steps, or for another baseline");
     if (flags & WN_ANSWER_SATURATED) wn_json_string(out, "the probability of the target is 1 in floating point");
     wn_json_close(out, ']');
 }

@@ -575,6 +575,17 @@ void wn_ask_prediction_only(struct wn_ask *ask)
                            .method = wn_method_at(0), .top_k = ask->top_k, .timeout_ms = ask->timeout_ms};
 }
 
+const char *wn_ask_word(const char *kind, int i)
+{
+    static const struct {
+        const char *kind, *(*name_at)(int);
+    } rows[] = {{"CONTRAST", contrast_name}, {"METHOD", method_name}, {"COLORMAP", colormap_name}, {"NORMALIZE", normalize_name},
+                {"VARIANT", variant_name}, {"SIZE", size_name}, {"STATISTICS", statistics_name}, {"EVIDENCE", evidence_name}, {"FILL", wn_fill_name}};
+    for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+        if (strcmp(rows[k].kind, kind) == 0) return rows[k].name_at(i);
+    return NULL;
+}
+
 bool wn_ask_knows(const char *name)
 {
     for (int i = 0; i < FIELDS; i++)

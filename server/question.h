@@ -90,6 +90,8 @@ enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t 
 struct wn_field {
     const char *name, *kind, *standard, *values, *words;
 };
+/* The i-th word that a field of this kind takes; NULL past the end, and for kinds whose values are no words of one of the tables. */
+const char *wn_ask_word(const char *kind, int i);
 bool wn_ask_knows(const char *name);
 const struct wn_field *wn_ask_field(int i);
 

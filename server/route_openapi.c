@@ -27,18 +27,18 @@ static const char *type_of(const char *kind)
     return strcmp(kind, "NUMBER") == 0 || strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number" : "string";
 }
 
-static void write_names(struct wn_text *out, const char *kind)
+/* A setting's choices stand in its row, divided by spaces; all other words have tables. */
+static void write_names(struct wn_text *out, const struct wn_field *f)
 {
-    bool contrast = strcmp(kind, "CONTRAST") == 0, method = strcmp(kind, "METHOD") == 0,
-         color = strcmp(kind, "COLORMAP") == 0, fill = strcmp(kind, "FILL") == 0;
-    if (!contrast && !method && !color && !fill) return;
+    bool choice = strcmp(f->kind, "CHOICE") == 0;
+    if (!choice && !wn_ask_word(f->kind, 0)) return;
     wn_json_key(out, "enum");
     wn_json_open(out, '[');
-    if (color) wn_json_string(out, "auto");
-    for (int i = 0; contrast && wn_contrast_at(i); i++) wn_json_string(out, wn_contrast_at(i)->name);
-    for (int i = 0; method && wn_method_at(i); i++) wn_json_string(out, wn_method_at(i)->name);
-    for (int i = 0; fill && wn_fill_name(i); i++) wn_json_string(out, wn_fill_name(i));
-    for (int i = 0; color && wn_colormap_at(i); i++) wn_json_string(out, wn_colormap_at(i)->name);
+    for (int i = 0; wn_ask_word(f->kind, i); i++) wn_json_string(out, wn_ask_word(f->kind, i));
+    for (const char *s = f->values; choice && *s; s += strspn(s, " ")) {
+        wn_json_string_n(out, s, strcspn(s, " "));
+        s += strcspn(s, " ");
+    }
     wn_json_close(out, ']');
 }
 
@@ -81,7 +81,7 @@ static void write_schema(struct wn_text *out, const struct wn_field *f)
             ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"required\":[\"b64\"]");
     } else {
         pair(out, "type", type_of(f->kind));
-        write_names(out, f->kind);
+        write_names(out, f);
     }
     write_words(out, f);
     write_default(out, f);
@@ -310,6 +310,10 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
         write_parameter(out, "limit", "query", "most labels", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}");
     }
     bool asks = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE || route->body == WN_BODY_INSTANCES;
+    if (asks || route->body == WN_BODY_TENSORS) {
+        write_parameter(out, "X-Request-Timeout-Ms", "header", "deadline of the request in milliseconds, not above the server's own", "{\"type\":\"integer\",\"minimum\":1}");
+        write_parameter(out, "X-Request-Priority", "header", "what waits longer when the server is busy", "{\"type\":\"string\",\"enum\":[\"low\",\"normal\",\"high\"]}");
+    }
     for (int i = 1; asks && wn_ask_field(i); i++) { /* 0 is the picture itself */
         wn_json_open(out, '{');
         pair(out, "name", wn_ask_field(i)->name);

@@ -111,6 +111,46 @@ class Explain(unittest.TestCase):
         self.assertGreater(abs(logits[0] - logits[1]), 1e-3)
         self.assertAlmostEqual(sums[0] - sums[1], logits[0] - logits[1], 4)
 
+    def test_settings_of_methods_come_in_every_form(self):
+        path, fields = "/v1/models/tiny/explain", {"method": "ig", "steps": 7, "quadrature": "midpoint", "path_target": "frozen", "target": 3, "why_not": 9, "outputs": "raw"}
+        query = "?" + "&".join("%s=%s" % f for f in fields.items())
+        body, head = form(("image", picture(1)), *[(k, str(v).encode()) for k, v in fields.items()])
+        answers = [self.good(a) for a in (self.d.explain(picture(1), query), self.d.request("POST", path, body, head),
+                                          self.d.ask({"image": {"b64": b64(picture(1))}, **fields}))]
+        plain = self.good(self.d.explain(picture(1), "?method=ig&target=3&why_not=9&outputs=raw"))["maps"][0]
+        maps = [a["maps"][0] for a in answers]
+        self.assertEqual([m["raw"] for m in maps], [maps[0]["raw"]] * 3)
+        self.assertNotEqual(maps[0]["raw"], plain["raw"])  # 50 nodes elsewhere
+
+    def test_completeness_is_told_and_warned_of(self):
+        residuals = []
+        for steps in (1, 256):
+            a = self.good(self.d.explain(picture(1), "?method=ig&path_target=frozen&target=3&why_not=9&outputs=raw&steps=%d" % steps))
+            (m,) = a["maps"]
+            c = m["completeness"]
+            self.assertEqual(c["scalar"], "v.y")
+            self.assertAlmostEqual(c["sum"], sum(raw_map(m)), 3)
+            self.assertAlmostEqual(c["residual"], abs(c["sum"] - c["expected"]) / abs(c["expected"]), 5)
+            self.assertEqual(any("completeness" in w for w in a["warnings"]), c["residual"] > 0.01, a["warnings"])
+            residuals.append(c["residual"])
+        self.assertGreater(residuals[0], 0.01)  # else nothing above was seen with a warning
+        self.assertLess(residuals[1], 0.01)
+        self.assertNotIn("completeness", self.good(self.d.explain(picture(1)))["maps"][0])
+
+    def test_settings_that_cannot_be_are_refused_by_name(self):
+        for query, pointer, word in (("method=ig&steps=0", "/steps", "1 to 256"), ("method=ig&steps=257", "/steps", "1 to 256"), ("method=ig&steps=1.5", "/steps", "whole"),
+                                     ("method=ig&steps=nan", "/steps", "number"), ("method=ig&baseline=grey", "/baseline", "blurred"),
+                                     ("steps=3", "/method", "gradcam' takes no steps"), ("method=lrp&alpha=2", "/method", "takes no alpha"),
+                                     ("method=smoothgrad&base_method=nothing", "/base_method", "/v1/methods"),
+                                     ("method=smoothgrad&base_method=ig&samples=128&steps=256", "/method", "4096"), ("method=ig&steps=3&steps=4", "/steps", "twice")):
+            with self.subTest(query):
+                self.assertIn(word, self.problem(self.d.explain(picture(1), "?" + query), 400, "BAD_REQUEST", pointer)["detail"])
+        for value in ([3], {"a": 1}, True, None, "", 1e99):
+            with self.subTest(value):
+                self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "method": "ig", "steps": value}), 400, "BAD_REQUEST", "/steps")
+        methods = {m["name"]: m["options"] for m in self.d.get("/v1/methods").json["methods"]}
+        self.assertEqual((methods["gradcam"], methods["lrp-alpha-beta"]), ([], ["epsilon", "alpha"]))
+
     def test_maps_of_several_layers_are_scaled_enlarged_and_averaged(self):
         names = [l["name"] for l in self.d.get("/v1/models/tiny/layers").json["layers"] if l["op"] != "Input"]
         names = [names[0], names[-1]]

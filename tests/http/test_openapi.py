@@ -145,7 +145,7 @@ class OpenApi(unittest.TestCase):
             names = [(p["name"], p["in"]) for p in op["parameters"]]
             self.assertEqual(len(names), len(set(names)))
             for p in op["parameters"]:
-                self.assertTrue(p["in"] in ("path", "query") and (p["in"] == "query" or p["required"] is True))
+                self.assertTrue(p["in"] in ("path", "query", "header") and (p["in"] != "path" or p["required"] is True))
                 self.shape.check(p["schema"], path)
             self.assertEqual("requestBody" in op, method != "GET")
             self.assertEqual(len({"200", "202"} & set(op["responses"])), 1)
@@ -417,6 +417,16 @@ class OpenApi(unittest.TestCase):
     VALUES = {"id": "a", "model": "tiny", "version": "1", "target": "5", "why_not": "3", "layer": "relu0", "layers": "relu0,relu1", "maps": "target", "outputs": "raw", "size": "input",
               "normalize": "minmax", "timeout_ms": "20000", "top_k": "2", "overlay": "0.3", "relu": "true", "statistics": "raw", "rivals": "2",
               "reuse": "true", "evidence": "mask", "value": "1.5", "fill": "blur", "align_corners": "true"}
+
+    def test_words_and_heads_are_declared(self):
+        fields = self.api["components"]["schemas"]["Question"]["properties"]
+        for name, some in (("layer_variant", "raw-conv"), ("baseline", "blurred"), ("quadrature", "midpoint"), ("statistics", "raw"), ("path_target", "log-odds"),
+                           ("normalize", "symmetric"), ("size", "input"), ("evidence", "mask"), ("base_method", "gradcam")):
+            self.assertIn(some, fields[name]["enum"])
+        for path in ("/v1/explain", "/v1/models/{model}/explain", "/v2/models/{model}/infer"):
+            heads = {p["name"]: p["schema"] for p in self.api["paths"][path]["post"]["parameters"] if p["in"] == "header"}
+            self.assertEqual(heads["X-Request-Priority"]["enum"], ["low", "normal", "high"])
+            self.assertEqual(heads["X-Request-Timeout-Ms"]["type"], "integer")
 
     def test_every_declared_field_is_taken_and_held_to_its_type(self):
         fields = self.api["components"]["schemas"]["Question"]["properties"]
