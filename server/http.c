@@ -53,6 +53,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     if (!r) return;
     wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
     if (r->begun) wn_audit_end(r);
+    wn_queue_leave(&r->server->queue, &r->place);
     wn_queue_release(&r->server->queue, r->job);
     wn_models_release(r->models);
     atomic_fetch_sub(&r->server->bytes_in_flight, r->charged);
@@ -190,7 +191,7 @@ void wn_request_wait(struct wn_request *r)
     r->job->waiter = r;
     wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BUSY, r->job);
     MHD_suspend_connection(r->connection); /* first: the job may be finished before push returns */
-    enum wn_code code = wn_queue_push(&r->server->queue, r->job, &err);
+    enum wn_code code = wn_queue_push(&r->server->queue, r->job, &r->place, &err);
     if (code == WN_OK) return;
     bool full = code == WN_QUEUE_FULL;
     wn_metric_add(WN_METRIC_REJECTED, full ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);

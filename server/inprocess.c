@@ -130,7 +130,7 @@ void wn_inprocess_wait(struct wn_request *r)
     sem_init(&done, 0, 0);
     r->job->wake = wake;
     r->job->waiter = &done;
-    enum wn_code code = wn_queue_push(&r->server->queue, r->job, &err);
+    enum wn_code code = wn_queue_push(&r->server->queue, r->job, NULL, &err);
     if (code != WN_OK)
         wn_problem_set(&r->problem, NULL, code, "%s", err.text);
     else

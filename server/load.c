@@ -43,7 +43,7 @@ void wn_load_check(struct wn_request *r)
     }
     const struct wn_models *models = wn_request_models(r);
     const struct wn_model *model = r->model ? wn_models_find(models, r->model, r->version) : models->n == 1 ? models->list[0] : NULL;
-    enum wn_code code = wn_queue_admits(&s->queue, model, r->key, r->priority, &retry_after_s, &err);
+    enum wn_code code = wn_queue_admits(&s->queue, model, r->key, r->priority, &r->place, &retry_after_s, &err);
     if (code == WN_OK) return;
     wn_metric_add(WN_METRIC_REJECTED, code == WN_QUEUE_FULL ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
     wn_problem_set(&r->problem, NULL, code, "%s", err.text);

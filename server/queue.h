@@ -12,6 +12,17 @@
 
 struct wn_lane;
 
+#define WN_PLACE_MS 100
+
+/* A picture's place that was given when a request's head was seen, until its job is pushed; what it stands for would else be let in twice. */
+struct wn_place {
+    struct wn_place *next, *previous;
+    const struct wn_model *model;
+    int key;
+    enum wn_priority priority;
+    int64_t until_ns; /* 0: it is none. Whose body takes longer has lost it, and is judged again when it is there */
+};
+
 struct wn_queue {
     pthread_mutex_t lock; /* guards everything here and the queue's part of every job */
     pthread_cond_t filled, deadlines, idle;
@@ -20,6 +31,7 @@ struct wn_queue {
     int64_t most_wait_us;  /* nobody is taken in who would wait longer than this; 0: no such bound */
     int running, batches;  /* items that workers have, and in how many batches */
     struct wn_job *jobs;
+    struct wn_place *places, *last_place; /* oldest first */
     bool closed;
     pthread_t watch; /* wakes those whose deadline passed */
 };
@@ -35,12 +47,16 @@ enum wn_code wn_queue_init(struct wn_queue *q, int most, int64_t most_wait_us, s
 void wn_queue_finish(struct wn_queue *q);
 
 /* Whether a picture more would be taken in, before it is read: WN_QUEUE_FULL, WN_NOT_READY when closed. model NULL: not known yet.
- * *retry_after_s: when to come again. */
-enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, int *retry_after_s,
-                             struct wn_error *err);
-/* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed, WN_NO_MEMORY. On WN_OK the job's
+ * *retry_after_s: when to come again. On WN_OK the place, which begins as {0}, is kept for WN_PLACE_MS; it and the model must live until
+ * wn_queue_leave. place NULL: only asked. */
+enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, struct wn_place *place,
+                             int *retry_after_s, struct wn_error *err);
+/* The place is free again; one that was never given, or was left, is fine. */
+void wn_queue_leave(struct wn_queue *q, struct wn_place *place);
+/* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed, WN_NO_MEMORY. place: of one of its
+ * pictures, or NULL; it is left in any case. On WN_OK the job's
  * waiter is woken later, exactly once, maybe before this returns. Jobs that have to give way are woken with WN_QUEUE_FULL. */
-enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_error *err);
+enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, struct wn_error *err);
 /* One more hold on a job that somebody holds already. */
 void wn_queue_hold(struct wn_queue *q, struct wn_job *job);
 /* The caller's hold on a job that was made or pushed; the last one frees it. */

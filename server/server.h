@@ -78,6 +78,7 @@ struct wn_request {
     int64_t charged;           /* bytes of this body that count as in flight */
     struct wn_problem problem; /* wins over the reply */
     struct wn_reply reply;
+    struct wn_place place; /* in the queue, from the head to the push */
     struct wn_job *job;
     struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
     const char *tag;          /* the ETag that its answer will have, or NULL */

@@ -39,7 +39,7 @@ static struct wn_job *push(struct wn_model *m, int n, int key, enum wn_priority 
 {
     struct wn_job *job = make_job(m, n, key, priority, 60000);
     struct wn_error err = {0};
-    assert_int_equal(wn_queue_push(&q, job, &err), WN_OK);
+    assert_int_equal(wn_queue_push(&q, job, NULL, &err), WN_OK);
     return job;
 }
 
@@ -201,15 +201,15 @@ static void a_full_lane_makes_way_for_whoever_has_less(void **state)
     (void)state;
     for (int i = 0; i < 64; i++) hog[i] = push(&other, 1, 1, WN_PRIORITY_NORMAL);
     mine = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
-    assert_int_equal(wn_queue_push(&q, mine, &err), WN_QUEUE_FULL);
-    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &retry, NULL), WN_QUEUE_FULL);
-    assert_int_equal(wn_queue_admits(&q, &plain, 1, WN_PRIORITY_NORMAL, &retry, NULL), WN_OK);
+    assert_int_equal(wn_queue_push(&q, mine, NULL, &err), WN_QUEUE_FULL);
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_QUEUE_FULL);
+    assert_int_equal(wn_queue_admits(&q, &plain, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
     wn_queue_release(&q, mine);
     for (int i = 0; i < 32; i++) { /* the light key may fill its half */
-        assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_NORMAL, &retry, NULL), WN_OK);
+        assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
         push_away(&other, 1, 2, WN_PRIORITY_NORMAL);
     }
-    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_NORMAL, &retry, NULL), WN_QUEUE_FULL);
+    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_QUEUE_FULL);
     assert_int_equal(wn_queue_depth(&q), 64);
     assert_int_equal(woken, 32);
     for (int i = 0; i < 64; i++) {
@@ -227,14 +227,48 @@ static void nobody_is_let_in_to_wait_too_long(void **state)
     q.most_wait_us = 2500000;
     other.image_us = 1000000;
     for (int i = 0; i < 3; i++) {
-        assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &retry, NULL), WN_OK);
+        assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
         push_away(&other, 1, 1, WN_PRIORITY_NORMAL);
     }
-    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &retry, NULL), WN_QUEUE_FULL);
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_QUEUE_FULL);
     assert_int_equal(retry, 3);
     /* whose turn would come sooner, because of the key or the priority, is let in */
-    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_NORMAL, &retry, NULL), WN_OK);
-    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_HIGH, &retry, NULL), WN_OK);
+    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_HIGH, NULL, &retry, NULL), WN_OK);
+}
+
+static void a_burst_of_heads_gets_no_more_places_than_there_are(void **state)
+{
+    struct wn_place burst[4] = {0}, later = {0}, urgent = {0};
+    struct wn_error err = {0};
+    int retry = 0, let_in = 0;
+    (void)state;
+    q.most_wait_us = 2500000;
+    other.image_us = 1000000;
+    for (int i = 0; i < 4; i++) let_in += wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &burst[i], &retry, NULL) == WN_OK;
+    assert_int_equal(let_in, 3); /* as many as if each had been pushed at once */
+    assert_int_equal(wn_queue_admits(&q, &plain, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
+    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_HIGH, &urgent, &retry, NULL), WN_OK); /* comes before them */
+    for (int i = 0; i < 2; i++) { /* whose word was given is let in, one picture a place */
+        struct wn_job *job = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
+        assert_int_equal(wn_queue_push(&q, job, &burst[i], &err), WN_OK);
+        wn_queue_release(&q, job);
+        assert_int_equal(burst[i].until_ns, 0);
+    }
+    wn_queue_leave(&q, &urgent);
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &later, &retry, NULL), WN_QUEUE_FULL);
+    wn_queue_leave(&q, &burst[2]); /* its client went away */
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &later, &retry, NULL), WN_OK);
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &burst[0], &retry, NULL), WN_QUEUE_FULL);
+    usleep((WN_PLACE_MS + 20) * 1000); /* its body did not come in time */
+    assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &burst[0], &retry, NULL), WN_OK);
+    struct wn_job *job = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
+    assert_int_equal(wn_queue_push(&q, job, &later, &err), WN_QUEUE_FULL); /* and is judged as anybody */
+    wn_queue_release(&q, job);
+    wn_queue_leave(&q, &burst[0]);
+    wn_queue_leave(&q, &burst[0]);
+    assert_null(q.places);
+    assert_null(q.last_place);
 }
 
 static void what_expired_or_was_given_up_is_never_handed_out(void **state)
@@ -243,7 +277,7 @@ static void what_expired_or_was_given_up_is_never_handed_out(void **state)
     struct wn_item *items[256];
     struct wn_job *late = make_job(&other, 1, 0, WN_PRIORITY_NORMAL, 20), *gone = push(&other, 2, 0, WN_PRIORITY_NORMAL);
     (void)state;
-    assert_int_equal(wn_queue_push(&q, late, &err), WN_OK);
+    assert_int_equal(wn_queue_push(&q, late, NULL, &err), WN_OK);
     struct wn_job *last = push(&other, 1, 0, WN_PRIORITY_NORMAL);
     assert_true(wn_queue_cancel(&q, gone));
     for (int i = 0; i < 500 && woken < 2; i++) usleep(10000);
@@ -289,7 +323,7 @@ static void *ask(void *seed)
         job->wake = wake_and_let_go;
         job->waiter = job;
         wn_queue_hold(&q, job);
-        if (wn_queue_push(&q, job, &err) == WN_OK)
+        if (wn_queue_push(&q, job, NULL, &err) == WN_OK)
             taken++;
         else
             wn_queue_release(&q, job);
@@ -328,6 +362,7 @@ int main(void)
         T(models_take_turns),
         T(a_full_lane_makes_way_for_whoever_has_less),
         T(nobody_is_let_in_to_wait_too_long),
+        T(a_burst_of_heads_gets_no_more_places_than_there_are),
         T(what_expired_or_was_given_up_is_never_handed_out),
         T(in_a_storm_everyone_is_woken_exactly_once),
     };
