@@ -161,6 +161,29 @@ void wn_answer_collect(struct wn_request *r)
     }
 }
 
+/* A pixel of a heatmap, of an overlay, a number in JSON; ns, and generously: what is cheaper in one form is not told apart. */
+enum { HEATMAP_NS = 10, OVERLAY_NS = 60, NUMBER_NS = 300 };
+
+static double cost_of_slot(const struct wn_slot *slot)
+{
+    const struct wn_geometry *g = &slot->item->geometry;
+    bool own = slot->ask.size == WN_SIZE_IMAGE;
+    double pixels = (double)(own ? g->image_w : g->crop_w) * (own ? g->image_h : g->crop_h), cells = 0;
+    for (int i = 0; i < slot->n; i++) cells += (double)slot->item->answers[slot->first + i].h * slot->item->answers[slot->first + i].w;
+    double map = slot->ask.outputs & WN_OUT_OVERLAY ? OVERLAY_NS + HEATMAP_NS : slot->ask.outputs & WN_OUT_DRAWN ? HEATMAP_NS : 0;
+    return slot->n * pixels * map + (slot->ask.outputs & ~(unsigned)WN_OUT_DRAWN ? cells * NUMBER_NS : 0);
+}
+
+int64_t wn_answer_cost(const struct wn_request *r)
+{
+    double ns = 0;
+    for (int i = 0; i < r->job->n_slots; i++) {
+        const struct wn_slot *slot = &r->job->slots[i];
+        if (slot->item && slot->problem.error.code == WN_OK) ns += cost_of_slot(slot);
+    }
+    return (int64_t)ns;
+}
+
 void wn_answer(struct wn_request *r)
 {
     if (r->job->is_batch)

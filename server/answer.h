@@ -12,6 +12,8 @@ enum wn_answer_type wn_answer_type(const char *accept);
 void wn_answer_collect(struct wn_request *r);
 /* Fills r->reply (or r->problem) from the finished r->job, whose failures were collected. */
 void wn_answer(struct wn_request *r);
+/* About how long wn_answer will take, ns. */
+int64_t wn_answer_cost(const struct wn_request *r);
 /* Server-Timing of the whole job. */
 void wn_answer_timing(struct wn_request *r);
 /* Appends the native answer of a slot, or its problem in its place. */

@@ -22,6 +22,7 @@
 
 #define CONNECTION_MEMORY (128 << 10)
 #define BODY_CHUNK (64 << 10)
+#define LONG_WORK_NS 5000000 /* a request that came now would wait for it */
 #define SPARE_DESCRIPTORS 64 /* model files, the log, what backends open */
 
 /* ---- a request's life ---- */
@@ -200,6 +201,24 @@ void wn_request_wait(struct wn_request *r)
     MHD_resume_connection(r->connection); /* the next call of the handler sends the problem */
 }
 
+/* In the drawer's thread, while the connection sleeps. */
+static void do_deferred(void *context)
+{
+    struct wn_request *r = context;
+    r->deferred(r);
+    MHD_resume_connection(r->connection);
+}
+
+bool wn_request_defer(struct wn_request *r, int64_t cost_ns, void (*work)(struct wn_request *r))
+{
+    if (!r->connection || cost_ns < LONG_WORK_NS) return false;
+    r->deferred = work;
+    r->chore = (struct wn_chore){.run = do_deferred, .context = r};
+    MHD_suspend_connection(r->connection);
+    wn_drawer_hand(&r->server->drawer, &r->chore, cost_ns);
+    return true;
+}
+
 static enum MHD_Result serve(struct wn_request *r)
 {
     r->reply.status = 200;
@@ -353,7 +372,8 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     enum wn_code code = wn_listen(&s->config, &s->listeners, err);
     if (code == WN_OK) code = check_public(s, err);
     if (code != WN_OK) goto close_sockets;
-    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto close_sockets;
+    if ((code = wn_drawer_start(&s->drawer, err)) != WN_OK) goto close_sockets;
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto end_drawer;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);
     if (s->listeners.n == 1) return WN_OK;
@@ -365,6 +385,8 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     s->http = NULL;
 end_watch:
     wn_connections_finish(&s->connections);
+end_drawer:
+    wn_drawer_finish(&s->drawer);
 close_sockets:
     wn_listen_close(&s->listeners);
     return code;
@@ -391,6 +413,7 @@ void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
 void wn_http_stop(struct wn_server *s)
 {
     if (!s->http) return;
+    wn_drawer_finish(&s->drawer); /* whoever slept for it is awake */
     MHD_stop_daemon(s->http);
     s->http = NULL;
     wn_connections_finish(&s->connections);

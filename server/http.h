@@ -20,4 +20,8 @@ bool wn_request_charge(struct wn_request *r, int64_t bytes);
  * false at once. */
 void wn_request_wait(struct wn_request *r);
 
+/* Leaves work of so much time to another thread, where it is too much for one that reads requests, and has the handler called again when it
+ * is done. False: do it here. */
+bool wn_request_defer(struct wn_request *r, int64_t cost_ns, void (*work)(struct wn_request *r));
+
 #endif

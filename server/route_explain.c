@@ -59,6 +59,14 @@ static void too_late(struct wn_request *r)
     if (code == WN_QUEUE_FULL) r->problem.retry_after_s = 1;
 }
 
+static void write_answer(struct wn_request *r)
+{
+    r->protocol->answer(r);
+    tag_answer(r);
+    wn_answer_timing(r);
+    r->answered = true;
+}
+
 bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
 {
     if (!r->job) {
@@ -78,10 +86,11 @@ bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
         too_late(r);
         return true;
     }
+    if (r->answered) return true;
+    r->protocol = protocol;
     wn_answer_collect(r);
-    protocol->answer(r);
-    tag_answer(r);
-    wn_answer_timing(r);
+    if (wn_request_defer(r, wn_answer_cost(r), write_answer)) return false;
+    write_answer(r);
     return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "connections.h"
+#include "drawer.h"
 #include "framing.h"
 #include "guard.h"
 #include "listen.h"
@@ -27,6 +28,7 @@ struct wn_server {
     struct wn_evaluator *evaluator; /* NULL: no evaluations are taken */
     struct wn_kept_list *kept; /* maps of every class; NULL: none are kept */
     struct wn_connections connections;
+    struct wn_drawer drawer;
     struct wn_keys keys;
     struct MHD_Daemon *http;
     struct wn_listeners listeners;
@@ -81,6 +83,10 @@ struct wn_request {
     struct wn_place place; /* in the queue, from the head to the push */
     struct wn_job *job;
     struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
+    const struct wn_protocol *protocol; /* that its answer is written in, from when it can be written */
+    struct wn_chore chore;    /* the writing, where that takes long */
+    void (*deferred)(struct wn_request *r);
+    bool answered;            /* it is written */
     const char *tag;          /* the ETag that its answer will have, or NULL */
     struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
     struct wn_task task;      /* what it asks of the keeper, where it does */

@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 
 import daemon
 from daemon import b64, picture
@@ -166,6 +167,29 @@ class Load(unittest.TestCase):
             self.assertLess(d.metric(answered) - before, 20)
             self.assertGreaterEqual(d.metric('whynot_rejected_total{reason="client_gone"}'), 20)
             self.assertEqual(d.explain(picture(1)).status, 200)
+
+    def test_large_answers_hold_up_nobody_else(self):
+        side = 2600
+        large = daemon.png_file(side, side, zlib.compress(bytes((0,) + (90, 120, 200) * side) * side))
+        with daemon.Daemon(self.folder.name, "--http-threads", "2") as d:
+            forward, done = 'whynot_stage_seconds_count{stage="forward"}', []
+
+            def ask(i):
+                a = d.explain(large, "?size=image&outputs=overlay,heatmap&maps=contrast,target,rival&why_not=2")
+                done.append((a.status, time.monotonic()))
+            clients = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
+            for c in clients:
+                c.start()
+            daemon.wait_until(lambda: d.metric(forward) >= 1, 60)
+            begin, slowest = time.monotonic(), 0
+            while any(c.is_alive() for c in clients):
+                start = time.monotonic()
+                self.assertEqual(d.get("/livez").status, 200)  # each over a connection of its own, of one thread or the other
+                slowest = max(slowest, time.monotonic() - start)
+            self.assertEqual([status for status, _ in done], [200] * 4)
+            took = time.monotonic() - begin
+        self.assertGreater(took, 0.2)
+        self.assertLess(slowest, 0.3 * took, "of %.2f s" % took)
 
     def test_requests_about_one_picture_share_its_forward_pass(self):
         with self.slow_daemon() as d:
