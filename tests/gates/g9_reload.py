@@ -13,9 +13,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(ROOT, "tests", "http"))
+sys.path[:0] = [HERE, os.path.join(ROOT, "tests", "http")]
 os.environ.setdefault("WHYNOTD", os.path.join(ROOT, "build", "server", "whynotd"))
 import daemon  # noqa: E402
+import gate  # noqa: E402
 import tiny_onnx  # noqa: E402
 
 FULL = "--full" in sys.argv[1:]
@@ -24,12 +25,10 @@ WARM_RELOADS = 20
 LABELS = [["red %d" % i for i in range(12)], ["blue, %d" % i for i in range(12)]]
 NETS = [tiny_onnx.classifier(32, 16, 12, 3, seed=s) for s in (1, 2)]
 SHAS = [hashlib.sha256(n).hexdigest() for n in NETS]
-held = []
 
 
-def figure(name, value, limit, ok, note=""):
-    held.append(bool(ok))
-    print(json.dumps({"gate": "G9 " + name, "figure": value, "limit": limit, "ok": bool(ok), "note": note}), flush=True)
+def figure(name, *rest):
+    gate.figure("G9 " + name, *rest)
 
 
 def put(path, data):
@@ -140,7 +139,7 @@ class Gate:
             self.reload_many(WARM_RELOADS, 0.05, {"good": [], "corrupt": []})
         before = self.settled_rss()
         begin = time.monotonic()
-        calm = []
+        calm, others = [], gate.Others(self.d.process.pid)
         with Load(self.d, want) as load:
             for _ in range(RELOADS // 10):
                 load.times, earlier = [], load.times
@@ -148,7 +147,7 @@ class Gate:
                 calm += load.times
                 load.times = earlier
                 self.reload_many(10, EACH_S, statuses)
-        seconds = time.monotonic() - begin
+        seconds, others = time.monotonic() - begin, others.cores()
         after = self.settled_rss()
         note = "%d answers in %.1f s of %d clients, %d + %d reloads, both versions seen: %s" % (
             len(load.times) + len(calm), seconds, CLIENTS, len(statuses["good"]), len(statuses["corrupt"]), len(load.seen) == 2)
@@ -157,8 +156,8 @@ class Gate:
         figure("good reloads refused", sum(s != 200 for s in statuses["good"]), 0, set(statuses["good"]) == {200})
         figure("corrupt reloads not refused with 422", sum(s != 422 for s in statuses["corrupt"]), 0, set(statuses["corrupt"]) == {422})
         ratio = p99_ms(load.times) / p99_ms(calm)
-        figure("p99 while reloading / p99 calm", round(ratio, 2), 2, ratio <= 2 or is_sanitized(),
-               "p99 %.1f ms against %.1f ms; the longest %.1f ms against %.1f ms" % (p99_ms(load.times), p99_ms(calm), max(load.times) * 1e3, max(calm) * 1e3))
+        gate.latency("G9 p99 while reloading / p99 calm", round(ratio, 2), 2, ratio <= 2 or is_sanitized(), others,
+                     "p99 %.1f ms against %.1f ms; the longest %.1f ms against %.1f ms" % (p99_ms(load.times), p99_ms(calm), max(load.times) * 1e3, max(calm) * 1e3))
         leaked = (after - before) / 1024
         figure("RSS after - before, MiB", round(leaked, 2), 1, leaked <= 1 or is_sanitized(), "%d reloads, after %d to warm up" % (RELOADS, WARM_RELOADS))
         one = self.d.metric('whynot_model_bytes{model="swap",version="1"}')
@@ -247,13 +246,13 @@ def main():
     os.mkdir(folder)
     daemon.write_model(folder, "swap", NETS[0], LABELS[0], 32)
     with daemon.Daemon(folder, "--model-control", "--workers", "2") as d:
-        gate = Gate(d, folder)
-        gate.run_reloads()
-        gate.run_torn(10 if FULL else 3)
-        gate.run_folders(20 if FULL else 5)
+        g = Gate(d, folder)
+        g.run_reloads()
+        g.run_torn(10 if FULL else 3)
+        g.run_folders(20 if FULL else 5)
         figure("crashes", 0 if d.process.poll() is None else 1, 0, d.process.poll() is None)
     base.cleanup()
-    sys.exit(0 if all(held) else 1)
+    gate.finish()
 
 
 if __name__ == "__main__":

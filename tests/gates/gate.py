@@ -1,5 +1,5 @@
 """What the gates share: the daemon, the preloaded faults, figures as lines of JSON. A gate is an executable gN*.py that takes --full, prints a line a
-figure and exits 0 (all hold), 1 (one does not) or 77 (cannot run here)."""
+figure and exits 0 (all hold), 1 (one does not) or 77 (cannot run here, or could not measure what it is about: that is never a pass)."""
 import json
 import mmap
 import os
@@ -19,7 +19,8 @@ SHIM = os.environ.get("WHYNOT_FAULTS_SO", os.path.join(ROOT, "build", "tests", "
 # As in faults.c.
 KINDS = ("none memory send_short send_eintr send_eagain recv_eintr recv_reset accept_emfile accept_aborted thread open_eio read_eio read_short read_eintr mmap "
          "epoll_eintr random write_eintr write_eagain").split()
-held = []
+held, unmeasured = [], []
+MOST_OTHERS = 0.2  # cores that others may take while a latency is judged
 
 
 def figure(gate, value, limit, ok, note=""):
@@ -27,8 +28,17 @@ def figure(gate, value, limit, ok, note=""):
     print(json.dumps({"gate": gate, "figure": value, "limit": limit, "ok": bool(ok), "note": note}), flush=True)
 
 
+def latency(gate, value, limit, ok, others, note=""):
+    """A figure that other work on the machine can spoil; it is judged only where it holds, or where nobody else can be blamed."""
+    if ok or others <= MOST_OTHERS:
+        figure(gate, value, limit, ok, note)
+        return
+    unmeasured.append(gate)
+    print(json.dumps({"gate": gate, "figure": value, "limit": limit, "ok": None, "note": "not judged: others took %.1f cores meanwhile; %s" % (others, note)}), flush=True)
+
+
 def finish():
-    sys.exit(0 if all(held) and held else 1)
+    sys.exit(1 if not all(held) or not held else 77 if unmeasured else 0)
 
 
 def skip(why):
@@ -51,6 +61,23 @@ def is_busy(seconds=1.0):
     time.sleep(seconds)
     idle_then, total_then = ticks()
     return (idle_then - idle) < 0.7 * (total_then - total)
+
+
+class Others:
+    """Cores that neither this gate, nor what it ran and waited for, nor the daemon has used since."""
+
+    def __init__(self, pid):
+        self.pid, self.begin, self.start = pid, self.taken(pid), time.monotonic()
+
+    @staticmethod
+    def taken(pid):
+        with open("/proc/stat") as f:
+            v = [int(x) for x in f.readline().split()[1:9]]
+        own = os.times()
+        return (sum(v) - v[3] - v[4]) / os.sysconf("SC_CLK_TCK") - sum(own[:4]) - cpu_seconds(pid)
+
+    def cores(self):
+        return max(0.0, (self.taken(self.pid) - self.begin) / (time.monotonic() - self.start))
 
 
 class Faults:
