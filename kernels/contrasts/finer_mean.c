@@ -1,7 +1,7 @@
 /* The simplest cousin of FinerCAM: the target against the plain mean of the nearest classes, scaled down. */
 #include "contrast.h"
 
-#define GAMMA 0.6f /* the factor that the libraries which offer this form ship with */
+#define GAMMA 0.6f /* of this form; FinerCAM itself weights its references and takes all of them away */
 
 static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
 {
@@ -15,7 +15,7 @@ const struct wn_contrast wn_contrast_finer_mean = {
     .name = "finer-mean",
     .summary = "The target against 0.6 of the mean of the classes nearest in score.",
     .formula = "e_t - 0.6/|R| sum_{i in R} e_i, R the three classes nearest in score",
-    .source = "Zhang et al. 2025 (FinerCAM), the unweighted form of other libraries",
+    .source = "after Zhang et al. 2025 (FinerCAM): an unweighted mean and a factor of 0.6 in place of the weights",
     .misleads = "Only 0.6 of the references are taken away: part of what all classes share stays in the map.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST | WN_CONTRAST_UNBALANCED,
     .seed = seed,

@@ -134,6 +134,16 @@ done:
 
 /* ---- the engine: the maps of every contrast that the golden has ---- */
 
+/* The path as make_goldens.py walks it. */
+static struct wn_settings walk(void)
+{
+    struct wn_settings s = {0};
+    wn_setting_set(&s, WN_SETTING_STEPS, "8", NULL);
+    wn_setting_set(&s, WN_SETTING_QUADRATURE, "midpoint", NULL);
+    wn_setting_set(&s, WN_SETTING_PATH_TARGET, "frozen", NULL);
+    return s;
+}
+
 static void check_maps(const char *network, struct wn_engine *e, const struct golden *gold, int layer, const char *method,
                        const char *contrast)
 {
@@ -150,6 +160,7 @@ static void check_maps(const char *network, struct wn_engine *e, const struct go
         image[i] = x->data + (size_t)i * count(x) / 2;
         q[i] = (struct wn_question){.image = i, .layer = layer, .method = wn_method_find(method),
                                     .contrast = wn_contrast_find(contrast), .target = WN_TARGET_PREDICTED};
+        if (strcmp(method, "ig") == 0) q[i].settings = walk();
     }
     struct wn_batch batch = {2, image, 2, q, NULL, NULL};
     enum wn_code code = wn_engine_explain(e, &batch, y, a, NULL, &err);

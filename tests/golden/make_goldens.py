@@ -8,7 +8,7 @@ Each network gives NAME.onnx and NAME.golden. A .golden file is a list of record
     int32 name length, name, int32 rank, int32 dims[rank], float32 data
 Records: input (N,C,H,W); logits (N,K); seed (N,K); gradient (N,C,h,w) of sum(seed*logits) at the layer; layer/NAME (rank 0);
 and for each contrast c: seed.c (N,K), gradcam.c (N,h,w), la.c (N,h,w), P = the prediction, Q = the runner-up; for the contrast
-"weighted" besides those of other_maps.
+"weighted" besides those of other_maps and ig.weighted, with 8 midpoint nodes.
 """
 import argparse
 import json
@@ -216,6 +216,15 @@ def other_maps(x, a, g, gx):
     }
 
 
+def path_map(net, x, v, steps=8):
+    """Integrated Gradients of v.y, v held, from zeros to x, with a node in the middle of each step."""
+    total = torch.zeros_like(x)
+    for i in range(steps):
+        z = ((i + 0.5) / steps * x).detach().requires_grad_(True)
+        total += torch.autograd.grad((v * net(z)[0]).sum(), z)[0]
+    return (x * total / steps).sum(1)
+
+
 def records_of(net, x, layer):
     """net(x) -> (logits, activation of the layer with its graph)."""
     x = x.clone().requires_grad_(True)
@@ -231,6 +240,7 @@ def records_of(net, x, layer):
         g, gx = torch.autograd.grad((v * logits).sum(), (a, x), retain_graph=True)
         if name == "weighted":
             out += [("%s.weighted" % m, t) for m, t in other_maps(x, a, g, gx).items()]
+            out.append(("ig.weighted", path_map(net, x, v)))
         out += [("seed." + name, v), ("gradcam." + name, (g.mean((2, 3), keepdim=True) * a).sum(1)), ("la." + name, (g * a).sum(1))]
     return out
 
