@@ -164,6 +164,38 @@ def leaderboard(results):
     return out
 
 
+SHOWN = ("logit", "mean", "probability", "weighted", "max", "finer", "pair")
+PANELS = (("mass", "mass on the telling pixels"), ("peak", "peak on a telling pixel"), ("reversed.mass", "asked the other way round: mass"),
+          ("reversed.peak", "asked the other way round: peak"))
+
+
+def picture(results, path):
+    """Grad-CAM with each contrast: a dot and its interval, one panel a number, one colour a network."""
+    colours, row, left, wide, gap = ("#0b66c2", "#c2570b"), 24, 110, 210, 30
+    width, height = left + len(PANELS) * (wide + gap), 60 + row * len(SHOWN) + 40
+    out = ['<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" font-family="sans-serif" font-size="13">' % (width, height, width),
+           '<title>Grad-CAM with each contrast on the contrast benchmark</title><rect width="100%" height="100%" fill="#fff"/>']
+    for k, (model, _) in enumerate(results):
+        out.append('<circle cx="%d" cy="14" r="5" fill="%s"/><text x="%d" y="18">%s</text>' % (left + 150 * k, colours[k], left + 150 * k + 10, model))
+    for i, contrast in enumerate(SHOWN):
+        out.append('<text x="%d" y="%d" text-anchor="end">%s</text>' % (left - 14, 60 + row * i + row // 2 + 4, contrast))
+    for panel, (column, words) in enumerate(PANELS):
+        x0 = left + panel * (wide + gap)
+        out.append('<text x="%d" y="44">%s</text>' % (x0, words))
+        for tick in (0, .25, .5, .75, 1):
+            x = x0 + wide * tick
+            out.append('<line x1="%.1f" x2="%.1f" y1="52" y2="%d" stroke="#d7dce1"/><text x="%.1f" y="%d" text-anchor="middle" fill="#5b6570">%g</text>' %
+                       (x, x, 60 + row * len(SHOWN), x, 60 + row * len(SHOWN) + 18, tick))
+        for k, (_, result) in enumerate(results):
+            for i, contrast in enumerate(SHOWN):
+                cell = cells(result, "contrast-truth", column)["gradcam/" + contrast]
+                y = 60 + row * i + row // 2 + (4 if k else -4)
+                out.append('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-width="3"/><circle cx="%.1f" cy="%d" r="4.5" fill="%s"/>' %
+                           (x0 + wide * cell["low"], x0 + wide * cell["high"], y, y, colours[k], x0 + wide * cell["mean"], y, colours[k]))
+    with open(path, "w") as f:
+        f.write("\n".join(out) + "\n</svg>\n")
+
+
 def interval(cell):
     if cell["mean"] is None:
         return "-"
@@ -214,8 +246,9 @@ def main():
     truth = rendered(a.folder, "truth", "--count", "2000")
 
     if "truth" in only:
-        put("contrast-truth", leaderboard([(m, measure(a, "truth-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradcam,la,layercam"))
-                                           for m in BUNDLED]))
+        results = [(m, measure(a, "truth-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradcam,la,layercam")) for m in BUNDLED]
+        put("contrast-truth", leaderboard(results))
+        picture(results, os.path.join(HERE, "pictures", "contrast-truth.svg"))
         put("contrast-truth-pixels", leaderboard([(m, measure(a, "pixels-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradient,ixg,lrp",
                                                               "--contrast", "logit,weighted,pair", "--limit", "300")) for m in BUNDLED]))
     if "place" in only:
