@@ -67,7 +67,7 @@ static void common_headers(const struct wn_request *r, struct MHD_Response *resp
         snprintf(seconds, sizeof seconds, "%d", r->problem.retry_after_s);
         header(response, "Retry-After", seconds);
     }
-    if (r->head.last || r->problem.close || atomic_load(&r->server->draining)) header(response, "Connection", "close");
+    if (r->head.last || r->problem.close || atomic_load(&r->server->draining) || wn_guard_is_lost()) header(response, "Connection", "close");
 }
 
 static void write_problem(struct wn_request *r)

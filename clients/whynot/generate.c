@@ -4,6 +4,7 @@
 #include <config.h>
 #include <ctype.h>
 #include <errno.h>
+#include <exits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,10 @@ static void put_daemon_page(FILE *f)
         put_option(f, &(struct cli_option){name, 0, row->kind == WN_ROW_SWITCH ? NULL : row->kind == WN_ROW_COUNT ? "N" : "TEXT",
                                            row->standard[0] ? row->standard : NULL, row->summary, NULL});
     }
+    fputs(".SH EXIT STATUS\n", f);
+#define X(name, number, words) fprintf(f, ".TP\n%d\n", number), put(f, words), fputc('\n', f);
+    WN_EXITS(X)
+#undef X
     fputs(".SH SEE ALSO\n\\fBwhynot\\fR(1)\n", f);
 }
 
@@ -219,6 +224,19 @@ static void put_zsh(FILE *f)
     fputs("  esac\n}\n_whynot \"$@\"\n", f);
 }
 
+/* ---- a configuration file with every option ---- */
+
+static void put_every_option(FILE *f)
+{
+    const struct wn_config_row *row;
+    fputs("// Every option of whynotd with its default, written by `whynot generate`. Leave out what you do not change.\n{\n", f);
+    for (int i = 0; (row = wn_config_row(i)); i++) {
+        const char *quote = row->kind == WN_ROW_TEXT ? "\"" : "", *comma = wn_config_row(i + 1) ? "," : "";
+        fprintf(f, "  // %s\n  \"%s\": %s%s%s%s\n", row->summary, row->name, quote, row->standard, quote, comma);
+    }
+    fputs("}\n", f);
+}
+
 /* ---- files ---- */
 
 static FILE *create(const char *folder, const char *name)
@@ -255,14 +273,15 @@ static enum cli_exit run(const struct cli *c)
 {
     if (c->n_operands != 1) return cli_fail(CLI_USAGE, "name the folder to write to");
     if (mkdir(c->operands[0], 0777) != 0 && errno != EEXIST) return cli_fail(CLI_FAILED, "'%s' cannot be made: %s", c->operands[0], strerror(errno));
-    bool good = write_pages(c->operands[0]) && write_file(c->operands[0], "whynot.bash", put_bash) && write_file(c->operands[0], "_whynot", put_zsh);
+    bool good = write_pages(c->operands[0]) && write_file(c->operands[0], "whynot.bash", put_bash) &&
+                write_file(c->operands[0], "_whynot", put_zsh) && write_file(c->operands[0], "every-option.json", put_every_option);
     return good ? CLI_OK : CLI_FAILED;
 }
 
 const struct cli_command cli_generate = {
     .name = "generate",
     .operands = "FOLDER",
-    .summary = "Write the manual pages and the completions for bash and zsh into a folder.",
-    .text = "The build calls this; the files are whynot.1, one page for each command, whynotd.8, whynot.bash and _whynot.",
+    .summary = "Write the manual pages, the completions for bash and zsh and a configuration file with every option into a folder.",
+    .text = "The build calls this; the files are whynot.1, one page for each command, whynotd.8, whynot.bash, _whynot and every-option.json.",
     .run = run,
 };
