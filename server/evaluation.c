@@ -20,6 +20,7 @@ static const struct wn_suite suites[] = {
     {"stability", "Consistency of views, and whether a map depends on its class.", "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted",
      "consistency,random-logit,random-weights"},
     {"figure3", "Pixels moved by the sign of the gradient, as Wang & Wang 2022 do.", "gradient", FOUR, "gradient-sign"},
+    {"parts", "Pictures of named parts, each of which can be left out.", "gradcam,la,layercam,gradient,ixg", "logit,weighted,mean,max", "parts"},
     {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
 };
 
@@ -162,8 +163,8 @@ void wn_judging_finish(struct wn_judging *j)
 /* ---- one picture ---- */
 
 /* The network's numbers of one picture that shares `like`'s place in the network's input (NULL: its own). */
-static enum wn_code read_picture(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_preprocess *p,
-                                 const struct wn_bytes *bytes, const struct wn_image *like, struct wn_image *image, float *to, struct wn_error *err)
+enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_preprocess *p, const struct wn_bytes *bytes,
+                             const struct wn_image *like, struct wn_image *image, float *to, struct wn_error *err)
 {
     struct wn_geometry geometry;
     enum wn_code code = wn_image_decode(bytes->data, bytes->size, limits, 0, image, err);
@@ -229,28 +230,33 @@ static void put_away(struct desk *d)
     free(d->values);
 }
 
+void wn_preprocess_plain(struct wn_preprocess *p)
+{
+    p->order = WN_CHANNELS_GRAY;
+    p->scale = 1.0f / 255;
+    memset(p->mean, 0, sizeof p->mean);
+    for (int c = 0; c < 3; c++) p->std[c] = 1;
+}
+
 static enum wn_code read_others(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
                                 struct wn_error *err)
 {
     struct wn_preprocess plain = m->manifest.preprocess;
     struct wn_image truth = {0}, counterfactual = {0}, elsewhere = {0};
     enum wn_code code = WN_OK;
-    plain.order = WN_CHANNELS_GRAY;
-    plain.scale = 1.0f / 255;
-    memset(plain.mean, 0, sizeof plain.mean);
-    for (int c = 0; c < 3; c++) plain.std[c] = 1;
-    if (e->truth.data) code = read_picture(m, limits, &plain, &e->truth, first, &truth, d->mask, err);
+    wn_preprocess_plain(&plain);
+    if (e->truth.data) code = wn_exhibit_read(m, limits, &plain, &e->truth, first, &truth, d->mask, err);
     else if (e->n_boxes) code = read_boxes(e, &plain, first, d->mask, err);
     if (code == WN_OK && (e->truth.data || e->n_boxes)) {
         take_truth(d->mask, (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph)), d->truth);
         d->picture.truth = d->truth;
     }
     if (code == WN_OK && e->counterfactual.data) {
-        code = read_picture(m, limits, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual, d->counterfactual, err);
+        code = wn_exhibit_read(m, limits, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual, d->counterfactual, err);
         d->picture.counterfactual = d->counterfactual;
     }
     if (code == WN_OK && e->elsewhere.data) {
-        code = read_picture(m, limits, &m->manifest.preprocess, &e->elsewhere, first, &elsewhere, d->elsewhere, err);
+        code = wn_exhibit_read(m, limits, &m->manifest.preprocess, &e->elsewhere, first, &elsewhere, d->elsewhere, err);
         d->picture.elsewhere = d->elsewhere;
     }
     wn_image_finish(&truth);
@@ -274,7 +280,7 @@ static enum wn_code read_exhibit(const struct wn_model *m, const struct wn_judgi
     enum wn_code code = WN_OK;
     if (e->label >= m->classes || e->rival >= m->classes)
         code = wn_fail(err, WN_NO_SUCH_CLASS, "the model has classes 0 to %d", m->classes - 1);
-    if (code == WN_OK) code = read_picture(m, &j->limits, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
+    if (code == WN_OK) code = wn_exhibit_read(m, &j->limits, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
     d->picture = (struct wn_evaluation_picture){.image = d->image, .label = e->label, .rival = e->rival, .seed = seed_of(e->name, j->seed)};
     if (code == WN_OK) code = read_others(m, &j->limits, e, &image, d, err);
     wn_image_finish(&image);

@@ -64,6 +64,12 @@ struct wn_exhibit {
 enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m, const struct wn_exhibit *e,
                       struct wn_text *line, struct wn_error *err);
 
+/* The network's numbers of one picture, into `to`; like: another picture as large, or NULL. image: to be finished by the caller. */
+enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_preprocess *p, const struct wn_bytes *bytes,
+                             const struct wn_image *like, struct wn_image *image, float *to, struct wn_error *err);
+/* Masks go the way of the picture: grey, from 0 to 1. */
+void wn_preprocess_plain(struct wn_preprocess *p);
+
 /* The line of a picture that could not even be read. Errors: WN_NO_MEMORY. */
 enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line, struct wn_error *err);
 
@@ -78,6 +84,7 @@ struct wn_tally {
     int n, room, failed;  /* pictures; those without an answer are only counted */
     int labelled, right;  /* pictures with a label, and those whose prediction it is */
     int64_t passes;
+    json_t *parts; /* of the pictures, in this order, where their lines have such; see parts.h */
 };
 enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, struct wn_error *err);
 void wn_tally_finish(struct wn_tally *t);

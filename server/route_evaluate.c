@@ -2,6 +2,7 @@
  * and nothing of how pictures are judged. */
 #include "evaluator.h"
 #include "jsonscan.h"
+#include "parts.h"
 #include "server.h"
 
 #include <math.h>
@@ -206,6 +207,8 @@ static enum wn_code read_judging(struct reading *in, const json_t *root)
     j->limits.max_pixels = config->max_pixels;
     j->limits.max_side = (int)config->max_side;
     if (!j->options.n_subjects || !j->options.n_metrics) return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST, "name a method, a contrast and a metric");
+    if (wn_judging_wants_parts(j))
+        return wn_problem_set(&in->r->problem, "/metrics", WN_BAD_REQUEST, "pictures of parts are judged by whynot evaluate alone");
     for (int i = 0; i < j->options.n_metrics; i++) {
         columns += j->options.metrics[i]->n_columns;
         if (j->options.metrics[i]->needs & WN_NEEDS_SEVERAL && j->options.n_subjects < 2)

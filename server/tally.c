@@ -18,6 +18,7 @@ void wn_tally_finish(struct wn_tally *t)
 {
     for (int i = 0; t->columns && i < t->n_values; i++) free(t->columns[i]);
     for (int i = 0; i < t->n; i++) free(t->names[i]);
+    json_decref(t->parts);
     free(t->columns);
     free(t->names);
     *t = (struct wn_tally){0};
@@ -55,7 +56,11 @@ enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_erro
         t->failed++;
         return WN_OK;
     }
-    if (!json_is_object(values)) return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
+    json_t *parts = json_object_get(line, "parts");
+    if (json_is_object(parts)) {
+        if (!t->parts) t->parts = json_array();
+        if (json_array_append(t->parts, parts) != 0) return wn_fail(err, WN_NO_MEMORY, "no memory for the parts of a picture");
+    } else if (!json_is_object(values)) return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
     if (t->n == t->room && grow(t, err) != WN_OK) return WN_NO_MEMORY;
     char *copy = strdup(name);
     if (!copy) return wn_fail(err, WN_NO_MEMORY, "no memory for a name");

@@ -4,6 +4,7 @@
 #include "job.h"
 #include "lines.h"
 #include "listing.h"
+#include "parts_data.h"
 #include "pictures.h"
 
 #include <inprocess.h>
@@ -49,6 +50,8 @@ struct evaluating {
     struct wn_graph *shuffled; /* the network with shuffled weights, where a metric needs it */
     struct wn_judging judging;
     struct cli_dataset data;
+    bool of_parts;          /* the pictures are of named parts: */
+    struct cli_parts parts; /* one for each of `data` */
     int *todo, n_todo, failed;
     struct cli_lines lines;
     struct cli_progress progress;
@@ -160,10 +163,48 @@ static enum wn_code read_part(const char *path, struct wn_buffer *file, struct w
     return code;
 }
 
+static enum wn_code read_without(const struct cli_assembled *x, struct wn_without *to, struct wn_buffer *files, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < x->what.n_without && code == WN_OK; i++) {
+        to[i].gone = x->what.without[i].gone;
+        code = read_part(x->without[i], &files[i], &to[i].image, err);
+    }
+    return code;
+}
+
+static enum cli_exit judge_parts(struct evaluating *e, const struct cli_exhibit *x, const struct cli_assembled *parts, struct cli_result *out)
+{
+    struct wn_assembled a = parts->what;
+    struct wn_buffer *files = calloc((size_t)a.n_without + 2, sizeof *files);
+    struct wn_without *without = calloc((size_t)a.n_without + 1, sizeof *without);
+    struct wn_text line = {0};
+    struct wn_error err = {0};
+    enum wn_code code = files && without ? WN_OK : wn_fail(&err, WN_NO_MEMORY, "no memory for a picture of parts");
+    a.name = x->name;
+    a.without = without;
+    if (code == WN_OK) code = read_part(x->image, &files[a.n_without], &a.image, &err);
+    if (code == WN_OK) code = read_part(parts->map, &files[a.n_without + 1], &a.map, &err);
+    if (code == WN_OK) code = read_without(parts, without, files, &err);
+    if (code == WN_OK) {
+        struct wn_seat s = take_seat(e);
+        code = wn_judge_parts(s.engine, &e->judging, e->model, &a, &line, &err);
+        leave_seat(e, s);
+    } else if (files && without) {
+        code = wn_judge_missing(&e->judging, x->name, err.text, &line, &err);
+    }
+    for (int k = 0; files && k < a.n_without + 2; k++) wn_buffer_finish(&files[k]);
+    free(files);
+    free(without);
+    out->text = line.bytes;
+    return code == WN_OK ? CLI_OK : cli_fail_error(&err);
+}
+
 static enum cli_exit judge(void *arg, int i, struct cli_result *out)
 {
     struct evaluating *e = arg;
     const struct cli_exhibit *x = &e->data.list[e->todo[i]];
+    if (e->of_parts) return judge_parts(e, x, &e->parts.list[e->todo[i]], out);
     struct wn_exhibit exhibit = {.name = x->name, .boxes = x->boxes, .n_boxes = x->n_boxes, .label = x->label, .rival = x->rival};
     struct wn_buffer files[4] = {{0}};
     struct wn_text line = {0};
@@ -301,6 +342,14 @@ static enum cli_exit check_usage(const struct cli *c)
     return CLI_OK;
 }
 
+static enum cli_exit read_data(struct evaluating *e, long limit)
+{
+    e->of_parts = wn_judging_wants_parts(&e->judging);
+    if (!e->of_parts) return cli_dataset_read(e->c->operands[0], e->model, limit, &e->data);
+    if (e->judging.options.n_metrics > 1) return cli_fail(CLI_USAGE, "the metric 'parts' is judged by itself: its pictures are of another kind");
+    return cli_parts_read(e->c->operands[0], e->model, limit, &e->parts, &e->data);
+}
+
 static enum cli_exit run(const struct cli *c)
 {
     struct evaluating e = {.c = c, .lines = {.fd = -1}, .lock = PTHREAD_MUTEX_INITIALIZER};
@@ -311,7 +360,7 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = cli_count(c, "limit", 1, limit, &limit) ? CLI_OK : CLI_USAGE;
     if (code == CLI_OK) code = open_model(&e);
     if (code == CLI_OK) code = read_judging(&e);
-    if (code == CLI_OK) code = cli_dataset_read(c->operands[0], e.model, limit, &e.data);
+    if (code == CLI_OK) code = read_data(&e, limit);
     if (code == CLI_OK && wn_tally_create(&e.judging, &e.tally, &err) != WN_OK) code = cli_fail_error(&err);
     if (code == CLI_OK) code = cli_lines_open(&e.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), e.judging.question);
     if (code == CLI_OK) code = count_before(&e);
@@ -319,11 +368,13 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = judge_all(&e);
     enum cli_exit closed = cli_lines_close(&e.lines);
     if (code == CLI_OK) code = closed;
+    if (code == CLI_OK && e.of_parts && wn_parts_settle(&e.tally, &err) != WN_OK) code = cli_fail_error(&err);
     if (code == CLI_OK) code = put_out(&e);
     if (code == CLI_OK && e.tally.failed) code = cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", e.tally.failed, e.tally.failed + e.tally.n);
     close_seats(&e);
     wn_tally_finish(&e.tally);
     cli_dataset_finish(&e.data);
+    cli_parts_finish(&e.parts);
     wn_judging_finish(&e.judging);
     cli_peer_close(e.peer);
     free(e.todo);
@@ -337,6 +388,9 @@ const struct cli_command cli_evaluate = {
     .text = "DATA is a folder of pictures (those in a folder called like a class have that label), a folder with labels.csv (image,label[,rival]) or "
             "pictures.jsonl, or such a file. A line of pictures.jsonl is {\"image\", \"label\", \"rival\", \"truth\", \"boxes\", \"counterfactual\", "
             "\"elsewhere\"}; only the image must be there. truth is a mask as large as the picture, boxes are [x0, y0, x1, y1].\n\n"
+            "The suite parts reads parts.jsonl: {\"image\", \"label\", \"map\" (a grey picture: 1 where the first part is seen, and so on, then the "
+            "background's things), \"parts\": [names], \"background\": [names], \"without\": [{\"gone\": [names], \"image\"}], \"minimal\": [[names that "
+            "are enough]], \"shared\": [{\"class\", \"parts\"}, {...}]}; models/signs/parts.py draws such pictures.\n\n"
             "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture by picture, with the p of "
             "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on with --resume.",
     .example = "  whynot evaluate photos --model resnet18 --suite table1 --report table1.html\n"

@@ -19,7 +19,8 @@ enum wn_evaluation_needs {
     WN_NEEDS_RIVAL = 4,          /* a class that the picture could be mistaken for */
     WN_NEEDS_COUNTERFACTUAL = 8, /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
     WN_NEEDS_SEVERAL = 16,       /* compares subjects: needs two or more */
-    WN_NEEDS_SHUFFLED = 32       /* the same network with shuffled weights */
+    WN_NEEDS_SHUFFLED = 32,      /* the same network with shuffled weights */
+    WN_NEEDS_PARTS = 64          /* pictures of named parts; the numbers are of all pictures together, and not made here */
 };
 
 /* Which questions a metric wants answered, of each subject. */

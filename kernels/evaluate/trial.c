@@ -260,6 +260,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
 
 static bool can_run(const struct wn_evaluation_metric *m, const struct wn_evaluation_picture *p, const struct wn_evaluation_options *o, int classes)
 {
+    if (m->needs & WN_NEEDS_PARTS) return false;
     if (m->needs & WN_NEEDS_SHUFFLED && !o->shuffled) return false;
     if (m->needs & WN_NEEDS_LABEL && (p->label < 0 || p->label >= classes)) return false;
     if (m->needs & WN_NEEDS_RIVAL && (p->rival < 0 || p->rival >= classes)) return false;

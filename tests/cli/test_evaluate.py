@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -129,6 +130,60 @@ class Evaluate(unittest.TestCase):
                 out.write(text)
             r = whynot("evaluate", index, *FAST, "--metric", "confidence", "--json")
             self.assertEqual(json.loads(r.out)["accuracy"], accuracy, (text, r.err))
+
+    def parts_data(self, name, copies=1):
+        """One sample as a picture of two parts and a thing behind it; what is left out is grey."""
+        sys.path.insert(0, os.path.join(ROOT, "tests", "http"))
+        from daemon import png
+        folder = self.path(name)
+        os.mkdir(folder)
+        shutil.copy(os.path.join(SAMPLES, self.names[0]), os.path.join(folder, "a.png"))
+        open(os.path.join(folder, "grey.png"), "wb").write(png(96, 96, lambda x, y: [128] * 3))
+        open(os.path.join(folder, "map.png"), "wb").write(png(96, 96, lambda x, y: [1 + (x > 48)] if 20 < y < 76 else [3 * (y > 90)], 0))
+        row = {"label": label_of(self.names[0]), "map": "map.png", "parts": ["left", "right"], "background": ["ground"], "minimal": [["left"], ["right"]],
+               "without": [{"gone": ["left"], "image": "grey.png"}, {"gone": ["right"], "image": "a.png"}, {"gone": ["left", "right"], "image": "grey.png"},
+                           {"gone": ["ground"], "image": "a.png"}]}
+        with open(os.path.join(folder, "parts.jsonl"), "w") as out:
+            for i in range(copies):
+                os.path.exists(os.path.join(folder, "%d.png" % i)) or shutil.copy(os.path.join(folder, "a.png"), os.path.join(folder, "%d.png" % i))
+                out.write(json.dumps(dict(row, image="%d.png" % i)) + "\n")
+        return folder
+
+    def test_parts_that_are_left_out(self):
+        folder, lines = self.parts_data("parts", 4), self.path("parts.jsonl")
+        words = ["evaluate", folder, *FAST, "--suite", "parts", "--json"]
+        r = whynot(*words, "--output", lines, "--report", self.path("parts.html"), "--csv", self.path("parts.csv"))
+        self.assertEqual((r.code, r.err), (0, ""))
+        answer = json.loads(r.out)
+        self.assertEqual((answer["pictures"], answer["accuracy"]), (4, 1))
+        cells = {c["column"]: c["subjects"][0] for c in answer["metrics"][0]["columns"]}
+        self.assertEqual(set(cells), {"csdc", "pc", "dc", "d", "bi", "sd", "ts", "tau"})
+        self.assertEqual((cells["bi"]["mean"], cells["csdc"]["mean"], cells["ts"]["n"]), (1, 1, 0))  # the ground changes nothing
+        one = json.loads(open(lines).readline())["parts"]
+        self.assertEqual([row[0] for row in one["without"]], [1, 2, 3, 4])
+        self.assertEqual((one["without"][1][1], one["without"][1][2]), (one["top"], one["logit"]))
+        self.assertNotEqual(one["without"][0][1], one["top"])
+        whole = open(lines).read()
+        open(lines, "w").write("".join(whole.splitlines(True)[:2]) + '{"half')
+        again = whynot(*words, "--output", lines, "--resume")
+        self.assertEqual((again.code, again.out, open(lines).read()), (0, r.out, whole))
+        self.assertIn("distractibility", open(self.path("parts.html")).read())
+
+    def test_what_is_wrong_with_parts_is_named(self):
+        folder = self.parts_data("bad parts")
+        row = json.loads(open(os.path.join(folder, "parts.jsonl")).readline())
+        for change, said in (({"label": "nothing"}, "label"), ({"minimal": [["middle"]]}, "none of 'parts'"), ({"map": None}, "'map'"),
+                             ({"shared": [{"class": "x", "parts": ["left"]}] * 2}, "shared"), ({"parts": ["p%d" % i for i in range(40)]}, "32")):
+            open(os.path.join(folder, "parts.jsonl"), "w").write(json.dumps(dict(row, **change)) + "\n")
+            r = whynot("evaluate", folder, *FAST, "--suite", "parts")
+            self.assertEqual(r.code, 2, (change, r.err))
+            self.assertIn("line 1", r.err)
+            self.assertIn(said, r.err)
+        r = whynot("evaluate", self.data, *FAST, "--suite", "parts")
+        self.assertEqual(r.code, 2)
+        self.assertIn("parts.jsonl", r.err)
+        r = whynot("evaluate", folder, *FAST, "--metric", "parts,content")
+        self.assertIn("by itself", r.err)
 
     def test_what_is_wrong_is_named(self):
         bad = os.path.join(self.data, "bad.jsonl")

@@ -29,7 +29,7 @@ class Jobs:
         self.assertEqual(a.status, 200, a.body)
         return a.json
 
-    def until(self, d, id, *states, seconds=60):
+    def until(self, d, id, *states, seconds=150):
         wait_until(lambda: self.state(d, id)["state"] in states, seconds)
         return self.state(d, id)
 
@@ -102,7 +102,7 @@ class Evaluations(Jobs, unittest.TestCase):
     def test_a_job_keeps_its_version_when_the_model_is_replaced_and_taken_away(self):
         daemon.write_model(self.models, "passing", tiny_onnx.classifier(64, 24, 4, 3), ["a", "b", "c", "d"], 64)
         self.assertEqual(self.d.request("POST", "/v2/repository/models/passing/load").status, 200)
-        long = dict(LONG, metrics="insertion,deletion", instances=[instance(i) for i in range(8)])
+        long = dict(LONG, metrics="insertion,deletion", instances=[instance(i) for i in range(3)])
         first = self.start(self.d, long, "passing")
         sha = self.state(self.d, first)["model"]["sha256"]
         wait_until(lambda: self.state(self.d, first)["state"] == "running")
@@ -143,6 +143,7 @@ class Evaluations(Jobs, unittest.TestCase):
                 (dict(FAST, suit="x", instances=[good]), "/suit", "no such field"), (dict(FAST, explain="x", instances=[good]), "/explain", "label"),
                 (dict(FAST, least_second=2, instances=[good]), "/least_second", "probability"), (dict(FAST, seed=-1, instances=[good]), "/seed", "whole"),
                 (dict(FAST, metrics=[1], instances=[good]), "/metrics", "names"), (dict(FAST, metrics="masking-equal", contrasts="logit", instances=[good]), "/metrics", "compares"),
+                (dict(suite="parts", instances=[good]), "/metrics", "whynot evaluate"),
                 (dict(FAST, metrics="beauty", instances=[good]), None, "masking"), (dict(suite="none", instances=[good]), None, "table1"),
                 (dict(FAST, metrics="", instances=[good]), None, "metric"), (dict(FAST, layer="nowhere", instances=[good]), None, "nowhere"),
                 ([1], None, "object")):
@@ -184,13 +185,13 @@ class Bounds(Jobs, unittest.TestCase):
             self.assertEqual(d.get("/v1/evaluations/" + ids[1]).status, 404)
 
     def test_so_many_bytes_and_no_more(self):
-        with daemon.Daemon(self.models, "--max-evaluation-bytes", "1048576") as d:
+        with daemon.Daemon(self.models, "--max-evaluation-bytes", "1048576", "--max-evaluations", "1000") as d:
             a = self.evaluate(d, dict(LONG, instances=[instance(1)] * 1000))
             self.assertEqual(a.status, 413, a.body)
             self.assertIn("fewer pictures", a.json["detail"])
-            for _ in range(40):
-                self.until(d, self.start(d, dict(FAST, instances=[instance(1)] * 100)), "done")
-            self.assertLess(len(d.get("/v1/evaluations").json["evaluations"]), 40)
+            for _ in range(14):
+                self.until(d, self.start(d, dict(FAST, instances=[instance(1)] * 200)), "done")
+            self.assertLess(len(d.get("/v1/evaluations").json["evaluations"]), 14)
 
     def test_the_daemon_stops_at_once_and_refuses_more(self):
         d = daemon.Daemon(self.models, "--drain-ms", "1500")
@@ -246,7 +247,7 @@ class Bounds(Jobs, unittest.TestCase):
             beside = p99()
             self.assertEqual(self.state(d, first)["state"], "running")
             print("explain, ms: alone p50 %.1f p99 %.1f; beside an evaluation p50 %.1f p99 %.1f" % (1e3 * alone[1], 1e3 * alone[0], 1e3 * beside[1], 1e3 * beside[0]))
-            self.assertLess(beside[1], 3 * alone[1] + 0.02)
+            self.assertLess(beside[1], 3 * alone[1] + 0.05)
 
 
 if __name__ == "__main__":
