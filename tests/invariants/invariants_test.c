@@ -173,6 +173,40 @@ static void contributions_sum_to_the_change(struct lab *lab, const float *y, int
     free(map), free(zeros), free(y0), free(nothing);
 }
 
+static double scalar_of(const float *y, int k, int t, int kind)
+{
+    double others = 0;
+    for (int i = 0; i < k; i++)
+        if (i != t) others += exp((double)y[i] - y[t]);
+    return kind == 0 ? y[t] : kind == 1 ? 1 / (1 + others) : -log(others);
+}
+
+/* 14. Integrated Gradients sum to what their scalar gains from zeros to the picture, whichever scalar it is. A network with ReLUs has kinks
+ * along the path, so the nodes are many, and only small networks are walked. */
+static void paths_sum_to_what_is_gained(struct lab *lab, const float *y, int t)
+{
+    static const char *const words[] = {"frozen", "probability", "log-odds"};
+    float *zeros = calloc((size_t)lab->pixels, sizeof *zeros), *images = lab->images, *logits = malloc((size_t)lab->classes * sizeof *logits);
+    const float *at[1] = {images + (size_t)image * (size_t)lab->pixels};
+    lab->images = zeros;
+    float *y0 = lab_logits(lab, 0);
+    lab->images = images;
+    for (int i = 0; i < 3 && lab->pixels <= 3 * 64 * 64 && lab->classes > 1; i++) {
+        struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("ig"), .contrast = wn_contrast_find(i ? "weighted" : "logit"), .target = t};
+        struct wn_answer a;
+        char what[64];
+        double sum = 0, gain = scalar_of(y, lab->classes, t, i) - scalar_of(y0, lab->classes, t, i);
+        wn_setting_set(&q.settings, WN_SETTING_STEPS, "256", NULL);
+        wn_setting_set(&q.settings, WN_SETTING_PATH_TARGET, words[i], NULL);
+        snprintf(what, sizeof what, "14 ig sums to the gain of its scalar: %s", words[i]);
+        wn_engine_explain(lab->engine, &(struct wn_batch){1, at, 1, &q, NULL, NULL}, logits, &a, NULL, NULL);
+        for (int k = 0; a.map && k < a.h * a.w; k++) sum += a.map[k];
+        verdict(what, a.map ? fabs(sum - gain) / fmax(fabs(gain), 0.01) : 1, 1e-2);
+        wn_answer_finish(&a);
+    }
+    free(zeros), free(logits), free(y0);
+}
+
 /* With maps that are sums over cells of a_k g_k, however they spread them. */
 static void channel_methods_sum_alike(struct lab *lab, int t)
 {
@@ -559,6 +593,7 @@ static void run(struct lab *lab)
     free(all), free(la);
     linearity_at_the_input(lab, y);
     contributions_sum_to_the_change(lab, y, top[0]);
+    paths_sum_to_what_is_gained(lab, y, top[0]);
     regression_is_scaled_gradcam(lab, y, top[0]);
     relevance_is_input_times_gradient(lab, top[0]);
     channel_methods_sum_alike(lab, top[0]);
