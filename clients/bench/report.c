@@ -9,13 +9,17 @@ static const struct goal {
     const char *id, *words, *of, *by;
     double limit;
     bool at_least;
-    enum { ANY, CLOSED, WHOLE } method; /* Grad-CAM, or a method that goes back to the picture */
+    enum { ANY, CLOSED, WHOLE, PATH } method; /* Grad-CAM, one that goes back to the picture, or that many times over (ig) */
     const char *models;                 /* how their names begin; NULL: all */
 } goals[] = {
     {"C1/C2", "explanation / own forward, f32", "own f32 explain 1", "own f32 forward", 1.05, false, CLOSED, NULL},
     {"C1/C2", "explanation / own forward, bf16", "own bf16 explain 1", "own bf16 forward", 1.05, false, CLOSED, NULL},
     {"C10", "explanation / own forward, f32", "own f32 explain 1", "own f32 forward", 2.6, false, WHOLE, NULL},
     {"C10", "explanation / own forward, bf16", "own bf16 explain 1", "own bf16 forward", 2.6, false, WHOLE, NULL},
+    {"32 C10", "explanation with 32 nodes / own forward, f32", "own f32 explain 1", "own f32 forward", 32 * 2.6, false, PATH, NULL},
+    {"32 C10", "explanation with 32 nodes / own forward, bf16", "own bf16 explain 1", "own bf16 forward", 32 * 2.6, false, PATH, NULL},
+    {"", "PyTorch's autograd / own explanation, f32", "torch explain", "own f32 explain 1", 1, true, WHOLE, NULL},
+    {"", "PyTorch's autograd / own explanation, f32", "torch explain", "own f32 explain 1", 1, true, PATH, NULL},
     {"C3", "own forward / PyTorch eager forward", "own f32 forward", "torch forward", 0.75, false, ANY, NULL},
     {"C4", "own forward / bare oneDNN stack, its own layouts", "own f32 forward", "bare f32 any", 1.10, false, ANY, NULL},
     {"C4", "own forward / bare oneDNN stack, channels-last", "own f32 forward", "bare f32 nhwc", 1.10, false, ANY, NULL},
@@ -41,8 +45,9 @@ static bool is_about(const struct goal *g, const char *model)
 
 static bool ratio_of(const struct bench *b, const struct bench_options *o, const struct goal *g, double *ratio)
 {
-    bool closed = strcmp(o->method->name, "gradcam") == 0;
-    if (g->method == (closed ? WHOLE : CLOSED)) return false;
+    const char *name = o->method->name;
+    int kind = strcmp(name, "gradcam") == 0 ? CLOSED : strcmp(name, "ig") == 0 ? PATH : WHOLE;
+    if (g->method != ANY && (int)g->method != kind) return false;
     const struct subject *of = bench_find(b, g->of), *by = bench_find(b, g->by);
     if (!of || !by || !is_about(g, b->model)) return false;
     *ratio = of->median / by->median;

@@ -69,6 +69,7 @@ static void make_questions(struct engine *e, const struct wn_method *method)
                                                .contrast = wn_contrast_find("weighted"),
                                                .target = i % e->classes};
     }
+    for (int i = 0; i < MOST_QUESTIONS && method->settings >> WN_SETTING_STEPS & 1; i++) wn_setting_set(&e->questions[i].settings, WN_SETTING_STEPS, "32", NULL);
 }
 
 static struct engine *engine_create(struct wn_graph *graph, const struct bench_options *o, enum wn_precision precision,
@@ -302,7 +303,7 @@ static void become_torch(const struct bench_options *o, const char *arch)
     /* Debian's default BLAS is the slow reference one: beating that would be no achievement. */
     setenv("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/openblas-pthread", 1);
     setenv("OPENBLAS_NUM_THREADS", threads, 1);
-    execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--clock",
+    execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--method", o->method->name, "--clock",
            o->cpu_time ? "process_time" : "perf_counter", (char *)NULL);
     _exit(127);
 }

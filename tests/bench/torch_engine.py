@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The other side of `whynot-bench engine --torch`: one PyTorch network that runs when it is told to.
 
-Reads a line, runs once, prints the milliseconds it took: `forward` is eager inference, `explain` is Grad-CAM as pytorch-grad-cam
-does it (hooks on the layer, a backward pass through the whole network with gradients of the weights). Weights are random: only
-times mean something.
+Reads a line, runs once, prints the milliseconds it took: `forward` is eager inference, `explain` is --method. gradcam: as pytorch-grad-cam
+does it (hooks on the layer, a backward pass through the whole network with gradients of the weights). ixg and ig: as captum does it, autograd to
+the picture alone, for ig with all nodes as one batch. Weights are random: only times mean something.
 
-    torch_engine.py --arch resnet50 --threads 2 [--size 224] [--batch 1]
+    torch_engine.py --arch resnet50 --threads 2 [--method gradcam] [--steps 32] [--size 224] [--batch 1]
 """
 import argparse
 import sys
@@ -48,10 +48,33 @@ class GradCam:
         return cam / (cam.max() + 1e-7)
 
 
+def gradient(model, image, classes=None):
+    """Of each picture's class, the predicted one if none is named."""
+    x = image.detach().requires_grad_(True)
+    logits = model(x)
+    classes = logits.argmax(1, keepdim=True) if classes is None else classes
+    return torch.autograd.grad(logits.gather(1, classes).sum(), x)[0]
+
+
+def input_times_gradient(model, image):
+    return (image * gradient(model, image)).sum(1).numpy()
+
+
+def integrated_gradients(model, image, steps):
+    with torch.no_grad():
+        classes = model(image).argmax(1, keepdim=True)
+    middles = (torch.arange(steps) + 0.5) / steps
+    points = (middles.view(-1, 1, 1, 1, 1) * image).flatten(0, 1)
+    mean = gradient(model, points, classes.repeat(steps, 1)).view(steps, *image.shape).mean(0)
+    return (image * mean).sum(1).numpy()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", required=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--method", choices=("gradcam", "ixg", "ig"), default="gradcam")
+    parser.add_argument("--steps", type=int, default=32)
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--clock", choices=("perf_counter", "process_time"), default="perf_counter")
@@ -68,7 +91,9 @@ def main():
         with torch.inference_mode():
             return model(image)
 
-    runs = {"forward": forward, "explain": lambda: explain(image)}
+    methods = {"gradcam": lambda: explain(image), "ixg": lambda: input_times_gradient(model, image),
+               "ig": lambda: integrated_gradients(model, image, options.steps)}
+    runs = {"forward": forward, "explain": methods[options.method]}
     runs["forward"](), runs["explain"]()
     print("ready", flush=True)
     for line in sys.stdin:
