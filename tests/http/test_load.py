@@ -148,7 +148,7 @@ class Load(unittest.TestCase):
             self.assertEqual(d.metric('whynot_rejected_total{reason="deadline"}'), 2)
 
     def test_work_of_a_client_that_went_away_is_dropped(self):
-        with self.slow_daemon() as d:
+        with self.slow_daemon("--max-queue-wait-ms", "0") as d:  # forty are to wait, however slow a sanitizer is
             each = slow_seconds(d)
             answered = 'whynot_explanations_total{method="gradcam",contrast="logit"}'
             before = d.metric(answered)
