@@ -50,6 +50,13 @@ static int class_of(const struct wn_model *m, const char *text)
     return end != text && !*end && v >= 0 && v < m->classes ? (int)v : -1;
 }
 
+int cli_dataset_class(const struct wn_model *m, const json_t *value)
+{
+    if (json_is_string(value)) return class_of(m, json_string_value(value));
+    json_int_t v = json_is_integer(value) ? json_integer_value(value) : -1;
+    return v >= 0 && v < m->classes ? (int)v : -1;
+}
+
 struct place { /* for words about what is wrong */
     const char *file;
     int line;

@@ -6,6 +6,9 @@
 
 #include <evaluation.h>
 
+/* The class that a label (a string) or a number of one (a string or a JSON number) means; -1 where it is neither. */
+int cli_dataset_class(const struct wn_model *m, const json_t *value);
+
 struct cli_exhibit {
     char *name;                                 /* as the data set calls it */
     char *image, *truth, *counterfactual, *elsewhere; /* paths; NULL: there is none */

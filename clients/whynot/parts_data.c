@@ -91,10 +91,9 @@ static enum cli_exit read_shared(const struct reading *in, const json_t *list, s
     if (json_array_size(list) != 2) return list && json_array_size(list) ? wrong(in, "'shared' is about two classes") : CLI_OK;
     for (size_t k = 0; k < 2; k++) {
         const json_t *one = json_array_get(list, k);
-        const char *name = json_string_value(json_object_get(one, "class"));
         enum cli_exit code = read_set(in, json_object_get(one, "parts"), &a->what.shared[k]);
         if (code != CLI_OK) return code;
-        a->what.other[k] = name ? wn_model_class(in->model, name) : -1;
+        a->what.other[k] = cli_dataset_class(in->model, json_object_get(one, "class"));
         if (a->what.other[k] < 0) return wrong(in, "a class of 'shared' is no class of the model");
     }
     return a->what.shared[0] & a->what.shared[1] ? wrong(in, "both classes of 'shared' have a part in common") : CLI_OK;
@@ -102,7 +101,8 @@ static enum cli_exit read_shared(const struct reading *in, const json_t *list, s
 
 static enum cli_exit read_line(struct reading *in, const json_t *line, struct cli_assembled *a, struct cli_exhibit *e)
 {
-    const char *image = json_string_value(json_object_get(line, "image")), *label = json_string_value(json_object_get(line, "label"));
+    const char *image = json_string_value(json_object_get(line, "image")), *id = json_string_value(json_object_get(line, "id"));
+    const json_t *label = json_object_get(line, "label");
     in->parts = json_object_get(line, "parts");
     in->background = json_object_get(line, "background");
     size_t n_parts = json_array_size(in->parts), n = n_parts + json_array_size(in->background);
@@ -110,10 +110,10 @@ static enum cli_exit read_line(struct reading *in, const json_t *line, struct cl
     a->map = path_of(in, json_object_get(line, "map"));
     if (!image || !label || !a->map || !path || !n_parts) return wrong(in, "a line has 'image', 'label', 'map' and 'parts'");
     if (n > WN_MOST_UNITS) return wrong(in, "a picture has more than 32 parts and things behind it");
-    e->name = strdup(image);
+    e->name = strdup(id ? id : image);
     e->image = strdup(path);
     e->rival = -1;
-    e->label = wn_model_class(in->model, label);
+    e->label = cli_dataset_class(in->model, label);
     if (e->label < 0) return wrong(in, "the label is no class of the model");
     a->what.label = e->label;
     a->what.n_parts = (int)n_parts;

@@ -77,7 +77,7 @@ class Routes(unittest.TestCase):
         fields = api["components"]["schemas"]["Question"]["properties"]
         for name in ("image", "target", "why_not", "contrast", "method", "layer", "layer_variant", "value", "normalize", "outputs", "top_k", "timeout_ms", "id"):
             self.assertIn(name, fields)
-        query = [p["name"] for p in api["paths"]["/v1/explain"]["post"]["parameters"]]
+        query = [p["name"] for p in api["paths"]["/v1/explain"]["post"]["parameters"] if p["in"] == "query"]
         self.assertEqual(query, list(fields)[1:])
         self.assertEqual([p["name"] for p in api["paths"]["/v1/models/{model}/labels"]["get"]["parameters"]], ["model", "q", "limit"])
 
