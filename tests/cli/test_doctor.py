@@ -40,7 +40,7 @@ class Doctor(unittest.TestCase):
             self.skipTest("built without oneDNN")
         self.assertRegex(found["onednn", "oneDNN"]["value"], r"^\d+\.\d+\.\d+$")
         slow = self.findings("--backend", "onednn", code=1, env={"ONEDNN_MAX_CPU_ISA": "SSE41"})
-        self.assertIn("ONEDNN_MAX_CPU_ISA", [f["mending"] for f in slow if not f["ok"]][0])
+        self.assertTrue(any("ONEDNN_MAX_CPU_ISA" in f["mending"] for f in slow if not f["ok"]))  # a build with CUDA misses a driver too
 
     def test_a_gpu_that_does_not_answer_is_never_claimed(self):
         has_gpu = os.path.exists("/proc/driver/nvidia/version")
