@@ -245,9 +245,10 @@ int main(int argc, char **argv)
         return 77;
     }
     bound = strcmp(argv[1], "ref") == 0 ? 1e-5 : 1e-4;
-    int n = scandir(argv[2], &files, is_golden, alphasort);
+    const char *every = getenv("WHYNOT_GOLDEN_EVERY"); /* a slow backend's share: each n-th network */
+    int n = scandir(argv[2], &files, is_golden, alphasort), step = every ? atoi(every) : 1;
     for (int i = 0; i < n; i++) {
-        check_file(argv[2], files[i]->d_name, argv[3], argv[1]);
+        if (step < 2 || i % step == 0) check_file(argv[2], files[i]->d_name, argv[3], argv[1]);
         free(files[i]);
     }
     if (n > 0) free(files);
