@@ -257,6 +257,13 @@ static wn_dnn_maker *slope_maker(enum wn_prim prim)
     return prim == WN_PRIM_UNARY ? wn_dnn_unary : prim == WN_PRIM_UNARY_BWD ? wn_dnn_unary_bwd : prim == WN_PRIM_RESHAPE ? wn_dnn_reshape : NULL;
 }
 
+static bool reads(const struct wn_step *s, int value)
+{
+    for (int i = 0; i < s->n_in; i++)
+        if (s->in[i] == value) return true;
+    return false;
+}
+
 /* How many steps make the factor of the product's rows before one multiplies by it; -1 where none does. */
 static int steps_between(const struct wn_dnn_exe *e, int step, int end)
 {
@@ -264,7 +271,7 @@ static int steps_between(const struct wn_dnn_exe *e, int step, int end)
     for (int between = 0; between <= MOST_BETWEEN && step + 1 + between < end; between++) {
         const struct wn_step *s = wn_program_step(e->prog, step + 1 + between);
         if (row_factor(e, s, y) != WN_NONE) return read_only_by(e, y, step + 1 + between) ? between : -1;
-        if (!slope_maker(s->prim) || s->in[0] == y || s->in[1] == y) return -1;
+        if (!slope_maker(s->prim) || reads(s, y)) return -1;
     }
     return -1;
 }

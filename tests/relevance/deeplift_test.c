@@ -59,9 +59,10 @@ static void risen(void *ctx, int operand, int64_t i, int64_t j, double w)
 {
     struct recursion *r = ctx;
     int x = r->s->in[operand], y = r->s->out[0];
-    double rise = now(r, y, j) - then(r, y, j), d = now(r, x, i) - then(r, x, i);
     (void)w;
-    if (ours(r, j) && rise >= 0 && d != 0) r->multiplier[x][i] += r->multiplier[y][j] * rise / d;
+    if (!ours(r, j)) return;
+    double rise = now(r, y, j) - then(r, y, j), d = now(r, x, i) - then(r, x, i);
+    if (rise >= 0 && d != 0) r->multiplier[x][i] += r->multiplier[y][j] * rise / d;
 }
 
 /* A winner of the baseline: cells and results come with the baseline's numbers. */
