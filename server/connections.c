@@ -118,8 +118,8 @@ static void tick(struct wn_connections *all)
 static void *watch(void *arg)
 {
     struct wn_connections *all = arg;
-    const struct timespec pause = {0, TICK_MS * 1000000};
     while (!atomic_load(&all->stop)) {
+        const struct timespec pause = {0, atomic_load(&all->tick_ms) * 1000000L};
         nanosleep(&pause, NULL);
         tick(all);
     }
@@ -129,7 +129,7 @@ static void *watch(void *arg)
 enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
                                  struct wn_error *err)
 {
-    *all = (struct wn_connections){.queue = queue};
+    *all = (struct wn_connections){.queue = queue, .tick_ms = TICK_MS};
     pthread_mutex_init(&all->lock, NULL);
     all->limit_ns[WN_PHASE_HEAD] = config->header_timeout_ms * 1000000;
     all->limit_ns[WN_PHASE_BODY] = config->body_timeout_ms * 1000000;

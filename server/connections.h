@@ -19,6 +19,7 @@ struct wn_connections {
     int64_t limit_ns[WN_PHASES]; /* longest stay in a phase; 0: none */
     struct wn_queue *queue;
     pthread_t thread;
+    atomic_int tick_ms; /* how often it looks */
     atomic_bool stop;
 };
 

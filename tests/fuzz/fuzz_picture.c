@@ -1,6 +1,7 @@
-/* libFuzzer: any bytes as a picture, PNG or JPEG. */
+/* libFuzzer: any bytes as a picture: PNG or JPEG, as WN_FUZZ_MAGIC says, so that none is lost to "this is no picture". */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <media/image.h>
 
@@ -8,13 +9,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    static const char magic[] = WN_FUZZ_MAGIC;
     struct wn_image_limits limits = wn_image_limits_default;
     struct wn_image image = {0};
     struct wn_error err = {0};
     limits.max_pixels = 1 << 18; /* looks for bugs and not for what the limits allow */
-    enum wn_code code = wn_image_decode(data, size, &limits, 0, &image, &err);
+    uint8_t *file = malloc(size + 1);
+    if (!file) abort();
+    memcpy(file, data, size);
+    memcpy(file, magic, size < sizeof magic - 1 ? size : sizeof magic - 1);
+    enum wn_code code = wn_image_decode(file, size, &limits, 0, &image, &err);
     if (code != WN_OK && (!*err.text || image.rgb)) abort();
     if (code == WN_OK && (!image.rgb || image.width < 1 || image.height < 1 || (int64_t)image.width * image.height > 1 << 18)) abort();
     wn_image_finish(&image);
+    free(file);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* libFuzzer: any bytes as the file of keys, and as the configuration. */
+/* libFuzzer: any bytes as the configuration, or as the file of keys where they do not begin as one. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,12 +23,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fchmod(fd, 0600);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     snprintf(flag, sizeof flag, "--config=%s", path);
-    keys = (struct wn_keys){0};
-    if ((wn_keys_init(&keys, path, &err) == WN_OK) != (atomic_load(&keys.n) > 0)) abort();
-    wn_keys_finish(&keys);
-    enum wn_config_wish wish;
-    char *argv[] = {(char[]){"whynotd"}, flag, NULL};
-    if (wn_config_load(2, argv, &config, &wish, &other) != WN_OK && !*other.text) abort();
+    if (size && (*data == '{' || *data == '/')) {
+        enum wn_config_wish wish;
+        char *argv[] = {(char[]){"whynotd"}, flag, NULL};
+        if (wn_config_load(2, argv, &config, &wish, &other) != WN_OK && !*other.text) abort();
+    } else {
+        keys = (struct wn_keys){0};
+        if ((wn_keys_init(&keys, path, &err) == WN_OK) != (atomic_load(&keys.n) > 0)) abort();
+        wn_keys_finish(&keys);
+    }
     close(fd);
     return 0;
 }
