@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <whynot/drawing.h>
 #include <whynot/program.h>
 
 #ifdef __cplusplus
@@ -161,6 +162,28 @@ struct wn_cuda_product {
     int a_batch, a_m, a_k, b_batch, b_k, b_n, y_batch, y_m, y_n;
 };
 void wn_cuda_launch_matmul(const struct wn_cuda_product *p, struct CUstream_st *stream);
+
+/* ---- draw.cu: maps to palette indices, the bytes that the processor makes ---- */
+enum wn_cuda_draw_fault { WN_CUDA_DRAW_FINE, WN_CUDA_DRAW_NOT_FINITE, WN_CUDA_DRAW_TOO_WIDE };
+struct wn_cuda_drawn {
+    struct wn_rendered drawn;
+    enum wn_cuda_draw_fault fault; /* not FINE: the index is not written, and only this says anything */
+};
+#define WN_CUDA_DRAW_PAD(pixels) (((size_t)(pixels) + 15) / 16 * 16)
+/* One map. All pointers are the device's, values and index at multiples of 16 bytes. */
+struct wn_cuda_drawing {
+    const float *map; /* h*w */
+    int h, w;
+    struct wn_view view;
+    int x0, x1, y0, y1; /* the pixels that the map covers: wn_covered */
+    struct wn_render how;
+    struct wn_between *taps; /* scratch: view.w + view.h */
+    float *values;           /* scratch: WN_CUDA_DRAW_PAD(view.w*view.h) */
+    uint8_t *index;          /* out: view.h*view.w, and what pads them */
+    struct wn_cuda_drawn *out;
+};
+/* drawings: n of them on the device, at most 65535, of any sizes; most_pixels: of the largest view, below 2^30. */
+void wn_cuda_launch_draw(const struct wn_cuda_drawing *drawings, int n, int most_pixels, struct CUstream_st *stream);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <whynot/pixels.h>
+
 static const char *const normalize_names[] = {"none", "minmax", "shared", "symmetric"};
 
 const char *wn_normalize_name(enum wn_normalize n)
@@ -45,22 +47,10 @@ struct wn_view wn_view_picture(const struct wn_geometry *geo)
                             (geo->crop_y + geo->crop_h) * sy};
 }
 
-static int clamp_int(double v, int lo, int hi)
-{
-    return v < lo ? lo : v > hi ? hi : (int)v;
-}
-
-/* A pixel is covered where its centre is; a map thinner than a pixel still gets one. */
-static void covered(double from, double to, int n, int *begin, int *end)
-{
-    *begin = clamp_int(ceil(from - 0.5), 0, n - 1);
-    *end = clamp_int(ceil(to - 0.5), *begin + 1, n);
-}
-
 void wn_view_covered(const struct wn_view *v, int *x0, int *y0, int *x1, int *y1)
 {
-    covered(v->x0, v->x1, v->w, x0, x1);
-    covered(v->y0, v->y1, v->h, y0, y1);
+    wn_covered(v->x0, v->x1, v->w, x0, x1);
+    wn_covered(v->y0, v->y1, v->h, y0, y1);
 }
 
 /* ---- numbers about a map ---- */
@@ -116,13 +106,12 @@ static float select_rank(float *v, size_t n, size_t rank)
 }
 
 /* The smallest limit that at least `percentile` percent of |v| do not exceed. */
-static enum wn_code percentile_of(const float *v, size_t n, double percentile, float *out, struct wn_error *err)
+static enum wn_code percentile_of(const float *v, size_t n, float percentile, float *out, struct wn_error *err)
 {
     float *copy = malloc(n * sizeof *copy);
     if (!copy) return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
     for (size_t i = 0; i < n; i++) copy[i] = fabsf(v[i]);
-    double rank = ceil(percentile / 100 * (double)n);
-    *out = select_rank(copy, n, rank < 1 ? 0 : rank > (double)n ? n - 1 : (size_t)rank - 1);
+    *out = select_rank(copy, n, (size_t)wn_percentile_rank(percentile, n));
     free(copy);
     return WN_OK;
 }
@@ -154,30 +143,14 @@ static void span_of(const float *v, size_t n, float *lo, float *hi)
 static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out, bool *flat,
                              struct wn_error *err)
 {
-    float lo, hi;
+    float lo, hi, clipped = 0;
     span_of(v, n, &lo, &hi);
     *flat = lo == hi;
-    switch (r->normalize) {
-    case WN_NORMALIZE_NONE:
-        *out = (struct wn_range){0, 1};
-        break;
-    case WN_NORMALIZE_MINMAX:
-        *out = (struct wn_range){lo, hi};
-        break;
-    case WN_NORMALIZE_SHARED:
-        *out = r->range;
-        break;
-    case WN_NORMALIZE_SYMMETRIC: {
-        float limit = -lo > hi ? -lo : hi;
-        if (r->percentile > 0 && r->percentile < 100) {
-            float clipped = 0;
-            enum wn_code code = percentile_of(v, n, (double)r->percentile, &clipped, err);
-            if (code != WN_OK) return code;
-            if (clipped > 0) limit = clipped; /* a map that is almost all zero keeps its maximum */
-        }
-        *out = (struct wn_range){-limit, limit};
+    if (wn_render_clips(r)) {
+        enum wn_code code = percentile_of(v, n, r->percentile, &clipped, err);
+        if (code != WN_OK) return code;
     }
-    }
+    *out = wn_range_choose(r, lo, hi, clipped);
     return isfinite(out->hi - out->lo)
                ? WN_OK
                : wn_fail(err, WN_BAD_NUMBERS, "The map's values span more than a float can hold.");
@@ -210,31 +183,14 @@ enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render
 
 /* ---- upsampling ---- */
 
-struct tap {
-    int a, b;
-    float t; /* value = (1 - t) * [a] + t * [b] */
-};
-
-/* METHODS of the literature: src = (dst + 0.5) * n / N - 0.5 or, corners aligned, src = dst * (n - 1) / (N - 1); within
- * the rectangle. */
-static struct tap tap_at(int pixel, double from, double to, int n, bool align_corners)
+static void stretch_row(const float *row, const struct wn_between *taps, int n, float *dst)
 {
-    double size = to - from, at = pixel + 0.5 - from;
-    double src = !align_corners ? at * n / size - 0.5 : size > 1 ? (at - 0.5) * (n - 1) / (size - 1) : 0;
-    if (!(src > 0)) src = 0;
-    if (src > n - 1) src = n - 1;
-    int a = (int)src;
-    return (struct tap){a, a + 1 < n ? a + 1 : a, (float)(src - a)};
-}
-
-static void stretch_row(const float *row, const struct tap *taps, int n, float *dst)
-{
-    for (int x = 0; x < n; x++) dst[x] = (1 - taps[x].t) * row[taps[x].a] + taps[x].t * row[taps[x].b];
+    for (int x = 0; x < n; x++) dst[x] = wn_blend(row[taps[x].a], row[taps[x].b], taps[x].t);
 }
 
 static void blend_rows(const float *upper, const float *lower, float t, int n, float *dst)
 {
-    for (int x = 0; x < n; x++) dst[x] = (1 - t) * upper[x] + t * lower[x];
+    for (int x = 0; x < n; x++) dst[x] = wn_blend(upper[x], lower[x], t);
 }
 
 enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst,
@@ -243,17 +199,17 @@ enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *v
     int x0, y0, x1, y1, held[2] = {-1, -1};
     wn_view_covered(view, &x0, &y0, &x1, &y1);
     const size_t n = (size_t)(x1 - x0);
-    struct tap *taps = malloc(n * sizeof *taps);
+    struct wn_between *taps = malloc(n * sizeof *taps);
     float *rows = malloc(2 * n * sizeof *rows); /* source rows stretched to the view's width: even ones, odd ones */
     if (!taps || !rows) {
         free(taps);
         free(rows);
         return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
     }
-    for (int x = x0; x < x1; x++) taps[x - x0] = tap_at(x, view->x0, view->x1, w, align_corners);
+    for (int x = x0; x < x1; x++) taps[x - x0] = wn_between_at(x, view->x0, view->x1, w, align_corners);
     if (n < (size_t)view->w || y1 - y0 < view->h) memset(dst, 0, (size_t)view->w * (size_t)view->h * sizeof *dst);
     for (int y = y0; y < y1; y++) {
-        struct tap down = tap_at(y, view->y0, view->y1, h, align_corners);
+        struct wn_between down = wn_between_at(y, view->y0, view->y1, h, align_corners);
         for (int row = down.a; row <= down.b; row++)
             if (held[row & 1] != row) {
                 stretch_row(map + (size_t)row * (size_t)w, taps, (int)n, rows + (size_t)(row & 1) * n);
@@ -269,61 +225,33 @@ enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *v
 
 /* ---- indices ---- */
 
-/* Clamping before the conversion keeps it defined for every float. */
-static void index_between(const float *v, size_t n, struct wn_range range, uint8_t *dst)
-{
-    const float lo = range.lo, span = range.hi - range.lo;
-    for (size_t i = 0; i < n; i++) {
-        float t = (v[i] - lo) / span; /* a division: the highest value must come out as 1 exactly */
-        t = t > 0 ? t : 0;
-        t = t < 1 ? t : 1;
-        dst[i] = (uint8_t)(int)(255 * t);
-    }
-}
-
-static void index_symmetric(const float *v, size_t n, float limit, uint8_t *dst)
-{
-    for (size_t i = 0; i < n; i++) {
-        float t = v[i] / limit;
-        t = t > -1 ? t : -1;
-        t = t < 1 ? t : 1;
-        dst[i] = (uint8_t)(128 + (int)(127 * t + (t < 0 ? -0.5f : 0.5f)));
-    }
-}
-
 static void index_values(const float *v, size_t n, const struct wn_render *r, struct wn_range range, bool flat,
                          uint8_t *dst)
 {
-    const bool symmetric = r->normalize == WN_NORMALIZE_SYMMETRIC,
-               relative = symmetric || r->normalize == WN_NORMALIZE_MINMAX;
-    if ((flat && relative) || !(range.hi > range.lo))
-        memset(dst, symmetric ? 128 : 0, n);
-    else if (symmetric)
-        index_symmetric(v, n, range.hi, dst);
+    const float lo = range.lo, limit = range.hi, span = range.hi - range.lo;
+    if (wn_index_is_flat(r, range, flat))
+        memset(dst, wn_index_flat(r), n);
+    else if (r->normalize == WN_NORMALIZE_SYMMETRIC)
+        for (size_t i = 0; i < n; i++) dst[i] = wn_index_symmetric(v[i], limit);
     else
-        index_between(v, n, range, dst);
+        for (size_t i = 0; i < n; i++) dst[i] = wn_index_between(v[i], lo, span);
 }
 
 /* ---- what was drawn ---- */
 
-enum { BINS = 1024, SAMPLES = 128 };
-
-/* The value above which the strongest 20 % of the positive mass lie; from at most SAMPLES or so samples an axis. */
-static float strong_value(const float *v, int w, int h, float max)
+/* The value above which the strongest 20 % of the positive mass lie, from samples. */
+static float strong_value(const float *v, int w, int h, float highest)
 {
-    double mass[BINS] = {0}, total = 0, strong = 0;
-    const int step_x = w / SAMPLES + 1, step_y = h / SAMPLES + 1;
-    for (int y = 0; y < h; y += step_y)
-        for (int x = 0; x < w; x += step_x) {
-            float value = v[(size_t)y * (size_t)w + (size_t)x];
-            if (!(value > 0)) continue;
-            int bin = (int)(value / max * BINS);
-            mass[bin < BINS ? bin : BINS - 1] += value;
-            total += value;
+    uint64_t mass[WN_STRONG_BINS] = {0}, total = 0, strong = 0;
+    for (int y = 0; y < h; y += wn_strong_step(h))
+        for (int x = 0; x < w; x += wn_strong_step(w)) {
+            uint32_t one = wn_strong_mass(v[(size_t)y * (size_t)w + (size_t)x], highest);
+            mass[wn_strong_bin(one)] += one;
+            total += one;
         }
-    int bin = BINS - 1;
-    while (bin > 0 && (strong += mass[bin]) < 0.2 * total) bin--;
-    return max * ((float)bin / BINS);
+    int bin = WN_STRONG_BINS - 1;
+    while (bin > 0 && !wn_strong_enough(strong += mass[bin], total)) bin--;
+    return wn_strong_value(bin, highest);
 }
 
 /* The box around all values of at least `strong` (and above 0). */
@@ -333,9 +261,9 @@ static void box_around(const float *v, int w, int h, float strong, struct wn_ren
     for (int y = 0; y < h; y++) {
         const float *row = v + (size_t)y * (size_t)w;
         int left = 0, right = w - 1;
-        while (left < w && !(row[left] >= strong && row[left] > 0)) left++;
+        while (left < w && !wn_is_strong(row[left], strong)) left++;
         if (left == w) continue;
-        while (!(row[right] >= strong && row[right] > 0)) right--;
+        while (!wn_is_strong(row[right], strong)) right--;
         if (left < x0) x0 = left;
         if (right > x1) x1 = right;
         if (y < y0) y0 = y;
@@ -398,7 +326,7 @@ enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view
         for (int x = 0; x < view->w; x++)
             for (int y = 0; y < view->h; y++) {
                 float v = drawing[(size_t)y * (size_t)view->w + (size_t)x];
-                if ((v >= strong && v > 0) != inside) {
+                if (wn_is_strong(v, strong) != inside) {
                     inside = !inside;
                     runs[(*n)++] = 0;
                 }

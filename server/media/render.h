@@ -6,34 +6,11 @@
 #include <media/preprocess.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <whynot/drawing.h>
 
-enum wn_normalize {
-    WN_NORMALIZE_NONE,      /* values are shown as they are, 0..1 */
-    WN_NORMALIZE_MINMAX,    /* lowest value 0, highest 255 */
-    WN_NORMALIZE_SHARED,    /* as minmax, with the range that several maps share (render.range) */
-    WN_NORMALIZE_SYMMETRIC, /* 0 is 128, +-max|m| is 255 and 1: opposite maps get mirrored indices */
-};
 const char *wn_normalize_name(enum wn_normalize n); /* "minmax" */
 bool wn_normalize_find(const char *name, enum wn_normalize *out);
 
-/* What the lowest and the highest colour stand for. */
-struct wn_range {
-    float lo, hi;
-};
-
-struct wn_render {
-    enum wn_normalize normalize;
-    bool relu;          /* negative values count as 0 (before upsampling) */
-    bool align_corners; /* false: pixel areas meet (OpenCV, most code); true: corner centres meet (Wang & Wang 2022) */
-    float percentile;   /* symmetric only: limit at this percentile of |map|, e.g. 99; 0 or 100: the maximum */
-    struct wn_range range; /* shared only */
-};
-
-/* The picture that is drawn (w x h) and the rectangle of it that the map covers; pixels outside have the value 0. */
-struct wn_view {
-    int w, h;
-    double x0, y0, x1, y1;
-};
 struct wn_view wn_view_whole(int w, int h);                    /* the map covers all of w x h */
 struct wn_view wn_view_input(const struct wn_geometry *geo);   /* the network's input: the cropped picture */
 struct wn_view wn_view_picture(const struct wn_geometry *geo); /* the picture at its own size, crop where it lies */
@@ -53,15 +30,6 @@ enum wn_code wn_map_stats(const float *map, int h, int w, struct wn_map_stats *o
 enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render *r, struct wn_range *out,
                           struct wn_error *err);
 struct wn_range wn_range_join(struct wn_range a, struct wn_range b); /* for SHARED: the range of two maps together */
-
-/* What was drawn, in pixels of the view. */
-struct wn_rendered {
-    struct wn_range range;
-    int peak_x, peak_y; /* highest value */
-    int box_x, box_y, box_w,
-        box_h; /* holds the strongest 20 % of the positive mass; box_w 0 where nothing is positive */
-    bool flat; /* the map was constant: all indices are that of value 0 */
-};
 
 /* Upsamples (bilinear) and normalises. dst: view->h*view->w indices, caller's. `out` may be NULL. */
 enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
