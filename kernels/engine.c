@@ -469,12 +469,12 @@ enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch
 {
     struct wn_engine_times sum = {0};
     enum wn_code code = WN_OK;
-    float *scratch = malloc((size_t)e->graph->classes * sizeof *scratch);
-    if (!scratch) return wn_fail(err, WN_NO_MEMORY, "no memory for the logits of an image");
     for (int i = 0; i < batch->n_questions; i++) {
         answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
         check_question(e, batch, &batch->questions[i], &answers[i]);
     }
+    float *scratch = malloc((size_t)e->graph->classes * sizeof *scratch);
+    if (!scratch) return wn_fail(err, WN_NO_MEMORY, "no memory for the logits of an image");
     for (int i = 0; i < batch->n_images && code == WN_OK; i += e->max_images) {
         int left = batch->n_images - i;
         struct chunk c = {.e = e, .batch = batch, .answers = answers, .begin = i, .n = left < e->max_images ? left : e->max_images};

@@ -96,7 +96,7 @@ WN_API void wn_evaluation_destroy(struct wn_evaluation *v); /* NULL is fine */
 WN_API int wn_evaluation_values(const struct wn_evaluation *v); /* numbers a picture: for each metric subjects * columns, in this order */
 
 /* Measures one picture. values: wn_evaluation_values doubles, NaN where the picture or the method has nothing to say. prediction (may be
- * NULL): its most likely class. passes (may be NULL): forward passes taken. Errors: WN_DEADLINE where it was given up, those of the engine; a question that one subject
+ * NULL): its most likely class, -1 where a failure came before it was known. passes (may be NULL): forward passes taken. Errors: WN_DEADLINE where it was given up, those of the engine; a question that one subject
  * cannot answer (a method that the network rules out) leaves that subject's values NaN and its reason in *refused (may be NULL). */
 WN_API enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values, int *prediction,
                                       int64_t *passes, struct wn_error *refused, struct wn_error *err);

@@ -18,22 +18,24 @@ static void stretch(float *map, int n)
     for (int i = 0; i < n; i++) map[i] = most > least ? (map[i] - least) / (most - least) : 0;
 }
 
+static enum wn_code judge(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
+{
+    (void)subject, (void)context;
+    stretch(t->map, t->pixels);
+    for (int c = 0; c < t->channels; c++)
+        for (int i = 0; i < t->pixels; i++)
+            wn_trial_picture(t, 0)[c * t->pixels + i] = t->picture->image[c * t->pixels + i] * t->map[i];
+    enum wn_code code = wn_trial_forward(t, 1, err);
+    if (code != WN_OK) return code;
+    double before = wn_trial_probability(t, t->logits, t->chosen), after = wn_trial_probability(t, t->batch_logits, t->chosen);
+    values[DROP] = wn_confidence_drop(before, after);
+    values[INCREASE] = wn_confidence_increase(before, after);
+    return WN_OK;
+}
+
 static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    double before = wn_trial_probability(t, t->logits, t->chosen);
-    for (int s = 0; s < t->options->n_subjects; s++) {
-        if (!wn_trial_positive(t, s, WN_MAP_CHOSEN, t->map, err)) continue;
-        stretch(t->map, t->pixels);
-        for (int c = 0; c < t->channels; c++)
-            for (int i = 0; i < t->pixels; i++)
-                wn_trial_picture(t, 0)[c * t->pixels + i] = t->picture->image[c * t->pixels + i] * t->map[i];
-        enum wn_code code = wn_trial_forward(t, 1, err);
-        if (code != WN_OK) return code;
-        double after = wn_trial_probability(t, t->batch_logits, t->chosen);
-        values[s * COLUMNS + DROP] = wn_confidence_drop(before, after);
-        values[s * COLUMNS + INCREASE] = wn_confidence_increase(before, after);
-    }
-    return WN_OK;
+    return wn_trial_each(t, WN_MAP_CHOSEN, WN_FORM_POSITIVE, COLUMNS, values, judge, NULL, err);
 }
 
 const struct wn_evaluation_metric wn_evaluation_metric_confidence = {

@@ -30,32 +30,42 @@ enum wn_code wn_trial_curve(struct wn_trial *t, const float *from, const float *
 }
 
 /* from, to: the picture and what stands in its place, in the order of the curve. */
-static enum wn_code areas(struct wn_trial *t, bool insertion, double *values, struct wn_error *err)
+struct curve {
+    const float *from, *to;
+    int points;
+    double *scores;
+};
+
+static enum wn_code judge(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
 {
-    int points = wn_curve_points(t->pixels, t->options->curve_step);
-    const float *from = insertion ? t->fill : t->picture->image, *to = insertion ? t->picture->image : t->fill;
-    double *scores = malloc((size_t)points * sizeof *scores);
-    enum wn_code code = scores ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a curve");
-    for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
-        if (!wn_trial_map(t, s, WN_MAP_CHOSEN, false, t->map, err)) continue;
-        code = wn_saliency_order(t->map, t->pixels, t->order, err);
-        if (code == WN_OK) code = wn_trial_curve(t, from, to, points, scores, err);
-        if (code == WN_OK) values[s] = wn_area_under(scores, points);
-    }
-    free(scores);
+    const struct curve *c = context;
+    (void)subject;
+    enum wn_code code = wn_saliency_order(t->map, t->pixels, t->order, err);
+    if (code == WN_OK) code = wn_trial_curve(t, c->from, c->to, c->points, c->scores, err);
+    if (code == WN_OK) *values = wn_area_under(c->scores, c->points);
+    return code;
+}
+
+static enum wn_code areas(struct wn_trial *t, const float *from, const float *to, double *values, struct wn_error *err)
+{
+    struct curve c = {from, to, wn_curve_points(t->pixels, t->options->curve_step), NULL};
+    c.scores = malloc((size_t)c.points * sizeof *c.scores);
+    if (!c.scores) return wn_fail(err, WN_NO_MEMORY, "no memory for a curve");
+    enum wn_code code = wn_trial_each(t, WN_MAP_CHOSEN, WN_FORM_AREAS, 1, values, judge, &c, err);
+    free(c.scores);
     return code;
 }
 
 static enum wn_code insert(struct wn_trial *t, double *values, struct wn_error *err)
 {
     enum wn_code code = wn_blur(t->picture->image, t->channels, t->height, t->width, wn_rise_taps, 5, WN_BORDER_ZERO, t->fill, err);
-    return code == WN_OK ? areas(t, true, values, err) : code;
+    return code == WN_OK ? areas(t, t->fill, t->picture->image, values, err) : code;
 }
 
 static enum wn_code delete(struct wn_trial *t, double *values, struct wn_error *err)
 {
     memset(t->fill, 0, (size_t)t->channels * (size_t)t->pixels * sizeof *t->fill);
-    return areas(t, false, values, err);
+    return areas(t, t->picture->image, t->fill, values, err);
 }
 
 const struct wn_evaluation_metric wn_evaluation_metric_insertion = {

@@ -23,42 +23,54 @@ static const struct wn_evaluation_column columns[] = {
 };
 #define COLUMNS (2 + FILLS * KEEPS * 2)
 
-/* How many pixels to hide; -1: as many as the map says. */
-typedef int count_rule(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err);
+/* Pixels of one sign in the map of any subject: fewest and most. */
+struct sign_count {
+    bool positive;
+    int fewest, most;
+};
 
-static int as_the_map_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err)
+static enum wn_code count_one(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
+{
+    struct sign_count *c = context;
+    int n = 0;
+    (void)subject, (void)values, (void)err;
+    for (int i = 0; i < t->pixels; i++) n += c->positive ? t->map[i] > 0 : t->map[i] < 0;
+    if (n < c->fewest) c->fewest = n;
+    if (n > c->most) c->most = n;
+    return WN_OK;
+}
+
+static enum wn_code count_sign(struct wn_trial *t, enum wn_evaluation_map which, bool positive, struct sign_count *c, struct wn_error *err)
+{
+    *c = (struct sign_count){positive, t->pixels, 0};
+    return wn_trial_each(t, which, WN_FORM_CORNERS, 0, NULL, count_one, c, err);
+}
+
+/* How many pixels to hide; -1: as many as the map says. */
+typedef enum wn_code count_rule(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err);
+
+static enum wn_code as_the_map_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err)
 {
     (void)t, (void)which, (void)keep, (void)err;
-    return -1;
+    *count = -1;
+    return WN_OK;
 }
 
-/* Pixels of one sign over all subjects that have a map: fewest and most. */
-static void count_sign(struct wn_trial *t, enum wn_evaluation_map which, bool positive, int *fewest, int *most, struct wn_error *err)
+static enum wn_code as_the_paper_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err)
 {
-    *fewest = t->pixels;
-    *most = 0;
-    for (int s = 0; s < t->options->n_subjects; s++) {
-        int n = 0;
-        if (!wn_trial_map(t, s, which, true, t->map, err)) continue;
-        for (int i = 0; i < t->pixels; i++) n += positive ? t->map[i] > 0 : t->map[i] < 0;
-        if (n < *fewest) *fewest = n;
-        if (n > *most) *most = n;
-    }
-}
-
-static int as_the_paper_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err)
-{
-    int fewest, most;
-    count_sign(t, which, keep == WN_KEEP_NEGATIVE, &fewest, &most, err); /* of the side that is hidden */
-    return keep == WN_KEEP_POSITIVE ? most : fewest;
+    struct sign_count c;
+    enum wn_code code = count_sign(t, which, keep == WN_KEEP_NEGATIVE, &c, err); /* of the side that is hidden */
+    *count = keep == WN_KEEP_POSITIVE ? c.most : c.fewest;
+    return code;
 }
 
 /* The authors' program counts the side that is kept, and one less where the negative one is. */
-static int as_the_code_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, struct wn_error *err)
+static enum wn_code as_the_code_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err)
 {
-    int fewest, most;
-    count_sign(t, which, keep == WN_KEEP_POSITIVE, &fewest, &most, err);
-    return keep == WN_KEEP_POSITIVE ? fewest : most > 0 ? most - 1 : 0;
+    struct sign_count c;
+    enum wn_code code = count_sign(t, which, keep == WN_KEEP_POSITIVE, &c, err);
+    *count = keep == WN_KEEP_POSITIVE ? c.fewest : c.most > 0 ? c.most - 1 : 0;
+    return code;
 }
 
 /* Both masked pictures of a map (kept positive, kept negative) into the batch at `at`. */
@@ -82,8 +94,8 @@ static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KE
     bool has[2];
     enum wn_code code = WN_OK;
     for (int i = 0; i < 2 && code == WN_OK; i++) {
-        has[i] = wn_trial_map(t, subject, (enum wn_evaluation_map)(WN_MAP_FIRST + i), true, t->map, err);
-        if (has[i])
+        code = wn_trial_map(t, subject, (enum wn_evaluation_map)(WN_MAP_FIRST + i), WN_FORM_CORNERS, t->map, &has[i], err);
+        if (code == WN_OK && has[i])
             code = mask_both(t, count[i], i * KEEPS, err);
         else
             memcpy(wn_trial_picture(t, i * KEEPS), t->picture->image, (size_t)t->channels * (size_t)t->pixels * sizeof(float));
@@ -102,8 +114,8 @@ static enum wn_code run_with(struct wn_trial *t, count_rule *rule, double *value
     int count[2][KEEPS];
     enum wn_code code = WN_OK;
     if (wn_trial_probability(t, t->logits, t->second) <= t->options->least_second) return WN_OK;
-    for (int i = 0; i < 2; i++)
-        for (int keep = 0; keep < KEEPS; keep++) count[i][keep] = rule(t, (enum wn_evaluation_map)(WN_MAP_FIRST + i), (enum wn_keep)keep, err);
+    for (int i = 0; i < 2 * KEEPS && code == WN_OK; i++)
+        code = rule(t, (enum wn_evaluation_map)(WN_MAP_FIRST + i / KEEPS), (enum wn_keep)(i % KEEPS), &count[i / KEEPS][i % KEEPS], err);
     for (int f = 0; f < FILLS && code == WN_OK; f++) {
         code = wn_fill_make(fills[f], t->picture->image, t->channels, t->height, t->width, NULL, t->fill, NULL, err);
         for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++)

@@ -1,6 +1,4 @@
 /* Where a map lies, against pixels that are known to matter: content heatmap and pointing game. */
-#include <math.h>
-
 #include "trial.h"
 
 static const struct wn_evaluation_column content_columns[] = {
@@ -12,32 +10,30 @@ static const struct wn_evaluation_column pointing_columns[] = {
     {"exact", "the same without any slack", 1},
 };
 
-static double area(const struct wn_trial *t)
+static enum wn_code judge_content(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
 {
-    int n = 0;
-    for (int i = 0; i < t->pixels; i++) n += t->picture->truth[i] != 0;
-    return (double)n / t->pixels;
+    (void)subject, (void)context, (void)err;
+    values[0] = wn_mass_inside(t->map, t->picture->truth, t->pixels);
+    values[1] = (double)wn_trial_true_pixels(t) / t->pixels;
+    return WN_OK;
 }
 
 static enum wn_code run_content(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    for (int s = 0; s < t->options->n_subjects; s++) {
-        if (!wn_trial_positive(t, s, WN_MAP_CHOSEN, t->map, err)) continue;
-        values[2 * s] = wn_mass_inside(t->map, t->picture->truth, t->pixels);
-        values[2 * s + 1] = area(t);
-    }
+    return wn_trial_each(t, WN_MAP_CHOSEN, WN_FORM_POSITIVE, 2, values, judge_content, NULL, err);
+}
+
+static enum wn_code judge_peak(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
+{
+    (void)subject, (void)context, (void)err;
+    values[0] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, wn_trial_slack(t));
+    values[1] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, 0);
     return WN_OK;
 }
 
 static enum wn_code run_pointing(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    double radius = 15.0 * (t->width > t->height ? t->width : t->height) / 224;
-    for (int s = 0; s < t->options->n_subjects; s++) {
-        if (!wn_trial_map(t, s, WN_MAP_CHOSEN, false, t->map, err)) continue;
-        values[2 * s] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, radius);
-        values[2 * s + 1] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, 0);
-    }
-    return WN_OK;
+    return wn_trial_each(t, WN_MAP_CHOSEN, WN_FORM_AREAS, 2, values, judge_peak, NULL, err);
 }
 
 const struct wn_evaluation_metric wn_evaluation_metric_content = {

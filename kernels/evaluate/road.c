@@ -22,8 +22,10 @@ static enum wn_code remove_share(struct wn_trial *t, bool most, int share, int s
                      wn_trial_picture(t, slot), err);
 }
 
-static enum wn_code judge(struct wn_trial *t, double before, double *values, struct wn_error *err)
+static enum wn_code judge(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
 {
+    (void)subject, (void)context;
+    double before = wn_trial_probability(t, t->logits, t->chosen);
     enum wn_code code = wn_saliency_order(t->map, t->pixels, t->order, err);
     for (int i = 0; i < 2 * LEVELS && code == WN_OK; i++) code = remove_share(t, i < LEVELS, percent[i % LEVELS], i, err);
     if (code == WN_OK) code = wn_trial_forward(t, 2 * LEVELS, err);
@@ -39,11 +41,7 @@ static enum wn_code judge(struct wn_trial *t, double before, double *values, str
 
 static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    double before = wn_trial_probability(t, t->logits, t->chosen);
-    enum wn_code code = WN_OK;
-    for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++)
-        if (wn_trial_map(t, s, WN_MAP_CHOSEN, false, t->map, err)) code = judge(t, before, values + s * COLUMNS, err);
-    return code;
+    return wn_trial_each(t, WN_MAP_CHOSEN, WN_FORM_AREAS, COLUMNS, values, judge, NULL, err);
 }
 
 const struct wn_evaluation_metric wn_evaluation_metric_road = {

@@ -29,7 +29,7 @@ static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, cons
     t->passes++;
     enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL}, t->batch_logits, answers, NULL, err);
     free(questions);
-    return code;
+    return code == WN_OK ? wn_trial_failure(answers, n, err) : code;
 }
 
 /* ---- consistency ---- */
@@ -64,33 +64,39 @@ static void normalise(float *map, int n)
     for (int i = 0; i < n; i++) map[i] = (float)(map[i] / (sum + 1e-8) + 1e-8);
 }
 
-/* The map seen, against the map of what is seen. scratch: H*W. */
-static enum wn_code compare(struct wn_trial *t, int subject, const struct wn_answer *seen, const struct wn_view *v, float *scratch, double *value,
-                            struct wn_error *err)
+/* A view of the picture, and what the subjects answered about it. */
+struct sight {
+    struct wn_view view;
+    struct wn_answer *answers; /* n_subjects */
+};
+
+/* The map seen, against the map of what is seen. */
+static enum wn_code compare(struct wn_trial *t, int subject, double *value, void *context, struct wn_error *err)
 {
-    float *moved = wn_trial_picture(t, 1);
-    if (!seen->map || !wn_trial_positive(t, subject, WN_MAP_CHOSEN, t->map, err)) return WN_OK;
+    const struct sight *sight = context;
+    float *moved = wn_trial_picture(t, 1), *seen = t->fill;
+    if (!sight->answers[subject].map) return WN_OK;
     normalise(t->map, t->pixels);
-    enum wn_code code = see(t->map, t->height, t->width, v, moved, err);
-    if (code == WN_OK) code = wn_answer_positive(seen, t->height, t->width, scratch, err);
+    enum wn_code code = see(t->map, t->height, t->width, &sight->view, moved, err);
+    if (code == WN_OK) code = wn_answer_positive(&sight->answers[subject], t->height, t->width, seen, err);
     if (code != WN_OK) return code;
-    normalise(scratch, t->pixels);
-    *value = wn_cosine(scratch, moved, t->pixels);
+    normalise(seen, t->pixels);
+    *value = wn_cosine(seen, moved, t->pixels);
     return WN_OK;
 }
 
 static enum wn_code run_consistency(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    struct wn_view v = wn_view_draw(t->picture->seed, t->height, t->width);
-    struct wn_answer *seen = calloc((size_t)t->options->n_subjects, sizeof *seen);
-    enum wn_code code = seen ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the answers about a view");
+    struct sight sight = {wn_view_draw(t->picture->seed, t->height, t->width), calloc((size_t)t->options->n_subjects, sizeof *sight.answers)};
+    if (!sight.answers) return wn_fail(err, WN_NO_MEMORY, "no memory for the answers about a view");
+    enum wn_code code = WN_OK;
     for (int c = 0; c < t->channels && code == WN_OK; c++)
-        code = see(t->picture->image + (size_t)c * (size_t)t->pixels, t->height, t->width, &v,
+        code = see(t->picture->image + (size_t)c * (size_t)t->pixels, t->height, t->width, &sight.view,
                    wn_trial_picture(t, 0) + (size_t)c * (size_t)t->pixels, err);
-    if (code == WN_OK) code = ask_again(t, t->engine, wn_trial_picture(t, 0), t->chosen, seen, err);
-    for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) code = compare(t, s, &seen[s], &v, t->fill, &values[s], err);
-    for (int s = 0; s < t->options->n_subjects && seen; s++) wn_answer_finish(&seen[s]);
-    free(seen);
+    if (code == WN_OK) code = ask_again(t, t->engine, wn_trial_picture(t, 0), t->chosen, sight.answers, err);
+    if (code == WN_OK) code = wn_trial_each(t, WN_MAP_CHOSEN, WN_FORM_POSITIVE, 1, values, compare, &sight, err);
+    for (int s = 0; s < t->options->n_subjects; s++) wn_answer_finish(&sight.answers[s]);
+    free(sight.answers);
     return code;
 }
 

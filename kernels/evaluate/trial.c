@@ -146,12 +146,6 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
     return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
 }
 
-bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err)
-{
-    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + which];
-    return a->map && wn_enlarge(a->map, a->h, a->w, align_corners, t->height, t->width, out, err) == WN_OK;
-}
-
 enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err)
 {
     int n = a->h * a->w;
@@ -163,10 +157,39 @@ enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width
     return code;
 }
 
-bool wn_trial_positive(struct wn_trial *t, int subject, enum wn_evaluation_map which, float *out, struct wn_error *err)
+enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form, float *out, bool *has,
+                          struct wn_error *err)
 {
     const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + which];
-    return a->map && wn_answer_positive(a, t->height, t->width, out, err) == WN_OK;
+    *has = a->map;
+    if (!*has) return WN_OK;
+    if (form == WN_FORM_POSITIVE) return wn_answer_positive(a, t->height, t->width, out, err);
+    return wn_enlarge(a->map, a->h, a->w, form == WN_FORM_CORNERS, t->height, t->width, out, err);
+}
+
+enum wn_code wn_trial_each(struct wn_trial *t, enum wn_evaluation_map which, enum wn_trial_form form, int columns, double *values,
+                           wn_trial_judge *judge, void *context, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
+        bool has;
+        code = wn_trial_map(t, s, which, form, t->map, &has, err);
+        if (code == WN_OK && has) code = judge(t, s, values ? values + s * columns : NULL, context, err);
+    }
+    return code;
+}
+
+/* A method that the network rules out says nothing of this picture; one that failed might have. */
+static bool is_failure(enum wn_code code)
+{
+    return code == WN_NO_MEMORY || code == WN_DEVICE || code == WN_DEADLINE || code == WN_INTERNAL;
+}
+
+enum wn_code wn_trial_failure(const struct wn_answer *answers, int n, struct wn_error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (is_failure(answers[i].error.code)) return wn_fail(err, answers[i].error.code, "%s", answers[i].error.text);
+    return WN_OK;
 }
 
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b)
@@ -185,6 +208,18 @@ double wn_trial_probability(const struct wn_trial *t, const float *logits, int c
 int wn_trial_top(const struct wn_trial *t, const float *logits)
 {
     return wn_argmax(logits, t->classes);
+}
+
+int wn_trial_true_pixels(const struct wn_trial *t)
+{
+    int n = 0;
+    for (int i = 0; i < t->pixels; i++) n += t->picture->truth[i] != 0;
+    return n;
+}
+
+double wn_trial_slack(const struct wn_trial *t)
+{
+    return 15.0 * (t->width > t->height ? t->width : t->height) / 224;
 }
 
 /* ---- one picture ---- */
@@ -245,6 +280,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
 {
     struct wn_trial *t = &v->trial;
     t->picture = p;
+    t->chosen = t->first = t->second = -1;
     t->passes++;
     v->n_questions = ask_all(v, p);
     struct wn_batch batch = {1, &p->image, v->n_questions, v->questions, NULL, NULL};
@@ -253,6 +289,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
         if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
         t->answers[v->slots[i]] = v->given[i];
     }
+    if (code == WN_OK) code = wn_trial_failure(v->given, v->n_questions, err);
     for (int i = 0; i < t->classes && code == WN_OK; i++)
         if (!isfinite(v->logits[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
     return code;

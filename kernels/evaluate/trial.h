@@ -31,14 +31,30 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);
 /* The probability of the chosen class while pixels of `from` become those of `to` (C*H*W both) in the trial's order, curve_step at a time, the
  * first before any change. from may be the first of the batch; scores: `points`. */
 enum wn_code wn_trial_curve(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err);
-/* A subject's map at the size of the input, into out (H*W); false where there is none. Failures to enlarge go to err. */
-bool wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, bool align_corners, float *out, struct wn_error *err);
-/* The same of the map's positive part, which is taken before it is enlarged, with pixel areas meeting. */
-bool wn_trial_positive(struct wn_trial *t, int subject, enum wn_evaluation_map which, float *out, struct wn_error *err);
+
+/* What of a layer's map a metric looks at, and how that is enlarged to the input. */
+enum wn_trial_form {
+    WN_FORM_AREAS,   /* the map, pixel areas meeting */
+    WN_FORM_CORNERS, /* the map, corners meeting */
+    WN_FORM_POSITIVE /* its positive part, which is taken before it is enlarged, pixel areas meeting */
+};
+/* A subject's map at the size of the input, into out (H*W). *has: whether there is one; false leaves out as it was. Errors: WN_NO_MEMORY. */
+enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form, float *out, bool *has,
+                          struct wn_error *err);
+/* What a metric makes of one subject, whose map lies in t->map. values: the subject's, NaN beforehand. context: the metric's own. */
+typedef enum wn_code wn_trial_judge(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err);
+/* Calls judge for every subject that has a map; values: [subject * columns + column], or NULL. */
+enum wn_code wn_trial_each(struct wn_trial *t, enum wn_evaluation_map which, enum wn_trial_form form, int columns, double *values,
+                           wn_trial_judge *judge, void *context, struct wn_error *err);
+
+/* The failure of the first of n answers that has one; a question that cannot be answered on this network is none. */
+enum wn_code wn_trial_failure(const struct wn_answer *answers, int n, struct wn_error *err);
 /* Of class a, were a and b the only ones; logits: K. */
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b);
 double wn_trial_probability(const struct wn_trial *t, const float *logits, int class_index);
 int wn_trial_top(const struct wn_trial *t, const float *logits);
+int wn_trial_true_pixels(const struct wn_trial *t); /* that the picture's truth marks */
+double wn_trial_slack(const struct wn_trial *t);    /* 15 pixels of 224, within which a peak counts as on the object */
 
 /* ReLU of a layer's map, then enlarged to the input. Errors: WN_NO_MEMORY. */
 enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err);

@@ -23,13 +23,6 @@ static const struct wn_evaluation_column network_columns[] = {
     {"stays", "share of pictures decided as before once as many pixels are changed elsewhere", 1},
 };
 
-static int telling(const struct wn_trial *t)
-{
-    int n = 0;
-    for (int i = 0; i < t->pixels; i++) n += t->picture->truth[i] != 0;
-    return n;
-}
-
 static enum wn_code rank_with_truth(const struct wn_trial *t, double *r, struct wn_error *err)
 {
     double *both = malloc((size_t)t->pixels * 2 * sizeof *both);
@@ -73,26 +66,25 @@ static void reverse(struct wn_trial *t, int n, float *map, double *values)
     values[REVERSED_PEAK] = wn_pointing_hit(map, t->picture->truth, t->height, t->width, 0);
 }
 
-static enum wn_code judge(struct wn_trial *t, int subject, int n, double *values, struct wn_error *err)
+static enum wn_code judge(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
 {
-    double slack = 15.0 * (t->width > t->height ? t->width : t->height) / 224;
     float *reversed = t->fill;
-    if (!wn_trial_map(t, subject, WN_MAP_PAIR, false, t->map, err)) return WN_OK;
+    int n = *(const int *)context;
+    bool has;
     values[MASS] = wn_mass_inside(t->map, t->picture->truth, t->pixels);
     values[AREA] = (double)n / t->pixels;
     values[PEAK] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, 0);
-    values[NEAR] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, slack);
-    if (wn_trial_map(t, subject, WN_MAP_REVERSED, false, reversed, err)) reverse(t, n, reversed, values);
-    enum wn_code code = rank_with_truth(t, &values[RANK], err);
+    values[NEAR] = wn_pointing_hit(t->map, t->picture->truth, t->height, t->width, wn_trial_slack(t));
+    enum wn_code code = wn_trial_map(t, subject, WN_MAP_REVERSED, WN_FORM_AREAS, reversed, &has, err);
+    if (code == WN_OK && has) reverse(t, n, reversed, values);
+    if (code == WN_OK) code = rank_with_truth(t, &values[RANK], err);
     return code == WN_OK ? paste(t, n, values, err) : code;
 }
 
 static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    int n = telling(t);
-    enum wn_code code = WN_OK;
-    for (int s = 0; s < t->options->n_subjects && n && code == WN_OK; s++) code = judge(t, s, n, values + s * COLUMNS, err);
-    return code;
+    int n = wn_trial_true_pixels(t);
+    return n ? wn_trial_each(t, WN_MAP_PAIR, WN_FORM_AREAS, COLUMNS, values, judge, &n, err) : WN_OK;
 }
 
 /* Says of the network whether the truth is its truth, too: the same for every subject. */
