@@ -16,6 +16,9 @@ import re
 import subprocess
 import sys
 
+import numpy as np
+from PIL import Image
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 PAGE = os.path.join(HERE, "evaluation.md")
@@ -34,10 +37,10 @@ def run(*words, **more):
 
 # ---- data ----
 
-def rendered(folder, name, *options):
+def rendered(folder, name, *options, script="contrast_truth.py", rows="pictures.jsonl"):
     target = os.path.join(folder, name)
-    if not os.path.exists(os.path.join(target, "pictures.jsonl")):
-        run(sys.executable, os.path.join(ROOT, "models", "signs", "contrast_truth.py"), target, *options)
+    if not os.path.exists(os.path.join(target, rows)):
+        run(sys.executable, os.path.join(ROOT, "models", "signs", script), target, *options)
     return target
 
 
@@ -169,6 +172,42 @@ def leaderboard(results):
     return out
 
 
+CELLS = 12  # a side of the bundled networks' last maps
+
+
+def enlarging(pixels):
+    """What enlarges a side of CELLS to one of `pixels`, linearly, pixel areas meeting."""
+    matrix = np.zeros((pixels, CELLS))
+    for i in range(pixels):
+        at = min(max((i + .5) * CELLS / pixels - .5, 0), CELLS - 1)
+        low = min(int(at), CELLS - 2)
+        matrix[i, low:low + 2] = 1 - (at - low), at - low
+    return matrix
+
+
+def coarse(folder):
+    """Mean share of mass on the truth of two maps made from it: cells as bright as their share of it, and the cells of which half is on it."""
+    with open(os.path.join(folder, "pictures.jsonl")) as rows:
+        names = [json.loads(row)["truth"] for row in rows]
+    shares = []
+    for name in names:
+        with Image.open(os.path.join(folder, name)) as file:
+            truth = np.asarray(file) > 0
+        side = truth.shape[0]
+        cells = truth.reshape(CELLS, side // CELLS, CELLS, side // CELLS).mean((1, 3))
+        enlarge = enlarging(side)
+        both = [enlarge @ c @ enlarge.T for c in (cells, cells >= .5)]
+        shares.append([m[truth].sum() / m.sum() if m.any() else np.nan for m in both])
+    return np.nanmean(shares, 0)
+
+
+def ceiling(folder):
+    share, half = coarse(folder)
+    return ["A map of %d x %d cells that is made from the truth itself has, when it is enlarged, %.2f of its mass on it (each cell as bright as the share of it that" % (
+                CELLS, CELLS, share),
+            "tells) or %.2f (the cells of which half tells, and no other). That, and not 1, is what to hold *mass* against; a map of fewer cells can have more." % half]
+
+
 SHOWN = ("logit", "mean", "probability", "weighted", "max", "finer", "pair")
 PANELS = (("mass", "mass on the telling pixels"), ("peak", "peak on a telling pixel"), ("reversed.mass", "asked the other way round: mass"),
           ("reversed.peak", "asked the other way round: peak"))
@@ -217,6 +256,18 @@ def figure3(results):
     return out
 
 
+PARTS = ("csdc", "pc", "dc", "d", "bi", "sd", "ts", "tau")
+
+
+def parts(result):
+    columns = [cells(result, "parts", c) for c in PARTS]
+    out = ["| method/contrast, pictures | %s |" % " | ".join(PARTS), "|---|" + "---|" * len(PARTS)]
+    for subject, first in columns[0].items():
+        each = [number(c[subject]) + (" (%d pictures)" % c[subject]["n"] if c[subject]["n"] != first["n"] else "") for c in columns]
+        out.append("| %s, %d | %s |" % (subject, first["n"], " | ".join(each)))
+    return out
+
+
 def plain(results, metrics):
     out = ["| network, pictures | method/contrast | " + " | ".join("%s %s" % mc for mc in metrics) + " |", "|---|---|" + "---|" * len(metrics)]
     for model, result in results:
@@ -242,7 +293,7 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--whynot", default=os.path.join(ROOT, "build", "clients", "whynot", "whynot"))
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--only", default="truth,place,table1,figure3,curves,stability")
+    parser.add_argument("--only", default="truth,place,parts,table1,figure3,curves,stability")
     a = parser.parse_args()
     only = a.only.split(",")
     os.makedirs(a.folder, exist_ok=True)
@@ -253,6 +304,7 @@ def main():
     if "truth" in only:
         results = [(m, measure(a, "truth-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradcam,la,layercam")) for m in BUNDLED]
         put("contrast-truth", leaderboard(results))
+        put("ceiling", ceiling(truth))
         picture(results, os.path.join(HERE, "pictures", "contrast-truth.svg"))
         put("contrast-truth-pixels", leaderboard([(m, measure(a, "pixels-" + m, m, own, truth, "--suite", "contrast-truth", "--method", "gradient,ixg,lrp",
                                                               "--contrast", "logit,weighted,pair", "--limit", "300")) for m in BUNDLED]))
@@ -260,6 +312,10 @@ def main():
         signs = rendered(a.folder, "signs", "--count", "300", "--truth", "sign")
         put("place", plain([(m, measure(a, "place-" + m, m, own, signs, "--suite", "place")) for m in BUNDLED],
                            [("content", "inside"), ("content", "area"), ("pointing", "exact")]))
+    if "parts" in only:
+        signs = rendered(a.folder, "parts", "--count", "72", script="parts.py", rows="parts.jsonl")
+        put("parts", parts(measure(a, "parts-signs-resnet", "signs-resnet", own, signs, "--suite", "parts", "--method", "gradcam,ixg",
+                                   "--contrast", "logit,weighted")))
     if "table1" in only:
         results = [(m, measure(a, "table1-" + m, m, real, photographs(a.folder, m), "--suite", "table1", *doubt(m))) for m in REAL] if ASSETS else []
         results += [(m, measure(a, "table1-" + m, m, own, truth, "--suite", "table1", *doubt(m))) for m in BUNDLED]
