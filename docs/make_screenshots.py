@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the README's pictures of the page: docs/make_screenshots.py [build/server/whynotd] (needs deploy/install-packages browser)."""
+"""Makes the README's pictures of the page, and that of an audit's: docs/make_screenshots.py [build/server/whynotd] (needs deploy/install-packages browser)."""
 import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "tests/web"), str(HERE.parent / "tests/http")]
+sys.path[:0] = [str(HERE.parent / "tests" / part) for part in ("web", "http", "cli")]
 import browser  # noqa: E402
 
 browser.require()
@@ -23,4 +25,18 @@ with daemon.Daemon(str(HERE.parent / "models")) as d:
         b.open("http://127.0.0.1:%d/%s" % (d.port, fragment))
         b.answered("document.querySelector('#status').textContent.startsWith('Answered') && [...document.querySelectorAll('#samples img')].slice(0, 5).every((i) => i.complete)")
         b.picture(str(HERE / "pictures" / (name + ".jpg")), full=False, quality=66)
+    b.close()
+
+with tempfile.TemporaryDirectory() as folder:  # two suspects of 480 pictures
+    import flipped_signs  # noqa: E402
+    flipped_signs.make(folder, 480, 24)
+    whynot = pathlib.Path(os.environ["WHYNOTD"]).parent.parent / "clients/whynot/whynot"
+    subprocess.run([whynot, "audit", "confusable.csv", "-m", "signs-resnet", "--report", "audit.html"], cwd=folder, stdout=subprocess.DEVNULL, check=True,
+                   env=dict(os.environ, WHYNOT_MODELS=str(HERE.parent / "models")))
+    b = browser.Browser()
+    b.view(900, 1310, False)
+    b.open("file://%s/audit.html" % folder)
+    b.js("const all = [...document.querySelectorAll('.card')], of = (words) => all.find((c) => c.querySelector('h2 .rival').textContent === words);"
+         "const shown = [of('no left turn'), of('speed limit 30')]; all.forEach((c) => { c.hidden = !shown.includes(c); })")
+    b.picture(str(HERE / "pictures/audit.jpg"), full=False, quality=66)
     b.close()

@@ -1,16 +1,14 @@
 /* What an answer's JSON says, in words, on the screen and as files; knows no transport. */
 #include "answer_text.h"
 
+#include "files.h"
+
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <media/base64.h>
 #include <media/image.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define MOST_PANELS 6
 
@@ -52,13 +50,11 @@ static enum wn_code put_rivals(const json_t *answer, struct wn_buffer *out, stru
     return code == WN_OK ? wn_buffer_printf(out, err, "?\n") : code;
 }
 
-/* Where the strongest evidence lies, in the words of a picture's thirds. */
-static const char *place(const json_t *answer, const json_t *box)
+const char *cli_answer_place(const json_t *image, const json_t *box)
 {
     static const char *const names[3][3] = {{"the upper left", "the top", "the upper right"},
                                             {"the left", "the middle", "the right"},
                                             {"the lower left", "the bottom", "the lower right"}};
-    const json_t *image = json_object_get(answer, "image");
     double w = number_at(image, "width"), h = number_at(image, "height");
     double x = json_number_value(json_array_get(box, 0)) + json_number_value(json_array_get(box, 2)) / 2;
     double y = json_number_value(json_array_get(box, 1)) + json_number_value(json_array_get(box, 3)) / 2;
@@ -77,7 +73,7 @@ static enum wn_code put_map(const json_t *answer, const json_t *map, struct wn_b
     if (json_is_true(json_object_get(map, "empty")) || json_number_value(json_array_get(box, 2)) <= 0)
         return wn_buffer_printf(out, err, "nothing speaks %s\n", means);
     double plus = number_at(map, "mass_positive"), minus = number_at(map, "mass_negative");
-    return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means, place(answer, box),
+    return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means, cli_answer_place(json_object_get(answer, "image"), box),
                             100 * plus / (plus + minus), means);
 }
 
@@ -138,31 +134,6 @@ enum wn_code cli_answer_words(const json_t *answer, const char *name, const stru
 
 /* ---- files ---- */
 
-static enum wn_code make_folders(char *path, struct wn_error *err)
-{
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        int failed = mkdir(path, 0777) != 0 && errno != EEXIST;
-        if (failed) wn_fail(err, WN_INTERNAL, "the folder '%.300s' cannot be made: %s", path, strerror(errno));
-        *slash = '/';
-        if (failed) return WN_INTERNAL;
-    }
-    return WN_OK;
-}
-
-/* Under another name first: whoever finds the file finds all of it. */
-static enum wn_code write_whole(char *path, const struct wn_buffer *bytes, struct wn_error *err)
-{
-    char part[4200];
-    if (make_folders(path, err) != WN_OK) return WN_INTERNAL;
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *f = fopen(part, "wb");
-    bool good = f && fwrite(bytes->data, 1, bytes->size, f) == bytes->size;
-    if (f && fclose(f) != 0) good = false;
-    if (good && rename(part, path) == 0) return WN_OK;
-    return wn_fail(err, WN_INTERNAL, "'%.300s' cannot be written: %s", path, strerror(errno));
-}
-
 /* A label as part of a file's name. */
 static void slug(const char *label, char out[48])
 {
@@ -178,12 +149,10 @@ static void slug(const char *label, char out[48])
 static enum wn_code put_file(const json_t *map, const char *key, const char *path, json_t *paths, struct wn_error *err)
 {
     struct wn_buffer bytes = {0};
-    char copy[4100];
     const json_t *data = json_object_get(map, key);
     if (!data) return WN_OK;
-    snprintf(copy, sizeof copy, "%s", path);
     enum wn_code code = wn_base64_decode(json_string_value(data), json_string_length(data), &bytes, err);
-    if (code == WN_OK) code = write_whole(copy, &bytes, err);
+    if (code == WN_OK) code = cli_write_whole(path, &bytes, err);
     if (code == WN_OK) json_array_append_new(paths, json_string(path));
     wn_buffer_finish(&bytes);
     return code;

@@ -3,11 +3,13 @@
 
 #include "pictures.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 static enum cli_exit add(struct cli_dataset *d, const struct cli_exhibit *e)
@@ -40,34 +42,56 @@ void cli_dataset_finish(struct cli_dataset *d)
 
 /* ---- classes ---- */
 
-/* A label's class, or a number of one; -1 where it is neither. */
-static int class_of(const struct wn_model *m, const char *text)
+static int plain(char c)
 {
-    char *end;
-    int found = wn_model_class(m, text);
-    if (found >= 0) return found;
-    long v = strtol(text, &end, 10);
-    return end != text && !*end && v >= 0 && v < m->classes ? (int)v : -1;
+    return c == '_' || c == '-' ? ' ' : tolower((unsigned char)c);
 }
 
-int cli_dataset_class(const struct wn_model *m, const json_t *value)
+/* As people name folders: of a label with synonyms the first is enough, and a space may be a line. */
+static bool is_nearly(const char *label, const char *text)
 {
-    if (json_is_string(value)) return class_of(m, json_string_value(value));
+    for (; *text && *label && plain(*label) == plain(*text); label++) text++;
+    return !*text && (!*label || *label == ',');
+}
+
+static int class_named(const struct cli_classes *classes, const char *text)
+{
+    int found = -1;
+    for (int i = 0; i < classes->n; i++)
+        if (strcasecmp(classes->labels[i], text) == 0) return i;
+    for (int i = 0; i < classes->n; i++)
+        if (is_nearly(classes->labels[i], text)) found = found == -1 ? i : -2;
+    return found < 0 ? -1 : found;
+}
+
+/* A label's class, or a number of one; -1 where it is neither. */
+static int class_of(const struct cli_classes *classes, const char *text)
+{
+    char *end;
+    int found = class_named(classes, text);
+    if (found >= 0) return found;
+    long v = strtol(text, &end, 10);
+    return end != text && !*end && v >= 0 && v < classes->n ? (int)v : -1;
+}
+
+int cli_dataset_class(const struct cli_classes *classes, const json_t *value)
+{
+    if (json_is_string(value)) return class_of(classes, json_string_value(value));
     json_int_t v = json_is_integer(value) ? json_integer_value(value) : -1;
-    return v >= 0 && v < m->classes ? (int)v : -1;
+    return v >= 0 && v < classes->n ? (int)v : -1;
 }
 
 struct place { /* for words about what is wrong */
     const char *file;
     int line;
-    const struct wn_model *model;
+    const struct cli_classes *classes;
 };
 
 static enum cli_exit read_class(const struct place *at, const char *what, const char *text, int *out)
 {
-    *out = class_of(at->model, text);
+    *out = class_of(at->classes, text);
     if (*out >= 0) return CLI_OK;
-    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text, at->model->name);
+    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text, at->classes->model);
 }
 
 /* ---- JSON lines ---- */
@@ -205,20 +229,20 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
     enum cli_exit code = *label ? read_class(at, "the label", label, &e.label) : CLI_OK;
     if (code == CLI_OK && *rival) code = read_class(at, "the rival", rival, &e.rival);
     if (code != CLI_OK) return code;
-    e.name = strdup(image);
+    e.name = cli_picture_name(image);
     e.image = beneath(folder, image);
     return add(out, &e);
 }
 
 /* ---- files and folders ---- */
 
-static enum cli_exit read_lines(const char *path, const struct wn_model *m, long limit, struct cli_dataset *out)
+static enum cli_exit read_lines(const char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out)
 {
     const char *slash = strrchr(path, '/');
     size_t dir = slash ? (size_t)(slash - path) : 0, length = strlen(path), room = 0;
     bool csv = length > 4 && strcmp(path + length - 4, ".csv") == 0;
     char *folder = strndup(path, slash && !dir ? 1 : dir), *line = NULL;
-    struct place at = {path, 0, m};
+    struct place at = {path, 0, classes};
     struct columns columns = {0, 1, 2};
     enum cli_exit code = CLI_OK;
     FILE *f = fopen(path, "r");
@@ -235,17 +259,17 @@ static enum cli_exit read_lines(const char *path, const struct wn_model *m, long
 }
 
 /* Pictures of a folder; one that lies in a folder called like a class is of that class. */
-static enum cli_exit read_folder(char *path, const struct wn_model *m, long limit, struct cli_dataset *out)
+static enum cli_exit read_folder(char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out)
 {
     struct cli_pictures found = {0};
     enum cli_exit code = cli_pictures_find(&path, 1, NULL, &found);
     for (int i = 0; i < found.n && out->n < limit && code == CLI_OK; i++) {
-        struct cli_exhibit e = {.name = strdup(found.list[i].stem), .image = strdup(found.list[i].path), .label = -1, .rival = -1};
+        struct cli_exhibit e = {.name = cli_picture_name(found.list[i].stem), .image = strdup(found.list[i].path), .label = -1, .rival = -1};
         char *parent = strdup(found.list[i].path), *slash = parent ? strrchr(parent, '/') : NULL;
         if (slash) {
             *slash = 0;
             const char *last = strrchr(parent, '/');
-            e.label = wn_model_class(m, last ? last + 1 : parent);
+            e.label = class_named(classes, last ? last + 1 : parent);
         }
         free(parent);
         code = add(out, &e);
@@ -254,7 +278,7 @@ static enum cli_exit read_folder(char *path, const struct wn_model *m, long limi
     return code;
 }
 
-enum cli_exit cli_dataset_read(const char *path, const struct wn_model *m, long limit, struct cli_dataset *out)
+enum cli_exit cli_dataset_read(const char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out)
 {
     static const char *const indexes[] = {"pictures.jsonl", "labels.csv"};
     struct stat st;
@@ -262,13 +286,13 @@ enum cli_exit cli_dataset_read(const char *path, const struct wn_model *m, long 
     if (stat(path, &st) != 0) return cli_fail(CLI_USAGE, "there is no data set '%s': %s", path, strerror(errno));
     enum cli_exit code = CLI_OK;
     bool done = !S_ISDIR(st.st_mode);
-    if (done) code = read_lines(path, m, limit, out);
+    if (done) code = read_lines(path, classes, limit, out);
     for (size_t i = 0; i < sizeof indexes / sizeof *indexes && !done; i++) {
         char index[PATH_MAX];
         snprintf(index, sizeof index, "%s/%s", path, indexes[i]);
         done = stat(index, &st) == 0;
-        if (done) code = read_lines(index, m, limit, out);
+        if (done) code = read_lines(index, classes, limit, out);
     }
-    if (!done) code = read_folder((char *)path, m, limit, out);
+    if (!done) code = read_folder((char *)path, classes, limit, out);
     return code == CLI_OK && !out->n ? cli_fail(CLI_USAGE, "the data set '%s' has no pictures", path) : code;
 }

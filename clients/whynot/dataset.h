@@ -6,8 +6,16 @@
 
 #include <evaluation.h>
 
-/* The class that a label (a string) or a number of one (a string or a JSON number) means; -1 where it is neither. */
-int cli_dataset_class(const struct wn_model *m, const json_t *value);
+/* The classes of a model, which a daemon elsewhere may have. */
+struct cli_classes {
+    const char *model;
+    const char *const *labels;
+    int n;
+};
+
+/* The class that a label (a string) or a number of one (a string or a JSON number) means; -1 where it is neither. Capitals do not
+ * matter. Where no label is spelled so, "no_left-turn" is "no left turn" and "tench" is "tench, Tinca tinca", if only one class is. */
+int cli_dataset_class(const struct cli_classes *classes, const json_t *value);
 
 struct cli_exhibit {
     char *name;                                 /* as the data set calls it */
@@ -24,7 +32,7 @@ struct cli_dataset {
 
 /* path: a folder with pictures.jsonl or labels.csv, a folder of pictures (those under a folder that is called like a class have that
  * label), or such a file itself. limit: read no more than so many. A failure was said, with the line where it is. */
-enum cli_exit cli_dataset_read(const char *path, const struct wn_model *m, long limit, struct cli_dataset *out);
+enum cli_exit cli_dataset_read(const char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out);
 void cli_dataset_finish(struct cli_dataset *d);
 
 #endif

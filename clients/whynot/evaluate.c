@@ -344,10 +344,11 @@ static enum cli_exit check_usage(const struct cli *c)
 
 static enum cli_exit read_data(struct evaluating *e, long limit)
 {
+    struct cli_classes classes = {e->model->name, e->model->labels, e->model->classes};
     e->of_parts = wn_judging_wants_parts(&e->judging);
-    if (!e->of_parts) return cli_dataset_read(e->c->operands[0], e->model, limit, &e->data);
+    if (!e->of_parts) return cli_dataset_read(e->c->operands[0], &classes, limit, &e->data);
     if (e->judging.options.n_metrics > 1) return cli_fail(CLI_USAGE, "the metric 'parts' is judged by itself: its pictures are of another kind");
-    return cli_parts_read(e->c->operands[0], e->model, limit, &e->parts, &e->data);
+    return cli_parts_read(e->c->operands[0], &classes, limit, &e->parts, &e->data);
 }
 
 static enum cli_exit run(const struct cli *c)

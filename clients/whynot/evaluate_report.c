@@ -1,10 +1,10 @@
 /* An evaluation as a page for people; measures nothing. */
 #include "evaluate_report.h"
 
+#include "page.h"
 #include "pictures.h"
 
 #include <math.h>
-#include <media/base64.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +20,6 @@ struct report {
     const struct wn_tally *tally;
 };
 
-static void put_text(struct wn_text *out, const char *s)
-{
-    for (; *s; s++) {
-        const char *entity = *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '&' ? "&amp;" : *s == '"' ? "&quot;" : NULL;
-        if (entity) wn_text_puts(out, entity);
-        else wn_text_add(out, s, 1);
-    }
-}
-
 static const struct wn_evaluation_metric *metric_of(const struct report *r, int k)
 {
     return r->tally->judging->options.metrics[k];
@@ -37,47 +28,26 @@ static const struct wn_evaluation_metric *metric_of(const struct report *r, int 
 /* ---- head ---- */
 
 static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--line:#d7dce1;--page:#fff;--mark:#0b66c2;--first:#8a8f96}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e7eaee;--soft:#a3adb8;--line:#39424c;--page:#14181d;--mark:#6ab0ff;--first:#8a939d}}"
-    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:1100px;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.5rem 0 .3rem}"
-    "p.soft,td.soft,figcaption{color:var(--soft)}code{overflow-wrap:anywhere}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}"
     "td.best{font-weight:700}.scroll{overflow-x:auto}svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}"
     ".grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:210px}figure img{width:100px;height:100px;object-fit:contain;"
     "image-rendering:auto}";
-
-static void put_command(struct wn_text *out, const struct cli *c)
-{
-    wn_text_printf(out, "whynot %s", c->command->name);
-    for (int i = 0; i < c->n_operands; i++) {
-        wn_text_puts(out, " ");
-        put_text(out, c->operands[i]);
-    }
-    for (int i = 0; i < c->n_given; i++) {
-        wn_text_puts(out, " --");
-        put_text(out, c->given[i].name);
-        if (!*c->given[i].value) continue;
-        wn_text_puts(out, "='");
-        put_text(out, c->given[i].value);
-        wn_text_puts(out, "'");
-    }
-}
 
 static void put_head(struct report *r, const struct cli *c)
 {
     struct wn_text *out = &r->out;
     const struct wn_tally *t = r->tally;
-    wn_text_printf(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">"
-                        "<title>whynot evaluate: %s</title><style>%s</style><h1>Are the explanations right? ", r->model->name, style);
-    put_text(out, r->model->name);
+    char title[100];
+    snprintf(title, sizeof title, "whynot evaluate: %s", r->model->name);
+    cli_page_head(out, title, style);
+    wn_text_puts(out, "<h1>Are the explanations right? ");
+    cli_page_text(out, r->model->name);
     wn_text_printf(out, "</h1><p>%d pictures", t->n);
     if (t->failed) wn_text_printf(out, ", %d more without an answer", t->failed);
     if (t->labelled) wn_text_printf(out, "; %.1f %% of %d labelled ones are classified right", 100.0 * t->right / t->labelled, t->labelled);
     wn_text_printf(out, ". Brackets and bars are 95 %% intervals of the mean over resampled pictures.</p><p class=\"soft\">whynot %s, network %.16s, "
                         "seed %llu, %lld forward passes<br><code>", wn_version(), wn_graph_sha256(r->model->graph),
                    (unsigned long long)t->judging->seed, (long long)t->passes);
-    put_command(out, c);
+    cli_page_command(out, c);
     wn_text_puts(out, "</code></p>");
 }
 
@@ -109,7 +79,7 @@ static void put_plot(struct report *r, const struct wn_cell *cells, int n, const
     if (high - low < 1e-9) low -= 0.5, high += 0.5;
     double span = (high - low) * 1.1, begin = low - (high - low) * 0.05;
     wn_text_printf(out, "<svg role=\"img\" viewBox=\"0 0 %d %d\" width=\"%d\"><title>", NAMES + WIDE + 20, (n + 1) * ROW + 8, NAMES + WIDE + 20);
-    put_text(out, title);
+    cli_page_text(out, title);
     wn_text_puts(out, "</title>");
     for (int i = 0; i <= 4; i++) {
         double x = NAMES + WIDE * i / 4.0;
@@ -120,7 +90,7 @@ static void put_plot(struct report *r, const struct wn_cell *cells, int n, const
         const struct wn_estimate *e = &cells[s].value;
         double y = s * ROW + ROW / 2.0 + 4;
         wn_text_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">", NAMES - 8, y + 4);
-        put_text(out, r->tally->judging->subjects[s]);
+        cli_page_text(out, r->tally->judging->subjects[s]);
         wn_text_puts(out, "</text>");
         if (!e->n) continue;
         const char *colour = s ? "var(--mark)" : "var(--first)";
@@ -140,7 +110,7 @@ static void put_rows(struct report *r, const struct wn_cell *cells, int n, int b
     for (int s = 0; s < n; s++) {
         const struct wn_cell *c = &cells[s];
         wn_text_puts(out, "<tr><td>");
-        put_text(out, r->tally->judging->subjects[s]);
+        cli_page_text(out, r->tally->judging->subjects[s]);
         if (!c->value.n) {
             wn_text_puts(out, "<td colspan=\"6\" class=\"soft\">nothing to say</tr>");
             continue;
@@ -197,20 +167,6 @@ static const struct cli_exhibit *exhibit_of(const struct report *r, const char *
     return NULL;
 }
 
-static enum wn_code put_image(struct report *r, const void *data, size_t size, const char *type, const char *alt, struct wn_error *err)
-{
-    struct wn_buffer text = {0};
-    enum wn_code code = wn_base64_encode(data, size, &text, err);
-    if (code != WN_OK) return code;
-    wn_text_printf(&r->out, "<img alt=\"");
-    put_text(&r->out, alt);
-    wn_text_printf(&r->out, "\" src=\"data:%s;base64,", type);
-    wn_text_add(&r->out, (char *)text.data, text.size);
-    wn_text_puts(&r->out, "\">");
-    wn_buffer_finish(&text);
-    return WN_OK;
-}
-
 /* The subject's overlay, asked of the model as anybody would ask; nothing where there is no answer. */
 static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, const struct wn_buffer *file, int subject, struct wn_error *err)
 {
@@ -249,14 +205,14 @@ static enum wn_code put_figure(struct report *r, const char *name, double score,
     enum wn_code code = cli_read_file(x->image, &file, err);
     bool png = file.size > 4 && memcmp(file.data, "\x89PNG", 4) == 0;
     wn_text_puts(&r->out, "<figure>");
-    if (code == WN_OK) code = put_image(r, file.data, file.size, png ? "image/png" : "image/jpeg", name, err);
+    if (code == WN_OK) code = cli_page_image(&r->out, file.data, file.size, png ? "image/png" : "image/jpeg", name, err);
     if (code == WN_OK) code = put_overlay(r, x, &file, subject, err);
     wn_text_printf(&r->out, "<figcaption>%.3f ", score);
-    put_text(&r->out, label_of(r->model, x->label));
+    cli_page_text(&r->out, label_of(r->model, x->label));
     if (x->rival >= 0) wn_text_puts(&r->out, " rather than ");
-    put_text(&r->out, label_of(r->model, x->rival));
+    cli_page_text(&r->out, label_of(r->model, x->rival));
     wn_text_puts(&r->out, "<br>");
-    put_text(&r->out, name);
+    cli_page_text(&r->out, name);
     wn_text_puts(&r->out, "</figcaption></figure>");
     wn_buffer_finish(&file);
     return code;
@@ -320,10 +276,7 @@ enum cli_exit cli_evaluate_report(const char *path, const struct cli *c, struct 
     put_head(&r, c);
     if (put_metrics(&r, &err) != WN_OK || put_pictures(&r, &err) != WN_OK) code = cli_fail_error(&err);
     wn_text_puts(&r.out, "</html>\n");
-    FILE *f = code == CLI_OK ? fopen(path, "w") : NULL;
-    bool written = f && !r.out.failed && fwrite(r.out.bytes.data, 1, r.out.bytes.size, f) == r.out.bytes.size;
-    if (f && fclose(f) != 0) written = false;
-    if (code == CLI_OK && !written) code = cli_fail(CLI_FAILED, "%s cannot be written", path);
+    if (code == CLI_OK) code = cli_page_write(path, &r.out);
     wn_text_finish(&r.out);
     return code;
 }

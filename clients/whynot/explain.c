@@ -186,26 +186,6 @@ static enum wn_code no_file(const struct wn_error *why, struct cli_reply *reply,
     return body.failed ? wn_fail(err, WN_NO_MEMORY, "no memory") : WN_OK;
 }
 
-/* A refusal that every other picture would meet as well: one that is not about the picture itself. */
-static bool is_for_all(const struct cli_reply *reply)
-{
-    switch (reply->status) {
-    case 401:
-    case 403:
-    case 404:
-    case 429:
-    case 503: return true;
-    case 400:
-    case 501: break;
-    default: return false;
-    }
-    json_t *root = json_loadb((char *)reply->body.data, reply->body.size, 0, NULL);
-    const char *about = json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "pointer"));
-    bool own = about && strncmp(about, "/image", 6) == 0;
-    json_decref(root);
-    return !own;
-}
-
 static enum cli_exit refused(const struct asking *a, const struct cli_reply *reply)
 {
     char text[WN_ERROR_TEXT];
@@ -227,7 +207,7 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
     if (code != WN_OK) code = no_file(&why, &reply, &err);
     else code = cli_peer_call(a->peer, "POST", a->uri, picture.size ? (void *)picture.data : "", picture.size, &reply, &err);
     out->good = code == WN_OK && reply.status == 200;
-    if (code == WN_OK && !out->good && why.code == WN_OK && is_for_all(&reply)) {
+    if (code == WN_OK && !out->good && why.code == WN_OK && cli_problem_is_for_all(&reply)) {
         result = refused(a, &reply);
         goto finish;
     }

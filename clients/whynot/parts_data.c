@@ -10,7 +10,7 @@
 struct reading {
     const char *file, *folder;
     int line;
-    const struct wn_model *model;
+    const struct cli_classes *classes;
     struct cli_parts *out;
     const json_t *parts, *background; /* the names of the units */
 };
@@ -93,7 +93,7 @@ static enum cli_exit read_shared(const struct reading *in, const json_t *list, s
         const json_t *one = json_array_get(list, k);
         enum cli_exit code = read_set(in, json_object_get(one, "parts"), &a->what.shared[k]);
         if (code != CLI_OK) return code;
-        a->what.other[k] = cli_dataset_class(in->model, json_object_get(one, "class"));
+        a->what.other[k] = cli_dataset_class(in->classes, json_object_get(one, "class"));
         if (a->what.other[k] < 0) return wrong(in, "a class of 'shared' is no class of the model");
     }
     return a->what.shared[0] & a->what.shared[1] ? wrong(in, "both classes of 'shared' have a part in common") : CLI_OK;
@@ -113,7 +113,7 @@ static enum cli_exit read_line(struct reading *in, const json_t *line, struct cl
     e->name = strdup(id ? id : image);
     e->image = strdup(path);
     e->rival = -1;
-    e->label = cli_dataset_class(in->model, label);
+    e->label = cli_dataset_class(in->classes, label);
     if (e->label < 0) return wrong(in, "the label is no class of the model");
     a->what.label = e->label;
     a->what.n_parts = (int)n_parts;
@@ -156,7 +156,7 @@ static enum cli_exit read_all(struct reading *in, FILE *f, long limit, struct cl
     return code;
 }
 
-enum cli_exit cli_parts_read(const char *path, const struct wn_model *m, long limit, struct cli_parts *out, struct cli_dataset *data)
+enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes, long limit, struct cli_parts *out, struct cli_dataset *data)
 {
     char file[4096];
     struct stat st;
@@ -171,7 +171,7 @@ enum cli_exit cli_parts_read(const char *path, const struct wn_model *m, long li
         free(dir);
         return cli_fail(CLI_USAGE, "there are no pictures of parts: %s cannot be read: %s", file, strerror(errno));
     }
-    struct reading in = {.file = file, .folder = dir ? dir : "", .model = m, .out = out};
+    struct reading in = {.file = file, .folder = dir ? dir : "", .classes = classes, .out = out};
     enum cli_exit code = read_all(&in, f, limit, data);
     fclose(f);
     free(dir);

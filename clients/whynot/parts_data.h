@@ -18,7 +18,7 @@ struct cli_parts {
 };
 
 /* path: a folder with parts.jsonl, or such a file. Fills the data set too: name, image and label. A failure was said, with its line. */
-enum cli_exit cli_parts_read(const char *path, const struct wn_model *m, long limit, struct cli_parts *out, struct cli_dataset *data);
+enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes, long limit, struct cli_parts *out, struct cli_dataset *data);
 void cli_parts_finish(struct cli_parts *p);
 
 #endif

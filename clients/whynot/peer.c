@@ -278,6 +278,25 @@ enum wn_code cli_peer_call(struct cli_peer *p, const char *method, const char *u
 
 /* ---- what commands do with it ---- */
 
+bool cli_problem_is_for_all(const struct cli_reply *reply)
+{
+    switch (reply->status) {
+    case 401:
+    case 403:
+    case 404:
+    case 429:
+    case 503: return true;
+    case 400:
+    case 501: break;
+    default: return false;
+    }
+    json_t *root = json_loadb((char *)reply->body.data, reply->body.size, 0, NULL);
+    const char *about = json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "pointer"));
+    bool own = about && strncmp(about, "/image", 6) == 0;
+    json_decref(root);
+    return !own;
+}
+
 enum cli_exit cli_problem_exit(const struct cli_reply *r)
 {
     json_t *root = json_loadb((char *)r->body.data, r->body.size, 0, NULL);

@@ -15,7 +15,7 @@
 
 /* ---- one picture ---- */
 
-static char *text_name(const char *path)
+char *cli_picture_name(const char *path)
 {
     struct wn_buffer out = {0};
     struct wn_error err = {0};
@@ -52,7 +52,7 @@ static enum cli_exit add(struct cli_pictures *all, const char *path, size_t root
         all->list = list;
         all->room = room;
     }
-    struct cli_picture p = {strdup(path), text_name(path), strdup(stem_of(path, root))};
+    struct cli_picture p = {strdup(path), cli_picture_name(path), strdup(stem_of(path, root))};
     if (!p.path || !p.name || !p.stem) return cli_fail(CLI_FAILED, "no memory for so many pictures");
     all->list[all->n++] = p;
     return CLI_OK;

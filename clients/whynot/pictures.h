@@ -21,6 +21,8 @@ struct cli_pictures {
  * that start with a dot are left out). from: a file with a path a line, "-" for standard input, or NULL. A failure was said. */
 enum cli_exit cli_pictures_find(char **words, int n, const char *from, struct cli_pictures *out);
 void cli_pictures_finish(struct cli_pictures *p);
+/* What answers call that path: as UTF-8 text, other bytes as \xNN. The caller's to free; NULL: no memory. */
+char *cli_picture_name(const char *path);
 /* Refuses two pictures that would be written to one file; says so. */
 bool cli_pictures_stems_differ(const struct cli_pictures *p);
 /* The file's bytes; at most 1 GiB. */
