@@ -74,6 +74,7 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
     be->base.impl = &wn_backend_onednn;
     be->threads = options->threads ? options->threads : 1;
     be->bf16 = bf16;
+    cpu_name(be->cpu, sizeof be->cpu);
     if (dnnl_engine_create(&be->engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&be->stream, be->engine, dnnl_stream_default_flags) != dnnl_success) {
         be_close(&be->base);
@@ -86,14 +87,12 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
 static void be_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct wn_dnn_backend *be = (const struct wn_dnn_backend *)base;
-    char cpu[64];
-    cpu_name(cpu, sizeof cpu);
     memset(out, 0, sizeof *out);
     out->precision = be->bf16 ? "bf16" : "f32";
     out->images = out->rows = 1; /* a core is as fast with one picture as with eight */
     out->shared_bytes = wn_dnn_weight_bytes(be);
     out->device_bytes = out->shared_bytes + be->arena_bytes;
-    snprintf(out->device_name, sizeof out->device_name, "%s, %s, %s, %d thread%s", cpu, isa_name(),
+    snprintf(out->device_name, sizeof out->device_name, "%s, %s, %s, %d thread%s", be->cpu, isa_name(),
              be->bf16 ? "bf16" : "f32", be->threads, be->threads == 1 ? "" : "s");
 }
 

@@ -89,6 +89,7 @@ struct wn_dnn_backend {
     dnnl_stream_t stream;
     int threads;
     bool bf16;
+    char cpu[64];       /* its name; asked for once, each answer quotes it */
     size_t arena_bytes; /* of all its executables */
     struct wn_dnn_exe *exes;
 };
