@@ -263,8 +263,8 @@ enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_pla
         job->next = q->jobs;
         if (q->jobs) q->jobs->previous = job;
         q->jobs = job;
-        pthread_cond_broadcast(&q->filled);
-        pthread_cond_signal(&q->deadlines);
+        for (int i = 0; i < wanted; i++) pthread_cond_signal(&q->filled); /* not all workers: whoever finds nothing was woken for nothing */
+        if (job->deadline_ns < q->watched_ns) pthread_cond_signal(&q->deadlines);
     }
     pthread_mutex_unlock(&q->lock);
     wake_all(q, gone);
@@ -407,6 +407,7 @@ static void *watch(void *arg)
     pthread_mutex_lock(&q->lock);
     while (!q->closed || q->jobs) {
         struct wn_job *job = find_late(q, wn_now_ns(), &next);
+        q->watched_ns = next;
         if (job) {
             give_up_one(q, job, WN_DEADLINE, "the deadline passed before the answer was ready");
             pthread_mutex_unlock(&q->lock);

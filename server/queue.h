@@ -33,6 +33,7 @@ struct wn_queue {
     struct wn_job *jobs;
     struct wn_place *places, *last_place; /* oldest first */
     bool closed;
+    int64_t watched_ns; /* the deadline that the watch sleeps for: later ones need not wake it */
     pthread_t watch; /* wakes those whose deadline passed */
 };
 
