@@ -144,15 +144,22 @@ static uint8_t *to_gray(const struct wn_image *image)
     return gray;
 }
 
-/* 8-bit pixels to planes through a table a channel. */
+/* 8-bit pixels to planes through a table a channel; all channels of a pixel at once, they lie together. */
 static void planes_from_bytes(const struct wn_preprocess *p, const uint8_t *src, size_t n, float *dst)
 {
-    const size_t channels = (size_t)wn_preprocess_channels(p);
-    for (size_t c = 0; c < channels; c++) {
-        float table[256];
-        const uint8_t *from = src + (p->order == WN_CHANNELS_BGR ? 2 - c : c);
-        for (int v = 0; v < 256; v++) table[v] = ((float)v * p->scale - p->mean[c]) / p->std[c];
-        for (size_t i = 0; i < n; i++) dst[c * n + i] = table[from[i * channels]];
+    const int channels = wn_preprocess_channels(p), red = p->order == WN_CHANNELS_BGR ? 2 : 0, blue = 2 - red;
+    float table[3][256];
+    for (int c = 0; c < channels; c++)
+        for (int v = 0; v < 256; v++) table[c][v] = ((float)v * p->scale - p->mean[c]) / p->std[c];
+    if (channels == 1) {
+        for (size_t i = 0; i < n; i++) dst[i] = table[0][src[i]];
+        return;
+    }
+    float *restrict first = dst, *restrict second = dst + n, *restrict third = dst + 2 * n;
+    for (size_t i = 0; i < n; i++, src += 3) {
+        first[i] = table[0][src[red]];
+        second[i] = table[1][src[1]];
+        third[i] = table[2][src[blue]];
     }
 }
 

@@ -10,7 +10,7 @@
 
 #define WN_AVX2 __attribute__((target("avx2")))
 
-enum { HALF = 1 << (WN_WEIGHT_BITS - 1), TAPS = 4, LOW_BITS = 8 };
+enum { HALF = 1 << (WN_WEIGHT_BITS - 1), TAPS = 4, LOW_BITS = 8, BEHIND = 16 };
 
 /* Four taps of one position, laid out for pairwise multiplication (a*b + c*d in 32 bits). A weight has 23 bits and a
  * factor has 16, so it is cut into high << 8 | low. Lanes: 0 1 for red, green, blue, nothing; then 2 3 likewise. */
@@ -38,43 +38,64 @@ static struct quad *make_quads(const struct wn_axis *a, int quads)
     return q;
 }
 
-/* row must have 16 readable bytes behind it. */
-WN_AVX2 static void row_3(const struct wn_axis *a, const struct quad *quad, int quads, const uint8_t *row, uint8_t *dst)
+WN_AVX2 static __m256i both_halves(const int16_t *eight)
 {
-    /* bytes r0 g0 b0 r1 g1 b1 ... to words r0 r1 g0 g1 b0 b1 - -, r2 r3 ... */
-    const __m256i spread = _mm256_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1, 6, -1, 9, -1, 7,
-                                            -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1);
-    for (int i = 0; i < a->n; i++, dst += 3, quad += quads) {
-        const uint8_t *p = row + 3 * (ptrdiff_t)a->first[i];
-        __m256i high = _mm256_setzero_si256(), low = high;
-        for (int k = 0, q = 0; k < a->count[i]; k += TAPS, q++, p += 3 * TAPS) {
-            __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-            __m256i pixels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), spread);
-            high = _mm256_add_epi32(
-                high, _mm256_madd_epi16(pixels, _mm256_loadu_si256((const __m256i *)(const void *)quad[q].high)));
-            low = _mm256_add_epi32(
-                low, _mm256_madd_epi16(pixels, _mm256_loadu_si256((const __m256i *)(const void *)quad[q].low)));
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)eight));
+}
+
+/* Two rows at a time, one in each half of the registers; both must have 16 readable bytes behind them. dst_0, dst_1: three bytes a
+ * position. */
+WN_AVX2 static void rows_3(const struct wn_axis *a, const struct quad *quad, int quads, const uint8_t *row_0, const uint8_t *row_1,
+                           uint8_t *dst_0, uint8_t *dst_1)
+{
+    /* bytes r0 g0 b0 r1 g1 b1 ... to words r0 r1 g0 g1 b0 b1 - -, and r2 r3 ... */
+    const __m256i first_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)),
+                  last_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    for (int i = 0; i < a->n; i++, dst_0 += 3, dst_1 += 3, quad += quads) {
+        const ptrdiff_t begin = 3 * (ptrdiff_t)a->first[i];
+        const uint8_t *p = row_0 + begin, *q = row_1 + begin;
+        __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(HALF);
+        for (int k = 0; k * TAPS < a->count[i]; k++, p += 3 * TAPS, q += 3 * TAPS) {
+            const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p)),
+                                                          _mm_loadu_si128((const __m128i *)(const void *)q), 1);
+            const __m256i x = _mm256_shuffle_epi8(bytes, first_two), y = _mm256_shuffle_epi8(bytes, last_two);
+            high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(x, both_halves(quad[k].high)),
+                                                           _mm256_madd_epi16(y, both_halves(quad[k].high + 8))));
+            low = _mm256_add_epi32(low, _mm256_add_epi32(_mm256_madd_epi16(x, both_halves(quad[k].low)),
+                                                         _mm256_madd_epi16(y, both_halves(quad[k].low + 8))));
         }
-        __m256i both = _mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low);
-        __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-        sum = _mm_srai_epi32(_mm_add_epi32(sum, _mm_set1_epi32(HALF)), WN_WEIGHT_BITS);
-        sum = _mm_packs_epi32(sum, sum);
-        uint32_t pixel = (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(sum, sum));
-        memcpy(dst, &pixel, 3);
+        __m256i sum = _mm256_srai_epi32(_mm256_add_epi32(_mm256_slli_epi32(high, LOW_BITS), low), WN_WEIGHT_BITS);
+        sum = _mm256_packs_epi32(sum, sum);
+        sum = _mm256_packus_epi16(sum, sum);
+        uint32_t pixel_0 = (uint32_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(sum)),
+                 pixel_1 = (uint32_t)_mm_cvtsi128_si32(_mm256_extracti128_si256(sum, 1));
+        const size_t bytes = i + 1 < a->n ? 4 : 3; /* the fourth is overwritten by the next position */
+        memcpy(dst_0, &pixel_0, bytes);
+        memcpy(dst_1, &pixel_1, bytes);
     }
+}
+
+/* A row as it lies where its last positions may read on into the rows behind it, else a copy in `spare`. */
+static const uint8_t *readable(const uint8_t *src, size_t stride, int y, int rows, uint8_t *spare)
+{
+    const uint8_t *row = src + (size_t)y * stride;
+    if ((size_t)(rows - y - 1) * stride >= BEHIND) return row;
+    return memcpy(spare, row, stride);
 }
 
 static bool horizontal_3(const struct wn_axis *a, const uint8_t *src, size_t src_stride, int rows, uint8_t *dst)
 {
     const int quads = (a->width + TAPS - 1) / TAPS;
+    const size_t stride = (size_t)a->n * 3;
     struct quad *table = make_quads(a, quads);
-    uint8_t *row = calloc(src_stride + 16, 1); /* a copy, so that reading behind the last pixel reads zeros of ours */
-    const bool ok = table && row;
-    for (int y = 0; ok && y < rows; y++) {
-        memcpy(row, src + (size_t)y * src_stride, src_stride);
-        row_3(a, table, quads, row, dst + (size_t)y * (size_t)a->n * 3);
+    uint8_t *spare = calloc(2, src_stride + BEHIND);
+    const bool ok = table && spare;
+    for (int y = 0; ok && y < rows; y += 2) {
+        const int other = y + 1 < rows ? y + 1 : y; /* an odd last row is made twice */
+        rows_3(a, table, quads, readable(src, src_stride, y, rows, spare),
+               readable(src, src_stride, other, rows, spare + src_stride + BEHIND), dst + (size_t)y * stride, dst + (size_t)other * stride);
     }
-    free(row);
+    free(spare);
     free(table);
     return ok;
 }
