@@ -139,7 +139,8 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
     item->picture = sum_of(data, size);
     if (code == WN_OK && item->stacked) look_up(item, data, size);
     bool wanted = !item->kept || item->keep_pixels || item->needs_input;
-    if (code == WN_OK && wanted) code = wn_image_decode(data, size, &limits, hint_of(item), &item->image, err);
+    const struct wn_image_use all = {0}, use = wn_preprocess_use(&item->model->manifest.preprocess);
+    if (code == WN_OK && wanted) code = wn_image_decode_for(item->keep_pixels ? &all : &use, data, size, &limits, &item->image, err);
     wn_buffer_finish(&bytes);
     return code;
 }

@@ -112,6 +112,13 @@ static enum wn_code turn_upright(struct wn_image *image, struct wn_error *err)
 enum wn_code wn_image_decode(const void *data, size_t size, const struct wn_image_limits *limits,
                              int min_short_side_hint, struct wn_image *out, struct wn_error *err)
 {
+    const struct wn_image_use use = {.short_side = min_short_side_hint};
+    return wn_image_decode_for(&use, data, size, limits, out, err);
+}
+
+enum wn_code wn_image_decode_for(const struct wn_image_use *use, const void *data, size_t size, const struct wn_image_limits *limits,
+                                 struct wn_image *out, struct wn_error *err)
+{
     const char *name;
     enum wn_code code;
     *out = (struct wn_image){.reduction = 1, .orientation = 1, .format = wn_image_sniff(data, size, &name)};
@@ -120,7 +127,7 @@ enum wn_code wn_image_decode(const void *data, size_t size, const struct wn_imag
         code = wn_png_decode(data, size, limits, out, err);
         break;
     case WN_FORMAT_JPEG:
-        code = wn_jpeg_decode(data, size, limits, min_short_side_hint, out, err);
+        code = wn_jpeg_decode(data, size, limits, use, out, err);
         break;
     default:
         code = wn_fail(err, WN_UNSUPPORTED_MEDIA, "PNG and JPEG pictures are read here; this looks like %s.", name);

@@ -25,10 +25,11 @@ struct wn_image {
     int width, height; /* of `rgb` */
     int full_width,
         full_height; /* of the picture in the file, upright; larger where a JPEG was decoded at reduced scale */
-    int reduction;   /* 1, 2, 4 or 8: full size divided by it, rounded up, is the size of `rgb` */
+    int reduction;   /* 1, 2, 4 or 8: full size divided by it, rounded up, is the size of the decoded picture */
     int orientation; /* 1..8, as the file said it */
     enum wn_image_format format;
     uint8_t *rgb; /* height*width*3 */
+    int x, y;     /* where `rgb` lies in the decoded picture; it is all of it but for wn_image_decode_for */
 };
 
 /* By the first bytes alone. `name`, if not NULL, gets what the bytes look like ("GIF", "WebP", "nothing known"). */
@@ -42,6 +43,21 @@ enum wn_image_format wn_image_sniff(const void *data, size_t size, const char **
  * WN_TOO_LARGE, WN_UNREADABLE_IMAGE (damaged, truncated), WN_NO_MEMORY. */
 enum wn_code wn_image_decode(const void *data, size_t size, const struct wn_image_limits *limits,
                              int min_short_side_hint, struct wn_image *out, struct wn_error *err);
+
+/* Pixels x0 <= x < x1, y0 <= y < y1 of a picture at full size; may reach beyond it. */
+struct wn_image_part {
+    int x0, y0, x1, y1;
+};
+/* What will be made of a picture, so that no more of it is decoded than somebody looks at. */
+struct wn_image_use {
+    int short_side; /* min_short_side_hint of wn_image_decode */
+    struct wn_image_part (*part)(const void *what, int width, int height); /* of an upright picture of this size; NULL: all */
+    const void *what;
+};
+/* As wn_image_decode; of a sequential JPEG that is stored upright, little more than the part. What is decoded is the same to the bit, and
+ * what fails there fails here, but for damage below the part in a JPEG that ends as it should. */
+enum wn_code wn_image_decode_for(const struct wn_image_use *use, const void *data, size_t size, const struct wn_image_limits *limits,
+                                 struct wn_image *out, struct wn_error *err);
 void wn_image_finish(struct wn_image *image); /* frees and makes it {0} */
 
 #endif

@@ -133,6 +133,29 @@ enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, 
     return WN_OK;
 }
 
+/* Of one axis: what a window of the resized picture reads, and a little more. */
+static void needed(int full, int resized, int crop, int n, int *begin, int *end)
+{
+    double scale = (double)full / resized, spread = (scale < 1 ? 1 : scale) + 2;
+    *begin = (int)(crop * scale - spread);
+    *end = (int)((crop + n) * scale + spread) + 1;
+}
+
+static struct wn_image_part part(const void *what, int width, int height)
+{
+    struct wn_image_part p = {0, 0, width, height};
+    struct wn_geometry geo;
+    if (wn_preprocess_geometry(what, width, height, &geo, NULL) != WN_OK) return p; /* it will be refused, whatever is decoded */
+    needed(width, geo.resized_w, geo.crop_x, geo.crop_w, &p.x0, &p.x1);
+    needed(height, geo.resized_h, geo.crop_y, geo.crop_h, &p.y0, &p.y1);
+    return p;
+}
+
+struct wn_image_use wn_preprocess_use(const struct wn_preprocess *p)
+{
+    return (struct wn_image_use){wn_preprocess_hint(p), part, p};
+}
+
 /* Pillow's "L": ITU-R 601 luma in 16 bits, rounded. */
 static uint8_t *to_gray(const struct wn_image *image)
 {
@@ -175,11 +198,16 @@ static void planes_from_floats(const struct wn_preprocess *p, const float *src, 
 /* The last row and column of a reduced picture stand for less than a whole pixel: the box tells how much. */
 static struct wn_resize resize_for(const struct wn_image *image, const struct wn_geometry *geo, int channels)
 {
-    return (struct wn_resize){.src_w = image->width,
-                              .src_h = image->height,
+    const int reduction = image->reduction;
+    return (struct wn_resize){.src_w = (image->full_width + reduction - 1) / reduction,
+                              .src_h = (image->full_height + reduction - 1) / reduction,
+                              .part_x = image->x,
+                              .part_y = image->y,
+                              .part_w = image->width,
+                              .part_h = image->height,
                               .channels = channels,
-                              .box_w = (double)image->full_width / image->reduction,
-                              .box_h = (double)image->full_height / image->reduction,
+                              .box_w = (double)image->full_width / reduction,
+                              .box_h = (double)image->full_height / reduction,
                               .dst_w = geo->resized_w,
                               .dst_h = geo->resized_h,
                               .x = geo->crop_x,

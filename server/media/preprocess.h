@@ -44,6 +44,8 @@ struct wn_geometry {
 enum wn_code wn_preprocess_check(const struct wn_preprocess *p, struct wn_error *err);
 int wn_preprocess_channels(const struct wn_preprocess *p); /* 3, or 1 for gray */
 int wn_preprocess_hint(const struct wn_preprocess *p);     /* for wn_image_decode */
+/* For wn_image_decode_for, of a picture that only wn_preprocess_apply and wn_preprocess_picture read; p must live as long. */
+struct wn_image_use wn_preprocess_use(const struct wn_preprocess *p);
 /* The input's size for an image_w x image_h picture. Fails where the crop does not fit (WN_BAD_REQUEST) or the input
  * would have more than 16 Mpixel (WN_TOO_LARGE). */
 enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, int image_h, struct wn_geometry *out,

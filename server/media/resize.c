@@ -52,11 +52,22 @@ static enum wn_code axis_init(struct wn_axis *a, int src_size, double box, int d
     return ok ? WN_OK : wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
 }
 
+/* From positions in the source to positions in what is there of it. */
+static enum wn_code axis_shift(struct wn_axis *a, int from, int size, struct wn_error *err)
+{
+    for (int i = 0; i < a->n; i++) {
+        a->first[i] -= from;
+        if (a->first[i] < 0 || a->first[i] + a->count[i] > size)
+            return wn_fail(err, WN_INTERNAL, "A part of a picture was decoded that is too small to be resized.");
+    }
+    return WN_OK;
+}
+
 static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis *ax, const struct wn_axis *ay,
                                 const uint8_t *src, uint8_t *dst, struct wn_error *err)
 {
     const struct wn_resize_rows *fast = wn_resize_rows_avx2(), *loops = fast ? fast : &wn_resize_rows_plain;
-    const size_t src_stride = (size_t)r->src_w * (size_t)r->channels, stride = (size_t)r->w * (size_t)r->channels;
+    const size_t src_stride = (size_t)r->part_w * (size_t)r->channels, stride = (size_t)r->w * (size_t)r->channels;
     int first = ay->first[0], rows = 0;
     for (int y = 0; y < ay->n; y++)
         if (ay->first[y] + ay->count[y] - first > rows) rows = ay->first[y] + ay->count[y] - first;
@@ -99,24 +110,36 @@ static double box_h(const struct wn_resize *r)
     return r->box_h > 0 ? r->box_h : r->src_h;
 }
 
-static void copy_window(const struct wn_resize *r, const uint8_t *src, uint8_t *dst)
+static enum wn_code copy_window(const struct wn_resize *r, const uint8_t *src, uint8_t *dst, struct wn_error *err)
 {
     size_t pixel = (size_t)r->channels, stride = (size_t)r->w * pixel;
-    for (int y = 0; y < r->h; y++)
-        memcpy(dst + (size_t)y * stride, src + ((size_t)(r->y + y) * (size_t)r->src_w + (size_t)r->x) * pixel, stride);
+    int x = r->x - r->part_x, y = r->y - r->part_y;
+    if (x < 0 || y < 0 || x + r->w > r->part_w || y + r->h > r->part_h)
+        return wn_fail(err, WN_INTERNAL, "A part of a picture was decoded that is too small to be cropped.");
+    for (int i = 0; i < r->h; i++)
+        memcpy(dst + (size_t)i * stride, src + ((size_t)(y + i) * (size_t)r->part_w + (size_t)x) * pixel, stride);
+    return WN_OK;
 }
 
-enum wn_code wn_resize_antialias(const struct wn_resize *r, const uint8_t *src, uint8_t *dst, struct wn_error *err)
+/* What is left out of `r` is all of the source. */
+static struct wn_resize completed(const struct wn_resize *r)
 {
+    struct wn_resize whole = *r;
+    if (!r->part_w) whole.part_x = whole.part_y = 0, whole.part_w = r->src_w, whole.part_h = r->src_h;
+    return whole;
+}
+
+enum wn_code wn_resize_antialias(const struct wn_resize *given, const uint8_t *src, uint8_t *dst, struct wn_error *err)
+{
+    const struct wn_resize whole = completed(given), *r = &whole;
     struct wn_axis ax = {0}, ay = {0};
     enum wn_code code = check(r, err);
     if (code != WN_OK) return code;
-    if (r->dst_w == box_w(r) && r->dst_h == box_h(r)) {
-        copy_window(r, src, dst);
-        return WN_OK;
-    }
+    if (r->dst_w == box_w(r) && r->dst_h == box_h(r)) return copy_window(r, src, dst, err);
     code = axis_init(&ax, r->src_w, box_w(r), r->dst_w, r->x, r->w, err);
     if (code == WN_OK) code = axis_init(&ay, r->src_h, box_h(r), r->dst_h, r->y, r->h, err);
+    if (code == WN_OK) code = axis_shift(&ax, r->part_x, r->part_w, err);
+    if (code == WN_OK) code = axis_shift(&ay, r->part_y, r->part_h, err);
     if (code == WN_OK) code = both_passes(r, &ax, &ay, src, dst, err);
     axis_finish(&ay);
     axis_finish(&ax);
@@ -130,21 +153,22 @@ struct tap {
     float t; /* value = (1 - t) * [a] + t * [b] */
 };
 
-static struct tap tap_at(int i, double box, int src_size, int dst_size)
+/* part: where what is there of the source begins. */
+static struct tap tap_at(int i, double box, int src_size, int dst_size, int part)
 {
     double at = (i + 0.5) * box / dst_size - 0.5;
     if (at < 0) at = 0;
     int a = (int)at;
     if (a > src_size - 1) a = src_size - 1;
-    return (struct tap){a, a + 1 < src_size ? a + 1 : a, (float)(at - a)};
+    return (struct tap){a - part, (a + 1 < src_size ? a + 1 : a) - part, (float)(at - a)};
 }
 
 static void plain_row(const struct wn_resize *r, const struct tap *across, struct tap down, const uint8_t *src,
                       float *dst)
 {
     const int n = r->channels;
-    const uint8_t *upper = src + (size_t)down.a * (size_t)r->src_w * (size_t)n,
-                  *lower = src + (size_t)down.b * (size_t)r->src_w * (size_t)n;
+    const uint8_t *upper = src + (size_t)down.a * (size_t)r->part_w * (size_t)n,
+                  *lower = src + (size_t)down.b * (size_t)r->part_w * (size_t)n;
     for (int x = 0; x < r->w; x++) {
         struct tap t = across[x];
         for (int c = 0; c < n; c++) {
@@ -155,16 +179,26 @@ static void plain_row(const struct wn_resize *r, const struct tap *across, struc
     }
 }
 
-enum wn_code wn_resize_plain(const struct wn_resize *r, const uint8_t *src, float *dst, struct wn_error *err)
+static bool is_there(struct tap first, struct tap last, int size)
 {
+    return first.a >= 0 && last.b < size;
+}
+
+enum wn_code wn_resize_plain(const struct wn_resize *given, const uint8_t *src, float *dst, struct wn_error *err)
+{
+    const struct wn_resize whole = completed(given), *r = &whole;
     enum wn_code code = check(r, err);
     if (code != WN_OK) return code;
     struct tap *across = malloc((size_t)r->w * sizeof *across);
     if (!across) return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
-    for (int x = 0; x < r->w; x++) across[x] = tap_at(r->x + x, box_w(r), r->src_w, r->dst_w);
-    for (int y = 0; y < r->h; y++)
-        plain_row(r, across, tap_at(r->y + y, box_h(r), r->src_h, r->dst_h), src,
-                  dst + (size_t)y * (size_t)r->w * (size_t)r->channels);
+    for (int x = 0; x < r->w; x++) across[x] = tap_at(r->x + x, box_w(r), r->src_w, r->dst_w, r->part_x);
+    for (int y = 0; y < r->h && code == WN_OK; y++) {
+        struct tap down = tap_at(r->y + y, box_h(r), r->src_h, r->dst_h, r->part_y);
+        if (is_there(across[0], across[r->w - 1], r->part_w) && is_there(down, down, r->part_h))
+            plain_row(r, across, down, src, dst + (size_t)y * (size_t)r->w * (size_t)r->channels);
+        else
+            code = wn_fail(err, WN_INTERNAL, "A part of a picture was decoded that is too small to be resized.");
+    }
     free(across);
-    return WN_OK;
+    return code;
 }

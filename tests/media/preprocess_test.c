@@ -76,7 +76,7 @@ static void channel_order_scale_mean_and_std_are_applied(void **state)
 {
     (void)state;
     uint8_t pixel[3] = {10, 20, 40};
-    struct wn_image image = {1, 1, 1, 1, 1, 1, WN_FORMAT_PNG, pixel};
+    struct wn_image image = {1, 1, 1, 1, 1, 1, WN_FORMAT_PNG, pixel, 0, 0};
     struct wn_preprocess p = {.resize = WN_RESIZE_NONE, .scale = 0.5f, .mean = {1, 2, 3}, .std = {2, 4, 8}};
     struct wn_geometry geo;
     float out[3];
@@ -102,7 +102,7 @@ static void gray_is_pillows_luma(void **state)
     const struct wn_preprocess p = {.resize = WN_RESIZE_NONE, .order = WN_CHANNELS_GRAY, .scale = 1, .std = {1, 1, 1}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint8_t pixel[3] = {cases[i].rgb[0], cases[i].rgb[1], cases[i].rgb[2]};
-        struct wn_image image = {1, 1, 1, 1, 1, 1, WN_FORMAT_PNG, pixel};
+        struct wn_image image = {1, 1, 1, 1, 1, 1, WN_FORMAT_PNG, pixel, 0, 0};
         struct wn_geometry geo;
         float out;
         assert_int_equal(wn_preprocess_geometry(&p, 1, 1, &geo, NULL), WN_OK);
@@ -115,7 +115,7 @@ static void without_antialias_pixels_are_interpolated_at_half_pixel_centres(void
 {
     (void)state;
     uint8_t pixels[6] = {0, 0, 0, 200, 200, 200};
-    struct wn_image image = {2, 1, 2, 1, 1, 1, WN_FORMAT_PNG, pixels};
+    struct wn_image image = {2, 1, 2, 1, 1, 1, WN_FORMAT_PNG, pixels, 0, 0};
     struct wn_preprocess p = {.resize = WN_RESIZE_SQUASH, .resize_w = 4, .resize_h = 2, .scale = 1, .std = {1, 1, 1}};
     static const float want[4] = {0, 50, 150, 200};
     struct wn_geometry geo;
