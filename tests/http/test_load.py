@@ -193,20 +193,23 @@ class Load(unittest.TestCase):
 
     def test_requests_about_one_picture_share_its_forward_pass(self):
         with self.slow_daemon() as d:
-            each = slow_seconds(d)
             questions = ["?target=%d" % k for k in range(4)] + ["?why_not=auto:3", "?maps=contrast,rival&why_not=auto:2", "?method=la", "?contrast=max"]
             want = [d.explain(picture(5, SIZE, SIZE), q, "slow").json["maps"] for q in questions]
             runs = d.metric("whynot_batch_size_count")
-            busy = threading.Thread(target=d.explain, args=(picture(1, SIZE, SIZE), "", "slow"))
-            busy.start()
+            busy = d.connect()  # and stays so until all others wait
+            busy.request("POST", "/v1/models/slow/explain?method=ig&steps=256", picture(1, SIZE, SIZE), {"Content-Type": "image/png"})
             daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
-            time.sleep(each / 10)
             got = [None] * len(questions)
 
             def ask(i):
                 got[i] = d.explain(picture(5, SIZE, SIZE), questions[i], "slow").json["maps"]
-            daemon.in_threads(len(questions), ask)
-            busy.join()
+            clients = [threading.Thread(target=ask, args=(i,)) for i in range(len(questions))]
+            for c in clients:
+                c.start()
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") == len(questions))
+            busy.close()
+            for c in clients:
+                c.join()
             self.assertEqual(got, want)
             self.assertLessEqual(d.metric("whynot_batch_size_count") - runs, 4, "one for the picture before, few for these")
 
