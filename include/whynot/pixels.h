@@ -117,7 +117,7 @@ WN_PIXEL uint8_t wn_index_symmetric(float v, float limit)
     float t = v / limit;
     t = t > -1 ? t : -1;
     t = t < 1 ? t : 1;
-    return (uint8_t)(128 + (int)(wn_times(127, t) + (t < 0 ? -0.5f : 0.5f)));
+    return (uint8_t)(128 + (int)(wn_times(127, t) + copysignf(0.5f, t)));
 }
 
 /* ---- the strongest fifth of the positive mass, from samples ---- */
