@@ -353,10 +353,12 @@ static int run_pass(struct pass *b, int from, int seed, int to)
     for (int i = last; i > first && !p->error.code; i--) {
         struct wn_step s = p->steps[i]; /* a copy: appending moves the array */
         int dy = b->grad[s.out[0]];
+        p->about = p->origins[i];
         if (dy == WN_NONE || !b->depends[s.out[0]] || !keeps_batch(b, &s, n)) continue;
         if (b->bend) dy = b->bend(&(struct wn_bent){p, &s, dy, b->rows, b->rule, b});
         if (dy >= 0) apply_rule(b, &s, dy);
     }
+    p->about = (struct wn_origin){NULL, NULL};
     if (p->error.code) return -1;
     if (b->grad[to] == WN_NONE) return wn_program_fail(p, WN_UNSUPPORTED, "no gradient reaches that layer");
     return b->grad[to];

@@ -6,6 +6,8 @@
 
 #include <whynot/graph.h>
 
+#include "names.h"
+
 enum wn_dtype { WN_F32, WN_F64, WN_I64, WN_I32, WN_BOOL, WN_U8 };
 
 /* A constant tensor. Integers and booleans are held as int64, f64 is narrowed to f32 (dtype says what the file had). */
@@ -106,12 +108,6 @@ enum wn_code wn_graph_find_layers(struct wn_graph *g, struct wn_error *err);
 enum wn_code wn_tensor_parse(const void *data, size_t size, const struct wn_graph_limits *limits, struct wn_tensor **out,
                              struct wn_error *err);
 void wn_tensor_destroy(struct wn_tensor *t); /* only for tensors of wn_tensor_parse; NULL is fine */
-
-/* ---- names from files, for error texts: printable ASCII, at most 64 bytes ---- */
-struct wn_shown {
-    char text[68];
-};
-struct wn_shown wn_show(const char *name); /* wn_fail(err, code, "node '%s'", wn_show(name).text); NULL is fine */
 
 /* ---- lowering (lower.c) ---- */
 

@@ -38,7 +38,10 @@ static bool lower_node(struct wn_lower *lo, const struct wn_node *node)
     lo->node = node;
     const struct wn_op *op = !node->domain || !*node->domain ? wn_op_find(node->op) : NULL;
     if (!op) return wn_op_fail(lo, WN_UNSUPPORTED, "this operator is not supported");
-    if (op->lower(lo, node)) return true;
+    lo->program->origin = (struct wn_origin){wn_node_name(lo->graph, node), node->op};
+    bool ok = op->lower(lo, node);
+    lo->program->origin = (struct wn_origin){NULL, NULL};
+    if (ok) return true;
     struct wn_error built = {0};
     wn_program_error(lo->program, &built);
     return wn_op_fail(lo, built.code ? built.code : WN_INTERNAL, "%s",

@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "graph.h"
-
 struct wn_shown wn_show(const char *name)
 {
     enum { LONGEST = 64 };

@@ -1,8 +1,11 @@
 /* A program's storage: values, steps, stages, the sticky error and derived weights. Knows no primitive. */
 #include "program.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "names.h"
 
 /* ---- shapes ---- */
 
@@ -58,6 +61,7 @@ void wn_program_destroy(struct wn_program *p)
     for (int i = 0; i < p->n_blocks; i++) free(p->blocks[i]);
     free(p->blocks);
     free(p->values);
+    free(p->origins);
     free(p->steps);
     free(p->stages);
     free(p);
@@ -71,10 +75,15 @@ enum wn_code wn_program_error(const struct wn_program *p, struct wn_error *err)
 
 int wn_program_fail(struct wn_program *p, enum wn_code code, const char *fmt, ...)
 {
+    char text[WN_ERROR_TEXT];
     va_list args;
     va_start(args, fmt);
-    wn_vfail(&p->error, code, fmt, args);
+    vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    if (p->about.op && code == WN_UNSUPPORTED)
+        wn_fail(&p->error, code, "node '%s' (%s): %s", wn_show(p->about.name).text, wn_show(p->about.op).text, text);
+    else
+        wn_fail(&p->error, code, "%s", text);
     return -1;
 }
 
@@ -132,6 +141,7 @@ int wn_program_add_step(struct wn_program *p, struct wn_step proto, const int *i
         batched = batched || p->values[in[i]].batched;
     }
     if (p->error.code || !grow(p, &p->steps, p->n_steps, &p->cap_steps, sizeof *p->steps)) return -1;
+    if (!grow(p, &p->origins, p->n_steps, &p->cap_origins, sizeof *p->origins)) return -1;
     proto.in = wn_program_block(p, in, (size_t)n_in * sizeof *in);
     if (!proto.in) return -1;
     proto.n_in = n_in;
@@ -140,6 +150,7 @@ int wn_program_add_step(struct wn_program *p, struct wn_step proto, const int *i
     if (v < 0) return -1;
     proto.out[0] = v;
     proto.out[1] = WN_NONE;
+    p->origins[p->n_steps] = p->origin;
     p->steps[p->n_steps++] = proto;
     return v;
 }

@@ -12,8 +12,17 @@ struct wn_weight_source {
     void *ctx;
 };
 
+/* Which node of a file a step stands for: strings that outlive the program. Both NULL: none. */
+struct wn_origin {
+    const char *name, *op;
+};
+
 struct wn_program {
     struct wn_error error; /* sticky */
+    struct wn_origin origin;   /* of the steps that are appended from now on */
+    struct wn_origin about;    /* whose step is looked at: what is refused now is refused in its name */
+    struct wn_origin *origins; /* [n_steps], until the program is optimised */
+    int cap_origins;
     struct wn_weight_source weights;
     struct wn_value *values;
     int n_values, cap_values;

@@ -74,7 +74,9 @@ const struct wn_method wn_method_lrp_z_plus = {
     .formula = "on convolutions R_i = sum_j (a_i w_ij)^+ R_j / (sum_i (a_i w_ij)^+ + b_j^+ + eps), elsewhere as lrp",
     .source = "Montavon et al. 2017 (deep Taylor decomposition), z+ rule",
     .cost = "about 3 forward passes",
-    .misleads = "Maps of different classes look almost the same: ask for a contrast of two passes, or use lrp, where the class matters.",
+    .misleads = "Maps of different classes look much alike: ask for a contrast of two passes, or use lrp, where the class matters. Dense layers keep "
+                "epsilon (the usual composite of rules): with z+ there, too, all classes get nearly the same map (Gu et al. 2018). A classifier that is a "
+                "convolution follows z+.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
     .settings = 1u << WN_SETTING_EPSILON,
     .build = build_z_plus,
@@ -91,7 +93,8 @@ const struct wn_method wn_method_lrp_alpha_beta = {
     .formula = "on convolutions R_i = sum_j [alpha (a_i w_ij)^+ / (Z_j^+ + eps) - beta (a_i w_ij)^- / (Z_j^- - eps)] R_j, elsewhere as lrp",
     .source = "Bach et al. 2015, alpha-beta rule",
     .cost = "about 5 forward passes",
-    .misleads = "A cell that nothing inhibits hands on alpha times its relevance: the sum is kept only where both sides exist.",
+    .misleads = "A cell that nothing inhibits hands on alpha times its relevance: the sum is kept only where both sides exist. Dense layers keep "
+                "epsilon, as in the usual composite of rules: there the signs of the weights are what tells the classes apart.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_RELEVANCE,
     .settings = 1u << WN_SETTING_EPSILON | 1u << WN_SETTING_ALPHA,
     .build = build_alpha_beta,

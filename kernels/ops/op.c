@@ -28,6 +28,14 @@ const struct wn_op *wn_op_find(const char *name)
 
 /* ---- failures ---- */
 
+const char *wn_node_name(const struct wn_graph *g, const struct wn_node *node)
+{
+    const char *name = node->name && *node->name ? node->name : NULL;
+    for (int i = 0; !name && i < node->n_out; i++)
+        if (node->out[i] >= 0) name = g->value_names[node->out[i]];
+    return name;
+}
+
 static void fail_at(struct wn_lower *lo, enum wn_code code, const char *fmt, va_list args)
 {
     char text[WN_ERROR_TEXT];
@@ -37,10 +45,7 @@ static void fail_at(struct wn_lower *lo, enum wn_code code, const char *fmt, va_
         wn_fail(lo->err, code, "%s", text);
         return;
     }
-    const char *name = node->name && *node->name ? node->name : NULL;
-    for (int i = 0; !name && i < node->n_out; i++)
-        if (node->out[i] >= 0) name = lo->graph->value_names[node->out[i]];
-    wn_fail(lo->err, code, "node '%s' (%s): %s", wn_show(name).text, wn_show(node->op).text, text);
+    wn_fail(lo->err, code, "node '%s' (%s): %s", wn_show(wn_node_name(lo->graph, node)).text, wn_show(node->op).text, text);
 }
 
 bool wn_op_fail(struct wn_lower *lo, enum wn_code code, const char *fmt, ...)

@@ -50,6 +50,8 @@ const struct wn_op *wn_op_at(int i); /* NULL past the end */
 
 /* ---- failures ---- */
 
+/* What a node is called in words: its own name, else that of its first output. NULL: it has neither. */
+const char *wn_node_name(const struct wn_graph *g, const struct wn_node *node);
 /* "node 'name' (Op): ...". Always false. */
 bool wn_op_fail(struct wn_lower *lo, enum wn_code code, const char *fmt, ...) WN_PRINTF(3, 4);
 /* The same where a slot is to be returned. */

@@ -146,6 +146,7 @@ static void a_question_that_cannot_be_answered_fails_alone(void **state)
         wn_answer_finish(&a[i]);
     }
     assert_non_null(strstr(a[5].error.text, "lrp"));
+    if (!strstr(a[5].error.text, "node '/block/Pow' (Pow): ")) fail_msg("the file's node is not named: %s", a[5].error.text);
     wn_engine_destroy(e);
     wn_graph_destroy(g);
 }
