@@ -310,30 +310,42 @@ enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view 
     return code;
 }
 
-enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint32_t *runs,
-                            size_t *n, struct wn_error *err)
+enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint8_t *mask,
+                            size_t *inside, struct wn_error *err)
 {
-    float *copy = NULL, *drawing = malloc((size_t)view->w * (size_t)view->h * sizeof *drawing), lowest, highest;
+    const size_t n = (size_t)view->w * (size_t)view->h;
+    float *copy = NULL, *drawing = malloc(n * sizeof *drawing), lowest, highest;
     enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err)
                                 : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
     if (code == WN_OK) code = wn_upsample(copy ? copy : map, h, w, view, r->align_corners, drawing, err);
+    *inside = 0;
     if (code == WN_OK) {
-        bool inside = false;
-        span_of(drawing, (size_t)view->w * (size_t)view->h, &lowest, &highest);
+        span_of(drawing, n, &lowest, &highest);
         float strong = highest > 0 ? strong_value(drawing, view->w, view->h, highest) : INFINITY;
-        *n = 1;
-        runs[0] = 0;
-        for (int x = 0; x < view->w; x++)
-            for (int y = 0; y < view->h; y++) {
-                float v = drawing[(size_t)y * (size_t)view->w + (size_t)x];
-                if (wn_is_strong(v, strong) != inside) {
-                    inside = !inside;
-                    runs[(*n)++] = 0;
-                }
-                runs[*n - 1]++;
-            }
+        for (size_t i = 0; i < n; i++) *inside += mask[i] = wn_is_strong(drawing[i], strong);
     }
     free(drawing);
     free(copy);
+    return code;
+}
+
+enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint32_t *runs,
+                            size_t *n, struct wn_error *err)
+{
+    size_t pixels;
+    uint8_t inside = 0, *mask = malloc((size_t)view->w * (size_t)view->h);
+    if (!mask) return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    enum wn_code code = wn_strong_mask(map, h, w, view, r, mask, &pixels, err);
+    *n = 1;
+    runs[0] = 0;
+    for (int x = 0; x < view->w && code == WN_OK; x++)
+        for (int y = 0; y < view->h; y++) {
+            if (mask[(size_t)y * (size_t)view->w + (size_t)x] != inside) {
+                inside = !inside;
+                runs[(*n)++] = 0;
+            }
+            runs[*n - 1]++;
+        }
+    free(mask);
     return code;
 }
