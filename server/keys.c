@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <nettle/base64.h>
 #include <nettle/memops.h>
 #include <nettle/sha2.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 #define FILE_BYTES (256 << 10)
 #define LEAST_TOKEN 16
 #define MOST_TOKEN 512
+#define MOST_BASIC 1024 /* user and password */
 
 static const char token_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=";
 static const char name_bytes[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
@@ -203,16 +205,33 @@ void wn_keys_finish(struct wn_keys *keys)
     pthread_rwlock_destroy(&keys->lock);
 }
 
+/* The header's token: behind "Bearer ", or as the password of "Basic ", whose user does not matter. text: MOST_BASIC bytes. NULL: neither. */
+static const char *token_of(const char *authorization, char *text)
+{
+    static const char bearer[] = "Bearer ", basic[] = "Basic ";
+    if (authorization && strncmp(authorization, bearer, strlen(bearer)) == 0) return authorization + strlen(bearer);
+    if (!authorization || strncmp(authorization, basic, strlen(basic)) != 0) return NULL;
+    struct base64_decode_ctx context;
+    const char *coded = authorization + strlen(basic);
+    size_t n = strlen(coded), size = MOST_BASIC - 1;
+    base64_decode_init(&context);
+    if (BASE64_DECODE_LENGTH(n) > size || !base64_decode_update(&context, &size, (uint8_t *)text, n, coded) || !base64_decode_final(&context)) return NULL;
+    text[size] = 0;
+    const char *colon = strlen(text) == size ? strchr(text, ':') : NULL;
+    return colon ? colon + 1 : NULL;
+}
+
 int wn_keys_find(struct wn_keys *keys, const char *authorization, struct wn_key *out)
 {
-    static const char scheme[] = "Bearer ";
     uint8_t asked[32];
+    char text[MOST_BASIC];
     int found = 0;
-    if (!authorization || strncmp(authorization, scheme, sizeof scheme - 1) != 0) return 0;
-    const char *token = authorization + sizeof scheme - 1;
-    size_t n = strlen(token);
-    if (n < LEAST_TOKEN || n > MOST_TOKEN || strspn(token, token_bytes) != n) return 0;
-    digest(token, n, asked);
+    const char *token = token_of(authorization, text);
+    size_t n = token ? strlen(token) : 0;
+    bool good = n >= LEAST_TOKEN && n <= MOST_TOKEN && strspn(token, token_bytes) == n;
+    if (good) digest(token, n, asked);
+    explicit_bzero(text, sizeof text);
+    if (!good) return 0;
     pthread_rwlock_rdlock(&keys->lock);
     for (int i = 1; i <= WN_MOST_KEYS; i++)
         found |= memeql_sec(keys->list[i].digest, asked, 32) && keys->list[i].name[0] ? i : 0;

@@ -1,4 +1,5 @@
 """Who may ask: keys and their scopes, names of this server, pages of other sites; and what the log says of them."""
+import base64
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ predictor predict %s
 """ % (hashlib.sha256(ALICE.encode()).hexdigest(), OPERATOR, PROBE, PREDICTOR)
 EXPLAIN = "/v1/models/tiny/explain"
 # path, method, and which scope it wants; what is not open wants at least any key
-OPEN = ["/livez", "/readyz", "/", "/ping", "/v2/health/live", "/v2/health/ready"]
+OPEN = ["/livez", "/readyz", "/", "/ping", "/v2/health/live", "/v2/health/ready", "/health", "/v1/models/{model}/label-studio/health"]
 
 
 def bearer(token):
@@ -76,6 +77,13 @@ class Keys(unittest.TestCase):
                 else:
                     self.assertTrue(security, path)
                     self.refused(a, 401)
+
+    def test_a_token_is_also_the_password_of_basic(self):
+        for text, status in (("any:" + ALICE, 200), (":" + ALICE, 200), ("any:" + PROBE, 403), (ALICE, 401), (ALICE + ":", 401), ("any:" + ALICE + "\0", 401), ("a" * 2000 + ":" + ALICE, 401)):
+            headers = {"Authorization": "Basic " + base64.b64encode(text.encode()).decode()}
+            self.assertEqual(self.d.request("POST", EXPLAIN, picture(1), headers).status, status, text)
+        for value in ("Basic", "Basic ", "Basic ====", "Basic !", "basic " + base64.b64encode((":" + ALICE).encode()).decode()):
+            self.assertEqual(self.d.request("POST", EXPLAIN, picture(1), {"Authorization": value}).status, 401)
 
     def test_without_a_key_nothing_can_be_told_apart(self):
         answers = set()
