@@ -48,7 +48,7 @@ static const char *write_tag(struct wn_request *r, const char *format, uint64_t 
 bool wn_etag_of_route(const struct wn_route *route, const char *type)
 {
     bool table = route->scope == WN_SCOPE_READ && strcmp(type, "application/json") == 0 && strcmp(route->method, "GET") == 0;
-    return table || (route->body != WN_BODY_NONE && route->body != WN_BODY_CONTROL && route->body != WN_BODY_EVALUATION);
+    return table || (wn_route_asks(route) && route->body != WN_BODY_TASKS); /* tasks name files, which may change */
 }
 
 void wn_etag_body(struct wn_request *r)
@@ -74,6 +74,7 @@ const char *wn_etag_question(struct wn_request *r)
     static const char *const headers[] = {"Content-Type", "Accept", "Inference-Header-Content-Length"};
     uint64_t h = mix_text(mix_text(mix_text(1, wn_version()), r->route->path), r->query);
     const struct wn_model *last = NULL;
+    if (!wn_etag_of_route(r->route, r->reply.type)) return NULL;
     for (int i = 0; i < 3; i++) h = mix_text(h, wn_request_header(r, headers[i]));
     for (int i = 0; i < r->job->n_slots; i++) {
         const struct wn_slot *slot = &r->job->slots[i];

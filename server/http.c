@@ -150,8 +150,7 @@ static void check_head(struct wn_request *r)
         return;
     }
     int64_t length = r->head.length;
-    if (r->route->body != WN_BODY_NONE && r->route->body != WN_BODY_CONTROL && r->route->body != WN_BODY_EVALUATION)
-        wn_load_check(r);
+    if (wn_route_asks(r->route)) wn_load_check(r);
     if (r->route->body == WN_BODY_NONE && length != 0)
         wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "this path takes no body");
     else if (length > r->server->config.max_body_bytes)

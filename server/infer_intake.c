@@ -309,7 +309,7 @@ enum wn_code wn_infer_intake(struct wn_request *r, struct wn_job *job)
     if (!r->infer) return wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     enum wn_code code = split(&in, &size);
     if (code == WN_OK && r->parameters.n) code = bad(&in, NULL, "questions stand in `parameters` of the body here, not in the query string");
-    if (code == WN_OK) code = wn_json_read(r->body, size, "data", &job->pool, &root, &in.slices, &in.n_slices, &r->problem.error);
+    if (code == WN_OK) code = wn_json_read(r->body, size, &(struct wn_json_cuts){.arrays = "data"}, &job->pool, &root, &in.slices, &in.n_slices, &r->problem.error);
     if (code == WN_OK) code = take_root(&in, root);
     json_decref(root);
     return code;

@@ -75,7 +75,7 @@ enum wn_code wn_inprocess_open(const struct wn_config *config, const char *model
     struct wn_server *s = calloc(1, sizeof *s);
     if (!s) return wn_fail(err, WN_NO_MEMORY, "no memory to start");
     s->config = *config;
-    s->keeper.parent = -1;
+    s->keeper.parent = s->pictures = -1;
     wn_shelf_init(&s->keeper.shelf);
     enum wn_code code = model && !*model ? wn_shelf_replace(&s->keeper.shelf, NULL, NULL, err) : load(s, model, err);
     if (code == WN_OK) code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, err);

@@ -1,4 +1,4 @@
-/* The look over a JSON body; knows one key by name, "b64", and nothing else of what is asked. */
+/* The look over a JSON body; knows one key by name, "b64", how pictures in base64 begin, and nothing else of what is asked. */
 #include "jsonscan.h"
 
 #include <media/buffer.h>
@@ -11,12 +11,14 @@
 
 struct scan {
     char *body;
-    const char *arrays;
+    struct wn_json_cuts cuts;
     size_t size, at, copied; /* copied: body[0 .. copied) is in `text` already */
     int depth, tokens;
     struct wn_buffer text; /* the body without its pictures */
     struct wn_slice *slices;
-    size_t *removed; /* removed[i]: where in `text` the number of slice i stands */
+    struct place {
+        size_t at, size;
+    } *places; /* places[i]: where in `text` the number of slice i stands */
     int n_slices;
     struct wn_error *err;
 };
@@ -69,17 +71,20 @@ static enum wn_code skip_array(struct scan *s)
     return wrong(s, "an array does not end");
 }
 
-/* At the value of a "b64" or of an array that is not read here: puts a number in its place. */
-static enum wn_code cut(struct scan *s, bool array)
+enum cut { CUT_B64, CUT_ARRAY, CUT_PICTURE };
+
+/* At the value of a "b64", at an array that is not read here, or at a picture's string: puts a number in its place. */
+static enum wn_code cut(struct scan *s, enum cut kind)
 {
-    char number[16];
+    char number[24];
     size_t begin = s->at;
+    bool array = kind == CUT_ARRAY;
     if (!array && (s->at >= s->size || s->body[s->at] != '"')) return wrong(s, "\"b64\" must be a string");
     if (s->n_slices == MOST_SLICES) return wrong(s, "too many pictures");
     if ((array ? skip_array(s) : skip_string(s)) != WN_OK) return WN_BAD_REQUEST;
     if (wn_buffer_append(&s->text, s->body + s->copied, begin - s->copied, s->err) != WN_OK) return WN_NO_MEMORY;
-    s->removed[s->n_slices] = s->text.size;
-    int digits = snprintf(number, sizeof number, "%d", s->n_slices);
+    int digits = snprintf(number, sizeof number, kind == CUT_PICTURE ? "\"data:%d\"" : "%d", s->n_slices);
+    s->places[s->n_slices] = (struct place){s->text.size, (size_t)digits};
     s->copied = s->at;
     size_t n = s->at - begin - 2;
     if (!array) n = wn_json_undo_slashes(s->body + begin + 1, n);
@@ -87,21 +92,43 @@ static enum wn_code cut(struct scan *s, bool array)
     return wn_buffer_append(&s->text, number, (size_t)digits, s->err);
 }
 
+static bool is_listed(const char *list, const char *name, size_t n)
+{
+    for (const char *end; list && *list; list = end + strspn(end, " ")) {
+        end = list + strcspn(list, " ");
+        if ((size_t)(end - list) == n && memcmp(list, name, n) == 0) return true;
+    }
+    return false;
+}
+
+static bool looks_like_a_picture(const char *s, size_t n)
+{
+    static const char *const beginnings[] = {"data:", "iVBORw0KGgo", "/9j/", "\\/9j\\/"};
+    for (int i = 0; i < 4; i++)
+        if (n >= strlen(beginnings[i]) && memcmp(s, beginnings[i], strlen(beginnings[i])) == 0) return true;
+    return false;
+}
+
 static enum wn_code take_string(struct scan *s)
 {
     size_t begin = s->at;
     if (skip_string(s) != WN_OK) return WN_BAD_REQUEST;
-    size_t n = s->at - begin - 2;
+    size_t end = s->at, n = end - begin - 2;
     const char *name = s->body + begin + 1;
-    bool is_b64 = n == 3 && memcmp(name, "b64", 3) == 0,
-         is_array = s->arrays && n == strlen(s->arrays) && memcmp(name, s->arrays, n) == 0;
-    if (!is_b64 && !is_array) return WN_OK;
+    bool is_b64 = n == 3 && memcmp(name, "b64", 3) == 0, is_array = is_listed(s->cuts.arrays, name, n);
+    bool is_picture = s->cuts.pictures && looks_like_a_picture(name, n);
+    if (!is_b64 && !is_array && !is_picture) return WN_OK;
     skip_space(s);
-    if (s->at >= s->size || s->body[s->at] != ':') return WN_OK; /* a value that happens to be "b64" */
+    bool is_key = s->at < s->size && s->body[s->at] == ':';
+    if (!is_key) {
+        s->at = is_picture ? begin : end;
+        return is_picture ? cut(s, CUT_PICTURE) : WN_OK; /* or a value that happens to be "b64" */
+    }
+    if (is_picture) return WN_OK;
     s->at++;
     skip_space(s);
     if (is_array && (s->at >= s->size || s->body[s->at] != '[')) return WN_OK;
-    return cut(s, is_array);
+    return cut(s, is_array ? CUT_ARRAY : CUT_B64);
 }
 
 static enum wn_code take_token(struct scan *s)
@@ -134,11 +161,9 @@ static enum wn_code scan(struct scan *s)
 static size_t original(const struct scan *s, size_t position)
 {
     size_t lost = 0;
-    char number[16];
-    for (int i = 0; i < s->n_slices && s->removed[i] < position; i++) {
+    for (int i = 0; i < s->n_slices && s->places[i].at < position; i++) {
         size_t in_body = (size_t)(s->slices[i].data - s->body) - 1;
-        int digits = snprintf(number, sizeof number, "%d", i);
-        lost = in_body + s->slices[i].size + 2 - (s->removed[i] + (size_t)digits);
+        lost = in_body + s->slices[i].size + 2 - (s->places[i].at + s->places[i].size);
     }
     return position + lost;
 }
@@ -171,14 +196,15 @@ static enum wn_code build(struct scan *s, json_t **root)
     return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
 }
 
-enum wn_code wn_json_read(char *body, size_t size, const char *arrays, struct wn_pool *pool, json_t **root,
+enum wn_code wn_json_read(char *body, size_t size, const struct wn_json_cuts *cuts, struct wn_pool *pool, json_t **root,
                           struct wn_slice **slices, int *n_slices, struct wn_error *err)
 {
-    struct scan s = {.body = body, .arrays = arrays, .size = size, .err = err};
+    struct scan s = {.body = body, .size = size, .err = err};
     *root = NULL;
+    if (cuts) s.cuts = *cuts;
     s.slices = wn_pool_array(pool, MOST_SLICES, sizeof *s.slices);
-    s.removed = wn_pool_array(pool, MOST_SLICES, sizeof *s.removed);
-    if (!s.slices || !s.removed) return wn_fail(err, WN_NO_MEMORY, "no memory for the request");
+    s.places = wn_pool_array(pool, MOST_SLICES, sizeof *s.places);
+    if (!s.slices || !s.places) return wn_fail(err, WN_NO_MEMORY, "no memory for the request");
     enum wn_code code = size ? scan(&s) : wn_fail(err, WN_BAD_REQUEST, "the body is empty");
     if (code == WN_OK) code = build(&s, root);
     *slices = s.slices;

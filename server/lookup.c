@@ -36,3 +36,10 @@ struct wn_model *wn_lookup(const struct wn_models *models, const char *name, con
     free(names);
     return NULL;
 }
+
+const char *wn_lookup_only(const struct wn_models *models)
+{
+    for (int i = 1; i < models->n; i++)
+        if (strcmp(models->list[i]->name, models->list[0]->name) != 0) return NULL;
+    return models->n ? models->list[0]->name : NULL;
+}

@@ -9,5 +9,7 @@
  * was probably meant. The model may be in any state but UNLOADED. */
 struct wn_model *wn_lookup(const struct wn_models *models, const char *name, const char *version, const char *prefix,
                            struct wn_problem *problem);
+/* The name of the only model, whatever its versions; NULL where there are several or none. */
+const char *wn_lookup_only(const struct wn_models *models);
 
 #endif

@@ -8,6 +8,7 @@
 #include "supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,12 @@ static enum wn_exit run(struct wn_server *s)
         complain(&err);
         return WN_EXIT_BAD_OPTION;
     }
+    s->pictures = s->config.labeling_folder[0] ? open(s->config.labeling_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (s->config.labeling_folder[0] && s->pictures < 0) {
+        fprintf(stderr, "whynotd: labeling_folder: '%s' is no folder that can be read\n", s->config.labeling_folder);
+        wn_keys_finish(&s->keys);
+        return WN_EXIT_BAD_OPTION;
+    }
     wn_kept_init(&kept, (size_t)s->config.stack_cache_bytes);
     s->kept = &kept;
     if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK && wn_evaluator_start(&evaluator, &s->config, &err) == WN_OK) {
@@ -228,6 +235,7 @@ static enum wn_exit run(struct wn_server *s)
     wn_keys_finish(&s->keys);
     wn_keeper_finish(&s->keeper);
     wn_kept_finish(&kept);
+    if (s->pictures >= 0) close(s->pictures);
     return code;
 }
 

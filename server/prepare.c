@@ -1,6 +1,7 @@
 /* From bytes of pictures to numbers for the network; knows no HTTP and no engine. */
 #include "prepare.h"
 
+#include "files.h"
 #include "metrics.h"
 #include "questions.h"
 
@@ -124,6 +125,15 @@ static void look_up(struct wn_item *item, const void *data, size_t size)
     if (item->kept) item->geometry = item->kept->geometry;
 }
 
+/* What wn_read_beneath says of models holds for pictures: the client named a file that it may not have. */
+static enum wn_code read_file(const struct wn_server *s, const struct wn_slice *source, struct wn_buffer *out, struct wn_error *err)
+{
+    struct wn_error why = {0};
+    if (s->pictures < 0) return wn_fail(err, WN_BAD_REQUEST, "there is no folder of pictures here: --labeling-folder names one");
+    enum wn_code code = wn_read_beneath(s->pictures, source->data, (size_t)s->config.max_body_bytes, out, NULL, &why);
+    return code == WN_OK ? code : wn_fail(err, code == WN_BAD_MODEL ? WN_BAD_REQUEST : code, "%s", why.text);
+}
+
 static enum wn_code decode(const struct wn_server *s, struct wn_item *item, struct wn_error *err)
 {
     struct wn_image_limits limits = limits_of(&s->config);
@@ -131,8 +141,8 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
     const void *data = item->source->data;
     size_t size = item->source->size;
     enum wn_code code = WN_OK;
-    if (item->source->base64) {
-        code = wn_base64_decode(data, size, &bytes, err);
+    if (item->source->base64 || item->source->path) {
+        code = item->source->path ? read_file(s, item->source, &bytes, err) : wn_base64_decode(data, size, &bytes, err);
         data = bytes.data;
         size = bytes.size;
     }

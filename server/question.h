@@ -41,6 +41,7 @@ struct wn_slice {
     const char *data;
     size_t size;
     bool base64, tensor; /* tensor: no file, but what the network reads, C*H*W floats */
+    bool path; /* not the picture, but where it lies beneath the server's folder of pictures */
 };
 
 struct wn_ask {

@@ -19,17 +19,9 @@ static enum wn_code fail(struct wn_slot *slot, const char *field, enum wn_code c
 
 /* ---- the model ---- */
 
-/* The name of the only model, whatever its versions; NULL where there are several. */
-static const char *only_name(const struct wn_models *models)
-{
-    for (int i = 1; i < models->n; i++)
-        if (strcmp(models->list[i]->name, models->list[0]->name) != 0) return NULL;
-    return models->n ? models->list[0]->name : NULL;
-}
-
 static enum wn_code resolve_model(const struct wn_models *models, struct wn_slot *slot, const struct wn_request *r)
 {
-    const char *name = slot->ask.model ? slot->ask.model : r->model ? r->model : only_name(models);
+    const char *name = slot->ask.model ? slot->ask.model : r->model ? r->model : wn_lookup_only(models);
     const char *version = slot->ask.version ? slot->ask.version : r->version;
     if (r->model && slot->ask.model && strcmp(r->model, slot->ask.model) != 0)
         return fail(slot, "model", WN_BAD_REQUEST, "the path and the question name different models");

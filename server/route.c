@@ -16,6 +16,12 @@ const struct wn_route *wn_route_at(int i)
     return i >= 0 && i < ROUTES ? &rows[i] : NULL;
 }
 
+bool wn_route_asks(const struct wn_route *route)
+{
+    enum wn_body b = route->body;
+    return b != WN_BODY_NONE && b != WN_BODY_CONTROL && b != WN_BODY_EVALUATION && b != WN_BODY_PROJECT;
+}
+
 int wn_route_number(const struct wn_route *route)
 {
     return route ? (int)(route - rows) : ROUTES;

@@ -10,8 +10,19 @@ struct wn_request;
 /* What a key may be good for; a route wants one of them. */
 enum wn_scope { WN_SCOPE_OPEN = 0, WN_SCOPE_READ = 1, WN_SCOPE_PREDICT = 2, WN_SCOPE_EXPLAIN = 4, WN_SCOPE_ADMIN = 8 };
 /* What a route's body is: nothing; a question in any of its forms; the same as a list in JSON (KServe V1); tensors (Open Inference); a
- * picture, bare or as a form's `data` (TorchServe); pictures to judge methods on; a small JSON object that may be left out. */
-enum wn_body { WN_BODY_NONE, WN_BODY_QUESTION, WN_BODY_INSTANCES, WN_BODY_TENSORS, WN_BODY_PICTURE, WN_BODY_EVALUATION, WN_BODY_CONTROL };
+ * picture, bare or as a form's `data` (TorchServe); pictures to judge methods on; a small JSON object that may be left out; tasks of a labeling project;
+ * what such a project says of itself. */
+enum wn_body {
+    WN_BODY_NONE,
+    WN_BODY_QUESTION,
+    WN_BODY_INSTANCES,
+    WN_BODY_TENSORS,
+    WN_BODY_PICTURE,
+    WN_BODY_EVALUATION,
+    WN_BODY_CONTROL,
+    WN_BODY_TASKS,
+    WN_BODY_PROJECT
+};
 
 struct wn_route {
     const char *method, *path, *summary;
@@ -23,6 +34,7 @@ struct wn_route {
 };
 
 const struct wn_route *wn_route_at(int i); /* NULL past the end */
+bool wn_route_asks(const struct wn_route *route); /* its body is of pictures that go through the queue */
 /* What stood for {model} (or {file}, or {id}) and {version} in a path, undecoded; size 0: the path has none. */
 struct wn_segments {
     const char *at[2];

@@ -89,7 +89,7 @@ bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
     if (r->answered) return true;
     r->protocol = protocol;
     wn_answer_collect(r);
-    if (wn_request_defer(r, wn_answer_cost(r), write_answer)) return false;
+    if (wn_request_defer(r, protocol->cost(r), write_answer)) return false;
     write_answer(r);
     return true;
 }
@@ -104,6 +104,6 @@ static enum wn_code intake(struct wn_request *r, struct wn_job *job)
 
 bool wn_route_explain(struct wn_request *r)
 {
-    static const struct wn_protocol native = {intake, wn_answer};
+    static const struct wn_protocol native = {intake, wn_answer, wn_answer_cost};
     return wn_serve(r, &native);
 }

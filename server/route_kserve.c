@@ -66,13 +66,13 @@ static void answer_explain(struct wn_request *r)
 
 bool wn_route_kserve_predict(struct wn_request *r)
 {
-    static const struct wn_protocol protocol = {take_for_predict, answer_predict};
+    static const struct wn_protocol protocol = {take_for_predict, answer_predict, wn_answer_cost};
     return wn_serve(r, &protocol);
 }
 
 bool wn_route_kserve_explain(struct wn_request *r)
 {
-    static const struct wn_protocol protocol = {take_instances, answer_explain};
+    static const struct wn_protocol protocol = {take_instances, answer_explain, wn_answer_cost};
     return wn_serve(r, &protocol);
 }
 
@@ -135,6 +135,6 @@ static void answer_scores(struct wn_request *r)
 
 bool wn_route_predictions(struct wn_request *r)
 {
-    static const struct wn_protocol protocol = {take_picture_to_predict, answer_scores};
+    static const struct wn_protocol protocol = {take_picture_to_predict, answer_scores, wn_answer_cost};
     return wn_serve(r, &protocol);
 }

@@ -1,4 +1,5 @@
 /* GET /v2 and what is under it: the Open Inference Protocol's words about server and models; and its infer. */
+#include "answer.h"
 #include "infer.h"
 #include "serve.h"
 
@@ -119,6 +120,6 @@ bool wn_route_v2_model_ready(struct wn_request *r)
 
 bool wn_route_v2_infer(struct wn_request *r)
 {
-    static const struct wn_protocol protocol = {wn_infer_intake, wn_infer_answer};
+    static const struct wn_protocol protocol = {wn_infer_intake, wn_infer_answer, wn_answer_cost};
     return wn_serve(r, &protocol);
 }

@@ -267,7 +267,8 @@ static void write_content(struct wn_text *out, const char *type, size_t n, const
 static void write_body(struct wn_text *out, const struct wn_route *route)
 {
     static const char *const forms[] = {[WN_BODY_QUESTION] = "Question|Batch", [WN_BODY_INSTANCES] = "Batch", [WN_BODY_TENSORS] = "V2Request",
-                                        [WN_BODY_PICTURE] = "Question", [WN_BODY_CONTROL] = "Control", [WN_BODY_EVALUATION] = "EvaluationWish"};
+                                        [WN_BODY_PICTURE] = "Question", [WN_BODY_CONTROL] = "Control", [WN_BODY_EVALUATION] = "EvaluationWish",
+                                        [WN_BODY_TASKS] = "LabelTasks", [WN_BODY_PROJECT] = "LabelProject"};
     static const char *const pictures[] = {"image/png", "image/jpeg", "application/octet-stream", "multipart/form-data"};
     bool raw = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE;
     if (route->body == WN_BODY_NONE) return;
@@ -310,7 +311,7 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
         write_parameter(out, "limit", "query", "most labels", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}");
     }
     bool asks = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE || route->body == WN_BODY_INSTANCES;
-    if (asks || route->body == WN_BODY_TENSORS) {
+    if (wn_route_asks(route)) {
         write_parameter(out, "X-Request-Timeout-Ms", "header", "deadline of the request in milliseconds, not above the server's own", "{\"type\":\"integer\",\"minimum\":1}");
         write_parameter(out, "X-Request-Priority", "header", "what waits longer when the server is busy", "{\"type\":\"string\",\"enum\":[\"low\",\"normal\",\"high\"]}");
     }
@@ -415,7 +416,7 @@ static void write_components(struct wn_text *out)
     wn_json_key(out, "key");
     wn_json_value(out);
     wn_text_puts(out, "{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"Wanted where the server has keys; their scopes are predict, "
-                      "explain and admin.\"}}");
+                      "explain and admin. Basic with the key as the password does as well.\"}}");
     open_object(out, "responses");
     wn_json_key(out, "Problem");
     wn_json_value(out);

@@ -9,6 +9,8 @@ struct wn_protocol {
     enum wn_code (*intake)(struct wn_request *r, struct wn_job *job);
     /* Fills r->reply or r->problem from the finished job; what failed stands in the slots' problems. */
     void (*answer)(struct wn_request *r);
+    /* About how long that will take, ns. */
+    int64_t (*cost)(const struct wn_request *r);
 };
 
 /* The whole of a route's handle(). */

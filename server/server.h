@@ -30,6 +30,7 @@ struct wn_server {
     struct wn_connections connections;
     struct wn_drawer drawer;
     struct wn_keys keys;
+    int pictures; /* the folder of pictures that labeling tasks may name, open; -1: there is none */
     struct MHD_Daemon *http;
     struct wn_listeners listeners;
     struct wn_watchdog watchdog;
@@ -89,6 +90,7 @@ struct wn_request {
     bool answered;            /* it is written */
     const char *tag;          /* the ETag that its answer will have, or NULL */
     struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
+    struct wn_labeling *labeling; /* of Label Studio's, or NULL */
     struct wn_task task;      /* what it asks of the keeper, where it does */
     size_t sent;
     const char *model_name; /* for the log and the metrics */

@@ -226,8 +226,7 @@ const struct cli_command cli_connect = {
     .operands = "label-studio",
     .summary = "Make a Label Studio project ask this daemon.",
     .text = "Adds the daemon to the project as a machine learning backend, through Label Studio's own interface; a second call changes nothing. The "
-            "token stays in its file and is never an argument.\n\nThe daemon does not answer Label Studio's requests for predictions yet: the project knows "
-            "it, and gets nothing from it.",
+            "token stays in its file and is never an argument.",
     .example = "  whynot connect label-studio --server http://127.0.0.1:8420 --url http://127.0.0.1:8080 --project 1 --token-file token",
     .options = options,
     .run = run,

@@ -23,6 +23,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     (void)argc;
     (void)argv;
     server = calloc(1, sizeof *server);
+    if (server) server->pictures = -1;
     if (!server || wn_config_load(5, options, &server->config, &wish, &err) != WN_OK) abort();
     if (wn_queue_init(&server->queue, 16, 0, &err) != WN_OK || wn_keys_init(&server->keys, "", &err) != WN_OK ||
         wn_keeper_open(&server->keeper, &server->config, &err) != WN_OK || wn_http_start(server, &err) != WN_OK) {

@@ -39,13 +39,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wn_pool pool = {0};
     struct wn_error err = {0};
+    const struct wn_json_cuts cuts = {.arrays = "data rle", .pictures = size & 2};
     struct wn_slice *slices;
     json_t *root = NULL;
     int n = 0;
     char *body = malloc(size + 1); /* of its own size, so that a read behind it is seen */
     if (!body) return 0;
     memcpy(body, data, size);
-    enum wn_code code = wn_json_read(body, size, size & 1 ? "data" : NULL, &pool, &root, &slices, &n, &err);
+    enum wn_code code = wn_json_read(body, size, size & 1 ? &cuts : NULL, &pool, &root, &slices, &n, &err);
     if ((code == WN_OK) != (root != NULL) || (code != WN_OK && (!*err.text || err.code != code))) abort();
     for (int i = 0; i < n; i++) {
         struct wn_buffer out = {0};

@@ -19,6 +19,8 @@ JSON = {"Content-Type": "application/json"}
 PNG = {"Content-Type": "image/png"}
 KEYS = {"401", "403"}  # where keys are in use: a test of their own
 SMALL = ["--max-body-bytes", "1048576"]
+LABELING = ('<View><Image name="image" value="$image"/><Choices name="label" toName="image"><Choice value="stop"/></Choices>'
+            '<BrushLabels name="evidence" toName="image"><Label value="for it"/></BrushLabels></View>')
 
 
 def sigmoid_net():
@@ -108,7 +110,7 @@ class OpenApi(unittest.TestCase):
         daemon.write_model(cls.models, "gated", sigmoid_net(), four, 16)
         daemon.write_model(cls.models, "big", tiny_onnx.classifier(16, 256, 4, 3), four, 16)
         daemon.slow_model(cls.models, 64, 4)
-        cls.d = daemon.Daemon(cls.models, "--model-control", "--model-memory-mb", "9", *SMALL).__enter__()
+        cls.d = daemon.Daemon(cls.models, "--model-control", "--model-memory-mb", "9", "--labeling-model", "tiny", *SMALL).__enter__()
         cls.api = cls.d.get("/openapi.json").json
         cls.shape = Shape(cls.api)
         wish = json.dumps({"metrics": "confidence", "methods": "gradcam", "contrasts": "logit,pair", "instances": [{"image": {"b64": b64(picture(1))}, "label": 1}]})
@@ -176,6 +178,10 @@ class OpenApi(unittest.TestCase):
             return "TENSORS", json.dumps({"inputs": [tensor], "parameters": {"explain": True}}), JSON
         if "Control" in ref:
             return "CONTROL", "{}", JSON
+        if "LabelTasks" in ref:
+            return "TASKS", json.dumps({"tasks": [{"data": {"image": "data:image/png;base64," + image["b64"]}}], "label_config": LABELING}), JSON
+        if "LabelProject" in ref:
+            return "PROJECT", json.dumps({"schema": LABELING, "action": "ANNOTATION_CREATED", "project": "1.2"}), JSON
         if "EvaluationWish" in ref:
             return "EVALUATION", json.dumps({"instances": [{"image": image}], "metrics": ["confidence"], "methods": "gradcam"}), JSON
         if "image/png" in ref:
@@ -246,9 +252,12 @@ class OpenApi(unittest.TestCase):
         def tensors(image=picture(1), **parameters):
             return json.dumps({"inputs": [dict(tensor, data=[b64(image)])], "parameters": dict({"explain": True}, **parameters)})
         if status == "400":
-            bad = {"NONE": ("?a=%zz", None), "PICTURE": ("?metod=la", None), "INSTANCES": ("", "{}"), "TENSORS": ("", "{}"), "EVALUATION": ("", "{}"), "CONTROL": ("", '{"x": 1}')}[kind]
+            bad = {"NONE": ("?a=%zz", None), "PICTURE": ("?metod=la", None), "INSTANCES": ("", "{}"), "TENSORS": ("", "{}"), "EVALUATION": ("", "{}"), "TASKS": ("", "{}"), "PROJECT": ("", "[]"), "CONTROL": ("", '{"x": 1}')}[kind]
             return self.send(method, path, op, bad[0], body=bad[1])
         if status == "404":
+            if path in ("/setup", "/predict"):
+                with daemon.Daemon(self.models, "--labeling-model", "nope") as d:
+                    return self.send(method, path, op, d=d)
             if "{file}" in path:
                 return self.d.get("/page/none.js")
             return self.send(method, path, op, model="nope")
@@ -257,8 +266,8 @@ class OpenApi(unittest.TestCase):
                 return self.send(method, path, op, body=b" " * 70000)
             return self.announce(method, self.url(path) + ("?model=tiny" if path == "/v1/explain" else ""), 1048577)
         if status == "415":
-            body = {"PICTURE": b"xx", "TENSORS": tensors(b"xx"), "INSTANCES": b"xx"}[kind]
-            return self.send(method, path, op, body=body, headers={"Content-Type": "text/plain"} if kind == "INSTANCES" else None)
+            body = {"TENSORS": tensors(b"xx")}.get(kind, b"xx")
+            return self.send(method, path, op, body=body, headers=None if kind in ("PICTURE", "TENSORS") else {"Content-Type": "text/plain"})
         if status == "422":
             if path.endswith("/sample"):
                 return self.d.get("/v1/models/sampled/sample?file=link.png")
@@ -272,7 +281,7 @@ class OpenApi(unittest.TestCase):
                              body=tensors(method="lrp") if kind == "TENSORS" else None)
         if status == "503" and path.endswith("/load"):
             return self.send(method, path, op, model="big")
-        if status == "503" and kind != "INSTANCES" and "{model}" in path:
+        if status == "503" and kind != "INSTANCES" and "{model}" in path and not path.endswith("/health"):
             return self.send(method, path, op, model="broken")
         return None
 
@@ -361,11 +370,12 @@ class OpenApi(unittest.TestCase):
                 op = self.api["paths"][path][method.lower()]
                 body = {"INSTANCES": json.dumps({"instances": [{"b64": image}], "timeout_ms": 1}),
                         "TENSORS": json.dumps({"inputs": [tensor], "parameters": {"timeout_ms": 1}})}.get(self.body_of(op, path)[0])
-                self.declared(op, self.send(method, path, op, "" if body else "?timeout_ms=1", "slow", d, body), status)
+                head = dict(JSON, **{"X-Request-Timeout-Ms": "1"}) if path.endswith("/predict") else None
+                self.declared(op, self.send(method, path, op, "" if body or head else "?timeout_ms=1", "slow", d, body, head), status)
 
     def check_full(self, left, late):
         """With one place in the queue and a picture in it, the next is refused."""
-        with daemon.Daemon(self.models, "--backend", "ref", "--workers", "1", "--max-queue-size", "1", "--max-evaluations", "1") as d:
+        with daemon.Daemon(self.models, "--backend", "ref", "--workers", "1", "--max-queue-size", "1", "--max-evaluations", "1", "--labeling-model", "slow") as d:
             self.check_late(d, late)
             stop = threading.Event()
 
