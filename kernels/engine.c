@@ -1,15 +1,10 @@
-/* The engine: images and questions in; forward, seed, backward, map; logits and maps out. Knows no HTTP and no device. */
+/* An engine and what it keeps: the backend, plans compiled for it, room for images. Knows no question. */
 #include <whynot/engine.h>
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "baseline.h"
 #include "engine.h"
-#include "question.h"
-#include "twofold.h"
 
 /* ---- creation ---- */
 
@@ -34,8 +29,7 @@ static enum wn_code keep_black(struct wn_engine *e, const float *black, struct w
     return WN_OK;
 }
 
-/* What is compiled when nobody has named a layer. A network without an automatic one still has an input. */
-static int default_layer(const struct wn_graph *g)
+int wn_engine_default_layer(const struct wn_graph *g)
 {
     return g->auto_layer >= 0 ? g->auto_layer : WN_LAYER_INPUT;
 }
@@ -48,7 +42,7 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     struct wn_plan *first;
     if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory for an engine");
     e->graph = graph;
-    const struct wn_plan_key key = {.layer = default_layer(graph), .images = 1, .rows = 1};
+    const struct wn_plan_key key = {.layer = wn_engine_default_layer(graph), .images = 1, .rows = 1};
     enum wn_code code = wn_backend_open(options->backend, &options->device, &e->backend, err);
     if (code != WN_OK) goto fail;
     e->backend->impl->traits(e->backend, &traits);
@@ -92,15 +86,20 @@ void wn_answer_finish(struct wn_answer *a)
     a->map = NULL;
 }
 
-/* ---- plans ---- */
+/* ---- room for images ---- */
 
-/* Batches run in sizes that are powers of two, so that few programs serve every batch. */
-static int64_t bucket(int n, int most)
+size_t wn_engine_pixels(const struct wn_engine *e)
 {
-    int64_t size = 1;
-    while (size < n && size < most) size *= 2;
-    return size < most ? size : most;
+    return (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
 }
+
+enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err)
+{
+    if (!e->images) e->images = malloc(2 * (size_t)e->max_images * wn_engine_pixels(e) * sizeof *e->images);
+    return e->images ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a batch of %d images", e->max_images);
+}
+
+/* ---- plans ---- */
 
 static int plan_slot(const struct wn_engine *e)
 {
@@ -127,11 +126,6 @@ static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, s
     return WN_OK;
 }
 
-static bool same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
-{
-    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha && a->images == b->images && a->rows == b->rows;
-}
-
 static double compiled(const struct wn_method *m, const struct wn_settings *s, enum wn_setting which)
 {
     return m->settings & 1u << which ? wn_setting(s, which) : 0;
@@ -151,7 +145,7 @@ enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, 
 {
     int slot = -1;
     for (int i = 0; i < MAX_PLANS && slot < 0; i++)
-        if (e->plans[i] && same_key(&e->plans[i]->key, key)) slot = i;
+        if (e->plans[i] && wn_plan_same_key(&e->plans[i]->key, key)) slot = i;
     if (slot < 0) {
         struct wn_plan *made;
         enum wn_code code = wn_plan_create(e->graph, e->backend, key, &made, err);
@@ -164,331 +158,6 @@ enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, 
     e->used[slot] = ++e->clock;
     *out = e->plans[slot];
     return WN_OK;
-}
-
-/* ---- one call ---- */
-
-/* The part of a call that one run of the forward pass serves: images [begin, begin + n). */
-struct chunk {
-    struct wn_engine *e;
-    const struct wn_batch *batch;
-    struct wn_answer *answers;
-    float *logits; /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
-    int begin, n;
-    float *scratch; /* K */
-    bool have_logits;
-    void (*settle)(void *context, int image, const float *logits);
-    void *context;
-    struct wn_engine_times times;
-};
-
-static double now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q)
-{
-    if (wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT) return WN_LAYER_INPUT;
-    return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
-}
-
-/* Questions that one plan answers. */
-struct place {
-    struct wn_plan_key key; /* but for images and rows */
-    int baseline;           /* with a reference */
-};
-
-static struct place place_of(const struct wn_engine *e, const struct wn_question *q)
-{
-    struct place at = {.key = wn_engine_key(q->method, &q->settings, wn_engine_layer(e, q))};
-    if (wn_plan_has_reference(&at.key)) at.baseline = (int)wn_setting(&q->settings, WN_SETTING_BASELINE);
-    return at;
-}
-
-static bool same_place(struct place a, struct place b)
-{
-    return same_key(&a.key, &b.key) && a.baseline == b.baseline;
-}
-
-static bool is_here(const struct chunk *c, int question)
-{
-    int image = c->batch->questions[question].image;
-    return image >= c->begin && image < c->begin + c->n && c->answers[question].error.code == WN_OK;
-}
-
-/* Questions that no single run answers. */
-static bool stands_alone(const struct wn_question *q)
-{
-    return q->method->run || q->n_layers > 1;
-}
-
-static bool asks_here(const struct chunk *c, int question)
-{
-    return is_here(c, question) && !stands_alone(&c->batch->questions[question]);
-}
-
-size_t wn_engine_pixels(const struct wn_engine *e)
-{
-    return (size_t)(wn_graph_channels(e->graph) * wn_graph_height(e->graph) * wn_graph_width(e->graph));
-}
-
-enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err)
-{
-    if (!e->images) e->images = malloc(2 * (size_t)e->max_images * wn_engine_pixels(e) * sizeof *e->images);
-    return e->images ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a batch of %d images", e->max_images);
-}
-
-/* Images of this chunk, as many as the plan takes, and behind them their baselines. Places past the end repeat the last image: any
- * numbers will do there, as long as they are finite. */
-static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
-{
-    struct wn_engine *e = c->e;
-    size_t pixels = wn_engine_pixels(e), n = (size_t)plan->key.images;
-    enum wn_code code = wn_engine_room(e, err);
-    for (size_t i = 0; i < n && code == WN_OK; i++) {
-        const float *image = c->batch->images[c->begin + ((int)i < c->n ? (int)i : c->n - 1)];
-        memcpy(e->images + i * pixels, image, pixels * sizeof *image);
-        if (wn_plan_has_reference(&at.key)) code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + i) * pixels, err);
-    }
-    return code;
-}
-
-static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place at, struct wn_error *err)
-{
-    struct wn_engine *e = c->e;
-    const struct wn_backend_impl *impl = e->backend->impl;
-    double start = now_ms();
-    const float *src = c->batch->images[c->begin];
-    enum wn_code code = WN_OK;
-    if (plan->key.images > 1 || wn_plan_has_reference(&plan->key)) {
-        code = stage_images(c, plan, at, err);
-        src = e->images;
-    }
-    if (code == WN_OK) code = impl->write(plan->exe, plan->input, src, err);
-    if (code == WN_OK) code = impl->run(plan->exe, 0, err);
-    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, e->logits, err);
-    c->times.forward_ms += now_ms() - start;
-    if (code == WN_OK && !c->have_logits) {
-        memcpy(c->logits, e->logits, (size_t)c->n * (size_t)e->graph->classes * sizeof *e->logits);
-        c->have_logits = true;
-        for (int i = 0; i < c->n && c->settle; i++)
-            c->settle(c->context, c->begin + i, c->logits + (size_t)i * (size_t)e->graph->classes);
-    }
-    return code;
-}
-
-/* The seed of one question, by the logits of its image. */
-static enum wn_code make_seed(struct chunk *c, const struct wn_question *q, struct wn_answer *a, float *seed)
-{
-    int k = c->e->graph->classes;
-    return wn_question_seed(q, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k, seed, a);
-}
-
-/* Takes one row's map into its answer. */
-static void take_map(struct chunk *c, const struct wn_plan *plan, int method, const float *map, const float *seed,
-                     const struct wn_question *q, struct wn_answer *a)
-{
-    const struct wn_plan_method *m = &plan->method[method];
-    int k = c->e->graph->classes;
-    if (wn_plan_has_reference(&plan->key)) {
-        const float *y = c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, *y0 = y + (size_t)plan->key.images * (size_t)k;
-        a->completeness.scalar = "v.y";
-        for (int i = 0; i < k; i++) a->completeness.expected += (double)seed[i] * ((double)y[i] - y0[i]);
-        for (int64_t i = 0; i < m->h * m->w; i++) a->completeness.sum += map[i];
-        a->completeness.known = isfinite(a->completeness.sum) && isfinite(a->completeness.expected);
-    }
-    wn_answer_take(a, map, plan->key.layer, (int)m->h, (int)m->w, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
-}
-
-/* Runs one method's stage for the n questions listed. */
-static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, const int *question, int n, struct wn_error *err)
-{
-    struct wn_engine *e = c->e;
-    const struct wn_backend_impl *impl = e->backend->impl;
-    enum wn_code code = impl->write(plan->exe, plan->seed, e->seeds, err);
-    for (int i = 0; i < plan->key.rows; i++)
-        e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
-    if (code == WN_OK && plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
-    if (code == WN_OK && wn_plan_has_reference(&plan->key)) {
-        for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
-        code = impl->write(plan->exe, plan->reference_row, e->rows, err);
-    }
-    if (code == WN_OK) code = impl->run(plan->exe, plan->method[method].stage, err);
-    if (code == WN_OK) code = impl->read(plan->exe, plan->method[method].map, e->maps, err);
-    for (int i = 0; i < n; i++) {
-        struct wn_answer *a = &c->answers[question[i]];
-        if (code == WN_OK)
-            take_map(c, plan, method, e->maps + (size_t)(i * plan->method[method].h * plan->method[method].w),
-                     e->seeds + (size_t)i * (size_t)e->graph->classes, &c->batch->questions[question[i]], a);
-        else
-            wn_fail(&a->error, code, "%s", err ? err->text : "the backend failed");
-    }
-    return code;
-}
-
-/* Gathers this chunk's questions of one layer and one method into rows, and runs them as they fill up. */
-static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct place here, int method, struct wn_error *err)
-{
-    struct wn_engine *e = c->e;
-    int k = e->graph->classes, n = 0;
-    int question[256];
-    int most = plan->key.rows < 256 ? (int)plan->key.rows : 256;
-    enum wn_code code = WN_OK;
-    memset(e->seeds, 0, (size_t)e->max_rows * (size_t)k * sizeof *e->seeds);
-    for (int i = 0; i < c->batch->n_questions && code == WN_OK; i++) {
-        const struct wn_question *q = &c->batch->questions[i];
-        if (!asks_here(c, i) || !same_place(place_of(e, q), here) || wn_plan_method(q->method) != method) continue;
-        const struct wn_error *why = &plan->method[method].error;
-        if (why->code != WN_OK) {
-            wn_fail(&c->answers[i].error, why->code, "method '%s': %s", q->method->name, why->text);
-            continue;
-        }
-        if (make_seed(c, q, &c->answers[i], e->seeds + (size_t)n * (size_t)k) != WN_OK) continue;
-        question[n++] = i;
-        if (n < most) continue;
-        code = run_rows(c, plan, method, question, n, err);
-        n = 0;
-    }
-    return n && code == WN_OK ? run_rows(c, plan, method, question, n, err) : code;
-}
-
-static void fail_place(struct chunk *c, struct place at, const struct wn_error *why)
-{
-    for (int i = 0; i < c->batch->n_questions; i++)
-        if (asks_here(c, i) && same_place(place_of(c->e, &c->batch->questions[i]), at) && !c->answers[i].map)
-            wn_fail(&c->answers[i].error, why->code, "%s", why->text);
-}
-
-/* Forward once for this place's plan, then every method that is asked of it. */
-static enum wn_code answer_place(struct chunk *c, struct place at, int n_questions, struct wn_error *err)
-{
-    struct wn_engine *e = c->e;
-    struct wn_plan *plan;
-    struct wn_plan_key key = at.key;
-    key.images = bucket(c->n, e->max_images);
-    key.rows = bucket(n_questions, e->max_rows);
-    enum wn_code code = wn_engine_plan(e, &key, &plan, err);
-    if (code == WN_OK) code = forward(c, plan, at, err);
-    double start = now_ms();
-    for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, at, m, err);
-    c->times.backward_ms += now_ms() - start;
-    return code;
-}
-
-static int questions_of(const struct chunk *c, struct place at)
-{
-    int n = 0;
-    for (int i = 0; i < c->batch->n_questions; i++)
-        n += asks_here(c, i) && same_place(place_of(c->e, &c->batch->questions[i]), at);
-    return n;
-}
-
-static bool any_alone(const struct chunk *c)
-{
-    for (int i = 0; i < c->batch->n_questions; i++)
-        if (is_here(c, i) && stands_alone(&c->batch->questions[i])) return true;
-    return false;
-}
-
-/* Each by itself. Where the chunk is one image, its logits are known then too; a question that waits for them to be settled has them first. */
-static enum wn_code answer_alone(struct chunk *c, struct wn_error *err)
-{
-    size_t k = (size_t)c->e->graph->classes;
-    if (!any_alone(c)) return WN_OK;
-    if (c->settle && !c->have_logits) {
-        enum wn_code code = answer_place(c, (struct place){.key = {.layer = default_layer(c->e->graph)}}, 1, err);
-        if (code != WN_OK) return code;
-    }
-    double start = now_ms();
-    for (int i = 0; i < c->batch->n_questions; i++) {
-        if (!is_here(c, i) || !stands_alone(&c->batch->questions[i])) continue;
-        bool fused = c->batch->questions[i].n_layers > 1;
-        (fused ? wn_engine_fuse : wn_engine_run)(c->e, c->batch, i, c->scratch, &c->answers[i]);
-        if (c->n != 1 || c->have_logits || c->answers[i].error.code != WN_OK) continue;
-        memcpy(c->logits, c->scratch, k * sizeof *c->logits);
-        c->have_logits = true;
-    }
-    c->times.backward_ms += now_ms() - start;
-    return WN_OK;
-}
-
-/* A layer that fails takes only its own questions with it; images that nobody asks about still get their logits. */
-static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
-{
-    for (int i = 0; i < c->batch->n_questions; i++) {
-        if (!asks_here(c, i) || c->answers[i].map) continue;
-        struct place at = place_of(c->e, &c->batch->questions[i]);
-        struct wn_error why = {0};
-        if (answer_place(c, at, questions_of(c, at), &why) == WN_OK) continue;
-        if (why.code == WN_DEVICE) return wn_fail(err, why.code, "%s", why.text);
-        fail_place(c, at, &why);
-    }
-    enum wn_code code = answer_alone(c, err);
-    if (code != WN_OK) return code;
-    return c->have_logits ? WN_OK : answer_place(c, (struct place){.key = {.layer = default_layer(c->e->graph)}}, 1, err);
-}
-
-static enum wn_code check_layers(const struct wn_engine *e, const struct wn_question *q, struct wn_error *err)
-{
-    if (q->n_layers <= 1) return WN_OK;
-    if (wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT)
-        return wn_fail(err, WN_BAD_REQUEST, "method '%s' explains the input: it has no layers to fuse", q->method->name);
-    if (q->n_layers > WN_MOST_LAYERS) return wn_fail(err, WN_BAD_REQUEST, "%d layers are more than %d", q->n_layers, WN_MOST_LAYERS);
-    for (int i = 0; i < q->n_layers; i++)
-        if (q->layers[i] < 0 || q->layers[i] >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", q->layers[i]);
-    return WN_OK;
-}
-
-/* What can be said of a question before any number is computed. */
-static void check_question(const struct wn_engine *e, const struct wn_batch *batch, const struct wn_question *q, struct wn_answer *a)
-{
-    int classes = e->graph->classes > 1 ? e->graph->classes : 2;
-    if (q->image < 0 || q->image >= batch->n_images)
-        wn_fail(&a->error, WN_BAD_REQUEST, "a question is about image %d of a batch of %d", q->image, batch->n_images);
-    else if (!q->contrast || !q->method || wn_plan_method(q->method) < 0)
-        wn_fail(&a->error, WN_BAD_REQUEST, "a question needs a method and a contrast");
-    else if (wn_method_check(q->method, &q->settings, &a->error) != WN_OK || check_layers(e, q, &a->error) != WN_OK)
-        return;
-    else if (wn_method_flags(q->method, &q->settings) & WN_METHOD_CLASSLESS && q->contrast != wn_contrast_find("logit"))
-        wn_fail(&a->error, WN_BAD_REQUEST, "method '%s' looks at no class, so it has no answer to '%s'; ask it with the contrast 'logit'",
-                q->method->name, q->contrast->name);
-    else if (q->layer != WN_LAYER_AUTO && (q->layer < 0 || q->layer >= e->graph->n_layers))
-        wn_fail(&a->error, WN_NO_SUCH_LAYER, "there is no layer %d", q->layer);
-    else if (wn_engine_layer(e, q) < 0 && wn_engine_layer(e, q) != WN_LAYER_INPUT)
-        wn_fail(&a->error, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
-    else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
-        wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
-}
-
-enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch,
-                                      void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
-                                      struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
-{
-    struct wn_engine_times sum = {0};
-    enum wn_code code = WN_OK;
-    for (int i = 0; i < batch->n_questions; i++) {
-        answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
-        check_question(e, batch, &batch->questions[i], &answers[i]);
-    }
-    float *scratch = malloc((size_t)e->graph->classes * sizeof *scratch);
-    if (!scratch) return wn_fail(err, WN_NO_MEMORY, "no memory for the logits of an image");
-    for (int i = 0; i < batch->n_images && code == WN_OK; i += e->max_images) {
-        int left = batch->n_images - i;
-        struct chunk c = {.e = e, .batch = batch, .answers = answers, .begin = i, .n = left < e->max_images ? left : e->max_images};
-        c.logits = logits + (size_t)i * (size_t)e->graph->classes;
-        c.settle = settle;
-        c.context = context;
-        c.scratch = scratch;
-        code = answer_chunk(&c, err);
-        sum.forward_ms += c.times.forward_ms;
-        sum.backward_ms += c.times.backward_ms;
-    }
-    free(scratch);
-    if (times) *times = sum;
-    return code;
 }
 
 /* ---- every class at once ---- */

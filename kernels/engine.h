@@ -1,4 +1,4 @@
-/* The engine inside, for the files that it is written in: its plans, and the driver of methods that take several runs. */
+/* The engine inside, for the files that it is written in: its plans, one call, and the driver of methods that take several runs. */
 #ifndef WN_KERNELS_ENGINE_H
 #define WN_KERNELS_ENGINE_H
 
@@ -36,6 +36,11 @@ enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, 
 /* Floats of one image, and room for 2*max_images of them in e->images. */
 size_t wn_engine_pixels(const struct wn_engine *e);
 enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err);
+/* What is compiled when nobody has named a layer. A network without an automatic one still has an input. */
+int wn_engine_default_layer(const struct wn_graph *g);
+
+/* ---- engine_batch.c: one call ---- */
+
 /* Number of the layer that the question is about, or WN_LAYER_INPUT. */
 int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q);
 

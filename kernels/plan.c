@@ -24,6 +24,11 @@ bool wn_plan_has_reference(const struct wn_plan_key *key)
     return key->alone && key->alone->flags & WN_METHOD_REFERENCE;
 }
 
+bool wn_plan_same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
+{
+    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha && a->images == b->images && a->rows == b->rows;
+}
+
 /* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
  * pooled gradient often needs no gradient at all, the linear approximation needs all of it. A method that this graph rules out
  * leaves its reason and no steps. */

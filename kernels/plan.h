@@ -36,6 +36,7 @@ struct wn_plan {
 
 /* Whether the baseline of each image goes through the forward pass beside it. */
 bool wn_plan_has_reference(const struct wn_plan_key *key);
+bool wn_plan_same_key(const struct wn_plan_key *a, const struct wn_plan_key *b);
 /* Builds and compiles. Errors: WN_UNSUPPORTED, WN_NO_SUCH_LAYER, WN_NO_MEMORY, what the backend says. */
 enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, const struct wn_plan_key *key, struct wn_plan **out,
                             struct wn_error *err);
