@@ -11,11 +11,13 @@
 #include <time.h>
 
 #define TICK_MS 50
+#define NEW_NS 1000000000LL /* a client that connects and then says nothing for that long is not about to ask */
 
 struct wn_connection {
     struct wn_connection *next, **link;
     int fd;
     enum wn_phase phase;
+    bool asked; /* at least once */
     int64_t since_ns;
     struct wn_job *job;
 };
@@ -53,6 +55,7 @@ void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *con
     if (!c) return; /* there was no memory for it: this one is not watched */
     pthread_mutex_lock(&all->lock);
     c->phase = phase;
+    c->asked = true;
     c->since_ns = wn_now_ns();
     c->job = job;
     pthread_mutex_unlock(&all->lock);
@@ -97,6 +100,20 @@ static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct 
         if (job) jobs[found++] = job;
     }
     return found;
+}
+
+int wn_connections_expected(struct wn_connections *all)
+{
+    int n = 0;
+    int64_t now = wn_now_ns();
+    pthread_mutex_lock(&all->lock);
+    for (const struct wn_connection *c = all->first; c; c = c->next) {
+        struct pollfd p = {c->fd, POLLIN | POLLRDHUP, 0};
+        if (c->phase != WN_PHASE_IDLE) continue;
+        n += (!c->asked && now - c->since_ns < NEW_NS) || (poll(&p, 1, 0) > 0 && p.revents == POLLIN);
+    }
+    pthread_mutex_unlock(&all->lock);
+    return n;
 }
 
 static void tick(struct wn_connections *all)

@@ -33,5 +33,8 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
  * NULL. */
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                           struct wn_job *job);
+/* How many of them are about to ask: bytes wait to be read, or the connection is so new that its first may be on their way.
+ * A daemon that goes waits for these as for requests: their clients could not have known. */
+int wn_connections_expected(struct wn_connections *all);
 
 #endif

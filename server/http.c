@@ -409,6 +409,11 @@ void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
     wn_listen_close(&s->listeners);
 }
 
+bool wn_http_is_calm(struct wn_server *s)
+{
+    return atomic_load(&s->requests) == 0 && (!s->http || wn_connections_expected(&s->connections) == 0);
+}
+
 void wn_http_stop(struct wn_server *s)
 {
     if (!s->http) return;

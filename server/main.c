@@ -17,6 +17,7 @@
 #include <whynot/whynot.h>
 
 #define HURRY_MS 700 /* after a second signal, for refusals to leave */
+#define CALM_LOOKS 5 /* 10 ms apart: a thread of the library that others held up has had its turn */
 #define TIDY_MS 2000 /* for threads to end when everything is answered */
 
 static void complain(const struct wn_error *err)
@@ -154,7 +155,7 @@ static void shut_down(struct wn_server *s, const sigset_t *signals, enum wn_exit
     wn_log("info", "stopping");
     for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(s, signals, ms < 50 ? ms : 50);
     wn_http_quiesce(s, until);
-    while (!hurry && atomic_load(&s->requests) > 0 && wn_now_ns() < until) hurry = stop_asked(s, signals, 10);
+    for (int calm = 0; !hurry && calm < CALM_LOOKS && wn_now_ns() < until; calm = wn_http_is_calm(s) ? calm + 1 : 0) hurry = stop_asked(s, signals, 10);
     if (hurry || wn_now_ns() >= until) leave_at_once(s);
     wn_queue_close(&s->queue);
     wn_guard_exit_by(wn_now_ns() + TIDY_MS * 1000000LL, (int)code);
