@@ -72,15 +72,15 @@ def main():
             each = measure(d)
             before = d.metric(EXPLAINED)
             statuses, over, tries = [], 1e9, 0
-            while over > 50 and tries < 4:  # other work on the machine is not the daemon's lateness
+            while over > 50 and tries < (4 if gate.FULL else 1):  # other work on the machine is not the daemon's lateness
                 more, late = expired(d, each, n)
                 statuses, over, tries = statuses + more, min(over, late), tries + 1
             time.sleep(2 * each)
             started = d.metric(EXPLAINED) - before - n * tries
             gate.figure("G10b expired work that was started", started, 0, started == 0 and set(statuses) == {504}, str(statuses))
-            gate.figure("G10b 504 after the deadline, ms", round(over, 1), "<= 50", over <= 50)
+            gate.clock("G10b seconds from the deadline to 504", over / 1e3, 0.05)
             took = min(leave(d, 3 * n) for _ in range(3))
-            gate.figure("G10b queue free after clients left, ms", round(took, 1), "<= 100", took <= 100)
+            gate.clock("G10b seconds from a client's end to its free place", took / 1e3, 0.1)
             gate.figure("G10b alive afterwards", d.get("/livez").status, 200, d.explain(picture(1, SIZE, SIZE), "", "slow").status == 200)
     gate.finish()
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from gate import FULL, HERE, daemon, figure, finish, is_sanitized
+from gate import FULL, HERE, clock, daemon, figure, finish, is_sanitized
 import tiny_onnx
 
 SHARE = 1 if FULL else 5
@@ -145,5 +145,5 @@ with daemon.Daemon(folder.name, "--model-control", "--workers", "1") as d:
         figure("G1", len(count.bad), 0, not count.bad and d.process.poll() is None, note)
     begin = time.monotonic()
     after = d.explain(daemon.picture(1)).status
-    figure("G1-after", round(time.monotonic() - begin, 3), 0.05, after == 200 and time.monotonic() - begin < (1 if is_sanitized() else 0.05), "seconds until the next good question was answered: %d" % after)
+    clock("G1-after", time.monotonic() - begin, 1 if is_sanitized() else 0.05, after == 200, "seconds until the next good question was answered: %d" % after)
 finish()

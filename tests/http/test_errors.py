@@ -82,7 +82,7 @@ class Errors(unittest.TestCase):
         for bomb in bombs:
             start = time.monotonic()
             self.problem(self.d.explain(bomb), 413, "TOO_LARGE")
-            self.assertLess(time.monotonic() - start, 1)
+            self.assertLess(time.monotonic() - start, 1 + daemon.ROOM_S)
 
     def test_changed_bytes_never_hurt(self):
         data = bytearray(picture(2))
@@ -143,7 +143,7 @@ class Errors(unittest.TestCase):
                      '{"instances":[' + ",".join("{}" for _ in range(70000)) + "]}"):
             start = time.monotonic()
             self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")
-            self.assertLess(time.monotonic() - start, 1)
+            self.assertLess(time.monotonic() - start, 1 + daemon.ROOM_S)
 
     def test_json_depth_and_size_have_limits_of_their_own(self):
         image = '{"image":{"b64":"%s"},"target":' % b64(picture(1))
@@ -239,7 +239,7 @@ class Errors(unittest.TestCase):
             for _ in range(20):
                 with socket.create_connection(("127.0.0.1", self.d.port)) as s:
                     s.sendall((head + data)[:cut])
-        daemon.wait_until(lambda: self.d.metric("whynot_requests_in_flight") == 1, 3)
+        daemon.wait_until(lambda: self.d.metric("whynot_requests_in_flight") == 1)
         self.assertEqual(self.d.metric("whynot_body_bytes_in_flight"), 0)
 
     def drip(self, first, seconds):
@@ -264,9 +264,9 @@ class Errors(unittest.TestCase):
 
         def attack(i):
             if i % 2:
-                self.assertLess(self.drip(post + b"X-Long: ", 5), 2.5)
+                self.assertLess(self.drip(post + b"X-Long: ", 15), 2 + daemon.ROOM_S)
             else:
-                self.assertLess(self.drip(post + b"Content-Length: 10000\r\n\r\n", 6), 4)
+                self.assertLess(self.drip(post + b"Content-Length: 10000\r\n\r\n", 15), 4 + daemon.ROOM_S)
         over, slowest = threading.Event(), []
 
         def good_client():
@@ -282,7 +282,7 @@ class Errors(unittest.TestCase):
             over.set()
             thread.join()
         self.assertGreater(len(slowest), 10)
-        self.assertLess(max(slowest), 1)
+        self.assertLess(max(slowest), 1 + daemon.ROOM_S)
 
 
 if __name__ == "__main__":

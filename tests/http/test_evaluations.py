@@ -201,11 +201,11 @@ class Bounds(Jobs, unittest.TestCase):
         d.process.terminate()
         wait_until(lambda: d.get("/readyz").status == 503)
         self.assertEqual(self.evaluate(d, self.long, "slow").status, 503)
-        a = self.until(d, first, "cancelled", seconds=5)
+        a = self.until(d, first, "cancelled")
         self.assertIn("stopping", a["reason"])
         self.assertEqual(self.state(d, second)["state"], "cancelled")
         self.assertEqual(d.stop(), 0)
-        self.assertLess(time.monotonic() - begin, 8)
+        self.assertLess(time.monotonic() - begin, 8 + daemon.ROOM_S)
         self.assertNotIn("Sanitizer", d.errors())
         d.log.close()
 
@@ -247,7 +247,7 @@ class Bounds(Jobs, unittest.TestCase):
             beside = p99()
             self.assertEqual(self.state(d, first)["state"], "running")
             print("explain, ms: alone p50 %.1f p99 %.1f; beside an evaluation p50 %.1f p99 %.1f" % (1e3 * alone[1], 1e3 * alone[0], 1e3 * beside[1], 1e3 * beside[0]))
-            self.assertLess(beside[1], 3 * alone[1] + 0.05)
+            self.assertLess(beside[1], 3 * alone[1] + daemon.ROOM_S)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class Load(unittest.TestCase):
             while any(t.is_alive() for t in threads):
                 begin = time.monotonic()
                 self.assertEqual(d.get("/livez").status, 200)
-                self.assertLess(time.monotonic() - begin, max(0.5, each / 2))
+                self.assertLess(time.monotonic() - begin, each / 2 + daemon.ROOM_S)
                 n += 1
             self.assertGreater(n, 3)
             self.assertGreater(time.monotonic() - start, each)
@@ -136,7 +136,7 @@ class Load(unittest.TestCase):
             a = d.explain(picture(9, SIZE, SIZE), "?timeout_ms=%d" % ms, "slow")
             took = time.monotonic() - start
             self.assertEqual((a.status, a.json["code"]), (504, "DEADLINE"))
-            self.assertLess(took, ms / 1000 + 0.3)
+            self.assertLess(took, ms / 1000 + daemon.ROOM_S)
             for t in threads:
                 t.join()
             a = d.explain(picture(9, SIZE, SIZE), "?timeout_ms=%d" % max(1, int(each * 300)), "slow")  # runs, and takes longer
@@ -161,9 +161,9 @@ class Load(unittest.TestCase):
             for s in sockets:
                 s.close()
             start = time.monotonic()
-            daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 0, 5)
-            self.assertLess(time.monotonic() - start, 0.6 + 2 * each)
-            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 1, 5 + 2 * each)
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 0)
+            self.assertLess(time.monotonic() - start, 2 * each + daemon.ROOM_S)
+            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 1, daemon.ROOM_S + 2 * each)
             self.assertLess(d.metric(answered) - before, 20)
             self.assertGreaterEqual(d.metric('whynot_rejected_total{reason="client_gone"}'), 20)
             self.assertEqual(d.explain(picture(1)).status, 200)
@@ -189,7 +189,8 @@ class Load(unittest.TestCase):
             self.assertEqual([status for status, _ in done], [200] * 4)
             took = time.monotonic() - begin
         self.assertGreater(took, 0.2)
-        self.assertLess(slowest, 0.3 * took, "of %.2f s" % took)
+        print("the slowest of other answers took %.3f s while those were made for %.2f s" % (slowest, took))
+        self.assertLess(slowest, 0.3 * took + daemon.ROOM_S)
 
     def test_requests_about_one_picture_share_its_forward_pass(self):
         with self.slow_daemon() as d:
@@ -273,7 +274,7 @@ class Load(unittest.TestCase):
                 self.assertGreater(each, 0)
 
     def test_sigterm_makes_it_not_ready_first(self):
-        with self.slow_daemon("--drain-ms", "1000") as d:
+        with self.slow_daemon("--drain-ms", "20000") as d:  # a second signal ends that
             d.process.send_signal(signal.SIGTERM)
             daemon.wait_until(lambda: d.get("/readyz").status == 503)
             time.sleep(0.5)
@@ -287,13 +288,13 @@ class Load(unittest.TestCase):
                        for i in range(30)]
             for t in threads:
                 t.start()
-            daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 20)
+            daemon.wait_until(lambda: d.metric("whynot_queue_depth") >= 10 and d.metric("whynot_requests_in_flight") + len(statuses) > 30)
             d.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)
             start = time.monotonic()
             d.process.send_signal(signal.SIGTERM)
             self.assertEqual(d.process.wait(30), 0)
-            self.assertLess(time.monotonic() - start, each + 3)
+            self.assertLess(time.monotonic() - start, each + daemon.ROOM_S)
             for t in threads:
                 t.join()
             self.assertEqual(len(statuses), 30)
