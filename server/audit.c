@@ -30,14 +30,17 @@ static bool take_hex(const char **s, size_t n, char *out)
     return true;
 }
 
-/* "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" */
+/* "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01". As W3C's Trace Context has it: version ff is none; a version above 00 is read
+ * as 00 is, and may have more behind another dash; of the flags only `sampled` means something, the others are not passed on. */
 static bool take_trace(const char *s, struct wn_trace *t)
 {
-    if (strncmp(s, "00-", 3) != 0) return false;
+    static const char hex[] = "0123456789abcdef";
+    const bool first = strncmp(s, "00-", 3) == 0;
+    if (strspn(s, hex) != 2 || s[2] != '-' || strncmp(s, "ff", 2) == 0) return false;
     s += 3;
     if (!take_hex(&s, 32, t->trace) || *s++ != '-' || !take_hex(&s, 16, t->parent) || *s++ != '-') return false;
-    if (strspn(s, "0123456789abcdef") != 2 || s[2]) return false;
-    strcpy(t->flags, s);
+    if (strspn(s, hex) != 2 || (s[2] && (first || s[2] != '-'))) return false;
+    strcpy(t->flags, strchr("13579bdf", s[1]) ? "01" : "00");
     return true;
 }
 

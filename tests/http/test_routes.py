@@ -129,6 +129,10 @@ class Routes(unittest.TestCase):
         self.assertRegex(got, "^00-%s-[0-9a-f]{16}-01$" % trace)
         self.assertNotIn(span, got)
         daemon.wait_until(lambda: self.d.errors().count('"trace_id":"%s"' % trace) == 1)
+        # A later version is read as 00 and may be longer; what is passed on is 00 with the one flag that it knows.
+        for header, flags in (("01-%s-%s-01", "01"), ("cc-%s-%s-00-what-will-be", "00"), ("fe-%s-%s-03-", "01"), ("00-%s-%s-ff", "01"), ("00-%s-%s-02", "00")):
+            got = self.d.get("/livez", traceparent=header % (trace, span)).headers["traceparent"]
+            self.assertRegex(got, "^00-%s-[0-9a-f]{16}-%s$" % (trace, flags), header)
         seen = set()
         for header in (None, "", "00-%s-%s-01-more" % (trace, span), "ff-%s-%s-01" % (trace, span), "00-%s-%s-01" % ("0" * 32, span), "00-%s-%s-01" % (trace, "0" * 16),
                        "00-%s-%s-01" % (trace.upper(), span), "00-%s-%s" % (trace, span), "00-%s-%s-0x" % (trace, span), "0" * 55, "x" * 500):
