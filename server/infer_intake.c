@@ -275,6 +275,8 @@ static enum wn_code take_root(struct reading *in, const json_t *root)
     if (code == WN_OK) code = take_outputs(in, json_object_get(root, "outputs"), explain, binary);
     if (code == WN_OK) code = take_input(in, json_object_get(root, "inputs"));
     for (int i = 0; i < in->r->infer->n; i++) explain |= in->r->infer->order[i] >= WN_INFER_EXPLANATION;
+    if (code == WN_OK && explain && !(in->r->scopes & WN_SCOPE_EXPLAIN))
+        code = wn_problem_set(&in->r->problem, "/outputs", WN_FORBIDDEN, "this key has not the scope explain: it may ask for logits and probabilities");
     for (int i = 0; i < in->job->n_slots && code == WN_OK; i++) {
         const struct wn_slice *image = in->job->slots[i].ask.image;
         in->job->slots[i].ask = standard;

@@ -7,8 +7,15 @@
 
 struct wn_request;
 
-/* What a key may be good for; a route wants one of them. */
-enum wn_scope { WN_SCOPE_OPEN = 0, WN_SCOPE_READ = 1, WN_SCOPE_PREDICT = 2, WN_SCOPE_EXPLAIN = 4, WN_SCOPE_ADMIN = 8 };
+/* What a key may be good for; a route wants one of them, or any of several. */
+enum wn_scope {
+    WN_SCOPE_OPEN = 0,
+    WN_SCOPE_READ = 1,
+    WN_SCOPE_PREDICT = 2,
+    WN_SCOPE_EXPLAIN = 4,
+    WN_SCOPE_ADMIN = 8,
+    WN_SCOPE_INFER = WN_SCOPE_PREDICT | WN_SCOPE_EXPLAIN, /* the body tells which: its intake refuses */
+};
 /* What a route's body is: nothing; a question in any of its forms; the same as a list in JSON (KServe V1); tensors (Open Inference); a
  * picture, bare or as a form's `data` (TorchServe); pictures to judge methods on; a small JSON object that may be left out; tasks of a labeling project;
  * what such a project says of itself. */

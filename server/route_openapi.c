@@ -326,18 +326,21 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
     wn_json_close(out, ']');
 }
 
-/* Holds where the server has keys; without them nobody is asked. */
+/* Holds where the server has keys; without them nobody is asked. Each scope by itself is enough. */
 static void write_security(struct wn_text *out, enum wn_scope scope)
 {
+    static const struct {
+        enum wn_scope scope;
+        const char *name; /* NULL: any key */
+    } known[] = {{WN_SCOPE_READ, NULL}, {WN_SCOPE_PREDICT, "predict"}, {WN_SCOPE_EXPLAIN, "explain"}, {WN_SCOPE_ADMIN, "admin"}};
     wn_json_key(out, "security");
     wn_json_open(out, '[');
-    if (scope != WN_SCOPE_OPEN) {
+    for (int i = 0; i < 4; i++) {
+        if (!(scope & known[i].scope)) continue;
         wn_json_open(out, '{');
         wn_json_key(out, "key");
         wn_json_open(out, '[');
-        if (scope == WN_SCOPE_PREDICT) wn_json_string(out, "predict");
-        if (scope == WN_SCOPE_EXPLAIN) wn_json_string(out, "explain");
-        if (scope == WN_SCOPE_ADMIN) wn_json_string(out, "admin");
+        if (known[i].name) wn_json_string(out, known[i].name);
         wn_json_close(out, ']');
         wn_json_close(out, '}');
     }

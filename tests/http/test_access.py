@@ -112,6 +112,20 @@ class Keys(unittest.TestCase):
             self.assertRegex(a, b"^HTTP/1.1 40[01]")
         self.assertEqual(self.status("/v1/models", bearer(ALICE)), 200)
 
+    def infer(self, token, *outputs):
+        body = {"inputs": [{"name": "input", "datatype": "BYTES", "shape": [1], "data": [daemon.b64(picture(1))]}], "outputs": [{"name": o} for o in outputs]}
+        return self.d.request("POST", "/v2/models/tiny/infer", json.dumps(body), dict(bearer(token), **{"Content-Type": "application/json"}))
+
+    def test_what_infer_wants_depends_on_what_it_asks_for(self):
+        for token, logits, maps in ((ALICE, 200, 200), (OPERATOR, 200, 200), (PREDICTOR, 200, 403), (PROBE, 403, 403)):
+            self.assertEqual(self.infer(token, "logits", "probabilities").status, logits, token)
+            self.assertEqual(self.infer(token).status, logits, token)
+            for output in ("explanation", "map"):
+                self.assertEqual(self.infer(token, "logits", output).status, maps, (token, output))
+        body = {"inputs": [{"name": "input", "datatype": "BYTES", "shape": [1], "data": [daemon.b64(picture(1))]}], "parameters": {"explain": True}}
+        a = self.d.request("POST", "/v2/models/tiny/infer", json.dumps(body), dict(bearer(PREDICTOR), **{"Content-Type": "application/json"}))
+        self.refused(a, 403)
+
     def test_scopes(self):
         for token, explain, load in ((ALICE, 200, 403), (OPERATOR, 200, 200), (PROBE, 403, 403), (PREDICTOR, 403, 403)):
             for path in ("/v1/models", "/v1/models/tiny", "/metrics", "/version"):
