@@ -32,7 +32,7 @@ static enum wn_code check_path(struct wn_request *r)
 /* ---- who asks ---- */
 
 /* Whoever reaches an address that needs no key may do everything; an address that others reach without keys gives no
- * one the right to change what runs here. */
+ * one the right to change what runs here, or to go before others. */
 static unsigned scopes_without_keys(const struct wn_server *s)
 {
     unsigned all = WN_SCOPE_READ | WN_SCOPE_PREDICT | WN_SCOPE_EXPLAIN;
@@ -44,8 +44,10 @@ static void look_up_key(struct wn_request *r)
     struct wn_key key;
     if (!atomic_load(&r->server->keys.n)) {
         r->scopes = scopes_without_keys(r->server);
+        r->most_priority = r->server->is_public ? WN_PRIORITY_NORMAL : WN_PRIORITY_HIGH;
     } else if ((r->key = wn_keys_find(&r->server->keys, wn_request_header(r, "Authorization"), &key))) {
         r->scopes = key.scopes;
+        r->most_priority = key.most;
         strcpy(r->key_name, key.name);
     }
 }

@@ -2,7 +2,17 @@
 #include "job.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+bool wn_priority_find(const char *name, enum wn_priority *out)
+{
+    static const char *const names[] = {"low", "normal", "high"};
+    int i = 0;
+    while (i < WN_PRIORITIES && strcmp(name, names[i]) != 0) i++;
+    if (i < WN_PRIORITIES) *out = (enum wn_priority)i;
+    return i < WN_PRIORITIES;
+}
 
 struct wn_job *wn_job_create(void)
 {

@@ -95,6 +95,8 @@ struct wn_job {
     void *waiter;
 };
 
+bool wn_priority_find(const char *name, enum wn_priority *out); /* "low", "normal", "high" */
+
 struct wn_job *wn_job_create(void);      /* NULL when memory is short */
 void wn_job_destroy(struct wn_job *job); /* NULL is fine */
 

@@ -1,6 +1,6 @@
-/* The file of keys. One key a line: name, scopes, token:
+/* The file of keys. One key a line: name, scopes, token, and its highest priority where that is not `normal`:
  *
- *     alice   explain,predict   sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
+ *     alice   explain,predict   sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08   high
  *     probe   -                 Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4
  *
  * Only digests are kept in memory. They are plain SHA-256: tokens are long and random, so that there is nothing to
@@ -70,9 +70,10 @@ static bool read_scopes(char *words, unsigned *out)
 static const char *read_line(char *line, struct wn_key *out)
 {
     char *rest, *name = strtok_r(line, " \t\r", &rest), *scopes = strtok_r(NULL, " \t\r", &rest),
-                *token = strtok_r(NULL, " \t\r", &rest);
-    *out = (struct wn_key){0};
-    if (!token || strtok_r(NULL, " \t\r", &rest)) return "a line is: name scopes token";
+                *token = strtok_r(NULL, " \t\r", &rest), *priority = strtok_r(NULL, " \t\r", &rest);
+    *out = (struct wn_key){.most = WN_PRIORITY_NORMAL};
+    if (!token || (priority && strtok_r(NULL, " \t\r", &rest))) return "a line is: name scopes token, and a priority or nothing";
+    if (priority && !wn_priority_find(priority, &out->most)) return "a key's highest priority is low, normal or high";
     size_t n = strlen(name), size = strlen(token);
     if (n > WN_KEY_NAME || strspn(name, name_bytes) != n) return "a name is 1 to 32 letters, digits, '.', '_' or '-'";
     if (!read_scopes(scopes, &out->scopes))

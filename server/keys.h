@@ -13,6 +13,7 @@
 struct wn_key {
     char name[WN_KEY_NAME + 1]; /* "": the number is free */
     unsigned scopes;            /* of enum wn_scope; READ always */
+    enum wn_priority most;      /* its highest priority */
     uint8_t digest[32];         /* SHA-256 of the token; the token itself is not kept */
 };
 

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const priorities[] = {"low", "normal", "high"};
-
 static enum wn_code read_timeout(struct wn_request *r)
 {
     const char *text = wn_request_header(r, "X-Request-Timeout-Ms");
@@ -17,17 +15,15 @@ static enum wn_code read_timeout(struct wn_request *r)
     return WN_OK;
 }
 
+/* Who asks for more than it may have gets the most that it may. */
 static enum wn_code read_priority(struct wn_request *r)
 {
     const char *text = wn_request_header(r, "X-Request-Priority");
     r->priority = WN_PRIORITY_NORMAL;
-    if (!text) return WN_OK;
-    for (int i = 0; i < WN_PRIORITIES; i++) {
-        if (strcmp(text, priorities[i]) != 0) continue;
-        r->priority = (enum wn_priority)i;
-        return WN_OK;
-    }
-    return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Priority takes low, normal or high");
+    if (text && !wn_priority_find(text, &r->priority))
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Priority takes low, normal or high");
+    if (r->priority > r->most_priority) r->priority = r->most_priority;
+    return WN_OK;
 }
 
 void wn_load_check(struct wn_request *r)

@@ -252,7 +252,7 @@ class KeyFiles(unittest.TestCase):
         self.assertNotIn(ALICE, text)
 
     def test_files_that_are_wrong(self):
-        for text, words in (("alice explain\n", "name scopes token"), ("a b c d\n", "name scopes token"), ("al/ice explain %s\n" % ALICE, "a name is"), ("a" * 33 + " - " + ALICE, "a name is"),
+        for text, words in (("alice explain\n", "name scopes token"), ("a b c d e\n", "name scopes token"), ("a explain %s highest\n" % ALICE, "priority is low, normal or high"), ("al/ice explain %s\n" % ALICE, "a name is"), ("a" * 33 + " - " + ALICE, "a name is"),
                             ("alice fly %s\n" % ALICE, "scopes are"), ("alice explain short\n", "16 to 512"), ("alice explain %s!\n" % ALICE, "16 to 512"), ("alice explain sha256:12\n", "64 hexadecimal"),
                             ("alice - %s\nalice - %sx\n" % (ALICE, ALICE), "line 2: the name is there twice"), ("alice - %s\nbob - %s\n" % (ALICE, ALICE), "line 2: the token is there twice"),
                             ("# nothing\n", "holds no key"), ("", "holds no key"), ("a" * 300000, "too long"), ("alice - %s\0\n" % ALICE, "zero byte"),

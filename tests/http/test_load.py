@@ -223,6 +223,37 @@ class Load(unittest.TestCase):
             self.assertEqual(d.explain(picture(9), "", "tiny").status, 200)
             self.assertGreater(time.monotonic() - start, 0.9)
 
+    def test_a_priority_is_no_higher_than_the_keys_own(self):
+        keys = os.path.join(self.folder.name, "keys")
+        tokens = {name: name + "-0123456789abcdef" for name in ("plain", "first", "last")}
+        with open(os.open(keys, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
+            f.write("plain explain %(plain)s\nfirst explain %(first)s high\nlast explain %(last)s\tlow\n" % tokens)
+
+        def ask(name, wish, path="/v1/models/slow/explain"):
+            head = {"Content-Type": "image/png", "Authorization": "Bearer " + tokens[name], "X-Request-Id": name, "X-Request-Timeout-Ms": "250000"}
+            c = d.connect()
+            c.request("POST", path, picture(sorted(tokens).index(name), SIZE, SIZE), dict(head, **({"X-Request-Priority": wish} if wish else {})))
+            return c
+
+        def waiting():
+            a = d.request("GET", "/metrics", headers={"Authorization": "Bearer " + tokens["plain"]})
+            return float(next(x.split()[-1] for x in a.body.decode().splitlines() if x.startswith("whynot_queue_depth")))
+        with self.slow_daemon("--keys", keys) as d:
+            busy = ask("plain", None, "/v1/models/slow/explain?method=ig&steps=256")
+            others = []
+            for name, wish in (("last", "high"), ("plain", "high"), ("first", "high")):  # the worst comes first
+                others.append(ask(name, wish))
+                daemon.wait_until(lambda: waiting() >= len(others))
+            busy.close()
+            for c in others:
+                self.assertEqual(c.getresponse().status, 200)
+                c.close()
+
+            def done():
+                return [x["request_id"] for x in map(json.loads, d.errors().splitlines()) if x.get("request_id") in tokens and x.get("status") == 200]
+            daemon.wait_until(lambda: len(done()) == 3)
+            self.assertEqual(done(), ["first", "plain", "last"])
+
     def test_a_head_names_deadline_and_priority(self):
         with self.slow_daemon() as d:
             for name, value in (("X_Request_Timeout_Ms", "soon"), ("X_Request_Timeout_Ms", "0"), ("X_Request_Priority", "highest")):
