@@ -11,9 +11,10 @@
 
 struct connecting {
     const struct cli *c;
-    const char *studio, *daemon; /* addresses */
+    const char *studio; /* address */
+    char daemon[700];   /* address, of the daemon or of one of its models, without a slash behind it */
     long project;
-    char token[TOKEN_BYTES];
+    char token[TOKEN_BYTES], key[TOKEN_BYTES]; /* for Label Studio; for the daemon, "" where it needs none */
     struct cli_peer *peer; /* Label Studio */
 };
 
@@ -70,14 +71,14 @@ static void put_xml(const char *text)
     }
 }
 
-static void print_config(const json_t *labels)
+static void print_config(const json_t *labels, const char *tag)
 {
     size_t i;
     json_t *row;
     printf("<View>\n  <Image name=\"image\" value=\"$image\" zoom=\"true\"/>\n  <Choices name=\"label\" toName=\"image\" choice=\"single\">\n");
     json_array_foreach(labels, i, row) printf("    <Choice value=\""), put_xml(json_string_value(json_object_get(row, "label"))), printf("\"/>\n");
-    printf("  </Choices>\n  <BrushLabels name=\"evidence\" toName=\"image\">\n    <Label value=\"speaks for the label\" background=\"#d6604d\"/>\n"
-           "    <Label value=\"speaks for the prediction\" background=\"#4393c3\"/>\n  </BrushLabels>\n</View>\n");
+    printf("  </Choices>\n  <%s name=\"evidence\" toName=\"image\">\n    <Label value=\"speaks for the label\" background=\"#d6604d\"/>\n"
+           "    <Label value=\"speaks for the prediction\" background=\"#4393c3\"/>\n  </%s>\n</View>\n", tag, tag);
 }
 
 /* The labels of the daemon's model, as a labeling configuration on standard output. */
@@ -90,22 +91,67 @@ static enum cli_exit print_labeling(const struct connecting *s)
     if (code == CLI_OK) {
         snprintf(uri, sizeof uri, "/v1/models/%s/labels?limit=%d", name, MOST_LABELS);
         json_t *root = cli_peer_get(p, uri, false, &code);
-        if (root) print_config(json_object_get(root, "labels"));
+        if (root) print_config(json_object_get(root, "labels"), cli_has(s->c, "polygons") ? "PolygonLabels" : "BrushLabels");
         json_decref(root);
     }
     cli_peer_close(p);
     return code;
 }
 
-static enum cli_exit check_daemon(const struct connecting *s)
+/* ---- the daemon as Label Studio will see it ---- */
+
+static enum cli_exit open_daemon(const struct connecting *s, struct cli_peer **out)
 {
-    struct cli_peer *p;
-    enum cli_exit code = cli_peer_open(s->c, "", &p);
-    json_t *root = code == CLI_OK ? cli_peer_get(p, "/readyz", false, &code) : NULL;
+    char value[TOKEN_BYTES + 8];
+    snprintf(value, sizeof value, "Bearer %s", s->key);
+    enum cli_exit code = cli_peer_open_other(s->daemon, s->key[0] ? value : NULL, out);
+    memset(value, 0, sizeof value);
+    return code;
+}
+
+static enum cli_exit check_health(const struct connecting *s, struct cli_peer *p)
+{
+    struct wn_error err = {0};
+    int status;
+    json_t *root = call(p, "GET", "/health", NULL, &status, &err);
+    const char *state = json_string_value(json_object_get(root, "status")), *why = json_string_value(json_object_get(root, "detail"));
+    bool up = status == 200 && state && strcmp(state, "UP") == 0;
+    enum cli_exit code = CLI_OK;
+    if (!status) code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+    else if (!up) code = cli_fail(CLI_UNREACHABLE, "%s/health does not say that it is up (status %d)%s%s", s->daemon, status, why ? ": " : "", why ? why : "");
     json_decref(root);
+    return code;
+}
+
+/* What the daemon says of the project's configuration; NULL: of none. */
+static enum cli_exit check_setup(struct cli_peer *p, const char *config)
+{
+    struct wn_error err = {0};
+    size_t i;
+    int status;
+    json_t *note, *body = json_pack("{ssss}", "project", "0", "schema", config ? config : ""), *root = call(p, "POST", "/setup", body, &status, &err);
+    const char *why = json_string_value(json_object_get(root, "detail"));
+    enum cli_exit code = CLI_OK;
+    if (!status) code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+    else if (status != 200) code = cli_fail(status == 401 || status == 403 ? CLI_UNREACHABLE : CLI_FAILED, "the daemon: %s", why ? why : "no answer that can be read");
+    json_array_foreach(json_object_get(root, "notes"), i, note)
+        if (config) fprintf(stderr, "note: %s\n", json_string_value(note));
+    json_decref(root);
+    json_decref(body);
+    return code;
+}
+
+static enum cli_exit check_daemon(const struct connecting *s, const char *config)
+{
+    struct cli_peer *p = NULL;
+    enum cli_exit code = open_daemon(s, &p);
+    if (code == CLI_OK) code = check_health(s, p);
+    if (code == CLI_OK) code = check_setup(p, config);
     cli_peer_close(p);
     return code;
 }
+
+/* ---- the project ---- */
 
 static enum cli_exit refused(int status, const char *what, const struct wn_error *err)
 {
@@ -123,10 +169,7 @@ static enum cli_exit check_project(const struct connecting *s)
     snprintf(what, sizeof what, "Label Studio has no project %ld", s->project);
     json_t *root = call(s->peer, "GET", path, NULL, &status, &err);
     const char *config = json_string_value(json_object_get(root, "label_config"));
-    enum cli_exit code = status == 200 && root ? CLI_OK : refused(status, what, &err);
-    if (code == CLI_OK && (!config || !strstr(config, "<BrushLabels")))
-        fprintf(stderr, "note: the project's labeling interface has no <BrushLabels>, which the evidence is drawn with; whynot connect label-studio "
-                        "--print shows one to paste\n");
+    enum cli_exit code = status == 200 && root ? check_daemon(s, config ? config : "") : refused(status, what, &err);
     json_decref(root);
     return code;
 }
@@ -158,6 +201,8 @@ static enum cli_exit add_backend(const struct connecting *s)
         return code;
     }
     json_t *body = json_pack("{sIsssssb}", "project", (json_int_t)s->project, "url", s->daemon, "title", cli_get(s->c, "title", "whynot"), "is_interactive", 0);
+    if (body && s->key[0]) /* the only way in which it can send a key */
+        json_object_update_new(body, json_pack("{ssssss}", "auth_method", "BASIC_AUTH", "basic_auth_user", "whynot", "basic_auth_pass", s->key));
     json_t *made = call(s->peer, "POST", "/api/ml/", body, &status, &err);
     const char *why = json_string_value(json_object_get(made, "detail"));
     if (status == 200 || status == 201) printf("project %ld of %s now asks %s\n", s->project, s->studio, s->daemon);
@@ -169,23 +214,57 @@ static enum cli_exit add_backend(const struct connecting *s)
 
 /* ---- the command ---- */
 
-static void explain_by_hand(const struct connecting *s)
+static enum cli_exit explain_by_hand(const struct connecting *s)
 {
-    printf("In Label Studio, under Settings > Model > Connect Model: name \"%s\", address %s\n(the address as Label Studio sees it), then Validate and Save.\n"
-           "The labeling interface, under Settings > Labeling Interface > Code:\n\n", cli_get(s->c, "title", "whynot"), s->daemon);
+    enum cli_exit code = check_daemon(s, NULL);
+    if (code != CLI_OK) return code;
+    printf("%s answers as a machine learning backend. In Label Studio:\n\n"
+           "1. Settings > Labeling Interface > Code: paste what stands below.\n"
+           "2. Settings > Model > Connect Model: name \"%s\", address %s\n   (the address as Label Studio sees it)%s.\n"
+           "3. Import pictures as data URIs, or start whynotd with --labeling-folder and Label Studio's folder of media: nothing is fetched from addresses.\n"
+           "4. In the Data Manager, select tasks, Actions > Retrieve Predictions. After labeling, delete the predictions and retrieve them again: where your\n"
+           "   label differs, regions show what speaks for it rather than for the prediction, and the other way round.\n\n",
+           s->daemon, cli_get(s->c, "title", "whynot"), s->daemon, s->key[0] ? ", with basic authentication: any user, the daemon's key as the password" : "");
+    return CLI_OK;
 }
 
-static enum cli_exit read_token(struct connecting *s)
+/* The first line of a file. */
+static enum cli_exit read_secret(const char *path, const char *what, char out[TOKEN_BYTES])
 {
     struct wn_buffer file = {0};
     struct wn_error err = {0};
-    const char *path = cli_get(s->c, "token-file", NULL);
-    if (!path) return cli_fail(CLI_USAGE, "--token-file names the file that holds your token for Label Studio");
-    if (cli_read_file(path, &file, &err) != WN_OK || !file.size) return cli_fail(CLI_USAGE, "the token file '%s' cannot be read, or is empty", path);
-    snprintf(s->token, sizeof s->token, "%.*s", (int)file.size, (char *)file.data);
-    s->token[strcspn(s->token, " \r\n")] = 0;
+    if (cli_read_file(path, &file, &err) != WN_OK || !file.size) return cli_fail(CLI_USAGE, "the %s file '%s' cannot be read, or is empty", what, path);
+    snprintf(out, TOKEN_BYTES, "%.*s", (int)(file.size < TOKEN_BYTES ? file.size : TOKEN_BYTES), (char *)file.data);
+    out[strcspn(out, " \r\n")] = 0;
+    memset(file.data, 0, file.size);
     wn_buffer_finish(&file);
     return CLI_OK;
+}
+
+/* The daemon's address, or with --model that of its model. */
+static enum cli_exit read_daemon(struct connecting *s)
+{
+    const char *server = cli_get(s->c, "server", getenv("WHYNOT_SERVER")), *model = cli_get(s->c, "model", NULL), *key = cli_get(s->c, "key-file", getenv("WHYNOT_KEY_FILE"));
+    if (!server || !*server) return cli_fail(CLI_USAGE, "--server names the daemon, by the address that Label Studio reaches it at");
+    int scheme = strstr(server, "://") != NULL, n = (int)strlen(server);
+    while (n && server[n - 1] == '/') n--;
+    if (n > 500) return cli_fail(CLI_USAGE, "the address '%.60s...' is too long", server);
+    snprintf(s->daemon, sizeof s->daemon, "%s%.*s%s%.64s%s", scheme ? "" : "http://", n, server, model ? "/v1/models/" : "", model ? model : "", model ? "/label-studio" : "");
+    return key && *key ? read_secret(key, "key", s->key) : CLI_OK;
+}
+
+static enum cli_exit take_steps(struct connecting *s)
+{
+    const char *token = cli_get(s->c, "token-file", NULL);
+    if (!cli_has(s->c, "project")) return cli_fail(CLI_USAGE, "--project gives the project's number, as in its address");
+    if (!token) return cli_fail(CLI_USAGE, "--token-file names the file that holds your token for Label Studio");
+    enum cli_exit code = cli_count(s->c, "project", 1, 2147483647, &s->project) ? read_secret(token, "token", s->token) : CLI_USAGE;
+    if (code == CLI_OK) code = check_daemon(s, NULL);
+    if (code == CLI_OK) code = exchange_token(s);
+    if (code == CLI_OK) code = check_project(s);
+    if (code == CLI_OK) code = add_backend(s);
+    cli_peer_close(s->peer);
+    return code;
 }
 
 static enum cli_exit run(const struct cli *c)
@@ -193,20 +272,13 @@ static enum cli_exit run(const struct cli *c)
     struct connecting s = {.c = c, .studio = cli_get(c, "url", NULL)};
     if (c->n_operands != 1 || strcmp(c->operands[0], "label-studio") != 0)
         return cli_fail(CLI_USAGE, "name what to connect; label-studio is what there is");
-    s.daemon = cli_get(c, "server", getenv("WHYNOT_SERVER"));
-    if (!s.daemon || !*s.daemon) return cli_fail(CLI_USAGE, "--server names the daemon, by the address that Label Studio reaches it at");
-    if (cli_has(c, "print") || !s.studio) {
-        if (!cli_has(c, "print")) explain_by_hand(&s);
-        return print_labeling(&s);
-    }
-    if (!cli_has(c, "project")) return cli_fail(CLI_USAGE, "--project gives the project's number, as in its address");
-    enum cli_exit code = cli_count(c, "project", 1, 2147483647, &s.project) ? read_token(&s) : CLI_USAGE;
-    if (code == CLI_OK) code = check_daemon(&s);
-    if (code == CLI_OK) code = exchange_token(&s);
-    if (code == CLI_OK) code = check_project(&s);
-    if (code == CLI_OK) code = add_backend(&s);
-    cli_peer_close(s.peer);
+    enum cli_exit code = read_daemon(&s);
+    bool print = cli_has(c, "print");
+    if (code == CLI_OK && !print && s.studio) code = take_steps(&s);
+    if (code == CLI_OK && !print && !s.studio) code = explain_by_hand(&s);
+    if (code == CLI_OK && (print || !s.studio)) code = print_labeling(&s);
     memset(s.token, 0, sizeof s.token);
+    memset(s.key, 0, sizeof s.key);
     return code;
 }
 
@@ -216,8 +288,9 @@ static const struct cli_option options[] = {
     {"token-file", 0, "FILE", NULL, "File that holds your token for Label Studio, of either kind.", "file"},
     {"title", 0, "TEXT", "whynot", "What the project calls it.", NULL},
     {"print", 0, NULL, NULL, "Print a labeling interface with the model's classes, and nothing else.", NULL},
+    {"polygons", 0, NULL, NULL, "In that interface, evidence is drawn as polygons instead of brush strokes.", NULL},
     {"server", 's', "URL", "WHYNOT_SERVER, else none", "The daemon, by an address that Label Studio reaches too.", NULL},
-    {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon.", "file"},
+    {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon; Label Studio gets it too, as the password of basic authentication.", "file"},
     CLI_MODEL_OPTION,
     CLI_OPTIONS_END};
 
@@ -225,8 +298,10 @@ const struct cli_command cli_connect = {
     .name = "connect",
     .operands = "label-studio",
     .summary = "Make a Label Studio project ask this daemon.",
-    .text = "Adds the daemon to the project as a machine learning backend, through Label Studio's own interface; a second call changes nothing. The "
-            "token stays in its file and is never an argument.",
+    .text = "Adds the daemon to the project as a machine learning backend, through Label Studio's own interface; a second call changes nothing. First the daemon is "
+            "asked whether it answers, and what in the project's labeling interface does not fit its model. With --model the project gets the address of that model, "
+            "else that of the daemon, where its option labeling_model names the model. Tokens and keys stay in their files and are never arguments.\n\nAnnotators then see "
+            "the model's class, and regions that speak for their label rather than the model's where the two differ, and the other way round.",
     .example = "  whynot connect label-studio --server http://127.0.0.1:8420 --url http://127.0.0.1:8080 --project 1 --token-file token",
     .options = options,
     .run = run,
