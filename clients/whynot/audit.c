@@ -16,13 +16,16 @@
 #define MOST_JOBS 256
 #define ON_A_TERMINAL 20
 
+#define NAME(name, words) " " #name
+#define WORDS(name, words) " " #name ", " words ";"
+
 static const struct cli_option options[] = {
     CLI_MODEL_OPTION,
     {"report", 0, "FILE.html", NULL, "Write a page there for people: each suspect's picture, what speaks for the model's class and what for the label; one file.", "file"},
     {"csv", 0, "FILE", NULL, "Write the ranked list there as a table.", "file"},
     {"lines", 'l', NULL, NULL, "Print the ranked list as JSON lines. What standard output gets when it is no terminal.", NULL},
     {"text", 't', NULL, NULL, "Print words for people. What a terminal gets.", NULL},
-    {"rank", 0, "HOW", "gap", "How suspects are ordered: gap (of the logits), probability (of the label), or class (the gap, less the usual one of that label).", "gap probability class"},
+    {"rank", 0, "HOW", "gap", "How suspects are ordered:" CLI_RANKS(WORDS) " those about which model and label agree come behind them.", &(CLI_RANKS(NAME))[1]},
     {"top", 'n', "N", "100, on a terminal 20", "Show the first N suspects in the report and on a terminal. CSV and JSON lines have every picture.", NULL},
     {"method", 0, "NAME", "gradcam", "Method of the maps.", "method"},
     {"layer", 0, "NAME", "auto", "Layer of the maps.", NULL},
@@ -149,7 +152,7 @@ static enum wn_code ask(struct auditing *a, const struct wn_buffer *file, const 
 {
     struct wn_buffer uri = {0};
     *answer = NULL;
-    reply->body.size = 0;
+    wn_buffer_finish(&reply->body);
     enum wn_code code = wn_buffer_printf(&uri, err, "%s%s", (const char *)a->uri.data, question);
     if (code == WN_OK) code = wn_buffer_append(&uri, "", 1, err);
     if (code == WN_OK) code = cli_peer_call(a->peer, "POST", (char *)uri.data, file->size ? (void *)file->data : "", file->size, reply, err);
@@ -406,7 +409,7 @@ static enum cli_exit check_usage(struct auditing *a)
     if (lines && text) return cli_fail(CLI_USAGE, "--lines and --text exclude each other");
     if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output")) return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
     if (cli_has(c, "resume") && cli_has(c, "force")) return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
-    if (!cli_rank_find(cli_get(c, "rank", "gap"), &a->rank)) return cli_fail(CLI_USAGE, "--rank takes gap, probability or class");
+    if (!cli_rank_find(cli_get(c, "rank", "gap"), &a->rank)) return cli_fail(CLI_USAGE, "--rank takes one of:" CLI_RANKS(NAME));
     if (!cli_count(c, "top", 1, 100000, &top)) return CLI_USAGE;
     a->audit.shown = (int)top;
     a->audit.order = orders[a->rank];

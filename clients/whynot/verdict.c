@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FEW 4
+
 bool cli_rank_find(const char *name, enum cli_rank *out)
 {
     static const char *const names[] = {
@@ -80,35 +82,59 @@ static int worst_first(const void *a, const void *b)
     return x->verdict.place - y->verdict.place;
 }
 
-/* The mean gap of the pictures of each class with whose label the model agrees; 0 where there is none. */
-static double *usual_gaps(const struct cli_verdict *list, int n, int classes)
+static int by_class_and_gap(const void *a, const void *b)
 {
-    double *sums = calloc((size_t)classes + 1, sizeof *sums);
-    int *counts = calloc((size_t)classes + 1, sizeof *counts);
-    for (int i = 0; i < n && sums && counts; i++) {
-        if (list[i].label < 0 || list[i].label >= classes || list[i].gap > 0) continue;
-        sums[list[i].label] += list[i].gap;
-        counts[list[i].label]++;
+    const struct cli_verdict *x = a, *y = b;
+    if (x->label != y->label) return x->label - y->label;
+    return (x->gap > y->gap) - (x->gap < y->gap);
+}
+
+static int by_gap(const void *a, const void *b)
+{
+    const struct cli_verdict *x = a, *y = b;
+    return (x->gap > y->gap) - (x->gap < y->gap);
+}
+
+static double median(const struct cli_verdict *sorted, int n)
+{
+    return n ? (sorted[(n - 1) / 2].gap + sorted[n / 2].gap) / 2 : 0;
+}
+
+/* The median gap of the pictures of each label, pulled towards that of all pictures as if FEW of those were among them: a class of two
+ * pictures has no habits. */
+static enum wn_code usual_gaps(const struct cli_verdict *list, int n, int classes, double *usual)
+{
+    struct cli_verdict *sorted = calloc((size_t)n + 1, sizeof *sorted);
+    int answered = 0;
+    if (!sorted) return WN_NO_MEMORY;
+    for (int i = 0; i < n; i++)
+        if (list[i].label >= 0 && list[i].label < classes) sorted[answered++] = list[i];
+    qsort(sorted, (size_t)answered, sizeof *sorted, by_gap);
+    double of_all = median(sorted, answered);
+    qsort(sorted, (size_t)answered, sizeof *sorted, by_class_and_gap);
+    for (int begin = 0, end; begin < answered; begin = end) {
+        for (end = begin; end < answered && sorted[end].label == sorted[begin].label;) end++;
+        int own = end - begin;
+        usual[sorted[begin].label] = (own * median(sorted + begin, own) + FEW * of_all) / (own + FEW);
     }
-    for (int c = 0; c < classes && sums && counts; c++) sums[c] /= counts[c] ? counts[c] : 1;
-    if (!counts) free(sums), sums = NULL;
-    free(counts);
-    return sums;
+    free(sorted);
+    return WN_OK;
 }
 
 enum wn_code cli_verdicts_rank(struct cli_verdict *list, int n, int classes, enum cli_rank by, struct wn_error *err)
 {
     struct keyed *all = calloc((size_t)n + 1, sizeof *all);
-    double *usual = by == CLI_RANK_class ? usual_gaps(list, n, classes) : NULL;
-    enum wn_code code = all && (usual || by != CLI_RANK_class) ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the order");
+    double *usual = calloc((size_t)classes + 1, sizeof *usual);
+    enum wn_code code = all && usual ? WN_OK : WN_NO_MEMORY;
+    if (code == WN_OK && by == CLI_RANK_class) code = usual_gaps(list, n, classes, usual);
     for (int i = 0; i < n && code == WN_OK; i++) {
         const struct cli_verdict *v = &list[i];
-        double less = usual && v->label >= 0 && v->label < classes ? usual[v->label] : 0;
+        double less = v->label >= 0 && v->label < classes ? usual[v->label] : 0;
         all[i] = (struct keyed){by == CLI_RANK_probability ? -v->label_probability : v->gap - less, *v};
     }
     if (code == WN_OK) qsort(all, (size_t)n, sizeof *all, worst_first);
     for (int i = 0; i < n && code == WN_OK; i++) list[i] = all[i].verdict;
     free(all);
     free(usual);
-    return code;
+    return code == WN_OK ? WN_OK : wn_fail(err, code, "no memory for the order");
 }

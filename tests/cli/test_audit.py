@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import tempfile
 import time
@@ -112,17 +113,15 @@ class Audit(unittest.TestCase):
             self.assertEqual(suspects, sorted(suspects, reverse=True))
         unlikely = [row["label"]["probability"] for row in by["probability"] if row["suspect"]]
         self.assertEqual(unlikely, sorted(unlikely))
-        usual = {}
+        gaps = {}
         for row in by["gap"]:
-            if not row["suspect"]:
-                usual.setdefault(row["label"]["label"], []).append(row["logit_gap"])
+            gaps.setdefault(row["label"]["label"], []).append(row["logit_gap"])
+        every = statistics.median(row["logit_gap"] for row in by["gap"])
+        usual = {label: (len(own) * statistics.median(own) + 4 * every) / (len(own) + 4) for label, own in gaps.items()}
         for group in (True, False):
-            keys = []
-            for row in by["class"]:
-                if row["suspect"] == group:
-                    mine = usual.get(row["label"]["label"], [0])
-                    keys.append(round(row["logit_gap"] - sum(mine) / len(mine), 4))
+            keys = [round(row["logit_gap"] - usual[row["label"]["label"]], 4) for row in by["class"] if row["suspect"] == group]
             self.assertEqual(keys, sorted(keys, reverse=True))
+        self.assertNotEqual([row["file"] for row in by["class"]], [row["file"] for row in by["gap"]])
         self.assertEqual(whynot("audit", self.data, *MODEL, "--rank", "beauty").code, 2)
 
     def test_labels_may_be_spelled_as_folders_are(self):
