@@ -2,49 +2,13 @@
  * question, rows gathered over images, and networks that say yes or no with one number.
  *
  *     engine_test BACKEND FOLDER     FOLDER holds the networks of make_goldens.py */
+#include "small.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include <whynot/whynot.h>
-
-enum { SIDE = 9, PIXELS = 3 * SIDE * SIDE, IMAGES = 5, MANY = 40 };
-
-static const char *backend, *folder;
-static float pictures[IMAGES][PIXELS];
-
-static struct wn_graph *load(const char *network)
-{
-    char path[512];
-    struct wn_error err = {0};
-    struct wn_graph *g = NULL;
-    struct wn_graph_options options = {.height = SIDE, .width = SIDE};
-    snprintf(path, sizeof path, "%s/%s.onnx", folder, network);
-    if (wn_graph_load(path, &options, &g, &err) != WN_OK) fail_msg("%s: %s", network, err.text);
-    return g;
-}
-
-static struct wn_engine *engine_of(struct wn_graph *g, int max_images, int max_rows)
-{
-    struct wn_error err = {0};
-    struct wn_engine *e = NULL;
-    struct wn_engine_options options = {.backend = backend, .max_images = max_images, .max_rows = max_rows};
-    if (wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
-    return e;
-}
-
-static struct wn_question question(int image, const char *method, const char *contrast, int target)
-{
-    return (struct wn_question){.image = image, .layer = WN_LAYER_AUTO, .method = wn_method_find(method),
-                                .contrast = wn_contrast_find(contrast), .target = target};
-}
+enum { MANY = 40 };
 
 /* logits: n_images*K, may be NULL. */
 static void explain(struct wn_engine *e, struct wn_graph *g, int n_images, struct wn_question *q, struct wn_answer *a, int n, float *logits)
@@ -59,18 +23,6 @@ static void explain(struct wn_engine *e, struct wn_graph *g, int n_images, struc
     free(y);
 }
 
-static double difference(const struct wn_answer *a, const struct wn_answer *b)
-{
-    double most = 0, diff = 0;
-    assert_int_equal(a->h, b->h);
-    assert_int_equal(a->w, b->w);
-    for (int i = 0; i < a->h * a->w; i++) {
-        if (fabs(b->map[i]) > most) most = fabs(b->map[i]);
-        if (fabs((double)a->map[i] - b->map[i]) > diff) diff = fabs((double)a->map[i] - b->map[i]);
-    }
-    return most > 0 ? diff / most : diff;
-}
-
 /* Many questions of every kind about several images, in the order in which nobody would sort them. */
 static void fill(struct wn_question *q, int n, int n_images, int classes)
 {
@@ -82,8 +34,8 @@ static void fill(struct wn_question *q, int n, int n_images, int classes)
 static void rows_gathered_over_images_answer_as_if_alone(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("residual");
-    struct wn_engine *alone = engine_of(g, 1, 1), *together = engine_of(g, 4, 8);
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *alone = small_engine(g, 1, 1, NULL), *together = small_engine(g, 4, 8, NULL);
     struct wn_question q[MANY];
     struct wn_answer a[MANY], b[MANY];
     fill(q, MANY, IMAGES, wn_graph_classes(g));
@@ -93,7 +45,7 @@ static void rows_gathered_over_images_answer_as_if_alone(void **state)
         assert_int_equal(a[i].error.code, WN_OK);
         assert_int_equal(a[i].target, b[i].target);
         assert_int_equal(a[i].foil, b[i].foil);
-        assert_true(difference(&a[i], &b[i]) < 1e-5);
+        assert_true(off(&a[i], &b[i], 1) < 1e-5);
         wn_answer_finish(&a[i]);
         wn_answer_finish(&b[i]);
     }
@@ -105,8 +57,8 @@ static void rows_gathered_over_images_answer_as_if_alone(void **state)
 static void one_by_one_a_batch_gives_the_same_bytes(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("vgg_head");
-    struct wn_engine *e = engine_of(g, 1, 1);
+    struct wn_graph *g = small_load("vgg_head");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
     struct wn_question q[MANY];
     struct wn_answer a[MANY], b;
     fill(q, MANY, IMAGES, wn_graph_classes(g));
@@ -125,8 +77,8 @@ static void one_by_one_a_batch_gives_the_same_bytes(void **state)
 static void a_question_that_cannot_be_answered_fails_alone(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("shuffle"); /* has a square, for which LRP has no rule */
-    struct wn_engine *e = engine_of(g, 2, 4);
+    struct wn_graph *g = small_load("shuffle"); /* has a square, for which LRP has no rule */
+    struct wn_engine *e = small_engine(g, 2, 4, NULL);
     int same = 1;
     struct wn_question q[7];
     struct wn_answer a[7];
@@ -154,8 +106,8 @@ static void a_question_that_cannot_be_answered_fails_alone(void **state)
 static void an_image_of_infinities_spoils_no_other(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("residual");
-    struct wn_engine *e = engine_of(g, 2, 2);
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 2, 2, NULL);
     float kept = pictures[1][5];
     struct wn_question q[2] = {question(0, "gradcam", "weighted", 0), question(1, "gradcam", "weighted", 0)};
     struct wn_answer a[2];
@@ -174,8 +126,8 @@ static void an_image_of_infinities_spoils_no_other(void **state)
 static void every_layer_answers_again_after_it_was_forgotten(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("residual");
-    struct wn_engine *e = engine_of(g, 1, 1);
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
     int n = wn_graph_layers(g);
     struct wn_answer *first = calloc((size_t)n, sizeof *first), again;
     for (int round = 0; round < 2; round++)
@@ -200,8 +152,8 @@ static void every_layer_answers_again_after_it_was_forgotten(void **state)
 static void one_logit_is_yes_against_no(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("one_logit");
-    struct wn_engine *e = engine_of(g, 1, 1);
+    struct wn_graph *g = small_load("one_logit");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
     int no = 0, yes = 1;
     float y;
     struct wn_question q[6] = {question(0, "gradcam", "logit", 1),         question(0, "gradcam", "weighted", 1),
@@ -227,8 +179,8 @@ static void one_logit_is_yes_against_no(void **state)
 static void images_that_nobody_asks_about_still_have_logits(void **state)
 {
     (void)state;
-    struct wn_graph *g = load("residual");
-    struct wn_engine *e = engine_of(g, 2, 2);
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 2, 2, NULL);
     int k = wn_graph_classes(g);
     float *all = calloc((size_t)(IMAGES * k), sizeof *all), *none = calloc((size_t)(IMAGES * k), sizeof *none);
     struct wn_question q = question(3, "gradcam", "weighted", 0);
@@ -246,21 +198,8 @@ static void images_that_nobody_asks_about_still_have_logits(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "usage: engine_test BACKEND FOLDER\n");
-        return 2;
-    }
-    backend = argv[1];
-    folder = argv[2];
-    if (!wn_backend_find(backend)) {
-        printf("skipped: this build has no backend '%s'\n", backend);
-        return 77;
-    }
-    unsigned seed = 1;
-    for (int i = 0; i < IMAGES * PIXELS; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        pictures[i / PIXELS][i % PIXELS] = (float)(seed >> 8) / (1 << 23) - 1;
-    }
+    int status = small_begin(argc, argv);
+    if (status) return status;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_gathered_over_images_answer_as_if_alone),
         cmocka_unit_test(one_by_one_a_batch_gives_the_same_bytes),
