@@ -37,7 +37,7 @@ class Package(unittest.TestCase):
     def test_types_hold(self):
         mypy = shutil.which("mypy")
         if not mypy:
-            self.skipTest("mypy is not there: deploy/install-packages python")
+            self.skipTest("mypy is not there: deploy/install-packages tests")
         with tempfile.TemporaryDirectory() as cache:
             done = subprocess.run([mypy, "--cache-dir", cache], cwd=HERE, capture_output=True, text=True)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -45,7 +45,7 @@ class Package(unittest.TestCase):
     def test_the_wheel_builds_and_imports(self):
         python = builder()
         if not python:
-            self.skipTest("pip, setuptools or wheel is not there: deploy/install-packages python")
+            self.skipTest("pip, setuptools or wheel is not there: deploy/install-packages tests")
         with tempfile.TemporaryDirectory() as out:
             source = os.path.join(out, "source")
             shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("build", "*.egg-info", "__pycache__", ".mypy_cache"))
