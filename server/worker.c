@@ -15,6 +15,7 @@ struct wn_worker {
     struct wn_workers *all;
     int number;
     pthread_t thread;
+    struct wn_item *items[MOST_BATCH], *ordinary[MOST_BATCH], *again[MOST_BATCH]; /* of the batch that runs */
 };
 
 /* ---- a batch ---- */
@@ -61,9 +62,8 @@ static int gather_short(struct wn_item **items, int n, enum wn_code code, struct
 }
 
 /* What a batch has no memory for may still go as two; what half of it has none for is answered so. */
-static void run_together(struct wn_engine *engine, struct wn_item **items, int n)
+static void run_together(struct wn_engine *engine, struct wn_item **items, int n, struct wn_item **again)
 {
-    struct wn_item *again[MOST_BATCH];
     struct wn_error why = {0};
     enum wn_code code = wn_batch_run(engine, items, n, &why);
     if (code != WN_OK && (code != WN_NO_MEMORY || n < 2)) fail_items(items, n, &why);
@@ -84,19 +84,19 @@ static void look_after(const struct wn_engine *engine)
     if (traits.lost) wn_guard_device_lost(traits.device_name[0] ? traits.device_name : "it says so");
 }
 
-static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
+static void run_batch(struct wn_worker *w, int n)
 {
+    struct wn_item **items = w->items;
     struct wn_engine *engine = items[0]->model->engines[w->number]; /* the job holds the model, and so its engines */
-    struct wn_item *ordinary[MOST_BATCH];
     int together = 0;
     for (int i = 0; i < n; i++) {
         struct wn_error err = {0};
         if (!items[i]->stacked)
-            ordinary[together++] = items[i];
+            w->ordinary[together++] = items[i];
         else if (wn_stacked_run(engine, items[i], &err) != WN_OK)
             fail_items(&items[i], 1, &err);
     }
-    if (together) run_together(engine, ordinary, together);
+    if (together) run_together(engine, w->ordinary, together, w->again);
     for (int i = 0; i < n; i++)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
     count(items, n);
@@ -106,13 +106,12 @@ static void run_batch(const struct wn_worker *w, struct wn_item **items, int n)
 static void *work(void *arg)
 {
     struct wn_worker *w = arg;
-    struct wn_item *items[MOST_BATCH];
     const struct wn_gathering how = {w->all->config->max_queue_delay_us, MOST_BATCH};
     int n;
-    while ((n = wn_queue_take(w->all->queue, &how, items))) {
-        run_batch(w, items, n);
+    while ((n = wn_queue_take(w->all->queue, &how, w->items))) {
+        run_batch(w, n);
         atomic_fetch_add(&w->all->batches, 1);
-        wn_queue_done(w->all->queue, items, n);
+        wn_queue_done(w->all->queue, w->items, n);
     }
     return NULL;
 }
@@ -127,7 +126,8 @@ enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *conf
     if (!w->list) return wn_fail(err, WN_NO_MEMORY, "no memory for workers");
     for (; w->n < n; w->n++) {
         struct wn_worker *one = &w->list[w->n];
-        *one = (struct wn_worker){.all = w, .number = w->n};
+        one->all = w;
+        one->number = w->n;
         if (pthread_create(&one->thread, NULL, work, one) != 0)
             return wn_fail(err, WN_NO_MEMORY, "worker %d cannot be started", w->n);
     }

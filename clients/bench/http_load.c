@@ -67,7 +67,7 @@ static bool read_url(struct http_load *load, const char *url)
 static bool read_file(const char *path, struct text *out)
 {
     FILE *f = fopen(path, "rb");
-    char piece[65536];
+    char piece[8192];
     size_t n;
     if (!f) return complain(path, "cannot be read");
     while ((n = fread(piece, 1, sizeof piece, f)) > 0 && out->size < MOST_FILE_BYTES) add(out, piece, n);

@@ -313,7 +313,7 @@ static void remove_folder(const char *folder)
 /* In a hidden folder first, so that a daemon that looks never sees half a model. */
 static enum cli_exit write_model(const struct importing *m, const char *text)
 {
-    char hidden[PATH_MAX], part[PATH_MAX + 80];
+    static char hidden[PATH_MAX], part[PATH_MAX + 80]; /* too large for a stack together */
     const char *to = cli_get(m->c, "to", "models");
     snprintf(hidden, sizeof hidden, "%.3900s/.importing-%ld", to, (long)getpid());
     snprintf(part, sizeof part, "%s/%s", hidden, m->name);
@@ -345,13 +345,14 @@ static void say_what_was_found(const struct importing *m)
 
 static enum cli_exit choose_names(struct importing *m)
 {
-    char copy[PATH_MAX], base[PATH_MAX];
+    char copy[PATH_MAX], base[256];
     if (m->c->n_operands != 1) return cli_fail(CLI_USAGE, "name one ONNX file");
     m->path = m->c->operands[0];
     snprintf(copy, sizeof copy, "%s", m->path);
     snprintf(m->folder, sizeof m->folder, "%s", dirname(copy));
-    snprintf(base, sizeof base, "%s", m->path);
-    char *name = basename(base), *dot = strrchr(name, '.');
+    const char *slash = strrchr(m->path, '/');
+    snprintf(base, sizeof base, "%s", slash ? slash + 1 : m->path);
+    char *name = base, *dot = strrchr(name, '.');
     if (dot && dot != name) *dot = 0;
     if (strcmp(name, "model") == 0 && realpath(m->folder, copy)) name = basename(copy);
     snprintf(m->name, sizeof m->name, "%.64s", cli_get(m->c, "name", name));
@@ -364,7 +365,8 @@ static enum cli_exit choose_names(struct importing *m)
 
 static enum cli_exit run(const struct cli *c)
 {
-    struct importing m = {.c = c};
+    static struct importing m; /* paths: too large for a stack */
+    m = (struct importing){.c = c};
     enum cli_exit code = choose_names(&m);
     if (code == CLI_OK) code = read_preprocessor(&m);
     if (code == CLI_OK) code = read_flags(&m);

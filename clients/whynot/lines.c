@@ -20,8 +20,9 @@ static enum cli_exit remember(struct cli_lines *l, const char *name)
         l->names = names;
         l->room = room;
     }
-    l->names[l->n] = strdup(name);
-    return l->names[l->n] ? (l->n++, CLI_OK) : cli_fail(CLI_FAILED, "no memory for the names of what is done");
+    if (!(l->names[l->n] = strdup(name))) return cli_fail(CLI_FAILED, "no memory for the names of what is done");
+    l->n++;
+    return CLI_OK;
 }
 
 static enum cli_exit take_line(struct cli_lines *l, const char *path, const char *line, size_t size, const char *question)

@@ -214,7 +214,7 @@ bool cli_pictures_stems_differ(const struct cli_pictures *p)
 
 enum wn_code cli_read_file(const char *path, struct wn_buffer *out, struct wn_error *err)
 {
-    char chunk[16384];
+    char chunk[8192];
     size_t n;
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     struct wn_error why = {0};

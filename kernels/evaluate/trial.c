@@ -160,7 +160,7 @@ enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width
 enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form, float *out, bool *has,
                           struct wn_error *err)
 {
-    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + which];
+    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + (int)which];
     *has = a->map;
     if (!*has) return WN_OK;
     if (form == WN_FORM_POSITIVE) return wn_answer_positive(a, t->height, t->width, out, err);

@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""G16: what is seen without running. Quick: how the programs are linked and hardened, and warnings. --full: frames, gcc's analyzer, cppcheck and
+clang-tidy, where they are installed. A finding that is none is justified where it is: its line, or the one above, says "analyzer: WHY" in a comment."""
+import collections
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from gate import FULL, ROOT, figure, finish, is_sanitized, skip
+
+BUILD = os.path.dirname(os.path.dirname(os.path.abspath(os.environ["WHYNOTD"])))
+WARNINGS = "-Wall -Wextra -Wconversion -Wvla -Wshadow -Wformat-security -Wmissing-prototypes -Wstrict-prototypes".split()
+PROGRAMS = ("server/whynotd", "clients/whynot/whynot", "clients/bench/whynot-bench", "kernels/libwhynot.so")
+TIDY = "-*,clang-analyzer-*,bugprone-*,cert-err34-c,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result,-bugprone-branch-clone,-bugprone-macro-parentheses,-bugprone-assignment-in-if-condition,-bugprone-signal-handler,-bugprone-suspicious-include,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-clang-analyzer-security.insecureAPI.strcpy"
+
+
+def output(*command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout.decode(errors="replace")
+
+
+# ---- how the programs are linked ----
+
+
+def lacking(path):
+    """Which of the protections a program or a library has not."""
+    head, segments, dynamic, symbols = output("readelf", "-hW", path), output("readelf", "-lW", path), output("readelf", "-dW", path), output("readelf", "-W", "--dyn-syms", path)
+    stack = re.search(r"GNU_STACK.* (R\w*) +0x", segments)
+    has = {
+        "position independence": re.search(r"Type: +DYN", head) and (path.endswith(".so") or "PIE" in dynamic),
+        "RELRO": "GNU_RELRO" in segments,
+        "BIND_NOW": re.search(r"BIND_NOW|FLAGS.*\bNOW\b", dynamic),
+        "a stack that is not executed": stack and "E" not in stack.group(1),
+        "no text relocations": "TEXTREL" not in dynamic,
+        "stack protector": "__stack_chk_fail" in symbols,
+        "FORTIFY": re.search(r"__\w+_chk\b", symbols.replace("__stack_chk_fail", "")),
+    }
+    return [what for what, yes in has.items() if not yes]
+
+
+def hardening():
+    for program in PROGRAMS:
+        path = os.path.join(BUILD, program)
+        if os.path.exists(path):
+            missing = lacking(path)
+            figure("G16 %s: protections it lacks" % program, len(missing), 0, not missing, ", ".join(missing))
+
+
+# ---- what compilers and analyzers say ----
+
+
+def commands():
+    """{file: (folder, arguments)} of the product's own C."""
+    with open(os.path.join(BUILD, "compile_commands.json")) as f:
+        found = {}
+        for c in json.load(f):
+            name = os.path.relpath(c["file"], ROOT)
+            if name.endswith(".c") and name.startswith(("kernels/", "server/", "clients/")) and name not in found:
+                words = shlex.split(c["command"])
+                words = words[1:] if "ccache" in words[0] else words
+                words[words.index("-o") + 1] = "/dev/null"
+                found[name] = (c["directory"], words)
+    return found
+
+
+def is_justified(path, line):
+    try:
+        with open(os.path.join(ROOT, path)) as f:
+            lines = f.read().splitlines()
+        return any("analyzer:" in text for text in lines[max(0, line - 2):line])
+    except OSError:
+        return False
+
+
+def findings(text):
+    """{(file, line, message)} of gcc's and clang's form, in our files, without those that are justified."""
+    found = set()
+    for path, line, what in re.findall(r"^([^\s:][^:\n]*):(\d+):(?:\d+:)? (?:warning|error|style|performance|portability): (.*)$", text, re.M):
+        name = os.path.relpath(os.path.join(ROOT, path), ROOT)
+        if name.startswith(("kernels/", "server/", "clients/", "include/")) and not is_justified(name, int(line)):
+            found.add((name, int(line), what))
+    return found
+
+
+def each(jobs):
+    def run(job):
+        done = subprocess.run(job[1], cwd=job[0], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.stdout.decode(errors="replace")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return "".join(pool.map(run, jobs))
+
+
+def judge(what, files, found):
+    figure("G16 %s: findings in %d files" % (what, files), len(found), 0, files > 0 and not found, "; ".join("%s:%d %s" % f for f in sorted(found)[:20]))
+
+
+def main():
+    if is_sanitized():
+        skip("a sanitizer's build is hardened otherwise")
+    hardening()
+    files = commands()
+    found = findings(each([(folder, [*words, *WARNINGS, "-fsyntax-only"]) for folder, words in files.values()]))
+    judge("warnings", len(files), found)
+    if FULL:
+        judge("frames above 16384 bytes", len(files), findings(each([(folder, [*words, "-O2", "-Wframe-larger-than=16384", "-Wvla"]) for folder, words in files.values()])))
+        analyzers(files)
+    finish()
+
+
+def analyzers(files):
+    if "gcc" in output("cc", "--version").lower():
+        judge("gcc -fanalyzer", len(files), findings(each([(folder, [*words, "-fanalyzer", "-O1", "-U_FORTIFY_SOURCE"]) for folder, words in files.values()])))
+    if shutil.which("cppcheck"):
+        text = each([(ROOT, ["cppcheck", "--enable=warning,performance,portability", "--inline-suppr", "--quiet", "--template={file}:{line}: {severity}: {message} [{id}]", "--std=c11",
+                             "--suppress=missingInclude", "--suppress=normalCheckLevelMaxBranches", "--suppress=preprocessorErrorDirective", "--library=posix",
+                             "-D_GNU_SOURCE", "-Iinclude", "-Ikernels", "-Iserver", *part]) for part in parts(sorted(files), 16)])
+        judge("cppcheck", len(files), findings(text))
+    if shutil.which("clang-tidy"):
+        text = each([(ROOT, ["clang-tidy", "-p", BUILD, "--quiet", "--checks=" + TIDY, *part]) for part in parts(sorted(files), 16)])
+        kinds = collections.Counter(re.findall(r"\[([\w.,-]+)\]$", text, re.M))
+        judge("clang-tidy", len(files), findings(text))
+        print("clang-tidy said, before justifications: %s" % dict(kinds))
+
+
+def parts(names, n):
+    return [names[i:i + n] for i in range(0, len(names), n)]
+
+
+main()
