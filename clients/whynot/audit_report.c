@@ -75,8 +75,8 @@ static enum wn_code read_shown(const char *path, struct shown *out, struct wn_er
     if (code == WN_OK) code = wn_image_decode(file.data, file.size, &wn_image_limits_default, SIDE, &image, err);
     if (code == WN_OK) {
         double scale = (double)SIDE / (image.width > image.height ? image.width : image.height);
-        out->w = (int)fmax(1, lround(image.width * scale));
-        out->h = (int)fmax(1, lround(image.height * scale));
+        out->w = (int)fmax(1, round(image.width * scale));
+        out->h = (int)fmax(1, round(image.height * scale));
         size_t pixels = (size_t)out->w * (size_t)out->h;
         out->rgb = malloc(pixels * 3);
         out->tinted = malloc(pixels * 3);
