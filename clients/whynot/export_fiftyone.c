@@ -22,7 +22,7 @@ static enum wn_code whole_map(struct cli_heat *heat, struct wn_error *err)
 {
     if (cli_heat_covers(heat)) return WN_OK;
     double longer = fmax(heat->geometry.image_w, heat->geometry.image_h);
-    int w = (int)fmax(1, lround(SIDE * heat->geometry.image_w / longer)), h = (int)fmax(1, lround(SIDE * heat->geometry.image_h / longer));
+    int w = (int)fmax(1, round(SIDE * heat->geometry.image_w / longer)), h = (int)fmax(1, round(SIDE * heat->geometry.image_h / longer));
     float *all = malloc((size_t)w * (size_t)h * sizeof *all);
     if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
     enum wn_code code = cli_heat_spread(heat, w, h, all, err);
