@@ -13,7 +13,7 @@
 #include <string.h>
 #include <whynot/whynot.h>
 
-#define SIDE 240 /* pixels of the longer side of a picture in the page */
+#define SIDE 300 /* pixels of the longer side of a picture in the page */
 #define QUALITY 82
 #define MOST_PAIRS 12
 #define LITTLE 10.0 /* per cent of the evidence: where it lies is not worth a look */
@@ -34,6 +34,7 @@ struct suspect {
     json_t *line;
     const json_t *answer, *maps;
     const char *file, *path, *label, *rival;
+    char short_label[80], short_rival[80]; /* without synonyms */
     double gap, relative;
 };
 
@@ -47,8 +48,13 @@ static void read_suspect(const struct cli_verdict *v, struct suspect *out)
 {
     json_t *line = json_loads(v->line, 0, NULL);
     const json_t *answer = json_object_get(line, "answer");
-    *out = (struct suspect){line, answer, json_object_get(answer, "maps"), text_of(line, "file"), text_of(line, "path"), text_of(json_object_get(line, "label"), "label"),
-                            text_of(json_object_get(line, "rival"), "label"), v->gap, json_number_value(json_object_get(line, "relative_probability"))};
+    const char *label = text_of(json_object_get(line, "label"), "label"), *rival = text_of(json_object_get(line, "rival"), "label");
+    *out = (struct suspect){.line = line, .answer = answer, .maps = json_object_get(answer, "maps"), .file = text_of(line, "file"), .path = text_of(line, "path"),
+                            .label = label, .rival = rival, .gap = v->gap, .relative = json_number_value(json_object_get(line, "relative_probability"))};
+    size_t a = strcspn(label, ","), b = strcspn(rival, ",");
+    bool twins = a == b && strncmp(label, rival, a) == 0;
+    snprintf(out->short_label, sizeof out->short_label, "%.*s", twins ? 79 : (int)a, label);
+    snprintf(out->short_rival, sizeof out->short_rival, "%.*s", twins ? 79 : (int)b, rival);
 }
 
 /* ---- pictures ---- */
@@ -106,13 +112,16 @@ static void find_greys(const struct shown *s, int *dark, int *bright)
     for (int n = counts[255]; n <= few && *bright > *dark + 1; n += counts[*bright]) --*bright;
 }
 
-/* A grey picture, neither dark nor dull, coloured where there is evidence: a tint shows on a thing of any colour, and leaves its lines to be seen. */
-static void tint(struct shown *s, const uint8_t colour[3], float strongest)
+/* A grey picture, neither dark nor dull, coloured where there is evidence: a tint shows on a thing of any colour, and leaves its lines to be seen.
+ * What the network did not see is darker. */
+static void tint(struct shown *s, const struct cli_heat *heat, const uint8_t colour[3], float strongest)
 {
-    int dark, bright;
+    int dark, bright, x0, y0, x1, y1;
     find_greys(s, &dark, &bright);
+    cli_heat_box(heat, s->w, s->h, &x0, &y0, &x1, &y1);
     for (int i = 0; i < s->w * s->h; i++) {
-        double grey = fmax(0, fmin(255, 255.0 * (grey_of(&s->rgb[3 * i]) - dark) / (bright - dark)));
+        bool seen = i % s->w >= x0 && i % s->w < x1 && i / s->w >= y0 && i / s->w < y1;
+        double grey = fmax(0, fmin(255, 255.0 * (grey_of(&s->rgb[3 * i]) - dark) / (bright - dark))) * (seen ? 1 : 0.5);
         double share = strongest > 0 && s->heat[i] > 0 ? 0.9 * pow(fmin(1, s->heat[i] / strongest), 0.7) : 0;
         for (int c = 0; c < 3; c++) {
             double lit = colour[c] * (0.45 + 0.55 * grey / 255) + 40 * grey / 255;
@@ -150,7 +159,7 @@ static void put_name(struct wn_text *out, const char *class, const char *name)
 static void put_odds(struct wn_text *out, const struct suspect *s)
 {
     wn_text_puts(out, "<p>Asked to choose between the two, the model says ");
-    put_name(out, "rival", s->rival);
+    put_name(out, "rival", s->short_rival);
     if (s->relative >= 0.9995) wn_text_puts(out, " more than 999 times in 1000");
     else if (s->relative >= 0.99) wn_text_printf(out, " %.0f times in 1000", 1000 * s->relative);
     else wn_text_printf(out, " %.0f times in 100", 100 * s->relative);
@@ -160,14 +169,9 @@ static void put_odds(struct wn_text *out, const struct suspect *s)
     wn_text_printf(out, ", logit gap %.2f)</span></p>", s->gap);
 }
 
-static const char *how_sure(double relative)
-{
-    return relative >= 0.99 ? "almost certainly" : relative >= 0.9 ? "probably" : "perhaps";
-}
-
 static void put_caption(struct wn_text *out, const struct suspect *s, const json_t *map, bool for_label)
 {
-    const char *mine = for_label ? s->label : s->rival, *other = for_label ? s->rival : s->label;
+    const char *mine = for_label ? s->short_label : s->short_rival, *other = for_label ? s->short_rival : s->short_label;
     double plus = json_number_value(json_object_get(map, "mass_positive")), minus = json_number_value(json_object_get(map, "mass_negative"));
     const json_t *box = json_object_get(map, "bbox");
     double share = plus > 0 ? 100 * plus / (plus + minus) : 0;
@@ -190,8 +194,9 @@ static enum wn_code put_map(struct wn_text *out, const struct suspect *s, struct
     char alt[300];
     enum wn_code code = cli_heat_spread(heat, shown->w, shown->h, shown->heat, err);
     if (code != WN_OK) return code;
-    tint(shown, tints[for_label], strongest);
-    snprintf(alt, sizeof alt, "what speaks for %.100s rather than %.100s", for_label ? s->label : s->rival, for_label ? s->rival : s->label);
+    tint(shown, heat, tints[for_label], strongest);
+    snprintf(alt, sizeof alt, "what speaks for %.100s rather than %.100s", for_label ? s->short_label : s->short_rival,
+             for_label ? s->short_rival : s->short_label);
     wn_text_puts(out, "<figure>");
     code = put_jpeg(out, shown, shown->tinted, alt, err);
     put_caption(out, s, json_array_get(s->maps, for_label), for_label);
@@ -217,6 +222,7 @@ static enum wn_code put_three(struct wn_text *out, const struct suspect *s, stru
     }
     for (int i = 0; i < 2 && code == WN_OK; i++) code = put_map(out, s, &shown, &heats[i], i == 1, strongest, err);
     if (code == WN_OK) wn_text_puts(out, "</div>");
+    if (code == WN_OK && !cli_heat_covers(&heats[0])) wn_text_puts(out, "<p class=\"soft\">The model did not see the dark rim.</p>");
     for (int i = 0; i < 2; i++) cli_heat_finish(&heats[i]);
     finish_shown(&shown);
     return code;
@@ -230,7 +236,7 @@ static enum wn_code put_card(struct wn_text *out, const struct cli_verdict *v, i
     read_suspect(v, &s);
     wn_text_printf(out, "<section class=\"card\" id=\"n%d\"><h2><span class=\"rank\">%d.</span>Labelled ", rank, rank);
     put_name(out, "label", s.label);
-    wn_text_printf(out, ", %s ", how_sure(s.relative));
+    wn_text_puts(out, ", looks like ");
     put_name(out, "rival", s.rival);
     wn_text_puts(out, "</h2>");
     put_odds(out, &s);

@@ -67,12 +67,23 @@ void cli_heat_finish(struct cli_heat *heat)
     *heat = (struct cli_heat){0};
 }
 
-enum wn_code cli_heat_spread(const struct cli_heat *heat, int w, int h, float *to, struct wn_error *err)
+static struct wn_view view_of(const struct cli_heat *heat, int w, int h)
 {
     struct wn_geometry drawn = heat->geometry;
     drawn.image_w = w;
     drawn.image_h = h;
-    struct wn_view view = wn_view_picture(&drawn);
+    return wn_view_picture(&drawn);
+}
+
+void cli_heat_box(const struct cli_heat *heat, int w, int h, int *x0, int *y0, int *x1, int *y1)
+{
+    struct wn_view view = view_of(heat, w, h);
+    wn_view_covered(&view, x0, y0, x1, y1);
+}
+
+enum wn_code cli_heat_spread(const struct cli_heat *heat, int w, int h, float *to, struct wn_error *err)
+{
+    struct wn_view view = view_of(heat, w, h);
     return wn_upsample(heat->values, heat->h, heat->w, &view, false, to, err);
 }
 

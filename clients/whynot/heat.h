@@ -17,6 +17,8 @@ enum wn_code cli_heat_read(const json_t *map, const json_t *image, struct cli_he
 void cli_heat_finish(struct cli_heat *heat);
 /* Onto the whole picture, drawn w x h pixels large: 0 where the network saw nothing of it. to: h*w, the caller's. */
 enum wn_code cli_heat_spread(const struct cli_heat *heat, int w, int h, float *to, struct wn_error *err);
+/* The pixels of that picture that the network saw: [*x0, *x1) x [*y0, *y1). */
+void cli_heat_box(const struct cli_heat *heat, int w, int h, int *x0, int *y0, int *x1, int *y1);
 /* Whether the network saw the whole picture, so that the map lies over all of it. */
 bool cli_heat_covers(const struct cli_heat *heat);
 

@@ -15,6 +15,7 @@ import time
 import unittest
 
 from command import ROOT, clean_environment, daemon, on_terminal, whynot
+import tiny_onnx
 
 MODELS = os.path.join(ROOT, "models")
 SAMPLES = os.path.join(MODELS, "signs-resnet", "samples")
@@ -228,6 +229,10 @@ class Audit(unittest.TestCase):
         self.assertTrue(all(p.startswith(b"\xff\xd8") and p.endswith(b"\xff\xd9") for p in pictures))
         self.assertEqual(len(set(pictures)), 6)
         self.assertTrue(all(alt for alt in re.findall(r'<img alt="([^"]*)"', text)))
+        self.assertNotIn("dark rim", text)
+        for card in text.split('class="card"')[1:]:
+            self.assertEqual([card.count(words) for words in ("Why the model's", "Why your label,")], [1, 1])
+            self.assertLess(card.index("Why the model's"), card.index("Why your label,"))
         for word in ("no right turn", "no left turn", "times in", "logit gap", "relative probability", "your label", "the model"):
             self.assertIn(word, text)
 
@@ -241,6 +246,29 @@ class Audit(unittest.TestCase):
         self.assertEqual((text.count('class="card"'), text.count("data:image/jpeg")), (2, 3))
         self.lines(data, "--output", lines, "--resume", "--report", page, "--top", "1")
         self.assertEqual(read(page).count('class="card"'), 1)
+
+    def test_the_report_says_what_the_model_did_not_see_and_leaves_synonyms_to_the_headline(self):
+        models, picture, index, page = self.path("models"), self.path("wide.png"), self.path("wide.csv"), self.path("wide.html")
+        labels = ["hawk, bird of prey", "crane, bird", "crane, machine", "stop"] + ["class %d" % i for i in range(4, 12)]
+        daemon.write_model(models, "short", tiny_onnx.classifier(seed=1), labels, 16,
+                           input={"resize": "short-side", "short_side": 20, "crop": [16, 16], "mean": [0.5] * 3, "std": [0.25] * 3})
+        with open(picture, "wb") as out:
+            out.write(daemon.picture(3, 96, 20))
+        for label in ("hawk", "crane, bird", "crane, machine", "crane"):
+            write(index, 'image,label\n"%s","%s"\n' % (picture, label))
+            r = whynot("audit", index, "-m", "short", "--models", models, "--report", page)
+            if label == "crane":  # it could be either
+                self.assertEqual(r.code, 2)
+                self.assertIn("'crane' is no class", r.err)
+                continue
+            row = json.loads(r.out)
+            self.assertTrue(row["label"]["label"].startswith(label))
+            if row["suspect"]:
+                self.assertIn("dark rim", read(page))
+                captions = re.findall(r"<figcaption>Why.*?</figcaption>", read(page))
+                self.assertEqual(len(captions), 2)
+                self.assertNotIn("bird of prey", "".join(captions))
+                self.assertIn("Labelled <span class=\"label\">%s" % row["label"]["label"], read(page))
 
     def test_names_cannot_become_markup(self):
         name, index, page = "<b>&\"x\".png", self.path("names.csv"), self.path("names.html")
