@@ -329,7 +329,7 @@ def main():
     if "curves" in only and ASSETS:
         options = ("--method", "gradcam,layercam", "--contrast", "logit,weighted")
         put("curves", plain([("resnet18", measure(a, "curves-resnet18", "resnet18", real, photographs(a.folder, "resnet18"), "--metric",
-                                                  "insertion,deletion,confidence", "--limit", "20", *options))] +
+                                                  "insertion,deletion,confidence", "--limit", "60", *options))] +
                             [(m, measure(a, "curves-" + m, m, own, truth, "--metric", "insertion,deletion,confidence,road", "--limit", "60", *options))
                              for m in BUNDLED],
                             [("insertion", "auc"), ("deletion", "auc"), ("confidence", "drop"), ("confidence", "increase"), ("road", "combined")]))
