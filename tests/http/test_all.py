@@ -6,6 +6,7 @@ import struct
 import tempfile
 import unittest
 
+import asking
 import daemon
 from daemon import picture
 
@@ -55,19 +56,7 @@ def mask(cells, shape, size):
     return [(v - lo) / (hi - lo) if hi > lo else 0.0 for v in big]
 
 
-class All(unittest.TestCase):
-    options = []
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), *cls.options).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
-
+class All(asking.Tiny):
     def good(self, image, query, model="tiny"):
         a = self.d.explain(image, query, model)
         self.assertEqual(a.status, 200, a.body[:400])

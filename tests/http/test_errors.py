@@ -3,12 +3,12 @@ import json
 import os
 import socket
 import struct
-import tempfile
 import threading
 import time
 import unittest
 import zlib
 
+import asking
 import daemon
 from daemon import b64, picture
 
@@ -25,17 +25,8 @@ def tiny_jpeg(width, height, progressive=False):
     return b"\xff\xd8" + quant + frame + huffman + scan
 
 
-class Errors(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), "--max-body-bytes", "16777216", "--header-timeout-ms", "1000",
-                              "--body-timeout-ms", "2000").__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
+class Errors(asking.Tiny):
+    options = ["--max-body-bytes", "16777216", "--header-timeout-ms", "1000", "--body-timeout-ms", "2000"]
 
     def tearDown(self):
         """Whatever a test did, the next question is answered."""

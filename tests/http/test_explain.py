@@ -1,56 +1,18 @@
-"""Questions and answers: each content type, each field, batches, and what one bad instance does to its neighbours."""
+"""One question and its answer: each content type, each field."""
 import base64
-import json
 import os
-import struct
 import tempfile
 import unittest
 from urllib.parse import quote
 
+import asking
 import daemon
 from daemon import b64, picture
 
 RAW = "?outputs=raw"
 
 
-def raw_map(m):
-    values = base64.b64decode(m["raw"]["data"], validate=True)
-    n = m["raw"]["shape"][0] * m["raw"]["shape"][1]
-    return struct.unpack("<%df" % n, values)
-
-
-def form(*fields):
-    """multipart/form-data: (name, bytes) each."""
-    mark = b"--a-boundary"
-    body = b"".join(mark + b'\r\nContent-Disposition: form-data; name="' + n.encode() + b'"\r\n\r\n' + v + b"\r\n" for n, v in fields)
-    return body + mark + b"--\r\n", {"Content-Type": "multipart/form-data; boundary=a-boundary"}
-
-
-class Explain(unittest.TestCase):
-    options = []
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), *cls.options).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
-
-    def good(self, answer):
-        self.assertEqual(answer.status, 200, answer.body[:400])
-        return answer.json
-
-    def problem(self, answer, status, code, pointer=None):
-        self.assertEqual(answer.status, status, answer.body[:400])
-        p = answer.json
-        self.assertEqual(p["code"], code, p)
-        if pointer is not None:
-            self.assertEqual([e["pointer"] for e in p["errors"]], [pointer], p)
-        return p
-
+class Explain(asking.Asking):
     def test_answer_has_what_the_api_promises(self):
         a = self.good(self.d.explain(picture(1), "?why_not=auto:1&outputs=heatmap,bbox,raw&id=mine"))
         for key in ("id", "model", "image", "predictions", "target", "why_not", "maps", "evidence", "timings_ms", "provenance", "warnings"):
@@ -95,7 +57,7 @@ class Explain(unittest.TestCase):
     def test_contrast_is_the_difference_of_logit_maps(self):
         a = self.good(self.d.explain(picture(2), "?target=3&why_not=9&maps=contrast,target,rival&outputs=raw"))
         self.assertEqual([(m["kind"], m["class"]["index"]) for m in a["maps"]], [("contrast", 3), ("target", 3), ("rival", 9)])
-        contrast, target, rival = (raw_map(m) for m in a["maps"])
+        contrast, target, rival = (asking.raw_map(m) for m in a["maps"])
         scale = max(map(abs, target + rival))
         for c, t, r in zip(contrast, target, rival):
             self.assertLess(abs(c - (t - r)), 1e-5 * scale)
@@ -106,7 +68,7 @@ class Explain(unittest.TestCase):
         sums, logits = [], []
         for seed in (1, 5):
             a = self.good(self.d.explain(picture(seed), "?target=6&outputs=raw&top_k=12"))
-            sums.append(sum(raw_map(a["maps"][0])))
+            sums.append(sum(asking.raw_map(a["maps"][0])))
             logits.append([p["logit"] for p in a["predictions"] if p["index"] == 6][0])
         self.assertGreater(abs(logits[0] - logits[1]), 1e-3)
         self.assertAlmostEqual(sums[0] - sums[1], logits[0] - logits[1], 4)
@@ -114,7 +76,7 @@ class Explain(unittest.TestCase):
     def test_settings_of_methods_come_in_every_form(self):
         path, fields = "/v1/models/tiny/explain", {"method": "ig", "steps": 7, "quadrature": "midpoint", "path_target": "frozen", "target": 3, "why_not": 9, "outputs": "raw"}
         query = "?" + "&".join("%s=%s" % f for f in fields.items())
-        body, head = form(("image", picture(1)), *[(k, str(v).encode()) for k, v in fields.items()])
+        body, head = asking.form(("image", picture(1)), *[(k, str(v).encode()) for k, v in fields.items()])
         answers = [self.good(a) for a in (self.d.explain(picture(1), query), self.d.request("POST", path, body, head),
                                           self.d.ask({"image": {"b64": b64(picture(1))}, **fields}))]
         plain = self.good(self.d.explain(picture(1), "?method=ig&target=3&why_not=9&outputs=raw"))["maps"][0]
@@ -129,7 +91,7 @@ class Explain(unittest.TestCase):
             (m,) = a["maps"]
             c = m["completeness"]
             self.assertEqual(c["scalar"], "v.y")
-            self.assertAlmostEqual(c["sum"], sum(raw_map(m)), 3)
+            self.assertAlmostEqual(c["sum"], sum(asking.raw_map(m)), 3)
             self.assertAlmostEqual(c["residual"], abs(c["sum"] - c["expected"]) / abs(c["expected"]), 5)
             self.assertEqual(any("completeness" in w for w in a["warnings"]), c["residual"] > 0.01, a["warnings"])
             residuals.append(c["residual"])
@@ -157,18 +119,18 @@ class Explain(unittest.TestCase):
         single = [self.good(self.d.explain(picture(1), "?outputs=raw&target=3&why_not=9&layer=" + quote(n)))["maps"][0] for n in names]
         if single[0]["raw"]["shape"] != single[1]["raw"]["shape"]:
             self.skipTest("the layers differ in size")
-        maps = [raw_map(m) for m in single]
+        maps = [asking.raw_map(m) for m in single]
         scales = [max(map(abs, m)) for m in maps]
         want = [sum(v / s for v, s in zip(values, scales)) / 2 for values in zip(*maps)]
         question = {"image": {"b64": b64(picture(1))}, "outputs": "raw", "target": 3, "why_not": 9}
-        body, head = form(("image", picture(1)), ("outputs", b"raw"), ("target", b"3"), ("why_not", b"9"), ("layers", ",".join(names).encode()))
+        body, head = asking.form(("image", picture(1)), ("outputs", b"raw"), ("target", b"3"), ("why_not", b"9"), ("layers", ",".join(names).encode()))
         forms = (self.d.explain(picture(1), "?outputs=raw&target=3&why_not=9&layers=" + quote(",".join(names))),
                  self.d.explain(picture(1), "?outputs=raw&target=3&why_not=9" + "".join("&layers=" + quote(n) for n in names)),
                  self.d.ask({**question, "layers": names}), self.d.request("POST", "/v1/models/tiny/explain", body, head))
         for answer in forms:
             (m,) = self.good(answer)["maps"]
             self.assertEqual((m["layers"], m["layer"]), (names, ", ".join(names)))
-            self.assertLess(max(abs(a - b) for a, b in zip(raw_map(m), want)), 1e-5)
+            self.assertLess(max(abs(a - b) for a, b in zip(asking.raw_map(m), want)), 1e-5)
         self.assertNotIn("layers", single[0])
 
     def test_layers_that_cannot_be_fused_are_refused_by_name(self):
@@ -289,7 +251,7 @@ class Explain(unittest.TestCase):
 
     def test_shared_range_is_one_for_all_maps(self):
         maps = self.good(self.d.explain(picture(1), "?why_not=auto:4&normalize=shared&outputs=heatmap,raw"))["maps"]
-        values = [v for m in maps for v in raw_map(m)]
+        values = [v for m in maps for v in asking.raw_map(m)]
         for m in maps:
             self.assertAlmostEqual(m["range"][0], min(values), delta=0.1 * abs(min(values)))  # enlarged maps reach a little less far
             self.assertAlmostEqual(m["range"][1], max(values), delta=0.1 * abs(max(values)))
@@ -301,7 +263,7 @@ class Explain(unittest.TestCase):
 
     def test_form_json_and_raw_body_give_the_same_maps(self):
         want = self.good(self.d.explain(picture(3), "?target=1&why_not=0&outputs=heatmap,raw"))["maps"]
-        body, headers = form(("target", b"1"), ("image", picture(3)), ("why_not", b"0"), ("outputs", b"heatmap,raw"))
+        body, headers = asking.form(("target", b"1"), ("image", picture(3)), ("why_not", b"0"), ("outputs", b"heatmap,raw"))
         by_form = self.good(self.d.request("POST", "/v1/models/tiny/explain", body, headers))["maps"]
         by_json = self.good(self.d.ask({"image": {"b64": b64(picture(3))}, "target": 1, "why_not": 0, "outputs": ["heatmap", "raw"]}))["maps"]
         octets = self.good(self.d.explain(picture(3), "?target=1&why_not=0&outputs=heatmap,raw", Content_Type="application/octet-stream"))
@@ -338,153 +300,9 @@ class Explain(unittest.TestCase):
         for accept in ("*/*", "text/html, application/json;q=0.9", "image/png;q=0.1, application/json"):
             self.assertEqual(self.d.explain(picture(1), Accept=accept).headers["Content-Type"], "application/json", accept)
 
-    # ---- batches ----
-
-    def test_sixteen_questions_about_sixteen_pictures_each_as_if_alone(self):
-        questions = []
-        for i in range(16):
-            q = {"image": {"b64": b64(picture(i))}, "id": "q%d" % i, "outputs": ["heatmap", "raw"]}
-            q.update([{}, {"target": i % 12}, {"target": i % 12, "why_not": (i + 5) % 12}, {"contrast": "weighted"},
-                      {"why_not": "auto:2"}, {"method": "la"}, {"layer": "relu0"}, {"why_not": "auto:1", "contrast": "cross-entropy"}][i % 8])
-            questions.append(q)
-        batch = self.good(self.d.ask({"instances": questions}))["explanations"]
-        self.assertEqual([a["id"] for a in batch], ["q%d" % i for i in range(16)])
-        for q, a in zip(questions, batch):
-            alone = self.good(self.d.ask(q))
-            for key in ("predictions", "target", "why_not", "maps", "image"):
-                self.same(a[key], alone[key], (q["id"], key))
-
-    def same(self, a, b, where):
-        self.assertEqual(a, b, where)
-
-    def test_defaults_beside_the_list_and_one_picture_for_all(self):
-        before = self.d.metric("whynot_batch_size_sum"), self.d.metric("whynot_batch_size_count")
-        a = self.good(self.d.ask({"image": {"b64": b64(picture(7))}, "outputs": "raw", "target": 2,
-                                  "instances": [{"why_not": 1}, {"target": 4}, {}]}))["explanations"]
-        self.assertEqual([(x["target"]["index"], [w["index"] for w in x["why_not"]]) for x in a], [(2, [1]), (4, []), (2, [])])
-        self.assertEqual(a[0]["predictions"], a[1]["predictions"])
-        self.assertEqual(self.d.metric("whynot_batch_size_sum"), before[0] + 1, "one picture, one forward pass")
-
-    def test_one_bad_instance_fails_alone(self):
-        bad = [{"image": {"b64": b64(b"GIF89a....")}}, {"image": {"b64": b64(picture(1)[:200])}}, {"image": {"b64": "!"}}, {},
-               {"image": {"b64": b64(picture(1))}, "target": "no such sign"}, {"image": {"b64": b64(picture(1))}, "tagret": 1}, 7,
-               {"image": {"b64": b64(picture(1))}, "target": 3, "why_not": 3}]
-        codes = ["UNSUPPORTED_MEDIA", "UNREADABLE_IMAGE", "UNREADABLE_IMAGE", "BAD_REQUEST", "NO_SUCH_CLASS", "BAD_REQUEST",
-                 "BAD_REQUEST", "BAD_REQUEST"]
-        alone = self.good(self.d.explain(picture(2)))
-        for i, code in enumerate(codes):
-            instances = [{"image": {"b64": b64(picture(2))}}] * 3
-            instances[1] = bad[i]
-            a = self.good(self.d.ask({"instances": instances}))["explanations"]
-            self.assertEqual(a[1].get("code"), code, a[1])
-            self.assertTrue(a[1]["errors"][0]["pointer"].startswith("/instances/1"), a[1])
-            for good in (a[0], a[2]):
-                self.assertEqual(good["maps"], alone["maps"])
-        a = self.good(self.d.ask({"instances": bad}))["explanations"]
-        self.assertEqual([x["code"] for x in a], codes)
-
-    def test_batch_limits(self):
-        one = {"image": {"b64": b64(picture(1))}}
-        self.problem(self.d.ask({"instances": []}), 400, "BAD_REQUEST", "/instances")
-        self.problem(self.d.ask({"instances": [one] * 65}), 400, "BAD_REQUEST", "/instances")
-        self.problem(self.d.ask({"instances": one}), 400, "BAD_REQUEST", "/instances")
-        a = self.d.request("POST", "/v1/models/tiny/explain", json.dumps({"instances": [one]}),
-                           {"Content-Type": "application/json", "Accept": "image/png"})
-        self.problem(a, 400, "BAD_REQUEST")
-
-    # ---- questions that make no sense ----
-
-    def test_label_that_does_not_exist(self):
-        p = self.problem(self.d.explain(picture(1), "?target=no+right+trun"), 404, "NO_SUCH_CLASS", "/target")
-        self.assertIn("no right turn", p["did_you_mean"])
-        p = self.problem(self.d.explain(picture(1), "?why_not=speed"), 404, "NO_SUCH_CLASS", "/why_not")
-        self.assertEqual(p["did_you_mean"], ["speed limit 30", "speed limit 50", "speed limit 80"])
-        self.problem(self.d.explain(picture(1), "?target=12"), 404, "NO_SUCH_CLASS", "/target")
-        self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "target": -1}), 404, "NO_SUCH_CLASS", "/target")
-
-    def test_p_is_q(self):
-        self.problem(self.d.explain(picture(1), "?target=3&why_not=3"), 400, "BAD_REQUEST", "/why_not")
-        top = self.good(self.d.explain(picture(1)))["target"]["index"]
-        self.problem(self.d.explain(picture(1), "?why_not=%d" % top), 400, "BAD_REQUEST")
-
-    def test_unknown_field_names_the_nearest(self):
-        p = self.problem(self.d.explain(picture(1), "?whynot=3"), 400, "BAD_REQUEST", "/whynot")
-        self.assertEqual(p["did_you_mean"][0], "why_not")
-        p = self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "metod": "la"}), 400, "BAD_REQUEST", "/metod")
-        self.assertEqual(p["did_you_mean"][0], "method")
-        body, headers = form(("image", picture(1)), ("tarset", b"1"))
-        p = self.problem(self.d.request("POST", "/v1/models/tiny/explain", body, headers), 400, "BAD_REQUEST", "/tarset")
-        self.assertEqual(p["did_you_mean"][0], "target")
-        p = self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "a" * 200: 1}), 400, "BAD_REQUEST")
-        self.assertNotIn("did_you_mean", p)
-
-    def test_every_unknown_key_is_refused_where_it_stands(self):
-        image = {"b64": b64(picture(1))}
-        self.problem(self.d.ask({"image": image, "": 1}), 400, "BAD_REQUEST", "/")
-        self.problem(self.d.ask({"image": image, "a/b~c": 1}), 400, "BAD_REQUEST", "/a~1b~0c")
-        one = self.good(self.d.ask({"instances": [{"image": image, "": 1}]}))["explanations"][0]
-        self.assertEqual((one["status"], one["errors"][0]["pointer"]), (400, "/instances/0/"))
-
-    def test_values_outside_their_range(self):
-        image = {"b64": b64(picture(1))}
-        for field, value in (("top_k", 2 ** 31), ("top_k", -1), ("top_k", 1.5), ("top_k", "five"), ("overlay", 2), ("relu", "maybe"),
-                             ("outputs", ["heatmap"] * 1000), ("outputs", "pictures"), ("contrast", "pear"), ("method", ""),
-                             ("colormap", 3), ("normalize", "max"), ("timeout_ms", 0), ("id", "x" * 257), ("id", 5), ("maps", []),
-                             ("target", 1.5), ("target", {}), ("why_not", [[1]]), ("why_not", [1, 1]), ("why_not", list(range(2000))),
-                             ("size", "big"), ("layer", None)):
-            p = self.problem(self.d.ask({"image": image, field: value}), 400, "BAD_REQUEST")
-            self.assertEqual(p["errors"][0]["pointer"], "/" + field, p)
-        p = self.problem(self.d.ask({"image": image, "contrast": "wieghted"}), 400, "BAD_REQUEST", "/contrast")
-        self.assertEqual(p["did_you_mean"], ["weighted"])
-        self.problem(self.d.explain(picture(1), "?contrast=weighted&why_not=3"), 400, "BAD_REQUEST", "/why_not")
-        self.problem(self.d.explain(picture(1), "?top_k=3&top_k=4"), 400, "BAD_REQUEST", "/top_k")
-
-    def test_format_strings_are_only_text(self):
-        p = self.problem(self.d.explain(picture(1), "?target=%25n%25s%25n"), 404, "NO_SUCH_CLASS")
-        self.assertIn("%n%s%n", p["detail"])
-
-    def test_urls_are_not_fetched(self):
-        for image in ("http://169.254.169.254/", "file:///etc/passwd", "data:image/png;base64,AAAA", {"url": "http://localhost/"}):
-            p = self.problem(self.d.ask({"image": image}), 422, "UNREADABLE_IMAGE", "/image")
-            self.assertIn("URLs are not accepted", p["detail"])
-        one = self.good(self.d.ask({"instances": [{"image": "http://localhost/"}]}))["explanations"][0]
-        self.assertEqual((one["status"], one["errors"][0]["pointer"]), (422, "/instances/0/image"))
-
-    def test_missing_picture(self):
-        self.problem(self.d.ask({"target": 1}), 400, "BAD_REQUEST", "/image")
-        self.problem(self.d.explain(b""), 400, "BAD_REQUEST", "/image")
-        body, headers = form(("target", b"1"))
-        self.problem(self.d.request("POST", "/v1/models/tiny/explain", body, headers), 400, "BAD_REQUEST", "/image")
-
 
 class ExplainInLargeBatches(Explain):
-    """The same, by one worker that gathers up to eight pictures and waits for them."""
-    options = ["--workers", "1", "--max-batch-size", "8", "--max-queue-delay-us", "2000"]
-
-    def same(self, a, b, where):
-        """Kernels for several pictures may add in another order than those for one: equal to 1e-5, not to the bit."""
-        if isinstance(a, dict):
-            self.assertEqual(a.keys(), b.keys(), where)
-            for key in a.keys() - {"data"}:
-                self.same(a[key], b[key], (where, key))
-            if "shape" in a:
-                x, y = raw_map({"raw": a}), raw_map({"raw": b})
-                self.assertLess(max(abs(p - q) for p, q in zip(x, y)), 1e-5 * max(map(abs, y)), where)
-        elif isinstance(a, list):
-            self.assertEqual(len(a), len(b), where)
-            for x, y in zip(a, b):
-                self.same(x, y, where)
-        elif isinstance(a, float):
-            self.assertAlmostEqual(a, b, delta=1e-5 * max(1, abs(b)), msg=where)
-        else:
-            self.assertEqual(a, b, where)
-
-    test_one_bad_instance_fails_alone = None  # compares byte by byte, which holds for batches of one size only
-
-    def test_pictures_are_gathered(self):
-        before = self.d.metric("whynot_batch_size_count")
-        self.good(self.d.ask({"instances": [{"image": {"b64": b64(picture(i))}} for i in range(16)]}))
-        self.assertLessEqual(self.d.metric("whynot_batch_size_count") - before, 4)
+    options = asking.LARGE_BATCHES
 
 
 class RealModels(unittest.TestCase):

@@ -1,11 +1,10 @@
 """Requests that two parties could cut differently: what is hidden in the first is never executed."""
 import re
 import socket
-import tempfile
 import time
 import unittest
 
-import daemon
+import asking
 from daemon import picture
 
 POST = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -15,16 +14,8 @@ NEXT = HIDDEN.replace(b"hidden", b"next")
 ONE_CHUNK = b"1\r\nx\r\n0\r\n\r\n"
 
 
-class Framing(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name), "--header-timeout-ms", "700", "--body-timeout-ms", "1000").__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
+class Framing(asking.Tiny):
+    options = ["--header-timeout-ms", "700", "--body-timeout-ms", "1000"]
 
     def tearDown(self):
         self.assertEqual(self.d.explain(picture(1)).status, 200)

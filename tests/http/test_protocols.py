@@ -3,10 +3,9 @@ against the native answer to the same question."""
 import base64
 import json
 import struct
-import tempfile
 import unittest
 
-import daemon
+import asking
 from daemon import b64, picture
 
 JSON = {"Content-Type": "application/json"}
@@ -64,17 +63,7 @@ def check_v2_response(test, a):
     return body, out
 
 
-class Protocols(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name)).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
-
+class Protocols(asking.Tiny):
     def post(self, path, body, headers=JSON, method="POST"):
         return self.d.request(method, path, json.dumps(body) if isinstance(body, (dict, list)) else body, headers)
 

@@ -1,22 +1,12 @@
 """Each route answers what its name says; every answer has the headers that all share."""
 import json
-import tempfile
 import unittest
 
+import asking
 import daemon
 
 
-class Routes(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name)).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
-
+class Routes(asking.Tiny):
     def problem(self, answer, status, code):
         self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, "application/problem+json"))
         p = answer.json

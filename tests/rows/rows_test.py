@@ -2,24 +2,14 @@
 import os
 import subprocess
 import sys
-import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "http"))
+import asking  # noqa: E402
 import daemon  # noqa: E402
 
 
-class Rows(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name)).__enter__()
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.d.__exit__(None, None, None)
-        cls.folder.cleanup()
-
+class Rows(asking.Tiny):
     def test_in_the_lists(self):
         contrasts, methods = self.d.get("/v1/contrasts").json["contrasts"], self.d.get("/v1/methods").json["methods"]
         self.assertEqual([(c["summary"], c["formula"]) for c in contrasts if c["name"] == "unlikeliest"],
