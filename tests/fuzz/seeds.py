@@ -36,6 +36,10 @@ def seeds():
     options = rows("server/options.def", "TEXT|COUNT|SWITCH")
     text = [b'{"%s": %s}' % (name.encode(), value) for name, _ in options for value in (b"1", b'"a"', b"true")]
     yield "config", text + [b"reader - aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", b"# a comment\na admin,explain sha256:" + b"0b" * 32 + b"\n", b"x y z\n", b"{}", b'{"port": 1, "port": 2}']
+    labeling = ('<?xml version="1.0"?><View><!-- a --><Image name="i" value="$image"/><Choices name="c" toName="i"><Choice value="a &amp; b" alias="x"/><Choice value=\'&#65;&#x42;\'/></Choices>'
+                '<Style><![CDATA[ .a > .b ]]></Style><%s name="e" toName="i"><Label value="one"/></%s></View>')
+    yield "labeling", [(labeling % (tag, tag)).encode() for tag in ("BrushLabels", "PolygonLabels")] + [b"<a", b"<!DOCTYPE a>", b"<a b='&#0;'/>", b"<a></b>"] + [
+        bytes([w]) + bytes((i * k) % 251 < 100 for i in range(w * w)) for w in (1, 5, 9, 17, 31) for k in (1, 7, 13)]
     host = b"Host: 127.0.0.1\r\n"
     requests = [b"%s %s HTTP/1.1\r\n%s\r\n" % (method, path.encode(), host) for path in routes() for method in (b"GET", b"POST")]
     post = b"POST /v1/models/tiny/explain?target=1&why_not=auto:2 HTTP/1.1\r\n" + host
@@ -54,6 +58,8 @@ def words(target):
         "json": fields + ["instances", "b64", "{\"", "\":", "auto:", "\\u", "\\/", "null", "true", "1e", "-0", "[[", "}}"],
         "form": fields + ["multipart/form-data; boundary=", "Content-Disposition: form-data; name=\"", "; filename=\"", "\r\n\r\n", "--", "%00", "&", "="],
         "config": [name for name, _ in rows("server/options.def", "TEXT|COUNT|SWITCH")] + ["predict", "explain", "admin", "sha256:", "true", "false", "#", "\n", "{\"", "\": "],
+        "labeling": ["<View>", "</View>", "<Image ", "<Choices ", "<Choice ", "<BrushLabels ", "<PolygonLabels ", "<Label ", "name='", "toName=\"", "value=", "alias=", "'$", "/>", "</", "<!--", "-->",
+                     "<![CDATA[", "]]>", "<?", "?>", "<!DOCTYPE", "&amp;", "&#x10ffff;", "&#"],
         "http": routes() + ["GET ", "POST ", "HEAD ", " HTTP/1.1\r\n", " HTTP/1.0\r\n", "Host: 127.0.0.1\r\n", "Content-Length: ", "Transfer-Encoding: chunked\r\n", "Expect: 100-continue\r\n",
                             "Connection: close\r\n", "Connection: keep-alive\r\n", "Content-Type: application/json\r\n", "Content-Type: image/png\r\n", "Authorization: Bearer ", "Accept: image/png\r\n",
                             "If-None-Match: ", "X-Request-Id: ", "traceparent: 00-", "Inference-Header-Content-Length: ", "\r\n\r\n", "0\r\n\r\n", "\r\n ", "%2f"] + fields,
