@@ -24,18 +24,23 @@ for name in sorted(os.listdir(sample)) if os.path.isdir(sample) else []:
         break
 BODY = json.dumps({"instances": [{"image": {"b64": daemon.b64(p)}, "outputs": "heatmap,overlay,raw,bbox", "maps": "contrast,target,rival", "why_not": "auto:2"}
                                  for p in ([PICTURE, JPEG] if JPEG else [PICTURE])]}).encode()
+CONFIG = ('<View><Image name="i" value="$image"/><Choices name="c" toName="i"><Choice value="stop"/><Choice value="no such class"/></Choices>'
+          '<%s name="e" toName="i"><Label value="a &amp; b"/><Label value="c"/></%s></View>')
+CHOICE = {"type": "choices", "from_name": "c", "value": {"choices": ["stop"]}}
+TASKS = [json.dumps({"tasks": [{"data": {"image": "data:image/png;base64," + daemon.b64(PICTURE)}, "annotations": [{"result": [CHOICE]}] if i else []} for i in range(2)],
+                     "label_config": CONFIG % (tag, tag)}).encode() for tag in ("BrushLabels", "PolygonLabels")]
 ALLOWED = {200, 500, 503, 504}  # whatever fails here, it is not the client's fault
 
 
-def ask(d, body=BODY, kind="application/json", timeout=10):
+def ask(d, body=BODY, path="/v1/models/tiny/explain", kind="application/json", timeout=10):
     """The status; 0: closed without one; -1: no answer in time."""
     try:
         c = http.client.HTTPConnection("127.0.0.1", d.port, timeout=timeout)
-        c.request("POST", "/v1/models/tiny/explain", body, {"Content-Type": kind})
+        c.request("POST", path, body, {"Content-Type": kind})
         r = c.getresponse()
         text = r.read()
         c.close()
-        if r.status >= 400 and r.getheader("Content-Type") == "application/problem+json":
+        if r.status == 200 or r.getheader("Content-Type") == "application/problem+json":
             json.loads(text)
         return r.status
     except socket.timeout:
@@ -88,16 +93,20 @@ class Subject:
         return code, text
 
 
-def torture(subject, kind, tally, from_then_on, limit, step=1):
+def ask_tasks(d, body):
+    return ask(d, body, "/v1/models/tiny/label-studio/predict")
+
+
+def torture(subject, kind, tally, from_then_on, limit, step=1, asked=ask):
     """Until a whole request passes without a failure."""
     n = 1
     while n <= limit:
         faults.arm(kind, n, from_then_on)
-        status = ask(subject.d)
+        status = asked(subject.d)
         refused, who = faults.disarm()[1], faults.who
         after, words = 0, ""
         for _ in range(20):  # it may still be on its way out
-            after = ask(subject.d)
+            after = asked(subject.d)
             if after == 200 or subject.d.process.poll() is not None:
                 break
             time.sleep(0.05)
@@ -116,6 +125,9 @@ def torture(subject, kind, tally, from_then_on, limit, step=1):
 def requests():
     subject, tally = Subject(), Tally()
     reached = [torture(subject, "memory", tally, on, 5000, 1 if FULL else 3) for on in (False, True)]
+    for body in TASKS:
+        for on in (False, True):
+            torture(subject, "memory", tally, on, 5000, 1 if FULL else 7, lambda d, body=body: ask_tasks(d, body))
     figure("G5", len(tally.bad), 0, not tally.bad, "%d allocations failed in turn (once %d deep, and from then on %d deep); statuses %s; %d ended inside oneDNN or libgomp; %s" %
            (tally.runs, reached[0], reached[1], tally.statuses, tally.theirs, "; ".join(tally.bad[:5])))
     tally = Tally()
