@@ -80,6 +80,13 @@ void wn_engine_traits(const struct wn_engine *e, struct wn_backend_traits *out)
     out->rows = e->max_rows;
 }
 
+enum wn_code wn_engine_draw(struct wn_engine *e, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err)
+{
+    const struct wn_backend_impl *impl = e->backend->impl;
+    for (int i = 0; i < n; i++) heatmaps[i]->done = false;
+    return impl->draw && n ? impl->draw(e->backend, heatmaps, n, err) : WN_OK;
+}
+
 void wn_answer_finish(struct wn_answer *a)
 {
     free(a->map);

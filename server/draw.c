@@ -86,15 +86,33 @@ static enum wn_code draw_overlay(const struct wn_slot *slot, const struct wn_dra
     return code;
 }
 
+/* The heatmap that the device drew of this answer, or NULL. */
+static const struct wn_heatmap *drawn_before(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d)
+{
+    const struct wn_heatmap *h = slot->item->heatmaps ? &slot->item->heatmaps[a - slot->item->answers] : NULL;
+    return h && h->done && h->view.w == d->view.w && h->view.h == d->view.h ? h : NULL;
+}
+
+static enum wn_code write_pictures(const struct wn_slot *slot, const struct wn_drawing *d, const uint8_t *index, struct wn_buffer *heatmap,
+                                   struct wn_buffer *overlay, struct wn_error *err)
+{
+    enum wn_code code = heatmap ? wn_png_write_indexed(index, d->view.w, d->view.h, d->colormap, heatmap, err) : WN_OK;
+    return code == WN_OK && overlay ? draw_overlay(slot, d, index, overlay, err) : code;
+}
+
 enum wn_code wn_draw(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d,
                      struct wn_buffer *heatmap, struct wn_buffer *overlay, struct wn_rendered *out,
                      struct wn_error *err)
 {
+    const struct wn_heatmap *before = drawn_before(slot, a, d);
+    if (before) {
+        if (out) *out = before->drawn;
+        return write_pictures(slot, d, before->index, heatmap, overlay, err);
+    }
     uint8_t *index = malloc((size_t)d->view.w * (size_t)d->view.h);
     if (!index) return wn_fail(err, WN_NO_MEMORY, "no memory for the heatmap");
     enum wn_code code = wn_render_map(a->map, a->h, a->w, &d->view, &d->render, index, out, err);
-    if (code == WN_OK && heatmap) code = wn_png_write_indexed(index, d->view.w, d->view.h, d->colormap, heatmap, err);
-    if (code == WN_OK && overlay) code = draw_overlay(slot, d, index, overlay, err);
+    if (code == WN_OK) code = write_pictures(slot, d, index, heatmap, overlay, err);
     free(index);
     return code;
 }

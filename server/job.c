@@ -29,6 +29,8 @@ void wn_job_destroy(struct wn_job *job)
     for (int i = 0; i < job->n_items; i++) {
         struct wn_item *item = &job->items[i];
         for (int k = 0; k < item->n_questions; k++) wn_answer_finish(&item->answers[k]);
+        for (int k = 0; item->heatmaps && k < item->most_questions; k++) free(item->heatmaps[k].index);
+        free(item->heatmaps);
         wn_image_finish(&item->image);
         free(item->input);
         wn_kept_release(item->kept_list, item->kept);

@@ -40,6 +40,7 @@ struct wn_item {
     struct wn_question *questions;
     struct wn_answer *answers;
     enum wn_map_kind *kinds;
+    struct wn_heatmap *heatmaps; /* by answer, drawn by the device where `done`; malloc'd, as are their indices; NULL: none is */
     bool heavy; /* its methods go back to the picture: it costs more than the forward pass that others could share with it */
     bool keep_pixels, needs_logits; /* needs_logits: some rivals are only known after the forward pass */
     bool stacked, needs_input; /* stacked: answered from `kept`; needs_input: even so somebody wants the picture's numbers */

@@ -4,6 +4,7 @@
 #include "batch.h"
 #include "guard.h"
 #include "metrics.h"
+#include "predraw.h"
 #include "stacked.h"
 
 #include <stdlib.h>
@@ -99,6 +100,7 @@ static void run_batch(struct wn_worker *w, int n)
     if (together) run_together(engine, w->ordinary, together, w->again);
     for (int i = 0; i < n; i++)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
+    wn_predraw(engine, items, n);
     count(items, n);
     look_after(engine); /* devices tell of a failure later, and some answers hide it: so after each batch */
 }

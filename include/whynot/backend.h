@@ -6,6 +6,7 @@
 #ifndef WHYNOT_BACKEND_H
 #define WHYNOT_BACKEND_H
 
+#include <whynot/drawing.h>
 #include <whynot/program.h>
 
 #ifdef __cplusplus
@@ -34,6 +35,7 @@ struct wn_backend_traits {
     size_t device_bytes;      /* memory held now: weights and arenas */
     size_t shared_bytes;      /* of these, what every engine of the same graph on the device holds together */
     const char *precision;    /* what is computed in: "f32", "bf16"; static */
+    int draws;                /* pixels of the largest heatmap that `draw` takes; 0: it draws none */
     bool lost;                /* no call will succeed any more in this process: answer with 503 and end it */
     char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */
 };
@@ -58,6 +60,9 @@ struct wn_backend_impl {
     enum wn_code (*write)(struct wn_exe *exe, int value, const float *src, struct wn_error *err);
     enum wn_code (*run)(struct wn_exe *exe, int stage, struct wn_error *err);
     enum wn_code (*read)(struct wn_exe *exe, int value, float *dst, struct wn_error *err);
+    /* May be NULL, and may leave any heatmap as it is, where `done` then stays false: the caller draws it, and finds out what is wrong
+     * with a map. The bytes are those of <whynot/pixels.h>. Hot. Errors are the device's; what is done by then stays done. */
+    enum wn_code (*draw)(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */
     void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);

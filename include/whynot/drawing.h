@@ -4,6 +4,7 @@
 #define WHYNOT_DRAWING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +42,17 @@ struct wn_rendered {
     int peak_x, peak_y; /* highest value, first in reading order */
     int box_x, box_y, box_w, box_h; /* holds the strongest 20 % of the positive mass; box_w 0 where nothing is positive */
     bool flat; /* the map was constant: all indices are that of value 0 */
+};
+
+/* A map to be drawn, and what became of it. */
+struct wn_heatmap {
+    const float *map; /* h*w, the caller's */
+    int h, w;
+    struct wn_view view;
+    struct wn_render how;
+    uint8_t *index; /* view.h*view.w, the caller's */
+    struct wn_rendered drawn;
+    bool done; /* index and drawn are filled */
 };
 
 #ifdef __cplusplus

@@ -71,6 +71,10 @@ WN_API enum wn_code wn_engine_gradient(struct wn_engine *e, const float *image, 
 WN_API enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer, const struct wn_method *method, float *logits,
                                     struct wn_stack *out, struct wn_error *err);
 
+/* Draws, on the device, those of the heatmaps that it can: their `done` says which. The rest is the caller's to draw, and so are all where
+ * the traits' `draws` is 0. Errors: WN_DEVICE. */
+WN_API enum wn_code wn_engine_draw(struct wn_engine *e, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

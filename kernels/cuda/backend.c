@@ -34,6 +34,7 @@ static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
 static void cuda_close(struct wn_backend *base)
 {
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
+    wn_cuda_courier_close(be);
     wn_cuda_libraries_close(be);
     free(be->weights);
     free(be);
@@ -46,6 +47,7 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
     be->base.impl = &wn_backend_cuda;
     enum wn_code code = wn_cuda_device_open(be, options, err);
     if (code == WN_OK) code = wn_cuda_libraries_open(be, err);
+    if (code == WN_OK) code = wn_cuda_draw_open(be, err);
     if (code == WN_OK)
         *out = &be->base;
     else
@@ -56,7 +58,7 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
 static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
-    *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes,
+    *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes, .draws = WN_CUDA_HEATMAP_PIXELS,
                                       .precision = wn_precision_name(be->precision), .lost = wn_cuda_lost()};
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
@@ -387,5 +389,6 @@ const struct wn_backend_impl wn_backend_cuda = {
     .write = cuda_write,
     .run = cuda_run,
     .read = cuda_read,
+    .draw = wn_cuda_draw,
     .diagnose = wn_cuda_diagnose,
 };

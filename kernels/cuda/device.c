@@ -149,6 +149,42 @@ enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *po
     return code;
 }
 
+/* ---- couriers ---- */
+
+enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, size_t pinned, size_t scratch, struct wn_error *err)
+{
+    struct wn_cuda_courier *c = &be->courier;
+    void *device = NULL, *host = NULL;
+    enum wn_code code = wn_cuda_alloc(be, pinned + scratch, "drawing", &device, err);
+    if (code != WN_OK) return code;
+    c->device = device, c->bytes = pinned + scratch;
+    code = WN_CALL(runtime, cudaMallocHost(&host, pinned), err);
+    if (code != WN_OK) return code;
+    c->pinned = host;
+    return WN_CALL(runtime, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), err);
+}
+
+void wn_cuda_courier_close(struct wn_cuda_backend *be)
+{
+    struct wn_cuda_courier *c = &be->courier;
+    if (c->stream) cudaStreamDestroy(c->stream);
+    if (c->pinned) cudaFreeHost(c->pinned);
+    wn_cuda_free(be, c->device, c->bytes);
+    *c = (struct wn_cuda_courier){0};
+}
+
+enum wn_code wn_cuda_courier_send(const struct wn_cuda_courier *c, size_t bytes, struct wn_error *err)
+{
+    return WN_CALL(runtime, cudaMemcpyAsync(c->device, c->pinned, bytes, cudaMemcpyHostToDevice, c->stream), err);
+}
+
+enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from, size_t bytes, struct wn_error *err)
+{
+    enum wn_code code =
+        WN_CALL(runtime, cudaMemcpyAsync(c->pinned + from, c->device + from, bytes, cudaMemcpyDeviceToHost, c->stream), err);
+    return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(c->stream), err) : code;
+}
+
 /* ---- captured graphs ---- */
 
 static enum wn_code instantiate(struct wn_cuda_stage *stage, cudaGraph_t graph, struct wn_error *err)

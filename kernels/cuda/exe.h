@@ -80,6 +80,13 @@ struct wn_cuda_stage {
 struct wn_cuda_weight; /* weights.c */
 extern const struct wn_backend_impl wn_backend_cuda;
 
+/* Device memory whose first bytes have a pinned twin on the host, and a stream of its own: for what belongs to no executable. */
+struct wn_cuda_courier {
+    char *pinned, *device;
+    size_t bytes; /* of the device's */
+    struct CUstream_st *stream;
+};
+
 struct wn_cuda_backend {
     struct wn_backend base;
     int device;
@@ -89,6 +96,7 @@ struct wn_cuda_backend {
     struct wn_cuda_weight **weights;     /* uploaded, counted by their users */
     int n_weights, cap_weights;
     size_t bytes; /* device memory held now */
+    struct wn_cuda_courier courier; /* of heatmaps */
 };
 
 /* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
@@ -239,6 +247,21 @@ void wn_cuda_graph_destroy(struct wn_cuda_stage *stage);
 
 /* Room for one more pointer in a list, or false. */
 bool wn_cuda_grow(void *list, int n, int *cap, size_t size);
+
+/* pinned: bytes of the twin; scratch: what the device has behind them. */
+enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, size_t pinned, size_t scratch, struct wn_error *err);
+void wn_cuda_courier_close(struct wn_cuda_backend *be); /* also of one that was never opened, or half */
+/* The twin's first bytes to the device, queued: they must stay until a fetch returned. */
+enum wn_code wn_cuda_courier_send(const struct wn_cuda_courier *c, size_t bytes, struct wn_error *err);
+/* Bytes from that offset on back to the twin; waits. */
+enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from, size_t bytes, struct wn_error *err);
+
+/* ---- heatmap.c ---- */
+#ifndef WN_CUDA_HEATMAP_PIXELS
+#define WN_CUDA_HEATMAP_PIXELS (1 << 21) /* drawn by one launch, and the most of one heatmap: forty of 224 x 224 */
+#endif
+enum wn_code wn_cuda_draw_open(struct wn_cuda_backend *be, struct wn_error *err);
+enum wn_code wn_cuda_draw(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
 
 /* ---- backend.c ---- */
 enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);

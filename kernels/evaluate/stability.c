@@ -34,7 +34,7 @@ static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, cons
 
 /* ---- consistency ---- */
 
-struct wn_view wn_view_draw(uint64_t seed, int h, int w)
+struct wn_glimpse wn_glimpse_draw(uint64_t seed, int h, int w)
 {
     struct wn_random random = wn_random_of(seed), *r = &random;
     for (int i = 0; i < 10; i++) {
@@ -42,16 +42,16 @@ struct wn_view wn_view_draw(uint64_t seed, int h, int w)
         double ratio = exp(log(0.75) + (log(4.0 / 3) - log(0.75)) * wn_random_unit(r));
         int width = (int)lround(sqrt(area * ratio)), height = (int)lround(sqrt(area / ratio));
         if (width < 1 || height < 1 || width > w || height > h) continue;
-        struct wn_view v = {.height = height, .width = width};
+        struct wn_glimpse v = {.height = height, .width = width};
         v.y = (int)wn_random_below(r, (uint64_t)(h - height + 1)); /* one after the other: an initialiser has no order */
         v.x = (int)wn_random_below(r, (uint64_t)(w - width + 1));
         v.flip = wn_random_below(r, 2);
         return v;
     }
-    return (struct wn_view){0, 0, h, w, wn_random_below(r, 2)};
+    return (struct wn_glimpse){0, 0, h, w, wn_random_below(r, 2)};
 }
 
-static enum wn_code see(const float *plane, int h, int w, const struct wn_view *v, float *out, struct wn_error *err)
+static enum wn_code see(const float *plane, int h, int w, const struct wn_glimpse *v, float *out, struct wn_error *err)
 {
     return wn_map_view(plane, h, w, v->y, v->x, v->height, v->width, v->flip, out, err);
 }
@@ -66,7 +66,7 @@ static void normalise(float *map, int n)
 
 /* A view of the picture, and what the subjects answered about it. */
 struct sight {
-    struct wn_view view;
+    struct wn_glimpse view;
     struct wn_answer *answers; /* n_subjects */
 };
 
@@ -87,7 +87,7 @@ static enum wn_code compare(struct wn_trial *t, int subject, double *value, void
 
 static enum wn_code run_consistency(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    struct sight sight = {wn_view_draw(t->picture->seed, t->height, t->width), calloc((size_t)t->options->n_subjects, sizeof *sight.answers)};
+    struct sight sight = {wn_glimpse_draw(t->picture->seed, t->height, t->width), calloc((size_t)t->options->n_subjects, sizeof *sight.answers)};
     if (!sight.answers) return wn_fail(err, WN_NO_MEMORY, "no memory for the answers about a view");
     enum wn_code code = WN_OK;
     for (int c = 0; c < t->channels && code == WN_OK; c++)

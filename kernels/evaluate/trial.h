@@ -60,11 +60,11 @@ double wn_trial_slack(const struct wn_trial *t);    /* 15 pixels of 224, within 
 enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err);
 
 /* A part of a picture, enlarged back to the whole and mirrored or not. */
-struct wn_view {
+struct wn_glimpse {
     int y, x, height, width;
     bool flip;
 };
 /* Of 8 to 100 % of the picture, sides 3:4 to 4:3, mirrored every other time; the whole where ten draws do not fit. */
-struct wn_view wn_view_draw(uint64_t seed, int h, int w);
+struct wn_glimpse wn_glimpse_draw(uint64_t seed, int h, int w);
 
 #endif

@@ -10,10 +10,12 @@
 #include <cmocka.h>
 
 #include <media/render.h>
+#include <whynot/backend.h>
+#include <whynot/pixels.h>
 
 #include "emulation_control.h"
+#include "exe.h"
 #include "kernels.h"
-#include <whynot/pixels.h>
 
 enum { GUARD = 64, MARK = 0xa5 };
 
@@ -179,12 +181,68 @@ static void numbers_that_cannot_be_drawn_are_told_apart(void **state)
     }
 }
 
+/* ---- through the backend ---- */
+
+static struct wn_heatmap heatmap_of(const float *map, int side, int view)
+{
+    const struct wn_heatmap h = {.map = map, .h = side, .w = side, .view = wn_view_whole(view, view - view / 3),
+                                 .how = {.normalize = side % 2 ? WN_NORMALIZE_SYMMETRIC : WN_NORMALIZE_MINMAX},
+                                 .index = malloc((size_t)view * (size_t)(view - view / 3))};
+    return h;
+}
+
+static void check_heatmap(const struct wn_heatmap *h)
+{
+    const size_t n = (size_t)h->view.w * (size_t)h->view.h;
+    uint8_t *index = malloc(n);
+    struct wn_rendered want;
+    assert_int_equal(wn_render_map(h->map, h->h, h->w, &h->view, &h->how, index, &want, NULL), WN_OK);
+    assert_memory_equal(h->index, index, n);
+    assert_int_equal(h->drawn.peak_x, want.peak_x), assert_int_equal(h->drawn.box_w, want.box_w);
+    assert_memory_equal(&h->drawn.range, &want.range, sizeof want.range);
+    free(index);
+}
+
+/* More than one launch takes, in pixels and in number; some that do not fit, and one that cannot be drawn. */
+static void a_batch_of_any_sizes_is_drawn_but_for_what_does_not_fit(void **state)
+{
+    (void)state;
+    enum { MANY = 90, TOO_LARGE = 3, TOO_WIDE = 5, BROKEN = 7, TOO_LONG = 11, LARGE = 85 };
+    static struct wn_heatmap all[MANY];
+    static float maps[MANY][49], wide[200 * 200], broken[1] = {NAN};
+    struct wn_heatmap *pointers[MANY];
+    struct wn_backend *be;
+    struct wn_error err = {0};
+    wn_emulated_order = 0;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, &err), WN_OK);
+    fill(wide, 200 * 200, 0);
+    for (int i = 0; i < MANY; i++) {
+        fill(maps[i], 49, 0);
+        all[i] = i == TOO_LARGE  ? heatmap_of(maps[i], 7, 500)
+                 : i == TOO_WIDE ? heatmap_of(wide, 200, 20)
+                 : i == BROKEN   ? heatmap_of(broken, 1, 20)
+                                 : heatmap_of(maps[i], 1 + i % 7, i >= LARGE ? 256 : 1 + i % 20);
+        if (i == TOO_LONG) all[i].view = wn_view_whole(40000, 1);
+        pointers[i] = &all[i];
+    }
+    const long before = wn_emulated_launches;
+    assert_int_equal(be->impl->draw(be, pointers, MANY, &err), WN_OK);
+    assert_true(wn_emulated_launches - before >= 3 * 4);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(all[i].done, i != TOO_LARGE && i != TOO_WIDE && i != BROKEN && i != TOO_LONG);
+        if (all[i].done) check_heatmap(&all[i]);
+        free(all[i].index);
+    }
+    wn_backend_close(be);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(drawn_bytes_are_the_processors_for_odd_shapes),
         cmocka_unit_test(drawn_bytes_are_the_processors_at_the_size_of_an_input),
         cmocka_unit_test(numbers_that_cannot_be_drawn_are_told_apart),
+        cmocka_unit_test(a_batch_of_any_sizes_is_drawn_but_for_what_does_not_fit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,17 @@ static void build(struct subject *s)
     subject_output(s, wn_axis_map(s->p, wn_gather(s->p, y, subject_rows(s, 3, 2)), 3, &taps));
 }
 
+static enum wn_code draw(struct wn_backend *be, struct wn_error *err)
+{
+    static const float map[4] = {1, 2, 3, 4};
+    static uint8_t index[12];
+    struct wn_heatmap heatmap = {.map = map, .h = 2, .w = 2, .view = {4, 3, 0, 0, 4, 3}, .how = {.normalize = WN_NORMALIZE_MINMAX}, .index = index};
+    struct wn_heatmap *const one[] = {&heatmap};
+    enum wn_code code = be->impl->draw(be, one, 1, err);
+    assert_int_equal(heatmap.done, code == WN_OK);
+    return code;
+}
+
 /* Everything from open to close; the first failure's code. */
 static enum wn_code live_once(struct subject *s, struct wn_error *err)
 {
@@ -43,6 +54,7 @@ static enum wn_code live_once(struct subject *s, struct wn_error *err)
     for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
     for (int i = 0; code == WN_OK && i < 2; i++) code = be->impl->run(exe, i, err);
     for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], buffer, err);
+    if (code == WN_OK) code = draw(be, err);
     be->impl->release(exe);
 close:
     wn_backend_close(be);
@@ -77,7 +89,7 @@ static void fail_each_call(enum wn_code expected, int status)
         assert_int_equal(fake_runtime.held_blocks, 0);
         assert_false(wn_cuda_lost());
     }
-    /* All but those of closing down, which has nobody to tell, the clearing of old errors on each of nine entries, and what
+    /* All but those of closing down, which has nobody to tell, the clearing of old errors on each of ten entries, and what
      * capturing says: a stage that cannot be captured is walked. */
     if (reported < calls - 20) fail_msg("only %ld of %ld failures were reported", reported, calls);
     count_calls(&s);

@@ -39,7 +39,7 @@ static void consistency_compares_the_view_of_the_map_with_the_map_of_the_view(vo
         explain(d, d->image, d->top[0], map);
         memcpy(map_of(&b, 0, WN_MAP_CHOSEN), map, bytes);
         run(&b, "consistency", &value);
-        struct wn_view view = wn_view_draw(seed, d->h, d->w);
+        struct wn_glimpse view = wn_glimpse_draw(seed, d->h, d->w);
         mirrored[view.flip] = true;
         for (int c = 0; c < d->channels; c++)
             wn_map_view(d->image + c * d->pixels, d->h, d->w, view.y, view.x, view.height, view.width, view.flip, x + c * d->pixels, NULL);
@@ -66,7 +66,7 @@ static void a_view_of_the_whole_picture_agrees_wholly(void **state)
     double value;
     bench_open(&b, d, 1);
     for (b.picture.seed = 1; b.picture.seed < 10000000; b.picture.seed++) { /* until the view is the picture itself */
-        struct wn_view v = wn_view_draw(b.picture.seed, d->h, d->w);
+        struct wn_glimpse v = wn_glimpse_draw(b.picture.seed, d->h, d->w);
         if (v.height == d->h && v.width == d->w && !v.flip) break;
     }
     assert_true(b.picture.seed < 10000000);

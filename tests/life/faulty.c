@@ -1,12 +1,16 @@
 /* A backend that does what the next one does, and fails where WHYNOT_FAULT says: the seam at which every device's failures arrive. Test
  * builds only; knows no device. WHYNOT_FAULT=KIND@run=N, KIND: lost (run N and all that follow), memory (run N alone), shortage (every
- * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on. */
+ * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on.
+ * WHYNOT_DRAW: how it draws heatmaps: as the server would, mirror (each index from 255, so that one sees who drew), half (every other one),
+ * fail; not at all where there is none. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <media/render.h>
 #include <whynot/backend.h>
 
 struct faulty {
@@ -61,6 +65,7 @@ static void faulty_traits(const struct wn_backend *base, struct wn_backend_trait
     const struct wn_backend *inner = ((const struct faulty *)base)->inner;
     inner->impl->traits(inner, out);
     out->lost = atomic_load(&lost);
+    out->draws = getenv("WHYNOT_DRAW") ? 1 << 20 : 0;
 }
 
 static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out, struct wn_error *err)
@@ -121,6 +126,20 @@ static enum wn_code faulty_read(struct wn_exe *exe, int value, float *dst, struc
     return inner_impl(exe)->read(((struct faulty_exe *)exe)->inner, value, dst, err);
 }
 
+static enum wn_code faulty_draw(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err)
+{
+    const char *how = getenv("WHYNOT_DRAW");
+    (void)be;
+    if (!strcmp(how, "fail")) return wn_fail(err, WN_DEVICE, "no drawing, as asked for");
+    for (int i = 0; i < n; i++) {
+        struct wn_heatmap *h = heatmaps[i];
+        if (!strcmp(how, "half") && i % 2) continue;
+        h->done = wn_render_map(h->map, h->h, h->w, &h->view, &h->how, h->index, &h->drawn, NULL) == WN_OK;
+        for (int k = 0; h->done && !strcmp(how, "mirror") && k < h->view.w * h->view.h; k++) h->index[k] = (uint8_t)(255 - h->index[k]);
+    }
+    return WN_OK;
+}
+
 const struct wn_backend_impl wn_backend_faulty = {
     .name = "faulty",
     .summary = "plain loops that fail as WHYNOT_FAULT says",
@@ -132,4 +151,5 @@ const struct wn_backend_impl wn_backend_faulty = {
     .write = faulty_write,
     .run = faulty_run,
     .read = faulty_read,
+    .draw = faulty_draw,
 };

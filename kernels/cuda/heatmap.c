@@ -1,0 +1,129 @@
+/* Heatmaps of a batch through the device: packs maps into what was reserved at open, launches, copies palette indices back. What does not
+ * fit, or has numbers that cannot be drawn, is left to the caller. Knows no picture and no colour. */
+#include "exe.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <whynot/pixels.h>
+
+#include "kernels.h"
+#include "ranges.h"
+
+enum {
+    PIXELS = WN_CUDA_HEATMAP_PIXELS,
+    MOST = 64,     /* heatmaps of one launch */
+    MAPS = PIXELS, /* bytes of the maps that go there */
+    LINES = 1 << 15,
+    IN = MOST * (int)sizeof(struct wn_cuda_drawing) + MAPS,
+    OUT = MOST * (int)sizeof(struct wn_cuda_drawn) + PIXELS,
+    SCRATCH = PIXELS * (int)sizeof(float) + LINES * (int)sizeof(struct wn_between)
+};
+
+/* The device's memory and its pinned twin: drawings and maps, then what comes back, then (on the device alone) scratch. */
+struct load {
+    const struct wn_cuda_courier *courier;
+    struct wn_heatmap *of[MOST];
+    int n, most_pixels;
+    size_t maps, pixels, lines; /* used: bytes, pixels, taps */
+};
+
+static size_t pad(size_t n)
+{
+    return (n + 15) / 16 * 16;
+}
+
+static size_t cells(const struct wn_heatmap *h)
+{
+    return (size_t)h->h * (size_t)h->w;
+}
+
+static size_t pixels(const struct wn_heatmap *h)
+{
+    return (size_t)h->view.h * (size_t)h->view.w;
+}
+
+static size_t lines(const struct wn_heatmap *h)
+{
+    return pad((size_t)h->view.w + (size_t)h->view.h);
+}
+
+static bool fits(const struct load *l, const struct wn_heatmap *h)
+{
+    return l->n < MOST && pixels(h) <= PIXELS && l->pixels + WN_CUDA_DRAW_PAD(pixels(h)) <= PIXELS && cells(h) <= MAPS &&
+           l->maps + pad(cells(h) * sizeof(float)) <= MAPS && l->lines + lines(h) <= LINES;
+}
+
+static struct wn_cuda_drawing drawing_of(const struct load *l, const struct wn_heatmap *h)
+{
+    char *in = l->courier->device, *out = in + IN, *scratch = out + OUT;
+    struct wn_cuda_drawing d = {.h = h->h, .w = h->w, .view = h->view, .how = h->how};
+    d.map = (const float *)(void *)(in + MOST * sizeof d + l->maps);
+    wn_covered(h->view.x0, h->view.x1, h->view.w, &d.x0, &d.x1);
+    wn_covered(h->view.y0, h->view.y1, h->view.h, &d.y0, &d.y1);
+    d.values = (float *)(void *)scratch + l->pixels;
+    d.taps = (struct wn_between *)(void *)(scratch + PIXELS * sizeof(float)) + l->lines;
+    d.out = (struct wn_cuda_drawn *)(void *)out + l->n;
+    d.index = (uint8_t *)out + MOST * sizeof *d.out + l->pixels;
+    return d;
+}
+
+static void put(struct load *l, struct wn_heatmap *h)
+{
+    const struct wn_cuda_drawing d = drawing_of(l, h);
+    memcpy(l->courier->pinned + (size_t)l->n * sizeof d, &d, sizeof d);
+    memcpy(l->courier->pinned + MOST * sizeof d + l->maps, h->map, cells(h) * sizeof *h->map);
+    if ((int)pixels(h) > l->most_pixels) l->most_pixels = (int)pixels(h);
+    l->of[l->n++] = h;
+    l->maps += pad(cells(h) * sizeof *h->map);
+    l->pixels += WN_CUDA_DRAW_PAD(pixels(h));
+    l->lines += lines(h);
+}
+
+static void take(const struct load *l)
+{
+    const struct wn_cuda_drawn *drawn = (const struct wn_cuda_drawn *)(void *)(l->courier->pinned + IN);
+    const char *index = l->courier->pinned + IN + MOST * sizeof *drawn;
+    for (int i = 0; i < l->n; i++) {
+        struct wn_heatmap *h = l->of[i];
+        h->done = drawn[i].fault == WN_CUDA_DRAW_FINE;
+        if (h->done) h->drawn = drawn[i].drawn, memcpy(h->index, index, pixels(h));
+        index += WN_CUDA_DRAW_PAD(pixels(h));
+    }
+}
+
+static enum wn_code run(const struct load *l, struct wn_error *err)
+{
+    const struct wn_cuda_drawing *drawings = (const struct wn_cuda_drawing *)(void *)l->courier->device;
+    const size_t out = MOST * sizeof(struct wn_cuda_drawn) + l->pixels;
+    enum wn_code code = wn_cuda_courier_send(l->courier, MOST * sizeof *drawings + l->maps, err);
+    if (code != WN_OK) return code;
+    wn_cuda_launch_draw(drawings, l->n, l->most_pixels, l->courier->stream);
+    code = wn_cuda_launched("drawing", err);
+    if (code == WN_OK) code = wn_cuda_courier_fetch(l->courier, IN, out, err);
+    if (code == WN_OK) take(l);
+    return code;
+}
+
+enum wn_code wn_cuda_draw(struct wn_backend *base, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err)
+{
+    struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
+    const struct load empty = {.courier = &be->courier};
+    struct load l = empty;
+    enum wn_code code = wn_cuda_device_use(be, err);
+    wn_cuda_range_begin("draw");
+    for (int i = 0; i < n && code == WN_OK; i++) {
+        if (!fits(&empty, heatmaps[i])) continue;
+        if (!fits(&l, heatmaps[i])) code = run(&l, err), l = empty;
+        put(&l, heatmaps[i]);
+    }
+    if (code == WN_OK && l.n) code = run(&l, err);
+    wn_cuda_range_end();
+    return code;
+}
+
+enum wn_code wn_cuda_draw_open(struct wn_cuda_backend *be, struct wn_error *err)
+{
+    return wn_cuda_courier_open(be, IN + OUT, SCRATCH, err);
+}
