@@ -94,23 +94,21 @@ static enum cli_exit make_question(struct auditing *a, const char *model)
 
 /* ---- the data set ---- */
 
-static const struct cli_exhibit *sorted_list; /* qsort passes nothing along */
-
-static int by_name(const void *x, const void *y)
+static int by_name(const void *x, const void *y, void *data)
 {
-    int i = *(const int *)x, k = *(const int *)y, order = strcmp(sorted_list[i].name, sorted_list[k].name);
+    const struct cli_exhibit *list = ((const struct cli_dataset *)data)->list;
+    int i = *(const int *)x, k = *(const int *)y, order = strcmp(list[i].name, list[k].name);
     return order ? order : i - k;
 }
 
 static enum cli_exit sort_names(struct auditing *a)
 {
-    const struct cli_dataset *d = &a->audit.data;
+    struct cli_dataset *d = &a->audit.data;
     a->by_name = calloc((size_t)d->n, sizeof *a->by_name);
     a->audit.list = calloc((size_t)d->n, sizeof *a->audit.list);
     if (!a->by_name || !a->audit.list) return cli_fail(CLI_FAILED, "no memory for so many pictures");
     for (int i = 0; i < d->n; i++) a->by_name[i] = i, a->audit.list[i] = (struct cli_verdict){.place = i, .label = -1};
-    sorted_list = d->list;
-    qsort(a->by_name, (size_t)d->n, sizeof *a->by_name, by_name);
+    qsort_r(a->by_name, (size_t)d->n, sizeof *a->by_name, by_name, d);
     for (int i = 1; i < d->n; i++) {
         const char *name = d->list[a->by_name[i]].name;
         if (strcmp(name, d->list[a->by_name[i - 1]].name) == 0) return cli_fail(CLI_USAGE, "the data set names '%s' twice; one picture has one label", name);

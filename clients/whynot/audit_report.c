@@ -44,17 +44,17 @@ static const char *text_of(const json_t *object, const char *key)
     return s ? s : "";
 }
 
-static void read_suspect(const struct cli_verdict *v, struct suspect *out)
+static void read_suspect(const struct cli_audit *a, const struct cli_verdict *v, struct suspect *out)
 {
     json_t *line = json_loads(v->line, 0, NULL);
     const json_t *answer = json_object_get(line, "answer");
     const char *label = text_of(json_object_get(line, "label"), "label"), *rival = text_of(json_object_get(line, "rival"), "label");
-    *out = (struct suspect){.line = line, .answer = answer, .maps = json_object_get(answer, "maps"), .file = text_of(line, "file"), .path = text_of(line, "path"),
-                            .label = label, .rival = rival, .gap = v->gap, .relative = json_number_value(json_object_get(line, "relative_probability"))};
-    size_t a = strcspn(label, ","), b = strcspn(rival, ",");
-    bool twins = a == b && strncmp(label, rival, a) == 0;
-    snprintf(out->short_label, sizeof out->short_label, "%.*s", twins ? 79 : (int)a, label);
-    snprintf(out->short_rival, sizeof out->short_rival, "%.*s", twins ? 79 : (int)b, rival);
+    *out = (struct suspect){.line = line, .answer = answer, .maps = json_object_get(answer, "maps"), .file = text_of(line, "file"),
+                            .path = a->data.list[v->place].image, .label = label, .rival = rival, .gap = v->gap, .relative = json_number_value(json_object_get(line, "relative_probability"))};
+    size_t n = strcspn(label, ","), m = strcspn(rival, ",");
+    bool twins = n == m && strncmp(label, rival, n) == 0;
+    snprintf(out->short_label, sizeof out->short_label, "%.*s", twins ? 79 : (int)n, label);
+    snprintf(out->short_rival, sizeof out->short_rival, "%.*s", twins ? 79 : (int)m, rival);
 }
 
 /* ---- pictures ---- */
@@ -229,11 +229,11 @@ static enum wn_code put_three(struct wn_text *out, const struct suspect *s, stru
 }
 
 /* A picture that cannot be read any more leaves a card in words. */
-static enum wn_code put_card(struct wn_text *out, const struct cli_verdict *v, int rank, struct wn_error *err)
+static enum wn_code put_card(struct wn_text *out, const struct cli_audit *a, const struct cli_verdict *v, int rank, struct wn_error *err)
 {
     struct suspect s;
     struct wn_error why = {0};
-    read_suspect(v, &s);
+    read_suspect(a, v, &s);
     wn_text_printf(out, "<section class=\"card\" id=\"n%d\"><h2><span class=\"rank\">%d.</span>Labelled ", rank, rank);
     put_name(out, "label", s.label);
     wn_text_puts(out, ", looks like ");
@@ -338,7 +338,7 @@ enum cli_exit cli_audit_report(const struct cli_audit *a, const char *path)
     struct wn_error err = {0};
     enum wn_code code = WN_OK;
     put_head(a, &out);
-    for (int i = 0; i < a->suspects && i < a->shown && code == WN_OK; i++) code = put_card(&out, &a->list[i], i + 1, &err);
+    for (int i = 0; i < a->suspects && i < a->shown && code == WN_OK; i++) code = put_card(&out, a, &a->list[i], i + 1, &err);
     wn_text_puts(&out, "</html>\n");
     enum cli_exit result = code == WN_OK ? cli_page_write(path, &out) : cli_fail_error(&err);
     wn_text_finish(&out);

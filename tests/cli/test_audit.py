@@ -201,6 +201,18 @@ class Audit(unittest.TestCase):
         self.assertEqual(resumed.out, whole.out)
         self.assertEqual(len(whole.out.splitlines()), 60)
 
+    def test_a_name_that_is_no_utf8_has_one_line_and_its_picture(self):
+        folder, lines, page = os.fsencode(self.path("odd")) + b"/no left turn", self.path("odd.jsonl"), self.path("odd.html")
+        os.makedirs(folder)
+        try:
+            shutil.copy(os.fsencode(os.path.join(SAMPLES, "no-right-turn-1.png")), folder + b"/caf\xe9.png")
+        except OSError:
+            self.skipTest("this file system has UTF-8 names only")
+        for more in ([], ["--resume"]):
+            row, = self.lines(self.path("odd"), "--output", lines, "--report", page, *more)
+            self.assertEqual(row["file"], "no left turn/caf\\xe9.png")
+            self.assertEqual((read(lines).count("\n"), read(page).count("data:image/jpeg")), (1, 3))
+
     def test_lines_of_another_question_or_another_label_are_not_gone_on_with(self):
         lines, index = self.path("other.jsonl"), self.path("other.csv")
         write(index, "image,label\n%s,yield\n" % os.path.join(SAMPLES, self.names[0]))
