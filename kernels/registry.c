@@ -52,6 +52,13 @@ void wn_backend_close(struct wn_backend *be)
     if (be) be->impl->close(be);
 }
 
+const char *wn_backend_lost(void)
+{
+    for (int i = 0; wn_backend_at(i); i++)
+        if (rows[i]->lost && rows[i]->lost()) return rows[i]->name;
+    return NULL;
+}
+
 static const char *const precisions[] = {"default", "f32", "tf32", "bf16", "f16"};
 
 const char *wn_precision_name(enum wn_precision precision)

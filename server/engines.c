@@ -45,10 +45,8 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
     struct wn_engine *e = NULL;
     enum wn_code code = wn_engine_create(m->graph, &options, &e, err);
     if (code == WN_OK) code = warm_up(e, m, err);
-    if (code != WN_OK && e) {
-        struct wn_backend_traits traits;
-        wn_engine_traits(e, &traits);
-        if (traits.lost) wn_guard_device_lost(traits.device_name);
+    wn_guard_look();
+    if (code != WN_OK) {
         wn_engine_destroy(e);
         e = NULL;
     }
@@ -79,6 +77,7 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
         double rate = (double)n / (double)m->run_us[i];
         if (rate > 1.1 * best) m->preferred = n, best = rate;
     }
+    wn_guard_look();
     if (c->preferred_batch_size) { /* the operator knows better */
         memset(m->run_us, 0, sizeof m->run_us);
         m->preferred = c->preferred_batch_size < m->most_images ? (int)c->preferred_batch_size : m->most_images;

@@ -1,6 +1,7 @@
 /* The evaluator's list and its thread; knows no HTTP. */
 #include "evaluator.h"
 
+#include "guard.h"
 #include "metrics.h"
 #include "seat.h"
 
@@ -126,6 +127,7 @@ static enum wn_code judge_all(struct wn_evaluator *e, struct wn_assessment *job,
         struct wn_text line = {0};
         if (is_cancelled(job)) code = wn_fail(err, WN_DEADLINE, "cancelled");
         if (code == WN_OK) code = judge(job, seat, i, &line, err);
+        wn_guard_look();
         if (code == WN_OK) code = count(e, job, &tally, &line, err);
         wn_text_finish(&line);
     }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <whynot/backend.h>
 
 #define REPLIES_MS 1200 /* for 503s to leave */
 
@@ -32,6 +33,12 @@ void wn_guard_device_lost(const char *why)
     pthread_mutex_lock(&guard.lock);
     pthread_cond_broadcast(&guard.changed);
     pthread_mutex_unlock(&guard.lock);
+}
+
+void wn_guard_look(void)
+{
+    const char *name = wn_backend_lost();
+    if (name) wn_guard_device_lost(name);
 }
 
 /* With the lock held, so that the server stays. Handlers at exit could hang in a driver that is gone: they are not called. */

@@ -12,6 +12,9 @@ struct wn_server;
  * flight with 503 and ends the process with status 70. From any thread, any number of times. */
 void wn_guard_device_lost(const char *why);
 bool wn_guard_is_lost(void);
+/* Asks the backends, and says the above where one's device is lost. Whoever called an engine, or tried to make one, does so afterwards:
+ * devices tell of a failure later than the call that it befell, and some answers hide it. */
+void wn_guard_look(void);
 
 /* One a process. */
 enum wn_code wn_guard_start(struct wn_server *server, struct wn_error *err);

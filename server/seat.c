@@ -1,6 +1,8 @@
 /* Engines for judging; knows no pictures and no clients. */
 #include "seat.h"
 
+#include "guard.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -32,6 +34,7 @@ enum wn_code wn_seat_open(const struct wn_judging *j, const struct wn_model *m, 
     enum wn_code code = wn_engine_create(m->graph, &how, &out->engine, err);
     if (code == WN_OK && shuffled) code = wn_engine_create(shuffled, &how, &out->shuffled, err);
     own.shuffled = out->shuffled;
+    wn_guard_look();
     return code == WN_OK ? wn_evaluation_create(out->engine, m->graph, &own, &out->evaluation, err) : code;
 }
 

@@ -78,13 +78,6 @@ static void run_together(struct wn_engine *engine, struct wn_item **items, int n
     }
 }
 
-static void look_after(const struct wn_engine *engine)
-{
-    struct wn_backend_traits traits;
-    wn_engine_traits(engine, &traits);
-    if (traits.lost) wn_guard_device_lost(traits.device_name[0] ? traits.device_name : "it says so");
-}
-
 static void run_batch(struct wn_worker *w, int n)
 {
     struct wn_item **items = w->items;
@@ -102,7 +95,7 @@ static void run_batch(struct wn_worker *w, int n)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
     wn_predraw(engine, items, n);
     count(items, n);
-    look_after(engine); /* devices tell of a failure later, and some answers hide it: so after each batch */
+    wn_guard_look();
 }
 
 static void *work(void *arg)

@@ -36,7 +36,6 @@ struct wn_backend_traits {
     size_t shared_bytes;      /* of these, what every engine of the same graph on the device holds together */
     const char *precision;    /* what is computed in: "f32", "bf16"; static */
     int draws;                /* pixels of the largest heatmap that `draw` takes; 0: it draws none */
-    bool lost;                /* no call will succeed any more in this process: answer with 503 and end it */
     char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */
 };
 
@@ -66,6 +65,9 @@ struct wn_backend_impl {
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */
     void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);
+    /* May be NULL: never. Whether no call will succeed any more in this process: answer with 503 and end it. It asks no device, may be
+     * called from any thread at any time, also where nothing could be opened or compiled, and never becomes false again. */
+    bool (*lost)(void);
 };
 
 /* The rows of backends.def, in order; NULL past the end. */
@@ -76,6 +78,8 @@ WN_API const struct wn_backend_impl *wn_backend_find(const char *name);
 WN_API enum wn_code wn_backend_open(const char *name, const struct wn_backend_options *options, struct wn_backend **out,
                                     struct wn_error *err);
 WN_API void wn_backend_close(struct wn_backend *be); /* NULL is fine */
+/* The name of a row whose device is lost, or NULL. From any thread. */
+WN_API const char *wn_backend_lost(void);
 WN_API const char *wn_precision_name(enum wn_precision precision);
 WN_API enum wn_precision wn_precision_find(const char *name); /* WN_PRECISION_DEFAULT for an unknown name */
 

@@ -59,7 +59,7 @@ static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits 
 {
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
     *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes, .draws = WN_CUDA_HEATMAP_PIXELS,
-                                      .precision = wn_precision_name(be->precision), .lost = wn_cuda_lost()};
+                                      .precision = wn_precision_name(be->precision)};
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
 
@@ -391,4 +391,5 @@ const struct wn_backend_impl wn_backend_cuda = {
     .read = cuda_read,
     .draw = wn_cuda_draw,
     .diagnose = wn_cuda_diagnose,
+    .lost = wn_cuda_lost,
 };

@@ -2,7 +2,7 @@
  *
  * An error that the process can outlive (no memory, an unsupported shape) is reported and forgotten. After one that it cannot
  * (an illegal access, an uncorrectable memory error, a failed launch) every later call fails as well, so the context is asked
- * once more; if it fails again the device counts as lost, wn_backend_traits says so, and whoever owns the process ends it. */
+ * once more; if it fails again the device counts as lost, wn_backend_lost says so, and whoever owns the process ends it. */
 #ifndef WN_CUDA_CHECK_H
 #define WN_CUDA_CHECK_H
 

@@ -168,19 +168,18 @@ static void an_illegal_access_loses_the_device_for_good(void **state)
     struct wn_error err = {0};
     struct wn_backend *be;
     struct wn_exe *exe;
-    struct wn_backend_traits traits;
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
-    be->impl->traits(be, &traits);
-    assert_false(traits.lost);
+    assert_null(wn_backend_lost());
     fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = 700, fake_runtime.sticky = true;
     for (long i = 0; i < calls && be->impl->run(exe, 0, &err) == WN_OK; i++) continue;
     assert_int_equal(err.code, WN_DEVICE);
-    be->impl->traits(be, &traits);
-    assert_true(traits.lost);
+    assert_string_equal(wn_backend_lost(), "cuda");
     assert_int_equal(be->impl->run(exe, 0, NULL), WN_DEVICE);
     be->impl->release(exe);
     wn_backend_close(be);
+    assert_int_not_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_string_equal(wn_backend_lost(), "cuda"); /* also where there is no backend left to ask */
     subject_finish(&s);
 }
 

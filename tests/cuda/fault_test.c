@@ -38,9 +38,7 @@ static enum wn_code live_once(struct subject *s, struct wn_backend *be, struct w
 
 static bool lost(const struct wn_backend *be)
 {
-    struct wn_backend_traits traits;
-    be->impl->traits(be, &traits);
-    return traits.lost;
+    return be->impl->lost();
 }
 
 static void running_out_of_memory_is_outlived(void **state)

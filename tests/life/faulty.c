@@ -1,6 +1,7 @@
 /* A backend that does what the next one does, and fails where WHYNOT_FAULT says: the seam at which every device's failures arrive. Test
  * builds only; knows no device. WHYNOT_FAULT=KIND@run=N, KIND: lost (run N and all that follow), memory (run N alone), shortage (every
- * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on.
+ * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on, and so does
+ * lost@compile=N, which counts the programs that are compiled.
  * WHYNOT_DRAW: how it draws heatmaps: as the server would, mirror (each index from 255, so that one sees who drew), half (every other one),
  * fail; not at all where there is none. */
 #include <signal.h>
@@ -24,7 +25,7 @@ struct faulty_exe {
 };
 
 static atomic_bool lost, armed;
-static atomic_long runs;
+static atomic_long runs, compiled;
 extern const struct wn_backend_impl wn_backend_faulty;
 extern const struct wn_backend_impl wn_backend_ref;
 
@@ -42,6 +43,7 @@ static void arm(int sig)
 
 static enum wn_code faulty_open(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err)
 {
+    if (atomic_load(&lost)) return wn_fail(err, WN_DEVICE, "the device is lost");
     struct faulty *be = calloc(1, sizeof *be);
     if (!be) return wn_fail(err, WN_NO_MEMORY, "no memory for a backend");
     be->base.impl = &wn_backend_faulty;
@@ -64,8 +66,20 @@ static void faulty_traits(const struct wn_backend *base, struct wn_backend_trait
 {
     const struct wn_backend *inner = ((const struct faulty *)base)->inner;
     inner->impl->traits(inner, out);
-    out->lost = atomic_load(&lost);
     out->draws = getenv("WHYNOT_DRAW") ? 1 << 20 : 0;
+}
+
+static enum wn_code fail_to_compile(struct wn_error *err)
+{
+    long at;
+    const char *text = getenv("WHYNOT_FAULT");
+    if (text && sscanf(text, "lost@compile=%ld", &at) == 1 && atomic_load(&armed) && atomic_fetch_add(&compiled, 1) + 1 == at) atomic_store(&lost, true);
+    return atomic_load(&lost) ? wn_fail(err, WN_DEVICE, "an illegal memory access while a program was made, as asked for") : WN_OK;
+}
+
+static bool faulty_lost(void)
+{
+    return atomic_load(&lost);
 }
 
 static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out, struct wn_error *err)
@@ -74,7 +88,8 @@ static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_prog
     struct faulty_exe *exe = calloc(1, sizeof *exe);
     if (!exe) return wn_fail(err, WN_NO_MEMORY, "no memory for a program");
     exe->base.backend = base;
-    enum wn_code code = inner->impl->compile(inner, prog, &exe->inner, err);
+    enum wn_code code = fail_to_compile(err);
+    if (code == WN_OK) code = inner->impl->compile(inner, prog, &exe->inner, err);
     if (code == WN_OK)
         *out = &exe->base;
     else
@@ -96,7 +111,7 @@ static enum wn_code fail_as_told(struct wn_error *err)
     const char *text = getenv("WHYNOT_FAULT");
     if (atomic_load(&lost)) return wn_fail(err, WN_DEVICE, "the device is lost");
     if (!text || sscanf(text, "%15[a-z]@%7[a-z]=%ld", kind, unit, &at) != 3) return WN_OK;
-    if (strcmp(unit, "armed") == 0 && !atomic_load(&armed)) return WN_OK;
+    if (strcmp(unit, "compile") == 0 || (strcmp(unit, "armed") == 0 && !atomic_load(&armed))) return WN_OK;
     bool here = now == at, since = now >= at;
     if (here && strcmp(kind, "hang") == 0)
         for (;;) pause();
@@ -152,4 +167,5 @@ const struct wn_backend_impl wn_backend_faulty = {
     .run = faulty_run,
     .read = faulty_read,
     .draw = faulty_draw,
+    .lost = faulty_lost,
 };

@@ -112,6 +112,37 @@ class Faults(unittest.TestCase):
         d.process.stdout.close()
         d.log.close()
 
+    def ends_with_70(self, fault, path, body, *options, folder=None, before=lambda: None):
+        """The daemon that is asked so after it was armed."""
+        d = self.start(fault, *options, folder=folder)
+        before()
+        a = d.ask(body, path)
+        self.assertIn(a.status, (202, 503), a.body)
+        self.assertEqual(d.process.wait(60), 70, d.errors())
+        self.assertIn("the device is lost", d.errors())
+        d.process.stdout.close()
+        d.log.close()
+
+    EVALUATION = {"methods": "gradcam", "contrasts": "logit", "metrics": "confidence", "instances": [{"image": {"b64": daemon.b64(daemon.picture(1))}}]}
+
+    def test_a_device_lost_in_an_evaluation_ends_the_process_with_70(self):
+        self.ends_with_70("lost@armed=3", "/v1/models/tiny/evaluate", self.EVALUATION)
+
+    def test_a_device_lost_while_an_evaluation_makes_its_engine_ends_the_process_with_70(self):
+        self.ends_with_70("lost@compile=1", "/v1/models/tiny/evaluate", self.EVALUATION)
+
+    def test_a_device_lost_while_a_model_is_loaded_anew_ends_the_process_with_70(self):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon.tiny_models(folder)
+            manifest = os.path.join(folder, "other", "manifest.json")
+
+            def change():
+                with open(manifest) as f:
+                    text = f.read()
+                with open(manifest, "w") as f:
+                    f.write(text.replace("random weights", "other weights"))
+            self.ends_with_70("lost@compile=1", "/v2/repository/models/other/load", {}, "--model-control", folder=folder, before=change)
+
     def test_the_ordinary_daemon_knows_no_faults(self):
         with open(self.old, "rb") as f:
             self.assertNotIn(b"WHYNOT_FAULT", f.read())
