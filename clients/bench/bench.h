@@ -30,10 +30,12 @@ struct bench_options {
     const char *backend; /* row name */
     const struct wn_method *method;
     const char *torch; /* torch_engine.py, or NULL */
-    const char *python;
+    const char *python, *torch_device;
+    enum wn_precision precisions[4];
+    int n_precisions;
     int rounds, threads, batch, pause_ms;
     int foils[8], n_foils; /* questions of one image */
-    bool json, bf16, bare, cpu_time;
+    bool json, bare, cpu_time;
 };
 
 double bench_now_ms(void);

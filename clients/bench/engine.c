@@ -95,7 +95,7 @@ static void model_name(const char *path, char *name, size_t size)
 
 static void device_name(const struct bench_options *o, char *name, size_t size)
 {
-    struct wn_backend_options how = {.threads = o->threads};
+    struct wn_backend_options how = {.threads = o->threads, .precision = o->precisions[0]};
     struct wn_backend_traits traits;
     struct wn_backend *be;
     snprintf(name, size, "?");
@@ -115,9 +115,10 @@ static int measure_model(const char *path, const struct bench_options *o, bool f
     if (!b) return 1;
     model_name(path, b->model, sizeof b->model);
     if (wn_graph_load(path, NULL, &graph, &err) != WN_OK) goto out;
-    if (bench_add_engine(b, graph, o, WN_PRECISION_F32, &err) != WN_OK) goto out;
-    if (o->bf16 && bench_add_engine(b, graph, o, WN_PRECISION_BF16, &err) != WN_OK) {
-        fprintf(stderr, "%s: without bf16: %s\n", b->model, err.text);
+    for (int i = 0; i < o->n_precisions; i++) {
+        if (bench_add_engine(b, graph, o, o->precisions[i], &err) == WN_OK) continue;
+        if (i == 0) goto out;
+        fprintf(stderr, "%s: without %s: %s\n", b->model, wn_precision_name(o->precisions[i]), err.text);
         memset(&err, 0, sizeof err);
     }
     if (o->bare) bench_add_bare(b, graph, o);
@@ -168,10 +169,12 @@ static int usage(void)
             "  --method NAME    of the explanations (default gradcam)\n"
             "  --rounds N       shuffled rounds, medians are taken (default 21)\n"
             "  --pause-ms N     rest before each run (default 5)\n"
+            "  --precisions L   of the engines, apart by commas; those that the device lacks are left out (default f32,bf16)\n"
             "  --torch FILE     tests/bench/torch_engine.py: measures PyTorch beside\n"
+            "  --torch-device D cpu or cuda; there in the first of the precisions (default cpu, in f32)\n"
             "  --python FILE    its interpreter (default /usr/bin/python3)\n"
             "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
-            "  --no-bf16, --no-bare, --json\n");
+            "  --no-bf16 (--precisions f32), --no-bare, --json\n");
     return 2;
 }
 
@@ -185,6 +188,22 @@ static void read_foils(struct bench_options *o, const char *text)
     }
 }
 
+static bool read_precisions(struct bench_options *o, const char *text)
+{
+    o->n_precisions = 0;
+    while (*text && o->n_precisions < 4) {
+        char name[8] = "";
+        const size_t n = strcspn(text, ",");
+        if (n >= sizeof name) return false;
+        memcpy(name, text, n);
+        enum wn_precision precision = wn_precision_find(name);
+        if (precision == WN_PRECISION_DEFAULT) return false;
+        o->precisions[o->n_precisions++] = precision;
+        text += n + (text[n] == ',');
+    }
+    return o->n_precisions > 0 && !*text;
+}
+
 static bool read_flag(struct bench_options *o, const char *arg)
 {
     if (strcmp(arg, "--json") == 0)
@@ -192,7 +211,7 @@ static bool read_flag(struct bench_options *o, const char *arg)
     else if (strcmp(arg, "--cpu-time") == 0)
         o->cpu_time = true;
     else if (strcmp(arg, "--no-bf16") == 0)
-        o->bf16 = false;
+        o->n_precisions = 1;
     else if (strcmp(arg, "--no-bare") == 0)
         o->bare = false;
     else
@@ -210,6 +229,10 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
         o->method = wn_method_find(value);
     else if (strcmp(name, "--torch") == 0)
         o->torch = value;
+    else if (strcmp(name, "--torch-device") == 0)
+        o->torch_device = value;
+    else if (strcmp(name, "--precisions") == 0)
+        return read_precisions(o, value);
     else if (strcmp(name, "--python") == 0)
         o->python = value;
     else if (strcmp(name, "--threads") == 0)
@@ -238,7 +261,9 @@ int bench_engine(int argc, char **argv)
                               .pause_ms = 5,
                               .foils = {1, 10},
                               .n_foils = 2,
-                              .bf16 = true,
+                              .precisions = {WN_PRECISION_F32, WN_PRECISION_BF16},
+                              .n_precisions = 2,
+                              .torch_device = "cpu",
                               .bare = true};
     struct dirent **files;
     for (int i = 1; i < argc; i++) {

@@ -247,7 +247,7 @@ void bench_add_bare(struct bench *b, struct wn_graph *graph, const struct bench_
         bool any, bf16;
     } rows[] = {{"bare f32 any", true, false}, {"bare f32 nhwc", false, false}, {"bare bf16 nhwc", false, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (o->batch != 1 || (rows[i].bf16 && !o->bf16)) continue;
+        if (o->batch != 1 || (rows[i].bf16 && o->n_precisions < 2)) continue;
         struct bare *bare = bare_create(graph, rows[i].any, rows[i].bf16, o->threads);
         struct subject *s = bare ? bench_add(b, rows[i].name) : NULL;
         if (!s) continue;
@@ -301,10 +301,11 @@ static void become_torch(const struct bench_options *o, const char *arch)
     snprintf(threads, sizeof threads, "%d", o->threads);
     snprintf(batch, sizeof batch, "%d", o->batch);
     /* Debian's default BLAS is the slow reference one: beating that would be no achievement. */
-    setenv("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/openblas-pthread", 1);
+    if (strcmp(o->torch_device, "cpu") == 0) setenv("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/openblas-pthread", 1);
     setenv("OPENBLAS_NUM_THREADS", threads, 1);
     execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--method", o->method->name, "--clock",
-           o->cpu_time ? "process_time" : "perf_counter", (char *)NULL);
+           o->cpu_time ? "process_time" : "perf_counter", "--device", o->torch_device, "--precision",
+           strcmp(o->torch_device, "cpu") == 0 ? "f32" : wn_precision_name(o->precisions[0]), (char *)NULL);
     _exit(127);
 }
 

@@ -3,6 +3,7 @@
 
     make_networks.py FOLDER [ARCH ...]        default: vgg16 densenet121
 """
+import inspect
 import sys
 from pathlib import Path
 
@@ -27,8 +28,10 @@ def main():
         model = getattr(torchvision.models, name)(weights=None).eval()
         if "densenet" in name or "bn" in name:
             settle(model)
+        # The exporter that writes one plain file, where there are two.
+        how = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
         torch.onnx.export(model, torch.randn(1, 3, 224, 224), folder / f"{name}.onnx", opset_version=13,
-                          input_names=["input"], output_names=["logits"])
+                          input_names=["input"], output_names=["logits"], **how)
         print(folder / f"{name}.onnx")
 
 

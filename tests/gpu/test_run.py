@@ -1,0 +1,87 @@
+"""tests/gpu/run as a program, on a machine that only says that it has a GPU: what a step that fails, hangs or is cut short leaves in the table."""
+import os
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SMI = """#!/bin/sh
+case "$*" in *compute_cap*) echo 9.0 ;; *query-gpu*) echo "a card that is not there, 1, 2" ;; esac
+"""
+
+
+class Run(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.at = self.folder.name
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def tool(self, name, script):
+        path = os.path.join(self.at, name)
+        with open(path, "w") as f:
+            f.write(script)
+        os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+
+    def start(self, *options):
+        path = self.at + ":" + os.environ["PATH"]
+        return subprocess.Popen([os.path.join(HERE, "run"), "--report", os.path.join(self.at, "report"), *options, os.path.join(self.at, "build")],
+                                env=dict(os.environ, PATH=path, WHYNOT_GPU_PACK=os.path.join(self.at, "none")),
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def table(self):
+        with open(os.path.join(self.at, "report")) as f:
+            return f.read()
+
+    def test_what_cannot_be_configured_is_said_and_the_rest_is_named(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", "#!/bin/sh\necho 'CMake Error: no such thing'\nexit 1\n")
+        run = self.start()
+        out = run.communicate(timeout=60)[0]
+        self.assertEqual(run.returncode, 1, out)
+        self.assertEqual(out, self.table())
+        for words in ("a card that is not there", "FAILED    configure (exit 1", "|   CMake Error: no such thing", "prims-f32", "sanitizer-memcheck"):
+            self.assertIn(words, out)
+        self.assertIn("prims-f32", out[out.index("NOT RUN"):])
+        self.assertNotIn("configure", out[out.index("NOT RUN"):])
+
+    def test_a_step_that_hangs_is_ended_with_all_that_it_started(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", "#!/bin/sh\nsleep 1000 & echo $! >%s/child; wait\n" % self.at)
+        run = self.start("--seconds", "9")
+        out = run.communicate(timeout=60)[0]
+        self.assertEqual(run.returncode, 1, out)
+        self.assertIn("TIMED OUT configure", out)
+        with open(os.path.join(self.at, "child")) as f:
+            child = f.read().strip()
+        for _ in range(200):
+            try:
+                with open("/proc/%s/cmdline" % child, "rb") as f:
+                    if b"sleep" not in f.read():
+                        return
+            except FileNotFoundError:
+                return
+            time.sleep(0.1)
+        self.fail("what the step started is still there")
+
+    def test_an_abort_leaves_the_table_and_what_is_missing(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", "#!/bin/sh\ntouch %s/begun\nexec sleep 1000\n" % self.at)
+        run = self.start()
+        for _ in range(600):
+            if os.path.exists(os.path.join(self.at, "begun")):
+                break
+            time.sleep(0.1)
+        run.send_signal(signal.SIGTERM)
+        out = run.communicate(timeout=60)[0]
+        self.assertEqual(run.returncode, 143, out)
+        self.assertIn("card", self.table())
+        self.assertIn("NOT RUN   configure", self.table())
+
+
+if __name__ == "__main__":
+    unittest.main()
