@@ -46,7 +46,7 @@ void wn_predraw(struct wn_engine *engine, struct wn_item *const *items, int n)
 {
     struct wn_backend_traits traits;
     wn_engine_traits(engine, &traits);
-    if (!traits.draws || traits.lost) return;
+    if (!traits.draws || wn_backend_lost()) return;
     int total = 0, filled = 0;
     for (int i = 0; i < n; i++) total += plan_item(items[i], traits.draws);
     struct wn_heatmap **all = total ? malloc((size_t)total * sizeof *all) : NULL;
