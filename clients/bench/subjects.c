@@ -314,7 +314,7 @@ static struct torch *start_torch(const struct bench_options *o, const char *arch
     int to[2], from[2];
     char line[64] = "";
     struct torch *t = calloc(1, sizeof *t);
-    if (!t || pipe(to) || pipe(from)) return NULL;
+    if (!t || pipe(to) || pipe(from)) return free(t), NULL;
     fflush(NULL);
     signal(SIGPIPE, SIG_IGN);
     t->pid = fork();
