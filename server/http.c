@@ -194,13 +194,14 @@ void wn_request_wait(struct wn_request *r)
     enum wn_code code = wn_queue_push(&r->server->queue, r->job, &r->place, &err);
     if (code == WN_OK) return;
     bool full = code == WN_QUEUE_FULL;
-    wn_metric_add(WN_METRIC_REJECTED, full ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
+    if (code != WN_TIMEOUT) /* who went away was counted where that was seen */
+        wn_metric_add(WN_METRIC_REJECTED, full ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
     wn_problem_set(&r->problem, NULL, code, "%s", err.text);
     r->problem.retry_after_s = 1;
     MHD_resume_connection(r->connection); /* the next call of the handler sends the problem */
 }
 
-/* In the drawer's thread, while the connection sleeps. */
+/* In another thread, while the connection sleeps. */
 static void do_deferred(void *context)
 {
     struct wn_request *r = context;
@@ -208,13 +209,19 @@ static void do_deferred(void *context)
     MHD_resume_connection(r->connection);
 }
 
-bool wn_request_defer(struct wn_request *r, int64_t cost_ns, void (*work)(struct wn_request *r))
+bool wn_request_is_long(int64_t cost_ns)
 {
-    if (!r->connection || cost_ns < LONG_WORK_NS) return false;
+    return cost_ns >= LONG_WORK_NS;
+}
+
+bool wn_request_defer(struct wn_request *r, struct wn_chores *to, int64_t cost_ns, void (*work)(struct wn_request *r))
+{
+    if (!r->connection || !wn_request_is_long(cost_ns)) return false;
     r->deferred = work;
     r->chore = (struct wn_chore){.run = do_deferred, .context = r};
+    wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BUSY, r->job);
     MHD_suspend_connection(r->connection);
-    wn_drawer_hand(&r->server->drawer, &r->chore, cost_ns);
+    wn_chores_hand(to, &r->chore, cost_ns);
     return true;
 }
 
@@ -349,15 +356,20 @@ static void *mind_door(void *arg)
     return NULL;
 }
 
+static int http_threads(const struct wn_config *c)
+{
+    long threads = c->http_threads ? c->http_threads : sysconf(_SC_NPROCESSORS_ONLN);
+    return threads < 2 ? 2 : threads > 2 * WN_MOST_CHORE_THREADS ? 2 * WN_MOST_CHORE_THREADS : (int)threads;
+}
+
 static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN), threads = c->http_threads ? c->http_threads : cores;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     MHD_set_panic_func(on_panic, NULL);
     s->http = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, s->listeners.fd[0], MHD_OPTION_THREAD_POOL_SIZE, (unsigned)(threads < 2 ? 2 : threads),
+        MHD_OPTION_LISTEN_SOCKET, s->listeners.fd[0], MHD_OPTION_THREAD_POOL_SIZE, (unsigned)http_threads(c),
         MHD_OPTION_CONNECTION_LIMIT, most_connections(c), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
@@ -371,8 +383,9 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     enum wn_code code = wn_listen(&s->config, &s->listeners, err);
     if (code == WN_OK) code = check_public(s, err);
     if (code != WN_OK) goto close_sockets;
-    if ((code = wn_drawer_start(&s->drawer, err)) != WN_OK) goto close_sockets;
-    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto end_drawer;
+    if ((code = wn_chores_start(&s->drawer, 1, err)) != WN_OK) goto close_sockets;
+    if ((code = wn_chores_start(&s->reader, http_threads(&s->config) / 2, err)) != WN_OK) goto end_drawer;
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto end_reader;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);
     if (s->listeners.n == 1) return WN_OK;
@@ -384,8 +397,10 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     s->http = NULL;
 end_watch:
     wn_connections_finish(&s->connections);
+end_reader:
+    wn_chores_finish(&s->reader);
 end_drawer:
-    wn_drawer_finish(&s->drawer);
+    wn_chores_finish(&s->drawer);
 close_sockets:
     wn_listen_close(&s->listeners);
     return code;
@@ -417,7 +432,8 @@ bool wn_http_is_calm(struct wn_server *s)
 void wn_http_stop(struct wn_server *s)
 {
     if (!s->http) return;
-    wn_drawer_finish(&s->drawer); /* whoever slept for it is awake */
+    wn_chores_finish(&s->reader); /* whoever slept for them is awake */
+    wn_chores_finish(&s->drawer);
     MHD_stop_daemon(s->http);
     s->http = NULL;
     wn_connections_finish(&s->connections);

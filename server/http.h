@@ -22,8 +22,10 @@ bool wn_request_charge(struct wn_request *r, int64_t bytes);
  * false at once. */
 void wn_request_wait(struct wn_request *r);
 
-/* Leaves work of so much time to another thread, where it is too much for one that reads requests, and has the handler called again when it
- * is done. False: do it here. */
-bool wn_request_defer(struct wn_request *r, int64_t cost_ns, void (*work)(struct wn_request *r));
+/* Whether that is too much for a thread that reads requests. */
+bool wn_request_is_long(int64_t cost_ns);
+/* Leaves work of so much time to other threads, where it is long, and has the handler called again when it
+ * is done. False: do it here. Only for requests that have a job; where the client goes away meanwhile that is cancelled. */
+bool wn_request_defer(struct wn_request *r, struct wn_chores *to, int64_t cost_ns, void (*work)(struct wn_request *r));
 
 #endif

@@ -88,6 +88,8 @@ struct wn_job {
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     /* Guarded by the queue's lock from wn_queue_push on. */
     int refs, pending;              /* pending: items that wait or run */
+    bool pushed;                    /* the queue has or had it */
+    atomic_bool abandoned;          /* its client went before that */
     atomic_bool finished;           /* the waiter was woken, or is about to be; a worker looks without the lock whether anybody still waits */
     struct wn_error late;           /* why it was woken before everything was done */
     struct wn_job *next, *previous; /* among the jobs whose waiter was not woken */

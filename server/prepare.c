@@ -232,12 +232,46 @@ static enum wn_code check_drawn(const struct wn_server *s, const struct wn_job *
         "the heatmaps of this request are too large together; size=input or outputs=raw asks for less");
 }
 
-enum wn_code wn_prepare(const struct wn_server *s, struct wn_job *job, struct wn_problem *problem)
+/* Of base64 so much is decoded that a camera's own notes fit in front of the size. */
+static int64_t cost_of(const struct wn_slice *source, const struct wn_image_limits *limits)
+{
+    enum { LOOK = 4 * 21846 };
+    struct wn_buffer start = {0};
+    size_t look = source->size < LOOK ? source->size : LOOK;
+    if (source->tensor) return 0;
+    if (!source->base64) return wn_image_cost_ns(source->data, source->size, source->size, limits);
+    bool good = wn_base64_decode(source->data, look, &start, NULL) == WN_OK;
+    int64_t cost = good ? wn_image_cost_ns(start.data, start.size, source->size / 4 * 3, limits) : 0; /* else it is refused */
+    wn_buffer_finish(&start);
+    return cost;
+}
+
+int64_t wn_prepare_cost_ns(const struct wn_server *s, const struct wn_job *job)
+{
+    const struct wn_image_limits limits = limits_of(&s->config);
+    int64_t cost = 0;
+    for (int i = 0; i < job->n_slots; i++)
+        if (is_good(&job->slots[i]) && job->slots[i].ask.image) cost += cost_of(job->slots[i].ask.image, &limits);
+    return cost;
+}
+
+/* A picture may have waited for its turn to be decoded. */
+static enum wn_code check_wanted(struct wn_server *s, const struct wn_job *job, struct wn_problem *p)
+{
+    if (atomic_load(&job->abandoned)) return wn_problem_set(p, NULL, WN_TIMEOUT, "the client closed the connection before its picture was read");
+    if (wn_queue_is_closed(&s->queue)) return wn_problem_set(p, NULL, WN_NOT_READY, "the server stopped before the picture was read");
+    if (wn_now_ns() < job->deadline_ns) return WN_OK;
+    wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_DEADLINE, 0, 1);
+    return wn_problem_set(p, NULL, WN_DEADLINE, "the deadline passed before the picture was read");
+}
+
+enum wn_code wn_prepare(struct wn_server *s, struct wn_job *job, struct wn_problem *problem)
 {
     int good = 0;
     enum wn_code code = make_items(s, job, problem);
     for (int i = 0; i < job->n_items && code == WN_OK; i++) {
         struct wn_item *item = &job->items[i];
+        if ((code = check_wanted(s, job, problem)) != WN_OK) break;
         if (item->problem.error.code == WN_OK) read_picture(s, item);
         if (item->problem.error.code == WN_OK && !item->needs_logits) wn_item_plan(item, NULL);
         good += item->problem.error.code == WN_OK;

@@ -210,11 +210,12 @@ static void *watch(void *arg)
 bool wn_queue_cancel(struct wn_queue *q, struct wn_job *job)
 {
     pthread_mutex_lock(&q->lock);
-    bool waits = job->pending > 0 && !job->finished;
+    const bool waits = job->pending > 0 && !job->finished, early = !job->pushed && !job->abandoned;
+    if (early) job->abandoned = true;
     if (waits) wn_queue_give_up_job(q, job, WN_TIMEOUT, "the client closed the connection before its answer was ready");
     pthread_mutex_unlock(&q->lock);
     if (waits) job->wake(job->waiter);
-    return waits;
+    return waits || early;
 }
 
 void wn_queue_give_up(struct wn_queue *q, enum wn_code code, const char *why)
@@ -255,6 +256,14 @@ void wn_queue_close(struct wn_queue *q)
     pthread_cond_broadcast(&q->filled);
     pthread_cond_broadcast(&q->deadlines);
     pthread_mutex_unlock(&q->lock);
+}
+
+bool wn_queue_is_closed(struct wn_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    bool closed = q->closed;
+    pthread_mutex_unlock(&q->lock);
+    return closed;
 }
 
 bool wn_queue_drain(struct wn_queue *q, int64_t until_ns)

@@ -56,7 +56,8 @@ enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, i
 void wn_queue_leave(struct wn_queue *q, struct wn_place *place);
 /* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed, WN_NO_MEMORY. place: of one of its
  * pictures, or NULL; it is left in any case. On WN_OK the job's
- * waiter is woken later, exactly once, maybe before this returns. Jobs that have to give way are woken with WN_QUEUE_FULL. */
+ * waiter is woken later, exactly once, maybe before this returns. Jobs that have to give way are woken with WN_QUEUE_FULL. WN_TIMEOUT: the job
+ * was abandoned before. */
 enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, struct wn_error *err);
 /* One more hold on a job that somebody holds already. */
 void wn_queue_hold(struct wn_queue *q, struct wn_job *job);
@@ -69,12 +70,13 @@ int wn_queue_take(struct wn_queue *q, const struct wn_gathering *how, struct wn_
 /* The worker is done with all that it took. */
 void wn_queue_done(struct wn_queue *q, struct wn_item **items, int n);
 
-/* Nobody waits for this job any more: what of it waits is dropped, and its waiter is woken. False where it was finished
- * already. */
+/* Nobody waits for this job any more: what of it waits is dropped, and its waiter is woken; what was not pushed yet is marked, and will not be
+ * taken. False where it was finished already. */
 bool wn_queue_cancel(struct wn_queue *q, struct wn_job *job);
 
 /* Nothing more is taken in; what waits is still worked on. */
 void wn_queue_close(struct wn_queue *q);
+bool wn_queue_is_closed(struct wn_queue *q);
 /* Waits until nothing waits or runs, at most until then. True where it is so. */
 bool wn_queue_drain(struct wn_queue *q, int64_t until_ns);
 /* Wakes all whose answer is not there yet, with this failure. */

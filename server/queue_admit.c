@@ -195,12 +195,14 @@ enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_pla
     pthread_mutex_lock(&q->lock);
     bool word = has_word(q, place, model);
     enum wn_code code = word && wanted == 1 ? WN_OK : admit(q, model, job->key, job->priority, wanted, &retry_after_s, err);
+    if (job->abandoned) code = wn_fail(err, WN_TIMEOUT, "the client closed the connection before its pictures were taken in");
     if (code == WN_OK) gone = make_way(q, lane_of(q, model), job->key, wanted);
     if (code == WN_OK && (code = add_items(q, job)) != WN_OK) {
         wn_queue_withdraw(q, job);
         wn_fail(err, code, "no memory for the queue");
     }
     if (code == WN_OK) {
+        job->pushed = true;
         job->next = q->jobs;
         if (q->jobs) q->jobs->previous = job;
         q->jobs = job;

@@ -45,8 +45,27 @@ static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *pro
     r->job->deadline_ns = deadline(r);
     wn_resolve(r, r->job);
     r->tag = wn_etag_question(r);
-    if (has_it_already(r)) return WN_OK;
-    return wn_prepare(r->server, r->job, &r->problem);
+    return WN_OK;
+}
+
+static void read_pictures(struct wn_request *r)
+{
+    r->prepared = wn_prepare(r->server, r->job, &r->problem);
+}
+
+/* Pictures that take long are decoded by other threads, and no more of them than can be decoded in the time that a new picture may
+ * wait. */
+static bool leave_to_readers(struct wn_request *r)
+{
+    struct wn_chores *readers = &r->server->reader;
+    const int64_t most_ns = r->server->config.max_queue_wait_ms * 1000000, cost_ns = wn_prepare_cost_ns(r->server, r->job);
+    if (!r->connection || !wn_request_is_long(cost_ns)) return false;
+    const int64_t wait_ns = wn_chores_wait_ns(readers);
+    if (!most_ns || wait_ns <= most_ns) return wn_request_defer(r, readers, cost_ns, read_pictures);
+    wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_QUEUE, 0, 1);
+    wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "a picture of this size would wait %lld ms to be decoded; try again in a moment", (long long)(wait_ns / 1000000));
+    r->problem.retry_after_s = 1 + (int)(wait_ns / 1000000000);
+    return false;
 }
 
 static void too_late(struct wn_request *r)
@@ -67,29 +86,40 @@ static void write_answer(struct wn_request *r)
     r->answered = true;
 }
 
+/* From a body to a job whose pictures are read. False: they are being read. */
+static bool begin(struct wn_request *r, const struct wn_protocol *protocol)
+{
+    r->protocol = protocol;
+    r->prepared = make_job(r, protocol);
+    if (r->prepared != WN_OK) return true;
+    if (has_it_already(r)) {
+        r->reply.status = 304;
+        r->reply.etag = r->tag;
+        return true;
+    }
+    if (leave_to_readers(r)) return false;
+    if (r->problem.error.code == WN_OK) read_pictures(r);
+    return true;
+}
+
 bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
 {
-    if (!r->job) {
-        enum wn_code code = make_job(r, protocol);
-        if (code == WN_OK && has_it_already(r)) {
-            r->reply.status = 304;
-            r->reply.etag = r->tag;
-            return true;
-        }
-        if (code == WN_OK) {
+    if (!r->job && !begin(r, protocol)) return false;
+    if (r->reply.status == 304 || r->problem.error.code != WN_OK) return true;
+    if (!r->handed) {
+        r->handed = true;
+        if (r->prepared == WN_OK) {
             wn_request_wait(r);
             return false;
         }
-        if (r->problem.error.code != WN_OK) return true;
     }
     if (r->job->late.code != WN_OK) {
         too_late(r);
         return true;
     }
     if (r->answered) return true;
-    r->protocol = protocol;
     wn_answer_collect(r);
-    if (wn_request_defer(r, protocol->cost(r), write_answer)) return false;
+    if (wn_request_defer(r, &r->server->drawer, protocol->cost(r), write_answer)) return false;
     write_answer(r);
     return true;
 }

@@ -4,7 +4,7 @@
 
 #include "config.h"
 #include "connections.h"
-#include "drawer.h"
+#include "chores.h"
 #include "framing.h"
 #include "guard.h"
 #include "listen.h"
@@ -28,7 +28,7 @@ struct wn_server {
     struct wn_evaluator *evaluator; /* NULL: no evaluations are taken */
     struct wn_kept_list *kept; /* maps of every class; NULL: none are kept */
     struct wn_connections connections;
-    struct wn_drawer drawer;
+    struct wn_chores drawer, reader; /* answers that take long to write; pictures that take long to decode */
     struct wn_keys keys;
     int pictures; /* the folder of pictures that labeling tasks may name, open; -1: there is none */
     struct MHD_Daemon *http;
@@ -84,10 +84,11 @@ struct wn_request {
     struct wn_place place; /* in the queue, from the head to the push */
     struct wn_job *job;
     struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
-    const struct wn_protocol *protocol; /* that its answer is written in, from when it can be written */
-    struct wn_chore chore;    /* the writing, where that takes long */
+    const struct wn_protocol *protocol; /* of its job */
+    struct wn_chore chore;    /* what is left to another thread */
     void (*deferred)(struct wn_request *r);
-    bool answered;            /* it is written */
+    enum wn_code prepared;    /* wn_prepare's, once the pictures are read */
+    bool handed, answered;    /* its job went to the queue, where there was anything to compute; its answer is written */
     const char *tag;          /* the ETag that its answer will have, or NULL */
     struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
     struct wn_labeling *labeling; /* of Label Studio's, or NULL */

@@ -58,6 +58,9 @@ struct wn_image_use {
  * what fails there fails here, but for damage below the part in a JPEG that ends as it should. */
 enum wn_code wn_image_decode_for(const struct wn_image_use *use, const void *data, size_t size, const struct wn_image_limits *limits,
                                  struct wn_image *out, struct wn_error *err);
+/* About how long wn_image_decode would take, by the first `size` bytes of a file of `whole`: 0 for what is refused at once, the costliest
+ * that `limits` allow where the size of the picture is not among those bytes. */
+int64_t wn_image_cost_ns(const void *start, size_t size, size_t whole, const struct wn_image_limits *limits);
 void wn_image_finish(struct wn_image *image); /* frees and makes it {0} */
 
 #endif

@@ -292,6 +292,19 @@ static void what_expired_or_was_given_up_is_never_handed_out(void **state)
     wn_queue_release(&q, last);
 }
 
+static void what_was_given_up_before_it_came_is_not_taken(void **state)
+{
+    struct wn_error err = {0};
+    struct wn_job *job = make_job(&other, 2, 0, WN_PRIORITY_NORMAL, 60000);
+    (void)state;
+    assert_true(wn_queue_cancel(&q, job));
+    assert_false(wn_queue_cancel(&q, job)); /* it is said once */
+    assert_int_equal(wn_queue_push(&q, job, NULL, &err), WN_TIMEOUT);
+    assert_int_equal(wn_queue_depth(&q), 0);
+    assert_int_equal(woken, 0);
+    wn_queue_release(&q, job);
+}
+
 static void *work(void *unused)
 {
     struct wn_item *items[256];
@@ -364,6 +377,7 @@ int main(void)
         T(nobody_is_let_in_to_wait_too_long),
         T(a_burst_of_heads_gets_no_more_places_than_there_are),
         T(what_expired_or_was_given_up_is_never_handed_out),
+        T(what_was_given_up_before_it_came_is_not_taken),
         T(in_a_storm_everyone_is_woken_exactly_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -218,6 +218,34 @@ static void a_part_that_is_too_small_is_refused_and_not_read_past(void **state)
     free(src);
 }
 
+static void the_cost_is_told_from_the_first_bytes(void **state)
+{
+    (void)state;
+    const struct wn_image_limits *limits = &wn_image_limits_default;
+    const int64_t most = wn_image_cost_ns("\xff\xd8\xff", 3, 3, limits);
+    assert_int_equal(wn_image_cost_ns("GIF89a", 6, 6, limits), 0);
+    assert_int_equal(wn_image_cost_ns("", 0, 0, limits), 0);
+    assert_true(most > limits->max_pixels);
+    for (int i = 0; i < CODINGS; i++) {
+        unsigned char *small, *large;
+        size_t a = encode(&codings[i], 100, 80, 85, &small), b = encode(&codings[i], 200, 160, 85, &large);
+        int64_t few = wn_image_cost_ns(small, 700, a, limits), many = wn_image_cost_ns(large, b, b, limits);
+        assert_in_range(few, 100 * 80 * 4, 100 * 80 * 20 + (int64_t)a * 10);
+        assert_in_range(many, 3 * few, 5 * few);
+        for (size_t n = 3; n < b; n++) {
+            uint8_t *cut = malloc(n); /* exactly as long, so that a sanitizer sees a read behind it */
+            memcpy(cut, large, n);
+            int64_t cost = wn_image_cost_ns(cut, n, b, limits);
+            assert_true(cost == many || cost >= most);
+            free(cut);
+        }
+        const struct wn_image_limits tight = {.max_pixels = 100};
+        assert_int_equal(wn_image_cost_ns(small, a, a, &tight), 0);
+        free(small);
+        free(large);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,6 +255,7 @@ int main(void)
         cmocka_unit_test(a_truncated_picture_is_refused_wherever_it_ends),
         cmocka_unit_test(damage_never_does_more_than_spoil_the_picture),
         cmocka_unit_test(a_part_that_is_too_small_is_refused_and_not_read_past),
+        cmocka_unit_test(the_cost_is_told_from_the_first_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
