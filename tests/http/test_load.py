@@ -33,7 +33,7 @@ class Load(unittest.TestCase):
         self.addCleanup(self.folder.cleanup)
 
     def slow_daemon(self, *options):
-        patient = ["--request-timeout-ms", "300000", "--shutdown-timeout-ms", "300000"]  # sanitizers are slow
+        patient = ["--request-timeout-ms", "300000", "--shutdown-timeout-ms", "300000", "--max-queue-wait-ms", "0"]  # sanitizers are slow
         return daemon.Daemon(self.folder.name, "--backend", "ref", "--workers", "1", *patient, *options)
 
     def test_200_requests_of_8_clients_each_get_their_own_answer(self):
@@ -148,7 +148,7 @@ class Load(unittest.TestCase):
             self.assertEqual(d.metric('whynot_rejected_total{reason="deadline"}'), 2)
 
     def test_work_of_a_client_that_went_away_is_dropped(self):
-        with self.slow_daemon("--max-queue-wait-ms", "0") as d:  # forty are to wait, however slow a sanitizer is
+        with self.slow_daemon() as d:
             each = slow_seconds(d)
             answered = 'whynot_explanations_total{method="gradcam",contrast="logit"}'
             before = d.metric(answered)
