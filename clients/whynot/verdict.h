@@ -15,10 +15,10 @@ struct cli_verdict {
 };
 
 /* How suspects are ordered among each other, and the others behind them. name, meaning. */
-#define CLI_RANKS(X)                                                                                                                  \
-    X(gap, "by the logit gap between the model's class and the label, which is to say by their relative probability")                 \
-    X(probability, "by how unlikely the model finds the label among all classes")                                                     \
-    X(class, "by the logit gap, less the median one of pictures with that label, which finds more where the model is often wrong")
+#define CLI_RANKS(X)                                                                                                  \
+    X(gap, "by the logit gap between the model's class and the label, which is to say by their relative probability") \
+    X(probability, "by how unlikely the model finds the label among all classes")                                     \
+    X(class, "by the logit gap, less the median one of pictures with that label")
 
 enum cli_rank {
 #define X(name, words) CLI_RANK_##name,
