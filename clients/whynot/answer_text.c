@@ -30,21 +30,31 @@ static const char *label_at(const json_t *object, const char *key)
 
 /* ---- words ---- */
 
+const char *cli_percent(double share, char out[16])
+{
+    bool all = share > 0.999 && share < 1, none = share > 0 && share < 0.001;
+    if (all || none) snprintf(out, 16, "%s", all ? "> 99.9 %" : "< 0.1 %");
+    else snprintf(out, 16, "%.1f %%", 100 * share);
+    return out;
+}
+
 static enum wn_code put_prediction(const json_t *answer, const char *name, struct wn_buffer *out, struct wn_error *err)
 {
     const json_t *list = json_object_get(answer, "predictions"), *target = json_object_get(answer, "target");
     const json_t *first = json_array_get(list, 0) ? json_array_get(list, 0) : target;
-    return wn_buffer_printf(out, err, "%s: %s %.1f %%", name, text_at(first, "label"), 100 * number_at(first, "probability"));
+    char share[16];
+    return wn_buffer_printf(out, err, "%s: %s %s", name, text_at(first, "label"), cli_percent(number_at(first, "probability"), share));
 }
 
 static enum wn_code put_rivals(const json_t *answer, struct wn_buffer *out, struct wn_error *err)
 {
     const json_t *target = json_object_get(answer, "target"), *rivals = json_object_get(answer, "why_not");
-    enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%.1f %%)", text_at(target, "label"), 100 * number_at(target, "probability"));
+    char share[16];
+    enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%s)", text_at(target, "label"), cli_percent(number_at(target, "probability"), share));
     size_t n = json_array_size(rivals);
     for (size_t i = 0; i < n && i < 3 && code == WN_OK; i++) {
         const json_t *rival = json_array_get(rivals, i);
-        code = wn_buffer_printf(out, err, "%s'%s' (%.1f %%)", i ? ", " : ", rather than ", text_at(rival, "label"), 100 * number_at(rival, "probability"));
+        code = wn_buffer_printf(out, err, "%s'%s' (%s)", i ? ", " : ", rather than ", text_at(rival, "label"), cli_percent(number_at(rival, "probability"), share));
     }
     if (code == WN_OK && n > 3) code = wn_buffer_printf(out, err, " and %zu more", n - 3);
     return code == WN_OK ? wn_buffer_printf(out, err, "?\n") : code;

@@ -3,6 +3,7 @@
 #include "audit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *label_at(const json_t *line, const char *key)
@@ -96,8 +97,12 @@ void cli_audit_words(const struct cli_audit *a, struct wn_text *out)
     wn_text_puts(out, "\n");
     for (int i = 0; i < shown; i++) {
         json_t *line = json_loads(a->list[i].line, 0, NULL);
-        wn_text_printf(out, "%4d. %s: labelled '%s', looks like '%s' (gap %.2f, %.1f %% of the two)\n", i + 1, json_string_value(json_object_get(line, "file")),
-                       label_at(line, "label"), label_at(line, "rival"), a->list[i].gap, 100 * json_number_value(json_object_get(line, "relative_probability")));
+        const char *name = json_string_value(json_object_get(line, "file"));
+        char share[16], *file = cli_plain(name ? name : "", "");
+        cli_percent(json_number_value(json_object_get(line, "relative_probability")), share);
+        wn_text_printf(out, "%4d. %s: labelled '%s', looks like '%s' (gap %.2f, %s of the two)\n", i + 1, file ? file : "", label_at(line, "label"), label_at(line, "rival"),
+                       a->list[i].gap, share);
+        free(file);
         json_decref(line);
     }
     if (shown < a->suspects) wn_text_printf(out, "and %d more; --top shows more of them, --report FILE.html their pictures\n", a->suspects - shown);

@@ -69,12 +69,16 @@ bool cli_has(const struct cli *c, const char *name);
 bool cli_count(const struct cli *c, const char *name, long least, long most, long *out);
 void cli_help(const struct cli_command *command);
 
-/* "whynot explain: ..." on stderr; returns code. */
+/* The text with control characters as \xNN but for those in `kept`, so that no file's name commands a terminal. The caller's to free; NULL: no memory. */
+char *cli_plain(const char *text, const char *kept);
+/* "whynot explain: ..." on stderr, control characters as \xNN; returns code. */
 enum cli_exit cli_fail(enum cli_exit code, const char *fmt, ...) WN_PRINTF(2, 3);
 /* How a failure of the library ends the program. */
 enum cli_exit cli_fail_error(const struct wn_error *err);
 
-/* Whether escape sequences for colour may be sent there: a terminal, NO_COLOR not set, TERM not dumb. */
+/* Whether escape sequences may be sent there: a terminal, TERM not dumb. */
+bool cli_obeys(int fd);
+/* Those for colour, too: NO_COLOR not set. */
 bool cli_colors(int fd);
 
 /* Options of commands that ask a daemon, or the library. */

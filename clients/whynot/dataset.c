@@ -173,15 +173,28 @@ static enum cli_exit read_json(const struct place *at, const char *folder, const
 
 /* ---- CSV ---- */
 
-/* The next cell of a line, quotes taken off in place; *rest: behind it. */
+/* Whether a cell in quotation marks is still open behind text, at whose begin one is (open) or a cell begins. */
+static bool is_open(const char *text, bool open)
+{
+    bool begins = !open;
+    for (; *text; text++) {
+        if (open && *text == '"' && text[1] == '"') text++;
+        else if (*text == '"' && (open || begins)) open = !open;
+        begins = !open && (*text == ',' || (begins && strchr(" \t", *text)));
+    }
+    return open;
+}
+
+/* The next cell of a line, quotes or the white space around it taken off in place; *rest: behind it. */
 static char *next_cell(char **rest)
 {
-    char *from = *rest, *to = from, *begin = from;
+    char *from = *rest + strspn(*rest, " \t"), *to = from, *begin = from, *kept = from;
     bool quoted = *from == '"';
     if (quoted) from++;
     while (*from && (quoted || *from != ',')) {
         if (quoted && *from == '"' && from[1] != '"') {
             quoted = false;
+            kept = to;
             from++;
             continue;
         }
@@ -190,6 +203,7 @@ static char *next_cell(char **rest)
     }
     *rest = *from ? from + 1 : from;
     *to = 0;
+    while (to > kept && strchr(" \t", to[-1])) *--to = 0;
     return begin;
 }
 
@@ -198,16 +212,23 @@ struct columns {
     int image, label, rival;
 };
 
+static bool is_one_of(const char *cell, const char *const *names)
+{
+    while (*names && strcasecmp(cell, *names) != 0) names++;
+    return *names != NULL;
+}
+
 /* A first line that names its columns. False: it is a picture. */
 static bool name_columns(const char *line, struct columns *out)
 {
+    static const char *const images[] = {"image", "file", "filename", "path", NULL}, *const labels[] = {"label", "class", NULL};
     char *copy = strdup(line), *rest = copy;
     struct columns found = {-1, -1, -1};
     for (int i = 0; rest && *rest && i < 64; i++) {
         const char *cell = next_cell(&rest);
-        if (strcmp(cell, "image") == 0 || strcmp(cell, "file") == 0) found.image = i;
-        if (strcmp(cell, "class_index") == 0 || (strcmp(cell, "label") == 0 && found.label < 0)) found.label = i;
-        if (strcmp(cell, "rival") == 0) found.rival = i;
+        if (found.image < 0 && is_one_of(cell, images)) found.image = i;
+        else if (strcasecmp(cell, "class_index") == 0 || (found.label < 0 && is_one_of(cell, labels))) found.label = i;
+        else if (strcasecmp(cell, "rival") == 0) found.rival = i;
     }
     free(copy);
     if (found.image >= 0) *out = found;
@@ -236,24 +257,53 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
 
 /* ---- files and folders ---- */
 
+/* A line without its end; in CSV a quoted cell may hold line breaks. Returns how many lines were read, -1 where memory or a closing
+ * quotation mark is missing. */
+static int read_record(FILE *f, bool csv, struct wn_buffer *record)
+{
+    char *line = NULL;
+    size_t room = 0;
+    int lines = 0;
+    bool open = false;
+    ssize_t n;
+    record->size = 0;
+    while (lines >= 0 && (!lines || open) && (n = getline(&line, &room, f)) > 0) {
+        open = csv && is_open(line, open);
+        lines = wn_buffer_append(record, line, (size_t)n, NULL) == WN_OK ? lines + 1 : -1;
+    }
+    free(line);
+    while (record->size && strchr("\r\n", record->data[record->size - 1])) record->size--;
+    return open || wn_buffer_append(record, "", 1, NULL) != WN_OK ? -1 : lines;
+}
+
+/* Behind a byte order mark, as spreadsheets write it. */
+static FILE *open_text(const char *path)
+{
+    char mark[3];
+    FILE *f = fopen(path, "r");
+    if (f && (fread(mark, 1, sizeof mark, f) != sizeof mark || memcmp(mark, "\xef\xbb\xbf", sizeof mark) != 0)) rewind(f);
+    return f;
+}
+
 static enum cli_exit read_lines(const char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out)
 {
     const char *slash = strrchr(path, '/');
-    size_t dir = slash ? (size_t)(slash - path) : 0, length = strlen(path), room = 0;
+    size_t dir = slash ? (size_t)(slash - path) : 0, length = strlen(path);
     bool csv = length > 4 && strcmp(path + length - 4, ".csv") == 0;
-    char *folder = strndup(path, slash && !dir ? 1 : dir), *line = NULL;
-    struct place at = {path, 0, classes};
+    char *folder = strndup(path, slash && !dir ? 1 : dir);
+    struct place at = {path, 1, classes};
+    struct wn_buffer record = {0};
     struct columns columns = {0, 1, 2};
     enum cli_exit code = CLI_OK;
-    FILE *f = fopen(path, "r");
+    FILE *f = open_text(path);
     if (!f || !folder) code = cli_fail(CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
-    while (code == CLI_OK && out->n < limit && getline(&line, &room, f) > 0) {
-        at.line++;
-        line[strcspn(line, "\r\n")] = 0;
-        if (*line) code = csv ? read_csv(&at, folder, &columns, line, out) : read_json(&at, folder, line, out);
+    for (int lines; code == CLI_OK && out->n < limit && (lines = read_record(f, csv, &record)) != 0; at.line += lines) {
+        char *text = (char *)record.data;
+        if (lines < 0) code = cli_fail(CLI_USAGE, "%s, line %d: the quotation mark that opens a cell has none that closes it", path, at.line);
+        else if (*text) code = csv ? read_csv(&at, folder, &columns, text, out) : read_json(&at, folder, text, out);
     }
     if (f) fclose(f);
-    free(line);
+    wn_buffer_finish(&record);
     free(folder);
     return code;
 }

@@ -169,10 +169,17 @@ static enum wn_code put_line(const struct asking *a, const struct cli_picture *p
 static enum wn_code put_words(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply, const json_t *answer,
                               const struct wn_buffer *picture, struct wn_buffer *out, struct wn_error *err)
 {
-    char text[WN_ERROR_TEXT];
-    if (reply->status == 200) return cli_answer_words(answer, p->name, picture, a->screen, out, err);
-    cli_problem_text(reply, text, sizeof text);
-    return wn_buffer_printf(out, err, "%s: no answer: %s\n", p->name, text);
+    char text[WN_ERROR_TEXT], *name = cli_plain(p->name, ""), *why = NULL;
+    enum wn_code code = name ? WN_OK : WN_NO_MEMORY;
+    if (reply->status != 200) {
+        cli_problem_text(reply, text, sizeof text);
+        why = cli_plain(text, "\n");
+    }
+    if (code == WN_OK && reply->status == 200) code = cli_answer_words(answer, name, picture, a->screen, out, err);
+    else if (code == WN_OK) code = wn_buffer_printf(out, err, "%s: no answer: %s\n", name, why ? why : "");
+    free(name);
+    free(why);
+    return code == WN_OK ? WN_OK : wn_fail(err, code, "no memory for words");
 }
 
 /* A file that cannot be read is that picture's failure, said in the form that a daemon would. */

@@ -103,7 +103,7 @@ static double now_s(void)
 void cli_progress_begin(struct cli_progress *p, int before, int of, bool wanted)
 {
     *p = (struct cli_progress){.begin_s = now_s(), .of = of, .before = before};
-    p->wanted = wanted && of > 1 && isatty(STDERR_FILENO);
+    p->wanted = wanted && of > 1 && cli_obeys(STDERR_FILENO);
 }
 
 /* "[#####.....]  123/500  45.2/s  0:08 left" */

@@ -81,14 +81,37 @@ bool cli_count(const struct cli *c, const char *name, long least, long most, lon
 
 /* ---- words for people ---- */
 
+/* Bytes of the control character that is there, or 0. Terminals also obey U+0080 to U+009F, two bytes in UTF-8. */
+static int control_length(const char *at)
+{
+    unsigned char c = (unsigned char)at[0], next = c ? (unsigned char)at[1] : 0;
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0) return 2;
+    return c < 0x20 || c == 0x7f;
+}
+
+char *cli_plain(const char *text, const char *kept)
+{
+    char *out = malloc(4 * strlen(text) + 1), *to = out;
+    while (out && *text) {
+        int n = strchr(kept, *text) ? 0 : control_length(text);
+        if (!n) *to++ = *text++;
+        for (; n; n--) to += snprintf(to, 5, "\\x%02x", (unsigned char)*text++);
+    }
+    if (out) *to = 0;
+    return out;
+}
+
 enum cli_exit cli_fail(enum cli_exit code, const char *fmt, ...)
 {
     va_list args;
-    fprintf(stderr, "%s: ", running);
+    char *text = NULL;
     va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
+    int n = vasprintf(&text, fmt, args);
     va_end(args);
-    fputc('\n', stderr);
+    char *plain = n < 0 ? NULL : cli_plain(text, "\n");
+    fprintf(stderr, "%s: %s\n", running, plain ? plain : "no memory to say what went wrong");
+    if (n >= 0) free(text);
+    free(plain);
     return code;
 }
 
@@ -100,10 +123,16 @@ enum cli_exit cli_fail_error(const struct wn_error *err)
     return cli_fail(model ? CLI_NO_MODEL : away ? CLI_UNREACHABLE : usage ? CLI_USAGE : CLI_FAILED, "%s", err->text);
 }
 
+bool cli_obeys(int fd)
+{
+    const char *term = getenv("TERM");
+    return isatty(fd) && term && strcmp(term, "dumb") != 0;
+}
+
 bool cli_colors(int fd)
 {
-    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-    return !(no && *no) && isatty(fd) && term && strcmp(term, "dumb") != 0;
+    const char *no = getenv("NO_COLOR");
+    return !(no && *no) && cli_obeys(fd);
 }
 
 /* Words in lines of at most 78 columns, indented. */

@@ -122,7 +122,7 @@ static enum cli_exit add_list(struct cli_pictures *all, const char *from)
     FILE *f = strcmp(from, "-") == 0 ? stdin : fopen(from, "r");
     if (!f) return cli_fail(CLI_USAGE, "the list '%s' cannot be read", from);
     while (code == CLI_OK && (n = getline(&line, &room, f)) >= 0) {
-        if (n && line[n - 1] == '\n') line[n - 1] = 0;
+        line[strcspn(line, "\r\n")] = 0; /* lists are also made on Windows */
         if (*line) code = add_word(all, line);
     }
     free(line);

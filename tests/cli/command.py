@@ -3,6 +3,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -36,6 +37,28 @@ def whynot(*words, stdin=b"", env=None, cwd=None):
     err = done.stderr.decode()
     assert "Sanitizer" not in err and "runtime error" not in err, err[-4000:]
     return Result(done.returncode, done.stdout, err)
+
+
+def lines_of(file):
+    try:
+        with open(file, "rb") as f:
+            return f.read().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def kill_where_it_waits(words, picture, file, before):
+    """Kills the job while it waits for `picture`, which is a pipe until then; `before` pictures have a line in file."""
+    os.rename(picture, picture + ".away")
+    os.mkfifo(picture)
+    child = subprocess.Popen([os.environ["WHYNOT"], *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())
+    try:
+        daemon.wait_until(lambda: lines_of(file) >= before or child.poll() is not None, 60)
+    finally:
+        child.kill()
+        code = child.wait()
+        os.replace(picture + ".away", picture)
+    assert (code, lines_of(file)) == (-signal.SIGKILL, before), (code, lines_of(file))
 
 
 def on_terminal(*words, env=None, cwd=None, answer=b"\x1b[?6c", size=(40, 100), typed=b""):

@@ -7,14 +7,11 @@ import math
 import os
 import re
 import shutil
-import signal
 import statistics
-import subprocess
 import tempfile
-import time
 import unittest
 
-from command import ROOT, clean_environment, daemon, on_terminal, whynot
+from command import ROOT, daemon, kill_where_it_waits, on_terminal, whynot
 import tiny_onnx
 
 MODELS = os.path.join(ROOT, "models")
@@ -169,6 +166,29 @@ class Audit(unittest.TestCase):
         self.assertEqual(whynot("audit", self.data, "-m", "none", "--models", MODELS).code, 3)
         self.assertEqual(whynot("audit", self.data, "-m", "signs-resnet", "--server", "http://127.0.0.1:1", "--patience", "0").code, 4)
 
+    def test_tables_come_as_spreadsheets_write_them(self):
+        index, name = self.path("sheet.csv"), 'a, "b"\r\n<i> \u00fc.png'
+        shutil.copy(os.path.join(SAMPLES, "no-right-turn-1.png"), self.path(name))
+        quoted = '"%s"' % name.replace('"', '""')
+        for text in ("\ufeffimage,label\r\n%s,no left turn\r\n", "Label,Filename\r\n\"no left turn\",%s\r\n", "id, image , label\n7, %s , no left turn \n\n",
+                     "\ufeff%s,3", "class_index,label,path\n3,stop,%s\n"):
+            with open(index, "w", newline="", encoding="utf-8") as out:
+                out.write(text % quoted)
+            row, = self.lines(index)
+            self.assertEqual((row["file"], row["path"], row["label"]["label"]), (name, self.path(name), "no left turn"), text)
+        write(index, 'image,label\na.png,yield\n"b.png,stop\nc.png,yield\n')
+        r = whynot("audit", index, *MODEL)
+        self.assertEqual(r.code, 2)
+        self.assertIn("line 3", r.err)
+
+    def test_a_picture_that_is_missing_has_its_line_and_paths_begin_where_the_table_lies(self):
+        index = self.path("data/paths.csv")
+        write(index, "image,label\nno left turn/no-right-turn-1.png,no left turn\n../data/yield/none.png,yield\n")
+        there, missing = self.lines(index, code=1)
+        self.assertTrue(there["suspect"])
+        self.assertIn("cannot be read", missing["error"])
+        os.remove(index)
+
     # ---- jobs ----
 
     def many(self, name, n=60):
@@ -185,14 +205,8 @@ class Audit(unittest.TestCase):
         whole = whynot(*words, "--output", self.path("whole.jsonl"))
         self.assertEqual(whole.code, 0, whole.err)
         cut = self.path("cut.jsonl")
-        child = subprocess.Popen([os.environ["WHYNOT"], *words, "--output", cut], stdout=subprocess.DEVNULL, env=clean_environment())
-        end = time.monotonic() + 60
-        while time.monotonic() < end and child.poll() is None and (not os.path.exists(cut) or os.path.getsize(cut) < 2000):
-            time.sleep(0.002)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        before = read(cut)
-        self.assertGreater(before.count("\n"), 0)
+        picture = json.loads(read(self.path("whole.jsonl")).splitlines()[25])["path"]
+        kill_where_it_waits([*words, "--output", cut], picture, cut, 25)
         with open(cut, "a") as out:
             out.write('{"file": "half')
         resumed = whynot(*words, "--output", cut, "--resume")
@@ -293,6 +307,18 @@ class Audit(unittest.TestCase):
         self.assertIn("&lt;b&gt;&amp;&quot;x&quot;.png", read(page))
         with open(table, newline="") as f:
             self.assertEqual(next(csv.DictReader(f))["file"], name)
+
+    def test_names_cannot_command_a_terminal(self):
+        data = self.path("names")
+        os.makedirs(os.path.join(data, "no left turn"))
+        shutil.copy(os.path.join(SAMPLES, "no-right-turn-1.png"), os.path.join(data, "no left turn", "a\x1b[31m\n\x9b\x7f\u00fc.png"))
+        with open(os.path.join(data, "no left turn", "b\x1b]0;title\x07.png"), "wb"):
+            pass
+        r = whynot("audit", data, *MODEL, "--text")
+        self.assertEqual(r.code, 1)
+        self.assertIn("a\\x1b[31m\\x0a\\xc2\\x9b\\x7f\u00fc.png: labelled", r.out)
+        self.assertIn("b\\x1b]0;title\\x07.png: ", r.err)
+        self.assertNotRegex(r.out + r.err, "[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
     def test_a_terminal_gets_words_and_progress_pipes_get_neither(self):
         shown = on_terminal("audit", self.data, *MODEL, "--csv", self.path("t.csv"))

@@ -5,14 +5,11 @@ import math
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
-import time
 import unittest
 
-from command import ROOT, clean_environment, whynot
+from command import ROOT, kill_where_it_waits, whynot
 
 MODELS = os.path.join(ROOT, "models")
 SAMPLES = os.path.join(MODELS, "signs-resnet", "samples")
@@ -75,19 +72,11 @@ class Evaluate(unittest.TestCase):
         whole = whynot(*words, "--output", self.path("whole.jsonl"))
         self.assertEqual(whole.code, 0, whole.err)
         cut = self.path("cut.jsonl")
-        child = subprocess.Popen([os.environ["WHYNOT"], *words, "--output", cut], stdout=subprocess.DEVNULL, env=clean_environment())
-        end = time.monotonic() + 60
-        while time.monotonic() < end and (not os.path.exists(cut) or os.path.getsize(cut) < 2000):
-            time.sleep(0.005)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        before = open(cut).read().count("\n")
-        self.assertGreater(before, 0)
+        kill_where_it_waits([*words, "--output", cut], os.path.join(data, "20.png"), cut, 20)
         resumed = whynot(*words, "--output", cut, "--resume")
         self.assertEqual(resumed.code, 0, resumed.err)
         self.assertEqual(open(cut).read(), open(self.path("whole.jsonl")).read())
         self.assertEqual(resumed.out, whole.out)
-        self.assertLess(before, 40)
         other = whynot(*words[:-2], "--seed", "5", "--output", cut, "--resume")
         self.assertEqual(other.code, 2)
         self.assertIn("another question", other.err)
