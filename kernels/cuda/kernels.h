@@ -185,6 +185,30 @@ struct wn_cuda_drawing {
 /* drawings: n of them on the device, at most 65535, of any sizes; most_pixels: of the largest view, below 2^30. */
 void wn_cuda_launch_draw(const struct wn_cuda_drawing *drawings, int n, int most_pixels, struct CUstream_st *stream);
 
+/* ---- prepare.cu: pictures to the network's input, the numbers that the processor makes ---- */
+/* Where one column or row of the input comes from. */
+struct wn_cuda_line {
+    int first, count; /* plain: count is 1 where the second pixel is the next one, 0 where it is the first again */
+    float t;          /* plain: share of the second */
+};
+/* One picture: pixels part_x.. and part_y.. of a source, RGB without padding, of which box_w x box_h become dst_w x dst_h, of which the
+ * window x, y, w, h is the input. The part holds all that the window needs. All pointers are the device's. */
+struct wn_cuda_picture {
+    const uint8_t *pixels; /* part_h*part_w*3 */
+    int src_w, src_h, part_x, part_y, part_w, part_h;
+    double box_w, box_h; /* above 0 */
+    int dst_w, dst_h, x, y, w, h;
+    bool antialias, bgr;
+    int channels; /* 3, or 1: grey */
+    float scale, mean[3], std[3];
+    struct wn_cuda_line *lines; /* scratch: w + h */
+    int width_x, width_y;       /* wn_support_width(box_w / dst_w), of box_h / dst_h */
+    int32_t *weights;           /* scratch, antialias only: w*width_x + h*width_y */
+    float *out;                 /* channels*h*w, at a multiple of 16 bytes */
+};
+/* pictures: n of them on the device, at most 65535; most_lines: the largest w + h; most_pixels: the largest w*h. */
+void wn_cuda_launch_prepare(const struct wn_cuda_picture *pictures, int n, int most_lines, int most_pixels, struct CUstream_st *stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,7 @@
 
 #include <media/base64.h>
 #include <media/resize.h>
+#include <whynot/resample.h>
 
 enum { MAX_SIDE = 8192, MAX_PIXELS = 16 << 20 };
 
@@ -156,14 +157,13 @@ struct wn_image_use wn_preprocess_use(const struct wn_preprocess *p)
     return (struct wn_image_use){wn_preprocess_hint(p), part, p};
 }
 
-/* Pillow's "L": ITU-R 601 luma in 16 bits, rounded. */
 static uint8_t *to_gray(const struct wn_image *image)
 {
     size_t n = (size_t)image->width * (size_t)image->height;
     uint8_t *gray = malloc(n);
     const uint8_t *rgb = image->rgb;
     for (size_t i = 0; gray && i < n; i++, rgb += 3)
-        gray[i] = (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000) >> 16);
+        gray[i] = wn_luma(rgb[0], rgb[1], rgb[2]);
     return gray;
 }
 
@@ -173,7 +173,7 @@ static void planes_from_bytes(const struct wn_preprocess *p, const uint8_t *src,
     const int channels = wn_preprocess_channels(p), red = p->order == WN_CHANNELS_BGR ? 2 : 0, blue = 2 - red;
     float table[3][256];
     for (int c = 0; c < channels; c++)
-        for (int v = 0; v < 256; v++) table[c][v] = ((float)v * p->scale - p->mean[c]) / p->std[c];
+        for (int v = 0; v < 256; v++) table[c][v] = wn_normalised((float)v, p->scale, p->mean[c], p->std[c]);
     if (channels == 1) {
         for (size_t i = 0; i < n; i++) dst[i] = table[0][src[i]];
         return;
@@ -191,7 +191,7 @@ static void planes_from_floats(const struct wn_preprocess *p, const float *src, 
     const size_t channels = (size_t)wn_preprocess_channels(p);
     for (size_t c = 0; c < channels; c++) {
         const float *from = src + (p->order == WN_CHANNELS_BGR ? 2 - c : c);
-        for (size_t i = 0; i < n; i++) dst[c * n + i] = (from[i * channels] * p->scale - p->mean[c]) / p->std[c];
+        for (size_t i = 0; i < n; i++) dst[c * n + i] = wn_normalised(from[i * channels], p->scale, p->mean[c], p->std[c]);
     }
 }
 

@@ -2,13 +2,13 @@
  * double, rounded to 22 bits, the horizontal pass first, each pass rounded to 8 bits. */
 #include <media/resize.h>
 
-#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <media/resize_rows.h>
+#include <whynot/resample.h>
 
 static void axis_finish(struct wn_axis *a)
 {
@@ -17,38 +17,29 @@ static void axis_finish(struct wn_axis *a)
     free(a->weight);
 }
 
-/* One position. The order of the operations matters for bit equality. */
-static void axis_place(struct wn_axis *a, int i, double center, double spread, int src_size, double *w)
+static void axis_place(struct wn_axis *a, int i, struct wn_support s, double *share)
 {
-    int first = (int)(center - spread + 0.5), end = (int)(center + spread + 0.5);
-    double sum = 0.0, inverse = 1.0 / spread;
-    if (first < 0) first = 0;
-    if (end > src_size) end = src_size;
-    for (int k = 0; k < end - first; k++) {
-        double distance = fabs((k + first - center + 0.5) * inverse);
-        w[k] = distance < 1.0 ? 1.0 - distance : 0.0;
-        sum += w[k];
-    }
-    a->first[i] = first;
-    a->count[i] = end - first;
-    for (int k = 0; k < end - first; k++)
-        a->weight[(size_t)i * (size_t)a->width + (size_t)k] =
-            (int32_t)(0.5 + (sum != 0.0 ? w[k] / sum : w[k]) * (1 << WN_WEIGHT_BITS));
-    while (a->count[i] > 1 && !a->weight[(size_t)i * (size_t)a->width + (size_t)a->count[i] - 1]) a->count[i]--;
+    int32_t *weight = a->weight + (size_t)i * (size_t)a->width;
+    double sum = 0.0;
+    for (int k = 0; k < s.count; k++) sum += share[k] = wn_support_share(s, k);
+    for (int k = 0; k < s.count; k++) weight[k] = wn_support_weight(share[k], sum);
+    a->first[i] = s.first;
+    a->count[i] = s.count;
+    while (a->count[i] > 1 && !weight[a->count[i] - 1]) a->count[i]--;
 }
 
 static enum wn_code axis_init(struct wn_axis *a, int src_size, double box, int dst_size, int begin, int n,
                               struct wn_error *err)
 {
-    double scale = box / dst_size, spread = scale < 1.0 ? 1.0 : scale;
-    *a = (struct wn_axis){.n = n, .width = (int)ceil(spread) * 2 + 1};
+    double scale = box / dst_size;
+    *a = (struct wn_axis){.n = n, .width = wn_support_width(scale)};
     a->first = malloc((size_t)n * sizeof *a->first);
     a->count = malloc((size_t)n * sizeof *a->count);
     a->weight = calloc((size_t)n * (size_t)a->width, sizeof *a->weight);
-    double *w = malloc((size_t)a->width * sizeof *w);
-    bool ok = a->first && a->count && a->weight && w;
-    for (int i = 0; ok && i < n; i++) axis_place(a, i, (begin + i + 0.5) * scale, spread, src_size, w);
-    free(w);
+    double *share = malloc((size_t)a->width * sizeof *share);
+    bool ok = a->first && a->count && a->weight && share;
+    for (int i = 0; ok && i < n; i++) axis_place(a, i, wn_support_at(begin + i, scale, src_size), share);
+    free(share);
     return ok ? WN_OK : wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
 }
 
@@ -148,38 +139,31 @@ enum wn_code wn_resize_antialias(const struct wn_resize *given, const uint8_t *s
 
 /* ---- without antialiasing ---- */
 
-struct tap {
-    int a, b;
-    float t; /* value = (1 - t) * [a] + t * [b] */
-};
-
 /* part: where what is there of the source begins. */
-static struct tap tap_at(int i, double box, int src_size, int dst_size, int part)
+static struct wn_between tap_at(int i, double box, int src_size, int dst_size, int part)
 {
-    double at = (i + 0.5) * box / dst_size - 0.5;
-    if (at < 0) at = 0;
-    int a = (int)at;
-    if (a > src_size - 1) a = src_size - 1;
-    return (struct tap){a - part, (a + 1 < src_size ? a + 1 : a) - part, (float)(at - a)};
+    struct wn_between t = wn_plain_between(i, box, src_size, dst_size);
+    t.a -= part, t.b -= part;
+    return t;
 }
 
-static void plain_row(const struct wn_resize *r, const struct tap *across, struct tap down, const uint8_t *src,
+static void plain_row(const struct wn_resize *r, const struct wn_between *across, struct wn_between down, const uint8_t *src,
                       float *dst)
 {
     const int n = r->channels;
     const uint8_t *upper = src + (size_t)down.a * (size_t)r->part_w * (size_t)n,
                   *lower = src + (size_t)down.b * (size_t)r->part_w * (size_t)n;
     for (int x = 0; x < r->w; x++) {
-        struct tap t = across[x];
+        struct wn_between t = across[x];
         for (int c = 0; c < n; c++) {
-            float u = (1 - t.t) * upper[t.a * n + c] + t.t * upper[t.b * n + c];
-            float l = (1 - t.t) * lower[t.a * n + c] + t.t * lower[t.b * n + c];
-            *dst++ = (1 - down.t) * u + down.t * l;
+            float u = wn_blend(upper[t.a * n + c], upper[t.b * n + c], t.t);
+            float l = wn_blend(lower[t.a * n + c], lower[t.b * n + c], t.t);
+            *dst++ = wn_blend(u, l, down.t);
         }
     }
 }
 
-static bool is_there(struct tap first, struct tap last, int size)
+static bool is_there(struct wn_between first, struct wn_between last, int size)
 {
     return first.a >= 0 && last.b < size;
 }
@@ -189,11 +173,11 @@ enum wn_code wn_resize_plain(const struct wn_resize *given, const uint8_t *src, 
     const struct wn_resize whole = completed(given), *r = &whole;
     enum wn_code code = check(r, err);
     if (code != WN_OK) return code;
-    struct tap *across = malloc((size_t)r->w * sizeof *across);
+    struct wn_between *across = malloc((size_t)r->w * sizeof *across);
     if (!across) return wn_fail(err, WN_NO_MEMORY, "No memory to resize a picture; try again later.");
     for (int x = 0; x < r->w; x++) across[x] = tap_at(r->x + x, box_w(r), r->src_w, r->dst_w, r->part_x);
     for (int y = 0; y < r->h && code == WN_OK; y++) {
-        struct tap down = tap_at(r->y + y, box_h(r), r->src_h, r->dst_h, r->part_y);
+        struct wn_between down = tap_at(r->y + y, box_h(r), r->src_h, r->dst_h, r->part_y);
         if (is_there(across[0], across[r->w - 1], r->part_w) && is_there(down, down, r->part_h))
             plain_row(r, across, down, src, dst + (size_t)y * (size_t)r->w * (size_t)r->channels);
         else

@@ -10,7 +10,7 @@
 
 #define WN_AVX2 __attribute__((target("avx2")))
 
-enum { HALF = 1 << (WN_WEIGHT_BITS - 1), TAPS = 4, LOW_BITS = 8, BEHIND = 16 };
+enum { HALF = WN_WEIGHT_HALF, TAPS = 4, LOW_BITS = 8, BEHIND = 16 };
 
 /* Four taps of one position, laid out for pairwise multiplication (a*b + c*d in 32 bits). A weight has 23 bits and a
  * factor has 16, so it is cut into high << 8 | low. Lanes: 0 1 for red, green, blue, nothing; then 2 3 likewise. */

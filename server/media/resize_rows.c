@@ -1,14 +1,7 @@
 /* The resize loops in plain C, for every machine; knows nothing of pictures. */
 #include <media/resize_rows.h>
 
-enum { HALF = 1 << (WN_WEIGHT_BITS - 1), BLOCK = 32 };
-
-/* Rounded weights can lift 255 by a hair. */
-static inline uint8_t rounded(int32_t sum)
-{
-    int32_t v = sum >> WN_WEIGHT_BITS;
-    return (uint8_t)(v > 255 ? 255 : v);
-}
+enum { HALF = WN_WEIGHT_HALF, BLOCK = 32 };
 
 static bool horizontal_3(const struct wn_axis *a, const uint8_t *src, size_t src_stride, int rows, uint8_t *dst)
 {
@@ -22,9 +15,9 @@ static bool horizontal_3(const struct wn_axis *a, const uint8_t *src, size_t src
                 green += p[1] * w[k];
                 blue += p[2] * w[k];
             }
-            dst[0] = rounded(red);
-            dst[1] = rounded(green);
-            dst[2] = rounded(blue);
+            dst[0] = wn_weighted_byte(red);
+            dst[1] = wn_weighted_byte(green);
+            dst[2] = wn_weighted_byte(blue);
         }
     return true;
 }
@@ -37,7 +30,7 @@ static bool horizontal_1(const struct wn_axis *a, const uint8_t *src, size_t src
             const int32_t *w = a->weight + (ptrdiff_t)i * a->width;
             int32_t sum = HALF;
             for (int k = 0; k < a->count[i]; k++) sum += p[k] * w[k];
-            *dst++ = rounded(sum);
+            *dst++ = wn_weighted_byte(sum);
         }
     return true;
 }
@@ -54,7 +47,7 @@ static void vertical(const int32_t *weight, int count, const uint8_t *src, size_
             const int32_t w = weight[k];
             for (size_t i = 0; i < size; i++) sum[i] += row[i] * w;
         }
-        for (size_t i = 0; i < size; i++) dst[begin + i] = rounded(sum[i]);
+        for (size_t i = 0; i < size; i++) dst[begin + i] = wn_weighted_byte(sum[i]);
     }
 }
 

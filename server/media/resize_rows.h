@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WN_WEIGHT_BITS = 22 };
+#include <whynot/resample.h>
 
 /* For each position of a window of one axis: the source positions that count, and their weights. */
 struct wn_axis {

@@ -15,27 +15,8 @@
 
 #include "emulation_control.h"
 #include "exe.h"
+#include "guarded.h"
 #include "kernels.h"
-
-enum { GUARD = 64, MARK = 0xa5 };
-
-/* Memory whose end is watched by what stands behind it, of every kind that a drawing touches. */
-struct guarded {
-    unsigned char *data;
-    size_t size;
-};
-
-static struct guarded guarded(size_t size)
-{
-    struct guarded g = {aligned_alloc(256, (size + GUARD + 255) / 256 * 256), size};
-    memset(g.data, MARK, (size + GUARD + 255) / 256 * 256);
-    return g;
-}
-
-static void check_guard(const struct guarded *g)
-{
-    for (int i = 0; i < GUARD; i++) assert_int_equal(g->data[g->size + (size_t)i], MARK);
-}
 
 enum { PARTS = 5 };
 struct one {
