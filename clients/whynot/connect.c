@@ -153,10 +153,15 @@ static enum cli_exit check_daemon(const struct connecting *s, const char *config
 
 /* ---- the project ---- */
 
-static enum cli_exit refused(int status, const char *what, const struct wn_error *err)
+/* why: Label Studio's own words, or NULL. */
+static enum cli_exit refused(int status, const char *what, const char *why, const struct wn_error *err)
 {
     if (!status) return cli_fail(CLI_UNREACHABLE, "%s", err->text);
-    if (status == 401 || status == 403) return cli_fail(CLI_UNREACHABLE, "Label Studio does not take the token (status %d)", status);
+    if (why && strstr(why, "reserved network address"))
+        return cli_fail(CLI_FAILED, "Label Studio says: %s. It asks no address of its own machine or network unless it is started with ML_BLOCK_LOCAL_IP=false and "
+                        "SSRF_PROTECTION_ENABLED=false in its environment", why);
+    if (status == 401 || status == 403)
+        return cli_fail(CLI_UNREACHABLE, "Label Studio does not take the token (status %d)%s%s", status, why ? ": " : "", why ? why : "");
     return cli_fail(CLI_FAILED, "%s (status %d)", what, status);
 }
 
@@ -169,7 +174,8 @@ static enum cli_exit check_project(const struct connecting *s)
     snprintf(what, sizeof what, "Label Studio has no project %ld", s->project);
     json_t *root = call(s->peer, "GET", path, NULL, &status, &err);
     const char *config = json_string_value(json_object_get(root, "label_config"));
-    enum cli_exit code = status == 200 && root ? check_daemon(s, config ? config : "") : refused(status, what, &err);
+    const char *why = json_string_value(json_object_get(root, "detail"));
+    enum cli_exit code = status == 200 && root ? check_daemon(s, config ? config : "") : refused(status, what, why, &err);
     json_decref(root);
     return code;
 }
@@ -193,7 +199,7 @@ static enum cli_exit add_backend(const struct connecting *s)
     int status;
     snprintf(path, sizeof path, "/api/ml/?project=%ld", s->project);
     json_t *list = call(s->peer, "GET", path, NULL, &status, &err);
-    enum cli_exit code = status == 200 && json_is_array(list) ? CLI_OK : refused(status, "Label Studio does not list its backends", &err);
+    enum cli_exit code = status == 200 && json_is_array(list) ? CLI_OK : refused(status, "Label Studio does not list its backends", NULL, &err);
     bool there = code == CLI_OK && is_there(list, s->daemon);
     json_decref(list);
     if (code != CLI_OK || there) {
@@ -206,7 +212,7 @@ static enum cli_exit add_backend(const struct connecting *s)
     json_t *made = call(s->peer, "POST", "/api/ml/", body, &status, &err);
     const char *why = json_string_value(json_object_get(made, "detail"));
     if (status == 200 || status == 201) printf("project %ld of %s now asks %s\n", s->project, s->studio, s->daemon);
-    else code = refused(status, why ? why : "Label Studio cannot reach the daemon from where it runs: give the address that it sees with --server", &err);
+    else code = refused(status, why ? why : "Label Studio cannot reach the daemon from where it runs: give the address that it sees with --server", why, &err);
     json_decref(body);
     json_decref(made);
     return code;
@@ -220,7 +226,8 @@ static enum cli_exit explain_by_hand(const struct connecting *s)
     if (code != CLI_OK) return code;
     printf("%s answers as a machine learning backend. In Label Studio:\n\n"
            "1. Settings > Labeling Interface > Code: paste what stands below.\n"
-           "2. Settings > Model > Connect Model: name \"%s\", address %s\n   (the address as Label Studio sees it)%s.\n"
+           "2. Settings > Model > Connect Model: name \"%s\", address %s\n   (the address as Label Studio sees it; one of its own machine or network it asks only if it was started with\n"
+           "   ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false in its environment)%s.\n"
            "3. Import pictures as data URIs, or start whynotd with --labeling-folder and Label Studio's folder of media: nothing is fetched from addresses.\n"
            "4. In the Data Manager, select tasks, Actions > Retrieve Predictions. After labeling, delete the predictions and retrieve them again: where your\n"
            "   label differs, regions show what speaks for it rather than for the prediction, and the other way round.\n\n",

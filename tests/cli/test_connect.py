@@ -36,6 +36,8 @@ class Studio(http.server.BaseHTTPRequestHandler):
             return self.reply(200, {"id": 7, "label_config": CONFIG})
         if (method, self.path) == ("GET", "/api/ml/?project=7"):
             return self.reply(200, self.backends)
+        if (method, self.path) == ("POST", "/api/ml/") and body["title"] == "local":
+            return self.reply(403, {"detail": "URL resolves to a reserved network address (block: 127.0.0.0/8)"})
         if (method, self.path) == ("POST", "/api/ml/"):
             self.backends.append(body)
             return self.reply(201, dict(body, id=1))
@@ -118,6 +120,12 @@ class Connect(unittest.TestCase):
             self.assertEqual(r.code, code, r.err)
             self.assertIn(word, r.err)
         self.assertEqual(Studio.backends, [])
+
+    def test_addresses_that_label_studio_does_not_ask_are_said_with_the_mending(self):
+        r = self.connect("legacy", "7", None, "--title", "local")
+        self.assertEqual((r.code, Studio.backends), (5, []), r.err)
+        for words in ("reserved network address", "ML_BLOCK_LOCAL_IP=false", "SSRF_PROTECTION_ENABLED=false"):
+            self.assertIn(words, r.err)
 
     def test_a_daemon_that_does_not_answer_is_not_connected(self):
         for server, model, code, word in (("http://127.0.0.1:%d" % self.studio.server_port, (), 4, "/health does not say that it is up (status 401)"), ("127.0.0.1:1", (), 4, "cannot be reached"),
