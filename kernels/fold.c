@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "program.h"
+#include "unary_f32.h"
+
 bool wn_dtype_is_float(enum wn_dtype dtype)
 {
     return dtype == WN_F32 || dtype == WN_F64;
@@ -25,17 +28,6 @@ void wn_strides(const struct wn_shape *s, int64_t *stride)
         /* A shape without elements may wrap, and its strides go unused. */
         n = (int64_t)((uint64_t)n * (uint64_t)s->dim[i]);
     }
-}
-
-bool wn_shape_broadcast(const struct wn_shape *a, const struct wn_shape *b, struct wn_shape *y)
-{
-    y->rank = a->rank > b->rank ? a->rank : b->rank;
-    for (int i = 1; i <= y->rank; i++) {
-        int64_t da = i <= a->rank ? a->dim[a->rank - i] : 1, db = i <= b->rank ? b->dim[b->rank - i] : 1;
-        if (da != db && da != 1 && db != 1) return false;
-        y->dim[y->rank - i] = da == 1 ? db : da;
-    }
-    return true;
 }
 
 /* ---- storage ---- */
@@ -283,13 +275,6 @@ struct wn_tensor *wn_fold_prod(const struct wn_tensor *x, unsigned axes)
 
 /* ---- elementwise ---- */
 
-#define R(v) ((float)(v))
-#define WN_EXP expf
-#define WN_LOG logf
-#define WN_SQRT sqrtf
-#define WN_TANH tanhf
-#define WN_POW powf
-#define WN_ABS fabsf
 #define WN_MAX fmaxf
 #define WN_MIN fminf
 

@@ -49,7 +49,5 @@ struct wn_tensor *wn_fold_where(const struct wn_tensor *mask, const struct wn_te
 
 /* Row-major strides in elements. */
 void wn_strides(const struct wn_shape *s, int64_t *stride);
-/* Numpy broadcasting of two shapes; false if they do not fit. */
-bool wn_shape_broadcast(const struct wn_shape *a, const struct wn_shape *b, struct wn_shape *y);
 
 #endif

@@ -207,22 +207,11 @@ int wn_unary_bwd(struct wn_program *p, enum wn_unary kind, int dy, int z, float 
     return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_UNARY_BWD, .u.unary = {kind, alpha, beta}}, (int[]){dy, z}, 2, &y);
 }
 
-static bool broadcast(const struct wn_shape *a, const struct wn_shape *b, struct wn_shape *y)
-{
-    y->rank = a->rank > b->rank ? a->rank : b->rank;
-    for (int i = 1; i <= y->rank; i++) {
-        int64_t da = i <= a->rank ? a->dim[a->rank - i] : 1, db = i <= b->rank ? b->dim[b->rank - i] : 1;
-        if (da != db && da != 1 && db != 1) return false;
-        y->dim[y->rank - i] = da == 1 ? db : da;
-    }
-    return true;
-}
-
 int wn_binary(struct wn_program *p, enum wn_binary kind, int a, int b)
 {
     struct wn_shape y;
     if (p->error.code || !wn_program_has(p, a) || !wn_program_has(p, b)) return -1;
-    if (!broadcast(shape(p, a), shape(p, b), &y))
+    if (!wn_shape_broadcast(shape(p, a), shape(p, b), &y))
         return wn_program_fail(p, WN_BAD_MODEL, "two values that are combined element by element do not broadcast");
     return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_BINARY, .u.binary = kind}, (int[]){a, b}, 2, &y);
 }

@@ -41,6 +41,17 @@ bool wn_shape_fits(const struct wn_shape *s)
     return true;
 }
 
+bool wn_shape_broadcast(const struct wn_shape *a, const struct wn_shape *b, struct wn_shape *y)
+{
+    y->rank = a->rank > b->rank ? a->rank : b->rank;
+    for (int i = 1; i <= y->rank; i++) {
+        int64_t da = i <= a->rank ? a->dim[a->rank - i] : 1, db = i <= b->rank ? b->dim[b->rank - i] : 1;
+        if (da != db && da != 1 && db != 1) return false;
+        y->dim[y->rank - i] = da == 1 ? db : da;
+    }
+    return true;
+}
+
 /* ---- storage ---- */
 
 enum wn_code wn_program_create(struct wn_program **out, struct wn_error *err)

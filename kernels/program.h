@@ -37,6 +37,8 @@ struct wn_program {
 /* ---- program.c: storage. Appending moves the arrays: copy a step before. ---- */
 
 bool wn_shape_fits(const struct wn_shape *s); /* in memory and in the 32-bit indices of a device */
+/* Numpy broadcasting of two shapes; false if they do not fit. */
+bool wn_shape_broadcast(const struct wn_shape *a, const struct wn_shape *b, struct wn_shape *y);
 /* Whether a value of that number exists; else the failure is set. */
 bool wn_program_has(struct wn_program *p, int value);
 /* A copy of `bytes` that lives as long as the program; NULL with the failure set. */

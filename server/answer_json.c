@@ -47,8 +47,7 @@ static void write_class(struct wn_text *out, const struct wn_model *m, int c)
     wn_json_open(out, '{');
     wn_json_key(out, "index");
     wn_json_int(out, c);
-    wn_json_key(out, "label");
-    wn_json_string(out, m->labels[c]);
+    wn_json_pair(out, "label", m->labels[c]);
     wn_json_close(out, '}');
 }
 
@@ -57,8 +56,7 @@ void wn_answer_scored(struct wn_text *out, const struct wn_item *item, const flo
     wn_json_open(out, '{');
     wn_json_key(out, "index");
     wn_json_int(out, c);
-    wn_json_key(out, "label");
-    wn_json_string(out, item->model->labels[c]);
+    wn_json_pair(out, "label", item->model->labels[c]);
     wn_json_key(out, "logit");
     wn_json_number(out, item->logits[c]);
     wn_json_key(out, "probability");
@@ -70,12 +68,9 @@ static void write_model(struct wn_text *out, const struct wn_model *m)
 {
     wn_json_key(out, "model");
     wn_json_open(out, '{');
-    wn_json_key(out, "name");
-    wn_json_string(out, m->name);
-    wn_json_key(out, "version");
-    wn_json_string(out, m->manifest.version);
-    wn_json_key(out, "sha256");
-    wn_json_string(out, wn_graph_sha256(m->graph));
+    wn_json_pair(out, "name", m->name);
+    wn_json_pair(out, "version", m->manifest.version);
+    wn_json_pair(out, "sha256", wn_graph_sha256(m->graph));
     wn_json_close(out, '}');
 }
 
@@ -165,14 +160,12 @@ static enum wn_code write_drawn(struct wn_text *out, const struct wn_slot *slot,
                                 outputs & WN_OUT_OVERLAY ? &overlay : NULL, &drawn, err);
     if (code == WN_OK) {
         pair_of_ints(out, "size", d->view.w, d->view.h);
-        wn_json_key(out, "colormap");
-        wn_json_string(out, d->colormap->name);
+        wn_json_pair(out, "colormap", d->colormap->name);
         write_range(out, drawn.range.lo, drawn.range.hi);
         pair_of_ints(out, "peak", drawn.peak_x, drawn.peak_y);
         if (outputs & WN_OUT_BBOX && drawn.box_w) box(out, "bbox", drawn.box_x, drawn.box_y, drawn.box_w, drawn.box_h);
         if (outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY)) {
-            wn_json_key(out, "encoding");
-            wn_json_string(out, "png;base64");
+            wn_json_pair(out, "encoding", "png;base64");
         }
         if (outputs & WN_OUT_HEATMAP) write_base64(out, "data", heatmap.data, heatmap.size);
         if (outputs & WN_OUT_OVERLAY) write_base64(out, "overlay", overlay.data, overlay.size);
@@ -188,8 +181,7 @@ static void write_layer(struct wn_text *out, const struct wn_slot *slot, const s
     const struct wn_graph *g = slot->model->graph;
     struct wn_text all = {0};
     for (int i = 0; i < q->n_layers; i++) wn_text_printf(&all, "%s%s", i ? ", " : "", wn_graph_layer(g, q->layers[i])->name);
-    wn_json_key(out, "layer");
-    wn_json_string(out, q->n_layers ? wn_text_string(&all) : a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(g, a->layer)->name);
+    wn_json_pair(out, "layer", q->n_layers ? wn_text_string(&all) : a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(g, a->layer)->name);
     wn_text_finish(&all);
     if (!q->n_layers) return;
     wn_json_key(out, "layers");
@@ -203,8 +195,7 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     static const char *const kinds[] = {"contrast", "target", "rival", "mean", "variance"};
     const struct wn_answer *a = &slot->item->answers[i];
     const struct wn_question *q = &slot->item->questions[i];
-    wn_json_key(out, "kind");
-    wn_json_string(out, kinds[slot->item->kinds[i]]);
+    wn_json_pair(out, "kind", kinds[slot->item->kinds[i]]);
     wn_json_key(out, "class");
     write_class(out, slot->model, a->target);
     wn_json_key(out, "rival");
@@ -212,12 +203,9 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
         write_class(out, slot->model, a->foil);
     else
         wn_json_null(out);
-    wn_json_key(out, "method");
-    wn_json_string(out, q->method->name);
-    wn_json_key(out, "contrast");
-    wn_json_string(out, q->contrast->name);
-    wn_json_key(out, "positive_means");
-    wn_json_string(out, q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+    wn_json_pair(out, "method", q->method->name);
+    wn_json_pair(out, "contrast", q->contrast->name);
+    wn_json_pair(out, "positive_means", q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
     write_layer(out, slot, a, q);
     if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return; /* no one scalar was explained */
     wn_json_key(out, "score");
@@ -225,8 +213,7 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     if (!a->completeness.known) return;
     wn_json_key(out, "completeness"); /* the map's sum against what it must sum to */
     wn_json_open(out, '{');
-    wn_json_key(out, "scalar");
-    wn_json_string(out, a->completeness.scalar);
+    wn_json_pair(out, "scalar", a->completeness.scalar);
     wn_json_key(out, "sum");
     wn_json_number(out, a->completeness.sum);
     wn_json_key(out, "expected");
@@ -322,16 +309,11 @@ static void write_provenance(struct wn_text *out, const struct wn_request *r, co
 {
     wn_json_key(out, "provenance");
     wn_json_open(out, '{');
-    wn_json_key(out, "method");
-    wn_json_string(out, slot->ask.method->name);
-    wn_json_key(out, "preprocess_hash");
-    wn_json_string(out, slot->model->preprocess_hash);
-    wn_json_key(out, "precision");
-    wn_json_string(out, slot->model->precision ? slot->model->precision : r->server->config.precision);
-    wn_json_key(out, "device");
-    wn_json_string(out, slot->model->device);
-    wn_json_key(out, "whynot_version");
-    wn_json_string(out, wn_version());
+    wn_json_pair(out, "method", slot->ask.method->name);
+    wn_json_pair(out, "preprocess_hash", slot->model->preprocess_hash);
+    wn_json_pair(out, "precision", slot->model->precision ? slot->model->precision : r->server->config.precision);
+    wn_json_pair(out, "device", slot->model->device);
+    wn_json_pair(out, "whynot_version", wn_version());
     wn_json_close(out, '}');
 }
 
@@ -374,8 +356,7 @@ enum wn_code wn_answer_prediction(struct wn_text *out, const struct wn_slot *slo
     wn_json_open(out, '{');
     wn_json_key(out, "index");
     wn_json_int(out, c);
-    wn_json_key(out, "label");
-    wn_json_string(out, slot->model->labels[c]);
+    wn_json_pair(out, "label", slot->model->labels[c]);
     wn_json_key(out, "logit");
     wn_json_number(out, item->logits[c]);
     wn_json_key(out, "probability");
@@ -401,8 +382,7 @@ enum wn_code wn_answer_write(struct wn_text *out, const struct wn_request *r, co
     wn_softmax(slot->item->logits, slot->model->classes, p);
     wn_json_open(out, '{');
     if (slot->ask.id) {
-        wn_json_key(out, "id");
-        wn_json_string(out, slot->ask.id);
+        wn_json_pair(out, "id", slot->ask.id);
     }
     write_model(out, slot->model);
     write_image(out, &slot->item->geometry);

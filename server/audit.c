@@ -67,12 +67,6 @@ void wn_audit_traceparent(const struct wn_trace *t, char out[WN_TRACEPARENT])
     snprintf(out, WN_TRACEPARENT, "00-%s-%s-%s", t->trace, t->span, t->flags);
 }
 
-static void pair(struct wn_text *line, const char *key, const char *value)
-{
-    wn_json_key(line, key);
-    wn_json_string(line, value);
-}
-
 static void write_client(struct wn_text *line, const struct wn_request *r)
 {
     char text[INET6_ADDRSTRLEN] = "";
@@ -83,14 +77,14 @@ static void write_client(struct wn_text *line, const struct wn_request *r)
         inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, text, sizeof text);
     else if (a->sa_family == AF_INET6)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, text, sizeof text);
-    if (text[0]) pair(line, "client", text);
+    if (text[0]) wn_json_pair(line, "client", text);
 }
 
 static void write_problem(struct wn_text *line, const struct wn_error *error)
 {
     size_t n = strnlen(error->text, PROBLEM_BYTES);
     while (n && ((unsigned char)error->text[n] & 0xc0) == 0x80) n--; /* not through a character */
-    pair(line, "code", wn_code_name(error->code));
+    wn_json_pair(line, "code", wn_code_name(error->code));
     wn_json_key(line, "problem");
     wn_json_string_n(line, error->text, n);
 }
@@ -99,14 +93,14 @@ static void log_request(const struct wn_request *r, double ms)
 {
     struct wn_text line = {0};
     wn_log_begin(&line, r->reply.status >= 500 ? "error" : "info");
-    pair(&line, "request_id", r->id);
-    pair(&line, "trace_id", r->trace.trace);
-    pair(&line, "span_id", r->trace.span);
-    if (r->trace.parent[0]) pair(&line, "parent_id", r->trace.parent);
+    wn_json_pair(&line, "request_id", r->id);
+    wn_json_pair(&line, "trace_id", r->trace.trace);
+    wn_json_pair(&line, "span_id", r->trace.span);
+    if (r->trace.parent[0]) wn_json_pair(&line, "parent_id", r->trace.parent);
     write_client(&line, r);
-    if (r->key) pair(&line, "key", r->key_name);
-    pair(&line, "method", r->method);
-    pair(&line, "route", wn_route_label(wn_route_number(r->route)));
+    if (r->key) wn_json_pair(&line, "key", r->key_name);
+    wn_json_pair(&line, "method", r->method);
+    wn_json_pair(&line, "route", wn_route_label(wn_route_number(r->route)));
     wn_json_key(&line, "status");
     wn_json_int(&line, r->replied ? r->reply.status : 0);
     wn_json_key(&line, "ms");
@@ -115,7 +109,7 @@ static void log_request(const struct wn_request *r, double ms)
     wn_json_int(&line, (int64_t)r->body_size);
     wn_json_key(&line, "bytes_out");
     wn_json_int(&line, (int64_t)r->sent);
-    if (r->model_name) pair(&line, "model", r->model_name);
+    if (r->model_name) wn_json_pair(&line, "model", r->model_name);
     if (r->problem.error.code != WN_OK) write_problem(&line, &r->problem.error);
     wn_log_write(&line);
 }

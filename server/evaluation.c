@@ -330,10 +330,8 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
     if (code == WN_OK) code = read_exhibit(m, j, e, &d, &why);
     if (code == WN_OK) code = wn_evaluation_run(v, &d.picture, d.values, &prediction, &passes, &refused, &why);
     wn_json_open(line, '{');
-    wn_json_key(line, "file");
-    wn_json_string(line, e->name);
-    wn_json_key(line, "question");
-    wn_json_string(line, j->question);
+    wn_json_pair(line, "file", e->name);
+    wn_json_pair(line, "question", j->question);
     write_class(line, "label", m, e->label);
     write_class(line, "prediction", m, prediction);
     if (code == WN_OK) {
@@ -345,8 +343,7 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
         write_values(line, j, d.values);
     }
     if (code != WN_OK || refused.code != WN_OK) {
-        wn_json_key(line, code != WN_OK ? "error" : "refused");
-        wn_json_string(line, code != WN_OK ? why.text : refused.text);
+        wn_json_pair(line, code != WN_OK ? "error" : "refused", code != WN_OK ? why.text : refused.text);
     }
     wn_json_close(line, '}');
     put_away(&d);
@@ -357,12 +354,9 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
 enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line, struct wn_error *err)
 {
     wn_json_open(line, '{');
-    wn_json_key(line, "file");
-    wn_json_string(line, name);
-    wn_json_key(line, "question");
-    wn_json_string(line, j->question);
-    wn_json_key(line, "error");
-    wn_json_string(line, why);
+    wn_json_pair(line, "file", name);
+    wn_json_pair(line, "question", j->question);
+    wn_json_pair(line, "error", why);
     wn_json_close(line, '}');
     return line->failed ? wn_fail(err, WN_NO_MEMORY, "no memory for a line") : WN_OK;
 }

@@ -33,12 +33,6 @@ struct side {
 
 /* ---- parts of the JSON ---- */
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 static void number(struct wn_text *out, const char *key, double value)
 {
     wn_json_key(out, key);
@@ -59,11 +53,11 @@ static void begin_result(struct writing *w, const struct wn_label_tag *tag, cons
     char id[24];
     snprintf(id, sizeof id, "wn%08x%02d", (unsigned)(w->slot->item->picture & 0xffffffff), w->regions++ % 100);
     wn_json_open(w->out, '{');
-    pair(w->out, "id", id);
-    pair(w->out, "from_name", tag->name);
-    pair(w->out, "to_name", c->image);
-    pair(w->out, "type", type);
-    pair(w->out, "origin", "prediction");
+    wn_json_pair(w->out, "id", id);
+    wn_json_pair(w->out, "from_name", tag->name);
+    wn_json_pair(w->out, "to_name", c->image);
+    wn_json_pair(w->out, "type", type);
+    wn_json_pair(w->out, "origin", "prediction");
     number(w->out, "score", score);
 }
 
@@ -145,7 +139,7 @@ static enum wn_code write_brush(struct writing *w, const struct side *s, const s
         write_size(w->out, g);
         wn_json_key(w->out, "value");
         wn_json_open(w->out, '{');
-        pair(w->out, "format", "rle");
+        wn_json_pair(w->out, "format", "rle");
         wn_json_key(w->out, "rle");
         wn_json_open(w->out, '[');
         for (size_t i = 0; i < rle.size; i++) wn_json_int(w->out, rle.data[i]);
@@ -255,7 +249,7 @@ static enum wn_code write_task(struct wn_request *r, const struct wn_slot *slot,
     enum wn_code code = write_regions(&w, err);
     wn_json_close(w.out, ']');
     number(w.out, "score", p[w.predicted]);
-    pair(w.out, "model_version", r->labeling->version);
+    wn_json_pair(w.out, "model_version", r->labeling->version);
     strings(w.out, "notes", task->notes.list, task->notes.n);
     wn_json_close(w.out, '}');
     return code;
@@ -271,7 +265,7 @@ static void write_failure(struct wn_request *r, const struct wn_slot *slot, cons
     strings(out, "result", NULL, 0);
     wn_json_key(out, "score");
     wn_json_null(out);
-    pair(out, "model_version", version);
+    wn_json_pair(out, "model_version", version);
     strings(out, "notes", task->notes.list, task->notes.n);
     wn_json_key(out, "problem");
     wn_json_value(out);
@@ -296,7 +290,7 @@ void wn_label_answer(struct wn_request *r)
         if (slot->problem.error.code != WN_OK) write_failure(r, slot, &r->labeling->tasks[i]);
     }
     wn_json_close(out, ']');
-    pair(out, "model_version", r->labeling->version);
+    wn_json_pair(out, "model_version", r->labeling->version);
     wn_json_close(out, '}');
 }
 

@@ -307,28 +307,22 @@ static bool may_see(const struct wn_request *r, const struct wn_assessment *job)
     return r->scopes & WN_SCOPE_ADMIN || (job->key == r->key && strcmp(job->key_name, r->key_name) == 0);
 }
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 static void write_model(struct wn_text *out, const struct wn_assessment *job)
 {
     wn_json_key(out, "model");
     wn_json_open(out, '{');
-    pair(out, "name", job->model_name);
-    pair(out, "version", job->version);
-    pair(out, "sha256", job->sha256);
+    wn_json_pair(out, "name", job->model_name);
+    wn_json_pair(out, "version", job->version);
+    wn_json_pair(out, "sha256", job->sha256);
     wn_json_close(out, '}');
 }
 
 static void write_state(struct wn_text *out, const struct wn_assessment *job)
 {
     int64_t until = job->end_ns ? job->end_ns : wn_now_ns();
-    pair(out, "id", job->id);
+    wn_json_pair(out, "id", job->id);
     write_model(out, job);
-    pair(out, "state", wn_assessment_state_name((int)job->state));
+    wn_json_pair(out, "state", wn_assessment_state_name((int)job->state));
     wn_json_key(out, "done");
     wn_json_int(out, job->done);
     wn_json_key(out, "of");
@@ -338,7 +332,7 @@ static void write_state(struct wn_text *out, const struct wn_assessment *job)
     wn_json_key(out, "seconds");
     wn_json_number(out, job->begin_ns ? (double)(until - job->begin_ns) * 1e-9 : 0);
     bool ended_early = job->state == WN_ASSESSMENT_CANCELLED || job->state == WN_ASSESSMENT_FAILED;
-    if (ended_early && job->error.code != WN_OK) pair(out, "reason", job->error.text);
+    if (ended_early && job->error.code != WN_OK) wn_json_pair(out, "reason", job->error.text);
 }
 
 static void write_numbers(struct wn_text *out, const struct wn_assessment *job)

@@ -6,23 +6,17 @@
 
 #define MOST_LABELS 1000
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 static void write_variant(struct wn_text *out, const struct wn_graph *g, int of, const char *key, int layer)
 {
-    if (layer >= 0 && layer != of) pair(out, key, wn_graph_layer(g, layer)->name);
+    if (layer >= 0 && layer != of) wn_json_pair(out, key, wn_graph_layer(g, layer)->name);
 }
 
 static void write_layer(struct wn_text *out, const struct wn_graph *g, int i)
 {
     const struct wn_layer *layer = wn_graph_layer(g, i);
     wn_json_open(out, '{');
-    pair(out, "name", layer->name);
-    pair(out, "op", layer->op);
+    wn_json_pair(out, "name", layer->name);
+    wn_json_pair(out, "op", layer->op);
     wn_json_key(out, "shape");
     wn_json_open(out, '[');
     wn_json_int(out, layer->channels);
@@ -38,14 +32,14 @@ static void write_layer(struct wn_text *out, const struct wn_graph *g, int i)
 static void write_short(struct wn_text *out, const struct wn_model *m, const struct wn_error *note)
 {
     bool ready = wn_model_is_ready(m);
-    pair(out, "name", m->name);
-    pair(out, "version", m->version);
-    pair(out, "description", m->manifest.description ? m->manifest.description : "");
-    pair(out, "state", wn_model_state_name(m));
+    wn_json_pair(out, "name", m->name);
+    wn_json_pair(out, "version", m->version);
+    wn_json_pair(out, "description", m->manifest.description ? m->manifest.description : "");
+    wn_json_pair(out, "state", wn_model_state_name(m));
     wn_json_key(out, "ready");
     wn_json_bool(out, ready);
-    if (!ready) pair(out, "reason", m->why.text);
-    if (note->code != WN_OK) pair(out, "reload_failed", note->text);
+    if (!ready) wn_json_pair(out, "reason", m->why.text);
+    if (note->code != WN_OK) wn_json_pair(out, "reload_failed", note->text);
     wn_json_key(out, "classes");
     wn_json_int(out, m->classes);
     wn_json_key(out, "bytes");
@@ -71,8 +65,8 @@ static void write_input(struct wn_text *out, const struct wn_model *m)
     wn_json_int(out, wn_graph_height(m->graph));
     wn_json_key(out, "width");
     wn_json_int(out, wn_graph_width(m->graph));
-    pair(out, "preprocess", text);
-    pair(out, "preprocess_hash", m->preprocess_hash);
+    wn_json_pair(out, "preprocess", text);
+    wn_json_pair(out, "preprocess_hash", m->preprocess_hash);
     wn_json_close(out, '}');
 }
 
@@ -82,9 +76,9 @@ static void write_samples(struct wn_text *out, const struct wn_model *m)
     wn_json_open(out, '[');
     for (int i = 0; i < m->manifest.n_samples; i++) {
         wn_json_open(out, '{');
-        pair(out, "file", m->manifest.samples[i].file);
-        pair(out, "label", m->manifest.samples[i].label);
-        pair(out, "why_not", m->manifest.samples[i].why_not);
+        wn_json_pair(out, "file", m->manifest.samples[i].file);
+        wn_json_pair(out, "label", m->manifest.samples[i].label);
+        wn_json_pair(out, "why_not", m->manifest.samples[i].why_not);
         wn_json_close(out, '}');
     }
     wn_json_close(out, ']');
@@ -125,9 +119,9 @@ bool wn_route_model(struct wn_request *r)
     write_short(out, m, note_of(r->models, m));
     write_versions(out, r->models, m->name);
     if (wn_model_is_ready(m)) {
-        pair(out, "sha256", wn_graph_sha256(m->graph));
-        pair(out, "license", m->manifest.license);
-        pair(out, "device", m->device);
+        wn_json_pair(out, "sha256", wn_graph_sha256(m->graph));
+        wn_json_pair(out, "license", m->manifest.license);
+        wn_json_pair(out, "device", m->device);
         wn_json_key(out, "weight_bytes");
         wn_json_int(out, wn_graph_weight_bytes(m->graph));
         wn_json_key(out, "worker_bytes");
@@ -152,7 +146,7 @@ static void write_label(struct wn_text *out, const struct wn_model *m, int i)
     wn_json_open(out, '{');
     wn_json_key(out, "index");
     wn_json_int(out, i);
-    pair(out, "label", m->labels[i]);
+    wn_json_pair(out, "label", m->labels[i]);
     wn_json_close(out, '}');
 }
 
@@ -205,7 +199,7 @@ bool wn_route_layers(struct wn_request *r)
     const struct wn_model *m = wn_request_model(r);
     if (!m || !was_read(r, m)) return true;
     wn_json_open(out, '{');
-    if (wn_model_layer(m)) pair(out, "auto", wn_model_layer(m)->name);
+    if (wn_model_layer(m)) wn_json_pair(out, "auto", wn_model_layer(m)->name);
     wn_json_key(out, "layers");
     wn_json_open(out, '[');
     for (int i = 0; i < wn_graph_layers(m->graph); i++) write_layer(out, m->graph, i);

@@ -6,19 +6,13 @@
 #include <string.h>
 #include <whynot/whynot.h>
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 bool wn_route_v2(struct wn_request *r)
 {
     static const char *const extensions[] = {"explain", "image_bytes", "binary_tensor_data", "model_repository"};
     struct wn_text *out = &r->reply.body;
     wn_json_open(out, '{');
-    pair(out, "name", "whynot");
-    pair(out, "version", wn_version());
+    wn_json_pair(out, "name", "whynot");
+    wn_json_pair(out, "version", wn_version());
     wn_json_key(out, "extensions");
     wn_json_open(out, '[');
     for (size_t i = 0; i < sizeof extensions / sizeof *extensions; i++) wn_json_string(out, extensions[i]);
@@ -53,8 +47,8 @@ bool wn_route_v2_ready(struct wn_request *r)
 static void write_tensor(struct wn_text *out, const char *name, const char *datatype, const int64_t *shape, int n)
 {
     wn_json_open(out, '{');
-    pair(out, "name", name);
-    pair(out, "datatype", datatype);
+    wn_json_pair(out, "name", name);
+    wn_json_pair(out, "datatype", datatype);
     wn_json_key(out, "shape");
     wn_json_open(out, '[');
     for (int i = 0; i < n; i++) wn_json_int(out, shape[i]);
@@ -93,14 +87,14 @@ bool wn_route_v2_model(struct wn_request *r)
     const struct wn_model *m = ready_model(r);
     if (!m) return true;
     wn_json_open(out, '{');
-    pair(out, "name", m->name);
+    wn_json_pair(out, "name", m->name);
     wn_json_key(out, "versions");
     wn_json_open(out, '[');
     for (int i = 0; i < r->models->n; i++)
         if (strcmp(r->models->list[i]->name, m->name) == 0 && wn_model_is_ready(r->models->list[i]))
             wn_json_string(out, r->models->list[i]->version);
     wn_json_close(out, ']');
-    pair(out, "platform", "whynot_onnx");
+    wn_json_pair(out, "platform", "whynot_onnx");
     write_tensors(out, m);
     wn_json_close(out, '}');
     return true;
@@ -111,7 +105,7 @@ bool wn_route_v2_model_ready(struct wn_request *r)
     const struct wn_model *m = ready_model(r);
     if (!m) return true;
     wn_json_open(&r->reply.body, '{');
-    pair(&r->reply.body, "name", m->name);
+    wn_json_pair(&r->reply.body, "name", m->name);
     wn_json_key(&r->reply.body, "ready");
     wn_json_bool(&r->reply.body, true);
     wn_json_close(&r->reply.body, '}');

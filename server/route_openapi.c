@@ -6,12 +6,6 @@
 #include <string.h>
 #include <whynot/whynot.h>
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 static void open_object(struct wn_text *out, const char *key)
 {
     wn_json_key(out, key);
@@ -47,7 +41,7 @@ static void write_words(struct wn_text *out, const struct wn_field *f)
     struct wn_text words = {0};
     wn_text_puts(&words, f->words);
     if (f->values[0]) wn_text_printf(&words, " (%s)", f->values);
-    pair(out, "description", wn_text_string(&words));
+    wn_json_pair(out, "description", wn_text_string(&words));
     wn_text_finish(&words);
 }
 
@@ -75,12 +69,12 @@ static void write_schema(struct wn_text *out, const struct wn_field *f)
     } else if (strcmp(f->kind, "LAYERS") == 0) {
         wn_text_puts(out, "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":2,\"maxItems\":8,\"items\":{\"type\":\"string\"}}]");
     } else if (strcmp(f->kind, "IMAGE") == 0) {
-        pair(out, "type", "object");
+        wn_json_pair(out, "type", "object");
         wn_text_puts(
             out,
             ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"required\":[\"b64\"]");
     } else {
-        pair(out, "type", type_of(f->kind));
+        wn_json_pair(out, "type", type_of(f->kind));
         write_names(out, f);
     }
     write_words(out, f);
@@ -102,27 +96,27 @@ static void write_fields(struct wn_text *out)
 static void write_questions(struct wn_text *out)
 {
     open_object(out, "Question");
-    pair(out, "type", "object");
+    wn_json_pair(out, "type", "object");
     write_fields(out);
     wn_text_puts(out, ",\"additionalProperties\":false}");
     open_object(out, "Instance");
-    pair(out, "description", "A question, or the picture itself with the fields of one.");
-    pair(out, "type", "object");
+    wn_json_pair(out, "description", "A question, or the picture itself with the fields of one.");
+    wn_json_pair(out, "type", "object");
     wn_text_puts(out, ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"anyOf\":[{\"required\":[\"b64\"]},"
                       "{\"$ref\":\"#/components/schemas/Question\"}]}");
     open_object(out, "Batch");
-    pair(out, "description", "The fields of Question beside the list are defaults of its instances.");
-    pair(out, "type", "object");
+    wn_json_pair(out, "description", "The fields of Question beside the list are defaults of its instances.");
+    wn_json_pair(out, "type", "object");
     wn_text_puts(out, ",\"properties\":{\"instances\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/components/schemas/Instance\"}}},"
                       "\"required\":[\"instances\"]}");
     open_object(out, "V2Request");
-    pair(out, "description", "Open Inference: parameters hold the fields of Question, explain and binary_data_output.");
-    pair(out, "type", "object");
+    wn_json_pair(out, "description", "Open Inference: parameters hold the fields of Question, explain and binary_data_output.");
+    wn_json_pair(out, "type", "object");
     wn_text_puts(out, ",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{\"type\":\"object\"},\"inputs\":{\"type\":\"array\",\"minItems\":1,"
                       "\"maxItems\":1,\"items\":{\"$ref\":\"#/components/schemas/V2Input\"}},\"outputs\":{\"type\":\"array\",\"items\":"
                       "{\"$ref\":\"#/components/schemas/V2Wish\"}}},\"required\":[\"inputs\"],\"additionalProperties\":false}");
     open_object(out, "Control");
-    pair(out, "type", "object");
+    wn_json_pair(out, "type", "object");
     wn_text_puts(out, ",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"parameters\":{\"type\":\"object\",\"properties\":{\"version\":{\"type\":"
                       "\"string\"},\"unload_dependents\":{\"type\":\"boolean\"}},\"additionalProperties\":false}},\"additionalProperties\":false}");
 }
@@ -166,7 +160,7 @@ static void write_type(struct wn_text *out, const char *type, size_t n)
     static const char *const plain[] = {"string", "integer", "number", "boolean"};
     const char *letter = n == 1 ? strchr("sinb", type[0]) : NULL;
     if (letter) {
-        pair(out, "type", plain[letter - "sinb"]);
+        wn_json_pair(out, "type", plain[letter - "sinb"]);
     } else if (type[n - 1] == '?') {
         wn_json_key(out, "anyOf");
         wn_json_open(out, '[');
@@ -176,17 +170,17 @@ static void write_type(struct wn_text *out, const char *type, size_t n)
         wn_json_value(out);
         wn_text_puts(out, "{\"type\":\"null\"}]");
     } else if (type[0] == '[') {
-        pair(out, "type", "array");
+        wn_json_pair(out, "type", "array");
         write_inner(out, "items", type + 1, n - 2);
     } else if (type[0] == '*') {
-        pair(out, "type", "object");
+        wn_json_pair(out, "type", "object");
         write_inner(out, "additionalProperties", type + 1, n - 1);
     } else if (memchr(type, '|', n)) {
         write_choice(out, type, n);
     } else if (n > 1) {
         struct wn_text name = {0};
         wn_text_printf(&name, "#/components/schemas/%.*s", (int)n, type);
-        pair(out, "$ref", wn_text_string(&name));
+        wn_json_pair(out, "$ref", wn_text_string(&name));
         wn_text_finish(&name);
     }
 }
@@ -205,7 +199,7 @@ static void write_required(struct wn_text *out, const char *fields)
 
 static void write_object(struct wn_text *out, const char *fields)
 {
-    pair(out, "type", "object");
+    wn_json_pair(out, "type", "object");
     open_object(out, "properties");
     for (const char *f = fields; *f; f += strspn(f, " ")) {
         size_t n = strcspn(f, " "), name = strcspn(f, ":");
@@ -225,7 +219,7 @@ static void write_answers(struct wn_text *out)
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
         const struct schema *s = &schemas[i];
         open_object(out, s->name);
-        if (s->words[0]) pair(out, "description", s->words);
+        if (s->words[0]) wn_json_pair(out, "description", s->words);
         if (strchr(s->fields, ':') || !s->fields[0])
             write_object(out, s->fields);
         else
@@ -286,11 +280,11 @@ static void write_body(struct wn_text *out, const struct wn_route *route)
 static void write_parameter(struct wn_text *out, const char *name, const char *where, const char *words, const char *schema)
 {
     wn_json_open(out, '{');
-    pair(out, "name", name);
-    pair(out, "in", where);
+    wn_json_pair(out, "name", name);
+    wn_json_pair(out, "in", where);
     wn_json_key(out, "required");
     wn_json_bool(out, strcmp(where, "path") == 0 || strcmp(name, "file") == 0);
-    if (words) pair(out, "description", words);
+    if (words) wn_json_pair(out, "description", words);
     wn_json_key(out, "schema");
     wn_json_value(out);
     wn_text_puts(out, schema);
@@ -317,8 +311,8 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
     }
     for (int i = 1; asks && wn_ask_field(i); i++) { /* 0 is the picture itself */
         wn_json_open(out, '{');
-        pair(out, "name", wn_ask_field(i)->name);
-        pair(out, "in", "query");
+        wn_json_pair(out, "name", wn_ask_field(i)->name);
+        wn_json_pair(out, "in", "query");
         wn_json_key(out, "schema");
         write_schema(out, wn_ask_field(i));
         wn_json_close(out, '}');
@@ -359,7 +353,7 @@ static void write_responses(struct wn_text *out, const struct wn_route *route)
     open_object(out, "responses");
     bool later = route->body == WN_BODY_EVALUATION;
     open_object(out, later ? "202" : "200");
-    pair(out, "description", later ? "It was taken; Location says where to look for it." : "The answer.");
+    wn_json_pair(out, "description", later ? "It was taken; Location says where to look for it." : "The answer.");
     open_object(out, "content");
     for (const char *t = a->types; *t; t += strspn(t, " ")) {
         size_t n = strcspn(t, " ");
@@ -370,7 +364,7 @@ static void write_responses(struct wn_text *out, const struct wn_route *route)
     wn_json_close(out, '}');
     if (wn_etag_of_route(route, a->types)) {
         open_object(out, "304");
-        pair(out, "description", "If-None-Match named the answer's ETag: the client has it.");
+        wn_json_pair(out, "description", "If-None-Match named the answer's ETag: the client has it.");
         wn_json_close(out, '}');
     }
     write_problem_status(out, "400", 3);
@@ -387,7 +381,7 @@ static void write_responses(struct wn_text *out, const struct wn_route *route)
 static void write_operation(struct wn_text *out, const struct wn_route *route)
 {
     open_object(out, strcmp(route->method, "POST") == 0 ? "post" : strcmp(route->method, "PUT") == 0 ? "put" : "get");
-    pair(out, "summary", route->summary);
+    wn_json_pair(out, "summary", route->summary);
     write_parameters(out, route);
     write_body(out, route);
     write_responses(out, route);
@@ -436,10 +430,10 @@ bool wn_route_openapi(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
     wn_json_open(out, '{');
-    pair(out, "openapi", "3.1.0");
+    wn_json_pair(out, "openapi", "3.1.0");
     open_object(out, "info");
-    pair(out, "title", "whynot: why P, rather than Q?");
-    pair(out, "version", wn_version());
+    wn_json_pair(out, "title", "whynot: why P, rather than Q?");
+    wn_json_pair(out, "version", wn_version());
     wn_json_close(out, '}');
     write_paths(out);
     write_components(out);

@@ -9,20 +9,14 @@
 
 /* ---- the index ---- */
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 static void write_row(struct wn_text *out, const struct wn_model *m, const struct wn_error *note)
 {
     static const char *const states[] = {"LOADING", "READY", "UNAVAILABLE", "UNAVAILABLE"};
     wn_json_open(out, '{');
-    pair(out, "name", m->name);
-    pair(out, "version", m->version);
-    pair(out, "state", states[atomic_load(&m->state)]);
-    pair(out, "reason", wn_model_is_ready(m) ? note->text : m->why.text);
+    wn_json_pair(out, "name", m->name);
+    wn_json_pair(out, "version", m->version);
+    wn_json_pair(out, "state", states[atomic_load(&m->state)]);
+    wn_json_pair(out, "reason", wn_model_is_ready(m) ? note->text : m->why.text);
     wn_json_close(out, '}');
 }
 

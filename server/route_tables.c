@@ -5,12 +5,6 @@
 #include <whynot/backend.h>
 #include <whynot/explain.h>
 
-static void pair(struct wn_text *out, const char *key, const char *value)
-{
-    wn_json_key(out, key);
-    wn_json_string(out, value);
-}
-
 static void open_list(struct wn_text *out, const char *key)
 {
     wn_json_open(out, '{');
@@ -29,12 +23,12 @@ static void write_words(struct wn_text *out, const char *name, const char *summa
                         const char *source, const char *cost, const char *misleads)
 {
     wn_json_open(out, '{');
-    pair(out, "name", name);
-    pair(out, "summary", summary);
-    if (formula) pair(out, "formula", formula);
-    if (source) pair(out, "source", source);
-    if (cost) pair(out, "cost", cost);
-    if (misleads) pair(out, "misleads", misleads);
+    wn_json_pair(out, "name", name);
+    wn_json_pair(out, "summary", summary);
+    if (formula) wn_json_pair(out, "formula", formula);
+    if (source) wn_json_pair(out, "source", source);
+    if (cost) wn_json_pair(out, "cost", cost);
+    if (misleads) wn_json_pair(out, "misleads", misleads);
 }
 
 bool wn_route_methods(struct wn_request *r)
@@ -45,7 +39,7 @@ bool wn_route_methods(struct wn_request *r)
     for (int i = 0; (m = wn_method_at(i)); i++) {
         write_words(out, m->name, m->summary, m->formula, m->source, m->cost, m->misleads);
         bool wraps = m->settings >> WN_SETTING_BASE_METHOD & 1;
-        pair(out, "explains", wraps ? "what base_method explains" : m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
+        wn_json_pair(out, "explains", wraps ? "what base_method explains" : m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
         wn_json_key(out, "options");
         wn_json_open(out, '[');
         for (int k = 0; wn_setting_at(k); k++)
@@ -72,7 +66,7 @@ bool wn_route_contrasts(struct wn_request *r)
     open_list(out, "contrasts");
     for (int i = 0; (c = wn_contrast_at(i)); i++) {
         write_words(out, c->name, c->summary, c->formula, c->source, c->cost, c->misleads);
-        pair(out, "why_not", rivals_of(c));
+        wn_json_pair(out, "why_not", rivals_of(c));
         wn_json_key(out, "several_targets");
         wn_json_bool(out, c->flags & WN_CONTRAST_TARGET_SET);
         wn_json_key(out, "same_class_allowed");
@@ -81,8 +75,8 @@ bool wn_route_contrasts(struct wn_request *r)
         wn_json_bool(out, c->flags & WN_CONTRAST_UNBALANCED);
         wn_json_key(out, "wants_value");
         wn_json_bool(out, c->flags & WN_CONTRAST_VALUE);
-        pair(out, "methods", c->flags & WN_CONTRAST_RELEVANCE ? "relevance" : "any");
-        pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+        wn_json_pair(out, "methods", c->flags & WN_CONTRAST_RELEVANCE ? "relevance" : "any");
+        wn_json_pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
         wn_json_close(out, '}');
     }
     return close_list(out);

@@ -111,8 +111,7 @@ static void write_estimate(struct wn_text *out, const struct wn_estimate *e)
 static void write_cell(struct wn_text *out, const struct wn_tally *t, int subject, const struct wn_cell *cell)
 {
     wn_json_open(out, '{');
-    wn_json_key(out, "subject");
-    wn_json_string(out, t->judging->subjects[subject]);
+    wn_json_pair(out, "subject", t->judging->subjects[subject]);
     write_estimate(out, &cell->value);
     if (subject) {
         wn_json_key(out, "against_first");
@@ -129,12 +128,9 @@ static enum wn_code write_column(struct wn_text *out, const struct wn_tally *t, 
 {
     const struct wn_evaluation_column *c = &t->judging->options.metrics[metric]->columns[column];
     wn_json_open(out, '{');
-    wn_json_key(out, "column");
-    wn_json_string(out, c->name);
-    wn_json_key(out, "words");
-    wn_json_string(out, c->words);
-    wn_json_key(out, "better");
-    wn_json_string(out, c->better > 0 ? "more" : c->better < 0 ? "less" : "neither");
+    wn_json_pair(out, "column", c->name);
+    wn_json_pair(out, "words", c->words);
+    wn_json_pair(out, "better", c->better > 0 ? "more" : c->better < 0 ? "less" : "neither");
     wn_json_key(out, "subjects");
     wn_json_open(out, '[');
     for (int s = 0; s < t->judging->options.n_subjects; s++) {
@@ -152,24 +148,18 @@ static void write_model(struct wn_text *out, const struct wn_model *m)
 {
     wn_json_key(out, "model");
     wn_json_open(out, '{');
-    wn_json_key(out, "name");
-    wn_json_string(out, m->name);
-    wn_json_key(out, "version");
-    wn_json_string(out, m->version);
-    wn_json_key(out, "sha256");
-    wn_json_string(out, wn_graph_sha256(m->graph));
-    wn_json_key(out, "preprocess_hash");
-    wn_json_string(out, m->preprocess_hash);
+    wn_json_pair(out, "name", m->name);
+    wn_json_pair(out, "version", m->version);
+    wn_json_pair(out, "sha256", wn_graph_sha256(m->graph));
+    wn_json_pair(out, "preprocess_hash", m->preprocess_hash);
     wn_json_close(out, '}');
 }
 
 static void write_head(struct wn_text *out, const struct wn_tally *t, const struct wn_model *m)
 {
-    wn_json_key(out, "whynot_version");
-    wn_json_string(out, wn_version());
+    wn_json_pair(out, "whynot_version", wn_version());
     write_model(out, m);
-    wn_json_key(out, "question");
-    wn_json_string(out, t->judging->question);
+    wn_json_pair(out, "question", t->judging->question);
     wn_json_key(out, "seed");
     wn_json_int(out, (int64_t)t->judging->seed);
     wn_json_key(out, "pictures");
@@ -192,12 +182,9 @@ enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, s
     for (int k = 0; k < t->judging->options.n_metrics && code == WN_OK; k++) {
         const struct wn_evaluation_metric *metric = t->judging->options.metrics[k];
         wn_json_open(out, '{');
-        wn_json_key(out, "metric");
-        wn_json_string(out, metric->name);
-        wn_json_key(out, "summary");
-        wn_json_string(out, metric->summary);
-        wn_json_key(out, "source");
-        wn_json_string(out, metric->source);
+        wn_json_pair(out, "metric", metric->name);
+        wn_json_pair(out, "summary", metric->summary);
+        wn_json_pair(out, "source", metric->source);
         wn_json_key(out, "columns");
         wn_json_open(out, '[');
         for (int c = 0; c < metric->n_columns && code == WN_OK; c++) code = write_column(out, t, k, c, err);

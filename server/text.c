@@ -138,6 +138,12 @@ void wn_json_string(struct wn_text *t, const char *s)
         wn_json_null(t);
 }
 
+void wn_json_pair(struct wn_text *t, const char *key, const char *s)
+{
+    wn_json_key(t, key);
+    wn_json_string(t, s);
+}
+
 void wn_json_int(struct wn_text *t, int64_t v)
 {
     wn_json_value(t);

@@ -1,14 +1,8 @@
 /* y = f(a, b), element by element: activations, their derivatives, arithmetic, and what follows a convolution or a product.
  * The functions themselves are those of unary.def; knows nothing of shapes beyond the loop it is given. */
+#include "../unary_f32.h"
 #include "number.h"
 
-#define R(x) ((float)(x))
-#define WN_EXP expf
-#define WN_LOG logf
-#define WN_SQRT sqrtf
-#define WN_TANH tanhf
-#define WN_POW powf
-#define WN_ABS fabsf
 #define WN_MAX fmaxf
 #define WN_MIN fminf
 

@@ -4,15 +4,9 @@
 
 #include <math.h>
 
+#include "../unary_f32.h"
 #include "loops_inner.h"
 
-#define R(v) ((float)(v))
-#define WN_EXP expf
-#define WN_LOG logf
-#define WN_SQRT sqrtf
-#define WN_TANH tanhf
-#define WN_POW powf
-#define WN_ABS fabsf
 #define WN_MAX(p, q) ((p) > (q) ? (p) : (q))
 #define WN_MIN(p, q) ((p) < (q) ? (p) : (q))
 

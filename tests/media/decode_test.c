@@ -15,20 +15,9 @@
 
 #include <cmocka.h>
 
-static const struct wn_image_limits *const limits = &wn_image_limits_default;
+#include "golden.h"
 
-static struct wn_buffer read_golden(const char *name)
-{
-    struct wn_buffer b = {0};
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("cannot open %s", path);
-    assert_int_equal(wn_buffer_reserve(&b, 65536, NULL), WN_OK);
-    b.size = fread(b.data, 1, 65536, f);
-    fclose(f);
-    return b;
-}
+static const struct wn_image_limits *const limits = &wn_image_limits_default;
 
 static void resize_to(struct wn_image *image, int w, int h)
 {

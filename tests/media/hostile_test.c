@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "golden.h"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 static const double patience = 20; /* sanitizers are slow, and keep what is freed */
 static const long more_kib = 1 << 20;
@@ -190,19 +192,6 @@ static void surplus_picture_data_are_refused_unread(void **state)
     expect(&small, WN_UNREADABLE_IMAGE, 0.05, 2, "1 GiB in one IDAT");
     expect(&many, WN_UNREADABLE_IMAGE, 0.15, 2, "1 GiB in a thousand IDATs");
     expect(&large, WN_UNREADABLE_IMAGE, 0.15, 8, "1 GiB in one IDAT behind a larger picture");
-}
-
-static struct wn_buffer read_golden(const char *name)
-{
-    struct wn_buffer b = {0};
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("cannot open %s", path);
-    assert_int_equal(wn_buffer_reserve(&b, 65536, NULL), WN_OK);
-    b.size = fread(b.data, 1, 65536, f);
-    fclose(f);
-    return b;
 }
 
 /* Position of the first marker of the kind at or after `at`; the end where there is none. */

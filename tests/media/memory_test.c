@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "golden.h"
+
 extern void *__libc_malloc(size_t n);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *p, size_t n);
@@ -58,19 +60,6 @@ WN_API void free(void *p)
 {
     memory.alive -= memory.armed && p;
     __libc_free(p);
-}
-
-static struct wn_buffer read_golden(const char *name)
-{
-    struct wn_buffer b = {0};
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s", GOLDEN_DIR, name);
-    FILE *f = fopen(path, "rb");
-    if (!f) fail_msg("cannot open %s", path);
-    assert_int_equal(wn_buffer_reserve(&b, 65536, NULL), WN_OK);
-    b.size = fread(b.data, 1, 65536, f);
-    fclose(f);
-    return b;
 }
 
 static enum wn_code decode_and_prepare(const struct wn_buffer *file, const char *profile, struct wn_error *err)
