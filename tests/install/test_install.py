@@ -174,7 +174,7 @@ class Install(unittest.TestCase):
         return run("bash", "-c", script, "bash", completions, *words, env=env, cwd=HERE).split()
 
     def test_bash_completes_commands_options_values_and_files(self):
-        self.assertEqual(self.complete("whynot", "exp"), ["explain"])
+        self.assertEqual(self.complete("whynot", "expl"), ["explain"])
         self.assertIn("--why-not", self.complete("whynot", "explain", "--"))
         self.assertEqual(self.complete("whynot", "explain", "--res"), ["--resume"])
         self.assertEqual(self.complete("whynot", "explain", "--draw", "s"), ["sixel"])

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 # Left out: what drives other programs or confines children that end at once, what counts its own allocations, and searches that would take minutes here.
-WANTED = re.compile(r"contrasts|onnx_(read|hostile|layers|weights)|ops_(values|lower)|prims_(hand|contract|builder)|"
+WANTED = re.compile(r"contrasts|onnx_(read|hostile(_graph)?|layers|weights)|ops_(values|lower)|prims_(hand|contract|builder)|"
                     r"grad_(pooled|optimize)|media_(decode|preprocess|render|encode)|stack.*unit|server_.*")
 VALGRIND = ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite,possible"]
 
