@@ -1,10 +1,20 @@
-# Writes a C file that holds files gzipped: cmake -DOUT=x.c -DGZIP=/usr/bin/gzip "-DFILES=a;b" -P embed.cmake
-# Made anew for the same files it is the same, byte for byte.
+# Writes a C file that holds files gzipped: cmake -DOUT=x.c -DGZIP=/usr/bin/gzip -DSTYLE=x.css "-DFILES=a;b" -P embed.cmake
+# Made anew for the same files it is the same, byte for byte. The style sheet goes into the HTML that links it: the first picture on the screen
+# would wait for it otherwise.
+file(READ ${STYLE} style)
+string(SHA256 style_hash "${style}")
+get_filename_component(style_name ${STYLE} NAME)
 set(arrays "")
 set(rows "")
 set(number 0)
 foreach(file ${FILES})
   get_filename_component(name ${file} NAME)
+  if(name MATCHES "\\.html$")
+    file(READ ${file} page)
+    string(REPLACE "<link rel=\"stylesheet\" href=\"/page/${style_name}\">" "<style>${style}</style>" page "${page}")
+    set(file ${OUT}.page)
+    file(WRITE ${file} "${page}")
+  endif()
   execute_process(COMMAND ${GZIP} -9nc ${file} OUTPUT_FILE ${OUT}.gz RESULT_VARIABLE failed)
   if(failed)
     message(FATAL_ERROR "${GZIP} cannot compress ${file}")
@@ -19,5 +29,5 @@ foreach(file ${FILES})
   string(APPEND rows "    {\"${name}\", \"\\\"${hash}\\\"\", file_${number}, ${size}, ${plain}},\n")
   math(EXPR number "${number} + 1")
 endforeach()
-file(REMOVE ${OUT}.gz)
-file(WRITE ${OUT} "/* Made by cmake/embed.cmake. */\n#include \"page_files.h\"\n\n${arrays}\nconst struct wn_page_file wn_page_files[] = {\n${rows}};\nconst int wn_page_files_n = ${number};\n")
+file(REMOVE ${OUT}.gz ${OUT}.page)
+file(WRITE ${OUT} "/* Made by cmake/embed.cmake. */\n#include \"page_files.h\"\n\nconst char wn_page_style_sha256[] = \"${style_hash}\";\n${arrays}\nconst struct wn_page_file wn_page_files[] = {\n${rows}};\nconst int wn_page_files_n = ${number};\n")

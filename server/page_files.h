@@ -13,5 +13,6 @@ struct wn_page_file {
 
 extern const struct wn_page_file wn_page_files[];
 extern const int wn_page_files_n;
+extern const char wn_page_style_sha256[]; /* of what index.html holds between <style> and </style>, 64 hex digits */
 
 #endif

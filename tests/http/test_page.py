@@ -1,5 +1,7 @@
 """The page's files come out of the binary as they are in clients/web: small, kept by their ETag, and able to load nothing from elsewhere."""
+import base64
 import gzip
+import hashlib
 import os
 import re
 import tempfile
@@ -8,8 +10,9 @@ import unittest
 import daemon
 
 WEB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../clients/web")
-TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 FILES = sorted(f for f in os.listdir(WEB) if os.path.splitext(f)[1] in TYPES)
+LINK = b'<link rel="stylesheet" href="/page/style.css">'
 
 
 class Page(unittest.TestCase):
@@ -32,7 +35,11 @@ class Page(unittest.TestCase):
 
     def source(self, name):
         with open(os.path.join(WEB, name), "rb") as f:
-            return f.read()
+            text = f.read()
+        if name == "index.html":
+            self.assertEqual(text.count(LINK), 1)
+            text = text.replace(LINK, b"<style>" + self.source("style.css") + b"</style>")
+        return text
 
     def test_every_file_arrives_as_it_is_plain_and_gzipped(self):
         self.assertIn("index.html", FILES)
@@ -57,7 +64,8 @@ class Page(unittest.TestCase):
     def test_the_page_loads_nothing_from_elsewhere(self):
         policy = self.d.get("/").headers["Content-Security-Policy"]
         rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
-        self.assertEqual((rules["default-src"], rules["script-src"], rules["style-src"], rules["connect-src"]), ("'none'", "'self'", "'self'", "'self'"))
+        style = base64.b64encode(hashlib.sha256(self.source("style.css")).digest()).decode()
+        self.assertEqual((rules["default-src"], rules["script-src"], rules["style-src"], rules["connect-src"]), ("'none'", "'self'", "'sha256-%s'" % style, "'self'"))
         self.assertEqual((rules["frame-ancestors"], rules["base-uri"], rules["form-action"]), ("'none'",) * 3)
         for name in FILES:
             text = self.source(name).decode()
@@ -70,7 +78,7 @@ class Page(unittest.TestCase):
         self.assertLess(sent, 60 * 1024)
 
     def test_no_other_file_is_served(self):
-        for name in ("nothing.js", "route_page.c", "..", "%2e%2e", "index.html%00", "INDEX.HTML"):
+        for name in ("nothing.js", "style.css", "route_page.c", "..", "%2e%2e", "index.html%00", "INDEX.HTML"):
             self.assertIn(self.d.get("/page/" + name).status, (400, 404), name)
 
     def test_samples_are_served_and_only_those_that_the_manifest_lists(self):
