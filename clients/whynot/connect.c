@@ -229,8 +229,9 @@ static enum cli_exit explain_by_hand(const struct connecting *s)
            "2. Settings > Model > Connect Model: name \"%s\", address %s\n   (the address as Label Studio sees it; one of its own machine or network it asks only if it was started with\n"
            "   ML_BLOCK_LOCAL_IP=false and SSRF_PROTECTION_ENABLED=false in its environment)%s.\n"
            "3. Import pictures as data URIs, or start whynotd with --labeling-folder and Label Studio's folder of media: nothing is fetched from addresses.\n"
-           "4. In the Data Manager, select tasks, Actions > Retrieve Predictions. After labeling, delete the predictions and retrieve them again: where your\n"
-           "   label differs, regions show what speaks for it rather than for the prediction, and the other way round.\n\n",
+           "4. In the Data Manager, select tasks (at most as many as whynotd's --max-instances, 64 unless set), Actions > Retrieve Predictions. After labeling,\n"
+           "   delete the predictions and retrieve them again: where your label differs, regions show what speaks for it rather than for the prediction, and the\n"
+           "   other way round.\n\n",
            s->daemon, cli_get(s->c, "title", "whynot"), s->daemon, s->key[0] ? ", with basic authentication: any user, the daemon's key as the password" : "");
     return CLI_OK;
 }
