@@ -23,6 +23,7 @@
 #define CONNECTION_MEMORY (128 << 10)
 #define BODY_CHUNK (64 << 10)
 #define LONG_WORK_NS 5000000 /* a request that came now would wait for it */
+#define SMALL_JOB (64 << 10)
 #define SPARE_DESCRIPTORS 64 /* model files, the log, what backends open */
 
 /* ---- a request's life ---- */
@@ -87,9 +88,8 @@ struct wn_model *wn_request_model(struct wn_request *r)
 
 /* ---- the body ---- */
 
-bool wn_request_charge(struct wn_request *r, int64_t bytes)
+static bool charge(struct wn_request *r, int64_t bytes, int64_t most)
 {
-    int64_t most = r->server->config.max_bytes_in_flight;
     if (atomic_fetch_add(&r->server->bytes_in_flight, bytes) + bytes > most) {
         atomic_fetch_sub(&r->server->bytes_in_flight, bytes);
         wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_BYTES, 0, 1);
@@ -99,6 +99,31 @@ bool wn_request_charge(struct wn_request *r, int64_t bytes)
         return false;
     }
     r->charged += bytes;
+    return true;
+}
+
+bool wn_request_charge(struct wn_request *r, int64_t bytes)
+{
+    return charge(r, bytes, r->server->config.max_bytes_in_flight);
+}
+
+static int64_t share_of_answers(const struct wn_request *r)
+{
+    return r->server->config.max_bytes_in_flight / 4 * 3;
+}
+
+bool wn_request_charge_answer(struct wn_request *r, int64_t bytes)
+{
+    return charge(r, bytes, share_of_answers(r));
+}
+
+bool wn_request_hold(struct wn_request *r, int64_t bytes)
+{
+    int64_t most = share_of_answers(r);
+    if (!r->connection || bytes < SMALL_JOB) return true; /* small ones are bounded by how many may wait */
+    if (bytes > most / 2) bytes = most / 2;
+    if (!charge(r, bytes, most)) return false;
+    r->held = bytes;
     return true;
 }
 

@@ -16,6 +16,10 @@ void wn_http_stop(struct wn_server *s);
 /* Counts bytes of bodies or answers against what all requests may hold together, until this one is over. False: too much, and
  * request->problem says so. */
 bool wn_request_charge(struct wn_request *r, int64_t bytes);
+/* The same for answers, which have three quarters of it: whoever does not read his must not keep others from asking. */
+bool wn_request_charge_answer(struct wn_request *r, int64_t bytes);
+/* The same for what a job will hold until it is answered. A large one counts as half of that, so that it may come alone. */
+bool wn_request_hold(struct wn_request *r, int64_t bytes);
 
 /* For routes: hands the request's job to the queue. The connection sleeps until it is finished, then the route is
  * called again; if the queue does not take it, request->problem says why and is sent. Either way the route returns

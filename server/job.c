@@ -23,18 +23,25 @@ struct wn_job *wn_job_create(void)
     return job;
 }
 
-void wn_job_destroy(struct wn_job *job)
+void wn_job_shed(struct wn_job *job)
 {
-    if (!job) return;
     for (int i = 0; i < job->n_items; i++) {
         struct wn_item *item = &job->items[i];
         for (int k = 0; k < item->n_questions; k++) wn_answer_finish(&item->answers[k]);
         for (int k = 0; item->heatmaps && k < item->most_questions; k++) free(item->heatmaps[k].index);
         free(item->heatmaps);
+        item->heatmaps = NULL;
         wn_image_finish(&item->image);
         free(item->input);
-        wn_kept_release(item->kept_list, item->kept);
+        item->input = NULL;
     }
+}
+
+void wn_job_destroy(struct wn_job *job)
+{
+    if (!job) return;
+    wn_job_shed(job);
+    for (int i = 0; i < job->n_items; i++) wn_kept_release(job->items[i].kept_list, job->items[i].kept);
     for (int i = 0; i < job->n_slots; i++) {
         free(job->slots[i].strip.classes);
         free(job->slots[i].strip.maps);

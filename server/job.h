@@ -102,5 +102,6 @@ bool wn_priority_find(const char *name, enum wn_priority *out); /* "low", "norma
 
 struct wn_job *wn_job_create(void);      /* NULL when memory is short */
 void wn_job_destroy(struct wn_job *job); /* NULL is fine */
+void wn_job_shed(struct wn_job *job);    /* frees what its answers were made of: pictures, numbers, maps; nobody may work on it any more */
 
 #endif

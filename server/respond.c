@@ -80,12 +80,30 @@ static void write_problem(struct wn_request *r)
     wn_problem_write(&r->problem, r->route ? r->route->path : "", r->id, &r->reply.body);
 }
 
+/* The answer is written: what it was made of goes before the client takes it. */
+static void let_go(struct wn_request *r)
+{
+    wn_job_shed(r->job);
+    atomic_fetch_sub(&r->server->bytes_in_flight, r->held);
+    r->charged -= r->held;
+    r->held = 0;
+}
+
+/* A client may take its time with it: without the room that it grew in. */
+static void charge_answer(struct wn_request *r, struct wn_buffer *bytes)
+{
+    void *less = realloc(bytes->data, bytes->size);
+    if (less) *bytes = (struct wn_buffer){less, bytes->size, bytes->size};
+    wn_request_charge_answer(r, (int64_t)bytes->size);
+}
+
 enum MHD_Result wn_respond(struct wn_request *r)
 {
     struct wn_reply *reply = &r->reply;
     if (reply->body.failed) wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the answer");
     wn_etag_body(r);
-    if (reply->body.bytes.size > LARGE_REPLY) wn_request_charge(r, (int64_t)reply->body.bytes.size);
+    if (r->answered) let_go(r);
+    if (reply->body.bytes.size > LARGE_REPLY) charge_answer(r, &reply->body.bytes);
     if (r->problem.error.code != WN_OK) write_problem(r);
     if (!reply->timing[0])
         snprintf(reply->timing, sizeof reply->timing, "total;dur=%.2f", (double)(wn_now_ns() - r->begin_ns) * 1e-6);

@@ -5,6 +5,7 @@
 #include "intake.h"
 #include "metrics.h"
 #include "prepare.h"
+#include "questions.h"
 #include "resolve.h"
 #include "serve.h"
 
@@ -32,6 +33,27 @@ static void tag_answer(struct wn_request *r)
     bool good = r->problem.error.code == WN_OK;
     for (int i = 0; i < r->job->n_slots; i++) good &= r->job->slots[i].problem.error.code == WN_OK;
     if (good) r->reply.etag = r->tag;
+}
+
+/* Bytes beside the body until it is answered: what the network reads, pictures for overlays, maps. */
+static int64_t holds(const struct wn_job *job)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < job->n_items; i++) {
+        const struct wn_item *item = &job->items[i];
+        const struct wn_graph *g = item->model->graph;
+        if (item->image.rgb) bytes += 3 * (int64_t)item->image.width * item->image.height;
+        if (item->input) bytes += (int64_t)sizeof(float) * wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g);
+    }
+    for (int i = 0; i < job->n_slots; i++) {
+        const struct wn_slot *slot = &job->slots[i];
+        if (!slot->item || slot->problem.error.code != WN_OK || slot->item->problem.error.code != WN_OK) continue;
+        const struct wn_graph *g = slot->item->model->graph;
+        const struct wn_layer *layer = slot->layer >= 0 && slot->layer < wn_graph_layers(g) ? wn_graph_layer(g, slot->layer) : NULL;
+        int64_t cells = layer ? layer->height * layer->width : wn_graph_height(g) * wn_graph_width(g);
+        bytes += (int64_t)sizeof(float) * cells * wn_slot_most(slot);
+    }
+    return bytes;
 }
 
 static enum wn_code make_job(struct wn_request *r, const struct wn_protocol *protocol)
@@ -108,6 +130,7 @@ bool wn_serve(struct wn_request *r, const struct wn_protocol *protocol)
     if (r->reply.status == 304 || r->problem.error.code != WN_OK) return true;
     if (!r->handed) {
         r->handed = true;
+        if (r->prepared == WN_OK && !wn_request_hold(r, holds(r->job))) return true;
         if (r->prepared == WN_OK) {
             wn_request_wait(r);
             return false;

@@ -78,7 +78,8 @@ struct wn_request {
     bool begun, replied;
     char *body;
     size_t body_size, body_room;
-    int64_t charged;           /* bytes of this body that count as in flight */
+    int64_t charged;           /* bytes of this request that count as in flight */
+    int64_t held;              /* those of them that its job takes until it is answered */
     struct wn_problem problem; /* wins over the reply */
     struct wn_reply reply;
     struct wn_place place; /* in the queue, from the head to the push */

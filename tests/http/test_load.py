@@ -74,6 +74,25 @@ class Load(unittest.TestCase):
             self.assertEqual(d.metric('whynot_rejected_total{reason="queue_full"}'), statuses.count(429))
             self.assertEqual(d.explain(picture(1), "", "tiny").status, 200)
 
+    def test_pictures_that_wait_count_as_bytes_that_are_held(self):
+        """A picture of few bytes may be large once it is decoded, and stays for the overlay."""
+        large = daemon.png(500, 500, lambda x, y: (200, 10, 10))
+        with self.slow_daemon("--max-bytes-in-flight", "1048576") as d:
+            statuses, lock = [], threading.Lock()
+
+            def client(_):
+                a = d.explain(large, "?outputs=overlay&size=input", "slow")
+                with lock:
+                    statuses.append(a.status)
+                if a.status != 200:
+                    self.assertEqual((a.status, a.headers["Retry-After"]), (429, "1"))
+                    self.assertIn("bytes", a.json["detail"])
+            daemon.in_threads(12, client)
+            self.assertGreater(statuses.count(200), 0, statuses)
+            self.assertGreater(statuses.count(429), 0, statuses)
+            daemon.wait_until(lambda: d.metric("whynot_body_bytes_in_flight") == 0)
+            self.assertEqual(d.explain(large, "?outputs=overlay", "slow").status, 200)
+
     def test_a_batch_that_does_not_fit_is_refused_whole(self):
         with self.slow_daemon("--max-queue-size", "3") as d:
             each = slow_seconds(d)
