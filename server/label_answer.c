@@ -2,6 +2,7 @@
 #include "answer.h"
 #include "label.h"
 
+#include <math.h>
 #include <media/brush.h>
 #include <media/outline.h>
 #include <media/render.h>
@@ -77,6 +78,7 @@ struct mask {
     uint8_t *pixels;
     int w, h;
     size_t inside;
+    double share; /* of all the map's evidence that is on this side */
 };
 
 /* The view of the whole picture, no side of it longer than `side`. */
@@ -100,9 +102,15 @@ static enum wn_code draw(const struct wn_slot *slot, bool against, int side, str
     struct wn_view view = small_view(&slot->item->geometry, side);
     size_t cells = (size_t)a->h * (size_t)a->w;
     float *map = malloc(cells * sizeof *map);
-    *out = (struct mask){malloc((size_t)view.w * (size_t)view.h), view.w, view.h, 0};
+    double all = 0, here = 0;
+    *out = (struct mask){malloc((size_t)view.w * (size_t)view.h), view.w, view.h, 0, 0};
     enum wn_code code = map && out->pixels ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a region");
-    for (size_t i = 0; i < cells && code == WN_OK; i++) map[i] = against ? -a->map[i] : a->map[i];
+    for (size_t i = 0; i < cells && code == WN_OK; i++) {
+        map[i] = against ? -a->map[i] : a->map[i];
+        all += fabs((double)map[i]);
+        here += map[i] > 0 ? (double)map[i] : 0;
+    }
+    out->share = all > 0 ? here / all : 0;
     if (code == WN_OK) code = wn_strong_mask(map, a->h, a->w, &view, &render, out->pixels, &out->inside, err);
     free(map);
     return code;
@@ -116,14 +124,18 @@ static const struct wn_label *label_of(const struct wn_labeling *l, const struct
     return &tag->labels[!s->annotators && tag->n > 1];
 }
 
-static void end_region(struct writing *w, const struct side *s, const char *key, const struct wn_label *label)
+/* A side that hardly anything speaks for has a strongest fifth, too: so the words say how much it is. */
+static void end_region(struct writing *w, const struct side *s, const char *key, const struct wn_label *label, const struct mask *m)
 {
-    const char *word = wn_label_word(label);
+    char text[480];
+    const char *word = wn_label_word(label), *words = text;
+    if (m->share < 0.01) snprintf(text, sizeof text, "%s: less than 1 %% of the evidence", s->words);
+    else snprintf(text, sizeof text, "%s: %.0f %% of the evidence", s->words, 100 * m->share);
     strings(w->out, key, &word, 1);
     wn_json_close(w->out, '}');
     wn_json_key(w->out, "meta");
     wn_json_open(w->out, '{');
-    strings(w->out, "text", &s->words, 1);
+    strings(w->out, "text", &words, 1);
     wn_json_close(w->out, '}');
     wn_json_close(w->out, '}');
 }
@@ -144,7 +156,7 @@ static enum wn_code write_brush(struct writing *w, const struct side *s, const s
         wn_json_open(w->out, '[');
         for (size_t i = 0; i < rle.size; i++) wn_json_int(w->out, rle.data[i]);
         wn_json_close(w->out, ']');
-        end_region(w, s, "brushlabels", label);
+        end_region(w, s, "brushlabels", label, m);
     }
     wn_buffer_finish(&rle);
     return code;
@@ -172,7 +184,7 @@ static enum wn_code write_polygons(struct writing *w, const struct side *s, cons
         wn_json_close(w->out, ']');
         wn_json_key(w->out, "closed");
         wn_json_bool(w->out, true);
-        end_region(w, s, "polygonlabels", label);
+        end_region(w, s, "polygonlabels", label, m);
     }
     wn_outlines_finish(list, n);
     return code;

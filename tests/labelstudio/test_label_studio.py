@@ -176,6 +176,11 @@ class Case(unittest.TestCase):
         a = self.d.explain(image, "?outputs=rle&" + query, model).json
         return coco_mask(a["maps"][0]["rle"]), a["predictions"][0]["label"]
 
+    def share(self, image, query=""):
+        """How much of the evidence speaks for the class of that question, in the words of a region."""
+        share = self.d.explain(image, "?outputs=raw&" + query).json["maps"][0]["share_positive"]
+        return "%.0f %% of the evidence" % (100 * share) if share >= 0.01 else "less than 1 % of the evidence"
+
     def others(self, image):
         """(The prediction, labels that something in the picture speaks for, and something against, rather than for the prediction.)"""
         label, found = self.strongest(image, "")[1], []
@@ -227,7 +232,7 @@ class Predictions(Case):
             self.assertEqual(mask_of(region), mask)
             self.assertEqual(region["value"]["brushlabels"], ["for the prediction"])
             self.assertEqual((region["original_width"], region["original_height"]), (24, 20))
-            self.assertEqual(region["meta"], {"text": ["speaks for %s, the prediction" % label]})
+            self.assertEqual(region["meta"], {"text": ["speaks for %s, the prediction: %s" % (label, self.share(picture(seed)))]})
 
     def test_an_annotation_that_differs_gets_both_sides(self):
         cases = [(seed, label, said) for seed in range(1, 5) for label, found in [self.others(picture(seed))] for said in found[:2]]
@@ -238,11 +243,13 @@ class Predictions(Case):
             theirs, models = self.regions(p)
             numbers = "target=%d&why_not=%d" % (LABELS.index(said), LABELS.index(label))
             self.assertEqual(mask_of(theirs), self.strongest(picture(seed), numbers)[0])
+            shares = [self.share(picture(seed), numbers)]
             numbers = "target=%d&why_not=%d" % (LABELS.index(label), LABELS.index(said))
             self.assertEqual(mask_of(models), self.strongest(picture(seed), numbers)[0])
+            shares.append(self.share(picture(seed), numbers))
             self.assertEqual([r["value"]["brushlabels"] for r in (theirs, models)], [["for the label"], ["for the prediction"]])
-            self.assertEqual(theirs["meta"]["text"], ["speaks for %s, the annotation, rather than %s, the prediction" % (said, label)])
-            self.assertEqual(models["meta"]["text"], ["speaks for %s, the prediction, rather than %s, the annotation" % (label, said)])
+            self.assertEqual(theirs["meta"]["text"], ["speaks for %s, the annotation, rather than %s, the prediction: %s" % (said, label, shares[0])])
+            self.assertEqual(models["meta"]["text"], ["speaks for %s, the prediction, rather than %s, the annotation: %s" % (label, said, shares[1])])
 
     def test_where_nothing_speaks_for_the_annotation_that_is_said(self):
         label, found = self.others(picture(1))
@@ -259,7 +266,7 @@ class Predictions(Case):
         (region,) = self.regions(p)
         self.assertEqual(mask_of(region), mask)
         self.assertEqual((self.choice(p), region["value"]["brushlabels"]), (label, ["for the prediction"]))
-        self.assertEqual(region["meta"]["text"], ["speaks for %s, the prediction, rather than %s" % (label, runner_up)])
+        self.assertEqual(region["meta"]["text"], ["speaks for %s, the prediction, rather than %s: %s" % (label, runner_up, self.share(picture(2), "why_not=auto:1"))])
 
     def test_which_annotation_counts(self):
         label, (a, b, *_) = self.others(picture(1))
