@@ -19,8 +19,8 @@ WHYNOTD, WHYNOT = os.environ["WHYNOTD"], os.environ["WHYNOT"]
 UNITS = ("whynotd.service", "whynotd-cuda.service", "whynotd@.service")
 
 
-def run(*command, env=None, ok=(0,)):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, **(env or {})), timeout=120)
+def run(*command, env=None, ok=(0,), patience=120):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, **(env or {})), timeout=patience)
     text = done.stdout.decode()
     assert done.returncode in ok, (command, done.returncode, text)
     return text
@@ -220,6 +220,19 @@ class Deploy(unittest.TestCase):
         with daemon.Daemon(self.models) as d:  # what the images' HEALTHCHECK runs
             self.assertIn("tiny", run(WHYNOT, "models", "--server", "http://127.0.0.1:%d" % d.port))
         run(WHYNOT, "models", "--server", "http://127.0.0.1:1", ok=range(1, 100))
+
+    @needs("apt-get")
+    def test_apt_could_install_every_package_that_is_named(self):
+        named = re.findall(r"^(?:build|tests)=\((.*?)\)", text_of("deploy", "install-packages"), re.M | re.S)
+        self.assertEqual(len(named), 2)
+        for name in ("cpu", "cuda"):
+            named += re.findall(r"apt-get install((?: [\w.+-]+)+)", re.sub(r"\\\n", " ", text_of("deploy", "container", "Containerfile." + name)))
+        packages = {word for words in named for word in words.split() if not word.startswith("-")}
+        packages |= set(run(os.path.join(ROOT, "deploy", "container", "runtime-packages"), WHYNOTD, WHYNOT).split())
+        self.assertLessEqual({"cmake", "libdnnl-dev", "haproxy", "libc6"}, packages)
+        if not any("_Packages" in name for name in os.listdir("/var/lib/apt/lists")):
+            self.skipTest("apt has no lists here")
+        run("apt-get", "-s", "-q", "--no-install-recommends", "install", *sorted(packages), patience=500)
 
     @needs("dpkg")
     def test_the_packages_of_an_image_are_those_whose_libraries_are_loaded(self):
