@@ -288,6 +288,21 @@ class Deploy(unittest.TestCase):
         told = {row[0].strip("`") for row in self.table("## Metrics")}
         self.assertEqual(told, set(self.metrics()[0]))
 
+    def test_the_alerts_ask_for_what_there_is(self):
+        _, samples, labels = self.metrics()
+        source = text_of("server", "metrics.c") + text_of("server", "routes.def")
+        rows = self.table("## Alerts")
+        self.assertGreater(len(rows), 10)
+        for row in rows:
+            expression = row[0].strip("`")
+            self.assertEqual((len(row), expression.count("("), expression.count("{")), (5, expression.count(")"), expression.count("}")), row)
+            asked = set(re.findall(r"\bwhynot_\w+", expression))
+            self.assertTrue(asked or expression == "up == 0", row)
+            self.assertEqual(asked - samples, set(), row)
+            for label, value in re.findall(r'[{,](\w+)=~?"([^"]*)"', expression):
+                self.assertIn(label, labels)
+                self.assertTrue("." in value or '"%s"' % value in source, value)
+
     def test_the_table_of_limits_has_their_defaults(self):
         default = {m[0].replace("-", "_"): m[1] for m in re.findall(r"^  --(\S+) \(default (.*)\)$", run(WHYNOTD, "--help"), re.M)}
         rows = {row[0].strip("`"): row[1] for row in self.table("## Limits")}
