@@ -124,3 +124,16 @@ enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct w
     close(fd);
     return code;
 }
+
+size_t wn_peek_beneath(int folder, const char *name, void *out, size_t n, size_t *whole)
+{
+    struct stat st;
+    int fd = open_beneath(folder, name);
+    *whole = 0;
+    if (fd < 0) return 0;
+    bool good = fstat(fd, &st) == 0 && check_file(folder, name, &st, SIZE_MAX, NULL) == WN_OK;
+    ssize_t size = good ? pread(fd, out, n, 0) : 0;
+    if (good) *whole = (size_t)st.st_size;
+    close(fd);
+    return size > 0 ? (size_t)size : 0;
+}

@@ -21,6 +21,8 @@ int wn_open_folder(int parent, const char *name);
  * the folder's own. stamp may be NULL. WN_NOT_FOUND, WN_BAD_MODEL (not allowed, too large), WN_NO_MEMORY. */
 enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct wn_buffer *out, struct wn_stamp *stamp,
                              struct wn_error *err);
+/* The first bytes of such a file, n at most; returns how many, 0 where it cannot be read. *whole: its size. */
+size_t wn_peek_beneath(int folder, const char *name, void *out, size_t n, size_t *whole);
 /* The stamp of the file that has this name now. */
 struct wn_stamp wn_stamp_of(int folder, const char *name);
 bool wn_stamp_same(const struct wn_stamp *a, const struct wn_stamp *b);

@@ -232,13 +232,24 @@ static enum wn_code check_drawn(const struct wn_server *s, const struct wn_job *
         "the heatmaps of this request are too large together; size=input or outputs=raw asks for less");
 }
 
-/* Of base64 so much is decoded that a camera's own notes fit in front of the size. */
-static int64_t cost_of(const struct wn_slice *source, const struct wn_image_limits *limits)
+enum { LOOK = 3 * 21846 }; /* bytes of a picture: a camera's own notes fit in front of its size */
+
+static int64_t cost_of_file(const struct wn_server *s, const char *path, const struct wn_image_limits *limits)
 {
-    enum { LOOK = 4 * 21846 };
+    size_t whole;
+    unsigned char *start = malloc(LOOK);
+    size_t size = start ? wn_peek_beneath(s->pictures, path, start, LOOK, &whole) : 0;
+    int64_t cost = size ? wn_image_cost_ns(start, size, whole, limits) : 0; /* else it is refused */
+    free(start);
+    return cost;
+}
+
+static int64_t cost_of(const struct wn_server *s, const struct wn_slice *source, const struct wn_image_limits *limits)
+{
     struct wn_buffer start = {0};
-    size_t look = source->size < LOOK ? source->size : LOOK;
+    size_t look = source->size < LOOK / 3 * 4 ? source->size : LOOK / 3 * 4;
     if (source->tensor) return 0;
+    if (source->path) return cost_of_file(s, source->data, limits);
     if (!source->base64) return wn_image_cost_ns(source->data, source->size, source->size, limits);
     bool good = wn_base64_decode(source->data, look, &start, NULL) == WN_OK;
     int64_t cost = good ? wn_image_cost_ns(start.data, start.size, source->size / 4 * 3, limits) : 0; /* else it is refused */
@@ -251,7 +262,7 @@ int64_t wn_prepare_cost_ns(const struct wn_server *s, const struct wn_job *job)
     const struct wn_image_limits limits = limits_of(&s->config);
     int64_t cost = 0;
     for (int i = 0; i < job->n_slots; i++)
-        if (is_good(&job->slots[i]) && job->slots[i].ask.image) cost += cost_of(job->slots[i].ask.image, &limits);
+        if (is_good(&job->slots[i]) && job->slots[i].ask.image) cost += cost_of(s, job->slots[i].ask.image, &limits);
     return cost;
 }
 

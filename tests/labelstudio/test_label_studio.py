@@ -13,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "http"))
 import daemon  # noqa: E402
 from daemon import LABELS, b64, picture  # noqa: E402
+from test_large import DECODED, large  # noqa: E402
 
 JSON = {"Content-Type": "application/json"}
 KEYS = {"brushlabels": {"format", "rle", "brushlabels"}, "polygonlabels": {"points", "closed", "polygonlabels"}, "choices": {"choices"}}
@@ -488,6 +489,29 @@ class Folder(Case):
         second = self.predict([task("new.png")])[0]
         self.assertNotEqual(first, second)
         self.assertEqual(second, self.predict([task(uri(picture(6)))])[0])
+
+    def test_others_are_answered_while_large_files_are_decoded(self):
+        for i in range(3):
+            self.write("large%d.png" % i, large(40 * i + 10))
+        between = 0
+        with daemon.Daemon(self.models, *self.OPTIONS, "--http-threads", "2", "--request-timeout-ms", "300000") as d:
+            for _ in range(5):  # on a machine that is busy otherwise one try may miss the time
+                before, sent = d.metric(DECODED), []
+                for i in range(3):
+                    c = d.connect()
+                    c.request("POST", "/predict", json.dumps({"tasks": [task("large%d.png" % i)], "label_config": labeling()}), JSON)
+                    sent.append(c)
+                    daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") > 1)
+                    d.get("/livez")
+                self.assertEqual(d.explain(picture(1)).status, 200)
+                decoded = d.metric(DECODED) - before  # the small one is among them
+                self.assertTrue(all(c.getresponse().status == 200 for c in sent))
+                for c in sent:
+                    c.close()
+                between += decoded == 1
+                if between:
+                    break
+        self.assertTrue(between, "while three large pictures were waited for nobody else was answered")
 
     def test_a_folder_that_is_none_is_said_at_the_start(self):
         d = daemon.Daemon(self.models, "--labeling-folder", "/nowhere", wait=False)
