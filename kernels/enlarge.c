@@ -3,26 +3,19 @@
 
 #include <stdlib.h>
 
-#include <whynot/masking.h>
-
-static struct wn_tap tap_between(double at, int n)
-{
-    if (!(at > 0)) at = 0;
-    int low = (int)at;
-    if (low > n - 1) low = n - 1;
-    if (at > n - 1) at = n - 1;
-    return (struct wn_tap){low, low + 1 < n ? low + 1 : low, (float)(at - low)};
-}
+#include <whynot/hiding.h>
 
 void wn_fill_taps(struct wn_tap *taps, int from, int to, bool align_corners)
 {
-    for (int i = 0; i < to; i++)
-        taps[i] = tap_between(!align_corners ? (i + 0.5) * from / to - 0.5 : to > 1 ? (double)i * (from - 1) / (to - 1) : 0, from);
+    for (int i = 0; i < to; i++) {
+        const struct wn_between t = wn_enlarge_at(i, from, to, align_corners);
+        taps[i] = (struct wn_tap){t.a, t.b, t.t};
+    }
 }
 
 static float between(const float *row, struct wn_tap t)
 {
-    return row[t.low] + t.share * (row[t.high] - row[t.low]);
+    return wn_enlarge_between(row[t.low], row[t.high], t.share);
 }
 
 enum wn_code wn_enlarge(const float *map, int h, int w, bool align_corners, int height, int width, float *out,
@@ -37,7 +30,7 @@ enum wn_code wn_enlarge(const float *map, int h, int w, bool align_corners, int 
         float *row = out + (size_t)y * (size_t)width;
         for (int x = 0; x < width; x++) {
             float upper = between(above, across[x]), lower = between(below, across[x]);
-            row[x] = upper + taps[y].share * (lower - upper);
+            row[x] = wn_enlarge_between(upper, lower, taps[y].share);
         }
     }
     free(taps);

@@ -1,5 +1,5 @@
 /* Fills, blurs and masks: what of a picture is hidden, and what is put there. Knows no network and no question. */
-#include <whynot/masking.h>
+#include <whynot/hiding.h>
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,21 +18,13 @@ void wn_gaussian_taps(double sigma, int radius, float *taps)
     for (int i = -radius; i <= radius; i++) taps[i + radius] = (float)(exp(-(double)i * i / (2 * sigma * sigma)) / sum);
 }
 
-/* The cell that stands at `at`, which may lie outside 0..n-1 by less than n; -1: a zero. */
-static int reflected(int at, int n, enum wn_border border)
-{
-    if (at >= 0 && at < n) return at;
-    if (border == WN_BORDER_ZERO) return -1;
-    return at < 0 ? -at : 2 * (n - 1) - at;
-}
-
 /* out row y = sum of taps times the rows around it. */
 static void blur_down(const float *x, int h, int w, const float *taps, int radius, enum wn_border border, float *out)
 {
     memset(out, 0, (size_t)h * (size_t)w * sizeof *out);
     for (int y = 0; y < h; y++)
         for (int i = -radius; i <= radius; i++) {
-            int from = reflected(y + i, h, border);
+            int from = wn_reflected(y + i, h, border);
             const float *restrict row = x + (size_t)(from < 0 ? 0 : from) * (size_t)w;
             float *restrict sum = out + (size_t)y * (size_t)w, tap = taps[i + radius];
             for (int k = 0; from >= 0 && k < w; k++) sum[k] += tap * row[k];
@@ -45,7 +37,7 @@ static void blur_across(float *x, int h, int w, const float *taps, int radius, e
     for (int y = 0; y < h; y++) {
         float *restrict row = x + (size_t)y * (size_t)w;
         for (int i = -radius; i < w + radius; i++) {
-            int from = reflected(i, w, border);
+            int from = wn_reflected(i, w, border);
             line[i + radius] = from < 0 ? 0 : row[from];
         }
         memset(row, 0, (size_t)w * sizeof *row);
@@ -139,7 +131,7 @@ size_t wn_mask_sign(const float *map, size_t n, enum wn_keep keep, bool *hidden)
 {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        hidden[i] = keep == WN_KEEP_POSITIVE ? map[i] < 0 : map[i] > 0;
+        hidden[i] = wn_is_against(map[i], keep);
         count += hidden[i];
     }
     return count;

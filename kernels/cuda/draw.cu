@@ -2,85 +2,40 @@
  * arithmetic is pixels.h, the same lines that the processor draws with; knows no colour and no question.
  *
  * Four launches: where pixels lie and what is wrong with a map; values; what is to be known of them, a block a map; indices. */
-#include "launch.h"
+#include "block.h"
 
 #include <whynot/pixels.h>
 
 namespace {
 
-enum { WARP = 32, THREADS = 256, WARPS = THREADS / WARP, LOAD = 4, STORE = 16 };
-typedef unsigned long long word; /* everything that a block joins: counts, sums, and keys of floats */
-
-struct sum {
-    __device__ __forceinline__ word operator()(word a, word b) const
-    {
-        return a + b;
-    }
-};
-struct highest {
-    __device__ __forceinline__ word operator()(word a, word b) const
-    {
-        return a > b ? a : b;
-    }
-};
-
-/* Every thread gives one word and gets the join of all of them. */
-template <class Join>
-__device__ __forceinline__ word block_join(word v, Join join, word *part)
-{
-    for (int lane = WARP / 2; lane > 0; lane /= 2) v = join(v, __shfl_xor_sync(0xffffffffu, v, lane));
-    if (threadIdx.x % WARP == 0) part[threadIdx.x / WARP] = v;
-    __syncthreads();
-    v = part[0];
-    for (int k = 1; k < WARPS; k++) v = join(v, part[k]);
-    __syncthreads();
-    return v;
-}
-
-/* Bits that are ordered as the numbers are; both zeros are one. */
-__device__ __forceinline__ unsigned key_of(float v)
-{
-    const unsigned bits = __float_as_uint(v + 0.f);
-    return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
-}
-
-__device__ __forceinline__ float float_of(unsigned key)
-{
-    return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key);
-}
+enum { LOAD = 4, STORE = 16 };
 
 __device__ __forceinline__ float rectified(const struct wn_cuda_drawing &d, float v)
 {
     return d.how.relu && !(v > 0) ? 0.f : v;
 }
 
-__device__ __forceinline__ void load_four(const float *at, float *out)
-{
-    const float4 v = *reinterpret_cast<const float4 *>(at);
-    out[0] = v.x, out[1] = v.y, out[2] = v.z, out[3] = v.w;
-}
-
 /* ---- where pixels lie, and what is wrong with a map ---- */
 
-__global__ void __launch_bounds__(THREADS) draw_begin_kernel(const struct wn_cuda_drawing *all)
+__global__ void __launch_bounds__(WN_BLOCK) draw_begin_kernel(const struct wn_cuda_drawing *all)
 {
-    WN_SHARED(word, part);
+    WN_SHARED(wn_word, part);
     const struct wn_cuda_drawing &d = all[blockIdx.x];
     const int lines = d.view.w + d.view.h;
-    for (int i = threadIdx.x; i < lines; i += THREADS)
+    for (int i = threadIdx.x; i < lines; i += WN_BLOCK)
         d.taps[i] = i < d.view.w ? wn_between_at(i, d.view.x0, d.view.x1, d.w, d.how.align_corners)
                                  : wn_between_at(i - d.view.w, d.view.y0, d.view.y1, d.h, d.how.align_corners);
-    word most = 0, least = 0, wrong = 0;
-    for (int i = threadIdx.x; i < d.h * d.w; i += THREADS) {
+    wn_word most = 0, least = 0, wrong = 0;
+    for (int i = threadIdx.x; i < d.h * d.w; i += WN_BLOCK) {
         const float v = rectified(d, d.map[i]);
-        const unsigned key = key_of(v);
+        const unsigned key = wn_key_of(v);
         most = key > most ? key : most;
         least = ~key > least ? ~key : least;
         wrong |= !(d.map[i] - d.map[i] == 0);
     }
-    most = block_join(most, highest(), part);
-    least = block_join(least, highest(), part);
-    wrong = block_join(wrong, highest(), part);
+    most = wn_block_join(most, wn_highest(), part);
+    least = wn_block_join(least, wn_highest(), part);
+    wrong = wn_block_join(wrong, wn_highest(), part);
     if (threadIdx.x) return;
     d.out->fault = wrong ? WN_CUDA_DRAW_NOT_FINITE : WN_CUDA_DRAW_FINE;
     d.out->drawn.flat = (unsigned)most == ~(unsigned)least;
@@ -98,12 +53,12 @@ __device__ __forceinline__ float value_at(const struct wn_cuda_drawing &d, int x
     return wn_blend(u, l, down.t);
 }
 
-__global__ void __launch_bounds__(THREADS) draw_values_kernel(const struct wn_cuda_drawing *all)
+__global__ void __launch_bounds__(WN_BLOCK) draw_values_kernel(const struct wn_cuda_drawing *all)
 {
     const struct wn_cuda_drawing &d = all[blockIdx.y];
-    const int n = d.view.w * d.view.h, step = (int)gridDim.x * THREADS * LOAD;
+    const int n = d.view.w * d.view.h, step = (int)gridDim.x * WN_BLOCK * LOAD;
     if (d.out->fault) return;
-    for (int i = (int)(blockIdx.x * THREADS + threadIdx.x) * LOAD; i < n; i += step) {
+    for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x) * LOAD; i < n; i += step) {
         float v[LOAD];
         int y = i / d.view.w, x = i - y * d.view.w;
 #pragma unroll
@@ -122,9 +77,9 @@ template <class See>
 __device__ __forceinline__ void each_value(const struct wn_cuda_drawing &d, See see)
 {
     const int n = d.view.w * d.view.h;
-    for (int i = (int)threadIdx.x * LOAD; i < n; i += THREADS * LOAD) {
+    for (int i = (int)threadIdx.x * LOAD; i < n; i += WN_BLOCK * LOAD) {
         float v[LOAD];
-        load_four(d.values + i, v);
+        wn_load_four(d.values + i, v);
 #pragma unroll
         for (int k = 0; k < LOAD; k++)
             if (i + k < n) see(v[k], i + k);
@@ -132,25 +87,25 @@ __device__ __forceinline__ void each_value(const struct wn_cuda_drawing &d, See 
 }
 
 /* The |value| of that rank: the largest number that no more than `rank` values lie below, bit by bit. */
-__device__ __forceinline__ float value_of_rank(const struct wn_cuda_drawing &d, word rank, word *part)
+__device__ __forceinline__ float value_of_rank(const struct wn_cuda_drawing &d, wn_word rank, wn_word *part)
 {
     unsigned found = 0;
     for (unsigned bit = 0x40000000u; bit; bit >>= 1) {
         const unsigned limit = found | bit;
-        word below = 0;
+        wn_word below = 0;
         each_value(d, [&](float v, int) { below += (__float_as_uint(v) & 0x7fffffffu) < limit; });
-        if (block_join(below, sum(), part) <= rank) found = limit;
+        if (wn_block_join(below, wn_sum(), part) <= rank) found = limit;
     }
     return __uint_as_float(found);
 }
 
 /* The mass of the samples in the bins from `bin` on, of this thread. */
-__device__ __forceinline__ word sampled_mass(const struct wn_cuda_drawing &d, float most, int bin)
+__device__ __forceinline__ wn_word sampled_mass(const struct wn_cuda_drawing &d, float most, int bin)
 {
     const int step_x = wn_strong_step(d.view.w), step_y = wn_strong_step(d.view.h);
     const int wide = (d.view.w + step_x - 1) / step_x, high = (d.view.h + step_y - 1) / step_y;
-    word mass = 0;
-    for (int i = threadIdx.x; i < wide * high; i += THREADS) {
+    wn_word mass = 0;
+    for (int i = threadIdx.x; i < wide * high; i += WN_BLOCK) {
         const int y = i / wide, x = i - y * wide;
         const unsigned one = wn_strong_mass(d.values[y * step_y * d.view.w + x * step_x], most);
         if (wn_strong_bin(one) >= bin) mass += one;
@@ -159,52 +114,52 @@ __device__ __forceinline__ word sampled_mass(const struct wn_cuda_drawing &d, fl
 }
 
 /* The highest bin from which on there is enough, bit by bit; 0 where none has. */
-__device__ __forceinline__ float strong_of(const struct wn_cuda_drawing &d, float most, word *part)
+__device__ __forceinline__ float strong_of(const struct wn_cuda_drawing &d, float most, wn_word *part)
 {
-    const word total = block_join(sampled_mass(d, most, 0), sum(), part);
+    const wn_word total = wn_block_join(sampled_mass(d, most, 0), wn_sum(), part);
     int bin = 0;
     for (int bit = WN_STRONG_BINS / 2; bit; bit /= 2) {
-        const word mass = block_join(sampled_mass(d, most, bin | bit), sum(), part);
+        const wn_word mass = wn_block_join(sampled_mass(d, most, bin | bit), wn_sum(), part);
         if (wn_strong_enough(mass, total)) bin |= bit;
     }
     return wn_strong_value(bin, most);
 }
 
 /* Into out, by one thread of the block. */
-__device__ __forceinline__ void measure_box(const struct wn_cuda_drawing &d, float strong, word *part)
+__device__ __forceinline__ void measure_box(const struct wn_cuda_drawing &d, float strong, wn_word *part)
 {
     const int w = d.view.w, h = d.view.h;
-    word left = 0, right = 0, top = 0, bottom = 0; /* as distances from the opposite border: the highest counts */
+    wn_word left = 0, right = 0, top = 0, bottom = 0; /* as distances from the opposite border: the highest counts */
     each_value(d, [&](float v, int i) {
         if (!wn_is_strong(v, strong)) return;
         const int y = i / w, x = i - y * w;
-        left = (word)(w - x) > left ? (word)(w - x) : left, right = (word)x > right ? (word)x : right;
-        top = (word)(h - y) > top ? (word)(h - y) : top, bottom = (word)y > bottom ? (word)y : bottom;
+        left = (wn_word)(w - x) > left ? (wn_word)(w - x) : left, right = (wn_word)x > right ? (wn_word)x : right;
+        top = (wn_word)(h - y) > top ? (wn_word)(h - y) : top, bottom = (wn_word)y > bottom ? (wn_word)y : bottom;
     });
-    left = block_join(left, highest(), part), right = block_join(right, highest(), part);
-    top = block_join(top, highest(), part), bottom = block_join(bottom, highest(), part);
+    left = wn_block_join(left, wn_highest(), part), right = wn_block_join(right, wn_highest(), part);
+    top = wn_block_join(top, wn_highest(), part), bottom = wn_block_join(bottom, wn_highest(), part);
     if (threadIdx.x) return;
     struct wn_rendered *out = &d.out->drawn;
     out->box_x = w - (int)left, out->box_w = (int)right - out->box_x + 1;
     out->box_y = h - (int)top, out->box_h = (int)bottom - out->box_y + 1;
 }
 
-__global__ void __launch_bounds__(THREADS) draw_measure_kernel(const struct wn_cuda_drawing *all)
+__global__ void __launch_bounds__(WN_BLOCK) draw_measure_kernel(const struct wn_cuda_drawing *all)
 {
-    WN_SHARED(word, part);
+    WN_SHARED(wn_word, part);
     const struct wn_cuda_drawing &d = all[blockIdx.x];
     struct wn_rendered *out = &d.out->drawn;
     const int n = d.view.w * d.view.h;
     if (d.out->fault) return;
-    word peak = 0, lowest = 0;
+    wn_word peak = 0, lowest = 0;
     each_value(d, [&](float v, int i) {
-        const unsigned key = key_of(v);
-        const word at = (word)key << 32 | (0xffffffffu - (unsigned)i); /* the first of equals is the highest */
+        const unsigned key = wn_key_of(v);
+        const wn_word at = (wn_word)key << 32 | (0xffffffffu - (unsigned)i); /* the first of equals is the highest */
         peak = at > peak ? at : peak;
         lowest = ~key > lowest ? ~key : lowest;
     });
-    peak = block_join(peak, highest(), part);
-    const float low = float_of(~(unsigned)block_join(lowest, highest(), part)), high = float_of((unsigned)(peak >> 32));
+    peak = wn_block_join(peak, wn_highest(), part);
+    const float low = wn_float_of(~(unsigned)wn_block_join(lowest, wn_highest(), part)), high = wn_float_of((unsigned)(peak >> 32));
     const float clipped = wn_render_clips(&d.how) ? value_of_rank(d, wn_percentile_rank(d.how.percentile, (uint64_t)n), part) : 0;
     const float strong = high > 0 ? strong_of(d, high, part) : 0;
     if (threadIdx.x == 0) {
@@ -220,20 +175,20 @@ __global__ void __launch_bounds__(THREADS) draw_measure_kernel(const struct wn_c
 
 /* ---- indices ---- */
 
-__global__ void __launch_bounds__(THREADS) draw_index_kernel(const struct wn_cuda_drawing *all)
+__global__ void __launch_bounds__(WN_BLOCK) draw_index_kernel(const struct wn_cuda_drawing *all)
 {
     const struct wn_cuda_drawing &d = all[blockIdx.y];
-    const int n = d.view.w * d.view.h, step = (int)gridDim.x * THREADS * STORE;
+    const int n = d.view.w * d.view.h, step = (int)gridDim.x * WN_BLOCK * STORE;
     if (d.out->fault) return;
     const struct wn_range range = d.out->drawn.range;
     const bool flat = wn_index_is_flat(&d.how, range, d.out->drawn.flat), symmetric = d.how.normalize == WN_NORMALIZE_SYMMETRIC;
     const float span = range.hi - range.lo;
-    for (int i = (int)(blockIdx.x * THREADS + threadIdx.x) * STORE; i < n; i += step) {
+    for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x) * STORE; i < n; i += step) {
         unsigned four[STORE / 4];
 #pragma unroll
         for (int q = 0; q < STORE / 4; q++) {
             float v[LOAD] = {0, 0, 0, 0};
-            if (i + q * LOAD < n) load_four(d.values + i + q * LOAD, v); /* behind the last value stands nothing */
+            if (i + q * LOAD < n) wn_load_four(d.values + i + q * LOAD, v); /* behind the last value stands nothing */
             four[q] = 0;
 #pragma unroll
             for (int k = 0; k < LOAD; k++) {
@@ -253,10 +208,10 @@ __global__ void __launch_bounds__(THREADS) draw_index_kernel(const struct wn_cud
 
 extern "C" void wn_cuda_launch_draw(const struct wn_cuda_drawing *drawings, int n, int most_pixels, struct CUstream_st *stream)
 {
-    const size_t shared = WARPS * sizeof(word);
-    const dim3 by_four(wn_blocks(most_pixels, THREADS * LOAD), (unsigned)n), by_sixteen(wn_blocks(most_pixels, THREADS * STORE), (unsigned)n);
-    WN_LAUNCH(draw_begin_kernel, (unsigned)n, THREADS, shared, stream, drawings);
-    WN_LAUNCH(draw_values_kernel, by_four, THREADS, 0, stream, drawings);
-    WN_LAUNCH(draw_measure_kernel, (unsigned)n, THREADS, shared, stream, drawings);
-    WN_LAUNCH(draw_index_kernel, by_sixteen, THREADS, 0, stream, drawings);
+    const size_t shared = WN_BLOCK_SHARED;
+    const dim3 by_four(wn_blocks(most_pixels, WN_BLOCK * LOAD), (unsigned)n), by_sixteen(wn_blocks(most_pixels, WN_BLOCK * STORE), (unsigned)n);
+    WN_LAUNCH(draw_begin_kernel, (unsigned)n, WN_BLOCK, shared, stream, drawings);
+    WN_LAUNCH(draw_values_kernel, by_four, WN_BLOCK, 0, stream, drawings);
+    WN_LAUNCH(draw_measure_kernel, (unsigned)n, WN_BLOCK, shared, stream, drawings);
+    WN_LAUNCH(draw_index_kernel, by_sixteen, WN_BLOCK, 0, stream, drawings);
 }

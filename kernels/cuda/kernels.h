@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <whynot/drawing.h>
+#include <whynot/masking.h>
 #include <whynot/program.h>
 
 #ifdef __cplusplus
@@ -208,6 +209,50 @@ struct wn_cuda_picture {
 };
 /* pictures: n of them on the device, at most 65535; most_lines: the largest w + h; most_pixels: the largest w*h. */
 void wn_cuda_launch_prepare(const struct wn_cuda_picture *pictures, int n, int most_lines, int most_pixels, struct CUstream_st *stream);
+
+/* ---- hide.cu: parts of pictures replaced as maps say, the numbers that the processor makes. f32, at multiples of 16 bytes ---- */
+/* wn_enlarge of n maps (n, h, w) -> (n, height, width). */
+struct wn_cuda_enlarge {
+    const float *map;
+    float *out;
+    int n, h, w, height, width;
+    bool align_corners;
+};
+void wn_cuda_launch_enlarge(const struct wn_cuda_enlarge *e, struct CUstream_st *stream);
+/* wn_blur of planes (planes, h, w); a mirror needs sides longer than the radius. scratch, out: as large as x, none of them the other. */
+struct wn_cuda_blur {
+    const float *x, *taps; /* 2*radius + 1 */
+    float *scratch, *out;
+    int planes, h, w, radius;
+    enum wn_border border;
+};
+void wn_cuda_launch_blur(const struct wn_cuda_blur *b, struct CUstream_st *stream);
+/* mean[plane], summed in double and a fixed order, which is not the processor's: the last bit may differ. */
+void wn_cuda_launch_plane_mean(const float *x, int planes, int pixels, float *mean, struct CUstream_st *stream);
+/* Plane i is values[i] everywhere; at most 65535 planes. */
+void wn_cuda_launch_fill_planes(const float *values, int planes, int pixels, float *out, struct CUstream_st *stream);
+/* Which pixels each of n rows hides: wn_mask_sign, or wn_mask_extreme where count is not negative. */
+struct wn_cuda_hidden {
+    int map, count; /* number of the row's map; at most `pixels` */
+    enum wn_keep keep;
+};
+struct wn_cuda_choose {
+    const float *maps;
+    const struct wn_cuda_hidden *rows; /* n, on the device */
+    uint8_t *hidden;                   /* out: n*pixels, 0 or 1 */
+    int32_t *found;                    /* out: n: how many each hides */
+    int n, pixels;
+};
+void wn_cuda_launch_choose(const struct wn_cuda_choose *c, struct CUstream_st *stream);
+/* wn_mask_apply for n rows, at most 65535: out[r] = hidden[r] ? fill[image[r]] : x[image[r]], (channels, pixels) each. */
+struct wn_cuda_replace {
+    const float *x, *fill;
+    const uint8_t *hidden;
+    const int32_t *image; /* n, on the device */
+    float *out;
+    int n, channels, pixels;
+};
+void wn_cuda_launch_replace(const struct wn_cuda_replace *r, struct CUstream_st *stream);
 
 #ifdef __cplusplus
 }
