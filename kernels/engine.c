@@ -93,6 +93,19 @@ void wn_answer_finish(struct wn_answer *a)
     a->map = NULL;
 }
 
+/* What a network rules out, it rules out every time; these might have gone well. */
+static bool is_failure(enum wn_code code)
+{
+    return code == WN_NO_MEMORY || code == WN_DEVICE || code == WN_DEADLINE || code == WN_INTERNAL;
+}
+
+enum wn_code wn_answers_failure(const struct wn_answer *answers, int n, struct wn_error *err)
+{
+    for (int i = 0; i < n; i++)
+        if (is_failure(answers[i].error.code)) return wn_fail(err, answers[i].error.code, "%s", answers[i].error.text);
+    return WN_OK;
+}
+
 /* ---- room for images ---- */
 
 size_t wn_engine_pixels(const struct wn_engine *e)

@@ -143,6 +143,7 @@ static enum wn_code explain(struct table *t, const struct wn_subject *s, int tar
     struct wn_answer answer = {0};
     t->passes++;
     enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL}, t->logits_again, &answer, NULL, err);
+    if (code == WN_OK) code = wn_answers_failure(&answer, 1, err);
     if (answer.error.code != WN_OK) wn_fail(refused, answer.error.code, "%s", answer.error.text);
     *known = code == WN_OK && answer.map;
     if (*known) code = wn_enlarge(answer.map, answer.h, answer.w, false, t->h, t->w, t->map, err);

@@ -198,6 +198,9 @@ struct wn_answer {
 /* |sum - expected| / |expected|; 0 where both are 0, and 1 where only the expected one is. */
 WN_API double wn_completeness_residual(const struct wn_completeness *c);
 WN_API void wn_answer_finish(struct wn_answer *a);
+/* The first failure among n answers that might as well have gone right (memory, the device, a deadline, a bug), for who has to tell that from
+ * a question that this network rules out. */
+WN_API enum wn_code wn_answers_failure(const struct wn_answer *answers, int n, struct wn_error *err);
 
 /* ---- numbers about logits that several parties need ---- */
 WN_API void wn_softmax(const float *logits, int n, float *p);   /* p: n floats, caller's; may alias logits */

@@ -29,7 +29,7 @@ static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, cons
     t->passes++;
     enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL}, t->batch_logits, answers, NULL, err);
     free(questions);
-    return code == WN_OK ? wn_trial_failure(answers, n, err) : code;
+    return code == WN_OK ? wn_answers_failure(answers, n, err) : code;
 }
 
 /* ---- consistency ---- */

@@ -179,19 +179,6 @@ enum wn_code wn_trial_each(struct wn_trial *t, enum wn_evaluation_map which, enu
     return code;
 }
 
-/* A method that the network rules out says nothing of this picture; one that failed might have. */
-static bool is_failure(enum wn_code code)
-{
-    return code == WN_NO_MEMORY || code == WN_DEVICE || code == WN_DEADLINE || code == WN_INTERNAL;
-}
-
-enum wn_code wn_trial_failure(const struct wn_answer *answers, int n, struct wn_error *err)
-{
-    for (int i = 0; i < n; i++)
-        if (is_failure(answers[i].error.code)) return wn_fail(err, answers[i].error.code, "%s", answers[i].error.text);
-    return WN_OK;
-}
-
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b)
 {
     (void)t;
@@ -289,7 +276,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
         if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
         t->answers[v->slots[i]] = v->given[i];
     }
-    if (code == WN_OK) code = wn_trial_failure(v->given, v->n_questions, err);
+    if (code == WN_OK) code = wn_answers_failure(v->given, v->n_questions, err);
     for (int i = 0; i < t->classes && code == WN_OK; i++)
         if (!isfinite(v->logits[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
     return code;

@@ -47,8 +47,6 @@ typedef enum wn_code wn_trial_judge(struct wn_trial *t, int subject, double *val
 enum wn_code wn_trial_each(struct wn_trial *t, enum wn_evaluation_map which, enum wn_trial_form form, int columns, double *values,
                            wn_trial_judge *judge, void *context, struct wn_error *err);
 
-/* The failure of the first of n answers that has one; a question that cannot be answered on this network is none. */
-enum wn_code wn_trial_failure(const struct wn_answer *answers, int n, struct wn_error *err);
 /* Of class a, were a and b the only ones; logits: K. */
 double wn_trial_relative(const struct wn_trial *t, const float *logits, int a, int b);
 double wn_trial_probability(const struct wn_trial *t, const float *logits, int class_index);

@@ -226,7 +226,7 @@ class Bounds(Jobs, unittest.TestCase):
                 b = self.evaluate(d, dict(FAST, instances=[instance(1)]), **bob)
                 self.assertEqual(b.status, 202)
                 self.assertEqual(d.request("POST", path + "/cancel", headers=ann).status, 200)
-                wait_until(lambda: d.get("/v1/evaluations/" + b.json["id"], **bob).json["state"] == "done")  # before the other's second
+                wait_until(lambda: d.get("/v1/evaluations/" + b.json["id"], **bob).json["state"] == "done", 120)  # before the other's second
                 self.assertEqual(d.request("POST", "/v1/models/tiny/evaluate", "{}", JSON).status, 401)
 
     def test_who_asks_for_one_answer_hardly_notices_a_job(self):
