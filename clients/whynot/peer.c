@@ -15,12 +15,13 @@
 #define REPLY_BYTES ((size_t)1 << 30)
 #define MOST_HANDLES 64
 #define MOST_FLAGS 64
+#define WORK_S 3700L /* longest that a daemon may work on one request, and some more; it says so itself where it takes longer */
 
 struct cli_peer {
     struct wn_server *local; /* NULL: remote */
     char url[512], key[KEY_BYTES + 32];
     const char *body_type;
-    long patience_s;
+    long patience_s, silence_s; /* silence: of a server that took the connection and only had to look something up */
     atomic_bool reached; /* something answered: from now on silence is worth waiting for */
     pthread_mutex_t lock;
     CURL *idle[MOST_HANDLES]; /* connections that are kept */
@@ -47,6 +48,7 @@ static enum cli_exit set_url(struct cli_peer *p, const char *url)
 {
     size_t n = strlen(url);
     bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    if (!scheme && strstr(url, "://")) return cli_fail(CLI_USAGE, "'%.60s' is no address of a daemon: http:// and https:// are spoken here", url);
     if (n >= sizeof p->url - 8) return cli_fail(CLI_USAGE, "the address '%.60s...' is too long", url);
     snprintf(p->url, sizeof p->url, "%s%s", scheme ? "" : "http://", url);
     while ((n = strlen(p->url)) && p->url[n - 1] == '/') p->url[n - 1] = 0;
@@ -98,6 +100,7 @@ enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_p
     p->body_type = "Content-Type: application/octet-stream";
     pthread_mutex_init(&p->lock, NULL);
     enum cli_exit code = cli_count(c, "patience", 0, 86400, &p->patience_s) ? CLI_OK : CLI_USAGE;
+    p->silence_s = p->patience_s + 2;
     bool remote = url && *url && strcmp(url, "none") != 0;
     if (code == CLI_OK) code = remote ? open_remote(p, c, url) : open_local(p, c, model);
     if (code != CLI_OK) {
@@ -114,6 +117,7 @@ enum cli_exit cli_peer_open_other(const char *url, const char *authorization, st
     *out = NULL;
     if (!p) return cli_fail(CLI_FAILED, "no memory");
     pthread_mutex_init(&p->lock, NULL);
+    p->silence_s = 60; /* Label Studio asks the daemon before it answers */
     p->body_type = "Content-Type: application/json";
     enum cli_exit code = set_url(p, url);
     if (authorization && snprintf(p->key, sizeof p->key, "Authorization: %s", authorization) >= (int)sizeof p->key)
@@ -177,24 +181,27 @@ static size_t take(char *data, size_t one, size_t n, void *out)
     return good ? n : 0;
 }
 
-static void set_up(CURL *h, struct cli_peer *p, const char *method, const char *url, const void *body, size_t size,
+static void set_up(CURL *h, const struct cli_peer *p, const char *method, const char *url, const void *body, size_t size,
                    const struct curl_slist *headers, struct wn_buffer *out)
 {
+    bool post = strcmp(method, "POST") == 0;
     curl_easy_reset(h);
     curl_easy_setopt(h, CURLOPT_URL, url);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
+    curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L); /* the machine may be gone while it works on an answer */
+    curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, post ? WORK_S : p->silence_s);
     curl_easy_setopt(h, CURLOPT_USERAGENT, "whynot");
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(h, CURLOPT_WRITEDATA, out);
-    if (strcmp(method, "POST") == 0) {
+    if (post) {
         curl_easy_setopt(h, CURLOPT_POST, 1L);
         curl_easy_setopt(h, CURLOPT_POSTFIELDS, body ? body : "");
         curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
     }
-    (void)p;
 }
 
 /* One try. *wait_s: what Retry-After asks for, or 0. */

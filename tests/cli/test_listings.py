@@ -1,6 +1,7 @@
 """models, labels, layers, methods, contrasts: tables for people, the daemon's JSON for programs."""
 import json
 import os
+import socket
 import tempfile
 import unittest
 
@@ -62,6 +63,15 @@ class Listings(unittest.TestCase):
         self.assertEqual(whynot("nothing").code, 2)
         self.assertEqual(whynot().code, 2)
         self.assertRegex(whynot("--version").out, r"^whynot \d+\.\d+\.\d+\n$")
+
+    def test_a_daemon_that_is_silent_is_not_waited_for_for_ever(self):
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            r = whynot("models", "--server", "http://127.0.0.1:%d" % silent.getsockname()[1], "--patience", "1")
+        self.assertEqual((r.code, r.out), (4, ""))
+        self.assertIn("cannot be reached", r.err)
+        r = whynot("models", "--server", "ftp://127.0.0.1")
+        self.assertEqual(r.code, 2)
+        self.assertIn("http://", r.err)
 
     def test_a_full_disk_is_not_success(self):
         if not os.path.exists("/dev/full"):
