@@ -190,7 +190,9 @@ static enum wn_code build(struct scan *s, json_t **root)
     pthread_once(&once, watch_memory);
     starved = false;
     *root = json_loadb(s->text.data ? (const char *)s->text.data : "", s->text.size, JSON_REJECT_DUPLICATES, &why);
-    if (*root) return WN_OK;
+    if (*root && !starved) return WN_OK;
+    json_decref(*root); /* where it had no memory to save a character, it leaves that out and goes on */
+    *root = NULL;
     if (starved) return wn_fail(s->err, WN_NO_MEMORY, "no memory for the request");
     size_t at = original(s, why.position < 0 ? 0 : (size_t)why.position);
     return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
