@@ -25,18 +25,10 @@ int wn_slot_foils(const struct wn_slot *slot, const int **foils)
     return slot->n_foils ? slot->n_foils : slot->contrast->flags & WN_CONTRAST_FOIL && slot->n && first->foil >= 0;
 }
 
-static void number(struct wn_text *out, const char *key, double v)
-{
-    wn_json_key(out, key);
-    wn_json_number(out, v);
-}
-
 static void name_class(struct wn_text *out, const struct wn_slot *slot, int c)
 {
-    wn_json_key(out, "index");
-    wn_json_int(out, c);
-    wn_json_key(out, "label");
-    wn_json_string(out, slot->model->labels[c]);
+    wn_json_pair_int(out, "index", c);
+    wn_json_pair(out, "label", slot->model->labels[c]);
 }
 
 /* ---- against one rival, or several ---- */
@@ -45,8 +37,8 @@ static void name_class(struct wn_text *out, const struct wn_slot *slot, int c)
 static void write_gap(struct wn_text *out, const struct wn_slot *slot, int rival)
 {
     double gap = (double)slot->item->logits[wn_slot_target(slot)] - slot->item->logits[rival];
-    number(out, "logit_gap", gap);
-    number(out, "relative_probability", 1 / (1 + exp(-gap)));
+    wn_json_pair_number(out, "logit_gap", gap);
+    wn_json_pair_number(out, "relative_probability", 1 / (1 + exp(-gap)));
 }
 
 static void write_rivals(struct wn_text *out, const struct wn_slot *slot, const int *foils, int n)
@@ -76,7 +68,7 @@ static void write_against(struct wn_text *out, const struct wn_slot *slot)
     write_gap(out, slot, foils[0]);
     if (n > 1) write_rivals(out, slot, foils, n);
     if (slot->n_targets > 1 && n)
-        number(out, "relative_probability_of_sets",
+        wn_json_pair_number(out, "relative_probability_of_sets",
                wn_relative_probability(slot->item->logits, slot->model->classes, slot->targets, slot->n_targets, foils, n));
 }
 
@@ -85,20 +77,16 @@ static void write_against(struct wn_text *out, const struct wn_slot *slot)
 static void write_statistics(struct wn_text *out, const struct wn_slot *slot)
 {
     const struct wn_statistics *s = &slot->statistics;
-    wn_json_key(out, "foils");
-    wn_json_int(out, s->foils);
-    wn_json_key(out, "single_foil");
-    wn_json_bool(out, s->single_foil);
+    wn_json_pair_int(out, "foils", s->foils);
+    wn_json_pair_bool(out, "single_foil", s->single_foil);
     if (slot->ask.statistics != WN_STATISTICS_MASKS) return;
-    wn_json_key(out, "empty_masks");
-    wn_json_int(out, s->empty);
+    wn_json_pair_int(out, "empty_masks", s->empty);
     wn_json_key(out, "voice"); /* of the variance map, and the explanation of the target by itself */
     wn_json_open(out, '{');
-    number(out, "overlap", s->voice_iou);
-    number(out, "signal_to_noise", s->flat ? NAN : s->voice_snr);
-    number(out, "log_likelihood", slot->item->logits[wn_slot_target(slot)]);
-    wn_json_key(out, "flat");
-    wn_json_bool(out, s->flat);
+    wn_json_pair_number(out, "overlap", s->voice_iou);
+    wn_json_pair_number(out, "signal_to_noise", s->flat ? NAN : s->voice_snr);
+    wn_json_pair_number(out, "log_likelihood", slot->item->logits[wn_slot_target(slot)]);
+    wn_json_pair_bool(out, "flat", s->flat);
     wn_json_close(out, '}');
 }
 
@@ -110,10 +98,8 @@ static void write_strip(struct wn_text *out, const struct wn_slot *slot, const f
     const int shape[3] = {strip->n, strip->h, strip->w};
     wn_json_key(out, "rivals");
     wn_json_open(out, '{');
-    wn_json_key(out, "contrast");
-    wn_json_string(out, slot->contrast->name);
-    wn_json_key(out, "dtype");
-    wn_json_string(out, "float32");
+    wn_json_pair(out, "contrast", slot->contrast->name);
+    wn_json_pair(out, "dtype", "float32");
     wn_json_key(out, "shape");
     wn_json_open(out, '[');
     for (int i = 0; i < 3; i++) wn_json_int(out, shape[i]);
@@ -139,8 +125,7 @@ static void write_words(struct wn_text *out, const struct wn_masking *m, const c
                    target, 100 * m->positive, target, rival, m->before, m->keep_positive, m->keep_negative);
     wn_text_puts(&words, m->turns ? "the decision turns" : "the decision stays");
     if (m->turns && !won) wn_text_puts(&words, " once what speaks against it is hidden");
-    wn_json_key(out, "words");
-    wn_json_string(out, wn_text_string(&words));
+    wn_json_pair(out, "words", wn_text_string(&words));
     if (words.failed) out->failed = true;
     wn_text_finish(&words);
 }
@@ -159,19 +144,16 @@ static void write_masking(struct wn_text *out, const struct wn_slot *slot, int i
     wn_json_open(out, '{');
     name_class(out, slot, rivals[0]);
     wn_json_close(out, '}');
-    wn_json_key(out, "fill");
-    wn_json_string(out, wn_fill_name(slot->ask.fill));
+    wn_json_pair(out, "fill", wn_fill_name(slot->ask.fill));
     if (m->radius) {
-        wn_json_key(out, "blur_radius");
-        wn_json_int(out, m->radius);
+        wn_json_pair_int(out, "blur_radius", m->radius);
     }
-    number(out, "relative_probability", m->before);
-    number(out, "keep_positive", m->keep_positive);
-    number(out, "keep_negative", m->keep_negative);
-    number(out, "area_positive", m->positive);
-    number(out, "area_negative", m->negative);
-    wn_json_key(out, "turns");
-    wn_json_bool(out, m->turns);
+    wn_json_pair_number(out, "relative_probability", m->before);
+    wn_json_pair_number(out, "keep_positive", m->keep_positive);
+    wn_json_pair_number(out, "keep_negative", m->keep_negative);
+    wn_json_pair_number(out, "area_positive", m->positive);
+    wn_json_pair_number(out, "area_negative", m->negative);
+    wn_json_pair_bool(out, "turns", m->turns);
     write_words(out, m, slot->model->labels[a->target], slot->model->labels[rivals[0]]);
     wn_json_close(out, '}');
 }
@@ -194,7 +176,7 @@ void wn_answer_evidence(struct wn_text *out, const struct wn_slot *slot, const f
     if (slot->strip.n) write_strip(out, slot, p);
     wn_json_key(out, "evidence");
     wn_json_open(out, '{');
-    number(out, "probability", p[wn_slot_target(slot)]);
+    wn_json_pair_number(out, "probability", p[wn_slot_target(slot)]);
     write_against(out, slot);
     if (slot->n && wn_slot_has_statistics(slot)) write_statistics(out, slot);
     if (slot->masking) write_maskings(out, slot);

@@ -45,8 +45,7 @@ static void write_range(struct wn_text *out, double lo, double hi)
 static void write_class(struct wn_text *out, const struct wn_model *m, int c)
 {
     wn_json_open(out, '{');
-    wn_json_key(out, "index");
-    wn_json_int(out, c);
+    wn_json_pair_int(out, "index", c);
     wn_json_pair(out, "label", m->labels[c]);
     wn_json_close(out, '}');
 }
@@ -54,13 +53,10 @@ static void write_class(struct wn_text *out, const struct wn_model *m, int c)
 void wn_answer_scored(struct wn_text *out, const struct wn_item *item, const float *p, int c)
 {
     wn_json_open(out, '{');
-    wn_json_key(out, "index");
-    wn_json_int(out, c);
+    wn_json_pair_int(out, "index", c);
     wn_json_pair(out, "label", item->model->labels[c]);
-    wn_json_key(out, "logit");
-    wn_json_number(out, item->logits[c]);
-    wn_json_key(out, "probability");
-    wn_json_number(out, p[c]);
+    wn_json_pair_number(out, "logit", item->logits[c]);
+    wn_json_pair_number(out, "probability", p[c]);
     wn_json_close(out, '}');
 }
 
@@ -78,10 +74,8 @@ static void write_image(struct wn_text *out, const struct wn_geometry *g)
 {
     wn_json_key(out, "image");
     wn_json_open(out, '{');
-    wn_json_key(out, "width");
-    wn_json_int(out, g->image_w);
-    wn_json_key(out, "height");
-    wn_json_int(out, g->image_h);
+    wn_json_pair_int(out, "width", g->image_w);
+    wn_json_pair_int(out, "height", g->image_h);
     pair_of_ints(out, "resized", g->resized_w, g->resized_h);
     box(out, "crop", g->crop_x, g->crop_y, g->crop_w, g->crop_h);
     wn_json_close(out, '}');
@@ -208,18 +202,14 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     wn_json_pair(out, "positive_means", q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
     write_layer(out, slot, a, q);
     if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return; /* no one scalar was explained */
-    wn_json_key(out, "score");
-    wn_json_number(out, a->score);
+    wn_json_pair_number(out, "score", a->score);
     if (!a->completeness.known) return;
     wn_json_key(out, "completeness"); /* the map's sum against what it must sum to */
     wn_json_open(out, '{');
     wn_json_pair(out, "scalar", a->completeness.scalar);
-    wn_json_key(out, "sum");
-    wn_json_number(out, a->completeness.sum);
-    wn_json_key(out, "expected");
-    wn_json_number(out, a->completeness.expected);
-    wn_json_key(out, "residual");
-    wn_json_number(out, wn_completeness_residual(&a->completeness));
+    wn_json_pair_number(out, "sum", a->completeness.sum);
+    wn_json_pair_number(out, "expected", a->completeness.expected);
+    wn_json_pair_number(out, "residual", wn_completeness_residual(&a->completeness));
     wn_json_close(out, '}');
 }
 
@@ -235,17 +225,13 @@ static enum wn_code write_map(struct wn_text *out, const struct wn_slot *slot, i
     write_words(out, slot, i);
     code = slot->ask.outputs & WN_OUT_DRAWN ? write_drawn(out, slot, a, d, err) : write_undrawn(out, a, d, &stats, err);
     if (slot->ask.outputs & WN_OUT_RAW) write_raw(out, a);
-    wn_json_key(out, "mass_positive");
-    wn_json_number(out, stats.mass_positive);
-    wn_json_key(out, "mass_negative");
-    wn_json_number(out, stats.mass_negative);
+    wn_json_pair_number(out, "mass_positive", stats.mass_positive);
+    wn_json_pair_number(out, "mass_negative", stats.mass_negative);
     double mass = stats.mass_positive + stats.mass_negative;
     wn_json_key(out, "share_positive"); /* null where there is no mass to share */
     wn_json_number(out, mass > 0 ? stats.mass_positive / mass : NAN);
-    wn_json_key(out, "flat");
-    wn_json_bool(out, stats.flat);
-    wn_json_key(out, "empty");
-    wn_json_bool(out, stats.empty);
+    wn_json_pair_bool(out, "flat", stats.flat);
+    wn_json_pair_bool(out, "empty", stats.empty);
     wn_json_close(out, '}');
     return code;
 }
@@ -276,8 +262,7 @@ static void write_question(struct wn_text *out, const struct wn_slot *slot, cons
         wn_json_close(out, ']');
     }
     if (slot->contrast->flags & WN_CONTRAST_VALUE) {
-        wn_json_key(out, "value");
-        wn_json_number(out, slot->ask.value);
+        wn_json_pair_number(out, "value", slot->ask.value);
     }
     wn_json_key(out, "why_not");
     wn_json_open(out, '[');
@@ -354,13 +339,10 @@ enum wn_code wn_answer_prediction(struct wn_text *out, const struct wn_slot *slo
     wn_softmax(item->logits, slot->model->classes, p);
     int n = wn_top(item->logits, slot->model->classes, slot->ask.top_k, best);
     wn_json_open(out, '{');
-    wn_json_key(out, "index");
-    wn_json_int(out, c);
+    wn_json_pair_int(out, "index", c);
     wn_json_pair(out, "label", slot->model->labels[c]);
-    wn_json_key(out, "logit");
-    wn_json_number(out, item->logits[c]);
-    wn_json_key(out, "probability");
-    wn_json_number(out, p[c]);
+    wn_json_pair_number(out, "logit", item->logits[c]);
+    wn_json_pair_number(out, "probability", p[c]);
     wn_json_key(out, "classes");
     wn_json_open(out, '[');
     for (int i = 0; i < n; i++) wn_answer_scored(out, item, p, best[i]);

@@ -101,14 +101,10 @@ static void log_request(const struct wn_request *r, double ms)
     if (r->key) wn_json_pair(&line, "key", r->key_name);
     wn_json_pair(&line, "method", r->method);
     wn_json_pair(&line, "route", wn_route_label(wn_route_number(r->route)));
-    wn_json_key(&line, "status");
-    wn_json_int(&line, r->replied ? r->reply.status : 0);
-    wn_json_key(&line, "ms");
-    wn_json_number(&line, ms);
-    wn_json_key(&line, "bytes_in");
-    wn_json_int(&line, (int64_t)r->body_size);
-    wn_json_key(&line, "bytes_out");
-    wn_json_int(&line, (int64_t)r->sent);
+    wn_json_pair_int(&line, "status", r->replied ? r->reply.status : 0);
+    wn_json_pair_number(&line, "ms", ms);
+    wn_json_pair_int(&line, "bytes_in", (int64_t)r->body_size);
+    wn_json_pair_int(&line, "bytes_out", (int64_t)r->sent);
     if (r->model_name) wn_json_pair(&line, "model", r->model_name);
     if (r->problem.error.code != WN_OK) write_problem(&line, &r->problem.error);
     wn_log_write(&line);

@@ -301,8 +301,7 @@ static void write_values(struct wn_text *t, const struct wn_judging *j, const do
             wn_json_open(t, '{');
             for (int c = 0; c < m->n_columns; c++, values++) {
                 if (!isfinite(*values)) continue;
-                wn_json_key(t, m->columns[c].name);
-                wn_json_number(t, *values);
+                wn_json_pair_number(t, m->columns[c].name, *values);
             }
             wn_json_close(t, '}');
         }
@@ -338,8 +337,7 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
         wn_json_key(line, "right");
         if (e->label >= 0) wn_json_bool(line, e->label == prediction);
         else wn_json_null(line);
-        wn_json_key(line, "passes");
-        wn_json_int(line, passes);
+        wn_json_pair_int(line, "passes", passes);
         write_values(line, j, d.values);
     }
     if (code != WN_OK || refused.code != WN_OK) {

@@ -114,8 +114,7 @@ static void write_binary_size(struct wn_text *out, size_t size)
 {
     wn_json_key(out, "parameters");
     wn_json_open(out, '{');
-    wn_json_key(out, "binary_data_size");
-    wn_json_int(out, (int64_t)size);
+    wn_json_pair_int(out, "binary_data_size", (int64_t)size);
     wn_json_close(out, '}');
 }
 
@@ -144,10 +143,8 @@ static enum wn_code write_output(struct wn_request *r, int output, bool binary, 
     shape[0] = r->job->n_slots;
     enum wn_code code = gather(r, output, binary, shape, &values);
     wn_json_open(out, '{');
-    wn_json_key(out, "name");
-    wn_json_string(out, wn_infer_name(output));
-    wn_json_key(out, "datatype");
-    wn_json_string(out, wn_infer_datatype(output));
+    wn_json_pair(out, "name", wn_infer_name(output));
+    wn_json_pair(out, "datatype", wn_infer_datatype(output));
     write_shape(out, shape, n);
     if (binary) {
         write_binary_size(out, values.bytes.size);
@@ -170,18 +167,14 @@ static enum wn_code write_output(struct wn_request *r, int output, bool binary, 
 static void write_head(struct wn_text *out, const struct wn_request *r)
 {
     const struct wn_model *m = r->job->slots[0].model;
-    wn_json_key(out, "model_name");
-    wn_json_string(out, m->name);
-    wn_json_key(out, "model_version");
-    wn_json_string(out, m->version);
+    wn_json_pair(out, "model_name", m->name);
+    wn_json_pair(out, "model_version", m->version);
     if (r->infer->id) {
-        wn_json_key(out, "id");
-        wn_json_string(out, r->infer->id);
+        wn_json_pair(out, "id", r->infer->id);
     }
     wn_json_key(out, "parameters");
     wn_json_open(out, '{');
-    wn_json_key(out, "sha256");
-    wn_json_string(out, wn_graph_sha256(m->graph));
+    wn_json_pair(out, "sha256", wn_graph_sha256(m->graph));
     wn_json_close(out, '}');
 }
 

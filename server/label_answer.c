@@ -34,12 +34,6 @@ struct side {
 
 /* ---- parts of the JSON ---- */
 
-static void number(struct wn_text *out, const char *key, double value)
-{
-    wn_json_key(out, key);
-    wn_json_number(out, value);
-}
-
 static void strings(struct wn_text *out, const char *key, const char *const *list, int n)
 {
     wn_json_key(out, key);
@@ -59,17 +53,14 @@ static void begin_result(struct writing *w, const struct wn_label_tag *tag, cons
     wn_json_pair(w->out, "to_name", c->image);
     wn_json_pair(w->out, "type", type);
     wn_json_pair(w->out, "origin", "prediction");
-    number(w->out, "score", score);
+    wn_json_pair_number(w->out, "score", score);
 }
 
 static void write_size(struct wn_text *out, const struct wn_geometry *g)
 {
-    wn_json_key(out, "original_width");
-    wn_json_int(out, g->image_w);
-    wn_json_key(out, "original_height");
-    wn_json_int(out, g->image_h);
-    wn_json_key(out, "image_rotation");
-    wn_json_int(out, 0);
+    wn_json_pair_int(out, "original_width", g->image_w);
+    wn_json_pair_int(out, "original_height", g->image_h);
+    wn_json_pair_int(out, "image_rotation", 0);
 }
 
 /* ---- regions ---- */
@@ -182,8 +173,7 @@ static enum wn_code write_polygons(struct writing *w, const struct side *s, cons
             wn_json_close(w->out, ']');
         }
         wn_json_close(w->out, ']');
-        wn_json_key(w->out, "closed");
-        wn_json_bool(w->out, true);
+        wn_json_pair_bool(w->out, "closed", true);
         end_region(w, s, "polygonlabels", label, m);
     }
     wn_outlines_finish(list, n);
@@ -260,7 +250,7 @@ static enum wn_code write_task(struct wn_request *r, const struct wn_slot *slot,
     write_choice(&w);
     enum wn_code code = write_regions(&w, err);
     wn_json_close(w.out, ']');
-    number(w.out, "score", p[w.predicted]);
+    wn_json_pair_number(w.out, "score", p[w.predicted]);
     wn_json_pair(w.out, "model_version", r->labeling->version);
     strings(w.out, "notes", task->notes.list, task->notes.n);
     wn_json_close(w.out, '}');

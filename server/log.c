@@ -16,10 +16,8 @@ void wn_log_begin(struct wn_text *line, const char *level)
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &utc);
     snprintf(stamp, sizeof stamp, "%s.%03ldZ", date, now.tv_nsec / 1000000);
     wn_json_open(line, '{');
-    wn_json_key(line, "time");
-    wn_json_string(line, stamp);
-    wn_json_key(line, "level");
-    wn_json_string(line, level);
+    wn_json_pair(line, "time", stamp);
+    wn_json_pair(line, "level", level);
 }
 
 void wn_log_write(struct wn_text *line)
@@ -40,7 +38,6 @@ void wn_log(const char *level, const char *fmt, ...)
     va_end(args);
     struct wn_text line = {0};
     wn_log_begin(&line, level);
-    wn_json_key(&line, "message");
-    wn_json_string(&line, message);
+    wn_json_pair(&line, "message", message);
     wn_log_write(&line);
 }

@@ -160,8 +160,7 @@ static enum wn_code write_subject(struct table *t, const struct wn_subject *s, s
     wn_json_open(out, '{');
     if (code == WN_OK && known) {
         for (int i = 0; i < t->h * t->w; i++) sum += (double)t->map[i];
-        wn_json_key(out, "sum");
-        wn_json_number(out, sum);
+        wn_json_pair_number(out, "sum", sum);
         wn_json_key(out, "importance");
         wn_json_open(out, '[');
         for (int u = 0; u < t->a->n_units; u++) wn_json_number(out, importance(t, 1ull << u));
@@ -186,16 +185,11 @@ static enum wn_code write_parts(struct table *t, struct wn_text *out, struct wn_
     const struct wn_assembled *a = t->a;
     wn_json_key(out, "parts");
     wn_json_open(out, '{');
-    wn_json_key(out, "n");
-    wn_json_int(out, a->n_parts);
-    wn_json_key(out, "units");
-    wn_json_int(out, a->n_units);
-    wn_json_key(out, "label");
-    wn_json_int(out, a->label);
-    wn_json_key(out, "top");
-    wn_json_int(out, wn_argmax(t->logits, t->classes));
-    wn_json_key(out, "logit");
-    wn_json_number(out, (double)t->logits[a->label]);
+    wn_json_pair_int(out, "n", a->n_parts);
+    wn_json_pair_int(out, "units", a->n_units);
+    wn_json_pair_int(out, "label", a->label);
+    wn_json_pair_int(out, "top", wn_argmax(t->logits, t->classes));
+    wn_json_pair_number(out, "logit", (double)t->logits[a->label]);
     wn_json_key(out, "minimal");
     wn_json_open(out, '[');
     for (int i = 0; i < a->n_minimal; i++) wn_json_int(out, (int64_t)a->minimal[i]);
@@ -235,17 +229,13 @@ enum wn_code wn_judge_parts(struct wn_engine *e, const struct wn_judging *j, con
     struct wn_text body = {0};
     struct wn_error why = {0}, refused = {0};
     wn_json_open(&body, '{');
-    wn_json_key(&body, "file");
-    wn_json_string(&body, a->name);
-    wn_json_key(&body, "question");
-    wn_json_string(&body, j->question);
+    wn_json_pair(&body, "file", a->name);
+    wn_json_pair(&body, "question", j->question);
     enum wn_code code = read_all(&t, &why);
     if (code == WN_OK) code = write_parts(&t, &body, &refused, &why);
     if (code == WN_OK) {
-        wn_json_key(&body, "right");
-        wn_json_bool(&body, wn_argmax(t.logits, t.classes) == a->label);
-        wn_json_key(&body, "passes");
-        wn_json_int(&body, t.passes);
+        wn_json_pair_bool(&body, "right", wn_argmax(t.logits, t.classes) == a->label);
+        wn_json_pair_int(&body, "passes", t.passes);
         if (refused.code != WN_OK) wn_json_key(&body, "refused"), wn_json_string(&body, refused.text);
         wn_json_close(&body, '}');
         wn_text_add(line, (char *)body.bytes.data, body.bytes.size);

@@ -39,10 +39,8 @@ static void write_field(const struct wn_problem *p, struct wn_text *out)
     wn_json_open(out, '[');
     if (p->pointer[0]) {
         wn_json_open(out, '{');
-        wn_json_key(out, "pointer");
-        wn_json_string(out, p->pointer);
-        wn_json_key(out, "detail");
-        wn_json_string(out, p->error.text);
+        wn_json_pair(out, "pointer", p->pointer);
+        wn_json_pair(out, "detail", p->error.text);
         wn_json_close(out, '}');
     }
     wn_json_close(out, ']');
@@ -62,20 +60,14 @@ void wn_problem_write(const struct wn_problem *p, const char *instance, const ch
     wn_json_open(out, '{');
     wn_json_key(out, "type");
     write_type(wn_code_name(code), out);
-    wn_json_key(out, "title");
-    wn_json_string(out, wn_code_title(code));
-    wn_json_key(out, "status");
-    wn_json_int(out, wn_code_http_status(code));
-    wn_json_key(out, "detail");
-    wn_json_string(out, p->error.text);
-    wn_json_key(out, "instance");
-    wn_json_string(out, instance);
-    wn_json_key(out, "code");
-    wn_json_string(out, wn_code_name(code));
+    wn_json_pair(out, "title", wn_code_title(code));
+    wn_json_pair_int(out, "status", wn_code_http_status(code));
+    wn_json_pair(out, "detail", p->error.text);
+    wn_json_pair(out, "instance", instance);
+    wn_json_pair(out, "code", wn_code_name(code));
     write_field(p, out);
     if (p->n_similar) write_similar(p, out);
-    wn_json_key(out, "request_id");
-    wn_json_string(out, request_id);
+    wn_json_pair(out, "request_id", request_id);
     wn_json_key(out,
                 "error"); /* the same sentence under the name that KServe, Open Inference and Triton clients read */
     wn_json_string(out, p->error.text);

@@ -323,14 +323,10 @@ static void write_state(struct wn_text *out, const struct wn_assessment *job)
     wn_json_pair(out, "id", job->id);
     write_model(out, job);
     wn_json_pair(out, "state", wn_assessment_state_name((int)job->state));
-    wn_json_key(out, "done");
-    wn_json_int(out, job->done);
-    wn_json_key(out, "of");
-    wn_json_int(out, job->of);
-    wn_json_key(out, "without_answer");
-    wn_json_int(out, job->failed);
-    wn_json_key(out, "seconds");
-    wn_json_number(out, job->begin_ns ? (double)(until - job->begin_ns) * 1e-9 : 0);
+    wn_json_pair_int(out, "done", job->done);
+    wn_json_pair_int(out, "of", job->of);
+    wn_json_pair_int(out, "without_answer", job->failed);
+    wn_json_pair_number(out, "seconds", job->begin_ns ? (double)(until - job->begin_ns) * 1e-9 : 0);
     bool ended_early = job->state == WN_ASSESSMENT_CANCELLED || job->state == WN_ASSESSMENT_FAILED;
     if (ended_early && job->error.code != WN_OK) wn_json_pair(out, "reason", job->error.text);
 }

@@ -18,8 +18,7 @@ static void write_setup(struct wn_request *r)
     struct wn_label_notes notes = {0};
     wn_label_review(r->labeling, &r->pool, &notes);
     wn_json_open(out, '{');
-    wn_json_key(out, "model_version");
-    wn_json_string(out, r->labeling->version);
+    wn_json_pair(out, "model_version", r->labeling->version);
     wn_json_key(out, "notes");
     wn_json_open(out, '[');
     for (int i = 0; i < notes.n; i++) wn_json_string(out, notes.list[i]);

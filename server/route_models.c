@@ -36,14 +36,11 @@ static void write_short(struct wn_text *out, const struct wn_model *m, const str
     wn_json_pair(out, "version", m->version);
     wn_json_pair(out, "description", m->manifest.description ? m->manifest.description : "");
     wn_json_pair(out, "state", wn_model_state_name(m));
-    wn_json_key(out, "ready");
-    wn_json_bool(out, ready);
+    wn_json_pair_bool(out, "ready", ready);
     if (!ready) wn_json_pair(out, "reason", m->why.text);
     if (note->code != WN_OK) wn_json_pair(out, "reload_failed", note->text);
-    wn_json_key(out, "classes");
-    wn_json_int(out, m->classes);
-    wn_json_key(out, "bytes");
-    wn_json_int(out, (int64_t)m->bytes);
+    wn_json_pair_int(out, "classes", m->classes);
+    wn_json_pair_int(out, "bytes", (int64_t)m->bytes);
 }
 
 static const struct wn_error *note_of(const struct wn_models *models, const struct wn_model *m)
@@ -59,12 +56,9 @@ static void write_input(struct wn_text *out, const struct wn_model *m)
     wn_preprocess_text(&m->manifest.preprocess, text);
     wn_json_key(out, "input");
     wn_json_open(out, '{');
-    wn_json_key(out, "channels");
-    wn_json_int(out, wn_graph_channels(m->graph));
-    wn_json_key(out, "height");
-    wn_json_int(out, wn_graph_height(m->graph));
-    wn_json_key(out, "width");
-    wn_json_int(out, wn_graph_width(m->graph));
+    wn_json_pair_int(out, "channels", wn_graph_channels(m->graph));
+    wn_json_pair_int(out, "height", wn_graph_height(m->graph));
+    wn_json_pair_int(out, "width", wn_graph_width(m->graph));
     wn_json_pair(out, "preprocess", text);
     wn_json_pair(out, "preprocess_hash", m->preprocess_hash);
     wn_json_close(out, '}');
@@ -122,14 +116,10 @@ bool wn_route_model(struct wn_request *r)
         wn_json_pair(out, "sha256", wn_graph_sha256(m->graph));
         wn_json_pair(out, "license", m->manifest.license);
         wn_json_pair(out, "device", m->device);
-        wn_json_key(out, "weight_bytes");
-        wn_json_int(out, wn_graph_weight_bytes(m->graph));
-        wn_json_key(out, "worker_bytes");
-        wn_json_int(out, (int64_t)m->bytes_each);
-        wn_json_key(out, "workers");
-        wn_json_int(out, m->n_engines);
-        wn_json_key(out, "warmup_ms");
-        wn_json_number(out, m->warmup_ms);
+        wn_json_pair_int(out, "weight_bytes", wn_graph_weight_bytes(m->graph));
+        wn_json_pair_int(out, "worker_bytes", (int64_t)m->bytes_each);
+        wn_json_pair_int(out, "workers", m->n_engines);
+        wn_json_pair_number(out, "warmup_ms", m->warmup_ms);
         write_input(out, m);
         if (wn_model_layer(m)) {
             wn_json_key(out, "layer");
@@ -144,8 +134,7 @@ bool wn_route_model(struct wn_request *r)
 static void write_label(struct wn_text *out, const struct wn_model *m, int i)
 {
     wn_json_open(out, '{');
-    wn_json_key(out, "index");
-    wn_json_int(out, i);
+    wn_json_pair_int(out, "index", i);
     wn_json_pair(out, "label", m->labels[i]);
     wn_json_close(out, '}');
 }
@@ -183,8 +172,7 @@ bool wn_route_labels(struct wn_request *r)
         return true;
     }
     wn_json_open(out, '{');
-    wn_json_key(out, "classes");
-    wn_json_int(out, m->classes);
+    wn_json_pair_int(out, "classes", m->classes);
     wn_json_key(out, "labels");
     wn_json_open(out, '[');
     write_found(out, m, words ? words : "", most);

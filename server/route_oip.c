@@ -24,8 +24,7 @@ bool wn_route_v2(struct wn_request *r)
 static bool say(struct wn_request *r, const char *key)
 {
     wn_json_open(&r->reply.body, '{');
-    wn_json_key(&r->reply.body, key);
-    wn_json_bool(&r->reply.body, true);
+    wn_json_pair_bool(&r->reply.body, key, true);
     wn_json_close(&r->reply.body, '}');
     return true;
 }
@@ -106,8 +105,7 @@ bool wn_route_v2_model_ready(struct wn_request *r)
     if (!m) return true;
     wn_json_open(&r->reply.body, '{');
     wn_json_pair(&r->reply.body, "name", m->name);
-    wn_json_key(&r->reply.body, "ready");
-    wn_json_bool(&r->reply.body, true);
+    wn_json_pair_bool(&r->reply.body, "ready", true);
     wn_json_close(&r->reply.body, '}');
     return true;
 }

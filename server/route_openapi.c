@@ -267,8 +267,7 @@ static void write_body(struct wn_text *out, const struct wn_route *route)
     bool raw = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE;
     if (route->body == WN_BODY_NONE) return;
     open_object(out, "requestBody");
-    wn_json_key(out, "required");
-    wn_json_bool(out, route->body != WN_BODY_CONTROL);
+    wn_json_pair_bool(out, "required", route->body != WN_BODY_CONTROL);
     open_object(out, "content");
     write_content(out, "application/json", strlen("application/json"), forms[route->body]);
     for (int i = 0; raw && i < 4; i++) write_content(out, pictures[i], strlen(pictures[i]), NULL);
@@ -282,8 +281,7 @@ static void write_parameter(struct wn_text *out, const char *name, const char *w
     wn_json_open(out, '{');
     wn_json_pair(out, "name", name);
     wn_json_pair(out, "in", where);
-    wn_json_key(out, "required");
-    wn_json_bool(out, strcmp(where, "path") == 0 || strcmp(name, "file") == 0);
+    wn_json_pair_bool(out, "required", strcmp(where, "path") == 0 || strcmp(name, "file") == 0);
     if (words) wn_json_pair(out, "description", words);
     wn_json_key(out, "schema");
     wn_json_value(out);

@@ -7,8 +7,7 @@
 static bool say(struct wn_request *r, const char *status)
 {
     wn_json_open(&r->reply.body, '{');
-    wn_json_key(&r->reply.body, "status");
-    wn_json_string(&r->reply.body, status);
+    wn_json_pair(&r->reply.body, "status", status);
     wn_json_close(&r->reply.body, '}');
     return true;
 }
@@ -27,15 +26,11 @@ static void write_readiness(struct wn_request *r, struct wn_text *out)
     for (int i = 0; models && i < models->n; i++) {
         const struct wn_model *m = models->list[i];
         wn_json_open(out, '{');
-        wn_json_key(out, "name");
-        wn_json_string(out, m->name);
-        wn_json_key(out, "version");
-        wn_json_string(out, m->version);
-        wn_json_key(out, "ready");
-        wn_json_bool(out, wn_model_is_ready(m));
+        wn_json_pair(out, "name", m->name);
+        wn_json_pair(out, "version", m->version);
+        wn_json_pair_bool(out, "ready", wn_model_is_ready(m));
         if (!wn_model_is_ready(m) && m->why.code != WN_OK) {
-            wn_json_key(out, "reason");
-            wn_json_string(out, m->why.text);
+            wn_json_pair(out, "reason", m->why.text);
         }
         wn_json_close(out, '}');
     }
@@ -50,8 +45,7 @@ bool wn_route_readyz(struct wn_request *r)
                        !tell ? "not ready" : lost ? "the device is lost; the server ends" : draining ? "the server is stopping" : "the models are still being loaded");
     if (!tell || r->problem.error.code != WN_OK) return say(r, "ready");
     wn_json_open(&r->reply.body, '{');
-    wn_json_key(&r->reply.body, "status");
-    wn_json_string(&r->reply.body, "ready");
+    wn_json_pair(&r->reply.body, "status", "ready");
     write_readiness(r, &r->reply.body);
     wn_json_close(&r->reply.body, '}');
     return true;
@@ -61,10 +55,8 @@ bool wn_route_version(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
     wn_json_open(out, '{');
-    wn_json_key(out, "name");
-    wn_json_string(out, "whynot");
-    wn_json_key(out, "version");
-    wn_json_string(out, wn_version());
+    wn_json_pair(out, "name", "whynot");
+    wn_json_pair(out, "version", wn_version());
     wn_json_key(out, "backends");
     wn_json_open(out, '[');
     for (int i = 0; wn_backend_at(i); i++) wn_json_string(out, wn_backend_at(i)->name);

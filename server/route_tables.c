@@ -45,8 +45,7 @@ bool wn_route_methods(struct wn_request *r)
         for (int k = 0; wn_setting_at(k); k++)
             if (m->settings >> k & 1) wn_json_string(out, wn_setting_at(k)->name);
         wn_json_close(out, ']');
-        wn_json_key(out, "relevance");
-        wn_json_bool(out, m->flags & WN_METHOD_RELEVANCE);
+        wn_json_pair_bool(out, "relevance", m->flags & WN_METHOD_RELEVANCE);
         wn_json_close(out, '}');
     }
     return close_list(out);
@@ -67,14 +66,10 @@ bool wn_route_contrasts(struct wn_request *r)
     for (int i = 0; (c = wn_contrast_at(i)); i++) {
         write_words(out, c->name, c->summary, c->formula, c->source, c->cost, c->misleads);
         wn_json_pair(out, "why_not", rivals_of(c));
-        wn_json_key(out, "several_targets");
-        wn_json_bool(out, c->flags & WN_CONTRAST_TARGET_SET);
-        wn_json_key(out, "same_class_allowed");
-        wn_json_bool(out, c->flags & WN_CONTRAST_SAME_OK);
-        wn_json_key(out, "sees_what_all_classes_share");
-        wn_json_bool(out, c->flags & WN_CONTRAST_UNBALANCED);
-        wn_json_key(out, "wants_value");
-        wn_json_bool(out, c->flags & WN_CONTRAST_VALUE);
+        wn_json_pair_bool(out, "several_targets", c->flags & WN_CONTRAST_TARGET_SET);
+        wn_json_pair_bool(out, "same_class_allowed", c->flags & WN_CONTRAST_SAME_OK);
+        wn_json_pair_bool(out, "sees_what_all_classes_share", c->flags & WN_CONTRAST_UNBALANCED);
+        wn_json_pair_bool(out, "wants_value", c->flags & WN_CONTRAST_VALUE);
         wn_json_pair(out, "methods", c->flags & WN_CONTRAST_RELEVANCE ? "relevance" : "any");
         wn_json_pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
         wn_json_close(out, '}');
@@ -98,8 +93,7 @@ bool wn_route_colormaps(struct wn_request *r)
     open_list(out, "colormaps");
     for (int i = 0; (c = wn_colormap_at(i)); i++) {
         write_words(out, c->name, c->summary, NULL, NULL, NULL, NULL);
-        wn_json_key(out, "diverging");
-        wn_json_bool(out, c->diverging);
+        wn_json_pair_bool(out, "diverging", c->diverging);
         write_palette(out, wn_colormap_palette(c));
         wn_json_close(out, '}');
     }

@@ -98,14 +98,10 @@ enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, in
 
 static void write_estimate(struct wn_text *out, const struct wn_estimate *e)
 {
-    wn_json_key(out, "n");
-    wn_json_int(out, e->n);
-    wn_json_key(out, "mean");
-    wn_json_number(out, e->mean);
-    wn_json_key(out, "low");
-    wn_json_number(out, e->low);
-    wn_json_key(out, "high");
-    wn_json_number(out, e->high);
+    wn_json_pair_int(out, "n", e->n);
+    wn_json_pair_number(out, "mean", e->mean);
+    wn_json_pair_number(out, "low", e->low);
+    wn_json_pair_number(out, "high", e->high);
 }
 
 static void write_cell(struct wn_text *out, const struct wn_tally *t, int subject, const struct wn_cell *cell)
@@ -117,8 +113,7 @@ static void write_cell(struct wn_text *out, const struct wn_tally *t, int subjec
         wn_json_key(out, "against_first");
         wn_json_open(out, '{');
         write_estimate(out, &cell->difference);
-        wn_json_key(out, "p");
-        wn_json_number(out, cell->p);
+        wn_json_pair_number(out, "p", cell->p);
         wn_json_close(out, '}');
     }
     wn_json_close(out, '}');
@@ -160,16 +155,11 @@ static void write_head(struct wn_text *out, const struct wn_tally *t, const stru
     wn_json_pair(out, "whynot_version", wn_version());
     write_model(out, m);
     wn_json_pair(out, "question", t->judging->question);
-    wn_json_key(out, "seed");
-    wn_json_int(out, (int64_t)t->judging->seed);
-    wn_json_key(out, "pictures");
-    wn_json_int(out, t->n);
-    wn_json_key(out, "without_answer");
-    wn_json_int(out, t->failed);
-    wn_json_key(out, "accuracy");
-    wn_json_number(out, t->labelled ? (double)t->right / t->labelled : NAN);
-    wn_json_key(out, "forward_passes");
-    wn_json_int(out, t->passes);
+    wn_json_pair_int(out, "seed", (int64_t)t->judging->seed);
+    wn_json_pair_int(out, "pictures", t->n);
+    wn_json_pair_int(out, "without_answer", t->failed);
+    wn_json_pair_number(out, "accuracy", t->labelled ? (double)t->right / t->labelled : NAN);
+    wn_json_pair_int(out, "forward_passes", t->passes);
 }
 
 enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out, struct wn_error *err)

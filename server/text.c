@@ -144,6 +144,24 @@ void wn_json_pair(struct wn_text *t, const char *key, const char *s)
     wn_json_string(t, s);
 }
 
+void wn_json_pair_int(struct wn_text *t, const char *key, int64_t v)
+{
+    wn_json_key(t, key);
+    wn_json_int(t, v);
+}
+
+void wn_json_pair_number(struct wn_text *t, const char *key, double v)
+{
+    wn_json_key(t, key);
+    wn_json_number(t, v);
+}
+
+void wn_json_pair_bool(struct wn_text *t, const char *key, bool v)
+{
+    wn_json_key(t, key);
+    wn_json_bool(t, v);
+}
+
 void wn_json_int(struct wn_text *t, int64_t v)
 {
     wn_json_value(t);

@@ -25,7 +25,10 @@ void wn_json_close(struct wn_text *t, char bracket);
 void wn_json_key(struct wn_text *t, const char *key);
 void wn_json_string(struct wn_text *t, const char *s); /* NULL writes null; bytes that are not UTF-8 become U+FFFD */
 void wn_json_string_n(struct wn_text *t, const char *s, size_t n);
-void wn_json_pair(struct wn_text *t, const char *key, const char *s); /* a key and its string */
+void wn_json_pair(struct wn_text *t, const char *key, const char *s); /* a key and its string; likewise below */
+void wn_json_pair_int(struct wn_text *t, const char *key, int64_t v);
+void wn_json_pair_number(struct wn_text *t, const char *key, double v);
+void wn_json_pair_bool(struct wn_text *t, const char *key, bool v);
 void wn_json_int(struct wn_text *t, int64_t v);
 void wn_json_number(struct wn_text *t, double v); /* nine significant digits; null where v is not finite */
 void wn_json_bool(struct wn_text *t, bool v);
