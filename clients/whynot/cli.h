@@ -90,6 +90,7 @@ bool cli_colors(int fd);
     {"patience", 0, "SECONDS", "30", "How long to try again while the daemon is busy or away.", NULL}
 #define CLI_MODEL_OPTION {"model", 'm', "NAME", "the only one", "Name of the model, or the path of a model folder.", "model"}
 #define CLI_JSON_OPTION {"json", 'j', NULL, NULL, "Print the answer as the daemon's JSON.", NULL}
+#define CLI_OWN_JSON_OPTION {"json", 'j', NULL, NULL, "Print JSON instead of words.", NULL} /* of commands that say what no daemon does */
 #define CLI_OPTIONS_END {NULL, 0, NULL, NULL, NULL, NULL}
 
 #endif

@@ -8,7 +8,7 @@
 
 static const struct cli_option options[] = {
     {"effective", 'e', NULL, NULL, "The values that whynotd would run with here; without it, the table of options and their defaults.", NULL},
-    CLI_JSON_OPTION,
+    CLI_OWN_JSON_OPTION,
     CLI_OPTIONS_END};
 
 static void print_json_string(const char *s)

@@ -265,7 +265,7 @@ static const struct cli_option options[] = {
     {"precision", 0, "NAME", "default", "Fail unless the backend computes in it.", "default f32 tf32 bf16 f16"},
     {"device", 0, "N", "0", "The device that the backend is to use.", NULL},
     {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon.", "file"},
-    CLI_JSON_OPTION,
+    CLI_OWN_JSON_OPTION,
     CLI_OPTIONS_END};
 
 const struct cli_command cli_doctor = {
