@@ -222,6 +222,17 @@ enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer,
     out->maps = malloc((size_t)k * (size_t)(plan->h * plan->w) * sizeof *out->maps);
     if (!out->maps) return wn_fail(err, WN_NO_MEMORY, "no memory for the maps of %d classes", k);
     code = wn_stack_plan_run(plan, image, k, logits, out->maps, err);
+    out->made = plan->made;
     if (code != WN_OK) wn_stack_finish(out);
     return code;
+}
+
+/* The maps of a backward pass a class never lie together on the device. */
+enum wn_code wn_engine_statistics(struct wn_engine *e, const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
+                                  enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out, struct wn_error *err)
+{
+    struct wn_masker device = {.backend = e->backend};
+    for (int i = 0; i < MAX_STACK_PLANS; i++)
+        if (e->stacks[i] && s->made && e->stacks[i]->made == s->made && !e->stacks[i]->rows) device.exe = e->stacks[i]->exe, device.value = e->stacks[i]->maps;
+    return wn_statistics_on(&device, s, logits, target, contrast, kind, height, width, out, err);
 }

@@ -3,6 +3,7 @@
 #include "stack.h"
 
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,7 +175,9 @@ static bool all_finite(const float *x, size_t n)
 enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, int classes, float *logits, float *maps,
                                struct wn_error *err)
 {
+    static atomic_ullong runs;
     const struct wn_backend_impl *impl = plan->exe->backend->impl;
+    plan->made = 0;
     enum wn_code code = impl->write(plan->exe, plan->input, image, err);
     if (code == WN_OK) code = impl->run(plan->exe, 0, err);
     if (code == WN_OK) code = impl->read(plan->exe, plan->logits, logits, err);
@@ -189,6 +192,7 @@ enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, i
     }
     if (code == WN_OK && !all_finite(maps, (size_t)classes * (size_t)(plan->h * plan->w)))
         return wn_fail(err, WN_BAD_NUMBERS, "the maps have values that are not finite");
+    if (code == WN_OK) plan->made = atomic_fetch_add(&runs, 1) + 1;
     return code;
 }
 

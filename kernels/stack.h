@@ -15,6 +15,7 @@ struct wn_stack_plan {
     int input, logits, maps;  /* values: (1,C,H,W), (1,K), (1,K,h,w) in forward mode, else (R,1,h,w) */
     int64_t rows, h, w;       /* rows: R, or 0 in forward mode */
     int seed, row, stage;     /* not in forward mode: seed (R,K); row (R) or WN_NONE; the stage from seed to maps */
+    uint64_t made;            /* the run whose maps lie in the executable; 0: none */
     float *seeds, *staged;    /* not in forward mode: R*K, R*h*w */
 };
 
@@ -26,5 +27,16 @@ void wn_stack_plan_destroy(struct wn_stack_plan *plan); /* NULL is fine */
 /* image: C*H*W floats; logits: K floats, maps: K*h*w floats, the caller's. */
 enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, int classes, float *logits, float *maps,
                                struct wn_error *err);
+
+/* wn_stack_statistics on a device that does that. exe: NULL, or where in its value the stack's maps still lie. */
+struct wn_masker {
+    struct wn_backend *backend;
+    struct wn_exe *exe;
+    int value;
+};
+/* device: NULL, or who is asked for the masks first. */
+enum wn_code wn_statistics_on(const struct wn_masker *device, const struct wn_stack *s, const float *logits, int target,
+                              const struct wn_contrast *contrast, enum wn_statistics_kind kind, int height, int width,
+                              struct wn_statistics *out, struct wn_error *err);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "enlarge.h"
+#include "stack.h"
 
 /* What one foil after the other passes through. */
 struct press {
@@ -151,25 +152,65 @@ static void voice(struct press *p, const float *map, struct wn_statistics *out)
     out->voice_snr = out->flat ? 0 : sum / (double)cells / sqrt(squares / (double)cells);
 }
 
-static enum wn_code masks(const struct wn_stack *s, const struct shared *shared, int target, struct wn_statistics *out,
-                          struct wn_error *err)
+/* On the processor, one foil after the other. */
+static void press_all(struct press *p, const struct wn_stack *s, const struct shared *shared, int target, struct wn_statistics *out)
 {
-    struct press p;
-    enum wn_code code = press_init(&p, s, out->h, out->w, err);
-    if (code != WN_OK) return code;
     size_t area = (size_t)s->h * (size_t)s->w;
     for (int q = 0; q < s->classes; q++)
-        if (q != target && !(q == shared->heavy ? press_foil(&p, shared->exact, NULL) : press_foil(&p, shared->base, s->maps + (size_t)q * area)))
+        if (q != target && !(q == shared->heavy ? press_foil(p, shared->exact, NULL) : press_foil(p, shared->base, s->maps + (size_t)q * area)))
             out->empty++;
     double n = out->foils;
     for (size_t i = 0, cells = (size_t)out->h * (size_t)out->w; i < cells; i++) {
-        double mean = p.sum[i] / n, spread = p.squares[i] - p.sum[i] * mean;
+        double mean = p->sum[i] / n, spread = p->squares[i] - p->sum[i] * mean;
         out->mean[i] = (float)mean;
         out->variance[i] = n > 1 && spread > 0 ? (float)(spread / (n - 1)) : 0;
     }
-    voice(&p, s->maps + (size_t)target * area, out);
+}
+
+/* n cells of two taps each. Finished by freeing index. */
+static bool copy_taps(const struct wn_tap *from, int n, struct wn_taps *to)
+{
+    int32_t *index = malloc(2 * (size_t)n * (sizeof *index + sizeof(float)));
+    float *weight = (void *)(index + 2 * (size_t)n);
+    if (!index) return false;
+    for (int i = 0; i < n; i++) {
+        index[2 * i] = from[i].low, index[2 * i + 1] = from[i].high;
+        weight[2 * i] = 1 - from[i].share, weight[2 * i + 1] = from[i].share;
+    }
+    *to = (struct wn_taps){.out = n, .taps = 2, .index = index, .weight = weight};
+    return true;
+}
+
+/* On the device. Any failure but the device's own: it was not done, and is done here. */
+static enum wn_code device_masks(const struct wn_masker *device, const struct press *p, const struct wn_stack *s, const struct shared *shared, int target,
+                                 struct wn_statistics *out, struct wn_error *err)
+{
+    struct wn_taps down = {0}, across = {0};
+    struct wn_masks m = {.classes = s->classes, .target = target, .heavy = shared->heavy, .h = s->h, .w = s->w, .height = out->h, .width = out->w,
+                         .maps = s->maps, .exe = device->exe, .value = device->value, .base = shared->base, .exact = shared->exact,
+                         .down = &down, .across = &across, .mean = out->mean, .variance = out->variance};
+    struct wn_error why = {0};
+    enum wn_code code = WN_NO_MEMORY;
+    if (copy_taps(p->down, out->h, &down) && copy_taps(p->across, out->w, &across)) code = device->backend->impl->masks(device->backend, &m, &why);
+    free((void *)down.index);
+    free((void *)across.index);
+    if (code == WN_OK) out->empty = m.empty;
+    if (code == WN_DEVICE) wn_fail(err, code, "%s", why.text);
+    return code;
+}
+
+static enum wn_code masks(const struct wn_masker *device, const struct wn_stack *s, const struct shared *shared, int target,
+                          struct wn_statistics *out, struct wn_error *err)
+{
+    struct press p;
+    enum wn_code code = press_init(&p, s, out->h, out->w, err), done = WN_UNSUPPORTED;
+    if (code != WN_OK) return code;
+    if (device && device->backend->impl->masks) done = device_masks(device, &p, s, shared, target, out, err);
+    if (done == WN_DEVICE) code = done;
+    if (done != WN_OK && done != WN_DEVICE) press_all(&p, s, shared, target, out);
+    if (code == WN_OK) voice(&p, s->maps + (size_t)target * (size_t)s->h * (size_t)s->w, out);
     press_finish(&p);
-    return WN_OK;
+    return code;
 }
 
 /* mean = base - mean M_Q and variance = Var M_Q: the shared part of all contrasts drops out of the variance. */
@@ -251,8 +292,14 @@ static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contra
 }
 
 enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
-                                 enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out,
-                                 struct wn_error *err)
+                                 enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out, struct wn_error *err)
+{
+    return wn_statistics_on(NULL, s, logits, target, contrast, kind, height, width, out, err);
+}
+
+enum wn_code wn_statistics_on(const struct wn_masker *device, const struct wn_stack *s, const float *logits, int target,
+                              const struct wn_contrast *contrast, enum wn_statistics_kind kind, int height, int width,
+                              struct wn_statistics *out, struct wn_error *err)
 {
     struct shared shared = {.heavy = -1};
     *out = (struct wn_statistics){.foils = s->classes - 1, .single_foil = s->classes == 2};
@@ -278,7 +325,7 @@ enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, 
     if (kind == WN_STATISTICS_RAW)
         raw(s, shared.base, target, out);
     else
-        code = masks(s, &shared, target, out, err);
+        code = masks(device, s, &shared, target, out, err);
 free_base:
     free(shared.base);
     if (code != WN_OK) wn_statistics_finish(out);

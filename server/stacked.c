@@ -59,14 +59,14 @@ static int target_of(const struct wn_slot *slot)
     return slot->n_targets ? slot->targets[0] : wn_argmax(slot->item->logits, slot->model->classes);
 }
 
-static void run_statistics(struct wn_slot *slot)
+static void run_statistics(struct wn_engine *engine, struct wn_slot *slot)
 {
     const struct wn_kept *kept = slot->item->kept;
     const struct wn_graph *g = slot->model->graph;
     struct wn_answer *mean = &slot->item->answers[slot->first], *variance = mean + 1;
     struct wn_statistics *s = &slot->statistics;
     int target = target_of(slot);
-    if (wn_stack_statistics(&kept->stack, kept->logits, target, slot->contrast, slot->ask.statistics, (int)wn_graph_height(g),
+    if (wn_engine_statistics(engine, &kept->stack, kept->logits, target, slot->contrast, slot->ask.statistics, (int)wn_graph_height(g),
                             (int)wn_graph_width(g), s, &mean->error) != WN_OK)
         return;
     take(mean, kept, target, s, s->mean);
@@ -102,13 +102,13 @@ static enum wn_code run_strip(struct wn_slot *slot, struct wn_error *err)
     return WN_OK;
 }
 
-static void run_slot(struct wn_slot *slot)
+static void run_slot(struct wn_engine *engine, struct wn_slot *slot)
 {
     struct wn_item *item = slot->item;
     const struct wn_kept *kept = item->kept;
     int first = slot->first;
     if (wn_slot_has_statistics(slot)) {
-        run_statistics(slot);
+        run_statistics(engine, slot);
         if (slot->ask.rivals && item->answers[first].error.code == WN_OK) run_strip(slot, &item->answers[first].error);
         first += 2;
     }
@@ -123,7 +123,7 @@ enum wn_code wn_stacked_run(struct wn_engine *engine, struct wn_item *item, stru
     wn_item_plan(item, item->logits);
     int64_t begin = wn_now_ns();
     for (int i = 0; i < item->job->n_slots; i++)
-        if (item->job->slots[i].item == item && item->job->slots[i].problem.error.code == WN_OK) run_slot(&item->job->slots[i]);
+        if (item->job->slots[i].item == item && item->job->slots[i].problem.error.code == WN_OK) run_slot(engine, &item->job->slots[i]);
     item->cam_ms += ms_since(begin);
     return WN_OK;
 }

@@ -172,7 +172,7 @@ static double statistics_run(struct subject *s)
     struct wn_statistics all;
     if (!e->stack.maps && stack_run(s) < 0) return -1;
     double start = bench_now_ms();
-    if (wn_stack_statistics(&e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, NULL) != WN_OK) return -1;
+    if (wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, NULL) != WN_OK) return -1;
     double ms = bench_now_ms() - start;
     wn_statistics_finish(&all);
     return ms;

@@ -45,6 +45,19 @@ struct wn_finding {
     const char *mending;       /* NULL: it is well; else what to do about it */
 };
 
+/* The contrasts of one class with every other as masks: positive part, enlarged, stretched to [0,1] (wn_stack_statistics). Each is base less
+ * the foil's own map, but that of `heavy` (-1: none), which is exact. */
+struct wn_masks {
+    int classes, target, heavy, h, w, height, width;
+    const float *maps;                     /* K*h*w on the host */
+    struct wn_exe *exe;                    /* NULL, or the executable in whose value (1,K,h,w) the same maps lie since its last run */
+    int value;
+    const float *base, *exact;             /* h*w each */
+    const struct wn_taps *down, *across;   /* two taps a cell of the answer: low + weight of the second * (second - first) */
+    float *mean, *variance;                /* height*width, the caller's: over all foils, variance unbiased and 0 where there is one */
+    int empty;                             /* out: foils without a mask */
+};
+
 struct wn_backend_impl {
     const char *name, *summary;
     enum wn_code (*open)(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err);
@@ -62,6 +75,8 @@ struct wn_backend_impl {
     /* May be NULL, and may leave any heatmap as it is, where `done` then stays false: the caller draws it, and finds out what is wrong
      * with a map. The bytes are those of <whynot/pixels.h>. Hot. Errors are the device's; what is done by then stays done. */
     enum wn_code (*draw)(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
+    /* May be NULL. Fills mean, variance and empty; memory grows with the largest that was asked for. Any error but WN_DEVICE: the caller does it. */
+    enum wn_code (*masks)(struct wn_backend *be, struct wn_masks *m, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */
     void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);

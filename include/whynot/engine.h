@@ -75,6 +75,11 @@ WN_API enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int
  * the traits' `draws` is 0. Errors: WN_DEVICE. */
 WN_API enum wn_code wn_engine_draw(struct wn_engine *e, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
 
+/* wn_stack_statistics, by the engine's device where it does that; from the maps as they lie there where this engine made that stack last. */
+WN_API enum wn_code wn_engine_statistics(struct wn_engine *e, const struct wn_stack *s, const float *logits, int target,
+                                         const struct wn_contrast *contrast, enum wn_statistics_kind kind, int height, int width,
+                                         struct wn_statistics *out, struct wn_error *err);
+
 #ifdef __cplusplus
 }
 #endif

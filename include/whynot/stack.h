@@ -15,6 +15,7 @@ struct wn_stack {
     int h, w;
     float *maps;        /* K*h*w: map s is the method's map for seed e_s, signed; owned */
     bool forward_mode;  /* one pass for all classes; false: one backward pass a class */
+    uint64_t made;      /* which run of all this process's engines made it; 0: nobody knows */
 };
 WN_API void wn_stack_finish(struct wn_stack *s);
 

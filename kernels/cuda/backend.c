@@ -34,7 +34,8 @@ static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
 static void cuda_close(struct wn_backend *base)
 {
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
-    wn_cuda_courier_close(be);
+    wn_cuda_courier_close(be, &be->courier);
+    wn_cuda_courier_close(be, &be->foils);
     wn_cuda_libraries_close(be);
     free(be->weights);
     free(be);
@@ -390,6 +391,7 @@ const struct wn_backend_impl wn_backend_cuda = {
     .run = cuda_run,
     .read = cuda_read,
     .draw = wn_cuda_draw,
+    .masks = wn_cuda_masks,
     .diagnose = wn_cuda_diagnose,
     .lost = wn_cuda_lost,
 };

@@ -151,22 +151,21 @@ enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *po
 
 /* ---- couriers ---- */
 
-enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, size_t pinned, size_t scratch, struct wn_error *err)
+enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, struct wn_cuda_courier *c, const char *what, size_t pinned, size_t scratch,
+                                  struct wn_error *err)
 {
-    struct wn_cuda_courier *c = &be->courier;
     void *device = NULL, *host = NULL;
-    enum wn_code code = wn_cuda_alloc(be, pinned + scratch, "drawing", &device, err);
+    enum wn_code code = wn_cuda_alloc(be, pinned + scratch, what, &device, err);
     if (code != WN_OK) return code;
     c->device = device, c->bytes = pinned + scratch;
     code = WN_CALL(runtime, cudaMallocHost(&host, pinned), err);
     if (code != WN_OK) return code;
-    c->pinned = host;
+    c->pinned = host, c->twin = pinned;
     return WN_CALL(runtime, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), err);
 }
 
-void wn_cuda_courier_close(struct wn_cuda_backend *be)
+void wn_cuda_courier_close(struct wn_cuda_backend *be, struct wn_cuda_courier *c)
 {
-    struct wn_cuda_courier *c = &be->courier;
     if (c->stream) cudaStreamDestroy(c->stream);
     if (c->pinned) cudaFreeHost(c->pinned);
     wn_cuda_free(be, c->device, c->bytes);

@@ -83,7 +83,7 @@ extern const struct wn_backend_impl wn_backend_cuda;
 /* Device memory whose first bytes have a pinned twin on the host, and a stream of its own: for what belongs to no executable. */
 struct wn_cuda_courier {
     char *pinned, *device;
-    size_t bytes; /* of the device's */
+    size_t bytes, twin; /* of the device's, of the pinned ones */
     struct CUstream_st *stream;
 };
 
@@ -97,6 +97,7 @@ struct wn_cuda_backend {
     int n_weights, cap_weights;
     size_t bytes; /* device memory held now */
     struct wn_cuda_courier courier; /* of heatmaps */
+    struct wn_cuda_courier foils;   /* of masks of all foils; opened when they are first asked for */
 };
 
 /* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
@@ -248,9 +249,10 @@ void wn_cuda_graph_destroy(struct wn_cuda_stage *stage);
 /* Room for one more pointer in a list, or false. */
 bool wn_cuda_grow(void *list, int n, int *cap, size_t size);
 
-/* pinned: bytes of the twin; scratch: what the device has behind them. */
-enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, size_t pinned, size_t scratch, struct wn_error *err);
-void wn_cuda_courier_close(struct wn_cuda_backend *be); /* also of one that was never opened, or half */
+/* what: for messages; pinned: bytes of the twin; scratch: what the device has behind them. */
+enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, struct wn_cuda_courier *c, const char *what, size_t pinned, size_t scratch,
+                                  struct wn_error *err);
+void wn_cuda_courier_close(struct wn_cuda_backend *be, struct wn_cuda_courier *c); /* also of one that was never opened, or half */
 /* The twin's first bytes to the device, queued: they must stay until a fetch returned. */
 enum wn_code wn_cuda_courier_send(const struct wn_cuda_courier *c, size_t bytes, struct wn_error *err);
 /* Bytes from that offset on back to the twin; waits. */
@@ -262,6 +264,9 @@ enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from,
 #endif
 enum wn_code wn_cuda_draw_open(struct wn_cuda_backend *be, struct wn_error *err);
 enum wn_code wn_cuda_draw(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
+
+/* ---- foils.c ---- */
+enum wn_code wn_cuda_masks(struct wn_backend *be, struct wn_masks *m, struct wn_error *err);
 
 /* ---- backend.c ---- */
 enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);

@@ -125,5 +125,5 @@ enum wn_code wn_cuda_draw(struct wn_backend *base, struct wn_heatmap *const *hea
 
 enum wn_code wn_cuda_draw_open(struct wn_cuda_backend *be, struct wn_error *err)
 {
-    return wn_cuda_courier_open(be, IN + OUT, SCRATCH, err);
+    return wn_cuda_courier_open(be, &be->courier, "drawing", IN + OUT, SCRATCH, err);
 }

@@ -254,6 +254,55 @@ struct wn_cuda_replace {
 };
 void wn_cuda_launch_replace(const struct wn_cuda_replace *r, struct CUstream_st *stream);
 
+/* ---- statistics.cu ---- */
+/* Mean and unbiased variance of the masks of all foils (see wn_stack_statistics): each foil's contrast is base less its own map, but that of
+ * `heavy` (-1: none), which is `exact`. Tables of taps have two entries a cell, and the share of the second. scratch: foil (K,h,w), low (K),
+ * scale (K). All sums run in the order of the classes. */
+struct wn_cuda_foils {
+    int classes, target, heavy, h, w, height, width; /* heavy: -1, or the foil whose contrast is exact */
+    const float *maps, *base, *exact;                /* maps: (K,h,w) by the two strides below; base, exact: (h,w) */
+    int map_class, map_position;                     /* elements between classes, and between positions */
+    const int32_t *down_index, *across_index;        /* (height,2), (width,2) */
+    const float *down_share, *across_share;
+    float *foil, *low;
+    double *scale;
+    float *mean, *variance; /* (height,width) */
+    int *empty;             /* foils without a mask */
+};
+void wn_cuda_launch_foils(const struct wn_cuda_foils *f, struct CUstream_st *stream);
+
+/* ---- seeds.cu ---- */
+#define WN_CUDA_SHARED_BYTES (48 << 10)
+enum wn_cuda_against { WN_CUDA_AGAINST_NONE, WN_CUDA_AGAINST_SET, WN_CUDA_AGAINST_OTHERS, WN_CUDA_AGAINST_BEST, WN_CUDA_AGAINST_NEAREST };
+enum wn_cuda_shares { WN_CUDA_SHARES_SOFTMAX, WN_CUDA_SHARES_EVEN, WN_CUDA_SHARES_WHOLE };
+enum wn_cuda_factor { WN_CUDA_FACTOR_ONE, WN_CUDA_FACTOR_ASKED, WN_CUDA_FACTOR_BOTH, WN_CUDA_FACTOR_VALUE };
+enum wn_cuda_relevance { WN_CUDA_RELEVANCE_NONE, WN_CUDA_RELEVANCE_GIVEN, WN_CUDA_RELEVANCE_SIZE };
+/* One contrast of one image in the form that all closed forms share: the classes asked for and those against them each have their shares, times
+ * `asked` and `less`, times one factor of the whole: 1; the probability of those asked for; that times the probability of those against; or
+ * 2 (y_target - value). */
+struct wn_cuda_seed {
+    int image, target;           /* target: a class, or -1 for the prediction; not looked at with n_targets */
+    int sets, n_targets, n_foils; /* where in the list of sets its targets begin, behind them its foils */
+    enum wn_cuda_against against; /* no class, the foils, all others, the strongest other, or the three nearest in score */
+    bool swap;                    /* the two sides change places: the target is the foil */
+    enum wn_cuda_shares asked_shares, against_shares;
+    float asked, less;
+    bool bends; /* the shares against are differentiated too: times 1 + y_k - their mean */
+    enum wn_cuda_factor factor;
+    enum wn_cuda_relevance relevance; /* what comes out is relevance, as it is or times |y_k|, and is turned into a weight */
+    float value;
+};
+struct wn_cuda_seeds {
+    const float *logits; /* (N,K) */
+    int classes, rows;
+    const struct wn_cuda_seed *question; /* R */
+    const int *sets;
+    float *seed, *score; /* (R,K), (R): v.y */
+    int *target, *foil;  /* R: as resolved; foil -1 where there is not one */
+};
+/* False where the classes are too many for a block's memory: the host's code makes those. */
+bool wn_cuda_launch_seeds(const struct wn_cuda_seeds *d, struct CUstream_st *stream);
+
 #ifdef __cplusplus
 }
 #endif
