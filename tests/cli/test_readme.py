@@ -1,15 +1,18 @@
-"""The commands in the README and its neighbours are copied and run as they stand there: in bash, stopping at the first failure, from a folder
-that looks like the repository, against a daemon whose port takes the place of 8420. A block that cannot run says why in a comment above it."""
+"""The commands in the README and its neighbours are copied and run as they stand there: in bash, stopping at the first failure, or in Python with the
+package, from a folder that looks like the repository, against a daemon whose port takes the place of 8420. A block that cannot run says why in a
+comment above it."""
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 
 from command import ROOT, clean_environment, daemon
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/api.md", "docs/models.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/api.md", "docs/labels.md", "docs/models.md"]
+LANGUAGES = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": [sys.executable, "-c"]}
 NOT_RUN = re.compile(r"<!-- not run by the tests: \S.* -->")
 
 
@@ -40,19 +43,23 @@ class Readme(unittest.TestCase):
                 os.symlink(os.path.join(ROOT, name), os.path.join(self.folder, name))
         os.symlink(os.environ["WHYNOT_BUILD"], os.path.join(self.folder, "build"))
         shutil.copy(os.path.join(ROOT, "models", "signs-resnet", "samples", "no-right-turn-1.png"), os.path.join(self.folder, "photo.jpg"))
+        photos = os.path.join(self.folder, "photos", "no left turn")
+        os.makedirs(photos)
+        shutil.copy(os.path.join(self.folder, "photo.jpg"), os.path.join(photos, "photo.jpg"))
         shims = os.path.join(self.folder, ".shims")
         os.mkdir(shims)
         with open(os.path.join(shims, "curl"), "w") as f:  # an answer of 4xx is a failure, too
             f.write('#!/bin/sh\nexec %s -sS --fail-with-body "$@"\n' % shutil.which("curl"))
         os.chmod(os.path.join(shims, "curl"), 0o755)
-        self.env = clean_environment({"PATH": shims + ":" + os.environ["PATH"], "WHYNOT_MAX_CONNECTIONS": "64"})
+        self.env = clean_environment({"PATH": shims + ":" + os.environ["PATH"], "WHYNOT_MAX_CONNECTIONS": "64",
+                                      "PYTHONPATH": os.path.join(ROOT, "clients", "python")})
 
     def tearDown(self):
         self.temporary.cleanup()
 
-    def run_block(self, text, port):
+    def run_block(self, text, port, language="sh"):
         script = text.replace("127.0.0.1:8420", "127.0.0.1:%d" % port)
-        return subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=200,
+        return subprocess.run([*LANGUAGES[language], script], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=200,
                               stdin=subprocess.DEVNULL, errors="replace")
 
     def test_every_block_runs_or_says_why_not(self):
@@ -61,12 +68,12 @@ class Readme(unittest.TestCase):
             for page in PAGES:
                 for line, language, text, reason in blocks(page):
                     with self.subTest("%s:%d" % (page, line)):
-                        self.assertIn(language, ("sh", "text", "c", "json", "python"), "say what the block is: ```sh is run, ```text is not")
-                        if language != "sh" or reason:
+                        self.assertIn(language, ("sh", "text", "c", "json", "python"), "say what the block is: ```sh and ```python are run, ```text is not")
+                        if language not in LANGUAGES or reason:
                             continue
                         if "cmake --install" in text and os.environ.get("WHYNOT_SANITIZED"):
                             continue  # a sanitized library needs sanitized users
-                        done = self.run_block(text, d.port)
+                        done = self.run_block(text, d.port, language)
                         self.assertEqual(done.returncode, 0, (done.stdout[-1500:] + done.stderr[-1500:]))
                         ran += 1
         self.assertGreaterEqual(ran, 3)
