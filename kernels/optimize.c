@@ -78,6 +78,7 @@ static struct wn_step *sole_maker(struct wn_program *p, const struct uses *u, in
 /* Puts a copy of `s` in the place of step `i`, whose result it now makes. */
 static void replace(struct wn_program *p, struct uses *u, int i, struct wn_step *s)
 {
+    /* analyzer: each caller has a step, or does not call */
     int y = p->steps[i].out[0], gone = s->out[0];
     u->keep[p->values[gone].step] = false;
     p->values[gone].step = -1;

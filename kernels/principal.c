@@ -87,8 +87,9 @@ enum wn_code wn_principal(const float *a, int channels, int cells, float *map, s
         return wn_fail(err, WN_UNSUPPORTED, "a layer of %d channels and %d cells is too large for its principal component; name a later one", channels, cells);
     for (size_t i = 0; i < (size_t)channels * (size_t)cells; i++)
         if (!isfinite(a[i])) return wn_fail(err, WN_BAD_NUMBERS, "the layer has values that are not finite");
-    double *g = calloc(n * n + 2 * n, sizeof *g), *v = g + n * n;
+    double *g = calloc(n * n + 2 * n, sizeof *g);
     if (!g) return wn_fail(err, WN_NO_MEMORY, "no memory for a principal component");
+    double *v = g + n * n;
     gram(a, channels, cells, by_cells, g);
     for (size_t i = 0; i < n; i++) v[i] = 1 + 0.01 * (double)(i % 7); /* not orthogonal to anything likely */
     double value = iterate(g, (int)n, v, v + n);

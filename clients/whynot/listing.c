@@ -42,7 +42,7 @@ static void print_table(const json_t *list, const struct cli_column *columns)
 {
     int width[MOST_COLUMNS] = {0};
     char text[CELL];
-    for (int k = 0; columns[k].key && k < MOST_COLUMNS; k++) {
+    for (int k = 0; k < MOST_COLUMNS && columns[k].key; k++) {
         width[k] = (int)strlen(columns[k].title);
         for (size_t i = 0; i < json_array_size(list); i++) {
             text_of(json_array_get(list, i), &columns[k], text);

@@ -46,6 +46,7 @@ static enum wn_code average(struct wn_run *r, const struct wn_method *base, floa
             for (size_t j = 0; j < pixels; j++) x[j] = (float)(r->image[j] + deviation * gaussian(seed, begin + j));
         }
         code = wn_run_other(r, base, n, maps, err);
+        /* analyzer: run() comes here with all three or not at all */
         for (size_t i = 0; i < (size_t)n * cells && code == WN_OK; i++) sum[i % cells] += maps[i];
     }
     for (size_t i = 0; i < cells; i++) sum[i] /= samples;

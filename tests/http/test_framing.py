@@ -1,10 +1,12 @@
 """Requests that two parties could cut differently: what is hidden in the first is never executed."""
+import os
 import re
 import socket
 import time
 import unittest
 
 import asking
+import daemon
 from daemon import picture
 
 POST = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -12,6 +14,11 @@ GET = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 HIDDEN = b"GET /version HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Request-Id: hidden-one\r\nConnection: close\r\n\r\n"
 NEXT = HIDDEN.replace(b"hidden", b"next")
 ONE_CHUNK = b"1\r\nx\r\n0\r\n\r\n"
+
+
+def is_sanitized():
+    with open(os.environ["WHYNOTD"], "rb") as f:
+        return b"__asan_init" in f.read()
 
 
 class Framing(asking.Tiny):
@@ -102,6 +109,22 @@ class Framing(asking.Tiny):
             a = self.d.raw(POST + b"Transfer-Encoding: chunked\r\n\r\n" + size + b"\r\nx\r\n0\r\n\r\n" + HIDDEN, timeout=3)
             self.assertNotIn(b"hidden-one", a, size)
             self.assertNotIn(b"HTTP/1.1 200", a, size)
+
+    def test_a_million_chunks_of_one_byte_cost_little(self):
+        request, grown = POST + b"Content-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1000000 + b"0\r\n\r\n", []
+        with daemon.Daemon(self.folder.name) as d:  # whose deadlines are the usual ones
+            for _ in range(6):
+                self.assertRegex(d.raw(request, timeout=60), b"^HTTP/1.1 415")
+                with open("/proc/%d/status" % d.process.pid) as f:
+                    grown.append(int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1)))
+        if not is_sanitized():
+            self.assertLess(grown[-1] - grown[1], 4096, grown)
+
+    def test_thousands_of_arguments(self):
+        for n in (100, 500, 2000, 8000):
+            a = self.d.raw(b"GET /livez?" + b"&".join([b"a"] * n) + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HIDDEN, timeout=5)
+            self.assertNotRegex(a, b"^HTTP/1.1 5", n)
+            self.assertTrue(n < 500 or b"HTTP/1.1 200" not in a, (n, a[:200]))
 
     def test_hosts(self):
         for lines in (b"Host: 127.0.0.1\r\nHost: 127.0.0.1\r\n", b"Host: 127.0.0.1\r\nhost: x\r\n"):
