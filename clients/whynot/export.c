@@ -142,8 +142,8 @@ const struct cli_command cli_export = {
             "fiftyone: a folder that fiftyone.Dataset.from_dir reads as a FiftyOneDataset. Maps are Heatmap fields with numbers as the network has them and "
             "their range; an audit's pictures have ground_truth, prediction, rank, logit_gap, relative_probability, and suspects that tag.\n\n"
             "cvat: annotations in \"CVAT for images 1.1\". Each map is a mask of the strongest fifth of its evidence, labelled with the class that it speaks for, with the "
-            "attributes score (how sure the model is of it against the other class), question and, of a ranked audit, rank; an audit's label is a tag. Images are named "
-            "as the data set calls them.",
+            "attributes score (how sure the model is of it against the other class), evidence (how much of all the map's evidence speaks for it), question and, of a "
+            "ranked audit, rank; an audit's label is a tag. Images are named as the data set calls them.",
     .example = "  whynot audit signs --model signs-resnet > audit.jsonl\n"
                "  whynot export audit.jsonl --as fiftyone --to audit-fiftyone\n"
                "  whynot export audit.jsonl --as cvat --to annotations.xml",

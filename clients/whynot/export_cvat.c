@@ -71,6 +71,8 @@ static void put_attributes(struct wn_text *out, const struct cli_exported *x, co
     const char *rival = cli_export_class(map, "rival");
     snprintf(number, sizeof number, "%.3f", cli_export_score(x, map));
     put_attribute(out, "score", number);
+    snprintf(number, sizeof number, "%.3f", json_number_value(json_object_get(map, "share_positive")));
+    put_attribute(out, "evidence", number);
     snprintf(question, sizeof question, *rival ? "why %.250s, rather than %.250s?" : "why %.250s?", cli_export_class(map, "class"), rival);
     put_attribute(out, "question", question);
     if (json_is_integer(rank)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(rank)), put_attribute(out, "rank", number);
@@ -136,6 +138,7 @@ static void put_label(struct wn_text *out, const char *name)
     cli_page_text(out, name);
     wn_text_puts(out, "</name><type>any</type><attributes>\n");
     put_attribute_words(out, "score", "number", "0", "0\n1\n0.001");
+    put_attribute_words(out, "evidence", "number", "0", "0\n1\n0.001");
     put_attribute_words(out, "question", "text", "", "");
     put_attribute_words(out, "rank", "number", "0", "0\n1000000000\n1");
     wn_text_puts(out, "      </attributes></label>\n");

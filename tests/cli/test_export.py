@@ -227,6 +227,7 @@ class Export(unittest.TestCase):
                                  [min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1])
                 attributes = {a.get("name"): a.text for a in mask.findall("attribute")}
                 model_says_so = m["class"]["label"] == row["rival"]["label"]
+                self.assertAlmostEqual(float(attributes["evidence"]), m["share_positive"], 3)
                 self.assertAlmostEqual(float(attributes["score"]), row["relative_probability"] if model_says_so else 1 - row["relative_probability"], 2)
                 self.assertEqual(attributes["rank"], str(row["rank"]))
                 self.assertEqual(attributes["question"], "why %s, rather than %s?" % (m["class"]["label"], m["rival"]["label"]))
