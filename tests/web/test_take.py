@@ -36,12 +36,16 @@ class Take(PageTest):
         self.b.wait("!document.querySelector('#dialog').open")
         return text
 
+    def whole(self, folder):
+        """The name of what was downloaded: until then the browser keeps an empty file in its place."""
+        return next((n for n in os.listdir(folder) if not n.endswith(".crdownload") and not n.startswith(".") and os.path.getsize(os.path.join(folder, n))), None)
+
     def download(self, button):
         folder = self.b.downloads.name
         for name in os.listdir(folder):
             os.remove(os.path.join(folder, name))
         self.click(button)
-        name = self.b.wait(lambda: next((n for n in os.listdir(folder) if not n.endswith(".crdownload") and not n.startswith(".")), None), "the download")
+        name = self.b.wait(lambda: self.whole(folder), "the download")
         with open(os.path.join(folder, name), "rb") as f:
             return name, f.read()
 
