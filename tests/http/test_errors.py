@@ -46,6 +46,13 @@ class Errors(asking.Tiny):
     def test_pictures_are_told_apart_by_their_bytes(self):
         self.assertEqual(self.d.explain(picture(1), Content_Type="image/jpeg").status, 200)
 
+    def test_a_file_of_two_kinds_is_what_its_beginning_says(self):
+        alone = self.d.explain(picture(1)).json["predictions"]
+        for other in (picture(2), tiny_jpeg(64, 64), b"<script>alert(1)</script>", b"PK\x03\x04" + bytes(40), b"GIF89a;"):
+            a = self.d.explain(picture(1) + other)
+            self.assertEqual((a.status, a.json["predictions"], a.headers["X-Content-Type-Options"]), (200, alone, "nosniff"), other)
+            self.assertIn(self.d.explain(other + picture(1)).status, (200,) if other == picture(2) else (415, 422), other)
+
     def test_truncated_png(self):
         data = picture(1)
         for n in range(9, len(data) - 12, 40):
