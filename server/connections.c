@@ -28,6 +28,7 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
     struct wn_connections *all = cls;
     struct wn_connection *c = *context;
     pthread_mutex_lock(&all->lock);
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) all->coming--;
     if (what == MHD_CONNECTION_NOTIFY_STARTED && (c = calloc(1, sizeof *c))) {
         c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         c->since_ns = wn_now_ns();
@@ -45,6 +46,21 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
     }
     pthread_mutex_unlock(&all->lock);
     *context = c;
+}
+
+void wn_connections_come(struct wn_connections *all, bool gone)
+{
+    pthread_mutex_lock(&all->lock);
+    all->coming += gone ? -1 : 1;
+    pthread_mutex_unlock(&all->lock);
+}
+
+bool wn_connections_have_room(struct wn_connections *all, int most)
+{
+    pthread_mutex_lock(&all->lock);
+    bool room = all->n + all->coming < most;
+    pthread_mutex_unlock(&all->lock);
+    return room;
 }
 
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
@@ -104,9 +120,9 @@ static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct 
 
 int wn_connections_expected(struct wn_connections *all)
 {
-    int n = 0;
     int64_t now = wn_now_ns();
     pthread_mutex_lock(&all->lock);
+    int n = all->coming;
     for (const struct wn_connection *c = all->first; c; c = c->next) {
         struct pollfd p = {c->fd, POLLIN | POLLRDHUP, 0};
         if (c->phase != WN_PHASE_IDLE) continue;

@@ -15,7 +15,7 @@ struct wn_connection;
 struct wn_connections {
     pthread_mutex_t lock; /* guards the list and every entry; taken before the queue's lock, never after it */
     struct wn_connection *first;
-    int n;
+    int n, coming; /* begun; accepted, and not yet begun by the library */
     int64_t limit_ns[WN_PHASES]; /* longest stay in a phase; 0: none */
     struct wn_queue *queue;
     pthread_t thread;
@@ -33,6 +33,10 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
  * NULL. */
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                           struct wn_job *job);
+/* A connection was accepted, and the library is to begin it; gone: it did not take it after all. */
+void wn_connections_come(struct wn_connections *all, bool gone);
+/* Whether one more may be accepted where `most` are the limit. */
+bool wn_connections_have_room(struct wn_connections *all, int most);
 /* How many of them are about to ask: bytes wait to be read, or the connection is so new that its first may be on their way.
  * A daemon that goes waits for these as for requests: their clients could not have known. */
 int wn_connections_expected(struct wn_connections *all);

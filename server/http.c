@@ -352,31 +352,33 @@ static bool take_in(struct wn_server *s, int fd)
 {
     struct sockaddr_storage peer;
     socklen_t n = sizeof peer;
+    if (!wn_connections_have_room(&s->connections, s->most_connections)) return false;
     int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client < 0) return errno == EINTR || errno == ECONNABORTED;
-    MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n);
+    wn_connections_come(&s->connections, false);
+    if (MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n) != MHD_YES) wn_connections_come(&s->connections, true);
     return true;
 }
 
-static int fill_polls(const struct wn_server *s, int from, struct pollfd *polls)
+static int fill_polls(const struct wn_server *s, struct pollfd *polls)
 {
-    int n = 0;
-    for (int i = from; i < s->listeners.n; i++) polls[n++] = (struct pollfd){s->listeners.fd[i], POLLIN, 0};
-    return n;
+    for (int i = 0; i < s->listeners.n; i++) polls[i] = (struct pollfd){s->listeners.fd[i], POLLIN, 0};
+    return s->listeners.n;
 }
 
-/* The library listens on one socket; the others are listened on here. */
+/* Accepts for all threads of the library, which hands connections out in turn. Accepting by itself, a thread that is awake takes all that wait,
+ * and decodes all their pictures while the others sleep. */
 static void *mind_door(void *arg)
 {
     struct wn_server *s = arg;
     struct pollfd polls[WN_MOST_LISTENERS];
     const struct timespec pause = {0, 10000000};
-    int n = fill_polls(s, 1, polls);
+    int n = fill_polls(s, polls);
     while (!atomic_load(&s->closing)) {
         if (poll(polls, (nfds_t)n, 100) <= 0) continue;
         bool any = false;
         for (int i = 0; i < n; i++) any |= polls[i].revents && take_in(s, polls[i].fd);
-        if (!any) nanosleep(&pause, NULL); /* out of descriptors, or another process was quicker */
+        if (!any) nanosleep(&pause, NULL); /* out of connections or descriptors, or another process was quicker */
     }
     return NULL;
 }
@@ -390,12 +392,15 @@ static int http_threads(const struct wn_config *c)
 static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned threads = (unsigned)http_threads(c);
     MHD_set_panic_func(on_panic, NULL);
+    s->most_connections = (int)most_connections(c);
     s->http = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, s->listeners.fd[0], MHD_OPTION_THREAD_POOL_SIZE, (unsigned)http_threads(c),
-        MHD_OPTION_CONNECTION_LIMIT, most_connections(c), MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
+        MHD_OPTION_THREAD_POOL_SIZE, threads,
+        /* the door keeps the limit: the library's is shared out to its threads, and it drops what one of them has no room for */
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->most_connections * threads, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify,
@@ -413,12 +418,10 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto end_reader;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);
-    if (s->listeners.n == 1) return WN_OK;
     s->has_door = pthread_create(&s->door, NULL, mind_door, s) == 0;
     if (s->has_door) return WN_OK;
     code = wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
-    MHD_stop_daemon(s->http); /* closes the first socket */
-    s->listeners.fd[0] = -1;
+    MHD_stop_daemon(s->http);
     s->http = NULL;
 end_watch:
     wn_connections_finish(&s->connections);
@@ -431,6 +434,13 @@ close_sockets:
     return code;
 }
 
+static void end_door(struct wn_server *s)
+{
+    atomic_store(&s->closing, true);
+    if (s->has_door) pthread_join(s->door, NULL);
+    s->has_door = false;
+}
+
 /* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. Where another process listens
  * on, they are left to it. */
 void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
@@ -438,11 +448,8 @@ void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
     struct pollfd polls[WN_MOST_LISTENERS];
     if (!s->http) return; /* it was asked to stop before it listened */
     if (!s->listeners.kept) wn_listen_shut_door(&s->listeners);
-    atomic_store(&s->closing, true);
-    if (s->has_door) pthread_join(s->door, NULL);
-    s->has_door = false;
-    if (MHD_quiesce_daemon(s->http) < 0) return;
-    int n = fill_polls(s, 0, polls);
+    end_door(s);
+    int n = fill_polls(s, polls);
     while (!s->listeners.kept && wn_now_ns() < until_ns && poll(polls, (nfds_t)n, 50) > 0)
         for (int i = 0; i < n; i++)
             if (polls[i].revents) take_in(s, polls[i].fd);
@@ -457,10 +464,11 @@ bool wn_http_is_calm(struct wn_server *s)
 void wn_http_stop(struct wn_server *s)
 {
     if (!s->http) return;
+    end_door(s);
     wn_chores_finish(&s->reader); /* whoever slept for them is awake */
     wn_chores_finish(&s->drawer);
     MHD_stop_daemon(s->http);
     s->http = NULL;
     wn_connections_finish(&s->connections);
-    s->listeners.n = 0;
+    wn_listen_close(&s->listeners);
 }

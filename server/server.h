@@ -34,7 +34,8 @@ struct wn_server {
     struct MHD_Daemon *http;
     struct wn_listeners listeners;
     struct wn_watchdog watchdog;
-    pthread_t door;     /* accepts on the listeners that the library does not know: all but the first */
+    int most_connections; /* that the door lets in */
+    pthread_t door;     /* accepts on every listener */
     atomic_bool closing; /* ... as long as this is false */
     bool has_door;
     int port;                        /* as bound */

@@ -211,6 +211,24 @@ class Load(unittest.TestCase):
         print("the slowest of other answers took %.3f s while those were made for %.2f s" % (slowest, took))
         self.assertLess(slowest, 0.3 * took + daemon.ROOM_S)
 
+    def test_connections_are_shared_out_to_all_threads(self):
+        def ticks(pid, task):
+            with open("/proc/%d/task/%s/stat" % (pid, task)) as f:
+                name, fields = f.read().split(" (", 1)[1].rsplit(") ", 1)
+            return sum(map(int, fields.split()[11:13])) if name.startswith("MHD") else 0
+        with daemon.Daemon(self.folder.name, "--http-threads", "2") as d:
+            data = daemon.png_file(600, 600, zlib.compress(bytes((0,) + (90, 120, 200) * 600) * 600))
+
+            def ask(i):
+                c = d.connect()
+                for _ in range(60):
+                    self.assertEqual(d.explain(data, "", "tiny", c).status, 200)
+                c.close()
+            daemon.in_threads(8, ask)
+            took = sorted(ticks(d.process.pid, task) for task in os.listdir("/proc/%d/task" % d.process.pid))
+            print("ticks of the two threads that read: %d and %d" % (took[-2], took[-1]))
+            self.assertGreater(took[-2], 0.3 * took[-1])
+
     def test_requests_about_one_picture_share_its_forward_pass(self):
         with self.slow_daemon() as d:
             questions = ["?target=%d" % k for k in range(4)] + ["?why_not=auto:3", "?maps=contrast,rival&why_not=auto:2", "?method=la", "?contrast=max"]
