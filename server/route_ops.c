@@ -2,6 +2,9 @@
 #include "metrics.h"
 #include "server.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <whynot/whynot.h>
 
 static bool say(struct wn_request *r, const char *status)
@@ -109,6 +112,9 @@ bool wn_route_metrics(struct wn_request *r)
     gauge(out, "whynot_requests_in_flight", "Requests begun and not yet over.", atomic_load(&s->requests));
     gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.",
           (long long)atomic_load(&s->bytes_in_flight));
+#ifdef __GLIBC__
+    gauge(out, "whynot_heap_bytes", "Bytes that the C library's allocator has given out.", (long long)mallinfo2().uordblks);
+#endif
     gauge(out, "whynot_stack_cache_bytes", "Memory of maps of every class that are kept.", s->kept ? (long long)wn_kept_bytes(s->kept) : 0);
     if (s->evaluator) gauge(out, "whynot_evaluations_waiting", "Evaluations that wait for the one that runs.", wn_evaluator_waiting(s->evaluator));
     gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->keeper.workers));
