@@ -82,7 +82,7 @@ static void replace(struct wn_program *p, struct uses *u, int i, struct wn_step 
     int y = p->steps[i].out[0], gone = s->out[0];
     u->keep[p->values[gone].step] = false;
     p->values[gone].step = -1;
-    p->steps[i] = *s;
+    p->steps[i] = *s; /* analyzer: as above */
     p->steps[i].out[0] = y;
 }
 

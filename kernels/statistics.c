@@ -171,8 +171,8 @@ static void press_all(struct press *p, const struct wn_stack *s, const struct sh
 static bool copy_taps(const struct wn_tap *from, int n, struct wn_taps *to)
 {
     int32_t *index = malloc(2 * (size_t)n * (sizeof *index + sizeof(float)));
-    float *weight = (void *)(index + 2 * (size_t)n);
     if (!index) return false;
+    float *weight = (void *)(index + 2 * (size_t)n);
     for (int i = 0; i < n; i++) {
         index[2 * i] = from[i].low, index[2 * i + 1] = from[i].high;
         weight[2 * i] = 1 - from[i].share, weight[2 * i + 1] = from[i].share;

@@ -27,7 +27,7 @@ static void drop(struct wn_kept *kept)
 
 static void take_out(struct wn_kept_list *list, struct wn_kept *kept)
 {
-    if (kept->newer)
+    if (kept->newer) /* analyzer: as above */
         kept->newer->older = kept->older;
     else
         list->newest = kept->older;

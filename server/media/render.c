@@ -207,6 +207,7 @@ enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *v
         return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
     }
     for (int x = x0; x < x1; x++) taps[x - x0] = wn_between_at(x, view->x0, view->x1, w, align_corners);
+    /* analyzer: dst is the caller's */
     if (n < (size_t)view->w || y1 - y0 < view->h) memset(dst, 0, (size_t)view->w * (size_t)view->h * sizeof *dst);
     for (int y = y0; y < y1; y++) {
         struct wn_between down = wn_between_at(y, view->y0, view->y1, h, align_corners);
