@@ -360,6 +360,16 @@ static bool take_in(struct wn_server *s, int fd)
     return true;
 }
 
+/* One from each listener where somebody waits; a short rest where none could be had: out of connections or descriptors, or another process
+ * was quicker. */
+static void take_in_ready(struct wn_server *s, const struct pollfd *polls, int n)
+{
+    const struct timespec pause = {0, 10000000};
+    bool any = false;
+    for (int i = 0; i < n; i++) any |= polls[i].revents && take_in(s, polls[i].fd);
+    if (!any) nanosleep(&pause, NULL);
+}
+
 static int fill_polls(const struct wn_server *s, struct pollfd *polls)
 {
     for (int i = 0; i < s->listeners.n; i++) polls[i] = (struct pollfd){s->listeners.fd[i], POLLIN, 0};
@@ -372,14 +382,9 @@ static void *mind_door(void *arg)
 {
     struct wn_server *s = arg;
     struct pollfd polls[WN_MOST_LISTENERS];
-    const struct timespec pause = {0, 10000000};
     int n = fill_polls(s, polls);
-    while (!atomic_load(&s->closing)) {
-        if (poll(polls, (nfds_t)n, 100) <= 0) continue;
-        bool any = false;
-        for (int i = 0; i < n; i++) any |= polls[i].revents && take_in(s, polls[i].fd);
-        if (!any) nanosleep(&pause, NULL); /* out of connections or descriptors, or another process was quicker */
-    }
+    while (!atomic_load(&s->closing))
+        if (poll(polls, (nfds_t)n, 100) > 0) take_in_ready(s, polls, n);
     return NULL;
 }
 
@@ -450,9 +455,7 @@ void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
     if (!s->listeners.kept) wn_listen_shut_door(&s->listeners);
     end_door(s);
     int n = fill_polls(s, polls);
-    while (!s->listeners.kept && wn_now_ns() < until_ns && poll(polls, (nfds_t)n, 50) > 0)
-        for (int i = 0; i < n; i++)
-            if (polls[i].revents) take_in(s, polls[i].fd);
+    while (!s->listeners.kept && wn_now_ns() < until_ns && poll(polls, (nfds_t)n, 50) > 0) take_in_ready(s, polls, n);
     wn_listen_close(&s->listeners);
 }
 

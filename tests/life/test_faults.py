@@ -30,6 +30,7 @@ class Faults(unittest.TestCase):
         d = daemon.Daemon(folder or self.small.name, "--backend", "faulty", "--workers", "1", "--request-timeout-ms", "60000", *options,
                           environment={"WHYNOT_FAULT": fault})
         d.process.send_signal(signal.SIGUSR2)
+        daemon.wait_until(lambda: "armed\n" in d.errors())
         return d
 
     def test_a_failure_that_passes_is_one_answer_with_503(self):
