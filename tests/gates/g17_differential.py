@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-from gate import ROOT, daemon, figure, finish
+from gate import ROOT, daemon, figure, finish, free_port
 
 H, CRLF = b"Host: 127.0.0.1\r\n", b"\r\n"
 PATH = b"/v1/models/tiny/explain"
@@ -167,12 +167,6 @@ def replicas_file(folder, front, back):
     with open(path, "w") as f:
         f.write(text)
     return path
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def is_up(port):

@@ -6,7 +6,6 @@ import os
 import random
 import re
 import socket
-import sys
 import tempfile
 import time
 

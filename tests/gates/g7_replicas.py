@@ -1,26 +1,17 @@
 #!/usr/bin/env python3
 """G7: replicas behind HAProxy with the configuration of deploy/, one of them killed with SIGKILL again and again under load: no client loses an
 answer. --full: 16 clients, 60 KB and 600 KB bodies, 6 kills in 8 s each, and restarts; else 8 clients, 2 kills."""
-import http.client
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
-import threading
 import time
 
-from gate import FULL, ROOT, clock, daemon, figure, finish, skip
+from gate import FULL, ROOT, Askers, clock, daemon, figure, finish, free_port, skip
 
 CLIENTS, KILLS, EACH_S = (16, 6, 1.3) if FULL else (8, 2, 1.0)
 if not shutil.which("haproxy"):
     skip("haproxy is not installed")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Replica:
@@ -58,44 +49,6 @@ def configure(folder, front, replicas):
     return path
 
 
-class Load:
-    def __init__(self, port, size):
-        self.port, self.stop, self.ok, self.lost, self.times = port, threading.Event(), 0, [], []
-        self.body = daemon.picture(3) + bytes(size)  # what stands behind a picture's end is not looked at
-        self.threads = [threading.Thread(target=self.client) for _ in range(CLIENTS)]
-
-    def client(self):
-        c = None
-        while not self.stop.is_set():
-            begin = time.monotonic()
-            try:
-                c = c or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-                c.request("POST", "/v1/models/tiny/explain?outputs=raw", self.body, {"Content-Type": "image/png"})
-                r = c.getresponse()
-                r.read()
-                self.times.append(time.monotonic() - begin)
-                if r.status == 200:
-                    self.ok += 1
-                else:
-                    self.lost.append(r.status)
-                if r.getheader("Connection") == "close":
-                    c.close()
-                    c = None
-            except Exception as e:
-                self.lost.append(repr(e))
-                c = None
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
-
-
 def main():
     base = tempfile.TemporaryDirectory()
     models = os.path.join(base.name, "models")
@@ -107,14 +60,15 @@ def main():
     try:
         time.sleep(1)  # two checks of each
         for size in (60000, 600000):
+            body = daemon.picture(3) + bytes(size)  # what stands behind a picture's end is not looked at
             for how in ("kill", "restart") if FULL else ("kill",):
-                with Load(front, size) as load:
+                with Askers(front, lambda i: body, CLIENTS, query="?outputs=raw") as load:
                     for i in range(KILLS if how == "kill" else 2):
                         time.sleep(EACH_S)
                         getattr(replicas[i % 2], how)()
                     time.sleep(1)
                 name = "SIGKILL" if how == "kill" else "SIGTERM"
-                figure("G7 %s, %d KB bodies: answers lost" % (name, size // 1000), len(load.lost), 0, not load.lost and load.ok > 100,
+                figure("G7 %s, %d KB bodies: answers lost" % (name, size // 1000), len(load.lost) + load.refused, 0, not load.lost and not load.refused and load.ok > 100,
                        "%d answered; %s" % (load.ok, load.lost[:3]))
                 clock("G7 %s, %d KB bodies: slowest answer" % (name, size // 1000), max(load.times), 3.5)
     finally:

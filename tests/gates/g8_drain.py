@@ -4,66 +4,24 @@ is answering again soon, and its port is never closed. --full: 16 clients and 5 
 import http.client
 import os
 import signal
-import socket
 import tempfile
 import threading
 import time
 
-from gate import FULL, clock, daemon, figure, finish
+from gate import FULL, Askers, clock, daemon, figure, finish, free_port
 
 CLIENTS, RESTARTS = (16, 5) if FULL else (8, 2)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Load:
-    def __init__(self, port, keep, clients=CLIENTS):
-        self.port, self.keep, self.stop = port, keep, threading.Event()
-        self.ok, self.lost, self.refused = 0, [], 0
-        self.threads = [threading.Thread(target=self.client, args=(i,)) for i in range(clients)]
-
-    def client(self, i):
-        c, picture = None, daemon.picture(i % 5)
-        while not self.stop.is_set():
-            try:
-                c = c or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-                c.request("POST", "/v1/models/tiny/explain", picture, {"Content-Type": "image/png"})
-                r = c.getresponse()
-                r.read()
-                self.ok += r.status == 200
-                if r.status != 200:
-                    self.lost.append(r.status)
-                if not self.keep or r.getheader("Connection") == "close":
-                    c.close()
-                    c = None
-            except ConnectionRefusedError:  # the server is down and says so: nothing was taken in
-                self.refused += 1
-                c = None
-                time.sleep(0.01)
-            except Exception as e:
-                self.lost.append(repr(e))
-                c = None
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
+def load_of(port, keep):
+    return Askers(port, lambda i: daemon.picture(i % 5), CLIENTS, keep)
 
 
 def rolling(models, keep):
     port = free_port()
     options = ["--port", str(port), "--reuse-port", "--drain-ms", "200", "--access-log=false"]
     now, codes = daemon.Daemon(models, *options), []
-    with Load(port, keep) as load:
+    with load_of(port, keep) as load:
         for _ in range(RESTARTS):
             time.sleep(0.5)
             after = daemon.Daemon(models, *options)
@@ -79,7 +37,7 @@ def rolling(models, keep):
 
 def plain_stop(models, keep):
     d = daemon.Daemon(models, "--drain-ms", "200", "--access-log=false")
-    with Load(d.port, keep) as load:
+    with load_of(d.port, keep) as load:
         time.sleep(0.7)
         code = d.stop()
     d.log.close()

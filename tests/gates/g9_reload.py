@@ -60,13 +60,13 @@ def parts(answer):
     return json.dumps([answer[k] for k in ("predictions", "target", "maps")], sort_keys=True)
 
 
-class Load:
+class Load(gate.Load):
     """Clients that ask as fast as they are answered, and look at every answer."""
 
     def __init__(self, d, want, clients=CLIENTS):
-        self.d, self.want, self.stop = d, want, threading.Event()
+        super().__init__(clients)
+        self.d, self.want = d, want
         self.times, self.bad, self.mixed, self.seen = [], [], [], set()
-        self.threads = [threading.Thread(target=self.client, args=(i,)) for i in range(clients)]
 
     def client(self, i):
         c = self.d.connect()
@@ -87,16 +87,6 @@ class Load:
             self.seen.add(sha)
             if parts(a.json) != self.want[sha][i % 4]:
                 self.mixed.append(sha)
-
-    def __enter__(self):
-        for t in self.threads:
-            t.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop.set()
-        for t in self.threads:
-            t.join()
 
 
 class Gate:

@@ -1,11 +1,14 @@
 """What the gates share: the daemon, the preloaded faults, figures as lines of JSON. A gate is an executable gN*.py that takes --full, prints a line a
 figure and exits 0 (all hold), 1 (one does not) or 77 (cannot run here, or could not measure what it is about: that is never a pass)."""
+import http.client
 import json
 import mmap
 import os
+import socket
 import struct
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -128,3 +131,60 @@ def cpu_seconds(pid):
 
 def descriptors(pid):
     return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Load:
+    """Clients, each a thread that runs client(i) from the beginning of a `with` until `stop` is set at its end."""
+
+    def __init__(self, clients):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self.client, args=(i,)) for i in range(clients)]
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for t in self.threads:
+            t.join()
+
+
+class Askers(Load):
+    """They ask a port about a picture as fast as they are answered, over connections that are kept or over one for each question."""
+
+    def __init__(self, port, body_of, clients, keep=True, query=""):
+        super().__init__(clients)
+        self.port, self.body_of, self.keep, self.path = port, body_of, keep, "/v1/models/tiny/explain" + query
+        self.ok, self.lost, self.refused, self.times = 0, [], 0, []
+
+    def client(self, i):
+        c, body = None, self.body_of(i)
+        while not self.stop.is_set():
+            begin = time.monotonic()
+            try:
+                c = c or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                c.request("POST", self.path, body, {"Content-Type": "image/png"})
+                r = c.getresponse()
+                r.read()
+                self.times.append(time.monotonic() - begin)
+                self.ok += r.status == 200
+                if r.status != 200:
+                    self.lost.append(r.status)
+                if not self.keep or r.getheader("Connection") == "close":
+                    c.close()
+                    c = None
+            except ConnectionRefusedError:  # nobody listens, and says so: nothing was taken in
+                self.refused += 1
+                c = None
+                time.sleep(0.01)
+            except Exception as e:
+                self.lost.append(repr(e))
+                c = None
