@@ -14,6 +14,8 @@ SAMPLES = os.path.join(MODELS, "signs-resnet/samples")
 sys.path.insert(0, os.path.join(HERE, "../http"))
 import daemon  # noqa: E402
 
+P, Q = "no right turn", "no left turn"  # what the page asks about at first
+
 
 class PageTest(unittest.TestCase):
     @classmethod
