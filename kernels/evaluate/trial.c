@@ -52,25 +52,45 @@ static enum wn_code check(const struct wn_evaluation_options *o, int classes, st
     return WN_OK;
 }
 
-static enum wn_code reserve(struct wn_evaluation *v, struct wn_error *err)
+enum wn_code wn_trial_open(struct wn_trial *t, struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
+                           struct wn_error *err)
 {
-    struct wn_trial *t = &v->trial;
-    size_t image = (size_t)t->channels * (size_t)t->pixels, asked = (size_t)v->options.n_subjects * WN_MAP_COUNT;
-    v->logits = calloc((size_t)t->classes, sizeof(float));
-    v->questions = calloc(asked, sizeof *v->questions);
-    v->slots = calloc(asked, sizeof *v->slots);
-    v->given = calloc(asked, sizeof *v->given);
-    t->answers = calloc(asked, sizeof *t->answers);
+    const int channels = (int)wn_graph_channels(graph), height = (int)wn_graph_height(graph), width = (int)wn_graph_width(graph);
+    *t = (struct wn_trial){.engine = e, .low = graph->low, .high = graph->high, .options = options, .classes = wn_graph_classes(graph),
+                           .channels = channels, .height = height, .width = width, .pixels = height * width};
+    size_t pixels = (size_t)t->pixels, image = (size_t)channels * pixels;
+    t->answers = calloc((size_t)options->n_subjects * WN_MAP_COUNT, sizeof *t->answers);
     t->batch = calloc(WN_TRIAL_BATCH * image, sizeof *t->batch);
     t->batch_logits = calloc(WN_TRIAL_BATCH * (size_t)t->classes, sizeof *t->batch_logits);
     t->fill = calloc(image, sizeof *t->fill);
-    t->map = calloc((size_t)t->pixels, sizeof *t->map);
-    t->hidden = calloc((size_t)t->pixels, sizeof *t->hidden);
-    t->order = calloc((size_t)t->pixels, sizeof *t->order);
-    t->logits = v->logits;
-    bool all = v->logits && v->questions && v->slots && v->given && t->answers && t->batch && t->batch_logits && t->fill && t->map &&
-               t->hidden && t->order;
-    return all ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory to evaluate pictures of %d x %d", t->width, t->height);
+    t->map = calloc(pixels, sizeof *t->map);
+    t->hidden = calloc(pixels, sizeof *t->hidden);
+    t->order = calloc(pixels, sizeof *t->order);
+    if (t->answers && t->batch && t->batch_logits && t->fill && t->map && t->hidden && t->order) return WN_OK;
+    return wn_fail(err, WN_NO_MEMORY, "no memory to evaluate pictures of %d x %d", width, height);
+}
+
+void wn_trial_close(struct wn_trial *t)
+{
+    free(t->answers);
+    free(t->batch);
+    free(t->batch_logits);
+    free(t->fill);
+    free(t->map);
+    free(t->hidden);
+    free(t->order);
+}
+
+/* What an evaluation keeps beside its trial. */
+static enum wn_code reserve(struct wn_evaluation *v, struct wn_error *err)
+{
+    size_t asked = (size_t)v->options.n_subjects * WN_MAP_COUNT;
+    v->logits = calloc((size_t)v->trial.classes, sizeof *v->logits);
+    v->questions = calloc(asked, sizeof *v->questions);
+    v->slots = calloc(asked, sizeof *v->slots);
+    v->given = calloc(asked, sizeof *v->given);
+    v->trial.logits = v->logits;
+    return v->logits && v->questions && v->slots && v->given ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for an evaluation's questions");
 }
 
 enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
@@ -81,18 +101,10 @@ enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *gr
     struct wn_evaluation *v = calloc(1, sizeof *v);
     if (!v) return wn_fail(err, WN_NO_MEMORY, "no memory for an evaluation");
     v->options = *options;
-    v->trial.options = &v->options;
-    v->trial.engine = e;
-    v->trial.low = graph->low;
-    v->trial.high = graph->high;
-    v->trial.classes = wn_graph_classes(graph);
-    v->trial.channels = (int)wn_graph_channels(graph);
-    v->trial.height = (int)wn_graph_height(graph);
-    v->trial.width = (int)wn_graph_width(graph);
-    v->trial.pixels = v->trial.height * v->trial.width;
+    code = wn_trial_open(&v->trial, e, graph, &v->options, err);
     if (v->options.curve_step < 1) v->options.curve_step = (v->trial.pixels + 27) / 28;
     for (int i = 0; i < options->n_metrics; i++) v->maps |= options->metrics[i]->maps;
-    code = reserve(v, err);
+    if (code == WN_OK) code = reserve(v, err);
     if (code != WN_OK) {
         wn_evaluation_destroy(v);
         return code;
@@ -108,13 +120,7 @@ void wn_evaluation_destroy(struct wn_evaluation *v)
     free(v->questions);
     free(v->slots);
     free(v->given);
-    free(v->trial.answers);
-    free(v->trial.batch);
-    free(v->trial.batch_logits);
-    free(v->trial.fill);
-    free(v->trial.map);
-    free(v->trial.hidden);
-    free(v->trial.order);
+    wn_trial_close(&v->trial);
     free(v);
 }
 

@@ -25,6 +25,11 @@ struct wn_trial {
     int64_t passes;
 };
 
+/* The input's sizes and all that is reserved; no picture yet. To be closed even where it failed. Errors: WN_NO_MEMORY. */
+enum wn_code wn_trial_open(struct wn_trial *t, struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
+                           struct wn_error *err);
+void wn_trial_close(struct wn_trial *t); /* what answers hold is whoever's that put it there */
+
 float *wn_trial_picture(struct wn_trial *t, int i); /* i-th of the batch */
 /* Logits of the first n pictures of the batch into batch_logits. */
 enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);

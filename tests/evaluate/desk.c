@@ -98,27 +98,17 @@ void bench_open(struct bench *b, const struct desk *d, int subjects)
     for (int s = 0; s < subjects; s++) b->subjects[s] = (struct wn_subject){wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
     b->options.subjects = b->subjects;
     known(d, &b->picture);
-    b->trial = (struct wn_trial){d->engine, d->graph->low, d->graph->high, &b->options, &b->picture, d->classes, d->channels, d->h, d->w, d->pixels, d->logits,
-                                 d->top[0], d->top[0], d->top[1], NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0};
-    b->trial.answers = calloc((size_t)subjects * WN_MAP_COUNT, sizeof *b->trial.answers);
-    b->trial.batch = calloc(WN_TRIAL_BATCH * d->floats, sizeof(float));
-    b->trial.batch_logits = calloc(WN_TRIAL_BATCH * (size_t)d->classes, sizeof(float));
-    b->trial.fill = calloc(d->floats, sizeof(float));
-    b->trial.map = calloc((size_t)d->pixels, sizeof(float));
-    b->trial.hidden = calloc((size_t)d->pixels, sizeof(bool));
-    b->trial.order = calloc((size_t)d->pixels, sizeof(int));
+    assert_int_equal(wn_trial_open(&b->trial, d->engine, d->graph, &b->options, NULL), WN_OK);
+    b->trial.picture = &b->picture;
+    b->trial.logits = d->logits;
+    b->trial.chosen = b->trial.first = d->top[0];
+    b->trial.second = d->top[1];
 }
 
 void bench_close(struct bench *b)
 {
     for (int i = 0; i < b->options.n_subjects * WN_MAP_COUNT; i++) wn_answer_finish(&b->trial.answers[i]);
-    free(b->trial.answers);
-    free(b->trial.batch);
-    free(b->trial.batch_logits);
-    free(b->trial.fill);
-    free(b->trial.map);
-    free(b->trial.hidden);
-    free(b->trial.order);
+    wn_trial_close(&b->trial);
 }
 
 double value_of(const struct wn_evaluation_metric *m, const double *values, int subject, const char *column)
