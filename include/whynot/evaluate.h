@@ -49,7 +49,7 @@ struct wn_evaluation_metric {
     unsigned maps;  /* 1 << wn_evaluation_map, or'ed */
     const struct wn_evaluation_column *columns;
     int n_columns;
-    /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". */
+    /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". NULL with WN_NEEDS_PARTS. */
     enum wn_code (*run)(struct wn_trial *t, double *values, struct wn_error *err);
 };
 WN_API const struct wn_evaluation_metric *wn_evaluation_metric_at(int i); /* NULL past the end */

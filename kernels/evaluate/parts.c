@@ -13,14 +13,6 @@ static const struct wn_evaluation_column columns[] = {
     {"tau", "the threshold of importance, a share of the map's sum: the one that suits the method best", 0},
 };
 
-static enum wn_code run(struct wn_trial *t, double *values, struct wn_error *err)
-{
-    (void)t;
-    (void)values;
-    (void)err;
-    return WN_OK;
-}
-
 const struct wn_evaluation_metric wn_evaluation_metric_parts = {
     .name = "parts",
     .summary = "Does the map lie on the parts that matter, where each can be left out?",
@@ -28,5 +20,4 @@ const struct wn_evaluation_metric wn_evaluation_metric_parts = {
     .needs = WN_NEEDS_PARTS,
     .columns = columns,
     .n_columns = 8,
-    .run = run,
 };
