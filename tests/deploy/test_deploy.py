@@ -164,11 +164,7 @@ class Deploy(unittest.TestCase):
         with open(script, "w") as f:
             f.write('#!/bin/sh\nexec strace -f -qq -o %s %s "$@"\n' % (log, WHYNOTD))
         os.chmod(script, 0o755)
-        old, os.environ["WHYNOTD"] = os.environ["WHYNOTD"], script
-        try:
-            d = daemon.Daemon(self.models, "--model-control", "--backend", "onednn", "--workers", "2")
-        finally:
-            os.environ["WHYNOTD"] = old
+        d = daemon.Daemon(self.models, "--model-control", "--backend", "onednn", "--workers", "2", program=script)
         pid = int(open("/proc/%d/task/%d/children" % (d.process.pid, d.process.pid)).read().split()[0])
         self.assertEqual(d.explain(daemon.picture(1), "?outputs=heatmap,overlay").status, 200)
         os.kill(pid, signal.SIGHUP)

@@ -97,9 +97,9 @@ class Answer:
 class Daemon:
     """whynotd on a free port, over the models of a folder; stopped (and its exit code checked) at the end of a with."""
 
-    def __init__(self, models, *options, environment=None, wait=True):
+    def __init__(self, models, *options, environment=None, wait=True, program=None):
         self.log = tempfile.TemporaryFile()
-        command = [os.environ["WHYNOTD"], models, "--port", "0", "--drain-ms", "50", *options]
+        command = [program or os.environ["WHYNOTD"], models, "--port", "0", "--drain-ms", "50", *options]
         env = dict(os.environ, **(environment or {}))
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=env)
         self.table, self.port = [], None

@@ -3,18 +3,12 @@ import os
 import tempfile
 import threading
 import unittest
-import zlib
 
 import daemon
 from daemon import picture
+from large import DECODED, another_is_answered_beside, answers, decoding, large
 
-DECODED, GONE = 'whynot_stage_seconds_count{stage="decode"}', 'whynot_rejected_total{reason="client_gone"}'
-
-
-def large(shade, side=4500):
-    row = bytes((0,) + (shade, 120, 200) * side)
-    packer = zlib.compressobj(1)
-    return daemon.png_file(side, side, b"".join(packer.compress(row) for _ in range(side)) + packer.flush())
+GONE = 'whynot_rejected_total{reason="client_gone"}'
 
 
 class Large(unittest.TestCase):
@@ -39,30 +33,11 @@ class Large(unittest.TestCase):
         return c
 
     def decoding(self, d, n):
-        """So many large pictures were sent, one after the other, so that they would keep either thread if they were decoded there."""
-        sent = []
-        for i in range(n):
-            sent.append(self.send(d, i))
-            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") > 1)
-            d.get("/livez")
-        return sent
+        return decoding(d, lambda i: self.send(d, i), n)
 
     def test_others_are_answered_while_large_pictures_are_decoded(self):
-        d, between = self.start(), 0
-        for _ in range(5):  # on a machine that is busy otherwise one try may miss the time
-            before = d.metric(DECODED)
-            sent = self.decoding(d, 3)
-            for _ in range(6):  # over either thread
-                self.assertEqual(d.get("/livez").status, 200)
-            self.assertEqual(d.explain(picture(1)).status, 200)
-            decoded = d.metric(DECODED) - before  # the small one is among them
-            self.assertEqual([c.getresponse().status for c in sent], [200] * 3)
-            for c in sent:
-                c.close()
-            between += decoded == 1
-            if between:
-                break
-        self.assertTrue(between, "while three large pictures were waited for nobody else was answered")
+        d = self.start()
+        self.assertTrue(another_is_answered_beside(d, lambda i: self.send(d, i)), "while three large pictures were waited for nobody else was answered")
 
     def test_an_answer_is_the_same_wherever_its_picture_was_decoded(self):
         d, side = self.start(), 1500  # of 27 ms
@@ -82,9 +57,7 @@ class Large(unittest.TestCase):
         before = d.metric(DECODED)
         sent = self.decoding(d, 3)
         ask()
-        self.assertEqual([c.getresponse().status for c in sent], [200] * 3)
-        for c in sent:
-            c.close()
+        self.assertEqual(answers(sent), [200] * 3)
         daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 1)
         return d.metric(DECODED) - before
 

@@ -6,7 +6,7 @@ import unittest
 
 from studio import JSON, Case, daemon, labeling, task, uri
 from daemon import picture
-from test_large import DECODED, large
+from large import another_is_answered_beside, large
 
 
 class Folder(Case):
@@ -60,25 +60,12 @@ class Folder(Case):
     def test_others_are_answered_while_large_files_are_decoded(self):
         for i in range(3):
             self.write("large%d.png" % i, large(40 * i + 10))
-        between = 0
         with daemon.Daemon(self.models, *self.OPTIONS, "--http-threads", "2", "--request-timeout-ms", "300000") as d:
-            for _ in range(5):  # on a machine that is busy otherwise one try may miss the time
-                before, sent = d.metric(DECODED), []
-                for i in range(3):
-                    c = d.connect()
-                    c.request("POST", "/predict", json.dumps({"tasks": [task("large%d.png" % i)], "label_config": labeling()}), JSON)
-                    sent.append(c)
-                    daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") > 1)
-                    d.get("/livez")
-                self.assertEqual(d.explain(picture(1)).status, 200)
-                decoded = d.metric(DECODED) - before  # the small one is among them
-                self.assertTrue(all(c.getresponse().status == 200 for c in sent))
-                for c in sent:
-                    c.close()
-                between += decoded == 1
-                if between:
-                    break
-        self.assertTrue(between, "while three large pictures were waited for nobody else was answered")
+            def send(i):
+                c = d.connect()
+                c.request("POST", "/predict", json.dumps({"tasks": [task("large%d.png" % i)], "label_config": labeling()}), JSON)
+                return c
+            self.assertTrue(another_is_answered_beside(d, send), "while three large pictures were waited for nobody else was answered")
 
     def test_a_folder_that_is_none_is_said_at_the_start(self):
         d = daemon.Daemon(self.models, "--labeling-folder", "/nowhere", wait=False)

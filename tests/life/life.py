@@ -22,6 +22,11 @@ def models(folder):
     return daemon.slow_model(folder, SLOW_SIZE, SLOW_LAYERS)
 
 
+def faulty(folder, *options, **more):
+    """A daemon whose device fails as its environment says."""
+    return daemon.Daemon(folder, "--backend", "faulty", "--workers", "1", *options, program=FAULTY, **more)
+
+
 class Ear:
     """systemd's side of the notify protocol."""
 

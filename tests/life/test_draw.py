@@ -1,6 +1,5 @@
 """Heatmaps that the device draws: they are what the answer shows, and whatever it does not draw the server draws."""
 import json
-import os
 import tempfile
 import unittest
 import zlib
@@ -41,17 +40,15 @@ class Draw(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         daemon.tiny_models(cls.folder.name)
-        cls.old, os.environ["WHYNOTD"] = os.environ["WHYNOTD"], life.FAULTY
 
     @classmethod
     def tearDownClass(cls):
-        os.environ["WHYNOTD"] = cls.old
         cls.folder.cleanup()
 
     def answers(self, how):
         """Maps of every question, alone and in a batch, and a picture of the first."""
         environment = {"WHYNOT_DRAW": how} if how else {}
-        with daemon.Daemon(self.folder.name, "--backend", "faulty", "--workers", "1", environment=environment) as d:
+        with life.faulty(self.folder.name, environment=environment) as d:
             found = [d.explain(daemon.picture(7, 53, 41), "?why_not=auto:1" + q if "why_not" not in q else "?" + q[1:]) for q in QUESTIONS]
             body = {"instances": [{"image": {"b64": daemon.b64(daemon.picture(i, 31 + i, 33))}, "why_not": "auto:1"} for i in range(3)]}
             found.append(d.ask(body))

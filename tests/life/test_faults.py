@@ -17,18 +17,15 @@ class Faults(unittest.TestCase):
         life.models(cls.folder.name)
         cls.small = tempfile.TemporaryDirectory()
         daemon.tiny_models(cls.small.name)
-        cls.old, os.environ["WHYNOTD"] = os.environ["WHYNOTD"], life.FAULTY
 
     @classmethod
     def tearDownClass(cls):
-        os.environ["WHYNOTD"] = cls.old
         cls.folder.cleanup()
         cls.small.cleanup()
 
     def start(self, fault, *options, folder=None):
         """The fault's runs are counted from here on, when all is warm."""
-        d = daemon.Daemon(folder or self.small.name, "--backend", "faulty", "--workers", "1", "--request-timeout-ms", "60000", *options,
-                          environment={"WHYNOT_FAULT": fault})
+        d = life.faulty(folder or self.small.name, "--request-timeout-ms", "60000", *options, environment={"WHYNOT_FAULT": fault})
         d.process.send_signal(signal.SIGUSR2)
         daemon.wait_until(lambda: "armed\n" in d.errors())
         return d
@@ -108,7 +105,7 @@ class Faults(unittest.TestCase):
         d.log.close()
 
     def test_a_device_lost_while_models_are_loaded_ends_the_process_with_70(self):
-        d = daemon.Daemon(self.small.name, "--backend", "faulty", "--workers", "1", environment={"WHYNOT_FAULT": "lost@run=2"}, wait=False)
+        d = life.faulty(self.small.name, environment={"WHYNOT_FAULT": "lost@run=2"}, wait=False)
         self.assertEqual(d.process.wait(30), 70)
         d.process.stdout.close()
         d.log.close()
@@ -145,7 +142,7 @@ class Faults(unittest.TestCase):
             self.ends_with_70("lost@compile=1", "/v2/repository/models/other/load", {}, "--model-control", folder=folder, before=change)
 
     def test_the_ordinary_daemon_knows_no_faults(self):
-        with open(self.old, "rb") as f:
+        with open(os.environ["WHYNOTD"], "rb") as f:
             self.assertNotIn(b"WHYNOT_FAULT", f.read())
 
 

@@ -77,12 +77,7 @@ class Life(unittest.TestCase):
     def test_a_worker_that_hangs_starves_the_watchdog(self):
         ear = life.Ear()
         hang = dict(ear.environment, WATCHDOG_USEC="400000", WHYNOT_FAULT="hang@armed=4")
-        old = os.environ["WHYNOTD"]
-        os.environ["WHYNOTD"] = life.FAULTY
-        try:
-            d = daemon.Daemon(self.folder.name, "--backend", "faulty", "--workers", "1", environment=hang)
-        finally:
-            os.environ["WHYNOTD"] = old
+        d = life.faulty(self.folder.name, environment=hang)
         ear.hear("READY=1")
         ear.hear("WATCHDOG=1")
         d.process.send_signal(signal.SIGUSR2)

@@ -7,7 +7,6 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 import unittest
 
 import life
@@ -89,11 +88,7 @@ class Supervise(unittest.TestCase):
             self.assertEqual(results, [200])
 
     def test_a_lost_device_is_a_restart(self):
-        old, os.environ["WHYNOTD"] = os.environ["WHYNOTD"], life.FAULTY
-        try:
-            d = self.start("--backend", "faulty", "--workers", "1", environment={"WHYNOT_FAULT": "lost@run=60"})
-        finally:
-            os.environ["WHYNOTD"] = old
+        d = life.faulty(self.folder.name, "--supervise", environment={"WHYNOT_FAULT": "lost@run=60"})
         statuses = []
         while len(self.workers(d)) < 2 and len(statuses) < 100:
             try:
@@ -108,12 +103,7 @@ class Supervise(unittest.TestCase):
         self.end(d, 0)
 
     def test_it_gives_up_on_a_worker_that_dies_at_once_each_time(self):
-        old, os.environ["WHYNOTD"] = os.environ["WHYNOTD"], life.FAULTY
-        try:
-            d = daemon.Daemon(self.folder.name, "--supervise", "--backend", "faulty", "--restart-limit", "2", environment={"WHYNOT_FAULT": "lost@run=2"},
-                              wait=False)
-        finally:
-            os.environ["WHYNOTD"] = old
+        d = life.faulty(self.folder.name, "--supervise", "--restart-limit", "2", environment={"WHYNOT_FAULT": "lost@run=2"}, wait=False)
         text = self.end(d, 71)
         self.assertEqual(text.count("started\""), 3, text)
         self.assertIn("the supervisor gives up", text)
