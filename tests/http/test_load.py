@@ -229,6 +229,22 @@ class Load(unittest.TestCase):
             print("ticks of the two threads that read: %d and %d" % (took[-2], took[-1]))
             self.assertGreater(took[-2], 0.3 * took[-1])
 
+    def test_more_connections_than_are_allowed_wait_their_turn(self):
+        with daemon.Daemon(self.folder.name, "--max-connections", "8") as d:
+            held = [d.connect() for _ in range(8)]
+            for c in held:
+                self.assertEqual(d.request("GET", "/livez", connection=c).status, 200)
+            with socket.create_connection(("127.0.0.1", d.port), 0.5) as s:
+                s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                with self.assertRaises(socket.timeout):
+                    s.recv(100)
+                held.pop().close()
+                s.settimeout(20)
+                self.assertTrue(s.recv(100).startswith(b"HTTP/1.1 200"))
+            for c in held:
+                self.assertEqual(d.request("GET", "/livez", connection=c).status, 200)
+                c.close()
+
     def test_requests_about_one_picture_share_its_forward_pass(self):
         with self.slow_daemon() as d:
             questions = ["?target=%d" % k for k in range(4)] + ["?why_not=auto:3", "?maps=contrast,rival&why_not=auto:2", "?method=la", "?contrast=max"]
