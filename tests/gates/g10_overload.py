@@ -12,12 +12,11 @@ import time
 import gate
 from daemon import Daemon, picture, slow_model
 
-BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(gate.ROOT, "build", "clients", "bench", "whynot-bench"))
 SIZE, PICTURES = 96, 200
 
 
 def load(d, folder, *options):
-    command = [BENCH, "http", "http://127.0.0.1:%d/v1/models/slow/explain" % d.port, "--body", folder, "--json", *map(str, options)]
+    command = [gate.BENCH, "http", "http://127.0.0.1:%d/v1/models/slow/explain" % d.port, "--body", folder, "--json", *map(str, options)]
     cores = sorted(os.sched_getaffinity(0))
     done = subprocess.run(command, stdout=subprocess.PIPE, timeout=300, preexec_fn=lambda: os.sched_setaffinity(0, cores[-1:]))
     return json.loads(done.stdout)
@@ -40,7 +39,7 @@ def picture_ms(folder):
 
 
 def main():
-    if gate.is_sanitized() or not os.path.exists(BENCH):
+    if gate.is_sanitized() or not os.path.exists(gate.BENCH):
         gate.skip("it needs a build without sanitizers and whynot-bench")
     if gate.FULL and all(gate.is_busy() for _ in range(60)):
         gate.skip("other work keeps the machine busy, and this is about latencies")

@@ -12,7 +12,6 @@ import time
 import gate
 from daemon import Daemon, picture, tiny_models, wait_until
 
-BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(gate.ROOT, "build", "clients", "bench", "whynot-bench"))
 REQUESTS, RELOADS, ROUNDS = (100000, 20, 20) if gate.FULL else (10000, 4, 4)
 QUESTIONS = ["", "?method=la", "?contrast=weighted", "?why_not=auto:2&outputs=raw", "?outputs=overlay", "?target=no-such-class", "?method=lrp&evidence=mask", "?why_not=1&target=2&reuse=true"]
 
@@ -43,7 +42,7 @@ class State:
 
 def load(d, folder, requests, reloads):
     """That many requests by eight clients, the model loaded again meanwhile; the counts of statuses."""
-    command = [BENCH, "http", "http://127.0.0.1:%d/v1/models/tiny/explain" % d.port, "--body", folder, "--questions", os.path.join(folder, "..", "questions"), "--json", "--clients", "8",
+    command = [gate.BENCH, "http", "http://127.0.0.1:%d/v1/models/tiny/explain" % d.port, "--body", folder, "--questions", os.path.join(folder, "..", "questions"), "--json", "--clients", "8",
                "--warmup", "0", "--duration", "0.5"]
     count, asked = {}, 0
     over = threading.Event()
@@ -72,7 +71,7 @@ def slope(xs, ys):
 
 
 def main():
-    if gate.is_sanitized() or not os.path.exists(BENCH):
+    if gate.is_sanitized() or not os.path.exists(gate.BENCH):
         gate.skip("it needs a build without sanitizers, whose memory is its own, and whynot-bench")
     with tempfile.TemporaryDirectory() as base:
         bodies = os.path.join(base, "bodies")

@@ -18,6 +18,7 @@ os.environ.setdefault("WHYNOTD", os.path.join(ROOT, "build", "server", "whynotd"
 import daemon  # noqa: E402
 
 FULL = "--full" in sys.argv[1:]
+BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(ROOT, "build", "clients", "bench", "whynot-bench"))
 SHIM = os.environ.get("WHYNOT_FAULTS_SO", os.path.join(ROOT, "build", "tests", "gates", "libfaults.so"))
 # As in faults.c.
 KINDS = ("none memory send_short send_eintr send_eagain recv_eintr recv_reset accept_emfile accept_aborted thread open_eio read_eio read_short read_eintr mmap "
