@@ -34,9 +34,11 @@ static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
 static void cuda_close(struct wn_backend *base)
 {
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
+    if (be->uploads) wn_cuda_device_use(be, NULL);
     wn_cuda_courier_close(be, &be->courier);
     wn_cuda_courier_close(be, &be->foils);
     wn_cuda_libraries_close(be);
+    wn_cuda_device_close(be);
     free(be->weights);
     free(be);
 }
@@ -59,8 +61,8 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
 static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
-    *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes, .draws = WN_CUDA_HEATMAP_PIXELS,
-                                      .precision = wn_precision_name(be->precision)};
+    *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes + be->weight_bytes, .shared_bytes = be->weight_bytes,
+                                      .draws = WN_CUDA_HEATMAP_PIXELS, .precision = wn_precision_name(be->precision)};
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
 
@@ -100,7 +102,7 @@ enum wn_code wn_cuda_zeros(struct wn_cuda_exe *exe, size_t bytes, void **out, st
 enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t bytes, void **out, struct wn_error *err)
 {
     enum wn_code code = own_memory(exe, bytes, out, err);
-    return code == WN_OK ? wn_cuda_upload(*out, src, bytes, err) : code;
+    return code == WN_OK ? wn_cuda_upload(exe->be, *out, src, bytes, err) : code;
 }
 
 static enum wn_code constant(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,

@@ -40,7 +40,14 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
     if (code != WN_OK) return code;
     snprintf(be->device_name, sizeof be->device_name, "%.80s, sm_%d%d, %s", prop.name, prop.major, prop.minor,
              wn_precision_name(be->precision));
-    return wn_cuda_device_use(be, err);
+    code = wn_cuda_device_use(be, err);
+    return code == WN_OK ? WN_CALL(runtime, cudaStreamCreateWithFlags(&be->uploads, cudaStreamNonBlocking), err) : code;
+}
+
+void wn_cuda_device_close(struct wn_cuda_backend *be)
+{
+    if (be->uploads) cudaStreamDestroy(be->uploads);
+    be->uploads = NULL;
 }
 
 /* Errors of calls that had nobody to tell, such as those of closing down, would else be taken for the next launch's. */
@@ -52,7 +59,7 @@ enum wn_code wn_cuda_device_use(const struct wn_cuda_backend *be, struct wn_erro
 
 /* ---- memory ---- */
 
-enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char *what, void **out, struct wn_error *err)
+enum wn_code wn_cuda_memory(size_t bytes, const char *what, void **out, struct wn_error *err)
 {
     const int status = wn_cuda_inject("cuda", cudaMalloc(out, bytes ? bytes : 1));
     if (status == cudaErrorMemoryAllocation) {
@@ -63,9 +70,19 @@ enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char 
                        "%s needs %zu MiB of GPU memory and %zu of %zu MiB are free; use a smaller batch or fewer models", what,
                        (bytes >> 20) + 1, idle >> 20, total >> 20);
     }
-    if (status != cudaSuccess) return wn_cuda_check_runtime(status, "cudaMalloc", err);
-    be->bytes += bytes;
-    return WN_OK;
+    return status == cudaSuccess ? WN_OK : wn_cuda_check_runtime(status, "cudaMalloc", err);
+}
+
+void wn_cuda_memory_free(void *memory)
+{
+    if (memory) cudaFree(memory);
+}
+
+enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char *what, void **out, struct wn_error *err)
+{
+    enum wn_code code = wn_cuda_memory(bytes, what, out, err);
+    if (code == WN_OK) be->bytes += bytes;
+    return code;
 }
 
 void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes)
@@ -76,10 +93,10 @@ void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes)
 }
 
 /* A copy from pageable memory may return before it has arrived. */
-enum wn_code wn_cuda_upload(void *dst, const void *src, size_t bytes, struct wn_error *err)
+enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err)
 {
-    enum wn_code code = WN_CALL(runtime, cudaMemcpy(dst, src, bytes, cudaMemcpyHostToDevice), err);
-    return code == WN_OK ? WN_CALL(runtime, cudaDeviceSynchronize(), err) : code;
+    enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, be->uploads), err);
+    return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(be->uploads), err) : code;
 }
 
 enum wn_code wn_cuda_clear(struct wn_cuda_exe *exe, void *dst, size_t bytes, struct wn_error *err)

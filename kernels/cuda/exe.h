@@ -93,9 +93,11 @@ struct wn_cuda_backend {
     enum wn_precision precision; /* never DEFAULT */
     char device_name[128];
     struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */
-    struct wn_cuda_weight **weights;     /* uploaded, counted by their users */
+    struct wn_cuda_weight **weights;     /* those that its programs use, counted by their users */
     int n_weights, cap_weights;
-    size_t bytes; /* device memory held now */
+    size_t bytes;        /* device memory held now for itself */
+    size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
+    struct CUstream_st *uploads; /* copies that are waited for, and nothing else */
     struct wn_cuda_courier courier; /* of heatmaps */
     struct wn_cuda_courier foils;   /* of masks of all foils; opened when they are first asked for */
 };
@@ -195,7 +197,8 @@ size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type
 /* Scratch that a step will ask for. */
 size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step);
 
-/* ---- weights.c: constants on the device, uploaded once and shared by every program of the backend ---- */
+/* ---- weights.c: constants on the device, uploaded once and shared by every program of every backend there. From any thread, each with
+ * its own backend, whose device is the current one ---- */
 enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *w, enum wn_cuda_type type,
                                  bool channels_last, struct wn_cuda_weight **out, struct wn_error *err);
 void wn_cuda_weight_give(struct wn_cuda_backend *be, struct wn_cuda_weight *w); /* NULL is fine */
@@ -224,10 +227,15 @@ enum wn_code wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes, struct wn_
 
 /* ---- device.c: the CUDA runtime ---- */
 enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options, struct wn_error *err);
+void wn_cuda_device_close(struct wn_cuda_backend *be); /* also of one that was never opened, or half */
 enum wn_code wn_cuda_device_use(const struct wn_cuda_backend *be, struct wn_error *err);
 enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char *what, void **out, struct wn_error *err);
 void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes);
-enum wn_code wn_cuda_upload(void *dst, const void *src, size_t bytes, struct wn_error *err); /* waits */
+/* The same on the current device, counted by nobody. */
+enum wn_code wn_cuda_memory(size_t bytes, const char *what, void **out, struct wn_error *err);
+void wn_cuda_memory_free(void *memory); /* NULL is fine */
+/* Waits for this copy alone: what other streams do goes on. */
+enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err);
 enum wn_code wn_cuda_clear(struct wn_cuda_exe *exe, void *dst, size_t bytes, struct wn_error *err);
 enum wn_code wn_cuda_stream_open(struct wn_cuda_exe *exe, struct wn_error *err);
 void wn_cuda_stream_close(struct wn_cuda_exe *exe);

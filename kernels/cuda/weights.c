@@ -1,15 +1,29 @@
-/* Constants on the device: uploaded once for each type and layout that some program wants, shared by every program of the
- * backend, freed with the last of them. */
+/* Constants on the device: uploaded once for each device, type and layout, whoever in the process wants them. Every backend lists those that
+ * its programs use, and the table of the process which backends hold a copy; with the last of them it is freed. */
 #include "exe.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
-struct wn_cuda_weight {
+/* One upload. Nothing in it changes while somebody holds it, but the holders, which the lock guards. */
+struct copy {
+    int device;
     const struct wn_weight *source; /* its address is its identity */
     struct wn_cuda_tensor tensor;
     size_t bytes;
-    int users;
+    int holders; /* backends */
+    struct copy *next;
 };
+
+struct wn_cuda_weight {
+    struct copy *copy;
+    int users; /* places in the backend's programs */
+};
+
+static struct {
+    pthread_mutex_t lock; /* also held while a copy is made: who wants the same one next finds it whole, or makes it anew */
+    struct copy *first;
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool wn_cuda_grow(void *list, int n, int *cap, size_t size)
 {
@@ -24,17 +38,12 @@ bool wn_cuda_grow(void *list, int n, int *cap, size_t size)
 
 const struct wn_cuda_tensor *wn_cuda_weight_tensor(const struct wn_cuda_weight *w)
 {
-    return &w->tensor;
+    return &w->copy->tensor;
 }
 
-static struct wn_cuda_weight *find(const struct wn_cuda_backend *be, const struct wn_weight *w, enum wn_cuda_type type,
-                                   bool channels_last)
+static bool is_copy(const struct copy *c, const struct wn_weight *source, enum wn_cuda_type type, bool channels_last)
 {
-    for (int i = 0; i < be->n_weights; i++) {
-        struct wn_cuda_weight *c = be->weights[i];
-        if (c->source == w && c->tensor.type == type && c->tensor.channels_last == channels_last) return c;
-    }
-    return NULL;
+    return c->source == source && c->tensor.type == type && c->tensor.channels_last == channels_last;
 }
 
 /* src, row-major, in the order and the type of t. Rounds to nearest even. */
@@ -54,36 +63,89 @@ static void pack(const struct wn_cuda_tensor *t, const float *src, void *dst)
             }
 }
 
-static enum wn_code upload(struct wn_cuda_backend *be, struct wn_cuda_weight *w, struct wn_error *err)
+static enum wn_code fill(struct wn_cuda_backend *be, const struct copy *c, struct wn_error *err)
 {
-    enum wn_code code = wn_cuda_alloc(be, w->bytes, "a weight", &w->tensor.data, err);
-    if (code != WN_OK) return code;
-    void *packed = malloc(w->bytes);
-    if (packed) {
-        pack(&w->tensor, w->source->data, packed);
-        code = wn_cuda_upload(w->tensor.data, packed, w->bytes, err);
-        free(packed);
-    } else {
-        code = wn_fail(err, WN_NO_MEMORY, "no host memory to pack a weight of %zu bytes", w->bytes);
-    }
-    if (code != WN_OK) wn_cuda_free(be, w->tensor.data, w->bytes);
+    void *packed = malloc(c->bytes ? c->bytes : 1);
+    if (!packed) return wn_fail(err, WN_NO_MEMORY, "no host memory to pack a weight of %zu bytes", c->bytes);
+    pack(&c->tensor, c->source->data, packed);
+    enum wn_code code = wn_cuda_upload(be, c->tensor.data, packed, c->bytes, err);
+    free(packed);
     return code;
+}
+
+static void destroy(struct copy *c)
+{
+    wn_cuda_memory_free(c->tensor.data);
+    free(c);
+}
+
+/* ---- with the lock held ---- */
+
+static enum wn_code make(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t, struct copy **out,
+                         struct wn_error *err)
+{
+    struct copy *c = calloc(1, sizeof *c);
+    if (!c) return wn_fail(err, WN_NO_MEMORY, "no memory for the table of weights");
+    *c = (struct copy){.device = be->device, .source = source, .tensor = *t, .bytes = wn_cuda_tensor_bytes(t)};
+    enum wn_code code = wn_cuda_memory(c->bytes, "a weight", &c->tensor.data, err);
+    if (code == WN_OK) code = fill(be, c, err);
+    if (code != WN_OK) return destroy(c), code;
+    c->next = table.first;
+    table.first = *out = c;
+    return WN_OK;
+}
+
+static struct copy *find(int device, const struct wn_weight *source, const struct wn_cuda_tensor *t)
+{
+    struct copy *c = table.first;
+    while (c && (c->device != device || !is_copy(c, source, t->type, t->channels_last))) c = c->next;
+    return c;
+}
+
+static void take_out(const struct copy *c)
+{
+    struct copy **at = &table.first;
+    while (*at != c) at = &(*at)->next;
+    *at = c->next;
+}
+
+/* ---- a backend's hold on a copy ---- */
+
+static enum wn_code hold(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t, struct copy **out,
+                         struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    pthread_mutex_lock(&table.lock);
+    if (!(*out = find(be->device, source, t))) code = make(be, source, t, out, err);
+    if (code == WN_OK) (*out)->holders++;
+    pthread_mutex_unlock(&table.lock);
+    return code;
+}
+
+static void let_go(struct copy *c)
+{
+    pthread_mutex_lock(&table.lock);
+    const bool last = --c->holders == 0;
+    if (last) take_out(c);
+    pthread_mutex_unlock(&table.lock);
+    if (last) destroy(c);
 }
 
 enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *source, enum wn_cuda_type type,
                                  bool channels_last, struct wn_cuda_weight **out, struct wn_error *err)
 {
-    struct wn_cuda_tensor t = wn_cuda_tensor_of(&source->shape, type, channels_last);
-    *out = find(be, source, type, t.channels_last);
-    if (*out) return (*out)->users++, WN_OK;
+    const struct wn_cuda_tensor t = wn_cuda_tensor_of(&source->shape, type, channels_last);
+    for (int i = 0; i < be->n_weights; i++)
+        if (is_copy(be->weights[i]->copy, source, type, t.channels_last)) return (*out = be->weights[i])->users++, WN_OK;
     struct wn_cuda_weight *w = calloc(1, sizeof *w);
     if (!w || !wn_cuda_grow(&be->weights, be->n_weights, &be->cap_weights, sizeof *be->weights)) {
         free(w);
         return wn_fail(err, WN_NO_MEMORY, "no memory for the table of weights");
     }
-    *w = (struct wn_cuda_weight){.source = source, .tensor = t, .bytes = wn_cuda_tensor_bytes(&t), .users = 1};
-    enum wn_code code = upload(be, w, err);
+    enum wn_code code = hold(be, source, &t, &w->copy, err);
     if (code != WN_OK) return free(w), code;
+    w->users = 1;
+    be->weight_bytes += w->copy->bytes;
     be->weights[be->n_weights++] = *out = w;
     return WN_OK;
 }
@@ -94,6 +156,7 @@ void wn_cuda_weight_give(struct wn_cuda_backend *be, struct wn_cuda_weight *w)
     int i = 0;
     while (be->weights[i] != w) i++;
     be->weights[i] = be->weights[--be->n_weights];
-    wn_cuda_free(be, w->tensor.data, w->bytes);
+    be->weight_bytes -= w->copy->bytes;
+    let_go(w->copy);
     free(w);
 }

@@ -10,6 +10,7 @@
 
 #include "emulation_control.h"
 #include "exe.h"
+#include "fake_runtime.h"
 #include "subject.h"
 
 typedef void build_function(struct subject *s);
@@ -286,6 +287,46 @@ static void two_programs_share_their_weights(void **state)
     wn_backend_close(be);
 }
 
+/* Two engines of one graph: what each holds together with the other is said, and is there once. */
+static void two_backends_share_their_weights_and_say_so(void **state)
+{
+    (void)state;
+    static float numbers[64 * 64];
+    const struct wn_weight w = {{2, {64, 64}}, numbers, "w"};
+    struct wn_program *p;
+    struct wn_exe *exe[2];
+    struct wn_backend *be[2];
+    struct wn_backend_traits opened[2], traits[2];
+    long held[2];
+    assert_int_equal(wn_program_create(&p, NULL), WN_OK);
+    int x = wn_program_input(p, SHAPE(1, 64), true);
+    wn_program_output(p, wn_matmul(p, x, false, wn_program_const(p, &w), false, WN_NONE));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(wn_backend_open("cuda", NULL, &be[i], NULL), WN_OK);
+        be[i]->impl->traits(be[i], &opened[i]);
+        assert_int_equal(opened[i].shared_bytes, 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        const long before = fake_runtime.held_bytes;
+        assert_int_equal(be[i]->impl->compile(be[i], p, &exe[i], NULL), WN_OK);
+        held[i] = fake_runtime.held_bytes - before;
+        be[i]->impl->traits(be[i], &traits[i]);
+    }
+    assert_true(traits[0].shared_bytes >= sizeof numbers && traits[0].shared_bytes < 2 * sizeof numbers);
+    assert_int_equal(traits[0].shared_bytes, traits[1].shared_bytes);
+    assert_int_equal(traits[0].device_bytes, traits[1].device_bytes);
+    assert_int_equal(held[0] - held[1], traits[0].shared_bytes);
+    be[0]->impl->release(exe[0]);
+    wn_backend_close(be[0]);
+    assert_int_equal(be[1]->impl->run(exe[1], 0, NULL), WN_OK);
+    be[1]->impl->release(exe[1]);
+    be[1]->impl->traits(be[1], &traits[1]);
+    assert_int_equal(traits[1].shared_bytes, 0);
+    assert_int_equal(traits[1].device_bytes, opened[1].device_bytes);
+    wn_backend_close(be[1]);
+    wn_program_destroy(p);
+}
+
 /* Both ways round, against the emulation's own widening: 0, subnormals, ties, the largest, infinities, NaN. */
 float fake_half(unsigned short bits);
 static void halves_round_to_the_nearest_even(void **state)
@@ -320,6 +361,7 @@ int main(void)
         cmocka_unit_test(scale_shift_and_activation_launch_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
+        cmocka_unit_test(two_backends_share_their_weights_and_say_so),
         cmocka_unit_test(halves_round_to_the_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

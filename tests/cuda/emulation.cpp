@@ -9,6 +9,7 @@
 #include <ucontext.h>
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -191,8 +192,14 @@ uint64_t wn_emulated_swap(uint64_t mine, unsigned from)
     return state.exchange.at(set + warp + from);
 }
 
-void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &thread)
+/* The fake runtime's, where a test has one. */
+extern "C" __attribute__((weak)) void fake_runtime_launch(const void *stream);
+
+void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, const std::function<void()> &thread)
 {
+    static std::mutex one_at_a_time;
+    const std::lock_guard<std::mutex> hold(one_at_a_time);
+    if (fake_runtime_launch) fake_runtime_launch(stream);
     if (block.x * block.y * block.z > 1024 || block.z > 64) die("a block of more than 1024 threads");
     if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535) die("a grid outside the limits");
     if (shared_bytes > 48 * 1024) die("more than 48 KiB of shared memory");

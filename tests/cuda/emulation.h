@@ -143,9 +143,10 @@ wn_bfloat_bits __float2bfloat16_rn(float f);
 /* The order in which the threads of a block get their turn; every test runs each of its kernels in all of them. */
 enum { WN_ORDER_FORWARD, WN_ORDER_BACKWARD, WN_ORDER_SHUFFLED, WN_ORDERS };
 
-void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const std::function<void()> &thread);
+/* From any thread; one launch after another. */
+void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, const std::function<void()> &thread);
 
 #define WN_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
-    ((void)(stream), wn_emulated_launch((grid), (block), (shared_bytes), [&] { kernel(__VA_ARGS__); }))
+    wn_emulated_launch((grid), (block), (shared_bytes), (stream), [&] { kernel(__VA_ARGS__); })
 
 #endif

@@ -3,6 +3,7 @@
 #define WN_FAKE_RUNTIME_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct fake_runtime {
     int devices, capability;
@@ -10,9 +11,17 @@ struct fake_runtime {
     int fail_with;       /* ... with this code ... */
     bool sticky;         /* ... and so does every later one */
     int stuck;
+    bool one_device; /* only calls with that device current are counted and fail */
+    int fail_device;
     long held_bytes, held_blocks;
+    size_t free_bytes; /* that every device says it has */
+    long strangers;    /* times that something of another device than the current one was used ... */
+    bool strangers_expected; /* ... which else ends the process */
 };
 extern struct fake_runtime fake_runtime;
+
+/* What every launch tells: its stream. */
+void fake_runtime_launch(const void *stream);
 
 /* The libraries of the emulation: whether they have a plan or an algorithm for everything, or for nothing, so that our own
  * kernels do the work. */
