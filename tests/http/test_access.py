@@ -207,15 +207,6 @@ class Keys(unittest.TestCase):
         self.assertEqual(len(found), 1)
         return found[0]
 
-    def test_traces_that_are_none_begin_anew(self):
-        for value in ("", "00", "00-" + "0" * 32 + "-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-" + "0" * 16 + "-01", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-                      "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x", "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0-1", "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-                      "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "0x-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "001-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
-                      "x" * 5000, "00-4bf92f3577b34da6a3ce929d0e0e47\"\\-00f067aa0ba902b7-01"):
-            a = self.d.get("/livez", traceparent=value)
-            self.assertRegex(a.headers["traceparent"], "^00-[0-9a-f]{32}-[0-9a-f]{16}-00$")
-            self.assertNotIn("4bf92f", a.headers["traceparent"].lower())
-
     def test_lines_stay_lines_and_hold_no_more_than_they_should(self):
         for value in ("a\x1b[2J", "\u202eevil", "x" * 10000, "a b", "%n%s%n"):
             self.d.request("GET", "/livez", headers={"X-Request-Id": value.encode("utf-8", "replace").decode("latin-1")})
