@@ -1,6 +1,8 @@
 """export: audit and explain jobs as FiftyOne and CVAT read them, held against readers written here from the formats' descriptions."""
 import base64
+import copy
 import json
+import math
 import os
 import re
 import shutil
@@ -186,6 +188,16 @@ class Export(unittest.TestCase):
         for sample in samples:
             self.assertEqual(sum(isinstance(v, dict) and v["_cls"] == "Heatmap" for v in sample.values()), 3)
             self.assertEqual(sample["target"]["label"], sample["prediction"]["label"])
+
+    def test_a_map_that_says_nothing_has_a_range_around_zero(self):
+        lines, row = self.path("nothing.jsonl"), copy.deepcopy(next(row for row in self.rows.values() if row["suspect"]))
+        raw = row["answer"]["maps"][0]["raw"]
+        raw["data"] = base64.b64encode(bytes(4 * math.prod(raw["shape"]))).decode()
+        with open(lines, "w") as f:
+            f.write(json.dumps(row) + "\n")
+        sample, = self.samples(self.export(lines, "fiftyone", "nothing"))
+        self.assertEqual(set(heatmap(sample["model_rather_than_label"])[1]), {0})
+        self.assertEqual(sample["model_rather_than_label"]["range"], [-1, 1])
 
     def test_a_map_of_a_part_of_the_picture_lies_where_that_part_is(self):
         models = self.path("models")
