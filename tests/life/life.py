@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -20,6 +21,17 @@ SLOW_SIZE, SLOW_LAYERS = 64, 4
 def models(folder):
     daemon.tiny_models(folder)
     return daemon.slow_model(folder, SLOW_SIZE, SLOW_LAYERS)
+
+
+class Folder(unittest.TestCase):
+    """Tests of one folder of models, which fill() makes."""
+    fill = staticmethod(models)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        cls.fill(cls.folder.name)
 
 
 def faulty(folder, *options, **more):

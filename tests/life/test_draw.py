@@ -1,6 +1,5 @@
 """Heatmaps that the device draws: they are what the answer shows, and whatever it does not draw the server draws."""
 import json
-import tempfile
 import unittest
 import zlib
 
@@ -35,15 +34,8 @@ def indices(png):
     return out
 
 
-class Draw(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        daemon.tiny_models(cls.folder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
+class Draw(life.Folder):
+    fill = staticmethod(daemon.tiny_models)
 
     def answers(self, how):
         """Maps of every question, alone and in a batch, and a picture of the first."""

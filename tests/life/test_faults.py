@@ -10,18 +10,13 @@ import life
 from life import daemon
 
 
-class Faults(unittest.TestCase):
+class Faults(life.Folder):
     @classmethod
     def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        life.models(cls.folder.name)
+        super().setUpClass()
         cls.small = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.small.cleanup)
         daemon.tiny_models(cls.small.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-        cls.small.cleanup()
 
     def start(self, fault, *options, folder=None):
         """The fault's runs are counted from here on, when all is warm."""

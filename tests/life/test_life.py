@@ -3,7 +3,6 @@ import http.client
 import os
 import signal
 import socket
-import tempfile
 import threading
 import time
 import unittest
@@ -12,16 +11,7 @@ import life
 from life import daemon
 
 
-class Life(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        life.models(cls.folder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-
+class Life(life.Folder):
     def get(self, port, path="/readyz", host="127.0.0.1"):
         c = http.client.HTTPConnection(host, port, timeout=30)
         c.request("GET", path)

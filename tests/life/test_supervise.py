@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import tempfile
 import threading
 import unittest
 
@@ -18,16 +17,7 @@ def state(pid):
         return f.read().split()[2]
 
 
-class Supervise(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        life.models(cls.folder.name)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.folder.cleanup()
-
+class Supervise(life.Folder):
     def start(self, *options, **more):
         return daemon.Daemon(self.folder.name, "--supervise", *options, **more)
 
