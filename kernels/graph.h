@@ -47,6 +47,7 @@ struct wn_weight_store {
         char *key;
         struct wn_weight weight;
         float *data;
+        bool has_infinity;
     } **rows;
     int n, cap;
 };
@@ -87,10 +88,14 @@ struct wn_graph {
 };
 
 /* Finds the weight of that key, or makes it: `make` fills count(shape) floats from `arg`; with `make` NULL the floats at `arg`
- * themselves are taken, which must live as long as the graph (a constant's `f`). NULL and a filled err on failure.
+ * themselves are taken, which must live as long as the graph (a constant's `f`). NULL and a filled err on failure: WN_NO_MEMORY,
+ * WN_BAD_MODEL where an element is no number (an activation would hide that: the larger of 0 and NaN is 0).
  * Thread-safe, and the store stays locked while `make` runs, so it must not ask for weights. Lives as long as the graph. */
 const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
                                         void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err);
+
+/* Whether a weight of wn_graph_weight has an infinite element: a mask may, a factor may not. */
+bool wn_weight_has_infinity(const struct wn_weight *w);
 
 void wn_weight_store_finish(struct wn_weight_store *store);
 

@@ -1,4 +1,5 @@
 /* The store of derived weights: each is made once, under a key that says what of; knows nothing of operators. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,14 +58,41 @@ free_row:
     return NULL;
 }
 
+/* Sees whether elements are infinite. False: one is no number. By their bits, which compilers count several at a time. */
+static bool look_over(struct wn_stored_weight *row)
+{
+    const uint32_t infinity = 0x7f800000, magnitude = 0x7fffffff;
+    const struct wn_shape *shape = &row->weight.shape;
+    size_t n = 1, infinite = 0, strange = 0;
+    for (int d = 0; d < shape->rank; d++) n *= (size_t)shape->dim[d];
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &row->weight.data[i], sizeof bits);
+        infinite += (bits & magnitude) == infinity;
+        strange += (bits & magnitude) > infinity;
+    }
+    row->has_infinity = infinite > 0;
+    return strange == 0;
+}
+
+bool wn_weight_has_infinity(const struct wn_weight *w)
+{
+    return ((const struct wn_stored_weight *)(const void *)((const char *)w - offsetof(struct wn_stored_weight, weight)))->has_infinity;
+}
+
 const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
                                         void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
 {
     struct wn_weight_store *store = &g->store;
     pthread_mutex_lock(&store->lock);
     const struct wn_stored_weight *found = find(store, key);
+    bool numbers = true;
     if (!found && grow(store)) {
         struct wn_stored_weight *row = make_row(key, shape, make, arg);
+        if (row && !(numbers = look_over(row))) {
+            free_row(row);
+            row = NULL;
+        }
         if (row) store->rows[store->n++] = row;
         found = row;
     }
@@ -72,6 +100,8 @@ const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, con
     if (found && wn_shape_equal(&found->weight.shape, shape)) return &found->weight;
     if (found)
         wn_fail(err, WN_BAD_MODEL, "two weights of different shapes go by the name '%s'", wn_show(key).text);
+    else if (!numbers)
+        wn_fail(err, WN_BAD_MODEL, "the weight '%s' has elements that are no numbers (NaN): export the network again", wn_show(key).text);
     else
         wn_fail(err, WN_NO_MEMORY, "no memory for the weight '%s'", wn_show(key).text);
     return NULL;

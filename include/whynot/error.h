@@ -37,10 +37,10 @@ extern "C" {
     X(WRONG_HOST, 421, "This server does not answer for that host")                                                    \
     X(UNREADABLE_IMAGE, 422, "The picture cannot be decoded")                                                          \
     X(BAD_MODEL, 422, "The model file is malformed or outside the limits")                                             \
+    X(BAD_NUMBERS, 422, "The network gave values that are not finite")                                                 \
     X(QUEUE_FULL, 429, "Too many requests wait already")                                                               \
     X(HEAD_TOO_LARGE, 431, "The header lines are longer than the limit")                                               \
     X(INTERNAL, 500, "The server failed at something that it should not fail at")                                      \
-    X(BAD_NUMBERS, 500, "The network gave values that are not finite")                                                 \
     X(UNSUPPORTED, 501, "Not possible on this graph or this backend")                                                  \
     X(NO_MEMORY, 503, "Not enough memory just now")                                                                    \
     X(DEVICE, 503, "The device failed")                                                                                \

@@ -3,6 +3,7 @@
 #include "op.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +109,15 @@ static void content_key(const struct wn_tensor *t, char *key, size_t size)
         at += snprintf(key + at, size - (size_t)at, d ? "x%" PRId64 : "|%" PRId64, t->shape.dim[d]);
 }
 
+/* Masks are added, or bound what they meet; an infinite factor makes numbers of nothing. */
+static bool may_be_infinite(const struct wn_node *node)
+{
+    static const char *const ops[] = {"Add", "Sub", "Sum", "Min", "Max", "Clip"};
+    for (size_t i = 0; node && i < sizeof ops / sizeof *ops; i++)
+        if (strcmp(node->op, ops[i]) == 0) return true;
+    return !node;
+}
+
 static const struct wn_weight *weight_of(struct wn_lower *lo, struct wn_slot s)
 {
     char key[256];
@@ -116,7 +126,9 @@ static const struct wn_weight *weight_of(struct wn_lower *lo, struct wn_slot s)
     const struct wn_weight *w = s.key ? wn_graph_weight(lo->graph, s.key, &s.tensor->shape, NULL, s.tensor->f, &why)
                                       : wn_graph_weight(lo->graph, key, &s.tensor->shape, copy_floats, s.tensor, &why);
     if (!w) wn_op_fail(lo, why.code, "%s", why.text);
-    return w;
+    if (!w || !wn_weight_has_infinity(w) || may_be_infinite(lo->node)) return w;
+    wn_op_fail(lo, WN_BAD_MODEL, "the weight '%s' has infinite elements: export the network again", wn_show(w->name).text);
+    return NULL;
 }
 
 int wn_slot_value(struct wn_lower *lo, struct wn_slot s)
@@ -414,9 +426,10 @@ static bool by_scalar(enum wn_fold kind, float c, bool c_first, float *scale, fl
     return true;
 }
 
+/* One number, and a finite one: others are looked at as weights are. */
 static bool is_scalar(const struct wn_lower *lo, struct wn_slot c, struct wn_slot x)
 {
-    return c.tensor && wn_shape_count(&c.tensor->shape) == 1 && c.tensor->shape.rank <= wn_slot_shape(lo, x).rank;
+    return c.tensor && wn_shape_count(&c.tensor->shape) == 1 && c.tensor->shape.rank <= wn_slot_shape(lo, x).rank && isfinite(c.tensor->f[0]);
 }
 
 struct wn_slot wn_slot_binary(struct wn_lower *lo, enum wn_fold kind, struct wn_slot a, struct wn_slot b)

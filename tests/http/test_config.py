@@ -201,6 +201,20 @@ class Config(unittest.TestCase):
         self.refused(write("labels.txt", b"\xff\n" * 12), "UTF-8")
         self.refused(write("manifest.json", b"{"), "line 1")
 
+    def test_weights_that_are_not_finite(self):
+        """An activation would hide them: the larger of 0 and no number is 0, and the answers would look as any others."""
+        self.model()
+
+        def spoil(name, value):
+            def change(folder):
+                with open(os.path.join(folder, "model.onnx"), "wb") as f:
+                    f.write(tiny_onnx.classifier(first={name: value}))
+            return change
+        for name in ("w0", "b1", "fc", "fb"):
+            self.refused(spoil(name, float("nan")), "'%s' has elements that are no numbers" % name)
+        for name in ("w0", "fc"):
+            self.refused(spoil(name, float("-inf")), "'%s' has infinite elements" % name)
+
     def test_operator_that_is_not_there_is_named(self):
         self.model()
         nodes = [tiny_onnx.node("Flatten", ["image"], "flat"), tiny_onnx.node("Bernoulli", ["flat"], "logits")]

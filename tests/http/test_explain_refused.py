@@ -62,6 +62,13 @@ class Refused(asking.Asking):
         one = self.good(self.d.ask({"instances": [{"image": "http://localhost/"}]}))["explanations"][0]
         self.assertEqual((one["status"], one["errors"][0]["pointer"]), (422, "/instances/0/image"))
 
+    def test_numbers_that_overflow_in_the_network_are_the_requests_own_trouble(self):
+        """Not a fault of the server: no 5xx, and never a NaN in JSON."""
+        big = {"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 3, 16, 16], "data": [3e38] * 768}]}
+        for parameters in ({}, {"explain": True}):
+            p = self.problem(self.d.ask(dict(big, parameters=parameters), "/v2/models/tiny/infer"), 422, "BAD_NUMBERS")
+            self.assertIn("not finite", p["detail"])
+
     def test_missing_picture(self):
         self.problem(self.d.ask({"target": 1}), 400, "BAD_REQUEST", "/image")
         self.problem(self.d.explain(b""), 400, "BAD_REQUEST", "/image")

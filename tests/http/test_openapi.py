@@ -274,8 +274,6 @@ class OpenApi(unittest.TestCase):
             if path.endswith("/load"):
                 return self.send(method, path, op, model="broken")
             return self.send(method, path, op, body=tensors(cut) if kind == "TENSORS" else cut)
-        if status == "500":
-            return self.send(method, path, op, model="infinite")
         if status == "501":
             return self.send(method, path, op, model="gated", query="" if kind == "TENSORS" else "?method=lrp",
                              body=tensors(method="lrp") if kind == "TENSORS" else None)

@@ -53,9 +53,12 @@ def normal(rng, n, scale):
     return [rng.gauss(0, scale) for _ in range(n)]
 
 
-def classifier(size=16, channels=8, classes=12, convolutions=2, seed=1):
-    """size x size RGB -> 3x3 convolutions with ReLU -> global average pool -> one linear layer -> logits."""
+def classifier(size=16, channels=8, classes=12, convolutions=2, seed=1, first={}):
+    """size x size RGB -> 3x3 convolutions with ReLU -> global average pool -> one linear layer -> logits. first: {weight: its first element}."""
     rng = random.Random(seed)
+
+    def tensor(name, dims, values):
+        return globals()["tensor"](name, dims, [first.get(name, values[0])] + values[1:])
     nodes, tensors, x, c_in = [], [], "image", 3
     for i in range(convolutions):
         w, b, y, z = "w%d" % i, "b%d" % i, "conv%d" % i, "relu%d" % i

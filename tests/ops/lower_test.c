@@ -274,6 +274,49 @@ static void modes_that_are_not_there_are_refused_with_a_way_out(void **state)
                 "node 'resize_3' (Resize): mode 'lanczos' is not supported; export with 'linear' or 'nearest'");
 }
 
+static void a_weight_that_is_not_finite_is_refused_unless_it_is_a_mask(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        float value;
+        const char *about;
+    } table[] = {{"Mul", NAN, "'k' has elements that are no numbers"}, {"Add", NAN, "'k' has elements that are no numbers"},
+                 {"Mul", INFINITY, "'k' has infinite elements"},       {"Div", -INFINITY, "'k' has infinite elements"},
+                 {"Conv", INFINITY, "'k' has infinite elements"},      {"Add", -INFINITY, NULL}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct net net = net_begin(13);
+        net_input(&net, "x", SHAPE(0, 1, 3, 3), numbers);
+        net.shapes[0].dim[0] = 1;
+        net_floats(&net, "k", SHAPE(1, 1, 1, 1), &table[i].value);
+        wire_graph_node(&net.graph, wire_node(table[i].op, "n", "x,k", "z"));
+        end_in_logits(&net, "z");
+        if (table[i].about) {
+            net_refused_for_pictures(&net, WN_BAD_MODEL, table[i].about);
+            continue;
+        }
+        free(net_logits(&net, 1, NULL, 0, NULL, NULL));
+        net_finish(&net);
+    }
+}
+
+static void a_norm_of_a_negative_variance_is_refused(void **state)
+{
+    (void)state;
+    for (int alone = 0; alone < 2; alone++) { /* it rides on the convolution, or not */
+        struct net net = net_begin(13);
+        net_input(&net, "x", SHAPE(0, 1, 3, 3), numbers);
+        net_floats(&net, "w", SHAPE(1, 1, 1, 1), FLOATS(1));
+        const char *const names[] = {"scale", "shift", "mean", "var"};
+        for (int k = 0; k < 4; k++) net_floats(&net, names[k], SHAPE(1), k == 3 ? FLOATS(-2) : FLOATS(1));
+        wire_graph_node(&net.graph, wire_node("Conv", "", "x,w", "c"));
+        wire_graph_node(&net.graph, wire_node("BatchNormalization", "", "c,scale,shift,mean,var", "n"));
+        if (alone) wire_graph_node(&net.graph, wire_node("Add", "", "n,c", "z"));
+        end_in_logits(&net, alone ? "z" : "n");
+        net_refused_for_pictures(&net, WN_BAD_MODEL, "no numbers");
+    }
+}
+
 /* Each step is within its limits; together they would fill the memory. */
 static void constants_are_bounded_together(void **state)
 {
@@ -298,6 +341,8 @@ int main(void)
         cmocka_unit_test(what_mixes_the_images_of_a_batch_is_refused),
         cmocka_unit_test(numbers_outside_all_reason_are_refused_by_name),
         cmocka_unit_test(modes_that_are_not_there_are_refused_with_a_way_out),
+        cmocka_unit_test(a_weight_that_is_not_finite_is_refused_unless_it_is_a_mask),
+        cmocka_unit_test(a_norm_of_a_negative_variance_is_refused),
         cmocka_unit_test(constants_are_bounded_together),
     };
     return cmocka_run_group_tests(tests, fill_numbers, NULL);
