@@ -18,8 +18,10 @@ struct wn_connection {
     int fd;
     enum wn_phase phase;
     bool asked; /* at least once */
+    bool is_cut;
     int64_t since_ns;
     struct wn_job *job;
+    void *request; /* whose body is awaited, or NULL */
 };
 
 void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
@@ -63,8 +65,7 @@ bool wn_connections_have_room(struct wn_connections *all, int most)
     return room;
 }
 
-void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
-                          struct wn_job *job)
+static void enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job, void *request)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct wn_connection *c = info ? info->socket_context : NULL;
@@ -74,15 +75,27 @@ void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *con
     c->asked = true;
     c->since_ns = wn_now_ns();
     c->job = job;
+    c->request = request;
     pthread_mutex_unlock(&all->lock);
+}
+
+void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job)
+{
+    enter(all, connection, phase, job, NULL);
+}
+
+void wn_connections_await_body(struct wn_connections *all, struct MHD_Connection *connection, void *request)
+{
+    enter(all, connection, WN_PHASE_BODY, NULL, request);
 }
 
 /* ---- the watch ---- */
 
 /* What a client did not read of its answer would stay in the kernel for minutes: a reset frees it. */
-static void cut(const struct wn_connection *c)
+static void cut(struct wn_connection *c)
 {
     const struct linger reset = {1, 0};
+    c->is_cut = true;
     if (c->phase == WN_PHASE_REPLY) setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     shutdown(c->fd, SHUT_RDWR);
 }
@@ -98,7 +111,9 @@ static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, 
         wn_queue_hold(all->queue, job);
         return job;
     }
-    if (!busy && (late || (gone && c->phase != WN_PHASE_REPLY))) cut(c);
+    if (busy || c->is_cut) return NULL;
+    if (late && !gone && c->request) all->too_late(c->request, c->fd);
+    if (late || (gone && c->phase != WN_PHASE_REPLY)) cut(c);
     return NULL;
 }
 
@@ -160,9 +175,9 @@ static void *watch(void *arg)
 }
 
 enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
-                                 struct wn_error *err)
+                                 void (*too_late)(void *request, int fd), struct wn_error *err)
 {
-    *all = (struct wn_connections){.queue = queue, .tick_ms = TICK_MS};
+    *all = (struct wn_connections){.queue = queue, .too_late = too_late, .tick_ms = TICK_MS};
     pthread_mutex_init(&all->lock, NULL);
     all->limit_ns[WN_PHASE_HEAD] = config->header_timeout_ms * 1000000;
     all->limit_ns[WN_PHASE_BODY] = config->body_timeout_ms * 1000000;

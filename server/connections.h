@@ -18,13 +18,14 @@ struct wn_connections {
     int n, coming; /* begun; accepted, and not yet begun by the library */
     int64_t limit_ns[WN_PHASES]; /* longest stay in a phase; 0: none */
     struct wn_queue *queue;
+    void (*too_late)(void *request, int fd); /* tells a client that its body does not come in time; once, in the watch's thread, with the lock held */
     pthread_t thread;
     atomic_int tick_ms; /* how often it looks */
     atomic_bool stop;
 };
 
 enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
-                                 struct wn_error *err);
+                                 void (*too_late)(void *request, int fd), struct wn_error *err);
 void wn_connections_finish(struct wn_connections *all); /* after the HTTP library has stopped */
 /* For MHD_OPTION_NOTIFY_CONNECTION, cls: the struct wn_connections. */
 void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
@@ -33,6 +34,8 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
  * NULL. */
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                           struct wn_job *job);
+/* The same for the body of a request, which too_late is told of. It lives until the connection goes on to another phase. */
+void wn_connections_await_body(struct wn_connections *all, struct MHD_Connection *connection, void *request);
 /* A connection was accepted, and the library is to begin it; gone: it did not take it after all. */
 void wn_connections_come(struct wn_connections *all, bool gone);
 /* Whether one more may be accepted where `most` are the limit. */

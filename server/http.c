@@ -24,6 +24,7 @@
 #define BODY_CHUNK (64 << 10)
 #define LONG_WORK_NS 5000000 /* a request that came now would wait for it */
 #define SMALL_JOB (64 << 10)
+#define TOO_LATE "the body did not arrive in time; --body-timeout-ms is how long it may take"
 #define SPARE_DESCRIPTORS 64 /* model files, the log, what backends open */
 
 /* ---- a request's life ---- */
@@ -46,6 +47,24 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     return r;
 }
 
+/* The library waits for the rest of the body and takes no answer before that: this one goes past it, and the connection ends. Reads only
+ * what stays as it is from the head on. */
+static void say_too_late(void *request, int fd)
+{
+    struct wn_request *r = request;
+    struct wn_problem late = {0};
+    struct wn_text body = {0}, all = {0};
+    wn_problem_set(&late, NULL, WN_TIMEOUT, TOO_LATE);
+    wn_problem_write(&late, r->route ? r->route->path : "", r->id, &body);
+    wn_text_printf(&all, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+                   "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n", body.bytes.size, r->id);
+    wn_text_add(&all, (const char *)body.bytes.data, body.bytes.size);
+    if (!body.failed && !all.failed) send(fd, all.bytes.data, all.bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    r->told_late = true;
+    wn_text_finish(&body);
+    wn_text_finish(&all);
+}
+
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode why)
 {
@@ -54,6 +73,11 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     (void)cls;
     if (!r) return;
     wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
+    if (r->told_late && !r->replied) {
+        wn_problem_set(&r->problem, NULL, WN_TIMEOUT, TOO_LATE);
+        r->reply.status = wn_code_http_status(WN_TIMEOUT);
+        r->replied = true;
+    }
     if (r->begun) wn_audit_end(r);
     wn_queue_leave(&r->server->queue, &r->place);
     wn_queue_release(&r->server->queue, r->job);
@@ -193,7 +217,7 @@ static enum MHD_Result begin(struct wn_request *r, const char *method, const cha
     snprintf(r->method, sizeof r->method, "%s", method);
     r->begun = true;
     check_head(r);
-    wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BODY, NULL);
+    wn_connections_await_body(&r->server->connections, r->connection, r);
     return r->problem.error.code == WN_OK && !r->preflight ? MHD_YES : wn_respond(r);
 }
 
@@ -420,7 +444,7 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     if (code != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->drawer, 1, err)) != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->reader, http_threads(&s->config) / 2, err)) != WN_OK) goto end_drawer;
-    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, err)) != WN_OK) goto end_reader;
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, say_too_late, err)) != WN_OK) goto end_reader;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);
     s->has_door = pthread_create(&s->door, NULL, mind_door, s) == 0;

@@ -77,6 +77,7 @@ struct wn_request {
     const char *model, *version; /* the path's {model} and {version}, decoded, or NULL */
     struct wn_parameters parameters;
     bool begun, replied;
+    bool told_late; /* the watch has told the client that the body is too late; guarded by the connections' lock */
     char *body;
     size_t body_size, body_room;
     int64_t charged;           /* bytes of this request that count as in flight */

@@ -257,6 +257,23 @@ class Errors(asking.Tiny):
                     break
         return time.monotonic() - start
 
+    def test_a_body_that_does_not_arrive_in_time_is_408(self):
+        for head in (b"Content-Length: 100\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"):
+            a = self.d.raw(b"POST %s HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: too-late\r\n" % PATH.encode() + head)
+            if head.startswith(b"Expect"):
+                self.assertTrue(a.startswith(b"HTTP/1.1 100 Continue\r\n\r\n"), a[:100])
+                a = a.split(b"\r\n\r\n", 1)[1]
+            head, body = a.split(b"\r\n\r\n", 1)
+            self.assertTrue(head.startswith(b"HTTP/1.1 408 "), a[:200])
+            for line in (b"Connection: close", b"Content-Type: application/problem+json", b"Content-Length: %d" % len(body), b"X-Request-Id: too-late"):
+                self.assertIn(line, head.split(b"\r\n"))
+            p = json.loads(body)
+            self.assertEqual((p["status"], p["code"], p["request_id"], p["error"]), (408, "TIMEOUT", "too-late", p["detail"]))
+        daemon.wait_until(lambda: self.d.errors().count('"request_id":"too-late"') == 3)
+        mine = [x for x in map(json.loads, self.d.errors().splitlines()) if x.get("request_id") == "too-late"]
+        self.assertEqual({(x["status"], x["code"]) for x in mine}, {(408, "TIMEOUT")})
+        self.assertEqual(self.d.metric('whynot_requests_total{route="/v1/models/{model}/explain",code="408"}'), 3)
+
     def test_clients_that_drip_are_cut_off_at_the_deadline(self):
         post = b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % PATH.encode()
 
