@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define MOST_SLICES 4096
+#define FIRST_SLICES 8
 
 struct scan {
     char *body;
@@ -19,7 +20,8 @@ struct scan {
     struct place {
         size_t at, size;
     } *places; /* places[i]: where in `text` the number of slice i stands */
-    int n_slices;
+    int n_slices, room; /* of both lists, which grow in the pool */
+    struct wn_pool *pool;
     struct wn_error *err;
 };
 
@@ -71,6 +73,25 @@ static enum wn_code skip_array(struct scan *s)
     return wrong(s, "an array does not end");
 }
 
+/* For one slice more. What the lists leave behind in the pool is less than they are. */
+static enum wn_code make_room(struct scan *s)
+{
+    if (s->n_slices < s->room) return WN_OK;
+    if (s->n_slices == MOST_SLICES) return wrong(s, "too many pictures");
+    int room = s->room ? 2 * s->room : FIRST_SLICES;
+    struct wn_slice *slices = wn_pool_array(s->pool, (size_t)room, sizeof *slices);
+    struct place *places = wn_pool_array(s->pool, (size_t)room, sizeof *places);
+    if (!slices || !places) return wn_fail(s->err, WN_NO_MEMORY, "no memory for the request");
+    if (s->n_slices) {
+        memcpy(slices, s->slices, (size_t)s->n_slices * sizeof *slices);
+        memcpy(places, s->places, (size_t)s->n_slices * sizeof *places);
+    }
+    s->slices = slices;
+    s->places = places;
+    s->room = room;
+    return WN_OK;
+}
+
 enum cut { CUT_B64, CUT_ARRAY, CUT_PICTURE };
 
 /* At the value of a "b64", at an array that is not read here, or at a picture's string: puts a number in its place. */
@@ -80,7 +101,8 @@ static enum wn_code cut(struct scan *s, enum cut kind)
     size_t begin = s->at;
     bool array = kind == CUT_ARRAY;
     if (!array && (s->at >= s->size || s->body[s->at] != '"')) return wrong(s, "\"b64\" must be a string");
-    if (s->n_slices == MOST_SLICES) return wrong(s, "too many pictures");
+    enum wn_code code = make_room(s);
+    if (code != WN_OK) return code;
     if ((array ? skip_array(s) : skip_string(s)) != WN_OK) return WN_BAD_REQUEST;
     if (wn_buffer_append(&s->text, s->body + s->copied, begin - s->copied, s->err) != WN_OK) return WN_NO_MEMORY;
     int digits = snprintf(number, sizeof number, kind == CUT_PICTURE ? "\"data:%d\"" : "%d", s->n_slices);
@@ -201,12 +223,9 @@ static enum wn_code build(struct scan *s, json_t **root)
 enum wn_code wn_json_read(char *body, size_t size, const struct wn_json_cuts *cuts, struct wn_pool *pool, json_t **root,
                           struct wn_slice **slices, int *n_slices, struct wn_error *err)
 {
-    struct scan s = {.body = body, .size = size, .err = err};
+    struct scan s = {.body = body, .size = size, .pool = pool, .err = err};
     *root = NULL;
     if (cuts) s.cuts = *cuts;
-    s.slices = wn_pool_array(pool, MOST_SLICES, sizeof *s.slices);
-    s.places = wn_pool_array(pool, MOST_SLICES, sizeof *s.places);
-    if (!s.slices || !s.places) return wn_fail(err, WN_NO_MEMORY, "no memory for the request");
     enum wn_code code = size ? scan(&s) : wn_fail(err, WN_BAD_REQUEST, "the body is empty");
     if (code == WN_OK) code = build(&s, root);
     *slices = s.slices;
