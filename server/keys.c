@@ -126,29 +126,48 @@ static bool is_private(const struct stat *st, const char *path)
     return (st->st_uid == geteuid() || st->st_uid == 0) && !(st->st_mode & (is_credential ? 0037 : 0077));
 }
 
-static enum wn_code read_file(const char *path, char *text, struct wn_error *err)
+/* A file that is read: as many bytes as it had when it was opened, and a zero. free_text() takes it back, from a failure too. */
+struct text {
+    char *bytes;
+    size_t size;
+};
+
+static enum wn_code read_bytes(int fd, const char *path, size_t most, struct text *out, struct wn_error *err)
+{
+    ssize_t n = 1;
+    if (!(out->bytes = calloc(1, most + 1))) return wn_fail(err, WN_NO_MEMORY, "no memory for the keys");
+    while (out->size < most && (n = read(fd, out->bytes + out->size, most - out->size)) != 0) {
+        if (n < 0 && errno != EINTR) return wn_fail(err, WN_BAD_REQUEST, "%s cannot be read: %s", path, strerror(errno));
+        if (n > 0) out->size += (size_t)n;
+    }
+    return WN_OK;
+}
+
+static enum wn_code read_text(int fd, const char *path, struct text *out, struct wn_error *err)
 {
     struct stat st;
-    size_t size = 0;
-    ssize_t n = 1;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is not a regular file", path);
+    if (!is_private(&st, path)) return wn_fail(err, WN_BAD_REQUEST, "others can read the file of keys %s, or own it: chmod 600 and chown it", path);
+    size_t most = st.st_size < FILE_BYTES ? (size_t)st.st_size + 1 : FILE_BYTES; /* the byte more is the end's */
+    enum wn_code code = read_bytes(fd, path, most, out, err);
+    if (code == WN_OK && (out->size == most || memchr(out->bytes, 0, out->size)))
+        code = wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is too long, grew while it was read, or holds a zero byte", path);
+    return code;
+}
+
+static enum wn_code read_file(const char *path, struct text *out, struct wn_error *err)
+{
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) return wn_fail(err, WN_BAD_REQUEST, "the file of keys %s cannot be opened: %s", path, strerror(errno));
-    enum wn_code code = WN_OK;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        code = wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is not a regular file", path);
-    else if (!is_private(&st, path))
-        code = wn_fail(err, WN_BAD_REQUEST, "others can read the file of keys %s, or own it: chmod 600 and chown it",
-                       path);
-    while (code == WN_OK && size < FILE_BYTES && (n = read(fd, text + size, FILE_BYTES - size)) != 0) {
-        if (n < 0 && errno != EINTR)
-            code = wn_fail(err, WN_BAD_REQUEST, "%s cannot be read: %s", path, strerror(errno));
-        if (n > 0) size += (size_t)n;
-    }
+    enum wn_code code = read_text(fd, path, out, err);
     close(fd);
-    if (code == WN_OK && (size == FILE_BYTES || memchr(text, 0, size)))
-        code = wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is too long or holds a zero byte", path);
-    text[size] = 0;
     return code;
+}
+
+static void free_text(struct text *text)
+{
+    if (text->bytes) explicit_bzero(text->bytes, text->size);
+    free(text->bytes);
 }
 
 /* Each key keeps the number that its name had. */
@@ -170,10 +189,10 @@ enum wn_code wn_keys_reload(struct wn_keys *keys, struct wn_error *err)
 {
     if (!keys->path[0]) return WN_OK;
     int n = 0;
-    char *text = malloc(FILE_BYTES + 1);
+    struct text text = {0};
     struct wn_key *list = calloc(WN_MOST_KEYS, sizeof *list), *table = calloc(WN_MOST_KEYS + 1, sizeof *table);
-    enum wn_code code = text && list && table ? read_file(keys->path, text, err) : WN_NO_MEMORY;
-    if (code == WN_OK) code = read_lines(keys->path, text, list, &n, err);
+    enum wn_code code = list && table ? read_file(keys->path, &text, err) : WN_NO_MEMORY;
+    if (code == WN_OK) code = read_lines(keys->path, text.bytes, list, &n, err);
     if (code == WN_OK) {
         place(keys->list, list, n, table); /* only this thread writes the list */
         pthread_rwlock_wrlock(&keys->lock);
@@ -182,8 +201,7 @@ enum wn_code wn_keys_reload(struct wn_keys *keys, struct wn_error *err)
         pthread_rwlock_unlock(&keys->lock);
     }
     if (code == WN_NO_MEMORY) wn_fail(err, code, "no memory for the keys");
-    if (text) explicit_bzero(text, FILE_BYTES);
-    free(text);
+    free_text(&text);
     free(list);
     free(table);
     return code;
