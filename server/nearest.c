@@ -15,10 +15,9 @@ static int least(int a, int b)
 
 /* Damerau-Levenshtein without the general transposition: insert, delete, replace and swap of neighbours cost one each.
  */
-static int edits(const char *a, const char *b)
+static int edits(const char *a, int m, const char *b, int n)
 {
     int rows[3][LONGEST + 1];
-    int m = (int)strnlen(a, LONGEST), n = (int)strnlen(b, LONGEST);
     for (int j = 0; j <= n; j++) rows[0][j] = j;
     for (int i = 1; i <= m; i++) {
         int *now = rows[i % 3], *above = rows[(i + 2) % 3], *twice = rows[(i + 1) % 3];
@@ -38,10 +37,11 @@ static int distance(const char *word, const char *name)
 {
     size_t length = strlen(word);
     if (length >= 2 && strncasecmp(word, name, length) == 0) return 0;
-    int e = edits(word, name);
+    int m = (int)strnlen(word, LONGEST), n = (int)strnlen(name, LONGEST), most = m > 6 ? m / 3 : 2;
+    int e = m - n > most || n - m > most ? FAR : edits(word, m, name, n); /* each letter more is an edit at least */
     if (e <= 1) return e;
     if (length >= 3 && strcasestr(name, word)) return 2;
-    return e <= 2 || e <= (int)(length < LONGEST ? length : LONGEST) / 3 ? e + 1 : FAR;
+    return e <= most ? e + 1 : FAR;
 }
 
 int wn_nearest_names(const char *word, const char *const *names, int n, const char **best, int most)
