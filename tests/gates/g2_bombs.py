@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""G2, G3: pictures and JSON that are small and would be costly. Processor time of the daemon, and how far its memory rises."""
+"""G2, G3: pictures, JSON and chunks that are small and would be costly. Processor time of the daemon, and how far its memory rises."""
 import struct
 import tempfile
 import time
 import zlib
 
-from gate import FULL, clock, cpu_seconds, daemon, figure, finish, is_sanitized, status_kb
+from gate import FULL, clock, cpu_seconds_exactly, daemon, figure, finish, is_sanitized, status_kb
 
 SLACK = 6 if is_sanitized() else 1
 CPU_SLACK = SLACK if FULL else 3 * SLACK  # processors that others heat and share are slower; unprotected each of these takes 36 s and more
@@ -63,8 +63,9 @@ BOMBS = [
     ("PNG with an iCCP of 100 MB", text_chunks("iCCP", 1, 100000000), (200, 413, 422), 0.05, 64),
     ("PNG 8 x 8 with 1 GB of surplus data", surplus(), (422,), 0.05, 64),
     ("PNG with 20000 frames of animation", apng(), (200, 422), 0.15, 64),
-    ("progressive JPEG 4096 x 4096 of 5000 scans", jpeg(4096, 4096, True, 5000), (422,), 1.0, 160),
-    ("progressive JPEG 4096 x 4096 of 99 scans", jpeg(4096, 4096, True, 99), (200, 422), 1.0, 160),
+    ("progressive JPEG 8192 x 8192 of 10000 scans", jpeg(8192, 8192, True, 10000), (413,), 0.05, 64),
+    ("progressive JPEG 4096 x 4096 of 5000 scans", jpeg(4096, 4096, True, 5000), (422,), 1.0, 64),
+    ("progressive JPEG 4096 x 4096 of 99 scans", jpeg(4096, 4096, True, 99), (200, 422), 1.0, 64),
     ("gray PNG 6300 x 6300, the largest that is read", gray(6300, 8), (200,), 1.0, 200),
 ]
 MEGA = 8 << 20
@@ -84,9 +85,27 @@ def measure(d, send):
     """(status, processor seconds, MiB that the memory rose by)."""
     with open("/proc/%d/clear_refs" % d.process.pid, "w") as f:
         f.write("5")  # VmHWM begins anew
-    before, cpu = status_kb(d.process.pid, "VmRSS"), cpu_seconds(d.process.pid)
+    before, cpu = status_kb(d.process.pid, "VmRSS"), cpu_seconds_exactly(d.process.pid)
     status = send().status
-    return status, cpu_seconds(d.process.pid) - cpu, (status_kb(d.process.pid, "VmHWM") - before) / 1024
+    return status, cpu_seconds_exactly(d.process.pid) - cpu, (status_kb(d.process.pid, "VmHWM") - before) / 1024
+
+
+def least(d, send):
+    """The same of three tries, each figure its least: what else the processor's caches were used for meanwhile is not the daemon's."""
+    tries = [measure(d, send) for _ in range(3)]
+    return tries[0][0], min(cpu for _, cpu, _ in tries), min(rise for _, _, rise in tries)
+
+
+def a_million_chunks(d):
+    """Of one byte each, a hundred times in the full form: no memory stays."""
+    request = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 1000000 + b"0\r\n\r\n"
+    repeats, answers = 100 if FULL else 5, set()
+    for i in range(repeats + 2):
+        answers.add(d.raw(request, timeout=60)[:12])
+        if i == 1:
+            before = status_kb(d.process.pid, "VmRSS")
+    grown = status_kb(d.process.pid, "VmRSS") - before
+    figure("G2", grown, 1024, answers == {b"HTTP/1.1 415"} and (grown <= 1024 or is_sanitized()), "KiB that memory grew by in %d requests of a million chunks: %s" % (repeats, answers))
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -98,9 +117,10 @@ with tempfile.TemporaryDirectory() as folder:
             ok = status in statuses and cpu <= seconds * CPU_SLACK + 0.02 and rise <= mib * SLACK
             figure("G2", round(cpu, 3), seconds, ok, "%s, %d KB: %d, +%d MiB" % (name, len(data) // 1024, status, max(rise, 0)))
         for name, body in JSON:
-            status, cpu, rise = measure(d, lambda: d.request("POST", "/v1/explain", body, {"Content-Type": "application/json"}))
-            ok = status in (400, 413) and cpu <= 0.04 * CPU_SLACK + 0.01 and rise <= 2 * len(body) / 1048576 * SLACK + 4
-            figure("G3", round(cpu, 3), 0.04, ok, "%s, %d KB: %d, +%d MiB" % (name, len(body) // 1024, status, max(rise, 0)))
+            status, cpu, rise = least(d, lambda: d.request("POST", "/v1/explain", body, {"Content-Type": "application/json"}))
+            ok = status in (400, 413) and cpu <= 0.02 * CPU_SLACK and rise <= 2 * len(body) / 1048576 * SLACK
+            figure("G3", round(cpu, 4), 0.02, ok, "%s, %d KB: %d, +%d MiB" % (name, len(body) // 1024, status, max(rise, 0)))
+        a_million_chunks(d)
         begin = time.monotonic()
         assert d.get("/livez").status == 200
         clock("G2-after", time.monotonic() - begin, 0.05 * SLACK, True, "seconds until /livez answered afterwards")
