@@ -23,13 +23,22 @@
 struct folders {
     char (*name)[384];
     int n;
+    int why; /* errno of a look that failed: what is not in the list may be there all the same; 0: none did */
 };
 
-static bool has(int parent, const char *folder, const char *file)
+/* What a look says of a file that is no model, or of a folder that is none of ours; anything else says nothing. */
+static bool is_absence(int why)
+{
+    return why == ENOENT || why == ENOTDIR || why == ELOOP || why == EACCES;
+}
+
+static bool has(struct folders *all, int parent, const char *folder, const char *file)
 {
     char path[700];
     snprintf(path, sizeof path, "%s/%s", folder, file);
-    return faccessat(parent, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+    if (faccessat(parent, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    if (!is_absence(errno)) all->why = errno;
+    return false;
 }
 
 static void add_folder(struct folders *all, const char *top, const char *version)
@@ -43,12 +52,13 @@ static int add_versions(struct folders *all, int parent, const char *top)
 {
     struct dirent **entries = NULL;
     int found = 0, n = scandirat(parent, top, &entries, NULL, versionsort);
+    if (n < 0 && !is_absence(errno)) all->why = errno;
     for (int i = n - 1; i >= 0; i--) {
         char path[600];
         const char *name = entries[i]->d_name;
         snprintf(path, sizeof path, "%s/%s", top, name);
         if (name[0] >= '0' && name[0] <= '9' && wn_is_model_name(name) &&
-            (has(parent, path, "manifest.json") || has(parent, path, "model.onnx"))) {
+            (has(all, parent, path, "manifest.json") || has(all, parent, path, "model.onnx"))) {
             add_folder(all, top, name);
             found++;
         }
@@ -61,7 +71,7 @@ static int add_versions(struct folders *all, int parent, const char *top)
 static void add_top(struct folders *all, int parent, const char *top)
 {
     int versions = add_versions(all, parent, top);
-    if (has(parent, top, "manifest.json") && (!versions || has(parent, top, "model.onnx"))) add_folder(all, top, NULL);
+    if (has(all, parent, top, "manifest.json") && (!versions || has(all, parent, top, "model.onnx"))) add_folder(all, top, NULL);
 }
 
 /* only: one folder, or NULL for all. Names are taken from the folder's own list, never from a client. */
@@ -70,13 +80,14 @@ static enum wn_code find_folders(int parent, const char *only, struct folders *a
     struct dirent **entries = NULL;
     *all = (struct folders){.name = calloc(MOST_FOLDERS, sizeof all->name[0])};
     int n = all->name ? scandirat(parent, ".", &entries, NULL, alphasort) : -1;
+    if (n < 0) all->why = errno;
     for (int i = 0; i < n; i++) {
         const char *name = entries[i]->d_name;
         if (name[0] != '.' && strlen(name) < 256 && (!only || strcmp(name, only) == 0)) add_top(all, parent, name);
         free(entries[i]);
     }
     free(entries);
-    return n < 0 ? wn_fail(err, WN_NO_MEMORY, "the folder of models cannot be read: %s", strerror(errno)) : WN_OK;
+    return all->why ? wn_fail(err, WN_NO_MEMORY, "the folder of models cannot be read: %s", strerror(all->why)) : WN_OK;
 }
 
 static bool is_in(const struct folders *all, const char *folder)

@@ -1,10 +1,14 @@
 /* Log lines; knows neither requests nor models. A line is one write, so that lines of several threads do not mix. */
 #include "log.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
+
+#define FULL_MS 100
 
 void wn_log_begin(struct wn_text *line, const char *level)
 {
@@ -20,12 +24,23 @@ void wn_log_begin(struct wn_text *line, const char *level)
     wn_json_pair(line, "level", level);
 }
 
+/* A pipe may take part of a line, or be full for a moment. Where it stays so, the line is lost: there is nowhere left to complain. */
+static void write_all(const char *bytes, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        ssize_t wrote = write(STDERR_FILENO, bytes + at, n - at);
+        struct pollfd full = {STDERR_FILENO, POLLOUT, 0};
+        if (wrote > 0) at += (size_t)wrote;
+        if (wrote > 0 || (wrote < 0 && errno == EINTR)) continue;
+        if (wrote == 0 || errno != EAGAIN || poll(&full, 1, FULL_MS) <= 0) return;
+    }
+}
+
 void wn_log_write(struct wn_text *line)
 {
     wn_json_close(line, '}');
     wn_text_add(line, "\n", 1);
-    if (!line->failed && write(STDERR_FILENO, line->bytes.data, line->bytes.size) < 0) { /* nowhere left to complain */
-    }
+    if (!line->failed) write_all((const char *)line->bytes.data, line->bytes.size);
     wn_text_finish(line);
 }
 

@@ -64,7 +64,7 @@ static enum wn_code split_labels(struct wn_model *m, const char *text, size_t si
 
 /* Where a model's files lie. own: its folder; above: of a version, the folder that its versions share, else -1. */
 struct place {
-    int own, above;
+    int own, above, why; /* why: errno where own could not be opened */
     size_t most_bytes;
 };
 
@@ -105,7 +105,7 @@ static enum wn_code load_graph(struct wn_model *m, const struct place *at, struc
     options.low = low;
     options.high = high;
     options.n_bounds = 3;
-    struct place own = {at->own, -1, 0}; /* a version without a network of its own is none */
+    struct place own = {.own = at->own, .above = -1}; /* a version without a network of its own is none */
     size_t most = (size_t)wn_graph_limits_default().file_bytes;
     enum wn_code code = read_file(m, &own, 1, m->manifest.model, most, &file, err);
     if (code == WN_OK && file.size > at->most_bytes)
@@ -206,6 +206,7 @@ static const char *open_place(const char *folder, int parent, struct place *at)
     char above[256];
     const char *slash = strchr(folder, '/');
     at->own = wn_open_folder(parent, folder);
+    at->why = at->own < 0 ? errno : 0;
     at->above = -1;
     if (!slash) return NULL;
     snprintf(above, sizeof above, "%.*s", (int)(slash - folder), folder);
@@ -243,8 +244,8 @@ struct wn_model *wn_model_read(int parent, const char *folder, size_t most_bytes
         m->shared_manifest = wn_stamp_of(at.above, "manifest.json").inode;
     }
     if (at.own < 0)
-        wn_fail(&m->why, WN_NOT_FOUND, "the folder cannot be opened%s",
-                errno == ELOOP || errno == ENOTDIR ? ": links are not followed" : "");
+        wn_fail(&m->why, at.why == ENOENT || at.why == ELOOP || at.why == ENOTDIR ? WN_NOT_FOUND : WN_BAD_MODEL, "the folder cannot be opened: %s",
+                at.why == ELOOP || at.why == ENOTDIR ? "links are not followed" : strerror(at.why));
     else if (load_manifest(m, &at, version, &m->why) == WN_OK && load_graph(m, &at, &m->why) == WN_OK &&
              check(m, &m->why) == WN_OK && load_labels(m, &at, &m->why) == WN_OK)
         check_settled(m, &at, &m->why);

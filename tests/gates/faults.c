@@ -18,7 +18,7 @@
 
 /* gate.py has the same names in the same order. */
 enum kind { NONE, MEMORY, SEND_SHORT, SEND_EINTR, SEND_EAGAIN, RECV_EINTR, RECV_RESET, ACCEPT_EMFILE, ACCEPT_ABORTED, THREAD, OPEN_EIO, READ_EIO, READ_SHORT,
-            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN };
+            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT };
 
 struct arm {
     _Atomic int kind, from_then_on; /* from_then_on: every later call fails too */
@@ -196,6 +196,7 @@ ssize_t write(int fd, const void *data, size_t n)
     if (fd == 2) { /* the log; an eventfd never fails so */
         FAIL_WITH(WRITE_EINTR, EINTR)
         FAIL_WITH(WRITE_EAGAIN, EAGAIN)
+        if (n > 1 && fails(WRITE_SHORT)) n = 1;
     }
     return syscall(SYS_write, fd, data, n);
 }

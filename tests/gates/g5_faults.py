@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""G5, G5b: every allocation of a request fails once, and from then on; every system call that can fail does. The daemon lives, answers 5xx or
+"""G5, G5b: every allocation of a request, of a load and of a start fails once, and from then on; every system call that can fail does. The daemon lives, answers 5xx or
 closes, and answers the next request as if nothing had been."""
+import hashlib
 import http.client
 import json
 import os
@@ -122,6 +123,13 @@ def torture(subject, kind, tally, from_then_on, limit, step=1, asked=ask):
     return n
 
 
+def whole(line):
+    try:
+        return bool(json.loads(line)["time"])
+    except (ValueError, KeyError):
+        return False
+
+
 def requests():
     subject, tally = Subject(), Tally()
     reached = [torture(subject, "memory", tally, on, 5000, 1 if FULL else 3) for on in (False, True)]
@@ -131,18 +139,32 @@ def requests():
     figure("G5", len(tally.bad), 0, not tally.bad, "%d allocations failed in turn (once %d deep, and from then on %d deep); statuses %s; %d ended inside oneDNN or libgomp; %s" %
            (tally.runs, reached[0], reached[1], tally.statuses, tally.theirs, "; ".join(tally.bad[:5])))
     tally = Tally()
-    for kind in ("send_short", "send_eintr", "send_eagain", "recv_eintr", "accept_emfile", "accept_aborted", "epoll_eintr", "random", "write_eintr",
-                 "write_eagain", "mmap", "thread"):
+    for kind in ("send_short", "send_eintr", "send_eagain", "recv_eintr", "recv_reset", "accept_emfile", "accept_aborted", "epoll_eintr", "random", "write_eintr",
+                 "write_eagain", "write_short", "mmap", "thread"):
         torture(subject, kind, tally, False, 60 if FULL else 8)
+    torn = [line for line in subject.d.errors().splitlines() if not whole(line)]
+    figure("G5b lines of the log that are torn", len(torn), 0, not torn, "; ".join(torn[:2]))
     figure("G5b", len(tally.bad), 0, not tally.bad, "%d system calls failed in turn; statuses %s; %s" % (tally.runs, tally.statuses, "; ".join(tally.bad[:5])))
     code, text = subject.stop()
     figure("G5-stop", code, 0, code == 0, text[-200:] if code else "")
 
 
-def start(kind, n, seconds=20):
-    """(how it ended: 'ready', an exit code or 'hang')."""
-    faults.arm(kind, n)
-    d = daemon.Daemon(folder.name, "--workers", "1", environment=faults.environment, wait=False)
+def write(name, text):
+    path = os.path.join(settings.name, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as f:
+        f.write(text)
+    return path
+
+
+settings = tempfile.TemporaryDirectory()
+SETTINGS = ["--config", write("whynotd.json", '{\n  // read at each start\n  "workers": 1, "max_instances": 3, "hosts": "a.example"\n}\n'),
+            "--keys", write("keys", "one explain sha256:%s\ntwo - two-0123456789abcdef low\n" % ("0" * 64))]
+
+
+def start(kind, n, from_then_on=False, seconds=20):
+    """(how it ended: 'ready', an exit code or 'hang'), configuration and keys and models and all."""
+    faults.arm(kind, n, from_then_on)
+    d = daemon.Daemon(folder.name, *SETTINGS, environment=faults.environment, wait=False)
     end = time.monotonic() + seconds
     os.set_blocking(d.process.stdout.fileno(), False)
     text, how = b"", "hang"
@@ -168,13 +190,13 @@ def start(kind, n, seconds=20):
 def starts():
     """A start that finds no memory, no thread or no file ends with words, or with the model named as not ready."""
     bad, runs, theirs = [], 0, 0
-    for kind, most, step in (("memory", 40000, 1 if FULL else 97), ("thread", 20, 1), ("open_eio", 400, 1 if FULL else 9), ("read_eio", 200, 1 if FULL else 7), ("read_short", 200, 1 if FULL else 7),
+    for kind, most, step in (("memory", 40000, 1 if FULL else 97), ("memory and on", 40000, 1 if FULL else 97), ("thread", 20, 1), ("open_eio", 400, 1 if FULL else 9), ("read_eio", 200, 1 if FULL else 7), ("read_short", 200, 1 if FULL else 7),
                              ("read_eintr", 200, 1 if FULL else 7), ("mmap", 300, 1 if FULL else 31)):
         n, begin = 1, time.monotonic()
         while n < most and time.monotonic() - begin < (40 if FULL else 1.0):
-            how, refused, errors = start(kind, n)
+            how, refused, errors = start(kind.split()[0], n, "on" in kind.split())
             runs += 1
-            if how not in ("ready", 0, 1, 2, 3, 127) and (faults.who.startswith(FATAL) or before_main(kind, how, errors)):
+            if how not in ("ready", 0, 1, 2, 3, 127) and (faults.who.startswith(FATAL) or before_main(kind.split()[0], how, errors)):
                 theirs += 1
             elif how not in ("ready", 0, 1, 2, 3, 127) or "assert" in errors.lower():
                 bad.append("%s %d, asked by %s: %s %s" % (kind, n, faults.who, how, errors[-150:]))
@@ -184,6 +206,90 @@ def starts():
     figure("G5-start", len(bad), 0, not bad, "%d starts with one failure each: ready, or an exit code that says why; %d ended inside oneDNN, libgomp, the loader or the CUDA runtime; %s" % (runs, theirs, "; ".join(bad[:5])))
 
 
+def reloads():
+    """A model that is loaded anew while something fails: it is the new one or the old one, says so, and loads when nothing fails."""
+    import tiny_onnx
+    path, nets, runs, theirs, bad, statuses = os.path.join(folder.name, "tiny", "model.onnx"), [tiny_onnx.classifier(seed=s) for s in (1, 2)], 0, 0, [], {}
+
+    def replace(which):
+        with open(path + ".new", "wb") as f:
+            f.write(nets[which])
+        os.rename(path + ".new", path)
+        return hashlib.sha256(nets[which]).hexdigest()
+
+    def begin():
+        return daemon.Daemon(folder.name, "--workers", "1", "--model-control", environment=faults.environment)
+
+    def load(d):
+        return ask(d, b"{}", "/v2/repository/models/tiny/load")
+
+    def answers(d):
+        """The network that answers; None: none does, or the process has ended."""
+        for _ in range(100):
+            if d.process.poll() is not None:
+                return None
+            try:
+                a = d.explain(PICTURE)
+                return a.json["model"]["sha256"] if a.status == 200 else None
+            except (OSError, http.client.HTTPException):
+                time.sleep(0.02)
+        return None
+    old, d = replace(0), begin()
+    for kind, on, most, step in (("memory", False, 9000, 1 if FULL else 61), ("memory", True, 9000, 1 if FULL else 61), ("open_eio", False, 60, 1), ("read_eio", False, 60, 1), ("read_short", False, 60, 1),
+                                 ("read_eintr", False, 60, 1), ("mmap", False, 60, 1), ("thread", False, 20, 1)):
+        n, begun = 1, time.monotonic()
+        while n < most and time.monotonic() - begun < (40 if FULL else 1.0):
+            new = replace(runs % 2 == 0)
+            faults.arm(kind, n, on)
+            status = load(d)
+            refused, runs = faults.disarm()[1], runs + 1
+            statuses[status] = statuses.get(status, 0) + 1
+            what = "%s %d%s, asked by %s: answer %s" % (kind, n, " and on" if on else "", faults.who, status)
+            found = answers(d)
+            if d.process.poll() is not None:
+                theirs += faults.who.startswith(FATAL)
+                bad += [] if faults.who.startswith(FATAL) else ["%s, ended with %s" % (what, d.process.returncode)]
+                d.stop()
+                d.log.close()
+                d = begin()
+            elif found not in ((new,) if status == 200 else (old, new)) or status not in (0, 200, 422, 500, 503):
+                bad.append("%s, runs %s" % (what, found))
+            elif load(d) != 200 or answers(d) != new:
+                bad.append(what + ", and not loaded afterwards")
+            old = new
+            if not refused:
+                break
+            n += step
+    lost, hups = [], 0
+    versions = {"ver/1": 0, "ver/2": 1}
+    for name, which in versions.items():  # the folder's own files are for both
+        os.makedirs(os.path.join(folder.name, name))
+        with open(os.path.join(folder.name, name, "model.onnx"), "wb") as f:
+            f.write(nets[which])
+    for name in ("manifest.json", "labels.txt"):
+        with open(os.path.join(folder.name, "tiny", name)) as f, open(os.path.join(folder.name, "ver", name), "w") as g:
+            g.write(f.read().replace('"name": "tiny", "version": "1"', '"name": "ver"'))
+    assert ask(d, b"{}", "/v2/repository/models/ver/load") == 200
+    for n in range(1, 200 if FULL else 40, 1 if FULL else 2):
+        faults.arm("memory", n, n % 4 == 0)
+        d.process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
+        refused = faults.disarm()[1]
+        hups += 1
+        daemon.wait_until(lambda: d.process.poll() is not None or ask(d, b"{}", "/v2/repository/models/none/load") == 404)  # what came before is over
+        for model, query in (("tiny", ""), ("other", ""), ("ver", "?version=1"), ("ver", "?version=2")):
+            status = d.explain(PICTURE, query, model).status
+            if status != 200:
+                lost.append("%s%s after memory %d, asked by %s: %d" % (model, query, n, faults.who, status))
+        if lost or not refused:
+            break
+    figure("G5-SIGHUP", len(lost), 0, not lost and hups > 5, "models that were lost because something failed while the folder was read again, %d times; %s" % (hups, "; ".join(lost)))
+    code = d.stop()
+    d.log.close()
+    figure("G5-reload", len(bad), 0, not bad and code == 0 and 200 in statuses and len(statuses) > 1, "%d loads with one failure or from one on; statuses %s; %d ended inside oneDNN or libgomp; %s" % (runs, statuses, theirs, "; ".join(bad[:5])))
+
+
 requests()
+reloads()
 starts()
 finish()

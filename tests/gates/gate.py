@@ -22,7 +22,7 @@ BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(ROOT, "build", "clients", "b
 SHIM = os.environ.get("WHYNOT_FAULTS_SO", os.path.join(ROOT, "build", "tests", "gates", "libfaults.so"))
 # As in faults.c.
 KINDS = ("none memory send_short send_eintr send_eagain recv_eintr recv_reset accept_emfile accept_aborted thread open_eio read_eio read_short read_eintr mmap "
-         "epoll_eintr random write_eintr write_eagain").split()
+         "epoll_eintr random write_eintr write_eagain write_short").split()
 held, unmeasured = [], []
 MOST_OTHERS = 0.2  # cores that others may take while a latency is judged
 ROOM_S = 0.0 if FULL else 10.0  # what the quick form adds to a bound on the clock: it finds what hangs, the full form what is slow
