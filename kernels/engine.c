@@ -14,7 +14,8 @@ static enum wn_code reserve(struct wn_engine *e, struct wn_error *err)
     e->logits = calloc(2 * n * k, sizeof *e->logits);
     e->seeds = calloc(r * k, sizeof *e->seeds);
     e->rows = calloc(r, sizeof *e->rows);
-    if (!e->logits || !e->seeds || !e->rows)
+    e->seed_rows = calloc(r, sizeof *e->seed_rows);
+    if (!e->logits || !e->seeds || !e->rows || !e->seed_rows)
         return wn_fail(err, WN_NO_MEMORY, "no memory for the engine's staging of %zu images", n);
     return WN_OK;
 }
@@ -69,6 +70,7 @@ void wn_engine_destroy(struct wn_engine *e)
     free(e->seeds);
     free(e->maps);
     free(e->rows);
+    free(e->seed_rows);
     free(e);
 }
 

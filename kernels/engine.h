@@ -22,6 +22,7 @@ struct wn_engine {
     float *images;                        /* staging, 2 * max_images * C*H*W: images, then their baselines; NULL until a run needs it */
     float *logits;                        /* 2 * max_images * K */
     float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
+    struct wn_seed_row *seed_rows;        /* max_rows: what a device makes seeds of */
     size_t map_floats;
     struct wn_stack_plan *stacks[MAX_STACK_PLANS];
     unsigned long stack_used[MAX_STACK_PLANS];

@@ -18,7 +18,8 @@ struct chunk {
     float *logits; /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
     int begin, n;
     float *scratch; /* K */
-    bool have_logits;
+    bool have_logits; /* the caller's */
+    bool unread;      /* the plan's forward pass is under way, and e->logits are not yet its own */
     void (*settle)(void *context, int image, const float *logits);
     void *context;
     struct wn_engine_times times;
@@ -95,6 +96,24 @@ static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, st
     return code;
 }
 
+static enum wn_code take_logits(struct chunk *c, const struct wn_plan *plan, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    double start = now_ms();
+    if (!c->unread) return WN_OK;
+    enum wn_code code = e->backend->impl->read(plan->exe, plan->logits, e->logits, err);
+    c->unread = false;
+    c->times.forward_ms += now_ms() - start;
+    if (code == WN_OK && !c->have_logits) {
+        memcpy(c->logits, e->logits, (size_t)c->n * (size_t)e->graph->classes * sizeof *e->logits);
+        c->have_logits = true;
+        for (int i = 0; i < c->n && c->settle; i++)
+            c->settle(c->context, c->begin + i, c->logits + (size_t)i * (size_t)e->graph->classes);
+    }
+    return code;
+}
+
+/* Where questions wait for the logits, they are read before anybody looks at a question; else when somebody needs them. */
 static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place at, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
@@ -108,15 +127,9 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place 
     }
     if (code == WN_OK) code = impl->write(plan->exe, plan->input, src, err);
     if (code == WN_OK) code = impl->run(plan->exe, 0, err);
-    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, e->logits, err);
+    c->unread = code == WN_OK;
     c->times.forward_ms += now_ms() - start;
-    if (code == WN_OK && !c->have_logits) {
-        memcpy(c->logits, e->logits, (size_t)c->n * (size_t)e->graph->classes * sizeof *e->logits);
-        c->have_logits = true;
-        for (int i = 0; i < c->n && c->settle; i++)
-            c->settle(c->context, c->begin + i, c->logits + (size_t)i * (size_t)e->graph->classes);
-    }
-    return code;
+    return code == WN_OK && c->settle && !c->have_logits ? take_logits(c, plan, err) : code;
 }
 
 /* The seed of one question, by the logits of its image. */
@@ -142,29 +155,81 @@ static void take_map(struct chunk *c, const struct wn_plan *plan, int method, co
     wn_answer_take(a, map, plan->key.layer, (int)m->h, (int)m->w, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
 }
 
-/* Runs one method's stage for the n questions listed. */
-static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, const int *question, int n, struct wn_error *err)
+/* The seeds of the questions listed, one a row; those that have none are told so, and left out where the others may move up. Returns how many stay. */
+static int make_seeds(struct chunk *c, int *question, int n, bool move_up)
+{
+    const size_t k = (size_t)c->e->graph->classes;
+    int kept = 0;
+    for (int i = 0; i < n; i++) {
+        const bool made = make_seed(c, &c->batch->questions[question[i]], &c->answers[question[i]], c->e->seeds + (size_t)kept * k) == WN_OK;
+        if (made || !move_up) question[kept++] = question[i];
+    }
+    return kept;
+}
+
+/* By the device, from the logits that lie there, so that it need not wait for us. False: not by the device. */
+static bool seed_there(struct chunk *c, const struct wn_plan *plan, const int *question, int n, enum wn_code *code, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
-    enum wn_code code = impl->write(plan->exe, plan->seed, e->seeds, err);
-    for (int i = 0; i < plan->key.rows; i++)
-        e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
-    if (code == WN_OK && plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
-    if (code == WN_OK && wn_plan_has_reference(&plan->key)) {
-        for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
-        code = impl->write(plan->exe, plan->reference_row, e->rows, err);
+    struct wn_error why = {0};
+    for (int i = 0; i < n; i++) {
+        const struct wn_question *q = &c->batch->questions[question[i]];
+        if (!impl->seed || !wn_question_row(q, e->graph->classes, &e->seed_rows[i])) return false;
+        e->seed_rows[i].image = q->image - c->begin;
     }
-    if (code == WN_OK) code = impl->run(plan->exe, plan->method[method].stage, err);
-    if (code == WN_OK) code = impl->read(plan->exe, plan->method[method].map, e->maps, err);
+    *code = impl->seed(plan->exe, plan->logits, plan->seed, e->seed_rows, n, &why);
+    if (*code == WN_UNSUPPORTED) return *code = WN_OK, false;
+    if (*code != WN_OK) wn_fail(err, *code, "%s", why.text);
+    return true;
+}
+
+/* Which image each row is about. */
+static enum wn_code write_rows(struct chunk *c, const struct wn_plan *plan, const int *question, int n, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    const struct wn_backend_impl *impl = e->backend->impl;
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < plan->key.rows; i++) e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
+    if (plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
+    if (code != WN_OK || !wn_plan_has_reference(&plan->key)) return code;
+    for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
+    return impl->write(plan->exe, plan->reference_row, e->rows, err);
+}
+
+static void take_rows(struct chunk *c, const struct wn_plan *plan, int method, const int *question, int n, enum wn_code code, const struct wn_error *err)
+{
+    const struct wn_plan_method *m = &plan->method[method];
     for (int i = 0; i < n; i++) {
         struct wn_answer *a = &c->answers[question[i]];
-        if (code == WN_OK)
-            take_map(c, plan, method, e->maps + (size_t)(i * plan->method[method].h * plan->method[method].w),
-                     e->seeds + (size_t)i * (size_t)e->graph->classes, &c->batch->questions[question[i]], a);
-        else
+        if (code != WN_OK)
             wn_fail(&a->error, code, "%s", err ? err->text : "the backend failed");
+        else if (a->error.code == WN_OK)
+            take_map(c, plan, method, c->e->maps + (size_t)(i * m->h * m->w), c->e->seeds + (size_t)i * (size_t)c->e->graph->classes,
+                     &c->batch->questions[question[i]], a);
     }
+}
+
+/* Runs one method's stage for the n questions listed. Where the device makes the seeds, it is behind that stage already when the logits are
+ * read, and the same seeds are made here for what the answers say beside their maps. */
+static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, int *question, int n, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    const struct wn_backend_impl *impl = e->backend->impl;
+    enum wn_code code = WN_OK;
+    const bool there = seed_there(c, plan, question, n, &code, err);
+    if (!there) {
+        if ((code = take_logits(c, plan, err)) != WN_OK) return code;
+        n = make_seeds(c, question, n, true);
+        if (!n) return WN_OK;
+        code = impl->write(plan->exe, plan->seed, e->seeds, err);
+    }
+    if (code == WN_OK) code = write_rows(c, plan, question, n, err);
+    if (code == WN_OK) code = impl->run(plan->exe, plan->method[method].stage, err);
+    if (code == WN_OK) code = take_logits(c, plan, err);
+    if (code == WN_OK && there) make_seeds(c, question, n, false);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->method[method].map, e->maps, err);
+    take_rows(c, plan, method, question, n, code, err);
     return code;
 }
 
@@ -172,11 +237,10 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
 static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct place here, int method, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
-    int k = e->graph->classes, n = 0;
-    int question[256];
+    int n = 0, question[256];
     int most = plan->key.rows < 256 ? (int)plan->key.rows : 256;
     enum wn_code code = WN_OK;
-    memset(e->seeds, 0, (size_t)e->max_rows * (size_t)k * sizeof *e->seeds);
+    memset(e->seeds, 0, (size_t)e->max_rows * (size_t)e->graph->classes * sizeof *e->seeds);
     for (int i = 0; i < c->batch->n_questions && code == WN_OK; i++) {
         const struct wn_question *q = &c->batch->questions[i];
         if (!asks_here(c, i) || !same_place(place_of(e, q), here) || wn_plan_method(q->method) != method) continue;
@@ -185,7 +249,6 @@ static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct 
             wn_fail(&c->answers[i].error, why->code, "method '%s': %s", q->method->name, why->text);
             continue;
         }
-        if (make_seed(c, q, &c->answers[i], e->seeds + (size_t)n * (size_t)k) != WN_OK) continue;
         question[n++] = i;
         if (n < most) continue;
         code = run_rows(c, plan, method, question, n, err);
@@ -211,9 +274,10 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
     key.rows = bucket(n_questions, e->max_rows);
     enum wn_code code = wn_engine_plan(e, &key, &plan, err);
     if (code == WN_OK) code = forward(c, plan, at, err);
-    double start = now_ms();
+    double start = now_ms() - c->times.forward_ms; /* the wait for the logits is the forward pass's */
     for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, at, m, err);
-    c->times.backward_ms += now_ms() - start;
+    if (code == WN_OK) code = take_logits(c, plan, err);
+    c->times.backward_ms += now_ms() - c->times.forward_ms - start;
     return code;
 }
 

@@ -75,6 +75,45 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
     return WN_OK;
 }
 
+/* ---- the seed as a device makes it ---- */
+
+static bool in_range(const int *set, int n, int classes)
+{
+    for (int i = 0; i < n; i++)
+        if (set[i] < 0 || set[i] >= classes) return false;
+    return n == 0 || set;
+}
+
+/* What the form says of the classes against them, where the question names foils. */
+static bool place_foils(const struct wn_question *q, struct wn_seed_row *row)
+{
+    const unsigned flags = q->contrast->flags;
+    if (row->form.swap) { /* the foil is the one class that stands alone; without one it depends on the prediction */
+        row->target = q->n_foils == 1 ? q->foils[0] : -1;
+        row->n_targets = 0;
+        return q->n_foils == 1;
+    }
+    if (!q->n_foils) return true;
+    row->form.against = WN_AGAINST_SET;
+    row->foils = q->foils;
+    row->n_foils = q->n_foils;
+    return flags & WN_CONTRAST_FOIL_SET || (flags & WN_CONTRAST_FOIL && q->n_foils == 1);
+}
+
+bool wn_question_row(const struct wn_question *q, int classes, struct wn_seed_row *row)
+{
+    const unsigned flags = q->contrast->flags;
+    if (!q->contrast->form || classes < 2 || !in_range(q->targets, q->n_targets, classes) || !in_range(q->foils, q->n_foils, classes)) return false;
+    if (q->target != WN_TARGET_PREDICTED && !in_range(&q->target, 1, classes)) return false;
+    if (q->n_targets > 1 && !(flags & WN_CONTRAST_TARGET_SET)) return false;
+    if (q->has_value != ((flags & WN_CONTRAST_VALUE) != 0)) return false;
+    *row = (struct wn_seed_row){.form = *q->contrast->form, .image = q->image, .target = q->target, .value = q->value};
+    if (q->n_targets) row->targets = q->targets, row->n_targets = q->n_targets;
+    return place_foils(q, row);
+}
+
+/* ---- sides ---- */
+
 static void set_sides(const struct wn_contrast_in *in, enum wn_odds odds, const float *y, signed char *sides)
 {
     bool others = odds == WN_ODDS_TARGET_OTHERS, against = odds == WN_ODDS_OTHERS_FOIL;

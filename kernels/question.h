@@ -8,6 +8,11 @@
  * a->foil and a->score. classes: K as the network has it; 1 means two classes with the logits 0 and y. A failure stands in a->error. */
 enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, int classes, float *seed, struct wn_answer *a);
 
+/* The seed of this question as a device makes it from the logits, so that nobody has to read them first; targets and foils stay the question's.
+ * False where only wn_question_seed makes it, or would say what is wrong with the question. What depends on the logits it cannot see: whoever
+ * asks a device calls wn_question_seed as well, once the logits are there, for the answer's words and failures. */
+bool wn_question_row(const struct wn_question *q, int classes, struct wn_seed_row *row);
+
 /* sides: max(K, 2), the caller's: 1 for the classes that the contrast speaks for, -1 for those that it speaks against, 0 else. False where the
  * contrast is not the gradient of their log-odds. */
 bool wn_question_sides(const struct wn_question *q, const float *logits, int classes, signed char *sides);

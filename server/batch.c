@@ -52,6 +52,14 @@ static void settle(void *context, int image, const float *logits)
     }
 }
 
+/* Whether somebody's rivals are among those: else a device need not wait for us between its two passes. */
+static bool waits(const struct run *r)
+{
+    for (int i = 0; i < r->n; i++)
+        if (r->items[i]->needs_logits) return true;
+    return false;
+}
+
 static void place_pictures(struct run *r)
 {
     for (int i = 0; i < r->n; i++) {
@@ -129,7 +137,7 @@ enum wn_code wn_batch_run(struct wn_engine *engine, struct wn_item **items, int 
     enum wn_code code = WN_NO_MEMORY;
     if (make(&r)) {
         struct wn_batch batch = {r.n_images, r.images, r.n_questions, r.questions, given_up, &r};
-        code = wn_engine_explain_late(engine, &batch, settle, &r, r.logits, r.answers, &times, err);
+        code = wn_engine_explain_late(engine, &batch, waits(&r) ? settle : NULL, &r, r.logits, r.answers, &times, err);
         if (code == WN_OK)
             hand_out(&r, &times);
         else

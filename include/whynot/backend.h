@@ -8,6 +8,7 @@
 
 #include <whynot/drawing.h>
 #include <whynot/program.h>
+#include <whynot/seeding.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,6 +76,10 @@ struct wn_backend_impl {
     /* May be NULL, and may leave any heatmap as it is, where `done` then stays false: the caller draws it, and finds out what is wrong
      * with a map. The bytes are those of <whynot/pixels.h>. Hot. Errors are the device's; what is done by then stays done. */
     enum wn_code (*draw)(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
+    /* May be NULL. Makes the first n rows of the input `seed` (R,K) from the output `logits` (N,K) of stage 0, where its last run leaves them: a
+     * later stage may follow without a wait for the host. Rows behind them keep what they held. A `read` of the logits that follows then
+     * waits for stage 0 alone. Hot. Errors: WN_UNSUPPORTED, and nothing was done: the caller makes these seeds; WN_DEVICE. */
+    enum wn_code (*seed)(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n, struct wn_error *err);
     /* May be NULL. Fills mean, variance and empty; memory grows with the largest that was asked for. Any error but WN_DEVICE: the caller does it. */
     enum wn_code (*masks)(struct wn_backend *be, struct wn_masks *m, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that

@@ -7,6 +7,7 @@
 #define WHYNOT_EXPLAIN_H
 
 #include <whynot/program.h>
+#include <whynot/seeding.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +61,9 @@ struct wn_contrast {
     bool explains_probability; /* with odds: the gradient of the probability, not of its log-odds */
     /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one, else -1. */
     enum wn_code (*seed)(const struct wn_contrast_in *in, float *seed, int *foil, struct wn_error *err);
+    /* The same as a closed form, for devices that make seeds themselves; `against` is that of a question without foils where those are
+     * optional. NULL: `seed` alone makes it. */
+    const struct wn_seed_form *form;
     /* NULL; or a contrast of two passes, whose map is that of `seed` less that of this row, no row of the table, after both are brought to
      * one total: to 1, or the second to the first's. */
     const struct wn_contrast *less;

@@ -21,7 +21,13 @@ static enum wn_code seed_of_others(const struct wn_contrast_in *in, float *v, in
     return WN_OK;
 }
 
-static const struct wn_contrast others = {.name = "clrp, the others", .flags = WN_CONTRAST_RELEVANCE, .seed = seed_of_others};
+static const struct wn_contrast others = {
+    .name = "clrp, the others",
+    .flags = WN_CONTRAST_RELEVANCE,
+    .seed = seed_of_others,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .against_shares = WN_SHARES_WHOLE, .less = 1,
+                                         .relevance = WN_SEED_RELEVANCE_SIZE},
+};
 
 const struct wn_contrast wn_contrast_clrp = {
     .name = "clrp",
@@ -32,6 +38,7 @@ const struct wn_contrast wn_contrast_clrp = {
     .cost = "a second pass of the method",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .relevance = WN_SEED_RELEVANCE_SIZE},
     .less = &others,
     .balance = WN_BALANCE_ONE,
 };

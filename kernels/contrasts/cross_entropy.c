@@ -20,4 +20,6 @@ const struct wn_contrast wn_contrast_cross_entropy = {
     .flags = WN_CONTRAST_FOIL | WN_CONTRAST_SAME_OK | WN_CONTRAST_OPPOSITE,
     .odds = WN_ODDS_OTHERS_FOIL,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .swap = true, .asked_shares = WN_SHARES_SOFTMAX, .asked = 1,
+                                         .against_shares = WN_SHARES_WHOLE, .less = -1, .factor = WN_SEED_FACTOR_ASKED},
 };

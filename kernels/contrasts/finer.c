@@ -16,4 +16,6 @@ const struct wn_contrast wn_contrast_finer = {
     .misleads = "The references are the classes nearest in score, which may be above or below and need not look alike; another picture has others.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_NEAREST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1},
 };

@@ -24,4 +24,6 @@ const struct wn_contrast wn_contrast_finer_lib = {
     .misleads = "The bracket may turn a reference's sign, so that it helps the target: it is there to compare with that program.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_NEAREST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1, .bends = true},
 };

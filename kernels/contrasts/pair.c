@@ -19,4 +19,6 @@ const struct wn_contrast wn_contrast_pair = {
     .flags = WN_CONTRAST_FOIL,
     .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_BEST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
+                                         .against_shares = WN_SHARES_WHOLE, .less = -1},
 };

@@ -21,4 +21,6 @@ const struct wn_contrast wn_contrast_probability = {
     .odds = WN_ODDS_TARGET_OTHERS,
     .explains_probability = true,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1, .factor = WN_SEED_FACTOR_BOTH},
 };

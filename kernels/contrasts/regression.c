@@ -17,4 +17,5 @@ const struct wn_contrast wn_contrast_regression = {
     .misleads = "Two values on the same side of P give the same picture but for its scale: never normalise each map by itself.",
     .flags = WN_CONTRAST_VALUE | WN_CONTRAST_UNBALANCED,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .factor = WN_SEED_FACTOR_VALUE},
 };

@@ -22,7 +22,13 @@ static enum wn_code seed_of_others(const struct wn_contrast_in *in, float *v, in
     return code;
 }
 
-static const struct wn_contrast others = {.name = "sglrp, the others", .flags = WN_CONTRAST_RELEVANCE, .seed = seed_of_others};
+static const struct wn_contrast others = {
+    .name = "sglrp, the others",
+    .flags = WN_CONTRAST_RELEVANCE,
+    .seed = seed_of_others,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .against_shares = WN_SHARES_SOFTMAX, .less = 1,
+                                         .factor = WN_SEED_FACTOR_BOTH, .relevance = WN_SEED_RELEVANCE_GIVEN},
+};
 
 const struct wn_contrast wn_contrast_sglrp = {
     .name = "sglrp",
@@ -33,6 +39,8 @@ const struct wn_contrast wn_contrast_sglrp = {
     .cost = "a second pass of the method",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
+                                         .factor = WN_SEED_FACTOR_BOTH, .relevance = WN_SEED_RELEVANCE_GIVEN},
     .less = &others,
     .balance = WN_BALANCE_FIRST,
 };

@@ -17,4 +17,6 @@ const struct wn_contrast wn_contrast_weighted = {
     .source = "Wang & Wang 2022, weighted contrast",
     .odds = WN_ODDS_TARGET_OTHERS,
     .seed = seed,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1},
 };

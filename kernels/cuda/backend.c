@@ -37,6 +37,7 @@ static void cuda_close(struct wn_backend *base)
     if (be->uploads) wn_cuda_device_use(be, NULL);
     wn_cuda_courier_close(be, &be->courier);
     wn_cuda_courier_close(be, &be->foils);
+    wn_cuda_staging_close(be, &be->seeding);
     wn_cuda_libraries_close(be);
     wn_cuda_device_close(be);
     free(be->weights);
@@ -51,6 +52,7 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
     enum wn_code code = wn_cuda_device_open(be, options, err);
     if (code == WN_OK) code = wn_cuda_libraries_open(be, err);
     if (code == WN_OK) code = wn_cuda_draw_open(be, err);
+    if (code == WN_OK) code = wn_cuda_seeding_open(be, err);
     if (code == WN_OK)
         *out = &be->base;
     else
@@ -329,6 +331,7 @@ static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *er
         return wn_fail(err, WN_INTERNAL, "there is no stage %d; the program has %d", stage, wn_program_stages(exe->prog));
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code != WN_OK) return code;
+    if (stage == 0) exe->ahead = NULL;
     wn_cuda_fault_run(exe->stream);
     wn_cuda_range_begin(stage == 0 ? "forward" : "backward");
     code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
@@ -345,7 +348,7 @@ static struct wn_cuda_port *port_of(struct wn_cuda_exe *exe, int value, struct w
     return NULL;
 }
 
-static enum wn_code run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err)
+enum wn_code wn_cuda_run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err)
 {
     return port->job < 0 ? WN_OK : exe->jobs[port->job].run(exe, &exe->jobs[port->job], err);
 }
@@ -361,7 +364,7 @@ static enum wn_code cuda_write(struct wn_exe *base, int value, const float *src,
     const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
     wn_cuda_range_begin("write");
     if (code == WN_OK) code = wn_cuda_port_send(exe, port, src, count, err);
-    if (code == WN_OK) code = run_port(exe, port, err);
+    if (code == WN_OK) code = wn_cuda_run_port(exe, port, err);
     wn_cuda_range_end();
     return code;
 }
@@ -375,8 +378,8 @@ static enum wn_code cuda_read(struct wn_exe *base, int value, float *dst, struct
     const bool input = wn_program_value(exe->prog, value)->kind == WN_VALUE_INPUT;
     const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
     wn_cuda_range_begin("read");
-    if (code == WN_OK && !input) code = run_port(exe, port, err);
-    if (code == WN_OK) code = wn_cuda_port_fetch(exe, port, dst, count, err);
+    if (code == WN_OK && !input && port != exe->ahead) code = wn_cuda_run_port(exe, port, err);
+    if (code == WN_OK) code = port == exe->ahead ? wn_cuda_port_collect(exe, dst, count, err) : wn_cuda_port_fetch(exe, port, dst, count, err);
     wn_cuda_range_end();
     return code;
 }
@@ -393,6 +396,7 @@ const struct wn_backend_impl wn_backend_cuda = {
     .run = cuda_run,
     .read = cuda_read,
     .draw = wn_cuda_draw,
+    .seed = wn_cuda_seed,
     .masks = wn_cuda_masks,
     .diagnose = wn_cuda_diagnose,
     .lost = wn_cuda_lost,

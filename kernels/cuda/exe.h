@@ -1,4 +1,4 @@
-/* The CUDA backend inside: what its files share. Private to kernels/cuda; only device.c, check.c, conv_graph.c and gemm.c
+/* The CUDA backend inside: what its files share. Private to kernels/cuda; only device.c, staging.c, check.c, conv_graph.c and gemm.c
  * include the vendor's headers.
  *
  * compile walks a program once: types and layouts (layout.c), places in one arena (arena.c), then a maker for each primitive
@@ -87,6 +87,13 @@ struct wn_cuda_courier {
     struct CUstream_st *stream;
 };
 
+/* The same for what goes into executables, on their own streams: one use at a time, and the next one waits until the last is over. */
+struct wn_cuda_staging {
+    char *pinned, *device;
+    size_t bytes, twin;
+    void *busy; /* cudaEvent_t: behind the last use */
+};
+
 struct wn_cuda_backend {
     struct wn_backend base;
     int device;
@@ -100,6 +107,7 @@ struct wn_cuda_backend {
     struct CUstream_st *uploads; /* copies that are waited for, and nothing else */
     struct wn_cuda_courier courier; /* of heatmaps */
     struct wn_cuda_courier foils;   /* of masks of all foils; opened when they are first asked for */
+    struct wn_cuda_staging seeding; /* of questions, and what the device finds of them */
 };
 
 /* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
@@ -117,6 +125,7 @@ struct wn_cuda_exe {
     struct wn_cuda_tensor *values; /* [values of the program] */
     int *home;                     /* [values]: the value whose memory this one shares, itself for most; -1: has none */
     struct wn_cuda_port *ports;    /* [values] */
+    const struct wn_cuda_port *ahead; /* the one that is on its way to its pinned memory already, until stage 0 runs again; or NULL */
     struct wn_cuda_weight **held;  /* uploaded constants that the jobs use */
     int n_held, cap_held;
     struct wn_cuda_job *jobs;
@@ -266,6 +275,22 @@ enum wn_code wn_cuda_courier_send(const struct wn_cuda_courier *c, size_t bytes,
 /* Bytes from that offset on back to the twin; waits. */
 enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from, size_t bytes, struct wn_error *err);
 
+/* ---- staging.c ---- */
+enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_staging *s, const char *what, size_t pinned, size_t scratch,
+                                  struct wn_error *err);
+void wn_cuda_staging_close(struct wn_cuda_backend *be, struct wn_cuda_staging *s); /* also of one that was never opened, or half */
+enum wn_code wn_cuda_staging_begin(const struct wn_cuda_staging *s, struct wn_error *err); /* waits for the last use */
+/* Bytes of the twin, from that offset on, to the device, queued. */
+enum wn_code wn_cuda_staging_send(struct wn_cuda_exe *exe, const struct wn_cuda_staging *s, size_t from, size_t bytes, struct wn_error *err);
+enum wn_code wn_cuda_staging_end(struct wn_cuda_exe *exe, const struct wn_cuda_staging *s, struct wn_error *err); /* what was queued is one use */
+/* The port's landing to its pinned memory, queued, so that a later read waits for no more than what was queued before. */
+enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count, struct wn_error *err);
+enum wn_code wn_cuda_port_collect(struct wn_cuda_exe *exe, float *dst, size_t count, struct wn_error *err); /* of exe->ahead; waits */
+
+/* ---- seeding.c ---- */
+enum wn_code wn_cuda_seeding_open(struct wn_cuda_backend *be, struct wn_error *err);
+enum wn_code wn_cuda_seed(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n, struct wn_error *err);
+
 /* ---- heatmap.c ---- */
 #ifndef WN_CUDA_HEATMAP_PIXELS
 #define WN_CUDA_HEATMAP_PIXELS (1 << 21) /* drawn by one launch, and the most of one heatmap: forty of 224 x 224 */
@@ -278,6 +303,8 @@ enum wn_code wn_cuda_masks(struct wn_backend *be, struct wn_masks *m, struct wn_
 
 /* ---- backend.c ---- */
 enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);
+/* The conversion that the port wants, queued, if any. */
+enum wn_code wn_cuda_run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err);
 
 /* diagnose.c: driver, runtime, cuDNN, each device with its memory and compute capability. */
 void wn_cuda_diagnose(void (*say)(void *arg, const struct wn_finding *finding), void *arg);

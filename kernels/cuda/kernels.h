@@ -12,6 +12,7 @@
 #include <whynot/drawing.h>
 #include <whynot/masking.h>
 #include <whynot/program.h>
+#include <whynot/seeding.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -273,23 +274,10 @@ void wn_cuda_launch_foils(const struct wn_cuda_foils *f, struct CUstream_st *str
 
 /* ---- seeds.cu ---- */
 #define WN_CUDA_SHARED_BYTES (48 << 10)
-enum wn_cuda_against { WN_CUDA_AGAINST_NONE, WN_CUDA_AGAINST_SET, WN_CUDA_AGAINST_OTHERS, WN_CUDA_AGAINST_BEST, WN_CUDA_AGAINST_NEAREST };
-enum wn_cuda_shares { WN_CUDA_SHARES_SOFTMAX, WN_CUDA_SHARES_EVEN, WN_CUDA_SHARES_WHOLE };
-enum wn_cuda_factor { WN_CUDA_FACTOR_ONE, WN_CUDA_FACTOR_ASKED, WN_CUDA_FACTOR_BOTH, WN_CUDA_FACTOR_VALUE };
-enum wn_cuda_relevance { WN_CUDA_RELEVANCE_NONE, WN_CUDA_RELEVANCE_GIVEN, WN_CUDA_RELEVANCE_SIZE };
-/* One contrast of one image in the form that all closed forms share: the classes asked for and those against them each have their shares, times
- * `asked` and `less`, times one factor of the whole: 1; the probability of those asked for; that times the probability of those against; or
- * 2 (y_target - value). */
+/* struct wn_seed_row as it lies on the device. */
 struct wn_cuda_seed {
-    int image, target;           /* target: a class, or -1 for the prediction; not looked at with n_targets */
-    int sets, n_targets, n_foils; /* where in the list of sets its targets begin, behind them its foils */
-    enum wn_cuda_against against; /* no class, the foils, all others, the strongest other, or the three nearest in score */
-    bool swap;                    /* the two sides change places: the target is the foil */
-    enum wn_cuda_shares asked_shares, against_shares;
-    float asked, less;
-    bool bends; /* the shares against are differentiated too: times 1 + y_k - their mean */
-    enum wn_cuda_factor factor;
-    enum wn_cuda_relevance relevance; /* what comes out is relevance, as it is or times |y_k|, and is turned into a weight */
+    struct wn_seed_form form;
+    int image, target, sets, n_targets, n_foils; /* sets: where in the list of sets its targets begin, behind them its foils */
     float value;
 };
 struct wn_cuda_seeds {

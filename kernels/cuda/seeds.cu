@@ -76,15 +76,15 @@ __device__ __forceinline__ int take_sides(const struct wn_cuda_seeds &d, const s
     }
     __syncthreads();
     *foil = -1;
-    if (q.against == WN_CUDA_AGAINST_SET) {
+    if (q.form.against == WN_AGAINST_SET) {
         *foil = q.n_foils == 1 ? set[q.n_targets] : -1;
         if (threadIdx.x == 0)
             for (int i = 0; i < q.n_foils; i++) of[set[q.n_targets + i]] = AGAINST;
-    } else if (q.against == WN_CUDA_AGAINST_OTHERS) {
+    } else if (q.form.against == WN_AGAINST_OTHERS) {
         for (int k = (int)threadIdx.x; k < d.classes; k += THREADS)
             if (of[k] == NEITHER) of[k] = AGAINST;
-    } else if (q.against == WN_CUDA_AGAINST_BEST || q.against == WN_CUDA_AGAINST_NEAREST) {
-        const bool nearest = q.against == WN_CUDA_AGAINST_NEAREST;
+    } else if (q.form.against == WN_AGAINST_BEST || q.form.against == WN_AGAINST_NEAREST) {
+        const bool nearest = q.form.against == WN_AGAINST_NEAREST;
         for (int i = 0; i < (nearest ? MOST_NEAREST : 1); i++) {
             const int k = best_of(s, y, of, d.classes, NEITHER, nearest, y[target]);
             __syncthreads();
@@ -94,8 +94,8 @@ __device__ __forceinline__ int take_sides(const struct wn_cuda_seeds &d, const s
         }
     }
     __syncthreads();
-    if (q.swap) { /* "what contradicts Q": all the others are asked for, and Q stands against them */
-        if (q.against == WN_CUDA_AGAINST_OTHERS) *foil = target;
+    if (q.form.swap) { /* "what contradicts Q": all the others are asked for, and Q stands against them */
+        if (q.form.against == WN_AGAINST_OTHERS) *foil = target;
         for (int k = (int)threadIdx.x; k < d.classes; k += THREADS) of[k] = of[k] == AGAINST ? ASKED : of[k] == ASKED ? AGAINST : NEITHER;
         __syncthreads();
     }
@@ -119,9 +119,9 @@ __device__ __forceinline__ struct softmax softmax_of(struct scratch *s, const fl
 }
 
 /* A class's part of its side: 1 shared evenly or as the softmax has it. */
-__device__ __forceinline__ double share_of(enum wn_cuda_shares kind, const struct softmax &of, float y)
+__device__ __forceinline__ double share_of(enum wn_shares kind, const struct softmax &of, float y)
 {
-    return kind == WN_CUDA_SHARES_EVEN ? 1.0 / of.n : kind == WN_CUDA_SHARES_WHOLE ? 1.0 : exp(y - of.top) / of.sum;
+    return kind == WN_SHARES_EVEN ? 1.0 / of.n : kind == WN_SHARES_WHOLE ? 1.0 : exp(y - of.top) / of.sum;
 }
 
 /* Relevance that was meant, as the weight that gives it; near 0 the weight goes to 0 with the logit. */
@@ -132,12 +132,12 @@ __device__ __forceinline__ double of_relevance(double relevance, double y)
 
 __device__ __forceinline__ double factor_of(const struct wn_cuda_seed &q, const struct softmax &asked, const struct softmax &against, float y_target)
 {
-    if (q.factor == WN_CUDA_FACTOR_ONE) return 1;
-    if (q.factor == WN_CUDA_FACTOR_VALUE) return 2 * ((double)y_target - q.value);
+    if (q.form.factor == WN_SEED_FACTOR_ONE) return 1;
+    if (q.form.factor == WN_SEED_FACTOR_VALUE) return 2 * ((double)y_target - q.value);
     const double top = asked.n && (!against.n || asked.top > against.top) ? asked.top : against.top;
     const double a = asked.n ? asked.sum * exp(asked.top - top) : 0, b = against.n ? against.sum * exp(against.top - top) : 0;
     const double p = a / (a + b), rest = b / (a + b);
-    return q.factor == WN_CUDA_FACTOR_ASKED ? p : p * rest;
+    return q.form.factor == WN_SEED_FACTOR_ASKED ? p : p * rest;
 }
 
 __global__ void seeds_kernel(struct wn_cuda_seeds d)
@@ -152,18 +152,18 @@ __global__ void seeds_kernel(struct wn_cuda_seeds d)
         const struct softmax asked = softmax_of(s, y, of, d.classes, ASKED), against = softmax_of(s, y, of, d.classes, AGAINST);
         const double factor = factor_of(q, asked, against, y[target]);
         double mean = 0, score = 0; /* mean: of the logits against, for the form whose weights are differentiated too */
-        if (q.bends) {
+        if (q.form.bends) {
             for (int k = (int)threadIdx.x; k < d.classes; k += THREADS)
-                if (of[k] == AGAINST) mean += share_of(q.against_shares, against, y[k]) * y[k];
+                if (of[k] == AGAINST) mean += share_of(q.form.against_shares, against, y[k]) * y[k];
             mean = sum_of_block(s, mean);
         }
         for (int k = (int)threadIdx.x; k < d.classes; k += THREADS) {
-            double v = of[k] == ASKED ? q.asked * share_of(q.asked_shares, asked, y[k])
-                       : of[k] == AGAINST ? q.less * share_of(q.against_shares, against, y[k]) * (q.bends ? 1 + y[k] - mean : 1.0)
+            double v = of[k] == ASKED ? q.form.asked * share_of(q.form.asked_shares, asked, y[k])
+                       : of[k] == AGAINST ? q.form.less * share_of(q.form.against_shares, against, y[k]) * (q.form.bends ? 1 + y[k] - mean : 1.0)
                                           : 0.0;
             v *= factor;
-            if (q.relevance == WN_CUDA_RELEVANCE_SIZE) v *= fabsf(y[k]);
-            if (q.relevance != WN_CUDA_RELEVANCE_NONE) v = of_relevance(v, y[k]);
+            if (q.form.relevance == WN_SEED_RELEVANCE_SIZE) v *= fabsf(y[k]);
+            if (q.form.relevance != WN_SEED_RELEVANCE_NONE) v = of_relevance(v, y[k]);
             d.seed[r * d.classes + k] = (float)v;
             score += v * y[k];
         }

@@ -9,13 +9,17 @@
 #include <cmocka.h>
 
 #include <whynot/backend.h>
+#include <whynot/explain.h>
 
 #include "check.h"
 #include "fake_runtime.h"
 #include "oom.h"
 #include "subject.h"
 
-/* Two stages, a constant, a tap table, a gather and outputs in two layouts: every kind of thing that is reserved. */
+enum { CLASSES = 4, ROWS = 3 };
+static int logits, seed; /* values of the program below */
+
+/* Two stages, a constant, a tap table, a gather, outputs in two layouts, logits and a seed: every kind of thing that is reserved. */
 static void build(struct subject *s)
 {
     static const int32_t index[] = {0, 2};
@@ -26,8 +30,12 @@ static void build(struct subject *s)
     int x = subject_input(s, SHAPE(2, 3, 4, 5), true, -1, 1);
     int y = wn_relu(s->p, wn_conv(s->p, x, subject_weight(s, SHAPE(4, 3, 3, 3), -1, 1), WN_NONE, &win, 1));
     subject_output(s, y);
+    logits = wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, CLASSES}});
+    subject_output(s, logits);
     wn_program_end_stage(s->p);
-    subject_output(s, wn_axis_map(s->p, wn_gather(s->p, y, subject_rows(s, 3, 2)), 3, &taps));
+    subject_output(s, wn_axis_map(s->p, wn_gather(s->p, y, subject_rows(s, ROWS, 2)), 3, &taps));
+    seed = subject_input(s, SHAPE(ROWS, CLASSES), true, -1, 1);
+    subject_output(s, wn_linear(s->p, seed, 2, 0));
 }
 
 static enum wn_code draw(struct wn_backend *be, struct wn_error *err)
@@ -41,6 +49,15 @@ static enum wn_code draw(struct wn_backend *be, struct wn_error *err)
     return code;
 }
 
+static enum wn_code ask(struct wn_backend *be, struct wn_exe *exe, struct wn_error *err)
+{
+    static const int sets[] = {1, 2};
+    const struct wn_seed_row rows[] = {
+        {.form = *wn_contrast_find("weighted")->form, .image = 1, .target = -1},
+        {.form = *wn_contrast_find("subset")->form, .targets = sets, .n_targets = 1, .foils = sets + 1, .n_foils = 1}};
+    return be->impl->seed(exe, logits, seed, rows, 2, err);
+}
+
 /* Everything from open to close; the first failure's code. */
 static enum wn_code live_once(struct subject *s, struct wn_error *err)
 {
@@ -52,7 +69,9 @@ static enum wn_code live_once(struct subject *s, struct wn_error *err)
     code = be->impl->compile(be, s->p, &exe, err);
     if (code != WN_OK) goto close;
     for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
-    for (int i = 0; code == WN_OK && i < 2; i++) code = be->impl->run(exe, i, err);
+    if (code == WN_OK) code = be->impl->run(exe, 0, err);
+    if (code == WN_OK) code = ask(be, exe, err);
+    if (code == WN_OK) code = be->impl->run(exe, 1, err);
     for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], buffer, err);
     if (code == WN_OK) code = draw(be, err);
     be->impl->release(exe);

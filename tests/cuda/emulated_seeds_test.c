@@ -16,47 +16,31 @@
 #include "question.h"
 #include "rng.h"
 
-#define WHOLE WN_CUDA_SHARES_WHOLE
-#define EVEN WN_CUDA_SHARES_EVEN
-#define SOFT WN_CUDA_SHARES_SOFTMAX
-
-static const struct form {
-    const char *contrast;
-    bool second; /* the pass that is taken away */
-    struct wn_cuda_seed seed;
-} forms[] = {
-    {"logit", false, {.asked_shares = WHOLE, .asked = 1}},
-    {"weighted", false, {.against = WN_CUDA_AGAINST_OTHERS, .asked_shares = WHOLE, .asked = 1, .against_shares = SOFT, .less = -1}},
-    {"pair", false, {.against = WN_CUDA_AGAINST_SET, .asked_shares = WHOLE, .asked = 1, .against_shares = WHOLE, .less = -1}},
-    {"max", false, {.against = WN_CUDA_AGAINST_BEST, .asked_shares = WHOLE, .asked = 1, .against_shares = WHOLE, .less = -1}},
-    {"mean", false, {.against = WN_CUDA_AGAINST_OTHERS, .asked_shares = WHOLE, .asked = 1, .against_shares = EVEN, .less = -1}},
-    {"probability", false,
-     {.against = WN_CUDA_AGAINST_OTHERS, .asked_shares = WHOLE, .asked = 1, .against_shares = SOFT, .less = -1, .factor = WN_CUDA_FACTOR_BOTH}},
-    {"cross-entropy", false,
-     {.against = WN_CUDA_AGAINST_OTHERS, .swap = true, .asked_shares = SOFT, .asked = 1, .against_shares = WHOLE, .less = -1, .factor = WN_CUDA_FACTOR_ASKED}},
-    {"subset", false, {.against = WN_CUDA_AGAINST_SET, .asked_shares = SOFT, .asked = 1, .against_shares = SOFT, .less = -1}},
-    {"finer", false, {.against = WN_CUDA_AGAINST_NEAREST, .asked_shares = WHOLE, .asked = 1, .against_shares = SOFT, .less = -1}},
-    {"finer-lib", false, {.against = WN_CUDA_AGAINST_NEAREST, .asked_shares = WHOLE, .asked = 1, .against_shares = SOFT, .less = -1, .bends = true}},
-    {"finer-mean", false, {.against = WN_CUDA_AGAINST_NEAREST, .asked_shares = WHOLE, .asked = 1, .against_shares = EVEN, .less = -0.6f}},
-    {"clrp", false, {.asked_shares = WHOLE, .asked = 1, .relevance = WN_CUDA_RELEVANCE_SIZE}},
-    {"clrp", true, {.against = WN_CUDA_AGAINST_OTHERS, .against_shares = WHOLE, .less = 1, .relevance = WN_CUDA_RELEVANCE_SIZE}},
-    {"sglrp", false,
-     {.against = WN_CUDA_AGAINST_OTHERS, .asked_shares = WHOLE, .asked = 1, .factor = WN_CUDA_FACTOR_BOTH, .relevance = WN_CUDA_RELEVANCE_GIVEN}},
-    {"sglrp", true,
-     {.against = WN_CUDA_AGAINST_OTHERS, .against_shares = SOFT, .less = 1, .factor = WN_CUDA_FACTOR_BOTH, .relevance = WN_CUDA_RELEVANCE_GIVEN}},
-    {"regression", false, {.asked_shares = WHOLE, .asked = 1, .factor = WN_CUDA_FACTOR_VALUE, .value = 0.75f}},
+/* A row of the table, or the pass that is taken away from it. */
+struct form {
+    const struct wn_contrast *row;
+    bool second;
 };
-enum { FORMS = sizeof forms / sizeof *forms, IMAGES = 4, MOST_SET = 4 };
+enum { MOST_FORMS = 64, IMAGES = 4, MOST_SET = 4 };
+
+static int list_forms(struct form *forms)
+{
+    int n = 0;
+    for (int i = 0; wn_contrast_at(i); i++) {
+        const struct wn_contrast *c = wn_contrast_at(i);
+        forms[n++] = (struct form){c, false};
+        if (c->less) forms[n++] = (struct form){c, true};
+    }
+    return n;
+}
 
 static void every_contrast_has_its_form(void **state)
 {
     (void)state;
-    for (int i = 0; wn_contrast_at(i); i++) {
-        bool found = false, second = !wn_contrast_at(i)->less;
-        for (int k = 0; k < FORMS; k++)
-            if (strcmp(forms[k].contrast, wn_contrast_at(i)->name) == 0) found |= !forms[k].second, second |= forms[k].second;
-        if (!found || !second) fail_msg("contrast '%s' has no closed form here", wn_contrast_at(i)->name);
-    }
+    struct form forms[MOST_FORMS];
+    const int n = list_forms(forms);
+    for (int i = 0; i < n; i++)
+        if (!(forms[i].second ? forms[i].row->less : forms[i].row)->form) fail_msg("contrast '%s' has no closed form", forms[i].row->name);
 }
 
 /* ---- one question on both sides ---- */
@@ -67,30 +51,40 @@ struct asked {
     int sets[2 * MOST_SET];
 };
 
-/* Question r about these classes: predictions and chosen targets, with sets as large as they may be. */
-static void ask(struct asked *a, const struct form *form, int classes, int r, struct wn_cuda_seed *seed, int at)
+/* Question r about these classes: predictions and chosen targets, with and without foils, with sets as large as they may be. */
+static void ask(struct asked *a, const struct form *form, int classes, int r)
 {
-    const struct wn_contrast *c = wn_contrast_find(form->contrast);
-    const int foil = (r * 7 + 1) % classes;
+    const struct wn_contrast *c = form->row;
+    struct wn_question *q = &a->question;
+    const int foil = (r * 7 + 1) % classes, target = r % 3 ? (r * 5) % classes : WN_TARGET_PREDICTED;
     a->contrast = form->second ? *c->less : *c;
     a->contrast.flags &= ~(unsigned)WN_CONTRAST_RELEVANCE; /* whatever method asks: only the seed is looked at */
-    a->question = (struct wn_question){.image = r % IMAGES, .method = wn_method_find("gradcam"), .contrast = &a->contrast, .target = r % 3 ? (r * 5) % classes : WN_TARGET_PREDICTED};
-    *seed = form->seed;
-    seed->image = r % IMAGES, seed->target = a->question.target, seed->sets = at;
-    if (c->flags & WN_CONTRAST_VALUE) a->question.value = form->seed.value, a->question.has_value = true;
-    if (c->flags & WN_CONTRAST_FOIL && !form->seed.swap) {
-        a->question.target = seed->target = (foil + 1) % classes;
-        a->sets[0] = foil, a->question.foils = a->sets, a->question.n_foils = seed->n_foils = 1;
-    } else if (form->seed.swap) { /* the foil is the one class that this form is told */
-        a->sets[0] = foil, a->question.foils = a->sets, a->question.n_foils = 1;
-        seed->target = foil;
-    } else if (c->flags & WN_CONTRAST_TARGET_SET) {
+    *q = (struct wn_question){.image = r % IMAGES, .method = wn_method_find("gradcam"), .contrast = &a->contrast, .target = target};
+    if (c->flags & WN_CONTRAST_VALUE) q->value = 0.75f, q->has_value = true;
+    if (c->flags & WN_CONTRAST_FOIL && (r % 2 || c->flags & WN_CONTRAST_SAME_OK)) {
+        a->sets[0] = foil, q->foils = a->sets, q->n_foils = 1;
+        if (!(c->flags & WN_CONTRAST_SAME_OK)) q->target = (foil + 1) % classes;
+    }
+    if (c->flags & WN_CONTRAST_TARGET_SET) {
         const int n = classes >= 2 * MOST_SET ? MOST_SET : 1;
         for (int i = 0; i < 2 * n; i++) a->sets[i] = (r + i * (classes / (2 * n))) % classes;
-        a->question.targets = a->sets, a->question.n_targets = seed->n_targets = n;
-        a->question.foils = a->sets + n, a->question.n_foils = seed->n_foils = n;
-        if (r % 2) a->question.n_foils = seed->n_foils = 0, a->question.foils = NULL, seed->against = WN_CUDA_AGAINST_OTHERS;
+        q->targets = a->sets, q->n_targets = n;
+        if (r % 2 == 0) q->foils = a->sets + n, q->n_foils = n;
+    } else if (c->flags & WN_CONTRAST_FOIL_SET && r % 2) {
+        a->sets[0] = foil, q->foils = a->sets, q->n_foils = 1;
+        q->target = (foil + 1) % classes;
     }
+}
+
+/* The row that is made of a question, as it lies on the device: its sets from `at` on. */
+static struct wn_cuda_seed seed_of(const struct wn_question *q, int classes, int *sets, int at)
+{
+    struct wn_seed_row row;
+    assert_true(wn_question_row(q, classes, &row));
+    for (int i = 0; i < row.n_targets; i++) sets[at + i] = row.targets[i];
+    for (int i = 0; i < row.n_foils; i++) sets[at + row.n_targets + i] = row.foils[i];
+    return (struct wn_cuda_seed){.form = row.form, .image = row.image, .target = row.target, .sets = at, .n_targets = row.n_targets,
+                                 .n_foils = row.n_foils, .value = row.value};
 }
 
 static void fill_logits(float *y, int classes)
@@ -115,29 +109,30 @@ static double off_by(const float *got, const float *want, int n)
 
 static void judge(int classes)
 {
-    enum { EACH = 3, ROWS = FORMS * EACH };
+    enum { EACH = 4, ROWS = MOST_FORMS * EACH };
+    struct form forms[MOST_FORMS];
+    const int rows = list_forms(forms) * EACH;
     float *y = malloc(IMAGES * (size_t)classes * sizeof *y), *want = malloc((size_t)classes * sizeof *want);
     struct wn_cuda_seed *seeds = malloc(ROWS * sizeof *seeds);
     int *sets = malloc(ROWS * 2 * MOST_SET * sizeof *sets);
-    struct asked *asked = malloc(ROWS * sizeof *asked);
+    struct asked *asked = calloc(ROWS, sizeof *asked);
     fill_logits(y, classes);
-    for (int r = 0; r < ROWS; r++) {
-        memset(asked[r].sets, 0, sizeof asked[r].sets);
-        ask(&asked[r], &forms[r / EACH], classes, r, &seeds[r], r * 2 * MOST_SET);
-        memcpy(sets + r * 2 * MOST_SET, asked[r].sets, sizeof asked[r].sets);
+    for (int r = 0; r < rows; r++) {
+        ask(&asked[r], &forms[r / EACH], classes, r);
+        seeds[r] = seed_of(&asked[r].question, classes, sets, r * 2 * MOST_SET);
     }
-    struct wn_cuda_seeds d = {.logits = y, .classes = classes, .rows = ROWS, .question = seeds, .sets = sets};
+    struct wn_cuda_seeds d = {.logits = y, .classes = classes, .rows = rows, .question = seeds, .sets = sets};
     d.seed = malloc(ROWS * (size_t)classes * sizeof *d.seed), d.score = malloc(ROWS * sizeof *d.score);
     d.target = malloc(ROWS * sizeof *d.target), d.foil = malloc(ROWS * sizeof *d.foil);
     assert_true(wn_cuda_launch_seeds(&d, NULL));
-    for (int r = 0; r < ROWS; r++) {
+    for (int r = 0; r < rows; r++) {
         struct wn_answer a = {.target = -1, .foil = -1};
         const struct form *form = &forms[r / EACH];
         assert_int_equal(wn_question_seed(&asked[r].question, y + asked[r].question.image * classes, classes, memset(want, 0, (size_t)classes * sizeof *want), &a), WN_OK);
         const double off = off_by(d.seed + r * classes, want, classes);
-        if (!(off <= 1e-5)) fail_msg("'%s'%s, %d classes, row %d: off by %g", form->contrast, form->second ? ", second pass" : "", classes, r, off);
-        if (!form->seed.swap) assert_int_equal(d.target[r], a.target);
-        if (seeds[r].swap || seeds[r].against != WN_CUDA_AGAINST_OTHERS) assert_int_equal(d.foil[r], a.foil); /* all others may be one */
+        if (!(off <= 1e-5)) fail_msg("'%s'%s, %d classes, row %d: off by %g", form->row->name, form->second ? ", second pass" : "", classes, r, off);
+        if (!seeds[r].form.swap) assert_int_equal(d.target[r], a.target);
+        if (a.foil >= 0 && (seeds[r].form.swap || seeds[r].form.against != WN_AGAINST_OTHERS)) assert_int_equal(d.foil[r], a.foil); /* all others may be one */
         assert_true(fabs((double)d.score[r] - a.score) <= 1e-4 * (1 + fabs((double)a.score)));
     }
     free(y), free(want), free(seeds), free(sets), free(asked), free(d.seed), free(d.score), free(d.target), free(d.foil);

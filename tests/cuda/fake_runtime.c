@@ -15,6 +15,7 @@ struct fake_runtime fake_runtime = {.devices = 1, .capability = 9, .free_bytes =
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards fake_runtime and the list of blocks */
 static _Thread_local cudaError_t last;
 static _Thread_local int current; /* device */
+static long now, waited_for; /* every call is a moment; up to which one somebody has waited; guarded by the lock */
 
 /* What the environment wants of a program that was not written for the emulation. */
 __attribute__((constructor)) static void choose(void)
@@ -29,6 +30,7 @@ __attribute__((constructor)) static void choose(void)
 static cudaError_t answer_locked(void)
 {
     struct fake_runtime *f = &fake_runtime;
+    now++;
     if (f->one_device && current != f->fail_device) return cudaSuccess;
     f->calls++;
     if (f->stuck) return (cudaError_t)f->stuck;
@@ -45,6 +47,16 @@ static cudaError_t answer(void)
     pthread_mutex_unlock(&lock);
     if (e != cudaSuccess) last = e;
     return e;
+}
+
+/* event: NULL for all that was asked for. */
+static void wait_for(const void *event)
+{
+    long moment;
+    pthread_mutex_lock(&lock);
+    memcpy(&moment, event ? event : &now, sizeof moment);
+    if (moment > waited_for) waited_for = moment, fake_runtime.waits++;
+    pthread_mutex_unlock(&lock);
 }
 
 /* Asked after each launch, so here launches fail. */
@@ -98,6 +110,7 @@ cudaError_t cudaSetDevice(int device)
 
 cudaError_t cudaDeviceSynchronize(void)
 {
+    wait_for(NULL);
     return answer();
 }
 
@@ -259,6 +272,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     const cudaError_t e = check_handle("a stream", stream);
+    wait_for(NULL);
     return e == cudaSuccess ? answer() : e;
 }
 
@@ -275,7 +289,9 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
     (void)flags;
-    return make((void **)event, 1, current);
+    const cudaError_t e = make((void **)event, sizeof now, current);
+    if (e == cudaSuccess) memset(*event, 0, sizeof now); /* as one that has happened */
+    return e;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
@@ -287,12 +303,16 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     cudaError_t e = check_handle("an event", event);
     if (e == cudaSuccess) e = check_handle("a stream", stream);
+    pthread_mutex_lock(&lock);
+    if (e == cudaSuccess) memcpy(event, &now, sizeof now);
+    pthread_mutex_unlock(&lock);
     return e == cudaSuccess ? answer() : e;
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     const cudaError_t e = check_handle("an event", event);
+    if (e == cudaSuccess) wait_for(event);
     return e == cudaSuccess ? answer() : e;
 }
 

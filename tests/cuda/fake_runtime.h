@@ -14,6 +14,7 @@ struct fake_runtime {
     bool one_device; /* only calls with that device current are counted and fail */
     int fail_device;
     long held_bytes, held_blocks;
+    long waits; /* times that the host waited for what it had not waited for yet, on whatever stream */
     size_t free_bytes; /* that every device says it has */
     long strangers;    /* times that something of another device than the current one was used ... */
     bool strangers_expected; /* ... which else ends the process */
