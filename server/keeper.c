@@ -137,6 +137,7 @@ static enum wn_code make_ready(struct wn_keeper *k, struct wn_model *m)
     if (!n) atomic_store(&k->workers, n = wn_workers_wanted(k->config, m->most_images));
     m->bytes = weights + shared + each * (size_t)n;
     m->bytes_each = each;
+    m->device_bytes = m->bytes - weights;
     code = check_room(k, m, m->bytes, &m->why);
     if (code == WN_OK) code = wn_engines_rest(m, k->config, n, !atomic_load(&k->settled), &m->why);
     m->warmup_ms = (double)(wn_now_ns() - begin) * 1e-6;

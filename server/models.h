@@ -43,6 +43,7 @@ struct wn_model {
     const char *precision; /* what it computes in; NULL until an engine was opened */
     size_t bytes;          /* weights once, what engines share once, what each has for itself as often as there are workers */
     size_t bytes_each;     /* of those, one worker's own */
+    size_t device_bytes;   /* of those, what its engines hold where the backend computes */
     double warmup_ms;      /* engines made and asked once */
     _Atomic int state;     /* enum wn_model_state */
     /* The shelf's. */

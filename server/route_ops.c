@@ -102,6 +102,13 @@ static void write_models(struct wn_text *out, const struct wn_models *models)
     }
 }
 
+static long long device_bytes(const struct wn_models *models)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < models->n; i++) bytes += wn_model_is_ready(models->list[i]) ? models->list[i]->device_bytes : 0;
+    return (long long)bytes;
+}
+
 bool wn_route_metrics(struct wn_request *r)
 {
     struct wn_text *out = &r->reply.body;
@@ -121,6 +128,7 @@ bool wn_route_metrics(struct wn_request *r)
     write_models(out, wn_request_models(r));
     gauge(out, "whynot_models_bytes", "Memory of all models, with those that are replaced but still answer.",
           (long long)atomic_load(&s->keeper.shelf.bytes));
+    gauge(out, "whynot_device_memory_bytes", "Memory that models take where the backend computes: a device's, where it has one.", device_bytes(wn_request_models(r)));
     wn_text_printf(
         out,
         "# HELP whynot_build_info The build.\n# TYPE whynot_build_info gauge\nwhynot_build_info{version=\"%s\"} 1\n",

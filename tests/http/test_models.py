@@ -246,6 +246,10 @@ class Models(unittest.TestCase):
         self.assertEqual((one["workers"], four["workers"]), (1, 4))
         self.assertEqual(four["bytes"] - one["bytes"], 3 * one["worker_bytes"])
         self.assertLess(four["worker_bytes"], four["weight_bytes"])
+        with daemon.Daemon(self.models, "--workers", "4", CONTROL) as d:
+            self.assertEqual(d.metric("whynot_device_memory_bytes"), four["bytes"] - four["weight_bytes"])
+            self.assertEqual(self.load(d, what="unload").status, 200)
+            self.assertEqual(d.metric("whynot_device_memory_bytes"), 0)
 
     # ---- under load ----
 
