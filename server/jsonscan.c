@@ -217,6 +217,8 @@ static enum wn_code build(struct scan *s, json_t **root)
     *root = NULL;
     if (starved) return wn_fail(s->err, WN_NO_MEMORY, "no memory for the request");
     size_t at = original(s, why.position < 0 ? 0 : (size_t)why.position);
+    char *theirs = strstr(why.text, " near '"); /* bytes of the body: they are not said again, and not logged */
+    if (theirs) *theirs = 0;
     return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
 }
 

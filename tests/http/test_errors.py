@@ -103,6 +103,11 @@ class Errors(asking.Tiny):
             self.assertEqual(c.getresponse().status, 413)
         c.close()
 
+    def test_a_length_beyond_the_limit_is_refused_without_asking_for_the_body(self):
+        a = self.d.raw(b"POST %s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 20971520\r\n\r\n" % PATH.encode())
+        self.assertTrue(a.startswith(b"HTTP/1.1 413"), a[:100])
+        self.assertNotIn(b"100 Continue", a)
+
     def test_chunked_body_over_the_limit(self):
         chunk = b"100000\r\n" + b"\0" * 0x100000 + b"\r\n"
         head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" % PATH.encode()
@@ -130,6 +135,15 @@ class Errors(asking.Tiny):
         a = self.d.request("POST", PATH, good.encode() + b',"id":"\xff"}', JSON)
         self.problem(a, 400, "BAD_REQUEST")
 
+    def test_each_kind_of_bad_json_says_where_it_is(self):
+        good = '{"image":{"b64":"%s"}' % b64(picture(1, 8, 8))
+        for text in (good, good + "}}", good + ',"target":NaN}', good + ',"target":1e400}', good + ',"target":1,"target":2}', good + ',"id":"\\ud800"}', good + ',"id":"a\\u0000b"}',
+                     good + ',"target":12345678901234567890}', good + ',"id":"\x01"}', good + ',"a":' + "[" * 40 + "]" * 40 + "}"):
+            p = self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")
+            at = int(p["detail"].split("byte ")[1].split(":")[0])
+            self.assertTrue(len(good) - 1 <= at <= len(text), (text[len(good):], p["detail"]))
+            self.assertNotIn("near", p["detail"])  # nothing of the body is said again
+
     def test_json_errors_say_where_in_the_body(self):
         text = '{"image":{"b64":"%s"},"target":?}' % b64(picture(1))
         detail = self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")["detail"]
@@ -152,7 +166,10 @@ class Errors(asking.Tiny):
 
     def test_base64_is_strict(self):
         good = b64(picture(1))
-        for text in ("", good[:-1], good + "=", good[:40] + "\\n" + good[40:], good[:40] + " " + good[40:], "-_" + good[2:], "!" + good[1:],
+        two = b64(picture(1) + bytes(2 - len(picture(1)) % 3 + 2))  # what stands behind a picture's end is not looked at
+        self.assertTrue(two.endswith("A==") and self.d.ask({"image": {"b64": two}}).status == 200)
+        spare_bits = two[:-3] + "B=="
+        for text in ("", good[:-1], good + "=", good[:40] + "\\n" + good[40:], good[:40] + " " + good[40:], "-_" + good[2:], "!" + good[1:], spare_bits,
                      good[:40] + "\\u0041" + good[41:]):
             a = self.d.request("POST", PATH, '{"image":{"b64":"%s"}}' % text, JSON)
             self.problem(a, 422, "UNREADABLE_IMAGE")
