@@ -135,6 +135,13 @@ class Deploy(unittest.TestCase):
             made = self.calls_made(folder)
         self.assertGreater(len(made), 20)
         self.assertEqual(made - allowed, set())
+        self.assertIn("accept4", made)
+        self.assertNotIn("connect", made)  # whatever address a question names
+
+    def test_the_units_let_nothing_out_of_the_machine(self):
+        for name in UNITS:
+            self.assertIn("\nIPAddressDeny=any\nIPAddressAllow=localhost\n", self.unit(name))
+            self.assertIn("\nLimitCORE=0\n", self.unit(name))
 
     def expand(self, words):
         out = set()
@@ -167,6 +174,8 @@ class Deploy(unittest.TestCase):
         d = daemon.Daemon(self.models, "--model-control", "--backend", "onednn", "--workers", "2", program=script)
         pid = int(open("/proc/%d/task/%d/children" % (d.process.pid, d.process.pid)).read().split()[0])
         self.assertEqual(d.explain(daemon.picture(1), "?outputs=heatmap,overlay").status, 200)
+        for image in ("http://127.0.0.1:%d/" % d.port, "http://localhost/a.png", "file:///etc/passwd", {"url": "http://169.254.169.254/"}):
+            self.assertEqual(d.ask({"image": image}).status, 422)
         os.kill(pid, signal.SIGHUP)
         self.assertEqual(d.request("POST", "/v2/repository/models/tiny/load").status, 200)
         d.get("/metrics")

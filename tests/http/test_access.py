@@ -146,6 +146,7 @@ class Keys(unittest.TestCase):
                 self.assertEqual(self.status(path, headers, "POST", "{}"), status, path)
         for method in ("HEAD", "GET", "PUT"):
             self.assertEqual(self.status("/v2/repository/models/tiny/load", bearer(ALICE), method), 405)
+            self.assertEqual(self.status("/v2/repository/models/tiny/load", None, method), 401)
 
     def test_readiness_tells_its_reasons_to_admins(self):
         self.assertEqual(self.d.get("/readyz").json, {"status": "ready"})
@@ -153,6 +154,22 @@ class Keys(unittest.TestCase):
         self.assertEqual(self.d.request("GET", "/readyz", headers=bearer("wrong-0123456789abcdef")).json, {"status": "ready"})
         told = self.d.request("GET", "/readyz", headers=bearer(OPERATOR)).json
         self.assertEqual([m["name"] for m in told["models"]], ["other", "tiny"])
+
+    def test_only_an_admin_hears_why_it_is_not_ready(self):
+        models = os.path.join(self.folder.name, "broken")
+        daemon.tiny_models(models)
+        with open(os.path.join(models, "other", "model.onnx"), "wb") as f:
+            f.write(b"rubbish")
+        with daemon.Daemon(models, "--keys", self.file, "--drain-ms", "20000") as d:
+            told = d.request("GET", "/readyz", headers=bearer(OPERATOR)).json
+            self.assertEqual([(m["name"], m["ready"]) for m in told["models"]], [("other", False), ("tiny", True)])
+            self.assertIn("ONNX", told["models"][0]["reason"])
+            d.process.send_signal(signal.SIGTERM)
+            daemon.wait_until(lambda: d.get("/readyz").status == 503)
+            for headers, words in ((bearer(OPERATOR), "the server is stopping"), (bearer(ALICE), "not ready"), ({}, "not ready")):
+                a = d.request("GET", "/readyz", headers=headers)
+                self.assertEqual((a.status, a.json["detail"]), (503, words))
+                self.assertNotIn(b"tiny", a.body)
 
     def test_nothing_without_a_key_names_a_model(self):
         for path in OPEN + ["/page/none", "/v1/models", "/v2", "/ping", "/nope"]:
@@ -355,10 +372,25 @@ class Browsers(unittest.TestCase):
             self.assertIsNone(a.headers["Access-Control-Allow-Credentials"])
         self.assertEqual(self.listed.get("/livez").headers["Vary"], "Origin")
 
+    def test_a_preflight_needs_no_key_and_exposes_nothing(self):
+        """A browser sends none with it. Whatever the path, it is the same answer: headers, and no body."""
+        keys = os.path.join(self.folder.name, "keys")
+        write_keys(keys, KEYS)
+        self.addCleanup(os.remove, keys)
+        with daemon.Daemon(self.folder.name, "--keys", keys, "--cors-origins", "https://a.example") as d:
+            answers = set()
+            for path in (EXPLAIN, "/v1/models/none/explain", "/v2/repository/models/tiny/load", "/nope"):
+                a = d.request("OPTIONS", path, headers={"Origin": "https://a.example", "Access-Control-Request-Method": "POST"})
+                self.assertEqual((a.status, a.body), (204, b""), path)
+                answers.add(tuple(sorted((k, v) for k, v in a.headers.items() if k not in ("Date", "X-Request-Id", "traceparent", "Server-Timing"))))
+            self.assertEqual(len(answers), 1)
+            self.assertEqual(d.request("OPTIONS", EXPLAIN, headers={"Origin": "https://b.example", "Access-Control-Request-Method": "POST"}).status, 401)
+
     def test_headers_of_every_answer(self):
         for path, method in (("/livez", "GET"), ("/", "GET"), ("/nope", "GET"), ("/v1/models/none", "GET"), ("/livez", "PUT"), (EXPLAIN, "POST"), ("/metrics", "GET"), ("/%zz", "GET")):
             h = self.d.request(method, path, b"x" if method == "POST" else None).headers
             self.assertEqual((h["X-Content-Type-Options"], h["Cross-Origin-Resource-Policy"], h["Referrer-Policy"]), ("nosniff", "same-origin", "no-referrer"), path)
+            self.assertIn(h["Cache-Control"], ("no-store", "no-cache") if path == "/" else ("no-store",))
             self.assertIn("default-src 'none'", h["Content-Security-Policy"])
             self.assertIn("frame-ancestors 'none'", h["Content-Security-Policy"])
             self.assertIsNone(h["Server"])

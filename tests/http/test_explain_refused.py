@@ -40,12 +40,13 @@ class Refused(asking.Asking):
     def test_values_outside_their_range(self):
         image = {"b64": b64(picture(1))}
         for field, value in (("top_k", 2 ** 31), ("top_k", -1), ("top_k", 1.5), ("top_k", "five"), ("overlay", 2), ("relu", "maybe"),
-                             ("outputs", ["heatmap"] * 1000), ("outputs", "pictures"), ("contrast", "pear"), ("method", ""),
+                             ("outputs", ["heatmap"] * 1000), ("outputs", ["raw"] * 1000000), ("why_not", ["a"] * 1000000), ("outputs", "pictures"), ("contrast", "pear"), ("method", ""),
                              ("colormap", 3), ("normalize", "max"), ("timeout_ms", 0), ("id", "x" * 257), ("id", 5), ("maps", []),
                              ("target", 1.5), ("target", {}), ("why_not", [[1]]), ("why_not", [1, 1]), ("why_not", list(range(2000))),
                              ("size", "big"), ("layer", None)):
             p = self.problem(self.d.ask({"image": image, field: value}), 400, "BAD_REQUEST")
-            self.assertEqual(p["errors"][0]["pointer"], "/" + field, p)
+            if not isinstance(value, list) or len(value) < 65536:  # beyond that nothing is looked at
+                self.assertEqual(p["errors"][0]["pointer"], "/" + field, p)
         p = self.problem(self.d.ask({"image": image, "contrast": "wieghted"}), 400, "BAD_REQUEST", "/contrast")
         self.assertEqual(p["did_you_mean"], ["weighted"])
         self.problem(self.d.explain(picture(1), "?contrast=weighted&why_not=3"), 400, "BAD_REQUEST", "/why_not")

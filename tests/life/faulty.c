@@ -2,6 +2,7 @@
  * builds only; knows no device. WHYNOT_FAULT=KIND@run=N, KIND: lost (run N and all that follow), memory (run N alone), shortage (every
  * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on, and so does
  * lost@compile=N, which counts the programs that are compiled.
+ * WHYNOT_RUN_MS: every run takes so long, however many images are in it, as on a device that is mostly waited for.
  * WHYNOT_DRAW: how it draws heatmaps: as the server would, mirror (each index from 255, so that one sees who drew), half (every other one),
  * fail; not at all where there is none. */
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <media/render.h>
@@ -131,9 +133,17 @@ static enum wn_code faulty_write(struct wn_exe *exe, int value, const float *src
     return inner_impl(exe)->write(((struct faulty_exe *)exe)->inner, value, src, err);
 }
 
+static void take_time(void)
+{
+    const char *ms = getenv("WHYNOT_RUN_MS");
+    const struct timespec pause = {0, ms ? atol(ms) * 1000000 : 0};
+    if (ms) nanosleep(&pause, NULL);
+}
+
 static enum wn_code faulty_run(struct wn_exe *exe, int stage, struct wn_error *err)
 {
     enum wn_code code = fail_as_told(err);
+    take_time();
     return code == WN_OK ? inner_impl(exe)->run(((struct faulty_exe *)exe)->inner, stage, err) : code;
 }
 
