@@ -1,6 +1,7 @@
 """Options from four sources, model folders good and bad, and what the exit codes say."""
 import json
 import os
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -80,6 +81,29 @@ class Config(unittest.TestCase):
         self.assertEqual((code, "numeric" in err), (1, True), err)
         with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure", "--allow-root") as d:
             self.assertEqual(d.get("/livez").status, 200)
+
+    def test_the_default_address_is_loopbacks_own(self):
+        self.model()
+        for options, reached in (((), False), (("--host", "0.0.0.0", "--insecure", "--allow-root"), True)):
+            with daemon.Daemon(self.models, *options) as d:
+                with socket.socket() as s:  # another address of this machine
+                    self.assertEqual(s.connect_ex(("127.0.0.2", d.port)) == 0, reached, options)
+
+    def test_the_port_can_be_taken_again_at_once(self):
+        self.model()
+        with daemon.Daemon(self.models) as d:
+            port = d.port
+            for _ in range(3):  # the daemon closes first: its side stays behind for a minute
+                self.assertIn(b"alive", d.raw(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"))
+        for _ in range(2):
+            with daemon.Daemon(self.models, "--port", str(port)) as d:
+                self.assertEqual(d.get("/livez").status, 200)
+
+    def test_files_of_another_user_are_not_read(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root can give files away")
+        self.model()
+        self.refused(lambda folder: os.chown(os.path.join(folder, "model.onnx"), 12345, 12345), "belongs neither to root, nor to")
 
     def test_port_in_use(self):
         self.model()

@@ -1,6 +1,8 @@
 """Many clients, full queues, deadlines and an end in the middle of it: no answer is lost, mixed up or late without a word."""
 import json
 import os
+import re
+import resource
 import signal
 import socket
 import tempfile
@@ -229,6 +231,38 @@ class Load(unittest.TestCase):
             print("ticks of the two threads that read: %d and %d" % (took[-2], took[-1]))
             self.assertGreater(took[-2], 0.3 * took[-1])
 
+    def test_more_than_a_thousand_connections_at_once(self):
+        """Descriptors beyond 1023: whatever looks at them must not be select()."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most[1] < 4500:
+            self.skipTest("the limit of open files is %d" % most[1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most[0], 3000), most[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, most)
+        with daemon.Daemon(self.folder.name) as d:
+            held = [d.connect() for _ in range(1100)]
+            for c in held:
+                c.connect()
+            for c in held[::100] + held[-3:]:
+                self.assertEqual(d.explain(picture(1), connection=c).status, 200)
+            self.assertGreater(len(os.listdir("/proc/%d/fd" % d.process.pid)), 1100)
+            for c in held:
+                c.close()
+
+    def test_a_client_that_closes_its_sending_side_gives_its_request_up(self):
+        with self.slow_daemon() as d:
+            gone = 'whynot_rejected_total{reason="client_gone"}'
+            busy = d.connect()
+            busy.request("POST", "/v1/models/slow/explain?method=ig&steps=256", picture(1, SIZE, SIZE), {"Content-Type": "image/png"})
+            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
+            data = picture(2, SIZE, SIZE)
+            with socket.create_connection(("127.0.0.1", d.port)) as s:
+                s.sendall(b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
+                daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 1)
+                s.shutdown(socket.SHUT_WR)
+                daemon.wait_until(lambda: d.metric("whynot_queue_depth") == 0)
+            self.assertEqual(d.metric(gone), 1)
+            busy.close()
+
     def test_more_connections_than_are_allowed_wait_their_turn(self):
         with daemon.Daemon(self.folder.name, "--max-connections", "8") as d:
             held = [d.connect() for _ in range(8)]
@@ -363,6 +397,17 @@ class Load(unittest.TestCase):
             daemon.wait_until(lambda: d.get("/readyz").status == 503)
             time.sleep(0.5)
             self.assertEqual(d.get("/livez").status, 200)
+
+    def test_the_first_answer_of_a_daemon_that_drains_is_its_connections_last(self):
+        data = picture(1)
+        get = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        post = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+        with self.slow_daemon("--drain-ms", "20000") as d:
+            d.process.send_signal(signal.SIGTERM)
+            daemon.wait_until(lambda: d.get("/readyz").status == 503)
+            for pipeline in (post + get + post, get + post + get):
+                a = d.raw(pipeline)
+                self.assertEqual((re.findall(rb"HTTP/1\.1 (\d+)", a), a.count(b"\r\nConnection: close\r\n")), ([b"200"], 1), a[:300])
 
     def test_second_signal_ends_the_patience(self):
         with self.slow_daemon("--max-queue-size", "200") as d:
