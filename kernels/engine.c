@@ -15,7 +15,9 @@ static enum wn_code reserve(struct wn_engine *e, struct wn_error *err)
     e->seeds = calloc(r * k, sizeof *e->seeds);
     e->rows = calloc(r, sizeof *e->rows);
     e->seed_rows = calloc(r, sizeof *e->seed_rows);
-    if (!e->logits || !e->seeds || !e->rows || !e->seed_rows)
+    e->sources = calloc(2 * n, sizeof *e->sources);
+    e->pictures = calloc(2 * n, sizeof *e->pictures);
+    if (!e->logits || !e->seeds || !e->rows || !e->seed_rows || !e->sources || !e->pictures)
         return wn_fail(err, WN_NO_MEMORY, "no memory for the engine's staging of %zu images", n);
     return WN_OK;
 }
@@ -71,6 +73,8 @@ void wn_engine_destroy(struct wn_engine *e)
     free(e->maps);
     free(e->rows);
     free(e->seed_rows);
+    free(e->sources);
+    free(e->pictures);
     free(e);
 }
 

@@ -22,6 +22,8 @@ struct wn_engine {
     float *images;                        /* staging, 2 * max_images * C*H*W: images, then their baselines; NULL until a run needs it */
     float *logits;                        /* 2 * max_images * K */
     float *seeds, *maps, *rows;           /* max_rows * K, max_rows * h*w of the largest plan, max_rows */
+    const float **sources;                /* 2 * max_images: numbers of images and of baselines, for a backend that prepares */
+    const struct wn_picture **pictures;   /* the same, where there are none */
     struct wn_seed_row *seed_rows;        /* max_rows: what a device makes seeds of */
     size_t map_floats;
     struct wn_stack_plan *stacks[MAX_STACK_PLANS];

@@ -96,6 +96,45 @@ static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, st
     return code;
 }
 
+static bool any_picture(const struct chunk *c)
+{
+    for (int i = 0; i < c->n; i++)
+        if (!c->batch->images[c->begin + i]) return true;
+    return false;
+}
+
+/* By the backend, from numbers and decoded pictures as they come. Baselines are made for images with numbers: nobody asks for others'. */
+static enum wn_code prepare_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
+{
+    struct wn_engine *e = c->e;
+    const size_t pixels = wn_engine_pixels(e), n = (size_t)plan->key.images;
+    const bool reference = wn_plan_has_reference(&at.key);
+    enum wn_code code = reference ? wn_engine_room(e, err) : WN_OK;
+    memset(e->sources, 0, 2 * n * sizeof *e->sources);
+    memset(e->pictures, 0, 2 * n * sizeof *e->pictures);
+    for (int i = 0; i < c->n && code == WN_OK; i++) {
+        const float *image = e->sources[i] = c->batch->images[c->begin + i];
+        if (!image) e->pictures[i] = c->batch->pictures[c->begin + i];
+        if (!image || !reference) continue;
+        e->sources[n + (size_t)i] = e->images + (n + (size_t)i) * pixels;
+        code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + (size_t)i) * pixels, err);
+    }
+    if (code != WN_OK) return code;
+    return e->backend->impl->prepare(plan->exe, plan->input, e->sources, e->pictures, reference ? 2 * (int)n : c->n, err);
+}
+
+static enum wn_code write_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
+{
+    const float *src = c->batch->images[c->begin];
+    if (any_picture(c)) return prepare_images(c, plan, at, err);
+    if (plan->key.images > 1 || wn_plan_has_reference(&plan->key)) {
+        enum wn_code code = stage_images(c, plan, at, err);
+        if (code != WN_OK) return code;
+        src = c->e->images;
+    }
+    return c->e->backend->impl->write(plan->exe, plan->input, src, err);
+}
+
 static enum wn_code take_logits(struct chunk *c, const struct wn_plan *plan, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
@@ -119,13 +158,7 @@ static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place 
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
     double start = now_ms();
-    const float *src = c->batch->images[c->begin];
-    enum wn_code code = WN_OK;
-    if (plan->key.images > 1 || wn_plan_has_reference(&plan->key)) {
-        code = stage_images(c, plan, at, err);
-        src = e->images;
-    }
-    if (code == WN_OK) code = impl->write(plan->exe, plan->input, src, err);
+    enum wn_code code = write_images(c, plan, at, err);
     if (code == WN_OK) code = impl->run(plan->exe, 0, err);
     c->unread = code == WN_OK;
     c->times.forward_ms += now_ms() - start;
@@ -364,6 +397,24 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
         wn_fail(&a->error, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
     else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
         wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
+    else if (!batch->images[q->image] && (q->method->run || wn_method_flags(q->method, &q->settings) & WN_METHOD_REFERENCE))
+        wn_fail(&a->error, WN_UNSUPPORTED, "method '%s' wants the numbers of its image, and only a picture was given", q->method->name);
+}
+
+/* Images without numbers are pictures that the backend makes them of. */
+static enum wn_code check_images(const struct wn_engine *e, const struct wn_batch *batch, struct wn_error *err)
+{
+    struct wn_backend_traits traits = {0};
+    const struct wn_graph *g = e->graph;
+    for (int i = 0; i < batch->n_images; i++) {
+        const struct wn_picture *p = batch->images[i] || !batch->pictures ? NULL : batch->pictures[i];
+        if (batch->images[i]) continue;
+        if (!traits.images) e->backend->impl->traits(e->backend, &traits);
+        if (!p || !e->backend->impl->prepare || p->channels != wn_graph_channels(g) || p->h != wn_graph_height(g) || p->w != wn_graph_width(g) ||
+            wn_picture_bytes(p) > traits.prepares)
+            return wn_fail(err, WN_BAD_REQUEST, "image %d has no numbers, and no picture that the backend '%s' prepares for this network", i, e->backend->impl->name);
+    }
+    return WN_OK;
 }
 
 enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch,
@@ -371,7 +422,7 @@ enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch
                                       struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
 {
     struct wn_engine_times sum = {0};
-    enum wn_code code = WN_OK;
+    enum wn_code code = check_images(e, batch, err);
     for (int i = 0; i < batch->n_questions; i++) {
         answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
         check_question(e, batch, &batch->questions[i], &answers[i]);

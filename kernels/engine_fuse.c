@@ -68,6 +68,7 @@ void wn_engine_fuse(struct wn_engine *e, const struct wn_batch *batch, int quest
     struct one_of_many one = {batch, question};
     struct wn_batch each = {.n_images = 1, .images = &batch->images[q->image], .n_questions = q->n_layers, .questions = parts, .ctx = &one};
     if (batch->given_up) each.given_up = given_up;
+    if (batch->pictures) each.pictures = &batch->pictures[q->image];
     for (int i = 0; i < q->n_layers; i++) {
         parts[i] = *q;
         parts[i].image = 0;

@@ -56,7 +56,7 @@ static enum wn_code ask(struct wn_engine *e, const struct wn_masking_in *in, int
                         struct wn_masking *out, struct wn_error *err)
 {
     const float *images[2] = {s->masked[0], s->masked[1]};
-    struct wn_batch batch = {2, images, 0, NULL, NULL, NULL};
+    struct wn_batch batch = {2, images, 0, NULL, NULL, NULL, NULL};
     enum wn_code code = wn_engine_explain(e, &batch, s->logits, NULL, NULL, err);
     if (code != WN_OK) return code;
     for (int i = 0; i < 2 * classes; i++)

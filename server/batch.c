@@ -13,15 +13,24 @@ struct run {
     int n, n_images, n_questions;
     int *image, *first; /* by item: which image of the batch, where its questions begin */
     const float **images;
+    const struct wn_picture **pictures; /* of images without numbers */
     float *logits;
     struct wn_question *questions;
     struct wn_answer *answers;
 };
 
+/* Of one model: the same pixels from the same place. */
+static bool same_order(const struct wn_picture *a, const struct wn_picture *b)
+{
+    return a->src_w == b->src_w && a->src_h == b->src_h && a->part_x == b->part_x && a->part_y == b->part_y && a->part_w == b->part_w &&
+           a->part_h == b->part_h && a->box_w == b->box_w && a->box_h == b->box_h && memcmp(a->rgb, b->rgb, (size_t)a->part_w * (size_t)a->part_h * 3) == 0;
+}
+
 bool wn_items_share(const struct wn_item *a, const struct wn_item *b)
 {
     const struct wn_graph *g = a->model->graph;
     size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g));
+    if (a->model == b->model && a->order.rgb && b->order.rgb) return a->picture == b->picture && same_order(&a->order, &b->order);
     return a->model == b->model && a->input && b->input && a->picture == b->picture && memcmp(a->input, b->input, pixels * sizeof *a->input) == 0;
 }
 
@@ -67,6 +76,7 @@ static void place_pictures(struct run *r)
         while (k < i && !wn_items_share(r->items[k], r->items[i])) k++;
         r->image[i] = k < i ? r->image[k] : r->n_images++;
         r->images[r->image[i]] = r->items[i]->input;
+        r->pictures[r->image[i]] = r->items[i]->input ? NULL : &r->items[i]->order;
     }
 }
 
@@ -99,7 +109,8 @@ static bool make(struct run *r)
     r->first = calloc(n, sizeof *r->first);
     r->images = calloc(n, sizeof *r->images);
     r->logits = calloc(n * k, sizeof *r->logits);
-    if (!r->image || !r->first || !r->images || !r->logits) return false;
+    r->pictures = calloc(n, sizeof *r->pictures);
+    if (!r->image || !r->first || !r->images || !r->pictures || !r->logits) return false;
     place_pictures(r);
     place_questions(r);
     r->questions = calloc((size_t)r->n_questions + 1, sizeof *r->questions);
@@ -136,7 +147,7 @@ enum wn_code wn_batch_run(struct wn_engine *engine, struct wn_item **items, int 
     struct wn_engine_times times = {0};
     enum wn_code code = WN_NO_MEMORY;
     if (make(&r)) {
-        struct wn_batch batch = {r.n_images, r.images, r.n_questions, r.questions, given_up, &r};
+        struct wn_batch batch = {r.n_images, r.images, r.n_questions, r.questions, given_up, &r, r.pictures};
         code = wn_engine_explain_late(engine, &batch, waits(&r) ? settle : NULL, &r, r.logits, r.answers, &times, err);
         if (code == WN_OK)
             hand_out(&r, &times);
@@ -148,6 +159,7 @@ enum wn_code wn_batch_run(struct wn_engine *engine, struct wn_item **items, int 
     free(r.image);
     free(r.first);
     free(r.images);
+    free(r.pictures);
     free(r.logits);
     free(r.questions);
     free(r.answers);

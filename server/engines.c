@@ -20,7 +20,7 @@ static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, 
         .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
     struct wn_answer a = {0};
     const float *images[1] = {input};
-    struct wn_batch batch = {1, images, 1, &q, NULL, NULL};
+    struct wn_batch batch = {1, images, 1, &q, NULL, NULL, NULL};
     if (input && logits)
         code = wn_engine_explain(engine, &batch, logits, &a, NULL, err);
     else
@@ -66,7 +66,7 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
     for (size_t i = 0; i < most && images; i++) images[i] = input;
     for (int i = 0; i < WN_MODEL_SIZES && (i == 0 || 1 << (i - 1) < m->most_images) && code == WN_OK; i++) {
         int n = 1 << i < m->most_images ? 1 << i : m->most_images;
-        struct wn_batch batch = {n, images, 0, NULL, NULL, NULL};
+        struct wn_batch batch = {n, images, 0, NULL, NULL, NULL, NULL};
         for (int k = 0; k < 3 && code == WN_OK; k++) { /* the first one compiles */
             int64_t begin = wn_now_ns();
             code = wn_engine_explain(m->engines[0], &batch, logits, NULL, NULL, err);
@@ -100,6 +100,7 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
     m->most_images = traits.images < 1 ? 1 : traits.images > MOST_IMAGES ? MOST_IMAGES : traits.images;
     if (m->most_images > 1 && (code = measure_runs(m, config, err)) != WN_OK) return code;
     m->precision = traits.precision;
+    m->prepares = traits.prepares;
     snprintf(m->device, sizeof m->device, "%s", traits.device_name);
     *shared = traits.shared_bytes;
     *each = traits.device_bytes - traits.shared_bytes;

@@ -10,6 +10,7 @@
 #include <media/image.h>
 #include <stdatomic.h>
 #include <whynot/evidence.h>
+#include <whynot/preparing.h>
 
 enum wn_map_kind { WN_MAP_CONTRAST, WN_MAP_TARGET, WN_MAP_RIVAL, WN_MAP_MEAN, WN_MAP_VARIANCE };
 
@@ -33,7 +34,8 @@ struct wn_item {
     struct wn_problem problem; /* why this picture has no answers */
     struct wn_image image;     /* kept for overlays, else finished after preprocessing */
     struct wn_geometry geometry;
-    float *input;                    /* C*H*W; malloc'd */
+    float *input;                    /* C*H*W; malloc'd; NULL where the device makes it of `order` */
+    struct wn_picture order;         /* with no input: what the network is to see of `image`, which stays until then */
     uint64_t picture;                /* of its bytes as they came: pictures that differ here differ */
     float *logits;                   /* the model's classes; in the job's pool */
     int n_questions, most_questions; /* most: what the arrays have room for */

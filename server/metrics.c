@@ -43,6 +43,12 @@ static const char *wn_reject_label(int i)
     return i < 5 ? names[i] : NULL;
 }
 
+static const char *prepared_label(int i)
+{
+    static const char *const names[] = {"device", "host"};
+    return i >= 0 && (size_t)i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
 static const char *kept_label(int i)
 {
     static const char *const names[] = {"hit", "miss"};

@@ -40,6 +40,7 @@ struct wn_model {
     int64_t run_us[WN_MODEL_SIZES]; /* measured time of a run of 1, 2, 4, ... images; 0: not measured */
     _Atomic int64_t image_us;       /* what a picture takes just now, all workers together; the queue's; 0: not known */
     char device[128];
+    size_t prepares;       /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
     const char *precision; /* what it computes in; NULL until an engine was opened */
     size_t bytes;          /* weights once, what engines share once, what each has for itself as often as there are workers */
     size_t bytes_each;     /* of those, one worker's own */

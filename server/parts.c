@@ -97,7 +97,7 @@ static enum wn_code read_units(struct table *t, struct wn_error *err)
 static enum wn_code forward(struct table *t, const float *x, float *logits, struct wn_error *err)
 {
     t->passes++;
-    return wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL}, logits, NULL, NULL, err);
+    return wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL, NULL}, logits, NULL, NULL, err);
 }
 
 /* [[units that are gone, most likely class, logits of the label and of both others], ...] */
@@ -142,7 +142,7 @@ static enum wn_code explain(struct table *t, const struct wn_subject *s, int tar
     struct wn_question q = {.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = target};
     struct wn_answer answer = {0};
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL}, t->logits_again, &answer, NULL, err);
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL, NULL}, t->logits_again, &answer, NULL, err);
     if (code == WN_OK) code = wn_answers_failure(&answer, 1, err);
     if (answer.error.code != WN_OK) wn_fail(refused, answer.error.code, "%s", answer.error.text);
     *known = code == WN_OK && answer.map;

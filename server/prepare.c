@@ -155,6 +155,15 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
     return code;
 }
 
+/* Whether the engine's device makes the network's input: where nobody else looks at its numbers, and the picture is not too large for it. */
+static bool leave_to_device(struct wn_item *item)
+{
+    if (!item->model->prepares || item->heavy || item->stacked || item->needs_input) return false;
+    item->order = wn_preprocess_picture_of(&item->model->manifest.preprocess, &item->image, &item->geometry);
+    if (wn_picture_bytes(&item->order) > item->model->prepares) item->order = (struct wn_picture){0};
+    return item->order.rgb != NULL;
+}
+
 static enum wn_code preprocess(struct wn_item *item, struct wn_error *err)
 {
     const struct wn_preprocess *p = &item->model->manifest.preprocess;
@@ -166,6 +175,9 @@ static enum wn_code preprocess(struct wn_item *item, struct wn_error *err)
     if (item->geometry.crop_w != w || item->geometry.crop_h != h)
         return wn_fail(err, WN_BAD_REQUEST, "the model %s takes pictures of %d x %d pixels and this one makes %d x %d",
                        item->model->name, w, h, item->geometry.crop_w, item->geometry.crop_h);
+    const bool device = wn_preprocess_channels(p) == wn_graph_channels(g) && leave_to_device(item);
+    wn_metric_add(WN_METRIC_PREPARED, device ? WN_PREPARED_DEVICE : WN_PREPARED_HOST, 0, 1);
+    if (device) return WN_OK;
     item->input = malloc((size_t)wn_preprocess_channels(p) * (size_t)w * (size_t)h * sizeof *item->input);
     if (!item->input) return wn_fail(err, WN_NO_MEMORY, "no memory for the picture");
     return wn_preprocess_apply(p, &item->image, &item->geometry, item->input, err);
@@ -199,7 +211,7 @@ static void read_picture(const struct wn_server *s, struct wn_item *item)
     enum wn_code code = item->source->tensor ? take_tensor(item, &err) : decode(s, item, &err);
     if (code == WN_OK && !item->source->tensor && (!item->kept || item->needs_input)) code = preprocess(item, &err);
     if (code != WN_OK) wn_problem_set(&item->problem, NULL, code, "%s", err.text);
-    if (code != WN_OK || !item->keep_pixels) wn_image_finish(&item->image);
+    if (code != WN_OK || (!item->keep_pixels && !item->order.rgb)) wn_image_finish(&item->image);
     item->decode_ms = (double)(wn_now_ns() - begin) * 1e-6;
     wn_metric_observe(WN_METRIC_STAGE, WN_TIME_DECODE, 0, item->decode_ms * 1e-3);
 }
@@ -208,7 +220,8 @@ static void read_picture(const struct wn_server *s, struct wn_item *item)
 static enum wn_code check_kept(const struct wn_server *s, const struct wn_job *job, struct wn_problem *p)
 {
     int64_t kept = 0;
-    for (int i = 0; i < job->n_items; i++) kept += (int64_t)job->items[i].image.width * job->items[i].image.height;
+    for (int i = 0; i < job->n_items; i++)
+        if (job->items[i].keep_pixels) kept += (int64_t)job->items[i].image.width * job->items[i].image.height;
     if (kept <= s->config.max_pixels) return WN_OK;
     return wn_problem_set(p, NULL, WN_TOO_LARGE,
                           "the pictures of this request are too large together to draw overlays on them");

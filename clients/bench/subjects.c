@@ -105,7 +105,7 @@ static double engine_run(struct subject *s)
     struct engine *e = s->state;
     struct wn_error err = {0};
     int n = s->arg * e->batch < MOST_QUESTIONS ? s->arg * e->batch : MOST_QUESTIONS;
-    struct wn_batch batch = {e->batch, e->images, n, e->questions, NULL, NULL};
+    struct wn_batch batch = {e->batch, e->images, n, e->questions, NULL, NULL, NULL};
     for (int i = 0; i < n; i++) e->questions[i].image = i % e->batch;
     double start = bench_now_ms();
     enum wn_code code = wn_engine_explain(e->engine, &batch, e->logits, e->answers, NULL, &err);

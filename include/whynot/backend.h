@@ -7,6 +7,7 @@
 #define WHYNOT_BACKEND_H
 
 #include <whynot/drawing.h>
+#include <whynot/preparing.h>
 #include <whynot/program.h>
 #include <whynot/seeding.h>
 
@@ -37,6 +38,7 @@ struct wn_backend_traits {
     size_t shared_bytes;      /* of these, what every engine of the same graph on the device holds together */
     const char *precision;    /* what is computed in: "f32", "bf16"; static */
     int draws;                /* pixels of the largest heatmap that `draw` takes; 0: it draws none */
+    size_t prepares;          /* wn_picture_bytes of the largest picture that `prepare` takes; 0: it prepares none */
     char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */
 };
 
@@ -76,6 +78,11 @@ struct wn_backend_impl {
     /* May be NULL, and may leave any heatmap as it is, where `done` then stays false: the caller draws it, and finds out what is wrong
      * with a map. The bytes are those of <whynot/pixels.h>. Hot. Errors are the device's; what is done by then stays done. */
     enum wn_code (*draw)(struct wn_backend *be, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err);
+    /* May be NULL. `write` for the first n images of the input (N,C,H,W): of each its numbers (C*H*W), or else the picture that they are made of, by
+     * the arithmetic of <whynot/resample.h> and so to the bit what the host makes; where both are NULL, and behind the n, the image stays what it
+     * was. Hot. Errors: WN_UNSUPPORTED, and nothing was done: a picture that is none of this input's, or larger than the traits say; WN_DEVICE. */
+    enum wn_code (*prepare)(struct wn_exe *exe, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n,
+                            struct wn_error *err);
     /* May be NULL. Makes the first n rows of the input `seed` (R,K) from the output `logits` (N,K) of stage 0, where its last run leaves them: a
      * later stage may follow without a wait for the host. Rows behind them keep what they held. A `read` of the logits that follows then
      * waits for stage 0 alone. Hot. Errors: WN_UNSUPPORTED, and nothing was done: the caller makes these seeds; WN_DEVICE. */

@@ -33,13 +33,17 @@ struct wn_engine_times {
 
 struct wn_batch {
     int n_images;
-    const float *const *images; /* n_images pointers to C*H*W preprocessed floats, caller's */
+    const float *const *images; /* n_images pointers to C*H*W preprocessed floats, caller's; NULL where the picture below is given */
     int n_questions;
     const struct wn_question *questions;
     /* May be NULL. Asked between the runs of methods that take many: whether nobody waits for that question's answer any more. It then
      * fails with WN_DEADLINE, alone. */
     bool (*given_up)(void *ctx, int question);
     void *ctx;
+    /* May be NULL; else n_images pointers, the caller's: what an image is to be made of whose numbers are not given. Only pictures that the
+     * traits' `prepares` allows, of the network's own size and channels. Questions by methods of several runs, or with a baseline,
+     * want numbers: they fail without, alone, with WN_UNSUPPORTED. */
+    const struct wn_picture *const *pictures;
 };
 
 /* logits: n_images*K floats, caller's. answers: n_questions, caller's, finished with wn_answer_finish each.

@@ -37,6 +37,7 @@ static void cuda_close(struct wn_backend *base)
     if (be->uploads) wn_cuda_device_use(be, NULL);
     wn_cuda_courier_close(be, &be->courier);
     wn_cuda_courier_close(be, &be->foils);
+    wn_cuda_staging_close(be, &be->preparing);
     wn_cuda_staging_close(be, &be->seeding);
     wn_cuda_libraries_close(be);
     wn_cuda_device_close(be);
@@ -52,6 +53,7 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
     enum wn_code code = wn_cuda_device_open(be, options, err);
     if (code == WN_OK) code = wn_cuda_libraries_open(be, err);
     if (code == WN_OK) code = wn_cuda_draw_open(be, err);
+    if (code == WN_OK) code = wn_cuda_preparing_open(be, err);
     if (code == WN_OK) code = wn_cuda_seeding_open(be, err);
     if (code == WN_OK)
         *out = &be->base;
@@ -64,7 +66,7 @@ static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits 
 {
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
     *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes + be->weight_bytes, .shared_bytes = be->weight_bytes,
-                                      .draws = WN_CUDA_HEATMAP_PIXELS, .precision = wn_precision_name(be->precision)};
+                                      .draws = WN_CUDA_HEATMAP_PIXELS, .prepares = WN_CUDA_PICTURE_BYTES, .precision = wn_precision_name(be->precision)};
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
 
@@ -396,6 +398,7 @@ const struct wn_backend_impl wn_backend_cuda = {
     .run = cuda_run,
     .read = cuda_read,
     .draw = wn_cuda_draw,
+    .prepare = wn_cuda_prepare,
     .seed = wn_cuda_seed,
     .masks = wn_cuda_masks,
     .diagnose = wn_cuda_diagnose,

@@ -107,6 +107,7 @@ struct wn_cuda_backend {
     struct CUstream_st *uploads; /* copies that are waited for, and nothing else */
     struct wn_cuda_courier courier; /* of heatmaps */
     struct wn_cuda_courier foils;   /* of masks of all foils; opened when they are first asked for */
+    struct wn_cuda_staging preparing; /* of decoded pictures */
     struct wn_cuda_staging seeding; /* of questions, and what the device finds of them */
 };
 
@@ -286,6 +287,22 @@ enum wn_code wn_cuda_staging_end(struct wn_cuda_exe *exe, const struct wn_cuda_s
 /* The port's landing to its pinned memory, queued, so that a later read waits for no more than what was queued before. */
 enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count, struct wn_error *err);
 enum wn_code wn_cuda_port_collect(struct wn_cuda_exe *exe, float *dst, size_t count, struct wn_error *err); /* of exe->ahead; waits */
+
+/* A write of the port in parts: waits until its pinned memory is free; queues the part of src's elements; what was queued is on its way. */
+enum wn_code wn_cuda_port_begin(const struct wn_cuda_port *port, struct wn_error *err);
+enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at, size_t count, struct wn_error *err);
+enum wn_code wn_cuda_port_end(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err);
+
+/* ---- picture.c ---- */
+#ifndef WN_CUDA_PICTURE_ROOM
+#define WN_CUDA_PICTURE_ROOM (16 << 20) /* bytes of pictures of one launch */
+#endif
+#ifndef WN_CUDA_PICTURE_BYTES
+#define WN_CUDA_PICTURE_BYTES (4 << 20) /* the most of one picture, and no more than the room */
+#endif
+enum wn_code wn_cuda_preparing_open(struct wn_cuda_backend *be, struct wn_error *err);
+enum wn_code wn_cuda_prepare(struct wn_exe *exe, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n,
+                             struct wn_error *err);
 
 /* ---- seeding.c ---- */
 enum wn_code wn_cuda_seeding_open(struct wn_cuda_backend *be, struct wn_error *err);

@@ -43,11 +43,28 @@ enum wn_code wn_cuda_staging_end(struct wn_cuda_exe *exe, const struct wn_cuda_s
     return WN_CALL(runtime, cudaEventRecord((cudaEvent_t)s->busy, exe->stream), err);
 }
 
+enum wn_code wn_cuda_port_begin(const struct wn_cuda_port *port, struct wn_error *err)
+{
+    return WN_CALL(runtime, cudaEventSynchronize((cudaEvent_t)port->busy), err);
+}
+
+enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at, size_t count, struct wn_error *err)
+{
+    const size_t bytes = count * sizeof *src;
+    memcpy(port->pinned + at, src, bytes);
+    return WN_CALL(runtime, cudaMemcpyAsync(port->landing + at, port->pinned + at, bytes, cudaMemcpyHostToDevice, exe->stream), err);
+}
+
+enum wn_code wn_cuda_port_end(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err)
+{
+    return WN_CALL(runtime, cudaEventRecord((cudaEvent_t)port->busy, exe->stream), err);
+}
+
 enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count, struct wn_error *err)
 {
     const size_t bytes = count * sizeof *port->landing;
     enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(port->pinned, port->landing, bytes, cudaMemcpyDeviceToHost, exe->stream), err);
-    if (code == WN_OK) code = WN_CALL(runtime, cudaEventRecord((cudaEvent_t)port->busy, exe->stream), err);
+    if (code == WN_OK) code = wn_cuda_port_end(exe, port, err);
     if (code == WN_OK) exe->ahead = port;
     return code;
 }

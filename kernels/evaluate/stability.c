@@ -27,7 +27,7 @@ static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, cons
         questions[s] = (struct wn_question){.layer = subject->layer, .method = subject->method, .contrast = subject->contrast, .target = target};
     }
     t->passes++;
-    enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL}, t->batch_logits, answers, NULL, err);
+    enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL, NULL}, t->batch_logits, answers, NULL, err);
     free(questions);
     return code == WN_OK ? wn_answers_failure(answers, n, err) : code;
 }

@@ -149,7 +149,7 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
     for (int i = 0; i < n; i++) images[i] = wn_trial_picture(t, i);
     if (is_given_up(t->options)) return wn_fail(err, WN_DEADLINE, "the evaluation was given up");
     t->passes += n;
-    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
+    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
 }
 
 enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err)
@@ -276,7 +276,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
     t->chosen = t->first = t->second = -1;
     t->passes++;
     v->n_questions = ask_all(v, p);
-    struct wn_batch batch = {1, &p->image, v->n_questions, v->questions, NULL, NULL};
+    struct wn_batch batch = {1, &p->image, v->n_questions, v->questions, NULL, NULL, NULL};
     enum wn_code code = wn_engine_explain_late(t->engine, &batch, settle, v, v->logits, v->given, NULL, err);
     for (int i = 0; i < v->n_questions; i++) {
         if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);

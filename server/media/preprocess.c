@@ -216,6 +216,18 @@ static struct wn_resize resize_for(const struct wn_image *image, const struct wn
                               .h = geo->crop_h};
 }
 
+struct wn_picture wn_preprocess_picture_of(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo)
+{
+    const struct wn_resize r = resize_for(image, geo, wn_preprocess_channels(p));
+    struct wn_picture out = {.rgb = image->rgb, .src_w = r.src_w, .src_h = r.src_h, .part_x = r.part_x, .part_y = r.part_y, .part_w = r.part_w,
+                             .part_h = r.part_h, .box_w = r.box_w, .box_h = r.box_h, .dst_w = r.dst_w, .dst_h = r.dst_h, .x = r.x, .y = r.y,
+                             .w = r.w, .h = r.h, .antialias = p->antialias || p->resize == WN_RESIZE_NONE, .bgr = p->order == WN_CHANNELS_BGR,
+                             .channels = r.channels, .scale = p->scale};
+    memcpy(out.mean, p->mean, sizeof out.mean);
+    memcpy(out.std, p->std, sizeof out.std);
+    return out;
+}
+
 enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb,
                                    struct wn_error *err)
 {

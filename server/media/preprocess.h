@@ -5,6 +5,7 @@
 
 #include <media/image.h>
 #include <stdbool.h>
+#include <whynot/preparing.h>
 
 enum wn_resize_mode {
     WN_RESIZE_NONE,       /* the picture's own size */
@@ -53,6 +54,8 @@ enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, 
 /* dst: channels*crop_h*crop_w floats (C,H,W), caller's; geo: from wn_preprocess_geometry with the *full* size. */
 enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image,
                                  const struct wn_geometry *geo, float *dst, struct wn_error *err);
+/* The same as an order to whoever prepares instead; its pixels are the image's. */
+struct wn_picture wn_preprocess_picture_of(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo);
 /* What the network sees, for people: the cropped and resized picture. rgb: crop_h*crop_w*3 bytes, caller's. */
 enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb,
                                    struct wn_error *err);

@@ -17,7 +17,7 @@
 #include "subject.h"
 
 enum { CLASSES = 4, ROWS = 3 };
-static int logits, seed; /* values of the program below */
+static int input, logits, seed; /* values of the program below */
 
 /* Two stages, a constant, a tap table, a gather, outputs in two layouts, logits and a seed: every kind of thing that is reserved. */
 static void build(struct subject *s)
@@ -27,7 +27,7 @@ static void build(struct subject *s)
     const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
     const struct wn_taps taps = {.in = 5, .out = 2, .taps = 1, .index = index, .weight = weight};
     subject_init(s, 1, false);
-    int x = subject_input(s, SHAPE(2, 3, 4, 5), true, -1, 1);
+    int x = input = subject_input(s, SHAPE(2, 3, 4, 5), true, -1, 1);
     int y = wn_relu(s->p, wn_conv(s->p, x, subject_weight(s, SHAPE(4, 3, 3, 3), -1, 1), WN_NONE, &win, 1));
     subject_output(s, y);
     logits = wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, CLASSES}});
@@ -47,6 +47,18 @@ static enum wn_code draw(struct wn_backend *be, struct wn_error *err)
     enum wn_code code = be->impl->draw(be, one, 1, err);
     assert_int_equal(heatmap.done, code == WN_OK);
     return code;
+}
+
+/* One image of numbers and one of a picture. */
+static enum wn_code prepare(struct wn_backend *be, struct wn_exe *exe, struct wn_error *err)
+{
+    static const uint8_t rgb[6 * 7 * 3] = {1, 2, 3};
+    static const float ready[3 * 4 * 5] = {0.5f};
+    const struct wn_picture p = {.rgb = rgb, .src_w = 7, .src_h = 6, .part_w = 7, .part_h = 6, .box_w = 7, .box_h = 6, .dst_w = 5, .dst_h = 4, .w = 5, .h = 4,
+                                 .antialias = true, .channels = 3, .scale = 1, .std = {1, 1, 1}};
+    const float *const numbers[] = {ready, NULL};
+    const struct wn_picture *const pictures[] = {NULL, &p};
+    return be->impl->prepare(exe, input, numbers, pictures, 2, err);
 }
 
 static enum wn_code ask(struct wn_backend *be, struct wn_exe *exe, struct wn_error *err)
@@ -69,6 +81,7 @@ static enum wn_code live_once(struct subject *s, struct wn_error *err)
     code = be->impl->compile(be, s->p, &exe, err);
     if (code != WN_OK) goto close;
     for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
+    if (code == WN_OK) code = prepare(be, exe, err);
     if (code == WN_OK) code = be->impl->run(exe, 0, err);
     if (code == WN_OK) code = ask(be, exe, err);
     if (code == WN_OK) code = be->impl->run(exe, 1, err);

@@ -17,7 +17,7 @@ static void explain(struct wn_engine *e, struct wn_graph *g, int n_images, struc
     struct wn_error err = {0};
     float *y = calloc((size_t)(n_images * wn_graph_classes(g)), sizeof *y);
     for (int i = 0; i < n_images; i++) images[i] = pictures[i];
-    struct wn_batch batch = {n_images, images, n, q, NULL, NULL};
+    struct wn_batch batch = {n_images, images, n, q, NULL, NULL, NULL};
     assert_int_equal(wn_engine_explain(e, &batch, y, a, NULL, &err), WN_OK);
     if (logits) memcpy(logits, y, (size_t)(n_images * wn_graph_classes(g)) * sizeof *y);
     free(y);

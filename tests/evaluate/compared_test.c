@@ -11,7 +11,7 @@ static void explain(const struct desk *d, const float *x, int target, float *map
     struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"), .contrast = wn_contrast_find("logit"), .target = target};
     struct wn_answer a;
     float *logits = calloc((size_t)d->classes, sizeof *logits);
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL}, logits, &a, NULL, NULL), WN_OK);
+    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, NULL), WN_OK);
     for (int i = 0; i < a.h * a.w; i++) a.map[i] = a.map[i] > 0 ? a.map[i] : 0;
     assert_int_equal(wn_enlarge(a.map, a.h, a.w, false, d->h, d->w, map, NULL), WN_OK);
     wn_answer_finish(&a);
@@ -88,7 +88,7 @@ static void random_logit_asks_about_another_class(void **state)
         struct wn_question q = {.layer = WN_LAYER_AUTO, .method = b.subjects[0].method, .contrast = b.subjects[0].contrast, .target = d->top[0]};
         float *logits = calloc((size_t)d->classes, sizeof *logits);
         const float *image = d->image;
-        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL}, logits, a, NULL, NULL), WN_OK);
+        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, a, NULL, NULL), WN_OK);
         run(&b, "random-logit", &value);
         assert_true(value < 0.9999 && value >= -1);
         free(logits);

@@ -24,7 +24,7 @@ static float *picture(const struct desk *d, uint64_t seed)
 
 void desk_forward(const struct desk *d, const float *x, float *logits)
 {
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL}, logits, NULL, NULL, NULL), WN_OK);
+    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL, NULL}, logits, NULL, NULL, NULL), WN_OK);
 }
 
 int desk_set_up(void **state)

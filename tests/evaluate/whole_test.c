@@ -114,7 +114,7 @@ static void the_maps_are_of_the_first_and_the_second_class(void **state)
     bench_open(&b, d, 1);
     for (int k = 0; k < 2; k++) {
         struct wn_question q = {.layer = WN_LAYER_AUTO, .method = subject.method, .contrast = subject.contrast, .target = d->top[k]};
-        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL}, logits, &b.trial.answers[k ? WN_MAP_SECOND : WN_MAP_FIRST], NULL, NULL), WN_OK);
+        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, &b.trial.answers[k ? WN_MAP_SECOND : WN_MAP_FIRST], NULL, NULL), WN_OK);
     }
     run(&b, "masking", expected);
     for (int i = 0; i < n; i++) near(values[i], expected[i], 1e-9);

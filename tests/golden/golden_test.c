@@ -162,7 +162,7 @@ static void check_maps(const char *network, struct wn_engine *e, const struct go
                                     .contrast = wn_contrast_find(contrast), .target = WN_TARGET_PREDICTED};
         if (strcmp(method, "ig") == 0) q[i].settings = walk();
     }
-    struct wn_batch batch = {2, image, 2, q, NULL, NULL};
+    struct wn_batch batch = {2, image, 2, q, NULL, NULL, NULL};
     enum wn_code code = wn_engine_explain(e, &batch, y, a, NULL, &err);
     if (code != WN_OK) fail(network, name, err.text);
     size_t half = count(&want) / 2;

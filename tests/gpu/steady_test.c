@@ -51,7 +51,7 @@ static void explain(struct wn_engine *e, int first, int n, float *logits, struct
     for (int i = 0; i < n; i++)
         q[i] = (struct wn_question){.image = i, .layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"),
                                     .contrast = wn_contrast_find("weighted"), .target = WN_TARGET_PREDICTED};
-    const struct wn_batch batch = {n, image + first, n, q, NULL, NULL};
+    const struct wn_batch batch = {n, image + first, n, q, NULL, NULL, NULL};
     if (wn_engine_explain(e, &batch, logits, answers, NULL, &err) != WN_OK) fail_msg("%s", err.text);
     for (int i = 0; i < n; i++)
         if (answers[i].error.code != WN_OK) fail_msg("%s", answers[i].error.text);

@@ -109,7 +109,7 @@ static float *ask(struct lab *lab, int image, struct wn_question *q, float *logi
     const float *x = lab->images + image * lab->pixels;
     struct wn_answer a;
     struct wn_error err = {0};
-    struct wn_batch batch = {1, &x, q ? 1 : 0, q, NULL, NULL};
+    struct wn_batch batch = {1, &x, q ? 1 : 0, q, NULL, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, logits, &a, NULL, &err) != WN_OK) die("engine", err.text);
     if (!q) return NULL;
     if (a.error.code != WN_OK) die(q->contrast->name, a.error.text);
@@ -149,7 +149,7 @@ bool lab_can(struct lab *lab, const char *method)
     struct wn_question q = {.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find("logit")};
     struct wn_answer a;
     struct wn_error err = {0};
-    struct wn_batch batch = {1, (const float *const[]){lab->images}, 1, &q, NULL, NULL};
+    struct wn_batch batch = {1, (const float *const[]){lab->images}, 1, &q, NULL, NULL, NULL};
     float *logits = malloc((size_t)lab->classes * sizeof *logits);
     if (wn_engine_explain(lab->engine, &batch, logits, &a, NULL, &err) != WN_OK) die("engine", err.text);
     enum wn_code code = a.error.code;
@@ -171,7 +171,7 @@ float *lab_all_maps(struct lab *lab, int image, const char *method, const char *
     for (size_t i = 0; i < k; i++)
         q[i] = (struct wn_question){.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find(contrast),
                                     .target = (int)i};
-    struct wn_batch batch = {1, &x, lab->classes, q, NULL, NULL};
+    struct wn_batch batch = {1, &x, lab->classes, q, NULL, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, logits, a, NULL, &err) != WN_OK) die("engine", err.text);
     for (size_t i = 0; i < k; i++) {
         if (a[i].error.code != WN_OK) die(contrast, a[i].error.text);

@@ -73,7 +73,7 @@ void paths_sum_to_what_is_gained(struct lab *lab, const float *y, int t)
         wn_setting_set(&q.settings, WN_SETTING_STEPS, "256", NULL);
         wn_setting_set(&q.settings, WN_SETTING_PATH_TARGET, words[i], NULL);
         snprintf(what, sizeof what, "14 ig sums to the gain of its scalar: %s", words[i]);
-        wn_engine_explain(lab->engine, &(struct wn_batch){1, at, 1, &q, NULL, NULL}, logits, &a, NULL, NULL);
+        wn_engine_explain(lab->engine, &(struct wn_batch){1, at, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, NULL);
         for (int k = 0; a.map && k < a.h * a.w; k++) sum += a.map[k];
         verdict(what, a.map ? fabs(sum - gain) / fmax(fabs(gain), 0.01) : 1, 1e-2);
         wn_answer_finish(&a);
@@ -279,7 +279,7 @@ void batches_do_not_matter(struct lab *lab)
     for (int i = 0; i < MANY; i++)
         q[i] = (struct wn_question){.image = i % 2, .layer = lab->layer, .method = wn_method_at(i % 2), .target = i % lab->classes,
                                     .contrast = wn_contrast_find(i % 3 ? "weighted" : "logit")};
-    struct wn_batch batch = {2, images, MANY, q, NULL, NULL};
+    struct wn_batch batch = {2, images, MANY, q, NULL, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, y, a, NULL, &err) != WN_OK) worst = INFINITY;
     for (int i = 0; i < MANY && worst == 0; i++) {
         float *alone = lab_map(lab, lab->n_images > 1 ? i % 2 : 0, q[i].method->name, q[i].contrast->name, q[i].target, NULL, 0);

@@ -4,7 +4,9 @@
  * lost@compile=N, which counts the programs that are compiled.
  * WHYNOT_RUN_MS: every run takes so long, however many images are in it, as on a device that is mostly waited for.
  * WHYNOT_DRAW: how it draws heatmaps: as the server would, mirror (each index from 255, so that one sees who drew), half (every other one),
- * fail; not at all where there is none. */
+ * fail; not at all where there is none.
+ * WHYNOT_PREPARE: it prepares pictures as the server would, several images at a time; with mirror all its numbers have the other sign, so that one sees who
+ * prepared; with small only pictures of a few thousand bytes. Not at all where there is none. */
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,7 +16,9 @@
 #include <unistd.h>
 
 #include <media/render.h>
+#include <media/resize.h>
 #include <whynot/backend.h>
+#include <whynot/resample.h>
 
 struct faulty {
     struct wn_backend base;
@@ -24,6 +28,7 @@ struct faulty {
 struct faulty_exe {
     struct wn_exe base;
     struct wn_exe *inner;
+    const struct wn_program *program;
 };
 
 static atomic_bool lost, armed;
@@ -65,11 +70,19 @@ static void faulty_close(struct wn_backend *base)
     free(base);
 }
 
+static const char *prepares(void)
+{
+    return getenv("WHYNOT_PREPARE");
+}
+
 static void faulty_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct wn_backend *inner = ((const struct faulty *)base)->inner;
     inner->impl->traits(inner, out);
     out->draws = getenv("WHYNOT_DRAW") ? 1 << 20 : 0;
+    if (!prepares()) return;
+    out->prepares = strcmp(prepares(), "small") ? 1 << 20 : 5000;
+    out->images = 4, out->rows = 8;
 }
 
 static enum wn_code fail_to_compile(struct wn_error *err)
@@ -91,6 +104,7 @@ static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_prog
     struct faulty_exe *exe = calloc(1, sizeof *exe);
     if (!exe) return wn_fail(err, WN_NO_MEMORY, "no memory for a program");
     exe->base.backend = base;
+    exe->program = prog;
     enum wn_code code = fail_to_compile(err);
     if (code == WN_OK) code = inner->impl->compile(inner, prog, &exe->inner, err);
     if (code == WN_OK)
@@ -166,6 +180,43 @@ static enum wn_code faulty_draw(struct wn_backend *be, struct wn_heatmap *const 
     return WN_OK;
 }
 
+static void prepare_one(const struct wn_picture *p, float *out)
+{
+    const struct wn_resize r = {.src_w = p->src_w, .src_h = p->src_h, .channels = p->channels, .part_x = p->part_x, .part_y = p->part_y, .part_w = p->part_w,
+                                .part_h = p->part_h, .box_w = p->box_w, .box_h = p->box_h, .dst_w = p->dst_w, .dst_h = p->dst_h, .x = p->x, .y = p->y,
+                                .w = p->w, .h = p->h};
+    const size_t pixels = (size_t)p->part_w * (size_t)p->part_h, n = (size_t)p->w * (size_t)p->h, channels = (size_t)p->channels;
+    const float sign = strcmp(prepares(), "mirror") ? 1 : -1;
+    uint8_t *grey = malloc(pixels), *bytes = malloc(n * channels);
+    float *plain = malloc(n * channels * sizeof *plain);
+    if (!grey || !bytes || !plain) abort();
+    for (size_t i = 0; i < pixels; i++) grey[i] = wn_luma(p->rgb[3 * i], p->rgb[3 * i + 1], p->rgb[3 * i + 2]);
+    const uint8_t *from = channels == 1 ? grey : p->rgb;
+    if ((p->antialias ? wn_resize_antialias(&r, from, bytes, NULL) : wn_resize_plain(&r, from, plain, NULL)) != WN_OK) abort();
+    for (size_t c = 0; c < channels; c++)
+        for (size_t i = 0; i < n; i++) {
+            const size_t at = i * channels + (p->bgr ? channels - 1 - c : c);
+            out[c * n + i] = sign * wn_normalised(p->antialias ? bytes[at] : plain[at], p->scale, p->mean[c], p->std[c]);
+        }
+    free(grey), free(bytes), free(plain);
+}
+
+static enum wn_code faulty_prepare(struct wn_exe *base, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n,
+                                   struct wn_error *err)
+{
+    const struct wn_shape *x = &wn_program_value(((struct faulty_exe *)base)->program, value)->shape;
+    const size_t count = (size_t)(x->dim[1] * x->dim[2] * x->dim[3]);
+    float *all = calloc((size_t)x->dim[0] * count, sizeof *all);
+    if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory to prepare pictures");
+    for (int i = 0; i < n; i++) {
+        if (numbers[i]) memcpy(all + (size_t)i * count, numbers[i], count * sizeof *all);
+        else if (pictures[i]) prepare_one(pictures[i], all + (size_t)i * count);
+    }
+    enum wn_code code = faulty_write(base, value, all, err);
+    free(all);
+    return code;
+}
+
 const struct wn_backend_impl wn_backend_faulty = {
     .name = "faulty",
     .summary = "plain loops that fail as WHYNOT_FAULT says",
@@ -178,5 +229,6 @@ const struct wn_backend_impl wn_backend_faulty = {
     .run = faulty_run,
     .read = faulty_read,
     .draw = faulty_draw,
+    .prepare = faulty_prepare,
     .lost = faulty_lost,
 };

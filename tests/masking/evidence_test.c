@@ -25,7 +25,7 @@ static double by_hand(struct lab *lab, const float *image, const float *map, enu
     wn_enlarge(map, (int)l->height, (int)l->width, false, h, w, big, NULL);
     wn_fill_make(fill, image, c, h, w, NULL, filled, NULL, NULL);
     for (int i = 0; i < c * n; i++) masked[i] = (positive ? big[i % n] < 0 : big[i % n] > 0) ? filled[i] : image[i];
-    wn_engine_explain(lab->engine, &(struct wn_batch){1, images, 0, NULL, NULL, NULL}, y, NULL, NULL, NULL);
+    wn_engine_explain(lab->engine, &(struct wn_batch){1, images, 0, NULL, NULL, NULL, NULL}, y, NULL, NULL, NULL);
     double p = 1 / (1 + exp((double)y[b] - y[a]));
     free(big);
     free(filled);

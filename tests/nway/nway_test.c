@@ -71,7 +71,7 @@ static bool subject_open(struct subject *s, const char *backend, const char *pat
     s->image = make_image(s->graph);
     s->logits = calloc((size_t)s->classes, sizeof *s->logits);
     const float *images[1] = {s->image};
-    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 0, NULL, NULL, NULL}, s->logits + (k == 1), NULL, NULL, NULL);
+    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 0, NULL, NULL, NULL, NULL}, s->logits + (k == 1), NULL, NULL, NULL);
     int n = wn_top(s->logits, s->classes, 3, top);
     s->target = top[0];
     s->foil[0] = top[1];
@@ -120,7 +120,7 @@ static const float *single(struct subject *s, struct singles *t, const struct wn
     struct wn_question q = {.layer = WN_LAYER_AUTO, .method = m, .contrast = wn_contrast_find("logit"), .target = k};
     const float *images[1] = {s->image};
     float *logits = malloc((size_t)s->classes * sizeof *logits);
-    if (!t->of[k].map) wn_engine_explain(s->engine, &(struct wn_batch){1, images, 1, &q, NULL, NULL}, logits, &t->of[k], NULL, NULL);
+    if (!t->of[k].map) wn_engine_explain(s->engine, &(struct wn_batch){1, images, 1, &q, NULL, NULL, NULL}, logits, &t->of[k], NULL, NULL);
     free(logits);
     return t->of[k].map;
 }
@@ -195,7 +195,7 @@ static void check_alone(struct subject *s, const struct wn_question *q, const st
     const float *images[1] = {s->image};
     float *logits = malloc((size_t)s->classes * sizeof *logits);
     struct wn_answer alone;
-    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 1, q, NULL, NULL}, logits, &alone, NULL, NULL);
+    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 1, q, NULL, NULL, NULL}, logits, &alone, NULL, NULL);
     if (alone.error.code != together->error.code || strcmp(alone.error.text, together->error.text) != 0)
         wrong(s, q->method->name, q->contrast->name, "alone it is refused otherwise");
     else if (alone.map && (alone.h != together->h || alone.w != together->w ||
@@ -214,7 +214,7 @@ static void check_method(struct subject *s, const struct wn_method *m)
     float *logits = malloc((size_t)s->classes * sizeof *logits);
     int n = 0;
     for (int i = 0; wn_contrast_at(i) && n < MOST; i++) questions[n++] = question_of(s, m, wn_contrast_at(i));
-    wn_engine_explain(s->engine, &(struct wn_batch){1, images, n, questions, NULL, NULL}, logits, answers, NULL, NULL);
+    wn_engine_explain(s->engine, &(struct wn_batch){1, images, n, questions, NULL, NULL, NULL}, logits, answers, NULL, NULL);
     for (int i = 0; i < n; i++) {
         if (answers[i].error.code != WN_OK)
             check_refusal(s, &questions[i], &answers[i]);
