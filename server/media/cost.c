@@ -14,6 +14,13 @@ static int64_t big_endian(const uint8_t *p, int n)
     return v;
 }
 
+/* A PNG's sides are 32 bits each: their product may be more than fits. */
+static int64_t area(int64_t width, int64_t height)
+{
+    int64_t pixels;
+    return __builtin_mul_overflow(width, height, &pixels) ? INT64_MAX : pixels;
+}
+
 static bool is_frame(uint8_t marker)
 {
     return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
@@ -29,7 +36,7 @@ static void look_into_jpeg(const uint8_t *data, size_t size, int64_t *pixels, bo
         }
         if (is_frame(data[at + 1])) {
             *progressive = (data[at + 1] & 3) == 2;
-            *pixels = big_endian(data + at + 5, 2) * big_endian(data + at + 7, 2);
+            *pixels = area(big_endian(data + at + 5, 2), big_endian(data + at + 7, 2));
             return;
         }
         at += 2 + (size_t)big_endian(data + at + 2, 2);
@@ -44,7 +51,7 @@ int64_t wn_image_cost_ns(const void *start, size_t size, size_t whole, const str
     bool progressive = true;
     if (format == WN_FORMAT_OTHER) return 0;
     if (format == WN_FORMAT_JPEG) look_into_jpeg(data, size, &pixels, &progressive);
-    if (format == WN_FORMAT_PNG && size >= 24) pixels = big_endian(data + 16, 4) * big_endian(data + 20, 4);
+    if (format == WN_FORMAT_PNG && size >= 24) pixels = area(big_endian(data + 16, 4), big_endian(data + 20, 4));
     if (pixels > limits->max_pixels) return 0; /* refused at the header */
     return format == WN_FORMAT_PNG ? pixels * PNG_NS : bytes + pixels * (progressive ? PROGRESSIVE_NS : SEQUENTIAL_NS);
 }

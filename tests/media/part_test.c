@@ -246,6 +246,14 @@ static void the_cost_is_told_from_the_first_bytes(void **state)
     }
 }
 
+/* As many pixels as 64 bits do not hold are too many, and not a negative number of them. */
+static void the_largest_sides_that_a_png_can_claim_cost_nothing(void **state)
+{
+    static const char header[] = "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xff\xff\xff\xff\xff\xff\xff\x08\2\0\0\0";
+    (void)state;
+    assert_int_equal(wn_image_cost_ns(header, sizeof header - 1, sizeof header - 1, &wn_image_limits_default), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,6 +264,7 @@ int main(void)
         cmocka_unit_test(damage_never_does_more_than_spoil_the_picture),
         cmocka_unit_test(a_part_that_is_too_small_is_refused_and_not_read_past),
         cmocka_unit_test(the_cost_is_told_from_the_first_bytes),
+        cmocka_unit_test(the_largest_sides_that_a_png_can_claim_cost_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
