@@ -23,16 +23,20 @@ def unpack(target, folder):
             z.extractall(folder)
 
 
-def pack(target, folder):
-    """The same files give the same bytes."""
-    files = []
+def contents(folder):
+    found = set()
     for name in os.listdir(folder):
         with open(os.path.join(folder, name), "rb") as f:
-            files.append(f.read())
+            found.add(f.read())
+    return found
+
+
+def pack(target, folder, first=()):
+    """The same files give the same bytes. first: contents that are kept before all others."""
     os.makedirs(os.path.dirname(archive(target)), exist_ok=True)
     total = 0
     with zipfile.ZipFile(archive(target), "w", zipfile.ZIP_DEFLATED, compresslevel=9) as z:
-        for i, data in enumerate(sorted(set(files), key=lambda d: (len(d), d))):
+        for i, data in enumerate(sorted(contents(folder), key=lambda d: (d not in first, len(d), d))):
             total += len(data)
             if total > MOST_BYTES:
                 break

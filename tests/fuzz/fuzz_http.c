@@ -19,12 +19,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     struct wn_error err = {0};
     enum wn_config_wish wish;
-    char *options[] = {(char[]){"whynotd"}, (char[]){"--port=0"}, (char[]){"--access-log=false"}, (char[]){"--http-threads=2"}, (char[]){"--models=" WN_FUZZ_MODELS}, NULL};
+    char *options[] = {(char[]){"whynotd"}, (char[]){"--port=0"}, (char[]){"--access-log=false"},
+                       (char[]){"--http-threads=2"}, (char[]){"--models=" WN_FUZZ_MODELS},
+                       (char[]){"--hosts=a.example, b.example"}, (char[]){"--cors-origins=https://c.example"}, NULL};
     (void)argc;
     (void)argv;
     server = calloc(1, sizeof *server);
     if (server) server->pictures = -1;
-    if (!server || wn_config_load(5, options, &server->config, &wish, &err) != WN_OK) abort();
+    if (!server || wn_config_load(7, options, &server->config, &wish, &err) != WN_OK) abort();
     if (wn_queue_init(&server->queue, 16, 0, &err) != WN_OK || wn_keys_init(&server->keys, "", &err) != WN_OK ||
         wn_keeper_open(&server->keeper, &server->config, &err) != WN_OK || wn_http_start(server, &err) != WN_OK) {
         fprintf(stderr, "%s\n", err.text);

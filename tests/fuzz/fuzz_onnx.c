@@ -1,8 +1,8 @@
-/* libFuzzer: any bytes into the ONNX loader. Whatever loads must answer for itself like a network. */
+/* libFuzzer: any bytes into the ONNX loader, and into its reader of single tensors. Whatever loads must answer for itself like a network. */
 #include <stdint.h>
 #include <stdlib.h>
 
-#include <whynot/graph.h>
+#include "graph.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -16,6 +16,14 @@ static struct wn_graph_limits tight(void)
     return limits;
 }
 
+static void read_tensor(const uint8_t *data, size_t size, const struct wn_graph_limits *limits)
+{
+    struct wn_error err = {0};
+    struct wn_tensor *t = NULL;
+    if (wn_tensor_parse(data, size, limits, &t, &err) != WN_OK ? !*err.text || err.code == WN_INTERNAL : !t || (t->f && t->i)) abort();
+    wn_tensor_destroy(t);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct wn_graph_limits limits = tight();
@@ -25,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     enum wn_code code = wn_graph_parse(data, size, &options, &g, &err);
     if (code != WN_OK) {
         if (!*err.text || err.code != code || code == WN_INTERNAL) abort();
+        read_tensor(data, size, &limits);
         return 0;
     }
     int layer = wn_graph_find_layer(g, "auto");

@@ -38,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (code == WN_OK && (!image.rgb || image.width < 1 || image.height < 1 || (int64_t)image.width * image.height > 1 << 18)) abort();
     wn_image_finish(&image);
     prepare(file, size, &limits);
+    if (wn_image_cost_ns(file, size, size, &limits) < 0) abort();
     free(file);
     return 0;
 }
