@@ -82,6 +82,7 @@ void wn_engine_traits(const struct wn_engine *e, struct wn_backend_traits *out)
 {
     memset(out, 0, sizeof *out);
     e->backend->impl->traits(e->backend, out);
+    out->backend = e->backend->impl->name;
     out->images = e->max_images;
     out->rows = e->max_rows;
 }

@@ -34,10 +34,13 @@ static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, 
     return code;
 }
 
-static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c, struct wn_engine **out, struct wn_error *err)
+/* The engine of that worker; before there is a crew, of the first one. */
+static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c, const struct wn_crew *crew, int worker, struct wn_engine **out,
+                             struct wn_error *err)
 {
-    struct wn_engine_options options = {.backend = c->backend, .max_images = (int)c->max_batch_size};
-    options.device = (struct wn_backend_options){(int)c->device, wn_precision_find(c->precision), (int)c->threads};
+    struct wn_engine_options options = {.backend = crew->n ? crew->backend : c->backend, .max_images = (int)c->max_batch_size};
+    const int device = crew->n ? crew->device[wn_crew_device(crew, worker)] : wn_devices_first(c);
+    options.device = (struct wn_backend_options){device, wn_precision_find(crew->n ? crew->precision : c->precision), (int)c->threads};
     float black[3];
     const struct wn_preprocess *p = &m->manifest.preprocess;
     for (int i = 0; i < 3; i++) black[i] = -p->mean[i] / p->std[i];
@@ -88,23 +91,24 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
     return code;
 }
 
-enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, size_t *shared, size_t *each, struct wn_error *err)
+enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew, struct wn_error *err)
 {
     struct wn_backend_traits traits;
     m->engines = calloc(1, sizeof(struct wn_engine *));
     if (!m->engines) return wn_fail(err, WN_NO_MEMORY, "no memory for engines");
-    enum wn_code code = make_one(m, config, &m->engines[0], err);
+    enum wn_code code = make_one(m, config, crew, 0, &m->engines[0], err);
     if (code != WN_OK) return code;
     m->n_engines = 1;
     wn_engine_traits(m->engines[0], &traits);
     m->most_images = traits.images < 1 ? 1 : traits.images > MOST_IMAGES ? MOST_IMAGES : traits.images;
     if (m->most_images > 1 && (code = measure_runs(m, config, err)) != WN_OK) return code;
+    wn_engine_traits(m->engines[0], &traits); /* with what runs of every size have reserved */
     m->precision = traits.precision;
     m->prepares = traits.prepares;
     snprintf(m->device, sizeof m->device, "%s", traits.device_name);
-    *shared = traits.shared_bytes;
-    *each = traits.device_bytes - traits.shared_bytes;
-    return WN_OK;
+    m->bytes_shared = traits.shared_bytes;
+    m->bytes_each = traits.device_bytes - traits.shared_bytes;
+    return crew->n ? WN_OK : wn_crew_choose(config, &traits, crew, err);
 }
 
 /* ---- the others ---- */
@@ -112,6 +116,8 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
 struct making {
     const struct wn_model *model;
     const struct wn_config *config;
+    const struct wn_crew *crew;
+    int worker;
     struct wn_engine **out;
     struct wn_error err;
     pthread_t thread;
@@ -121,13 +127,27 @@ struct making {
 static void *make_beside(void *arg)
 {
     struct making *m = arg;
-    make_one(m->model, m->config, m->out, &m->err);
+    make_one(m->model, m->config, m->crew, m->worker, m->out, &m->err);
     return NULL;
 }
 
-enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config, int n, bool side_by_side, struct wn_error *err)
+/* Engines on different cards are told apart in whatever names the device that answered. */
+static void name_devices(struct wn_model *m, struct wn_crew *crew)
+{
+    struct wn_backend_traits traits;
+    m->device[0] = 0;
+    for (int d = 0; d < crew->n_devices; d++) {
+        wn_engine_traits(m->engines[d], &traits);
+        if (!crew->device_name[d][0]) snprintf(crew->device_name[d], sizeof crew->device_name[d], "%s", traits.device_name); /* from then on others read it */
+        size_t used = strlen(m->device);
+        if (!strstr(m->device, traits.device_name)) snprintf(m->device + used, sizeof m->device - used, "%s%s", used ? "; " : "", traits.device_name);
+    }
+}
+
+enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew, bool side_by_side, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
+    const int n = crew->n;
     struct making *all = calloc((size_t)n, sizeof *all);
     struct wn_engine **engines = calloc((size_t)n, sizeof(struct wn_engine *));
     if (!all || !engines) {
@@ -140,7 +160,7 @@ enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config,
     m->engines = engines;
     m->n_engines = n; /* those that fail stay NULL, and the model is not used */
     for (int i = 1; i < n; i++) {
-        all[i] = (struct making){.model = m, .config = config, .out = &engines[i]};
+        all[i] = (struct making){.model = m, .config = config, .crew = crew, .worker = i, .out = &engines[i]};
         all[i].started = side_by_side && pthread_create(&all[i].thread, NULL, make_beside, &all[i]) == 0;
         if (!all[i].started) make_beside(&all[i]);
     }
@@ -149,5 +169,6 @@ enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config,
         if (all[i].err.code != WN_OK) code = wn_fail(err, all[i].err.code, "%s", all[i].err.text);
     }
     free(all);
+    if (code == WN_OK) name_devices(m, crew);
     return code;
 }

@@ -91,19 +91,17 @@ enum wn_code wn_inprocess_open(const struct wn_config *config, const char *model
 enum wn_code wn_inprocess_warm(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_models *all = s->keeper.shelf.current;
-    size_t shared, each;
-    int n = 0;
+    struct wn_crew *crew = &s->keeper.crew;
     for (int i = 0; i < all->n; i++) {
         struct wn_model *m = all->list[i];
         if (!wn_model_is_ready(m)) continue;
-        enum wn_code code = wn_engines_first(m, &s->config, &shared, &each, err);
-        if (!n) n = wn_workers_wanted(&s->config, m->most_images);
-        if (code == WN_OK) code = wn_engines_rest(m, &s->config, n, true, err);
+        enum wn_code code = wn_engines_first(m, &s->config, crew, err);
+        if (code == WN_OK) code = wn_engines_rest(m, &s->config, crew, true, err);
         if (code != WN_OK) return code;
     }
-    if (!n) return wn_fail(err, WN_NOT_READY, "no model can be used");
+    if (!crew->n) return wn_fail(err, WN_NOT_READY, "no model can be used");
     atomic_store(&s->ready, true);
-    return wn_workers_start(&s->workers, &s->config, &s->queue, n, err);
+    return wn_workers_start(&s->workers, &s->config, &s->queue, crew, err);
 }
 
 void wn_inprocess_close(struct wn_server *s)

@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 #define MOST_FOLDERS 512
-#define MOST_WORKERS 256
-#define CPU_BATCH 4 /* a backend that gains from no more is one that computes on this machine's cores */
 
 /* ---- the folders ---- */
 
@@ -119,27 +117,17 @@ static enum wn_code check_room(const struct wn_keeper *k, const struct wn_model 
 
 /* ---- loading ---- */
 
-int wn_workers_wanted(const struct wn_config *c, int gains)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN), wanted = c->workers;
-    if (!wanted) wanted = gains > CPU_BATCH ? 1 : cores / (c->threads < cores ? c->threads : cores);
-    return wanted < 1 ? 1 : wanted > MOST_WORKERS ? MOST_WORKERS : (int)wanted;
-}
-
 static enum wn_code make_ready(struct wn_keeper *k, struct wn_model *m)
 {
-    size_t shared = 0, each = 0, weights = (size_t)wn_graph_weight_bytes(m->graph);
+    size_t weights = (size_t)wn_graph_weight_bytes(m->graph);
     int64_t begin = wn_now_ns();
     enum wn_code code = check_room(k, m, weights, &m->why);
-    if (code == WN_OK) code = wn_engines_first(m, k->config, &shared, &each, &m->why);
+    if (code == WN_OK) code = wn_engines_first(m, k->config, &k->crew, &m->why);
     if (code != WN_OK) return code;
-    int n = atomic_load(&k->workers);
-    if (!n) atomic_store(&k->workers, n = wn_workers_wanted(k->config, m->most_images));
-    m->bytes = weights + shared + each * (size_t)n;
-    m->bytes_each = each;
-    m->device_bytes = m->bytes - weights;
+    m->bytes = weights + m->bytes_shared * (size_t)k->crew.n_devices + m->bytes_each * (size_t)k->crew.n;
     code = check_room(k, m, m->bytes, &m->why);
-    if (code == WN_OK) code = wn_engines_rest(m, k->config, n, !atomic_load(&k->settled), &m->why);
+    if (code == WN_OK) code = wn_engines_rest(m, k->config, &k->crew, !atomic_load(&k->settled), &m->why);
+    if (code == WN_OK) atomic_store(&k->workers, k->crew.n);
     m->warmup_ms = (double)(wn_now_ns() - begin) * 1e-6;
     return code;
 }

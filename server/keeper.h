@@ -3,7 +3,7 @@
 #ifndef WN_SERVER_KEEPER_H
 #define WN_SERVER_KEEPER_H
 
-#include "config.h"
+#include "crew.h"
 #include "models.h"
 
 enum wn_errand { WN_ERRAND_RESCAN, WN_ERRAND_LOAD, WN_ERRAND_UNLOAD };
@@ -26,14 +26,13 @@ struct wn_keeper {
     struct wn_task *first, *last; /* guarded by the shelf's lock, like `closed` */
     bool closed;
     int parent; /* the folder of models, open */
+    struct wn_crew crew; /* the keeper's alone until `workers` says that it is chosen; then it stays */
     _Atomic int workers; /* how many engines each model has; 0: not known before the first one is made */
     atomic_bool settled; /* the first scan is over */
     atomic_bool hurry;   /* give up between two models */
     pthread_t thread;
 };
 
-/* How many workers there should be; gains: images of one run that a backend still gains from. */
-int wn_workers_wanted(const struct wn_config *c, int gains);
 /* Opens the folder of models. WN_NOT_FOUND where there is none, or nothing in it that could be a model. */
 enum wn_code wn_keeper_open(struct wn_keeper *k, const struct wn_config *config, struct wn_error *err);
 /* Starts the thread, which begins with a scan. Workers: config says how many, or what the first engine is like. */

@@ -45,6 +45,14 @@ static void print_table(const struct wn_models *models)
     }
 }
 
+static void print_devices(const struct wn_crew *crew, const struct wn_models *models)
+{
+    const int each = crew->n / crew->n_devices;
+    printf("\n%-24s %-10s %-28s %9s\n", "DEVICE", "WORKERS", "", "MEMORY");
+    for (int d = 0; d < crew->n_devices; d++)
+        printf("%-24d %-39d %6.1f MB  %s\n", crew->device[d], each, (double)wn_models_device_bytes(models, each) / 1e6, crew->device_name[d]);
+}
+
 static const struct wn_model *first_ready(const struct wn_models *models)
 {
     int i = 0;
@@ -116,8 +124,7 @@ static bool warm_up(struct wn_server *s, const sigset_t *signals, struct wn_erro
 {
     while (!atomic_load(&s->keeper.settled))
         if (stop_asked(s, signals, 10)) return false;
-    int n = atomic_load(&s->keeper.workers);
-    return wn_workers_start(&s->workers, &s->config, &s->queue, n ? n : 1, err) == WN_OK;
+    return wn_workers_start(&s->workers, &s->config, &s->queue, &s->keeper.crew, err) == WN_OK;
 }
 
 /* The table, and whether anything in it answers. */
@@ -126,6 +133,7 @@ static bool present(struct wn_server *s)
     struct wn_models *models = wn_shelf_take(&s->keeper.shelf);
     bool any = wn_models_ready(models) > 0;
     print_table(models);
+    if (any) print_devices(&s->keeper.crew, models);
     if (any) print_paste(s, models);
     wn_models_release(models);
     return any;
@@ -212,6 +220,11 @@ static enum wn_exit run(struct wn_server *s)
     if (s->config.precision[0] && strcmp(s->config.precision, "default") != 0 &&
         wn_precision_find(s->config.precision) == WN_PRECISION_DEFAULT) {
         fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
+        return WN_EXIT_BAD_OPTION;
+    }
+    int devices[WN_MOST_DEVICES], n;
+    if (wn_devices_read(&s->config, WN_MOST_DEVICES, devices, &n, &err) != WN_OK) {
+        complain(&err);
         return WN_EXIT_BAD_OPTION;
     }
     if (wn_keys_init(&s->keys, s->config.keys, &err) != WN_OK) {

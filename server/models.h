@@ -39,12 +39,12 @@ struct wn_model {
     int preferred;   /* images of one run that are worth waiting for */
     int64_t run_us[WN_MODEL_SIZES]; /* measured time of a run of 1, 2, 4, ... images; 0: not measured */
     _Atomic int64_t image_us;       /* what a picture takes just now, all workers together; the queue's; 0: not known */
-    char device[128];
+    char device[512]; /* of its engines: different names with "; " between */
     size_t prepares;       /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
     const char *precision; /* what it computes in; NULL until an engine was opened */
-    size_t bytes;          /* weights once, what engines share once, what each has for itself as often as there are workers */
+    size_t bytes;          /* weights once, what engines share once a device, what each has for itself as often as there are workers */
     size_t bytes_each;     /* of those, one worker's own */
-    size_t device_bytes;   /* of those, what its engines hold where the backend computes */
+    size_t bytes_shared;   /* of those, what the engines of one device share there */
     double warmup_ms;      /* engines made and asked once */
     _Atomic int state;     /* enum wn_model_state */
     /* The shelf's. */
@@ -119,5 +119,7 @@ struct wn_model *wn_models_find(const struct wn_models *models, const char *name
 /* What is in that folder, whatever its state. */
 struct wn_model *wn_models_in(const struct wn_models *models, const char *folder);
 int wn_models_ready(const struct wn_models *models); /* how many answer */
+/* What the engines of those hold on a device that has so many of each. */
+size_t wn_models_device_bytes(const struct wn_models *models, int engines);
 
 #endif

@@ -119,6 +119,7 @@ bool wn_route_model(struct wn_request *r)
         wn_json_pair_int(out, "weight_bytes", wn_graph_weight_bytes(m->graph));
         wn_json_pair_int(out, "worker_bytes", (int64_t)m->bytes_each);
         wn_json_pair_int(out, "workers", m->n_engines);
+        wn_json_pair_int(out, "shared_bytes", (int64_t)m->bytes_shared);
         wn_json_pair_number(out, "warmup_ms", m->warmup_ms);
         write_input(out, m);
         if (wn_model_layer(m)) {

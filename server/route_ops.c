@@ -102,11 +102,29 @@ static void write_models(struct wn_text *out, const struct wn_models *models)
     }
 }
 
-static long long device_bytes(const struct wn_models *models)
+static void write_device(struct wn_text *out, const struct wn_crew *crew, int d, const char *name, unsigned long long value)
 {
-    size_t bytes = 0;
-    for (int i = 0; i < models->n; i++) bytes += wn_model_is_ready(models->list[i]) ? models->list[i]->device_bytes : 0;
-    return (long long)bytes;
+    wn_text_printf(out, "whynot_device_%s{device=\"%d\",", name, crew->device[d]);
+    label(out, "name", crew->device_name[d]);
+    wn_text_printf(out, "} %llu\n", value);
+}
+
+static void write_devices(struct wn_text *out, struct wn_workers *w, const struct wn_models *models)
+{
+    static const char *const words[][3] = {{"workers", "gauge", "Workers that compute on this device."},
+                                           {"memory_bytes", "gauge", "Memory there when models were loaded: what their engines share, and what each has of its own."},
+                                           {"batches_total", "counter", "Batches that were run there."},
+                                           {"images_total", "counter", "Images in them."}};
+    const struct wn_crew *crew = w->crew;
+    const int each = crew->n / crew->n_devices;
+    for (int k = 0; k < 4; k++) {
+        wn_text_printf(out, "# HELP whynot_device_%s %s\n# TYPE whynot_device_%s %s\n", words[k][0], words[k][2], words[k][0], words[k][1]);
+        for (int d = 0; d < crew->n_devices; d++) {
+            const unsigned long long values[] = {(unsigned long long)each, wn_models_device_bytes(models, each),
+                                                 (unsigned long long)atomic_load(&w->done[d].batches), (unsigned long long)atomic_load(&w->done[d].images)};
+            write_device(out, crew, d, words[k][0], values[k]);
+        }
+    }
 }
 
 bool wn_route_metrics(struct wn_request *r)
@@ -125,10 +143,10 @@ bool wn_route_metrics(struct wn_request *r)
     gauge(out, "whynot_stack_cache_bytes", "Memory of maps of every class that are kept.", s->kept ? (long long)wn_kept_bytes(s->kept) : 0);
     if (s->evaluator) gauge(out, "whynot_evaluations_waiting", "Evaluations that wait for the one that runs.", wn_evaluator_waiting(s->evaluator));
     gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->keeper.workers));
+    if (atomic_load(&s->ready) && s->keeper.crew.n) write_devices(out, &s->workers, wn_request_models(r));
     write_models(out, wn_request_models(r));
     gauge(out, "whynot_models_bytes", "Memory of all models, with those that are replaced but still answer.",
           (long long)atomic_load(&s->keeper.shelf.bytes));
-    gauge(out, "whynot_device_memory_bytes", "Memory that models take where the backend computes: a device's, where it has one.", device_bytes(wn_request_models(r)));
     wn_text_printf(
         out,
         "# HELP whynot_build_info The build.\n# TYPE whynot_build_info gauge\nwhynot_build_info{version=\"%s\"} 1\n",

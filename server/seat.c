@@ -1,6 +1,7 @@
 /* Engines for judging; knows no pictures and no clients. */
 #include "seat.h"
 
+#include "crew.h"
 #include "guard.h"
 
 #include <stdio.h>
@@ -30,7 +31,7 @@ enum wn_code wn_seat_open(const struct wn_judging *j, const struct wn_model *m, 
 {
     struct wn_engine_options how = {.backend = config->backend, .max_images = (int)config->max_batch_size};
     struct wn_evaluation_options own = j->options;
-    how.device = (struct wn_backend_options){(int)config->device, wn_precision_find(config->precision), (int)config->threads};
+    how.device = (struct wn_backend_options){wn_devices_first(config), wn_precision_find(config->precision), (int)config->threads};
     enum wn_code code = wn_engine_create(m->graph, &how, &out->engine, err);
     if (code == WN_OK && shuffled) code = wn_engine_create(shuffled, &how, &out->shuffled, err);
     own.shuffled = out->shuffled;

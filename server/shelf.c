@@ -184,3 +184,11 @@ int wn_models_ready(const struct wn_models *models)
     for (int i = 0; models && i < models->n; i++) ready += wn_model_is_ready(models->list[i]);
     return ready;
 }
+
+size_t wn_models_device_bytes(const struct wn_models *models, int engines)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < models->n; i++)
+        if (wn_model_is_ready(models->list[i])) bytes += models->list[i]->bytes_shared + models->list[i]->bytes_each * (size_t)engines;
+    return bytes;
+}

@@ -102,10 +102,13 @@ static void *work(void *arg)
 {
     struct wn_worker *w = arg;
     const struct wn_gathering how = {w->all->config->max_queue_delay_us, MOST_BATCH};
+    struct wn_done *done = &w->all->done[w->all->crew->n ? wn_crew_device(w->all->crew, w->number) : 0];
     int n;
     while ((n = wn_queue_take(w->all->queue, &how, w->items))) {
         run_batch(w, n);
         atomic_fetch_add(&w->all->batches, 1);
+        atomic_fetch_add(&done->batches, 1);
+        atomic_fetch_add(&done->images, (uint64_t)n);
         wn_queue_done(w->all->queue, w->items, n);
     }
     return NULL;
@@ -113,10 +116,11 @@ static void *work(void *arg)
 
 /* ---- life ---- */
 
-enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *config, struct wn_queue *queue, int n,
-                              struct wn_error *err)
+enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *config, struct wn_queue *queue,
+                              const struct wn_crew *crew, struct wn_error *err)
 {
-    *w = (struct wn_workers){.config = config, .queue = queue};
+    const int n = crew->n ? crew->n : 1;
+    *w = (struct wn_workers){.config = config, .queue = queue, .crew = crew};
     w->list = calloc((size_t)n, sizeof *w->list);
     if (!w->list) return wn_fail(err, WN_NO_MEMORY, "no memory for workers");
     for (; w->n < n; w->n++) {

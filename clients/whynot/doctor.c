@@ -144,13 +144,34 @@ static void check_files(struct visit *v, const struct wn_config *config)
 
 /* ---- the build ---- */
 
+/* What the devices behind the first one say when they are opened. */
+static void check_others(struct visit *v, const struct wn_backend_impl *impl, struct wn_backend_options options, const int *device, int n)
+{
+    for (int i = 1; i < n; i++) {
+        struct wn_backend *be = NULL;
+        struct wn_backend_traits traits;
+        struct wn_error why = {0};
+        char topic[64];
+        snprintf(topic, sizeof topic, "device %d computes on", device[i]);
+        options.device = device[i];
+        if (impl->open(&options, &be, &why) == WN_OK) {
+            impl->traits(be, &traits);
+            found(v, topic, NULL, "%s", traits.device_name);
+            impl->close(be);
+        } else {
+            found(v, topic, why.text, "nothing");
+        }
+    }
+}
+
 /* A backend that does not open is only a trouble where it is the one that is wanted, or where no quick one is left. */
 static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, bool wanted, const struct wn_config *config)
 {
-    struct wn_backend_options options = {(int)config->device, wn_precision_find(config->precision), (int)config->threads};
+    struct wn_backend_options options = {wn_devices_first(config), wn_precision_find(config->precision), (int)config->threads};
     struct wn_backend *be = NULL;
-    struct wn_backend_traits traits;
+    struct wn_backend_traits traits = {0};
     struct wn_error why = {0};
+    int device[WN_MOST_DEVICES], n = 0;
     v->optional = !wanted;
     v->part = impl->name;
     bool opens = impl->open(&options, &be, &why) == WN_OK;
@@ -159,6 +180,8 @@ static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, b
         impl->traits(be, &traits);
         found(v, "computes on", NULL, "%s", traits.device_name);
         impl->close(be);
+        if (wn_devices_read(config, traits.devices ? traits.devices : 1, device, &n, &why) != WN_OK) found(v, "devices", why.text, "%s", config->devices);
+        check_others(v, impl, options, device, n);
     } else {
         found(v, "computes", why.text, "not here");
     }
@@ -223,7 +246,7 @@ static enum cli_exit load_config(const struct cli *c, struct wn_config *config)
     enum wn_config_wish wish;
     struct wn_error err = {0};
     int n = 1;
-    static const char *const names[][2] = {{"--models", "models"}, {"--backend", "backend"}, {"--precision", "precision"}, {"--device", "device"}};
+    static const char *const names[][2] = {{"--models", "models"}, {"--backend", "backend"}, {"--precision", "precision"}, {"--devices", "devices"}};
     for (int i = 0; i < 4; i++)
         if (cli_has(c, names[i][1])) flags[n++] = (char *)names[i][0], flags[n++] = (char *)cli_get(c, names[i][1], "");
     if (wn_config_load(n, flags, config, &wish, &err) != WN_OK) return cli_fail(CLI_USAGE, "%s", err.text);
@@ -263,7 +286,7 @@ static const struct cli_option options[] = {
     {"models", 'M', "FOLDER", "models", "Look whether the models in this folder can be used.", "folder"},
     {"backend", 'b', "NAME", "auto", "Fail unless this backend computes here.", "auto cuda onednn ref"},
     {"precision", 0, "NAME", "default", "Fail unless the backend computes in it.", "default f32 tf32 bf16 f16"},
-    {"device", 0, "N", "0", "The device that the backend is to use.", NULL},
+    {"devices", 0, "LIST", "all", "The devices that the backend is to use: all, or their numbers with commas between.", NULL},
     {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon.", "file"},
     CLI_OWN_JSON_OPTION,
     CLI_OPTIONS_END};

@@ -40,6 +40,9 @@ struct wn_backend_traits {
     int draws;                /* pixels of the largest heatmap that `draw` takes; 0: it draws none */
     size_t prepares;          /* wn_picture_bytes of the largest picture that `prepare` takes; 0: it prepares none */
     char device_name[128];    /* "AMD EPYC, avx512_core_bf16, f32, 1 thread" */
+    int devices;              /* that this machine has of the backend's kind; 0: it does not count them, and has one */
+    int engines;              /* that gain by working side by side on one device; 0: one for each of the machine's cores */
+    const char *backend;      /* the row's name, static; filled in by wn_engine_traits */
 };
 
 /* One thing that was looked at: a library, a device, memory. */

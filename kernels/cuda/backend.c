@@ -62,11 +62,15 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
     return code;
 }
 
+/* While one engine's batch is computed, the other's goes there, comes back, or is drawn: each has a stream and pinned memory of its own. */
+enum { ENGINES = 2 };
+
 static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
     *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes + be->weight_bytes, .shared_bytes = be->weight_bytes,
-                                      .draws = WN_CUDA_HEATMAP_PIXELS, .prepares = WN_CUDA_PICTURE_BYTES, .precision = wn_precision_name(be->precision)};
+                                      .draws = WN_CUDA_HEATMAP_PIXELS, .prepares = WN_CUDA_PICTURE_BYTES, .devices = be->devices, .engines = ENGINES,
+                                      .precision = wn_precision_name(be->precision)};
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
 

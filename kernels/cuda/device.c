@@ -33,7 +33,7 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
     struct cudaDeviceProp prop;
     enum wn_code code = WN_CALL(runtime, cudaGetDeviceProperties(&prop, options->device), err);
     if (code != WN_OK) return code;
-    be->device = options->device;
+    be->device = options->device, be->devices = n;
     be->precision = options->precision;
     if (be->precision == WN_PRECISION_DEFAULT) be->precision = prop.major >= 8 ? WN_PRECISION_TF32 : WN_PRECISION_F32;
     code = refuse_precision(be->precision, prop.major, prop.name, err);

@@ -96,7 +96,7 @@ struct wn_cuda_staging {
 
 struct wn_cuda_backend {
     struct wn_backend base;
-    int device;
+    int device, devices; /* its number, and how many there are */
     enum wn_precision precision; /* never DEFAULT */
     char device_name[128];
     struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */

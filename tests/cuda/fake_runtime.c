@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cuda_runtime_api.h>
 
@@ -17,12 +18,14 @@ static _Thread_local cudaError_t last;
 static _Thread_local int current; /* device */
 static long now, waited_for; /* every call is a moment; up to which one somebody has waited; guarded by the lock */
 
+static char fault_file[256]; /* "": none; else the next call fails once there is one of that name */
+
 /* What the environment wants of a program that was not written for the emulation. */
 __attribute__((constructor)) static void choose(void)
 {
     const char *devices = getenv("WN_EMULATED_DEVICES"), *fault = getenv("WN_EMULATED_FAULT");
     if (devices) fake_runtime.devices = atoi(devices);
-    if (fault && sscanf(fault, "%d@device=%d,call=%ld", &fake_runtime.fail_with, &fake_runtime.fail_device, &fake_runtime.fail_at) == 3)
+    if (fault && sscanf(fault, "%d@device=%d,file=%255s", &fake_runtime.fail_with, &fake_runtime.fail_device, fault_file) == 3)
         fake_runtime.sticky = fake_runtime.one_device = true;
 }
 
@@ -34,6 +37,7 @@ static cudaError_t answer_locked(void)
     if (f->one_device && current != f->fail_device) return cudaSuccess;
     f->calls++;
     if (f->stuck) return (cudaError_t)f->stuck;
+    if (fault_file[0] && access(fault_file, F_OK) == 0) f->fail_at = f->calls;
     if (f->calls != f->fail_at) return cudaSuccess;
     if (f->sticky) f->stuck = f->fail_with;
     return (cudaError_t)f->fail_with;
