@@ -23,6 +23,8 @@ struct bench {
     char model[64];
     struct subject subjects[BENCH_MAX_SUBJECTS];
     int n, rounds;
+    double map_error[4]; /* by the options' precisions: the worst distance of a map from f32's, relative to that map's largest value ... */
+    int maps[4];         /* ... of so many; 0: not measured */
 };
 
 struct bench_options {
@@ -51,6 +53,9 @@ enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const str
                               enum wn_precision precision, struct wn_error *err);
 void bench_add_bare(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
 void bench_add_torch(struct bench *b, const struct bench_options *o);
+
+/* errors.c */
+void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
 
 /* report.c */
 void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first);

@@ -124,6 +124,7 @@ static int measure_model(const char *path, const struct bench_options *o, bool f
     if (o->bare) bench_add_bare(b, graph, o);
     if (o->torch) bench_add_torch(b, o);
     bench_measure(b, o->rounds, o->pause_ms);
+    bench_map_errors(b, graph, o);
     device_name(o, device, sizeof device);
     bench_report(b, o, device, first);
     status = 0;

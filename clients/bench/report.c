@@ -62,6 +62,8 @@ static void report_table(const struct bench *b, const struct bench_options *o)
         const struct subject *s = &b->subjects[i];
         printf("  %-28s %10.2f %10.2f %10.2f\n", s->name, s->median, s->low, s->high);
     }
+    for (int i = 0; i < o->n_precisions; i++)
+        if (b->maps[i]) printf("  worst map error of %-4s against f32 %17.2g  (of %d maps, relative)\n", wn_precision_name(o->precisions[i]), b->map_error[i], b->maps[i]);
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
         const struct goal *g = &goals[i];
         if (!ratio_of(b, o, g, &ratio)) continue;
@@ -77,6 +79,13 @@ static void report_json(const struct bench *b, const struct bench_options *o, bo
     const char *comma = "";
     printf("%s\n  {\"model\": \"%s\", \"rounds\": %d, \"median_ms\": {", first ? "" : ",", b->model, b->rounds);
     for (int i = 0; i < b->n; i++) printf("%s\"%s\": %.4f", i ? ", " : "", b->subjects[i].name, b->subjects[i].median);
+    printf("}, \"map_errors\": {");
+    for (int i = 0; i < o->n_precisions; i++) {
+        if (!b->maps[i]) continue;
+        printf("%s\"%s\": %.6g", comma, wn_precision_name(o->precisions[i]), b->map_error[i]);
+        comma = ", ";
+    }
+    comma = "";
     printf("}, \"ratios\": {");
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {
         if (!ratio_of(b, o, &goals[i], &ratio)) continue;
