@@ -25,6 +25,7 @@ struct bench {
     int n, rounds;
     double map_error[4]; /* by the options' precisions: the worst distance of a map from f32's, relative to that map's largest value ... */
     int maps[4];         /* ... of so many; 0: not measured */
+    char lacking[2][128]; /* why torch.compile gives no forward pass, no explanation; "" where it does or nobody asked */
 };
 
 struct bench_options {
@@ -37,7 +38,7 @@ struct bench_options {
     int n_precisions;
     int rounds, threads, batch, pause_ms;
     int foils[8], n_foils; /* questions of one image */
-    bool json, bare, cpu_time;
+    bool json, bare, cpu_time, torch_compile;
 };
 
 double bench_now_ms(void);

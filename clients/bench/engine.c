@@ -173,6 +173,7 @@ static int usage(void)
             "  --precisions L   of the engines, apart by commas; those that the device lacks are left out (default f32,bf16)\n"
             "  --torch FILE     tests/bench/torch_engine.py: measures PyTorch beside\n"
             "  --torch-device D cpu or cuda; there in the first of the precisions (default cpu, in f32)\n"
+            "  --torch-compile  and what torch.compile makes of it; where it fails, a row says why\n"
             "  --python FILE    its interpreter (default /usr/bin/python3)\n"
             "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
             "  --no-bf16 (--precisions f32), --no-bare, --json\n");
@@ -213,6 +214,8 @@ static bool read_flag(struct bench_options *o, const char *arg)
         o->cpu_time = true;
     else if (strcmp(arg, "--no-bf16") == 0)
         o->n_precisions = 1;
+    else if (strcmp(arg, "--torch-compile") == 0)
+        o->torch_compile = true;
     else if (strcmp(arg, "--no-bare") == 0)
         o->bare = false;
     else

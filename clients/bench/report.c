@@ -62,6 +62,8 @@ static void report_table(const struct bench *b, const struct bench_options *o)
         const struct subject *s = &b->subjects[i];
         printf("  %-28s %10.2f %10.2f %10.2f\n", s->name, s->median, s->low, s->high);
     }
+    for (int i = 0; i < 2; i++)
+        if (b->lacking[i][0]) printf("  torch compiled %-13s does not work here: %s\n", i ? "explain" : "forward", b->lacking[i]);
     for (int i = 0; i < o->n_precisions; i++)
         if (b->maps[i]) printf("  worst map error of %-4s against f32 %17.2g  (of %d maps, relative)\n", wn_precision_name(o->precisions[i]), b->map_error[i], b->maps[i]);
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++) {

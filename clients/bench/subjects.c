@@ -265,23 +265,30 @@ struct torch {
     int holders;
 };
 
+/* What it is told, and (behind "torch ") what its row is called. */
+static const char *const torch_runs[] = {"forward", "explain", "compiled forward", "compiled explain"};
+
 static double run_torch(struct subject *s)
 {
     struct torch *t = s->state;
     char line[64];
-    fputs(s->arg ? "explain\n" : "forward\n", t->to);
+    fprintf(t->to, "%s\n", torch_runs[s->arg]);
     fflush(t->to);
     return fgets(line, sizeof line, t->from) ? strtod(line, NULL) : -1;
 }
 
-static void finish_torch(struct subject *s)
+static void leave_torch(struct torch *t)
 {
-    struct torch *t = s->state;
     if (--t->holders > 0) return;
     fclose(t->to);
     fclose(t->from);
     waitpid(t->pid, NULL, 0);
     free(t);
+}
+
+static void finish_torch(struct subject *s)
+{
+    leave_torch(s->state);
 }
 
 /* torchvision's name for a model file, by how the name begins. */
@@ -305,7 +312,7 @@ static void become_torch(const struct bench_options *o, const char *arch)
     setenv("OPENBLAS_NUM_THREADS", threads, 1);
     execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--method", o->method->name, "--clock",
            o->cpu_time ? "process_time" : "perf_counter", "--device", o->torch_device, "--precision",
-           strcmp(o->torch_device, "cpu") == 0 ? "f32" : wn_precision_name(o->precisions[0]), (char *)NULL);
+           strcmp(o->torch_device, "cpu") == 0 ? "f32" : wn_precision_name(o->precisions[0]), o->torch_compile ? "--compile" : NULL, (char *)NULL);
     _exit(127);
 }
 
@@ -329,7 +336,7 @@ static struct torch *start_torch(const struct bench_options *o, const char *arch
     close(from[1]);
     t->to = fdopen(to[1], "w");
     t->from = fdopen(from[0], "r");
-    t->holders = 2;
+    t->holders = 1;
     if (fgets(line, sizeof line, t->from) && strcmp(line, "ready\n") == 0) return t;
     fprintf(stderr, "%s does not start with %s\n", o->torch, o->python);
     fclose(t->to);
@@ -339,17 +346,40 @@ static struct torch *start_torch(const struct bench_options *o, const char *arch
     return NULL;
 }
 
+static void add_torch_run(struct bench *b, struct torch *t, int run)
+{
+    char name[48];
+    snprintf(name, sizeof name, "torch %s", torch_runs[run]);
+    struct subject *s = bench_add(b, name);
+    if (!s) return;
+    t->holders++;
+    s->state = t;
+    s->arg = run;
+    s->run = run_torch;
+    s->finish = finish_torch;
+}
+
+/* It says of each of the two whether it works, once it has tried. */
+static void add_compiled(struct bench *b, struct torch *t)
+{
+    for (int i = 0; i < 2; i++) {
+        char line[sizeof b->lacking[i]] = "PyTorch ended while it compiled";
+        const bool told = fgets(line, sizeof line, t->from) != NULL;
+        line[strcspn(line, "\n\"\\")] = 0;
+        if (told && strcmp(line, "works") == 0)
+            add_torch_run(b, t, 2 + i);
+        else
+            snprintf(b->lacking[i], sizeof b->lacking[i], "%s", line[0] ? line : "no reason given");
+    }
+}
+
 void bench_add_torch(struct bench *b, const struct bench_options *o)
 {
     const char *arch = arch_of(b->model);
     struct torch *t = arch ? start_torch(o, arch) : NULL;
     if (!t) return;
-    for (int i = 0; i < 2; i++) {
-        struct subject *s = bench_add(b, i ? "torch explain" : "torch forward");
-        if (!s) return;
-        s->state = t;
-        s->arg = i;
-        s->run = run_torch;
-        s->finish = finish_torch;
-    }
+    add_torch_run(b, t, 0);
+    add_torch_run(b, t, 1);
+    if (o->torch_compile) add_compiled(b, t);
+    leave_torch(t);
 }

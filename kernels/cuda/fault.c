@@ -1,6 +1,7 @@
 /* Faults on request, for test builds only; see fault.h. */
 #include "fault.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,18 +28,19 @@ static bool wished(struct wish *w)
     return true;
 }
 
-/* One thread owns a backend, and test builds open one. */
-static long calls, runs;
-static int stuck;
+/* Of all backends together, each with its thread. */
+static atomic_long calls, runs;
+static atomic_int stuck;
 
 int wn_cuda_inject(const char *library, int status)
 {
     struct wish w;
     if (!wished(&w) || strcmp(w.library, library) != 0 || !w.status) return status;
     if (stuck) return stuck;
-    const bool now = strcmp(w.unit, "run") == 0 ? runs == w.at : ++calls == w.at;
+    long run = w.at;
+    const bool now = strcmp(w.unit, "run") == 0 ? atomic_compare_exchange_strong(&runs, &run, run + 1) /* this run only */
+                                                : atomic_fetch_add(&calls, 1) + 1 == w.at;
     if (!now) return status;
-    if (strcmp(w.unit, "run") == 0) runs++; /* this run only */
     if (strcmp(library, "cuda") == 0 && wn_cuda_is_sticky(w.status)) stuck = w.status;
     return w.status;
 }
@@ -46,6 +48,6 @@ int wn_cuda_inject(const char *library, int status)
 void wn_cuda_fault_run(void *stream)
 {
     struct wish w;
-    runs++;
-    if (wished(&w) && !w.status && strcmp(w.unit, "run") == 0 && runs == w.at) wn_cuda_launch_wild_read(stream);
+    const long run = atomic_fetch_add(&runs, 1) + 1;
+    if (wished(&w) && !w.status && strcmp(w.unit, "run") == 0 && run == w.at) wn_cuda_launch_wild_read(stream);
 }

@@ -1,7 +1,10 @@
 """whynot-bench engine: besides times (which are not judged here) it says how far the maps of each precision are from those of f32."""
 import json
 import os
+import shutil
 import subprocess
+import sys
+import tempfile
 import unittest
 
 BENCH = os.environ["WHYNOT_BENCH"]
@@ -29,6 +32,41 @@ class Errors(unittest.TestCase):
 
     def test_f32_alone_is_compared_with_nothing(self):
         self.assertEqual(json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1").stdout)["models"][0]["map_errors"], {})
+
+
+FAKE = """import sys
+print("ready", flush=True)
+if "--compile" in sys.argv:
+    print("works\\nRuntimeError: no compiler", flush=True)
+for line in sys.stdin:
+    print({"forward": 4, "explain": 3, "compiled forward": 2}[line.strip()], flush=True)
+"""
+
+
+class Compile(unittest.TestCase):
+    """A stand-in for PyTorch: what it says of torch.compile becomes rows, whatever it says."""
+
+    def bench(self, script, *options):
+        with tempfile.TemporaryDirectory() as folder:
+            network, fake = os.path.join(folder, "resnet18.onnx"), os.path.join(folder, "fake.py")
+            shutil.copy(NETWORK, network)
+            with open(fake, "w") as f:
+                f.write(script)
+            done = run("--precisions", "f32", "--backend", "ref", "--foils", "1", "--torch", fake, "--python", sys.executable, "--model", network, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+    def test_what_works_is_timed_and_what_does_not_is_a_row_that_says_why(self):
+        table = self.bench(FAKE, "--torch-compile")
+        self.assertRegex(table, r"torch forward +4\.00")
+        self.assertRegex(table, r"torch compiled forward +2\.00")
+        self.assertRegex(table, r"torch compiled explain +does not work here: RuntimeError: no compiler")
+        self.assertNotIn("compiled", self.bench(FAKE))
+
+    def test_an_end_while_compiling_is_a_row_too(self):
+        table = self.bench("print('ready', flush=True)", "--torch-compile")
+        self.assertEqual(table.count("does not work here: PyTorch ended while it compiled"), 2)
+        self.assertIn("own f32 forward", table)
 
 
 if __name__ == "__main__":

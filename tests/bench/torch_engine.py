@@ -3,10 +3,11 @@
 
 Reads a line, runs once, prints the milliseconds it took: `forward` is eager inference, `explain` is --method. gradcam: as pytorch-grad-cam
 does it (hooks on the layer, a backward pass through the whole network with gradients of the weights). ixg and ig: as captum does it, autograd to
-the picture alone, for ig with all nodes as one batch. Weights are random: only times mean something.
+the picture alone, for ig with all nodes as one batch. Weights are random: only times mean something. With --compile also `compiled forward` and
+`compiled explain`, the same through torch.compile; behind "ready" stands a line for each, "works" or why it does not.
 
     torch_engine.py --arch resnet50 --threads 2 [--method gradcam] [--steps 32] [--size 224] [--batch 1]
-                    [--device cuda --precision f32|tf32|bf16|f16]
+                    [--device cuda --precision f32|tf32|bf16|f16] [--compile]
 
 On a GPU in its best case: channels last, autocast to 16 bits where that is asked for, and every time ends when the device is done.
 """
@@ -72,6 +73,20 @@ def integrated_gradients(model, image, steps):
     return (image * mean).sum(1).cpu().numpy()
 
 
+def compiled(name, model, layer, image, options):
+    if name == "explain" and options.method != "gradcam":
+        raise NotImplementedError("only gradcam is tried")
+    if name == "explain":
+        cam = GradCam(torch.compile(model), layer)
+        return lambda: cam(image)
+    fast = torch.compile(model, mode="reduce-overhead" if options.device == "cuda" else None)
+
+    def forward():
+        with torch.inference_mode():
+            return fast(image)
+    return forward
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", required=True)
@@ -82,6 +97,7 @@ def main():
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--precision", choices=("f32", "tf32", "bf16", "f16"), default="f32")
+    parser.add_argument("--compile", action="store_true")
     parser.add_argument("--clock", choices=("perf_counter", "process_time"), default="perf_counter")
     options = parser.parse_args()
     clock = getattr(time, options.clock)
@@ -116,6 +132,17 @@ def main():
     for run in runs.values():
         as_asked(run)
     print("ready", flush=True)
+    if options.compile:
+        for name in ("forward", "explain"):
+            try:
+                runs["compiled " + name] = compiled(name, model, layer, image, options)
+                for _ in range(3):
+                    as_asked(runs["compiled " + name])
+                print("works", flush=True)
+            except BaseException as why:  # whatever a compiler does, the rows beside it stay
+                if isinstance(why, KeyboardInterrupt):
+                    raise
+                print(" ".join(("%s: %s" % (type(why).__name__, why)).split())[:100], flush=True)
     for line in sys.stdin:
         run = runs[line.strip()]
         start = clock()
