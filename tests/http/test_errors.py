@@ -1,4 +1,5 @@
 """Bad bodies, bad pictures and bad framing: each gets its problem, and the daemon goes on."""
+import base64
 import json
 import os
 import socket
@@ -52,6 +53,14 @@ class Errors(asking.Tiny):
             a = self.d.explain(picture(1) + other)
             self.assertEqual((a.status, a.json["predictions"], a.headers["X-Content-Type-Options"]), (200, alone, "nosniff"), other)
             self.assertIn(self.d.explain(other + picture(1)).status, (200,) if other == picture(2) else (415, 422), other)
+
+    def test_pictures_of_one_line_or_one_pixel_are_read(self):
+        for width, height in ((1, 1), (8192, 1), (1, 8192)):
+            data = daemon.png_file(width, height, zlib.compress((b"\0" + bytes(range(251)) * (3 * width // 251 + 1))[:1 + 3 * width] * height))
+            a = self.d.explain(data, "?outputs=heatmap,overlay,raw,rle")
+            self.assertEqual((a.status, a.json["image"]["width"], a.json["image"]["height"]), (200, width, height))
+            self.assertEqual(daemon.read_png(base64.b64decode(a.json["maps"][0]["data"]))[:2], (width, height))
+            self.problem(self.d.explain(data[:-20]), 422, "UNREADABLE_IMAGE")
 
     def test_truncated_png(self):
         data = picture(1)

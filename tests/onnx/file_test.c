@@ -163,17 +163,43 @@ static int parse_it(const void *model)
     return (int)wn_graph_parse(w->data, w->n, NULL, &g, NULL);
 }
 
-static struct wire external(const char *location)
+enum where { INITIALIZER, CONSTANT, SPARSE, NESTED, PLACES };
+
+static struct wire external_tensor(const char *location)
 {
-    struct wire graph = {0}, tensor = wire_tensor("w", WIRE_F32, 1, DIMS(4)), entry = {0};
-    wire_graph_input(&graph, "x", 4, DIMS(0, 3, 8, 8));
-    wire_graph_node(&graph, wire_node("Mul", "m", "x,w", "y"));
-    wire_graph_output(&graph, "y");
+    struct wire tensor = wire_tensor("w", WIRE_F32, 1, DIMS(4)), entry = {0};
     wire_string(&entry, 1, "location");
     wire_string(&entry, 2, location);
     wire_add(&tensor, 13, entry);
     wire_varint(&tensor, 14, 1);
-    wire_graph_initializer(&graph, tensor);
+    return tensor;
+}
+
+/* A model whose tensor lies in another file. */
+static struct wire external(const char *location, enum where where)
+{
+    struct wire graph = {0}, tensor = external_tensor(location), more = {0}, attr = {0};
+    wire_graph_input(&graph, "x", 4, DIMS(0, 3, 8, 8));
+    wire_graph_node(&graph, wire_node("Mul", "m", "x,w", "y"));
+    wire_graph_output(&graph, "y");
+    if (where == INITIALIZER) wire_graph_initializer(&graph, tensor);
+    if (where == CONSTANT) {
+        more = wire_node("Constant", "c", "", "w");
+        wire_attr_tensor(&more, "value", tensor);
+        wire_graph_node(&graph, more);
+    }
+    if (where == SPARSE) {
+        wire_add(&more, 1, tensor);
+        wire_add(&graph, 15, more);
+    }
+    if (where == NESTED) {
+        struct wire node = wire_node("If", "i", "x", "w");
+        wire_graph_initializer(&more, tensor);
+        wire_string(&attr, 1, "then_branch");
+        wire_add(&attr, 6, more);
+        wire_add(&node, 5, attr);
+        wire_graph_node(&graph, node);
+    }
     return wire_model(13, graph);
 }
 
@@ -184,8 +210,8 @@ static void external_data_is_refused_without_opening_anything(void **state)
     int control = act_confined(open_something, "/etc/hostname");
     if (control == 77) skip();
     assert_int_equal(control, -1);
-    for (size_t i = 0; i < sizeof locations / sizeof *locations; i++) {
-        struct wire model = external(locations[i]);
+    for (size_t i = 0; i < sizeof locations / sizeof *locations * PLACES; i++) {
+        struct wire model = external(locations[i / PLACES], (enum where)(i % PLACES));
         assert_int_equal(act_confined(parse_it, &model), WN_BAD_MODEL);
         wire_free(&model);
     }
