@@ -75,10 +75,11 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
     be->threads = options->threads ? options->threads : 1;
     be->bf16 = bf16;
     cpu_name(be->cpu, sizeof be->cpu);
-    if (dnnl_engine_create(&be->engine, dnnl_cpu, 0) != dnnl_success ||
-        dnnl_stream_create(&be->stream, be->engine, dnnl_stream_default_flags) != dnnl_success) {
+    dnnl_status_t status = dnnl_engine_create(&be->engine, dnnl_cpu, 0);
+    if (status == dnnl_success) status = dnnl_stream_create(&be->stream, be->engine, dnnl_stream_default_flags);
+    if (status != dnnl_success) {
         be_close(&be->base);
-        return wn_fail(err, WN_DEVICE, "oneDNN has no CPU engine");
+        return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN makes no CPU engine (status %d)", (int)status);
     }
     *out = &be->base;
     return WN_OK;
@@ -284,7 +285,8 @@ static enum wn_code exe_run(struct wn_exe *base, int stage, struct wn_error *err
             continue;
         }
         dnnl_status_t status = dnnl_primitive_execute(a->prim, e->be->stream, a->n, a->args);
-        if (status != dnnl_success) return wn_fail(err, WN_DEVICE, "oneDNN fails with status %d", (int)status);
+        if (status != dnnl_success)
+            return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN fails with status %d", (int)status);
     }
     return WN_OK;
 }

@@ -19,6 +19,13 @@ static struct {
     size_t counts;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
+static dnnl_status_t run(dnnl_primitive_t reorder, dnnl_stream_t stream, dnnl_memory_t x, dnnl_memory_t y, dnnl_memory_t scratch, bool scratches)
+{
+    const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, x}, {DNNL_ARG_TO, y}, {DNNL_ARG_SCRATCHPAD, scratch}};
+    dnnl_status_t status = dnnl_primitive_execute(reorder, stream, scratches ? 3 : 2, args);
+    return status == dnnl_success ? dnnl_stream_wait(stream) : status;
+}
+
 /* A reorder run once, outside every executable. */
 static dnnl_status_t pack(dnnl_engine_t engine, const struct wn_dnn_tensor *source, const void *from,
                           const struct wn_dnn_layout *layout, void *to)
@@ -34,14 +41,10 @@ static dnnl_status_t pack(dnnl_engine_t engine, const struct wn_dnn_tensor *sour
     if (status == dnnl_success) status = wn_dnn_memory_of(engine, source, &x);
     if (status == dnnl_success) status = wn_dnn_memory_in(engine, layout, &y);
     if (status == dnnl_success) status = wn_dnn_memory_scratch(engine, prim.scratch_bytes, &scratch);
-    if (status == dnnl_success) {
-        dnnl_memory_set_data_handle(x, (void *)from);
-        dnnl_memory_set_data_handle(y, to);
-        dnnl_memory_set_data_handle(scratch, pad);
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, x}, {DNNL_ARG_TO, y}, {DNNL_ARG_SCRATCHPAD, scratch}};
-        status = dnnl_primitive_execute(prim.handle, stream, pad ? 3 : 2, args);
-        dnnl_stream_wait(stream);
-    }
+    if (status == dnnl_success) status = dnnl_memory_set_data_handle(x, (void *)from);
+    if (status == dnnl_success) status = dnnl_memory_set_data_handle(y, to);
+    if (status == dnnl_success) status = dnnl_memory_set_data_handle(scratch, pad);
+    if (status == dnnl_success) status = run(prim.handle, stream, x, y, scratch, pad);
     if (scratch) dnnl_memory_destroy(scratch);
     if (y) dnnl_memory_destroy(y);
     if (x) dnnl_memory_destroy(x);
@@ -76,13 +79,12 @@ static struct wn_dnn_packed *make(dnnl_engine_t engine, const struct wn_weight *
         p->layout = wn_dnn_layout_copy(layout);
         p->data = aligned_alloc(64, (bytes + 127) / 64 * 64);
     }
-    if (!p || !p->layout || !p->data) {
+    dnnl_status_t status = p && p->layout && p->data ? pack(engine, source, w->data, layout, p->data) : dnnl_out_of_memory;
+    if (status == dnnl_success) return p;
+    if (status == dnnl_out_of_memory)
         wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "", bytes);
-    } else if (pack(engine, source, w->data, layout, p->data) != dnnl_success) {
+    else
         wn_fail(err, WN_DEVICE, "oneDNN cannot pack weight '%.64s'", w->name ? w->name : "");
-    } else {
-        return p;
-    }
     if (p) destroy(p);
     return NULL;
 }
