@@ -13,6 +13,7 @@
 #include <whynot/backend.h>
 
 #include "net.h"
+#include "oom.h"
 
 struct net net_begin(int64_t opset)
 {
@@ -62,6 +63,41 @@ static struct wn_graph *read_net(const struct net *net)
     return g;
 }
 
+/* ---- memory that runs out ---- */
+
+static enum wn_code lower_once(const struct net *net, const struct wire *model, struct wn_error *err)
+{
+    struct wn_graph_limits limits = wn_graph_limits_default();
+    struct wn_binding in[NET_INPUTS] = {0};
+    struct wn_outcome out = {0};
+    struct wn_program *p = NULL;
+    struct wn_graph *g = NULL;
+    for (int i = 0; i < net->n_inputs; i++) in[i].shape = net->shapes[i];
+    enum wn_code code = wn_graph_read(model->data, model->n, &limits, &g, err);
+    if (code == WN_OK) code = wn_program_create(&p, err);
+    if (code == WN_OK) code = wn_graph_lower_all(g, p, in, &out, err);
+    wn_outcome_finish(&out);
+    if (p) wn_program_destroy(p);
+    wn_graph_destroy(g);
+    return code;
+}
+
+/* The n-th allocation fails, for every n, once or from then on: lowering says so, and works when none is left to fail. */
+static void survives(const struct net *net)
+{
+    struct wire model = model_of(net);
+    bool failed = true;
+    for (long n = 1; failed; n++) {
+        struct wn_error err = {0};
+        oom_arm(n, n % 2 ? OOM_ONCE : OOM_FROM_THEN_ON);
+        enum wn_code code = lower_once(net, &model, &err);
+        failed = oom_disarm();
+        if (code != (failed ? WN_NO_MEMORY : WN_OK)) fail_msg("allocation %ld: %s: %s", n, wn_code_name(code), err.text);
+        assert_true(code == WN_OK || err.text[0]);
+    }
+    wire_free(&model);
+}
+
 /* ---- running ---- */
 
 static float *run_program(struct wn_program *p, const int *inputs, const float *const *data, int n, int output)
@@ -105,6 +141,7 @@ void net_gives(struct net *net, struct wn_shape shape, const float *want)
     struct wn_error err = {0};
     struct wn_program *p;
     int values[NET_INPUTS];
+    survives(net);
     for (int i = 0; i < net->n_inputs; i++) in[i].shape = net->shapes[i];
     assert_int_equal(wn_program_create(&p, &err), WN_OK);
     if (wn_graph_lower_all(g, p, in, &out, &err) != WN_OK) fail_msg("%s", err.text);

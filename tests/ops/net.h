@@ -33,7 +33,8 @@ void net_input(struct net *net, const char *name, struct wn_shape shape, const f
 void net_floats(struct net *net, const char *name, struct wn_shape shape, const float *data); /* initializer */
 void net_ints(struct net *net, const char *name, int n, const int64_t *data); /* initializer of rank 1 */
 
-/* The output "y" must have this shape and, within 1e-6 of the largest, these values. Frees the net. */
+/* The output "y" must have this shape and, within 1e-6 of the largest, these values; and lowering must survive every allocation that fails.
+ * Frees the net. */
 void net_gives(struct net *net, struct wn_shape shape, const float *want);
 /* Lowering must fail like this, with `about` in the text. Frees the net. */
 void net_refused(struct net *net, enum wn_code code, const char *about);
