@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-static bool usable(const struct wn_program *p, int x)
+static bool usable(struct wn_program *p, int x)
 {
-    return !p->error.code && x >= 0 && x < p->n_values;
+    return !p->error.code && wn_program_has(p, x);
 }
 
 int wn_relu(struct wn_program *p, int x)

@@ -194,6 +194,62 @@ static void values_that_do_not_exist(void **state)
     refused(wn_program_const(p, NULL), WN_INTERNAL);
 }
 
+/* The first operand is there, and another one is not. */
+static void every_operand_is_looked_for(void **state)
+{
+    (void)state;
+    struct wn_shape s = SHAPE(2, 4, 5, 6);
+    refused(wn_conv(p, image, 99, WN_NONE, &fine, 1), WN_INTERNAL);
+    refused(wn_conv(p, 99, image, WN_NONE, &fine, 1), WN_INTERNAL);
+    refused(wn_conv(p, image, input(SHAPE(8, 4, 3, 3)), 99, &fine, 1), WN_INTERNAL);
+    refused(wn_conv_bwd(p, 99, image, WN_NONE, &fine, 1, &s), WN_INTERNAL);
+    refused(wn_conv_bwd(p, image, 99, WN_NONE, &fine, 1, &s), WN_INTERNAL);
+    refused(wn_conv_bwd(p, 99, input(SHAPE(4, 4, 3, 3)), WN_NONE, &fine, 1, &s), WN_INTERNAL);
+    refused(wn_maxpool(p, 99, &fine, NULL), WN_INTERNAL);
+    refused(wn_maxpool_bwd(p, 99, image, &fine, &s), WN_INTERNAL);
+    refused(wn_maxpool_bwd(p, image, 99, &fine, &s), WN_INTERNAL);
+    refused(wn_avgpool(p, 99, &fine, true), WN_INTERNAL);
+    refused(wn_avgpool_bwd(p, 99, &fine, true, &s), WN_INTERNAL);
+    refused(wn_matmul(p, 99, false, image, false, WN_NONE), WN_INTERNAL);
+    refused(wn_matmul(p, image, false, 99, false, WN_NONE), WN_INTERNAL);
+    refused(wn_matmul(p, input(SHAPE(2, 3)), false, input(SHAPE(3, 5)), false, 99), WN_INTERNAL);
+    refused(wn_channel_dot(p, 99, image), WN_INTERNAL);
+    refused(wn_channel_dot(p, image, 99), WN_INTERNAL);
+    refused(wn_unary_bwd(p, WN_UNARY_RELU, 99, image, 0, 0), WN_INTERNAL);
+    refused(wn_unary_bwd(p, WN_UNARY_RELU, image, 99, 0, 0), WN_INTERNAL);
+    refused(wn_add(p, 99, image), WN_INTERNAL);
+    refused(wn_reduce(p, WN_REDUCE_SUM, 99, 1), WN_INTERNAL);
+    refused(wn_copy(p, 99, &s, &(struct wn_copy){0}), WN_INTERNAL);
+    refused(wn_reshape(p, 99, &s), WN_INTERNAL);
+    refused(wn_concat(p, (int[]){99}, 1, 0), WN_INTERNAL);
+    refused(wn_axis_map(p, 99, 1, &(struct wn_taps){4, 2, 1, (int32_t[]){0, 0}, (const float[]){1, 1}}), WN_INTERNAL);
+    refused(wn_gather(p, 99, image), WN_INTERNAL);
+    refused(wn_gather(p, image, 99), WN_INTERNAL);
+    refused(wn_transpose(p, 99, (int[]){0}), WN_INTERNAL);
+    refused(wn_slice(p, 99, 0, 0, 1, 1), WN_INTERNAL);
+    refused(wn_expand(p, 99, &s), WN_INTERNAL);
+}
+
+static void windows_beyond_all_bounds(void **state)
+{
+    (void)state;
+    struct wn_window win = fine;
+    win.rank = 4;
+    refused(wn_maxpool(p, image, &win, NULL), WN_BAD_MODEL);
+    win = fine;
+    win.pad_hi[1] = -1;
+    refused(wn_maxpool(p, image, &win, NULL), WN_BAD_MODEL);
+    win.pad_hi[1] = INT64_MAX;
+    refused(wn_maxpool(p, image, &win, NULL), WN_BAD_MODEL);
+    win = fine;
+    win.kernel[0] = 0;
+    refused(wn_conv(p, image, input(SHAPE(8, 4, 3, 3)), WN_NONE, &win, 1), WN_BAD_MODEL);
+    struct wn_shape s = SHAPE(2, 4, 5, 6);
+    refused(wn_conv_bwd(p, image, input(SHAPE(4, 4, 3, 3)), WN_NONE, &win, 1, &s), WN_BAD_MODEL);
+    struct wn_shape none = SHAPE(2, -4, 5, 6);
+    refused(wn_reshape(p, image, &none), WN_BAD_MODEL);
+}
+
 static void the_first_failure_sticks(void **state)
 {
     (void)state;
@@ -259,6 +315,8 @@ int main(void)
         TEST(taps_outside_their_axis),
         TEST(values_that_are_too_large),
         TEST(values_that_do_not_exist),
+        TEST(every_operand_is_looked_for),
+        TEST(windows_beyond_all_bounds),
         TEST(the_first_failure_sticks),
         TEST(the_text_of_a_program_names_every_step),
     };
