@@ -24,6 +24,7 @@
 #define FIRST_PAUSE_MS 100
 #define MOST_PAUSE_MS 5000
 #define MOST_DEATHS 1024
+#define MOST_LOSSES 3 /* of the device within a minute: a start more would not mend it */
 
 struct supervisor {
     struct wn_config *config;
@@ -33,7 +34,10 @@ struct supervisor {
     pid_t worker; /* 0: none */
     int starts;
     bool stopping;
-    int64_t deaths[MOST_DEATHS]; /* when, newest last */
+    struct death {
+        int64_t at_ns;
+        bool lost; /* with status 70 */
+    } deaths[MOST_DEATHS]; /* newest last */
     int n_deaths;
 };
 
@@ -113,15 +117,17 @@ static bool is_worth_a_start(const struct supervisor *v, int status, int *code)
     return true;
 }
 
-static int deaths_lately(struct supervisor *v)
+static int deaths_lately(struct supervisor *v, bool lost, int *losses)
 {
     int64_t now = wn_now_ns();
     if (v->n_deaths == MOST_DEATHS) memmove(v->deaths, v->deaths + 1, (size_t)(--v->n_deaths) * sizeof v->deaths[0]);
-    v->deaths[v->n_deaths++] = now;
+    v->deaths[v->n_deaths++] = (struct death){now, lost};
     int old = 0;
-    while (now - v->deaths[old] > WINDOW_NS) old++;
+    while (now - v->deaths[old].at_ns > WINDOW_NS) old++;
     v->n_deaths -= old;
     memmove(v->deaths, v->deaths + old, (size_t)v->n_deaths * sizeof v->deaths[0]);
+    *losses = 0;
+    for (int i = 0; i < v->n_deaths; i++) *losses += v->deaths[i].lost;
     return v->n_deaths;
 }
 
@@ -161,7 +167,7 @@ static int64_t pause_ms(int deaths)
 /* One life of the worker and what follows. True: another one begins; else *code is the end. */
 static bool one_life(struct supervisor *v, int *code)
 {
-    int status = 0, deaths, most = (int)v->config->restart_limit;
+    int status = 0, deaths, losses, most = (int)v->config->restart_limit;
     bool started = start(v);
     if (started) attend(v, -1, &status);
     if (started) say_end(v, status);
@@ -169,8 +175,9 @@ static bool one_life(struct supervisor *v, int *code)
     *code = WN_EXIT_CANNOT_START;
     if (started && !is_worth_a_start(v, status, code)) return false;
     if (v->stopping) return false;
-    deaths = deaths_lately(v);
-    if (most && deaths > most) {
+    deaths = deaths_lately(v, *code == WN_EXIT_START_AGAIN, &losses);
+    if (most && (deaths > most || losses >= MOST_LOSSES)) {
+        if (losses >= MOST_LOSSES) wn_log("fatal", "the worker ended with status 70, as when a device is lost, %d times within a minute: another card, or backend onednn", losses);
         wn_log("fatal", "the worker ended %d times within a minute; the last status was %d: the supervisor gives up", deaths, *code);
         *code = WN_EXIT_GAVE_UP;
         return false;
@@ -202,9 +209,11 @@ static void block_signals(struct supervisor *v)
 
 int wn_supervise(struct wn_config *config, char **argv)
 {
-    struct supervisor v = {.config = config, .argv = argv};
+    static struct supervisor v; /* large for a stack, and there is one */
     struct wn_error err = {0};
     int code;
+    v.config = config;
+    v.argv = argv;
     block_signals(&v);
     if (wn_listen(config, &v.listeners, &err) != WN_OK) {
         fprintf(stderr, "whynotd: %s\n", err.text);

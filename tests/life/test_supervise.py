@@ -98,6 +98,12 @@ class Supervise(life.Folder):
         self.assertEqual(text.count("started\""), 3, text)
         self.assertIn("the supervisor gives up", text)
 
+    def test_a_device_that_is_lost_three_times_in_a_minute_is_given_up(self):
+        d = life.faulty(self.folder.name, "--supervise", environment={"WHYNOT_FAULT": "lost@run=2"}, wait=False)
+        text = self.end(d, 71)
+        self.assertEqual(text.count("started\""), 3, text)
+        self.assertIn("status 70, as when a device is lost, 3 times within a minute", text)
+
     def test_what_is_wrong_from_the_start_is_said_once(self):
         for options, code in ((["--models", "/nowhere"], 3), (["--precision", "f99"], 2), (["--host", "1.2.3.4"], 1)):
             d = daemon.Daemon(self.folder.name, "--supervise", *options, wait=False) if "--models" not in options else \
