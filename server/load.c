@@ -3,14 +3,14 @@
 
 #include "metrics.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static enum wn_code read_timeout(struct wn_request *r)
 {
     const char *text = wn_request_header(r, "X-Request-Timeout-Ms");
     if (!text) return WN_OK;
-    if (!text[0] || text[strspn(text, "0123456789")] || strlen(text) > 9 || !(r->timeout_ms = atoi(text)))
+    r->timeout_ms = wn_digits(text);
+    if (r->timeout_ms < 1)
         return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Timeout-Ms takes a whole number of milliseconds, 1 and up");
     return WN_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int hex(char c)
@@ -65,4 +66,10 @@ const char *wn_parameter(const struct wn_parameters *p, const char *name)
     for (int i = 0; i < p->n; i++)
         if (strcmp(p->list[i].name, name) == 0) return p->list[i].value;
     return NULL;
+}
+
+int wn_digits(const char *s)
+{
+    size_t n = strspn(s, "0123456789");
+    return n >= 1 && n <= 9 && !s[n] ? (int)strtol(s, NULL, 10) : -1;
 }

@@ -24,5 +24,7 @@ char *wn_unescape(struct wn_pool *pool, const char *s, size_t n, bool plus_is_sp
 bool wn_query_parse(struct wn_pool *pool, const char *query, struct wn_parameters *out);
 /* The value, or NULL. */
 const char *wn_parameter(const struct wn_parameters *p, const char *name);
+/* The number that one to nine digits are; -1 for any other text. */
+int wn_digits(const char *s);
 
 #endif

@@ -1,8 +1,8 @@
 /* Values of a question that may be several things: maps, outputs, classes, layers, as lists in JSON, with commas or by asking again. */
+#include "query.h"
 #include "question_read.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -60,11 +60,6 @@ enum wn_code wn_read_OUTPUTS(struct wn_ask *ask, void *field, const struct wn_gi
 
 /* ---- classes ---- */
 
-static bool is_digits(const char *s)
-{
-    return s[0] && !s[strspn(s, "0123456789")] && strlen(s) <= 9;
-}
-
 /* One class: a number is an index, digits in a query or form too; any other text is a label or "top1". */
 static enum wn_code add_class(struct wn_class_refs *refs, const struct wn_given *g, const struct wn_reading *r, const char *name)
 {
@@ -72,8 +67,8 @@ static enum wn_code add_class(struct wn_class_refs *refs, const struct wn_given 
     const char *s = wn_given_text(g);
     if (json_is_integer(g->json)) {
         ref->index = json_integer_value(g->json);
-    } else if (g->text && is_digits(g->text)) {
-        ref->index = atoi(g->text);
+    } else if (g->text && wn_digits(g->text) >= 0) {
+        ref->index = wn_digits(g->text);
     } else if (s) {
         ref->text = wn_pool_text(r->pool, s, strlen(s));
         if (!ref->text) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
@@ -89,7 +84,7 @@ static int nearest_wish(const char *s)
 {
     if (!s || strncasecmp(s, "auto", 4) != 0 || (s[4] && s[4] != ':')) return 0;
     if (!s[4]) return 1;
-    int n = is_digits(s + 5) ? atoi(s + 5) : 0;
+    int n = wn_digits(s + 5);
     return n > 0 ? n : -1;
 }
 
@@ -108,7 +103,7 @@ static enum wn_code add_indices(struct wn_class_refs *refs, const char *s, const
         char digits[16] = "";
         end = s + strcspn(s, ",");
         snprintf(digits, sizeof digits, "%.*s", (int)(end - s < 15 ? end - s : 15), s);
-        if (!is_digits(digits)) return wn_read_refuse(r, name, "has an entry that is not a class index");
+        if (wn_digits(digits) < 0) return wn_read_refuse(r, name, "has an entry that is not a class index");
         if (add_class(refs, &(struct wn_given){digits, NULL}, r, name) != WN_OK) return r->problem->error.code;
     }
     return WN_OK;

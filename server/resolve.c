@@ -6,7 +6,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -48,17 +47,12 @@ static enum wn_code no_such_class(struct wn_slot *slot, const char *field, const
     return WN_NO_SUCH_CLASS;
 }
 
-static bool is_digits(const char *s)
-{
-    return s[0] && !s[strspn(s, "0123456789")] && strlen(s) <= 9;
-}
-
 static enum wn_code resolve_class(struct wn_slot *slot, const char *field, const struct wn_class_ref *ref, int *out)
 {
     int64_t index = ref->index;
     char what[128];
     if (ref->text) index = wn_model_class(slot->model, ref->text);
-    if (ref->text && index < 0 && is_digits(ref->text)) index = atoi(ref->text);
+    if (ref->text && index < 0) index = wn_digits(ref->text);
     if (ref->text && index < 0) return no_such_class(slot, field, ref->text);
     if (index < 0 || index >= slot->model->classes) {
         snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d", (long long)index,

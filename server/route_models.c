@@ -1,7 +1,6 @@
 /* GET /v1/models and what is under it: what the models are, their labels and their layers. */
 #include "server.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MOST_LABELS 1000
@@ -167,7 +166,7 @@ bool wn_route_labels(struct wn_request *r)
     const struct wn_model *m = wn_request_model(r);
     if (!m || !was_read(r, m)) return true;
     const char *words = wn_parameter(&r->parameters, "q"), *limit = wn_parameter(&r->parameters, "limit");
-    int most = limit ? atoi(limit) : MOST_LABELS;
+    int most = limit ? wn_digits(limit) : MOST_LABELS;
     if (most < 1 || most > MOST_LABELS) {
         wn_problem_set(&r->problem, "/limit", WN_BAD_REQUEST, "limit must lie between 1 and %d", MOST_LABELS);
         return true;

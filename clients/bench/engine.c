@@ -223,6 +223,15 @@ static bool read_flag(struct bench_options *o, const char *arg)
     return true;
 }
 
+static bool read_whole(const char *text, int *out)
+{
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end || n < 0 || n > 1000000) return false;
+    *out = (int)n;
+    return true;
+}
+
 static bool read_option(struct bench_options *o, const char *name, const char *value)
 {
     if (strcmp(name, "--model") == 0)
@@ -240,13 +249,13 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
     else if (strcmp(name, "--python") == 0)
         o->python = value;
     else if (strcmp(name, "--threads") == 0)
-        o->threads = atoi(value);
+        return read_whole(value, &o->threads);
     else if (strcmp(name, "--batch") == 0)
-        o->batch = atoi(value);
+        return read_whole(value, &o->batch);
     else if (strcmp(name, "--rounds") == 0)
-        o->rounds = atoi(value);
+        return read_whole(value, &o->rounds);
     else if (strcmp(name, "--pause-ms") == 0)
-        o->pause_ms = atoi(value);
+        return read_whole(value, &o->pause_ms);
     else if (strcmp(name, "--foils") == 0)
         read_foils(o, value);
     else

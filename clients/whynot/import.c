@@ -58,10 +58,12 @@ static enum cli_exit read_preprocessor(struct importing *m)
 
 static bool pair_of(const char *text, int out[2])
 {
-    char rest;
-    int n = sscanf(text, "%dx%d%c", &out[0], &out[1], &rest);
-    if (n == 1 && !strchr(text, 'x')) out[1] = out[0];
-    return (n == 2 || (n == 1 && !strchr(text, 'x'))) && out[0] > 0 && out[1] > 0 && out[0] <= 8192 && out[1] <= 8192;
+    char *end;
+    long first = strtol(text, &end, 10), second = *end == 'x' ? strtol(end + 1, &end, 10) : first;
+    if (*end || first < 1 || second < 1 || first > 8192 || second > 8192) return false;
+    out[0] = (int)first;
+    out[1] = (int)second;
+    return true;
 }
 
 /* What is said on the command line wins over what lies beside the network. */

@@ -118,6 +118,8 @@ class Import(unittest.TestCase):
         path = self.write("net.onnx", with_size("side"))
         r = self.run_import(path, *NORMAL, code=2)
         self.assertIn("--size", r.err)
+        for bad in ("32abc", "32x", "x32", "32x24x16", "0x32", "4294967328", "32x18446744073709551648"):
+            self.assertIn("HEIGHTxWIDTH", self.run_import(path, *NORMAL, "--size", bad, code=2).err, bad)
         r = self.run_import(path, *NORMAL, "--size", "32x24")
         self.assertEqual(json.loads(r.out)["input"]["size"], [32, 24])
 

@@ -40,6 +40,8 @@ class Routes(asking.Tiny):
         found = self.d.get("/v1/models/tiny/labels?q=TURN").json["labels"]
         self.assertEqual([x["index"] for x in found], [7, 8, 0, 1])
         self.assertEqual(len(self.d.get("/v1/models/tiny/labels?limit=2").json["labels"]), 2)
+        for bad in ("0", "-1", "2x", "", "4294967298", "2.5", "%202"):
+            self.assertEqual(self.d.get("/v1/models/tiny/labels?limit=" + bad).status, 400, bad)
 
     def test_layers_name_what_can_be_explained(self):
         a = self.d.get("/v1/models/tiny/layers").json
