@@ -216,7 +216,7 @@ static void copy_rule(struct pass *b, const struct wn_step *s, int dy)
         stride *= c.extent[i];
         put.x_stride[i] = c.y_stride[i];
         put.y_stride[i] = c.x_stride[i];
-        if (c.x_stride[i] == 0 && c.extent[i] > 1) repeated |= 1u << i;
+        if (c.x_stride[i] == 0 && c.extent[i] > 1) repeated |= 1u << i; /* analyzer: an axis has a number below WN_MAX_RANK */
     }
     put.x_offset = c.y_offset;
     if (repeated) {

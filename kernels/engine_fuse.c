@@ -46,7 +46,7 @@ static void fuse(const struct wn_answer *part, int n, const float *logits, int c
     int h, w;
     finest(part, n, &h, &w);
     size_t cells = (size_t)h * (size_t)w;
-    float *sum = calloc(2 * cells, sizeof *sum);
+    float *sum = calloc(2 * cells, sizeof *sum); /* analyzer: a map has a cell or more */
     a->target = part[0].target;
     a->foil = part[0].foil;
     a->score = part[0].score;

@@ -192,7 +192,7 @@ static int64_t project(const struct wn_shape *x, const int64_t *stride, int64_t 
 {
     int64_t at = 0;
     for (int d = x->rank - 1; d >= 0; d--) {
-        at += i % x->dim[d] * stride[d];
+        at += i % x->dim[d] * stride[d]; /* analyzer: as many strides as axes */
         i /= x->dim[d];
     }
     return at;

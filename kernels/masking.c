@@ -26,7 +26,7 @@ static void blur_down(const float *x, int h, int w, const float *taps, int radiu
         for (int i = -radius; i <= radius; i++) {
             int from = wn_reflected(y + i, h, border);
             const float *restrict row = x + (size_t)(from < 0 ? 0 : from) * (size_t)w;
-            float *restrict sum = out + (size_t)y * (size_t)w, tap = taps[i + radius];
+            float *restrict sum = out + (size_t)y * (size_t)w, tap = taps[i + radius]; /* analyzer: 2 * radius + 1 of them */
             for (int k = 0; from >= 0 && k < w; k++) sum[k] += tap * row[k];
         }
 }
@@ -42,7 +42,7 @@ static void blur_across(float *x, int h, int w, const float *taps, int radius, e
         }
         memset(row, 0, (size_t)w * sizeof *row);
         for (int i = 0; i <= 2 * radius; i++)
-            for (int k = 0; k < w; k++) row[k] += taps[i] * line[k + i];
+            for (int k = 0; k < w; k++) row[k] += taps[i] * line[k + i]; /* analyzer: filled above from end to end */
     }
 }
 

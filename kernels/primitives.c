@@ -28,7 +28,7 @@ static int64_t window_out(struct wn_program *p, const struct wn_window *win, int
     if (__builtin_mul_overflow(win->dilation[i], win->kernel[i] - 1, &reach) ||
         __builtin_sub_overflow(in + win->pad_lo[i] + win->pad_hi[i] - 1, reach, &room) || room < 0)
         return wn_program_fail(p, WN_BAD_MODEL, "a window of %lld cells is larger than its padded input of %lld",
-                               (long long)win->kernel[i], (long long)(in + win->pad_lo[i] + win->pad_hi[i]));
+                               (long long)win->kernel[i], (long long)in + win->pad_lo[i] + win->pad_hi[i]);
     return room / win->stride[i] + 1;
 }
 

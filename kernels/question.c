@@ -158,7 +158,7 @@ void wn_answer_take(struct wn_answer *a, const float *map, int layer, int h, int
         if (map[i] < lo) lo = map[i];
         if (map[i] > hi) hi = map[i];
     }
-    a->map = malloc(n * sizeof *a->map);
+    a->map = malloc(n * sizeof *a->map); /* analyzer: a map has a cell or more */
     if (!a->map) {
         wn_fail(&a->error, WN_NO_MEMORY, "no memory for a map");
         return;

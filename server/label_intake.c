@@ -83,7 +83,7 @@ static enum wn_code take_picture(struct reading *in, struct wn_slot *slot, const
     int i = -1, end = 0;
     if (json_is_object(value)) return wn_ask_set_json(&slot->ask, "image", value, &reading);
     if (!text || !text[0]) return refuse(in, slot, WN_BAD_REQUEST, "the task has no picture under data.%.48s, where the <Image> looks for it", in->r->labeling->config.key);
-    bool cut = sscanf(text, "data:%9d%n", &i, &end) == 1 && !text[end]; /* by wn_json_read */
+    bool cut = sscanf(text, "data:%9d%n", &i, &end) == 1 && !text[end]; /* by wn_json_read; analyzer: nine digits are an int */
     if (cut && i >= 0 && i < in->n_slices && in->slices[i].base64) return take_base64(in, slot, &in->slices[i]);
     return take_path(in, slot, text);
 }

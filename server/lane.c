@@ -14,7 +14,7 @@ static void append_turn(struct wn_lane *lane, int level, struct wn_flow *flow)
 {
     flow->next = NULL;
     if (lane->turn[level])
-        lane->last[level]->next = flow;
+        lane->last[level]->next = flow; /* analyzer: where there is a first one there is a last one */
     else
         lane->turn[level] = flow;
     lane->last[level] = flow;

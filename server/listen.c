@@ -21,7 +21,7 @@
 static int inherited_count(void)
 {
     const char *pid = getenv("LISTEN_PID"), *n = getenv("LISTEN_FDS");
-    if (!pid || !n || atol(pid) != (long)getpid()) return 0;
+    if (!pid || !n || strtol(pid, NULL, 10) != (long)getpid()) return 0;
     long count = strtol(n, NULL, 10);
     return count < 0 ? 0 : count > WN_MOST_LISTENERS + 1 ? WN_MOST_LISTENERS + 1 : (int)count;
 }
@@ -46,7 +46,7 @@ static bool is_listening_stream(int fd)
 /* The address as config has it, for the names that Host may carry. */
 static void describe(int fd, struct wn_config *config)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t n = sizeof a;
     if (getsockname(fd, (struct sockaddr *)&a, &n) != 0 || (a.ss_family != AF_INET && a.ss_family != AF_INET6)) return;
     getnameinfo((struct sockaddr *)&a, n, config->host, sizeof config->host, NULL, 0, NI_NUMERICHOST);

@@ -32,7 +32,7 @@ void wn_notify(const char *fmt, ...)
 int64_t wn_notify_watchdog_us(void)
 {
     const char *us = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
-    if (!us || (pid && atol(pid) != (long)getpid())) return 0;
-    long long n = atoll(us);
+    if (!us || (pid && strtol(pid, NULL, 10) != (long)getpid())) return 0;
+    long long n = strtoll(us, NULL, 10);
     return n > 0 ? n : 0;
 }

@@ -62,7 +62,7 @@ static bool lists(const char *list, const char *word)
         size_t n = strcspn(list, ",; \t");
         const char *q = memmem(list, (size_t)(end - list), "q=", 2);
         if (n == strlen(word) && strncasecmp(list, word, n) == 0)
-            return !q || atof(q + 2) > 0;
+            return !q || strtod(q + 2, NULL) > 0;
     }
     return false;
 }

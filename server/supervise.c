@@ -44,7 +44,7 @@ struct supervisor {
 bool wn_is_supervised(void)
 {
     const char *mark = getenv(MARK);
-    return mark && atol(mark) == (long)getppid();
+    return mark && strtol(mark, NULL, 10) == (long)getppid();
 }
 
 /* ---- the worker's side of the fork ---- */

@@ -49,17 +49,17 @@ static void rest(int ms)
 
 void bench_measure(struct bench *b, int rounds, int pause_ms)
 {
-    int order[BENCH_MAX_SUBJECTS];
+    int order[BENCH_MAX_SUBJECTS], n = b->n;
     srand(1);
     b->rounds = rounds < BENCH_MAX_ROUNDS ? rounds : BENCH_MAX_ROUNDS;
-    for (int i = 0; i < b->n; i++) order[i] = i;
+    for (int i = 0; i < n; i++) order[i] = i;
     for (int r = -2; r < b->rounds; r++) { /* two rounds to warm up */
-        for (int i = b->n - 1; i > 0; i--) {
+        for (int i = n - 1; i > 0; i--) {
             int j = rand() % (i + 1), k = order[i];
             order[i] = order[j];
             order[j] = k;
         }
-        for (int i = 0; i < b->n; i++) {
+        for (int i = 0; i < n; i++) {
             struct subject *s = &b->subjects[order[i]];
             rest(pause_ms);
             double ms = s->median < 0 ? -1 : s->run(s);

@@ -31,7 +31,7 @@ static bool end_head(struct http_reply *r)
 {
     if (strncmp(r->head, "HTTP/1.", 7) != 0 || strlen(r->head) < 12) return false;
     bool old = r->head[7] == '0';
-    r->status = atoi(r->head + 9);
+    r->status = (int)strtol(r->head + 9, NULL, 10);
     if (r->status < 100 || r->status >= HTTP_MOST_STATUS) return false;
     r->head_size = 0;
     if (r->status < 200) { /* an interim answer: the real one follows */

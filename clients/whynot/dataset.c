@@ -12,12 +12,26 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-static enum cli_exit add(struct cli_dataset *d, const struct cli_exhibit *e)
+static void forget(struct cli_exhibit *e)
+{
+    free(e->name);
+    free(e->image);
+    free(e->truth);
+    free(e->counterfactual);
+    free(e->elsewhere);
+    free(e->boxes);
+}
+
+/* Takes what e owns, whatever becomes of it. */
+static enum cli_exit add(struct cli_dataset *d, struct cli_exhibit *e)
 {
     if (d->n == d->room) {
         int room = d->room ? 2 * d->room : 128;
         struct cli_exhibit *list = realloc(d->list, (size_t)room * sizeof *list);
-        if (!list) return cli_fail(CLI_FAILED, "no memory for so many pictures");
+        if (!list) {
+            forget(e);
+            return cli_fail(CLI_FAILED, "no memory for so many pictures");
+        }
         d->list = list;
         d->room = room;
     }
@@ -27,15 +41,7 @@ static enum cli_exit add(struct cli_dataset *d, const struct cli_exhibit *e)
 
 void cli_dataset_finish(struct cli_dataset *d)
 {
-    for (int i = 0; i < d->n; i++) {
-        struct cli_exhibit *e = &d->list[i];
-        free(e->name);
-        free(e->image);
-        free(e->truth);
-        free(e->counterfactual);
-        free(e->elsewhere);
-        free(e->boxes);
-    }
+    for (int i = 0; i < d->n; i++) forget(&d->list[i]);
     free(d->list);
     *d = (struct cli_dataset){0};
 }

@@ -105,6 +105,7 @@ static double quota(void)
     char text[64] = "";
     double most = 0, period = 0;
     FILE *f = fopen("/sys/fs/cgroup/cpu.max", "r");
+    /* analyzer: the kernel writes numbers, or "max" */
     if (f && fgets(text, sizeof text, f) && sscanf(text, "%lf %lf", &most, &period) != 2) most = period = 0;
     if (f) fclose(f);
     return period > 0 ? most / period : 0;
@@ -127,7 +128,7 @@ static void check_memory(struct visit *v)
 {
     char text[64];
     line_of("/proc/meminfo", "MemAvailable", text, sizeof text);
-    long long mb = atoll(text) / 1024;
+    long long mb = strtoll(text, NULL, 10) / 1024;
     found(v, "memory", mb < LEAST_FREE_MB ? "a large network needs more: free memory, or serve small networks only" : NULL, "%lld MiB available", mb);
 }
 

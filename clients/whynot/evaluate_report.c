@@ -242,7 +242,7 @@ static bool choose(const struct report *r, int *metric, int *column, int *subjec
 static enum wn_code put_pictures(struct report *r, struct wn_error *err)
 {
     const struct wn_tally *t = r->tally;
-    int metric, column, subject, n = 0;
+    int metric = 0, column = 0, subject = 0, n = 0;
     if (!choose(r, &metric, &column, &subject)) return WN_OK;
     struct scored *scored = calloc((size_t)t->n, sizeof *scored);
     if (!scored) return wn_fail(err, WN_NO_MEMORY, "no memory for a report");

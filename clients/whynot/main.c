@@ -251,7 +251,7 @@ static enum cli_exit run(const struct cli_command *command, int argc, char **arg
     }
     if (code == CLI_OK && cli_has(&c, "help")) cli_help(command);
     else if (code == CLI_OK) code = command->run(&c);
-    if (!command->passes_on) free(c.given);
+    if (c.given != &help_given) free(c.given);
     if (fflush(stdout) != 0 && code == CLI_OK) code = cli_fail(CLI_FAILED, "the output cannot be written");
     return code;
 }

@@ -53,9 +53,8 @@ static enum cli_exit add(struct cli_pictures *all, const char *path, size_t root
         all->room = room;
     }
     struct cli_picture p = {strdup(path), cli_picture_name(path), strdup(stem_of(path, root))};
-    if (!p.path || !p.name || !p.stem) return cli_fail(CLI_FAILED, "no memory for so many pictures");
     all->list[all->n++] = p;
-    return CLI_OK;
+    return p.path && p.name && p.stem ? CLI_OK : cli_fail(CLI_FAILED, "no memory for so many pictures");
 }
 
 /* ---- folders, patterns, lists ---- */
@@ -117,11 +116,10 @@ static enum cli_exit add_list(struct cli_pictures *all, const char *from)
 {
     char *line = NULL;
     size_t room = 0;
-    ssize_t n;
     enum cli_exit code = CLI_OK;
     FILE *f = strcmp(from, "-") == 0 ? stdin : fopen(from, "r");
     if (!f) return cli_fail(CLI_USAGE, "the list '%s' cannot be read", from);
-    while (code == CLI_OK && (n = getline(&line, &room, f)) >= 0) {
+    while (code == CLI_OK && getline(&line, &room, f) >= 0) {
         line[strcspn(line, "\r\n")] = 0; /* lists are also made on Windows */
         if (*line) code = add_word(all, line);
     }

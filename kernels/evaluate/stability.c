@@ -43,8 +43,8 @@ struct wn_glimpse wn_glimpse_draw(uint64_t seed, int h, int w)
         int width = (int)lround(sqrt(area * ratio)), height = (int)lround(sqrt(area / ratio));
         if (width < 1 || height < 1 || width > w || height > h) continue;
         struct wn_glimpse v = {.height = height, .width = width};
-        v.y = (int)wn_random_below(r, (uint64_t)(h - height + 1)); /* one after the other: an initialiser has no order */
-        v.x = (int)wn_random_below(r, (uint64_t)(w - width + 1));
+        v.y = (int)wn_random_below(r, (uint64_t)(h - height) + 1); /* one after the other: an initialiser has no order */
+        v.x = (int)wn_random_below(r, (uint64_t)(w - width) + 1);
         v.flip = wn_random_below(r, 2);
         return v;
     }

@@ -89,9 +89,10 @@ void wn_lrp_split(const struct wn_bent *at)
         up = wn_relu(p, x);
         down = wn_relu(p, wn_linear(p, x, -1, 0));
     }
+    const bool inhibits = rule->beta != 0;
     struct side excite = make_side(at, 1, rule->alpha, up, down), inhibit;
-    if (rule->beta != 0) inhibit = make_side(at, -1, rule->beta, up, down);
-    const struct side *beta = rule->beta != 0 ? &inhibit : NULL;
+    if (inhibits) inhibit = make_side(at, -1, rule->beta, up, down);
+    const struct side *beta = inhibits ? &inhibit : NULL;
     int g = collect(at, &excite, beta, false);
     if (down != WN_NONE) { /* R = |a| times what reaches a negative activation, so the signal R/a has the sign turned */
         int rise = wn_unary_bwd(p, WN_UNARY_RELU, g, wn_rows_of(p, up, at->rows), 0, 0);

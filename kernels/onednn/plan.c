@@ -52,7 +52,7 @@ static int lying(const struct wn_dnn_tensor *t, int64_t *dim, int64_t *stride)
         if (m > 0 && stride[m - 1] == row[d] * t->dim[d])
             dim[m - 1] *= t->dim[d], stride[m - 1] = row[d];
         else
-            dim[m] = t->dim[d], stride[m] = row[d], m++;
+            dim[m] = t->dim[d], stride[m] = row[d], m++; /* analyzer: row has an entry for each axis */
     }
     return m;
 }

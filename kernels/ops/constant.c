@@ -77,7 +77,7 @@ static bool range_count(struct wn_lower *lo, double start, double limit, double 
 bool wn_op_range(struct wn_lower *lo, const struct wn_node *node)
 {
     const struct wn_tensor *t[3];
-    struct wn_shape s;
+    struct wn_shape s = {0};
     double v[3];
     (void)node;
     for (int i = 0; i < 3; i++) {

@@ -95,9 +95,10 @@ bool wn_op_conv_transpose(struct wn_lower *lo, const struct wn_node *node)
     const char *mode = wn_op_string(lo, "auto_pad", "NOTSET");
     struct wn_shape y = o.xs;
     y.dim[1] = o.ws.dim[1] * o.groups;
-    for (int i = 0; i < win.rank; i++) {
+    for (int i = 0; i < win.rank; i++) { /* analyzer: extras() filled as many */
         if (strncmp(mode, "SAME", 4) == 0 && wanted[i] < 0) wanted[i] = o.xs.dim[2 + i] * win.stride[i];
         bool upper = strcmp(mode, "SAME_UPPER") == 0;
+        /* analyzer: as above */
         if (!transpose_axis(lo, o.xs.dim[2 + i], i, extra[i], wanted[i], upper, &win, &y.dim[2 + i])) return false;
     }
     return wn_op_set_value(lo, 0, wn_conv_bwd(lo->program, o.x, o.w, o.bias, &win, o.groups, &y));

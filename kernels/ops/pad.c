@@ -95,7 +95,7 @@ bool wn_op_pad(struct wn_lower *lo, const struct wn_node *node)
         if (x.tensor && !wn_slot_afford(lo, &y)) return false;
         return wn_op_set(lo, 0, wn_slot_pad(lo, x, before, after, fill));
     }
-    if (strcmp(mode, "reflect") && strcmp(mode, "edge") && strcmp(mode, "wrap"))
+    if (strcmp(mode, "reflect") != 0 && strcmp(mode, "edge") != 0 && strcmp(mode, "wrap") != 0)
         return wn_op_fail(lo, WN_BAD_MODEL, "mode '%s' is unknown", wn_show(mode).text);
     for (int d = 0; d < rank; d++) x = pad_axis(lo, x, d, before[d], after[d], mode);
     return wn_op_set(lo, 0, x);

@@ -109,7 +109,7 @@ static void write_taps(const struct resize *r, const struct axis_plan *a, int64_
         int64_t at = first + t;
         if (r->exclude_outside && (at < 0 || at >= a->in)) w[t] = 0;
         index[t] = (int32_t)(at < 0 ? 0 : at >= a->in ? a->in - 1 : at);
-        sum += w[t];
+        sum += w[t]; /* analyzer: weigh() gives as many as the mode has taps */
     }
     for (int t = 0; t < taps; t++) {
         weight[t] = r->exclude_outside && sum != 0 ? w[t] / sum : w[t];
@@ -177,7 +177,7 @@ static bool listed_axes(struct wn_lower *lo, int rank, int *axes, int *n)
 static bool by_scales(struct wn_lower *lo, const float *scales, const int *axes, int n, struct resize *r)
 {
     for (int i = 0; i < n; i++) {
-        struct axis_plan *a = &r->axis[axes[i]];
+        struct axis_plan *a = &r->axis[axes[i]]; /* analyzer: n axes are known */
         a->scale = scales[i];
         a->length = (float)a->in * scales[i];
         if (!(scales[i] > 0) || !(a->length < 2147483647.0f))
@@ -231,7 +231,7 @@ static bool read_region(struct wn_lower *lo, const int *axes, int n, struct resi
     if (!floats(lo, "roi", 1, roi, &count)) return false;
     if (count != 2 * n) return wn_op_fail(lo, WN_BAD_MODEL, "'roi' does not have two entries for each of %d axes", n);
     for (int i = 0; i < n; i++) {
-        r->axis[axes[i]].begin = roi[i];
+        r->axis[axes[i]].begin = roi[i]; /* analyzer: 2 * n were read */
         r->axis[axes[i]].end = roi[n + i];
     }
     return true;

@@ -168,7 +168,7 @@ static struct wn_slot fold_copy(struct wn_lower *lo, struct wn_slot x, const str
 struct wn_slot wn_slot_transpose(struct wn_lower *lo, struct wn_slot x, const int *perm)
 {
     if (!wn_slot_ok(x)) return x;
-    if (wn_slot_batched(lo, x) && perm[0] != 0) return couples(lo);
+    if (wn_slot_batched(lo, x) && perm[0] != 0) return couples(lo); /* analyzer: what is batched has an axis */
     if (!x.tensor) return wn_slot_of(lo, wn_transpose(lo->program, x.value, perm));
     struct wn_shape s = x.tensor->shape, y = {.rank = s.rank};
     struct wn_copy c = {.rank = s.rank};

@@ -64,7 +64,7 @@ static const struct {
 
 static size_t operand_slots(const struct wn_step *step)
 {
-    int least = rows[step->prim].operands;
+    int least = rows[step->prim].operands; /* analyzer: the caller has a step */
     return (size_t)(step->n_in > least ? step->n_in : least);
 }
 

@@ -137,6 +137,6 @@ enum wn_code wn_ref_reduce(const struct wn_step *step, const struct wn_ref_tenso
         double *y = &out->data[offset_of(&in->shape, i, stride)];
         *y = kind == WN_REDUCE_MAX ? fmax(*y, in->data[i]) : *y + in->data[i];
     }
-    for (int64_t i = 0; kind == WN_REDUCE_MEAN && i < kept; i++) out->data[i] /= (double)(n / kept);
+    for (int64_t i = 0; kind == WN_REDUCE_MEAN && i < kept; i++) out->data[i] /= (double)n / (double)kept;
     return WN_OK;
 }

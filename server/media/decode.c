@@ -50,7 +50,7 @@ enum wn_image_format wn_image_sniff(const void *data, size_t size, const char **
     enum wn_image_format format = WN_FORMAT_OTHER;
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
         const struct magic *m = &magics[i];
-        if (size < (size_t)(m->offset + m->size) || memcmp((const char *)data + m->offset, m->bytes, (size_t)m->size))
+        if (size < (size_t)m->offset + (size_t)m->size || memcmp((const char *)data + m->offset, m->bytes, (size_t)m->size) != 0)
             continue;
         found = m->name;
         format = m->format;

@@ -89,7 +89,7 @@ static void set_limits(png_structp png, const struct wn_image_limits *limits)
 /* The size from the header chunk, which is always first: libpng's check of it has no words that a client could use. */
 static enum wn_code check_header(const struct png_input *in, const struct wn_image_limits *limits, struct wn_error *err)
 {
-    if (in->size < 33 || memcmp(in->data + 12, "IHDR", 4))
+    if (in->size < 33 || memcmp(in->data + 12, "IHDR", 4) != 0)
         return wn_fail(err, WN_UNREADABLE_IMAGE, "The PNG has no header; it is truncated or damaged.");
     return wn_image_admit(png_get_uint_32(in->data + 16), png_get_uint_32(in->data + 20), limits, err);
 }

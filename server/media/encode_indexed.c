@@ -35,8 +35,9 @@ static void filter(const uint8_t *index, size_t w, size_t h, uint8_t *to)
 
 static uint8_t *write_head(uint8_t *to, int w, int h, const struct wn_colormap *map)
 {
-    memcpy(to, "\x89PNG\r\n\x1a\n", 8);
-    to += 8;
+    static const uint8_t signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
+    memcpy(to, signature, sizeof signature);
+    to += sizeof signature;
     put_be32(to + 8, (size_t)w);
     put_be32(to + 12, (size_t)h);
     memcpy(to + 16, (const uint8_t[]){8, COLOUR_PALETTE, 0, 0, 0}, 5);

@@ -21,7 +21,7 @@ static uint32_t get(const struct tiff *t, size_t at, int bytes)
 int wn_exif_orientation(const uint8_t *tiff, size_t size)
 {
     enum { ORIENTATION = 0x0112, SHORT = 3, LONG = 4, ENTRY = 12 };
-    if (size < 8 || (memcmp(tiff, "II", 2) && memcmp(tiff, "MM", 2))) return 1;
+    if (size < 8 || (memcmp(tiff, "II", 2) != 0 && memcmp(tiff, "MM", 2) != 0)) return 1;
     struct tiff t = {tiff, size, tiff[0] == 'M'};
     if (get(&t, 2, 2) != 42) return 1;
     size_t directory = get(&t, 4, 4);

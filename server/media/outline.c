@@ -31,6 +31,7 @@ static int flood(struct tracing *t, int first)
         t->piece[at] = 1;
         size++;
         for (int i = 0; i < 4; i++)
+            /* analyzer: `left` has h * w pixels */
             if (t->left[next[i]]) t->left[next[i]] = 0, t->stack[n++] = next[i];
     }
     return size;
@@ -124,7 +125,7 @@ static enum wn_code trace(struct tracing *t, struct wn_outline *list, int *n, st
 {
     int pixels = 0;
     enum wn_code code = WN_OK;
-    for (int i = 0; i < t->h * t->w; i++) pixels += t->left[i];
+    for (int i = 0; i < t->h * t->w; i++) pixels += t->left[i]; /* analyzer: `left` has h * w of them */
     for (int i = 0; i < t->h * t->w && *n < WN_MOST_OUTLINES && code == WN_OK; i++) {
         if (!t->left[i] || flood(t, i) * 100 < pixels) continue;
         walk(t, i % t->w, i / t->w);

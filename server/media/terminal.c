@@ -49,8 +49,8 @@ static enum wn_code put_row(struct wn_buffer *out, const uint8_t *upper, const u
     enum wn_code code = WN_OK;
     for (int x = 0; x < w && code == WN_OK; x++) {
         const uint8_t *u = upper + 3 * (size_t)x, *l = lower + 3 * (size_t)x;
-        if (!x || memcmp(u, u - 3, 3)) code = put_color(out, 38, u, colors, err);
-        if (code == WN_OK && (!x || memcmp(l, l - 3, 3))) code = put_color(out, 48, l, colors, err);
+        if (!x || memcmp(u, u - 3, 3) != 0) code = put_color(out, 38, u, colors, err);
+        if (code == WN_OK && (!x || memcmp(l, l - 3, 3) != 0)) code = put_color(out, 48, l, colors, err);
         if (code == WN_OK) code = wn_buffer_append(out, "\xe2\x96\x80", 3, err);
     }
     return code == WN_OK ? wn_buffer_append(out, "\x1b[0m", 4, err) : code;
