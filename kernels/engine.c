@@ -187,6 +187,19 @@ enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, 
     return WN_OK;
 }
 
+int64_t wn_engine_bucket(int n, int most)
+{
+    int64_t size = 1;
+    while (size < n && size < most) size *= 2;
+    return size < most ? size : most;
+}
+
+enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan **out, struct wn_error *err)
+{
+    const struct wn_plan_key key = {.layer = wn_engine_default_layer(e->graph), .images = wn_engine_bucket(n, e->max_images), .rows = 1};
+    return wn_engine_plan(e, &key, out, err);
+}
+
 /* ---- every class at once ---- */
 
 static enum wn_code find_stack_plan(struct wn_engine *e, int layer, const struct wn_method *method, struct wn_stack_plan **out,

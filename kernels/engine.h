@@ -36,11 +36,16 @@ struct wn_engine {
 struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_settings *s, int layer);
 /* The compiled plan of that key; it stays until MAX_PLANS others were asked for. */
 enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
+/* The plan of a forward pass of n images (at most max_images) about which nobody asks. */
+enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan **out, struct wn_error *err);
 /* Floats of one image, and room for 2*max_images of them in e->images. */
 size_t wn_engine_pixels(const struct wn_engine *e);
 enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err);
 /* What is compiled when nobody has named a layer. A network without an automatic one still has an input. */
 int wn_engine_default_layer(const struct wn_graph *g);
+
+/* Batches run in sizes that are powers of two, so that few programs serve every batch. */
+int64_t wn_engine_bucket(int n, int most);
 
 /* ---- engine_batch.c: one call ---- */
 

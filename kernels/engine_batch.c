@@ -25,14 +25,6 @@ struct chunk {
     struct wn_engine_times times;
 };
 
-/* Batches run in sizes that are powers of two, so that few programs serve every batch. */
-static int64_t bucket(int n, int most)
-{
-    int64_t size = 1;
-    while (size < n && size < most) size *= 2;
-    return size < most ? size : most;
-}
-
 static double now_ms(void)
 {
     struct timespec t;
@@ -303,8 +295,8 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
     struct wn_engine *e = c->e;
     struct wn_plan *plan;
     struct wn_plan_key key = at.key;
-    key.images = bucket(c->n, e->max_images);
-    key.rows = bucket(n_questions, e->max_rows);
+    key.images = wn_engine_bucket(c->n, e->max_images);
+    key.rows = wn_engine_bucket(n_questions, e->max_rows);
     enum wn_code code = wn_engine_plan(e, &key, &plan, err);
     if (code == WN_OK) code = forward(c, plan, at, err);
     double start = now_ms() - c->times.forward_ms; /* the wait for the logits is the forward pass's */

@@ -1,8 +1,10 @@
-/* The network asked again with one side of a map hidden. Knows engines by their front alone. */
+/* The network asked again with one side of a map hidden: what that says of two sets of classes. Knows no pixel. */
 #include <whynot/evidence.h>
 
 #include <math.h>
 #include <stdlib.h>
+
+#include "hidden.h"
 
 /* log sum e^y over a set. */
 static double log_sum(const float *y, const int *set, int n)
@@ -33,38 +35,27 @@ static enum wn_code check(const struct wn_graph *graph, const struct wn_masking_
     return WN_OK;
 }
 
-/* What one masking needs beside the picture: one block of floats and one of flags. */
-struct scratch {
-    float *enlarged, *fill, *masked[2], *logits; /* H*W, C*H*W, C*H*W each, 2*K */
-    bool *hidden;                                /* H*W */
-};
-
-static enum wn_code reserve(struct scratch *s, size_t pixels, size_t planes, size_t classes, struct wn_error *err)
+/* Room for both masked pictures and their logits; finished by freeing pictures and hidden. */
+static enum wn_code reserve(struct wn_hider_room *room, float **logits, size_t pixels, size_t planes, size_t classes, struct wn_error *err)
 {
     size_t image = pixels * planes;
-    s->enlarged = malloc((pixels + 3 * image + 2 * classes) * sizeof *s->enlarged);
-    s->hidden = malloc(pixels * sizeof *s->hidden);
-    if (!s->enlarged || !s->hidden) return wn_fail(err, WN_NO_MEMORY, "no memory for masked pictures");
-    s->fill = s->enlarged + pixels;
-    s->masked[0] = s->fill + image;
-    s->masked[1] = s->masked[0] + image;
-    s->logits = s->masked[1] + image;
+    room->pictures = malloc((pixels + 3 * image + 2 * classes) * sizeof *room->pictures);
+    room->hidden = malloc(pixels * sizeof *room->hidden);
+    if (!room->pictures || !room->hidden) return wn_fail(err, WN_NO_MEMORY, "no memory for masked pictures");
+    room->cover = room->pictures + 2 * image;
+    room->map = room->cover + image;
+    *logits = room->map + pixels;
     return WN_OK;
 }
 
-static enum wn_code ask(struct wn_engine *e, const struct wn_masking_in *in, int classes, const struct scratch *s,
-                        struct wn_masking *out, struct wn_error *err)
+/* logits: of the picture with each side kept. */
+static enum wn_code compare(const struct wn_masking_in *in, int classes, const float *logits, struct wn_masking *out, struct wn_error *err)
 {
-    const float *images[2] = {s->masked[0], s->masked[1]};
-    struct wn_batch batch = {2, images, 0, NULL, NULL, NULL, NULL};
-    enum wn_code code = wn_engine_explain(e, &batch, s->logits, NULL, NULL, err);
-    if (code != WN_OK) return code;
     for (int i = 0; i < 2 * classes; i++)
-        if (!isfinite(s->logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for a masked picture are not finite");
+        if (!isfinite(logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for a masked picture are not finite");
     double *relative[2] = {&out->keep_positive, &out->keep_negative};
     for (int i = 0; i < 2; i++)
-        *relative[i] =
-            wn_relative_probability(s->logits + i * classes, classes, in->targets, in->n_targets, in->rivals, in->n_rivals);
+        *relative[i] = wn_relative_probability(logits + i * classes, classes, in->targets, in->n_targets, in->rivals, in->n_rivals);
     out->before = wn_relative_probability(in->logits, classes, in->targets, in->n_targets, in->rivals, in->n_rivals);
     out->turns = out->before > 0.5 ? out->keep_negative < 0.5 : out->keep_positive > 0.5;
     return WN_OK;
@@ -73,24 +64,28 @@ static enum wn_code ask(struct wn_engine *e, const struct wn_masking_in *in, int
 enum wn_code wn_engine_masking(struct wn_engine *e, const struct wn_graph *graph, const struct wn_masking_in *in,
                                struct wn_masking *out, struct wn_error *err)
 {
-    int c = (int)wn_graph_channels(graph), h = (int)wn_graph_height(graph), w = (int)wn_graph_width(graph);
+    static const struct wn_hidden rows[2] = {{0, -1, WN_KEEP_POSITIVE}, {0, -1, WN_KEEP_NEGATIVE}};
+    int h = (int)wn_graph_height(graph), w = (int)wn_graph_width(graph), classes = wn_graph_classes(graph), hidden[2];
     size_t pixels = (size_t)h * (size_t)w;
-    int classes = wn_graph_classes(graph);
-    struct scratch s = {0};
+    struct wn_hider hider = {.engine = e};
+    struct wn_cover cover;
+    float *logits = NULL;
     *out = (struct wn_masking){0};
     enum wn_code code = check(graph, in, err);
-    if (code == WN_OK) code = reserve(&s, pixels, (size_t)c, (size_t)classes, err);
-    if (code == WN_OK) code = wn_enlarge(in->map, in->h, in->w, in->align_corners, h, w, s.enlarged, err);
-    if (code == WN_OK) code = wn_fill_make(in->fill, in->image, c, h, w, in->black, s.fill, &out->radius, err);
+    if (code == WN_OK) code = wn_cover_of(in->fill, h, w, in->black, &cover, err);
+    if (code == WN_OK) code = reserve(&hider.room, &logits, pixels, (size_t)wn_graph_channels(graph), (size_t)classes, err);
     if (code == WN_OK) {
-        for (int keep = WN_KEEP_POSITIVE; keep <= WN_KEEP_NEGATIVE; keep++) {
-            size_t hidden = wn_mask_sign(s.enlarged, pixels, (enum wn_keep)keep, s.hidden);
-            *(keep == WN_KEEP_POSITIVE ? &out->negative : &out->positive) = (double)hidden / (double)pixels;
-            wn_mask_apply(in->image, s.fill, s.hidden, c, pixels, s.masked[keep]);
-        }
-        code = ask(e, in, classes, &s, out, err);
+        wn_hider_show(&hider, in->image, &cover, false);
+        wn_hider_maps(&hider, &in->map, 1, in->h, in->w, in->align_corners);
+        code = wn_hider_ask(&hider, rows, 2, logits, hidden, err);
     }
-    free(s.enlarged);
-    free(s.hidden);
+    if (code == WN_OK) {
+        out->radius = cover.radius;
+        out->negative = (double)hidden[0] / (double)pixels;
+        out->positive = (double)hidden[1] / (double)pixels;
+        code = compare(in, classes, logits, out, err);
+    }
+    free(hider.room.pictures);
+    free(hider.room.hidden);
     return code;
 }

@@ -98,31 +98,50 @@ static void fill_mean(const float *x, int c, size_t plane, float *out)
     }
 }
 
-static enum wn_code fill_blur(const float *x, int c, int h, int w, float *out, int *radius, struct wn_error *err)
+static void blur_of(int h, int w, struct wn_cover *out)
 {
-    float taps[2 * WN_BLUR_RADIUS + 1];
-    int side = h < w ? h : w, r = side > WN_BLUR_RADIUS ? WN_BLUR_RADIUS : side - 1;
-    wn_gaussian_taps(WN_BLUR_SIGMA, r, taps);
-    *radius = r;
-    return wn_blur(x, c, h, w, taps, r, WN_BORDER_MIRROR, out, err);
+    int side = h < w ? h : w;
+    out->kind = WN_COVER_BLUR;
+    out->radius = side > WN_BLUR_RADIUS ? WN_BLUR_RADIUS : side - 1;
+    out->border = WN_BORDER_MIRROR;
+    wn_gaussian_taps(WN_BLUR_SIGMA, out->radius, out->taps);
+}
+
+enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, struct wn_cover *out, struct wn_error *err)
+{
+    *out = (struct wn_cover){.kind = WN_COVER_COLOUR};
+    switch (fill) {
+    case WN_FILL_BLUR: blur_of(h, w, out); return WN_OK;
+    case WN_FILL_ZERO: return WN_OK;
+    case WN_FILL_MEAN: out->kind = WN_COVER_MEAN; return WN_OK;
+    case WN_FILL_BLACK:
+        if (!black) break;
+        out->colour = black;
+        return WN_OK;
+    }
+    return wn_fail(err, WN_BAD_REQUEST, "nobody said what black is in this network's units");
+}
+
+enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, int h, int w, float *out, struct wn_error *err)
+{
+    size_t plane = (size_t)h * (size_t)w;
+    if (cover->kind == WN_COVER_BLUR) return wn_blur(x, c, h, w, cover->taps, cover->radius, cover->border, out, err);
+    if (cover->kind == WN_COVER_MEAN)
+        fill_mean(x, c, plane, out);
+    else if (cover->colour)
+        fill_planes(out, c, plane, cover->colour);
+    else
+        memset(out, 0, (size_t)c * plane * sizeof *out);
+    return WN_OK;
 }
 
 enum wn_code wn_fill_make(enum wn_fill fill, const float *x, int c, int h, int w, const float *black, float *out, int *radius,
                           struct wn_error *err)
 {
-    size_t plane = (size_t)h * (size_t)w;
-    int none, *r = radius ? radius : &none;
-    *r = 0;
-    switch (fill) {
-    case WN_FILL_BLUR: return fill_blur(x, c, h, w, out, r, err);
-    case WN_FILL_ZERO: memset(out, 0, (size_t)c * plane * sizeof *out); return WN_OK;
-    case WN_FILL_MEAN: fill_mean(x, c, plane, out); return WN_OK;
-    case WN_FILL_BLACK:
-        if (!black) break;
-        fill_planes(out, c, plane, black);
-        return WN_OK;
-    }
-    return wn_fail(err, WN_BAD_REQUEST, "nobody said what black is in this network's units");
+    struct wn_cover cover;
+    enum wn_code code = wn_cover_of(fill, h, w, black, &cover, err);
+    if (radius) *radius = cover.radius;
+    return code == WN_OK ? wn_cover_make(&cover, x, c, h, w, out, err) : code;
 }
 
 /* ---- masks ---- */
@@ -139,7 +158,7 @@ size_t wn_mask_sign(const float *map, size_t n, enum wn_keep keep, bool *hidden)
 
 struct ranked {
     float value; /* lowest is hidden first */
-    size_t at;
+    int at;
 };
 
 static int by_value(const void *a, const void *b)
@@ -149,16 +168,26 @@ static int by_value(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
+enum wn_code wn_mask_order(const float *map, size_t n, enum wn_keep keep, int *order, struct wn_error *err)
+{
+    struct ranked *ranked = malloc((n ? n : 1) * sizeof *ranked);
+    if (!ranked) return wn_fail(err, WN_NO_MEMORY, "no memory to rank %zu pixels", n);
+    for (size_t i = 0; i < n; i++) ranked[i] = (struct ranked){keep == WN_KEEP_POSITIVE ? map[i] : -map[i], (int)i};
+    qsort(ranked, n, sizeof *ranked, by_value);
+    for (size_t i = 0; i < n; i++) order[i] = ranked[i].at;
+    free(ranked);
+    return WN_OK;
+}
+
 enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden, struct wn_error *err)
 {
-    struct ranked *order = malloc((n ? n : 1) * sizeof *order);
+    int *order = malloc((n ? n : 1) * sizeof *order);
     if (!order) return wn_fail(err, WN_NO_MEMORY, "no memory to rank %zu pixels", n);
-    for (size_t i = 0; i < n; i++) order[i] = (struct ranked){keep == WN_KEEP_POSITIVE ? map[i] : -map[i], i};
-    qsort(order, n, sizeof *order, by_value);
-    memset(hidden, 0, n * sizeof *hidden);
-    for (size_t i = 0; i < n && i < count; i++) hidden[order[i].at] = true;
+    enum wn_code code = wn_mask_order(map, n, keep, order, err);
+    if (code == WN_OK) memset(hidden, 0, n * sizeof *hidden);
+    for (size_t i = 0; i < n && i < count && code == WN_OK; i++) hidden[order[i]] = true;
     free(order);
-    return WN_OK;
+    return code;
 }
 
 void wn_mask_apply(const float *x, const float *fill, const bool *hidden, int planes, size_t n, float *out)

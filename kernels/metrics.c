@@ -9,27 +9,9 @@
 
 /* ---- insertion and deletion ---- */
 
-struct pixel {
-    float value;
-    int index;
-};
-
-static int larger_first(const void *a, const void *b)
-{
-    const struct pixel *x = a, *y = b;
-    if (x->value != y->value) return x->value < y->value ? 1 : -1;
-    return x->index < y->index ? -1 : 1;
-}
-
 enum wn_code wn_saliency_order(const float *map, int n, int *order, struct wn_error *err)
 {
-    struct pixel *pixels = malloc((size_t)n * sizeof *pixels);
-    if (!pixels) return wn_fail(err, WN_NO_MEMORY, "no memory to order %d pixels", n);
-    for (int i = 0; i < n; i++) pixels[i] = (struct pixel){map[i], i};
-    qsort(pixels, (size_t)n, sizeof *pixels, larger_first);
-    for (int i = 0; i < n; i++) order[i] = pixels[i].index;
-    free(pixels);
-    return WN_OK;
+    return wn_mask_order(map, (size_t)n, WN_KEEP_NEGATIVE, order, err);
 }
 
 int wn_curve_points(int n, int step)

@@ -7,6 +7,7 @@
 #define WHYNOT_BACKEND_H
 
 #include <whynot/drawing.h>
+#include <whynot/masking.h>
 #include <whynot/preparing.h>
 #include <whynot/program.h>
 #include <whynot/seeding.h>
@@ -64,6 +65,23 @@ struct wn_masks {
     int empty;                             /* out: foils without a mask */
 };
 
+/* One picture with parts of it hidden, once for each row. */
+struct wn_hidden {
+    int map, count;    /* number of its map; pixels to hide as wn_mask_extreme does, -1: as many as wn_mask_sign does */
+    enum wn_keep keep;
+};
+struct wn_hiding {
+    const float *image;           /* C*H*W */
+    const struct wn_cover *cover; /* what stands in place of what is hidden */
+    bool appears;                 /* the other way round: the cover, and what a row hides is where it shows the picture */
+    const float *const *maps;     /* n_maps pointers to h*w, as small as they are: each is enlarged to H*W */
+    int n_maps, h, w;
+    bool align_corners;
+    const struct wn_hidden *rows;
+    int n;
+    int *found; /* n, the caller's: how many pixels each row hides; or NULL */
+};
+
 struct wn_backend_impl {
     const char *name, *summary;
     enum wn_code (*open)(const struct wn_backend_options *options, struct wn_backend **out, struct wn_error *err);
@@ -92,6 +110,9 @@ struct wn_backend_impl {
     enum wn_code (*seed)(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n, struct wn_error *err);
     /* May be NULL. Fills mean, variance and empty; memory grows with the largest that was asked for. Any error but WN_DEVICE: the caller does it. */
     enum wn_code (*masks)(struct wn_backend *be, struct wn_masks *m, struct wn_error *err);
+    /* May be NULL. Writes an input (N,C,H,W) without anyone seeing the pictures: picture i is what row i makes of the image, those past the last row
+     * repeat it; 1 <= n <= N. Memory grows with the largest that was asked for. Any error but WN_DEVICE: the caller makes them and writes. */
+    enum wn_code (*hide)(struct wn_exe *exe, int value, const struct wn_hiding *h, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */
     void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);

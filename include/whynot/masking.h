@@ -49,9 +49,21 @@ enum wn_fill {
 WN_API const char *wn_fill_name(int i); /* NULL past the end */
 WN_API const char *wn_fill_words(int i);
 
-/* out: C*H*W floats, not x. black: C floats, what black is in normalised units; read for WN_FILL_BLACK alone, NULL: the fill fails with
- * WN_BAD_REQUEST. *radius (may be NULL): of the blur that was made; smaller than WN_BLUR_RADIUS for pictures that are no larger than
- * that, 0 for other fills. Errors: WN_NO_MEMORY too. */
+/* How it is made, of whatever picture of one size. */
+enum wn_cover_kind { WN_COVER_BLUR, WN_COVER_COLOUR, WN_COVER_MEAN };
+struct wn_cover {
+    enum wn_cover_kind kind;
+    float taps[2 * WN_BLUR_RADIUS + 1]; /* blur */
+    int radius;                         /* 0 for other kinds */
+    enum wn_border border;
+    const float *colour; /* colour: C floats, the caller's; NULL: 0 */
+};
+/* black: C floats, what black is in normalised units; read for WN_FILL_BLACK alone, NULL: it fails with WN_BAD_REQUEST. The blur's radius is smaller
+ * than WN_BLUR_RADIUS for pictures that are no larger than that. */
+WN_API enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, struct wn_cover *out, struct wn_error *err);
+/* out: C*H*W floats, not x. Errors: WN_NO_MEMORY, those of wn_blur. */
+WN_API enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, int h, int w, float *out, struct wn_error *err);
+/* Both. *radius (may be NULL): of the blur that was made, 0 for other fills. */
 WN_API enum wn_code wn_fill_make(enum wn_fill fill, const float *x, int c, int h, int w, const float *black, float *out, int *radius,
                                  struct wn_error *err);
 
@@ -62,6 +74,8 @@ enum wn_keep { WN_KEEP_POSITIVE, WN_KEEP_NEGATIVE };
 /* Keeping what is positive hides the pixels below 0, keeping what is negative those above 0; zeros stay in both. hidden: n, the
  * caller's. Returns how many are hidden. */
 WN_API size_t wn_mask_sign(const float *map, size_t n, enum wn_keep keep, bool *hidden);
+/* Pixels in the order in which wn_mask_extreme hides them; order: n, the caller's. Errors: WN_NO_MEMORY. */
+WN_API enum wn_code wn_mask_order(const float *map, size_t n, enum wn_keep keep, int *order, struct wn_error *err);
 /* Hides `count` pixels (at most n), the most extreme of the side that is not kept, whatever their sign; ties by lowest index. With
  * one count for several maps all hide the same area (Wang & Wang 2022, supplement). Errors: WN_NO_MEMORY. */
 WN_API enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden, struct wn_error *err);

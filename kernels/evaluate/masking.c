@@ -1,8 +1,5 @@
 /* The masking experiment of Wang & Wang 2022 (table 1): keep one side of a map, and see whether the decision between the two most likely
  * classes follows. In the equal-area rows every subject hides the same number of pixels (their supplement). */
-#include <math.h>
-#include <string.h>
-
 #include "trial.h"
 
 static const enum wn_fill fills[] = {WN_FILL_BLUR, WN_FILL_ZERO, WN_FILL_MEAN};
@@ -73,39 +70,24 @@ static enum wn_code as_the_code_says(struct wn_trial *t, enum wn_evaluation_map 
     return code;
 }
 
-/* Both masked pictures of a map (kept positive, kept negative) into the batch at `at`. */
-static enum wn_code mask_both(struct wn_trial *t, const int *count, int at, struct wn_error *err)
-{
-    enum wn_code code = WN_OK;
-    for (int keep = 0; keep < KEEPS && code == WN_OK; keep++) {
-        if (count[keep] < 0)
-            wn_mask_sign(t->map, (size_t)t->pixels, (enum wn_keep)keep, t->hidden);
-        else
-            code = wn_mask_extreme(t->map, (size_t)t->pixels, (enum wn_keep)keep, (size_t)count[keep], t->hidden, err);
-        wn_mask_apply(t->picture->image, t->fill, t->hidden, t->channels, (size_t)t->pixels, wn_trial_picture(t, at + keep));
-    }
-    return code;
-}
-
-/* One subject and one fill: both classes, both sides, one run. */
+/* One subject under one cover: both classes, both sides, one run. */
 static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KEEPS], double *values, struct wn_error *err)
 {
     const int class_of[] = {t->first, t->second};
-    bool has[2];
-    enum wn_code code = WN_OK;
-    for (int i = 0; i < 2 && code == WN_OK; i++) {
-        code = wn_trial_map(t, subject, (enum wn_evaluation_map)(WN_MAP_FIRST + i), WN_FORM_CORNERS, t->map, &has[i], err);
-        if (code == WN_OK && has[i])
-            code = mask_both(t, count[i], i * KEEPS, err);
-        else
-            memcpy(wn_trial_picture(t, i * KEEPS), t->picture->image, (size_t)t->channels * (size_t)t->pixels * sizeof(float));
+    const float *maps[2];
+    struct wn_hidden rows[2 * KEEPS];
+    int number[2 * KEEPS], n_maps = 0, n = 0; /* number: 0 for rows of the first class, 1 for the second's */
+    for (int i = 0; i < 2; i++) {
+        const struct wn_answer *a = wn_trial_answer(t, subject, (enum wn_evaluation_map)(WN_MAP_FIRST + i));
+        if (!a) continue;
+        for (int keep = 0; keep < KEEPS; keep++) number[n] = i, rows[n++] = (struct wn_hidden){n_maps, count[i][keep], (enum wn_keep)keep};
+        maps[n_maps++] = a->map;
+        wn_hider_maps(&t->hider, maps, n_maps, a->h, a->w, true); /* of one method over one layer, so of one size */
     }
-    if (code != WN_OK || (!has[0] && !has[1])) return code;
-    code = wn_trial_forward(t, 2 * KEEPS, err);
-    for (int i = 0; i < 2 && code == WN_OK; i++)
-        for (int keep = 0; keep < KEEPS && has[i]; keep++)
-            values[keep * 2 + i] =
-                wn_trial_relative(t, t->batch_logits + (size_t)(i * KEEPS + keep) * (size_t)t->classes, class_of[i], class_of[1 - i]);
+    enum wn_code code = n ? wn_trial_hidden(t, rows, n, err) : WN_OK;
+    for (int r = 0; r < n && code == WN_OK; r++)
+        values[(int)rows[r].keep * 2 + number[r]] =
+            wn_trial_relative(t, t->batch_logits + (size_t)r * (size_t)t->classes, class_of[number[r]], class_of[1 - number[r]]);
     return code;
 }
 
@@ -117,7 +99,9 @@ static enum wn_code run_with(struct wn_trial *t, count_rule *rule, double *value
     for (int i = 0; i < 2 * KEEPS && code == WN_OK; i++)
         code = rule(t, (enum wn_evaluation_map)(WN_MAP_FIRST + i / KEEPS), (enum wn_keep)(i % KEEPS), &count[i / KEEPS][i % KEEPS], err);
     for (int f = 0; f < FILLS && code == WN_OK; f++) {
-        code = wn_fill_make(fills[f], t->picture->image, t->channels, t->height, t->width, NULL, t->fill, NULL, err);
+        struct wn_cover cover;
+        code = wn_cover_of(fills[f], t->height, t->width, NULL, &cover, err);
+        if (code == WN_OK) wn_hider_show(&t->hider, t->picture->image, &cover, false);
         for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++)
             code = judge(t, s, (const int(*)[KEEPS])count, values + s * COLUMNS + 2 + f * KEEPS * 2, err);
     }

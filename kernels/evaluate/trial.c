@@ -66,6 +66,7 @@ enum wn_code wn_trial_open(struct wn_trial *t, struct wn_engine *e, const struct
     t->map = calloc(pixels, sizeof *t->map);
     t->hidden = calloc(pixels, sizeof *t->hidden);
     t->order = calloc(pixels, sizeof *t->order);
+    t->hider = (struct wn_hider){.engine = e, .room = {t->batch, t->fill, t->map, t->hidden, t->order}};
     if (t->answers && t->batch && t->batch_logits && t->fill && t->map && t->hidden && t->order) return WN_OK;
     return wn_fail(err, WN_NO_MEMORY, "no memory to evaluate pictures of %d x %d", width, height);
 }
@@ -143,12 +144,26 @@ static bool is_given_up(const struct wn_evaluation_options *o)
     return o->given_up && o->given_up(o->context);
 }
 
+/* Before n forward passes. */
+static enum wn_code begin_passes(struct wn_trial *t, int n, struct wn_error *err)
+{
+    if (is_given_up(t->options)) return wn_fail(err, WN_DEADLINE, "the evaluation was given up");
+    t->passes += n;
+    return WN_OK;
+}
+
+enum wn_code wn_trial_hidden(struct wn_trial *t, const struct wn_hidden *variants, int n, struct wn_error *err)
+{
+    enum wn_code code = begin_passes(t, n, err);
+    return code == WN_OK ? wn_hider_ask(&t->hider, variants, n, t->batch_logits, NULL, err) : code;
+}
+
 enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
 {
     const float *images[WN_TRIAL_BATCH];
     for (int i = 0; i < n; i++) images[i] = wn_trial_picture(t, i);
-    if (is_given_up(t->options)) return wn_fail(err, WN_DEADLINE, "the evaluation was given up");
-    t->passes += n;
+    enum wn_code code = begin_passes(t, n, err);
+    if (code != WN_OK) return code;
     return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
 }
 
@@ -163,12 +178,18 @@ enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width
     return code;
 }
 
+const struct wn_answer *wn_trial_answer(const struct wn_trial *t, int subject, enum wn_evaluation_map which)
+{
+    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + (int)which];
+    return a->map ? a : NULL;
+}
+
 enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form, float *out, bool *has,
                           struct wn_error *err)
 {
-    const struct wn_answer *a = &t->answers[subject * WN_MAP_COUNT + (int)which];
-    *has = a->map;
-    if (!*has) return WN_OK;
+    const struct wn_answer *a = wn_trial_answer(t, subject, which);
+    *has = a;
+    if (!a) return WN_OK;
     if (form == WN_FORM_POSITIVE) return wn_answer_positive(a, t->height, t->width, out, err);
     return wn_enlarge(a->map, a->h, a->w, form == WN_FORM_CORNERS, t->height, t->width, out, err);
 }

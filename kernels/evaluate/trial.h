@@ -4,8 +4,10 @@
 
 #include <whynot/evaluate.h>
 
+#include "../hidden.h"
+
 /* Pictures that a metric may change and have judged in one go. */
-#define WN_TRIAL_BATCH 16
+#define WN_TRIAL_BATCH WN_HIDER_ROWS
 
 struct wn_trial {
     struct wn_engine *engine;
@@ -22,6 +24,7 @@ struct wn_trial {
     float *map;                                   /* H*W, likewise */
     bool *hidden;                                 /* H*W, likewise */
     int *order;                                   /* H*W, likewise */
+    struct wn_hider hider;                        /* whose room these are */
     int64_t passes;
 };
 
@@ -33,9 +36,12 @@ void wn_trial_close(struct wn_trial *t); /* what answers hold is whoever's that 
 float *wn_trial_picture(struct wn_trial *t, int i); /* i-th of the batch */
 /* Logits of the first n pictures of the batch into batch_logits. */
 enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);
-/* The probability of the chosen class while pixels of `from` become those of `to` (C*H*W both) in the trial's order, curve_step at a time, the
- * first before any change. from may be the first of the batch; scores: `points`. */
-enum wn_code wn_trial_curve(struct wn_trial *t, const float *from, const float *to, int points, double *scores, struct wn_error *err);
+/* Logits of what n rows make of the picture under the hider's cover, by its maps, into batch_logits; fill, map, hidden, order and the batch may be
+ * written. */
+enum wn_code wn_trial_hidden(struct wn_trial *t, const struct wn_hidden *rows, int n, struct wn_error *err);
+/* The probability of the chosen class while the hider hides (or shows) the highest pixels of its map, curve_step at a time, the first before any
+ * change; scores: `points`. */
+enum wn_code wn_trial_curve(struct wn_trial *t, int points, double *scores, struct wn_error *err);
 
 /* What of a layer's map a metric looks at, and how that is enlarged to the input. */
 enum wn_trial_form {
@@ -43,6 +49,8 @@ enum wn_trial_form {
     WN_FORM_CORNERS, /* the map, corners meeting */
     WN_FORM_POSITIVE /* its positive part, which is taken before it is enlarged, pixel areas meeting */
 };
+/* A subject's answer, or NULL where there is no map. */
+const struct wn_answer *wn_trial_answer(const struct wn_trial *t, int subject, enum wn_evaluation_map which);
 /* A subject's map at the size of the input, into out (H*W). *has: whether there is one; false leaves out as it was. Errors: WN_NO_MEMORY. */
 enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form, float *out, bool *has,
                           struct wn_error *err);

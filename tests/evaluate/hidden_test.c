@@ -156,20 +156,21 @@ static void insertion_is_deletion_in_reversed_order(void **state)
     const struct desk *d = *state;
     struct bench b;
     struct wn_random random = wn_random_of(8);
-    float *zeros = calloc(d->floats, sizeof *zeros);
+    const struct wn_cover black = {.kind = WN_COVER_COLOUR};
     double there[13], back[13];
     bench_open(&b, d, 1);
     b.options.curve_step = d->pixels / 12;
     assert_int_equal(d->pixels % 12, 0);
-    for (int i = 0; i < d->pixels; i++) b.trial.map[i] = (float)wn_random_normal(&random);
-    assert_int_equal(wn_saliency_order(b.trial.map, d->pixels, b.trial.order, NULL), WN_OK);
-    assert_int_equal(wn_trial_curve(&b.trial, d->image, zeros, 13, there, NULL), WN_OK);
-    for (int i = 0; i < d->pixels / 2; i++) {
-        int last = b.trial.order[d->pixels - 1 - i];
-        b.trial.order[d->pixels - 1 - i] = b.trial.order[i];
-        b.trial.order[i] = last;
-    }
-    assert_int_equal(wn_trial_curve(&b.trial, zeros, d->image, 13, back, NULL), WN_OK);
+    float *map = map_of(&b, 0, WN_MAP_CHOSEN);
+    const float *one = map;
+    for (int i = 0; i < d->pixels; i++) map[i] = (float)wn_random_normal(&random);
+    wn_hider_show(&b.trial.hider, d->image, &black, false);
+    wn_hider_maps(&b.trial.hider, &one, 1, d->h, d->w, false);
+    assert_int_equal(wn_trial_curve(&b.trial, 13, there, NULL), WN_OK);
+    for (int i = 0; i < d->pixels; i++) map[i] = -map[i];
+    wn_hider_show(&b.trial.hider, d->image, &black, true);
+    wn_hider_maps(&b.trial.hider, &one, 1, d->h, d->w, false);
+    assert_int_equal(wn_trial_curve(&b.trial, 13, back, NULL), WN_OK);
     near(there[0], probability(d, d->logits, d->top[0]), 1e-6);
     near(back[12], there[0], 1e-6);
     double widest = 0;
@@ -179,7 +180,6 @@ static void insertion_is_deletion_in_reversed_order(void **state)
     }
     assert_true(widest > 1e-3); /* else the curves would agree whatever they are */
     bench_close(&b);
-    free(zeros);
 }
 
 static void confidence_keeps_all_of_a_map_that_shows_all(void **state)
