@@ -39,6 +39,7 @@ static void cuda_close(struct wn_backend *base)
     wn_cuda_courier_close(be, &be->foils);
     wn_cuda_staging_close(be, &be->preparing);
     wn_cuda_staging_close(be, &be->seeding);
+    wn_cuda_courier_close(be, &be->hiding);
     wn_cuda_libraries_close(be);
     wn_cuda_device_close(be);
     free(be->weights);
@@ -346,8 +347,7 @@ static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *er
     return code;
 }
 
-/* The port of a value, or NULL with err filled where it has none. */
-static struct wn_cuda_port *port_of(struct wn_cuda_exe *exe, int value, struct wn_error *err)
+struct wn_cuda_port *wn_cuda_port_of(struct wn_cuda_exe *exe, int value, struct wn_error *err)
 {
     if (value >= 0 && value < wn_program_values(exe->prog) && exe->ports[value].pinned) return &exe->ports[value];
     wn_fail(err, WN_INTERNAL, "value %d is neither an input nor marked with wn_program_output", value);
@@ -362,7 +362,7 @@ enum wn_code wn_cuda_run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port
 static enum wn_code cuda_write(struct wn_exe *base, int value, const float *src, struct wn_error *err)
 {
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
-    struct wn_cuda_port *port = port_of(exe, value, err);
+    struct wn_cuda_port *port = wn_cuda_port_of(exe, value, err);
     if (!port) return WN_INTERNAL;
     if (wn_program_value(exe->prog, value)->kind != WN_VALUE_INPUT)
         return wn_fail(err, WN_INTERNAL, "value %d is not an input and cannot be written", value);
@@ -378,7 +378,7 @@ static enum wn_code cuda_write(struct wn_exe *base, int value, const float *src,
 static enum wn_code cuda_read(struct wn_exe *base, int value, float *dst, struct wn_error *err)
 {
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
-    struct wn_cuda_port *port = port_of(exe, value, err);
+    struct wn_cuda_port *port = wn_cuda_port_of(exe, value, err);
     if (!port) return WN_INTERNAL;
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     const bool input = wn_program_value(exe->prog, value)->kind == WN_VALUE_INPUT;
@@ -405,6 +405,7 @@ const struct wn_backend_impl wn_backend_cuda = {
     .prepare = wn_cuda_prepare,
     .seed = wn_cuda_seed,
     .masks = wn_cuda_masks,
+    .hide = wn_cuda_hide,
     .diagnose = wn_cuda_diagnose,
     .lost = wn_cuda_lost,
 };

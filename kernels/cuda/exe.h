@@ -109,6 +109,7 @@ struct wn_cuda_backend {
     struct wn_cuda_courier foils;   /* of masks of all foils; opened when they are first asked for */
     struct wn_cuda_staging preparing; /* of decoded pictures */
     struct wn_cuda_staging seeding; /* of questions, and what the device finds of them */
+    struct wn_cuda_courier hiding;  /* of pictures with parts hidden, likewise; on the streams of executables */
 };
 
 /* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
@@ -318,7 +319,12 @@ enum wn_code wn_cuda_draw(struct wn_backend *be, struct wn_heatmap *const *heatm
 /* ---- foils.c ---- */
 enum wn_code wn_cuda_masks(struct wn_backend *be, struct wn_masks *m, struct wn_error *err);
 
+/* ---- hiding.c ---- */
+enum wn_code wn_cuda_hide(struct wn_exe *exe, int value, const struct wn_hiding *h, struct wn_error *err);
+
 /* ---- backend.c ---- */
+/* The port of a value, or NULL with err filled where it has none. */
+struct wn_cuda_port *wn_cuda_port_of(struct wn_cuda_exe *exe, int value, struct wn_error *err);
 enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);
 /* The conversion that the port wants, queued, if any. */
 enum wn_code wn_cuda_run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err);

@@ -70,6 +70,19 @@ static enum wn_code ask(struct wn_backend *be, struct wn_exe *exe, struct wn_err
     return be->impl->seed(exe, logits, seed, rows, 2, err);
 }
 
+/* Into the subject's picture; by sign, which is quick. */
+static enum wn_code hide(struct wn_exe *exe, int value, const float *picture, struct wn_error *err)
+{
+    static const float map[4] = {1, -2, 3, -4}, *const maps[] = {map};
+    static const struct wn_hidden rows[] = {{0, -1, WN_KEEP_POSITIVE}, {0, -1, WN_KEEP_NEGATIVE}};
+    const struct wn_cover cover = {.kind = WN_COVER_MEAN};
+    int found[2] = {-1, -1};
+    const struct wn_hiding h = {.image = picture, .cover = &cover, .maps = maps, .n_maps = 1, .h = 2, .w = 2, .rows = rows, .n = 2, .found = found};
+    enum wn_code code = exe->backend->impl->hide(exe, value, &h, err);
+    assert_int_equal(found[0] + found[1] > 0, code == WN_OK);
+    return code;
+}
+
 /* Everything from open to close; the first failure's code. */
 static enum wn_code live_once(struct subject *s, struct wn_error *err)
 {
@@ -82,6 +95,7 @@ static enum wn_code live_once(struct subject *s, struct wn_error *err)
     if (code != WN_OK) goto close;
     for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
     if (code == WN_OK) code = prepare(be, exe, err);
+    if (code == WN_OK) code = hide(exe, s->inputs[0].value, s->inputs[0].data, err);
     if (code == WN_OK) code = be->impl->run(exe, 0, err);
     if (code == WN_OK) code = ask(be, exe, err);
     if (code == WN_OK) code = be->impl->run(exe, 1, err);
