@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <math.h>
+
 #include "net.h"
 
 static const float count[32] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16,
@@ -229,6 +231,127 @@ static void resize_of_opset_10_and_upsample_are_asymmetric(void **state)
     }
 }
 
+static void resize_knows_the_coordinates_of_tensorflow_and_of_a_middle_that_stays(void **state)
+{
+    (void)state;
+    struct net net;
+    struct wire n = resize(&net, "nearest", "tf_half_pixel_for_nn", 2, 2); /* 0.25, 0.75, 1.25, 1.75 */
+    wire_attr_string(&n, "nearest_mode", "floor");
+    gives(&net, n, SHAPE(1, 1, 4), FLOATS(1, 1, 2, 2));
+    n = resize(&net, "linear", "half_pixel_symmetric", 3, 1.5f); /* 4 cells of 4.5: 0, 2/3, 4/3, 2 */
+    gives(&net, n, SHAPE(1, 1, 4), FLOATS(1, 1 + 2 / 3.f, 2 + 1 / 3.f, 3));
+    n = resize(&net, "linear", "align_corners", 3, 0.34f); /* one cell: the first */
+    gives(&net, n, SHAPE(1, 1, 1), FLOATS(1));
+}
+
+/* The region reaches twice as far as the picture, whose outside is 0. */
+static void a_region_is_cropped_and_resized(void **state)
+{
+    (void)state;
+    for (int one = 0; one < 2; one++) {
+        struct net net;
+        struct wire n = begin(&net, 13, "Resize", "x,r,,s", SHAPE(1, 1, 3));
+        net_floats(&net, "r", SHAPE(6), one ? FLOATS(0, 0, 0, 1, 1, 1) : FLOATS(0, 0, 0, 1, 1, 2));
+        net_ints(&net, "s", INTS(1, 1, one ? 1 : 5));
+        wire_attr_string(&n, "mode", "linear");
+        wire_attr_string(&n, "coordinate_transformation_mode", "tf_crop_and_resize");
+        gives(&net, n, SHAPE(1, 1, one ? 1 : 5), one ? FLOATS(2) : FLOATS(1, 2, 3, 0, 0));
+    }
+}
+
+static void sizes_may_keep_the_ratio_of_the_sides(void **state)
+{
+    (void)state;
+    for (int larger = 0; larger < 2; larger++) {
+        struct net net;
+        struct wire n = begin(&net, 18, "Resize", "x,,,s", SHAPE(1, 1, 1, 2));
+        net_ints(&net, "s", INTS(3, 4)); /* three times and twice */
+        wire_attr_ints(&n, "axes", INTS(-2, 3));
+        wire_attr_string(&n, "keep_aspect_ratio_policy", larger ? "not_smaller" : "not_larger");
+        gives(&net, n, larger ? SHAPE(1, 1, 3, 6) : SHAPE(1, 1, 2, 4),
+              larger ? FLOATS(1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2) : FLOATS(1, 1, 2, 2, 1, 1, 2, 2));
+    }
+}
+
+static void upsample_says_bilinear_for_linear(void **state)
+{
+    (void)state;
+    struct net net;
+    struct wire n = begin(&net, 9, "Upsample", "x,s", SHAPE(1, 1, 2));
+    net_floats(&net, "s", SHAPE(3), FLOATS(1, 1, 2));
+    wire_attr_string(&n, "mode", "bilinear");
+    gives(&net, n, SHAPE(1, 1, 4), FLOATS(1, 1.5f, 2, 2));
+}
+
+/* ---- constants of other types ---- */
+
+/* Of the constant node's result, as floats. */
+static void gives_cast(struct net *net, struct wire node, struct wn_shape shape, const float *want)
+{
+    struct wire cast = wire_node("Cast", "as_floats", "z", "y");
+    wire_attr_int(&cast, "to", WIRE_F32);
+    wire_graph_node(&net->graph, node);
+    gives(net, cast, shape, want);
+}
+
+static void a_cast_to_whole_numbers_has_ends_and_no_nan(void **state)
+{
+    (void)state;
+    struct net net = net_begin(13);
+    net_floats(&net, "c", SHAPE(5), FLOATS(NAN, 1e30f, -1e30f, 2.75f, -2.75f));
+    struct wire n = wire_node("Cast", "n", "c", "z");
+    wire_attr_int(&n, "to", WIRE_I64);
+    gives_cast(&net, n, SHAPE(5), FLOATS(0, 9223372036854775808.f, -9223372036854775808.f, 2, -2));
+    for (int ints = 0; ints < 2; ints++) {
+        net = net_begin(13);
+        net_floats(&net, "c", SHAPE(3), FLOATS(0, 0.5f, -3));
+        net_ints(&net, "i", INTS(0, 5, -3));
+        n = wire_node("Cast", "n", ints ? "i" : "c", "z");
+        wire_attr_int(&n, "to", WIRE_BOOL);
+        gives_cast(&net, n, SHAPE(3), FLOATS(0, 1, 1));
+    }
+}
+
+static void whole_numbers_are_raised_and_divided_as_such(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *op;
+        float want[6];
+    } table[] = {{"Pow", {0, 1, -1, 1, 8, 81}}, {"Div", {-2, 0, 0, 0, 0, -2}}};
+    for (int i = 0; i < 2; i++) {
+        struct net net = net_begin(13);
+        net_ints(&net, "a", INTS(2, 1, -1, -1, 2, -9));
+        net_ints(&net, "pow", INTS(-1, -3, -3, -2, 3, 2));
+        net_ints(&net, "div", INTS(-1, -3, -3, -2, 3, 4));
+        struct wire n = wire_node(table[i].op, "n", i ? "a,div" : "a,pow", "z");
+        gives_cast(&net, n, SHAPE(6), table[i].want);
+    }
+}
+
+static void constants_are_padded_with_a_number(void **state)
+{
+    (void)state;
+    for (int ints = 0; ints < 2; ints++) {
+        struct net net = net_begin(13);
+        net_floats(&net, "c", SHAPE(2), FLOATS(1, 2));
+        net_floats(&net, "v", SHAPE(1), FLOATS(7));
+        net_ints(&net, "i", INTS(1, 2));
+        net_ints(&net, "seven", INTS(7));
+        net_ints(&net, "p", INTS(1, 2));
+        gives_cast(&net, wire_node("Pad", "n", ints ? "i,p,seven" : "c,p,v", "z"), SHAPE(5), FLOATS(7, 1, 2, 7, 7));
+    }
+}
+
+static void a_constant_is_stretched(void **state)
+{
+    (void)state;
+    struct net net = net_begin(13);
+    net_floats(&net, "c", SHAPE(2, 1), FLOATS(1, 2));
+    net_ints(&net, "s", INTS(2, 3));
+    gives_cast(&net, wire_node("Expand", "n", "c,s", "z"), SHAPE(2, 3), FLOATS(1, 1, 1, 2, 2, 2));
+}
+
 /* ---- moving ---- */
 
 static void slices_walk_backwards(void **state)
@@ -415,6 +538,14 @@ int main(void)
         cmocka_unit_test(nearest_rounds_as_it_is_told),
         cmocka_unit_test(sizes_of_some_axes_resize_those),
         cmocka_unit_test(resize_of_opset_10_and_upsample_are_asymmetric),
+        cmocka_unit_test(resize_knows_the_coordinates_of_tensorflow_and_of_a_middle_that_stays),
+        cmocka_unit_test(a_region_is_cropped_and_resized),
+        cmocka_unit_test(sizes_may_keep_the_ratio_of_the_sides),
+        cmocka_unit_test(upsample_says_bilinear_for_linear),
+        cmocka_unit_test(a_cast_to_whole_numbers_has_ends_and_no_nan),
+        cmocka_unit_test(whole_numbers_are_raised_and_divided_as_such),
+        cmocka_unit_test(constants_are_padded_with_a_number),
+        cmocka_unit_test(a_constant_is_stretched),
         cmocka_unit_test(slices_walk_backwards),
         cmocka_unit_test(pads_reflect_repeat_and_crop),
         cmocka_unit_test(gather_takes_places_in_any_order_and_shape),
