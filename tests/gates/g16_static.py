@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """G16: what is seen without running. Quick: how the programs are linked and hardened, and warnings. --full: frames, gcc's analyzer, cppcheck and
 clang-tidy, where they are installed. A finding that is none is justified where it is: its line, or the one above, says "analyzer: WHY" in a comment."""
-import collections
 import json
 import os
 import re
@@ -18,7 +17,13 @@ WARNINGS = "-Wall -Wextra -Wconversion -Wvla -Wshadow -Wformat-security -Wmissin
 # LeakSanitizer look instead.
 ANALYZER = "-fanalyzer -O1 -U_FORTIFY_SOURCE -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak -Wno-analyzer-too-complex".split()
 PROGRAMS = ("server/whynotd", "clients/whynot/whynot", "clients/bench/whynot-bench", "kernels/libwhynot.so")
-TIDY = "-*,clang-analyzer-*,bugprone-*,cert-err34-c,-bugprone-easily-swappable-parameters,-bugprone-narrowing-conversions,-bugprone-reserved-identifier,-bugprone-implicit-widening-of-multiplication-result,-bugprone-branch-clone,-bugprone-macro-parentheses,-bugprone-assignment-in-if-condition,-bugprone-signal-handler,-bugprone-suspicious-include,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-clang-analyzer-security.insecureAPI.strcpy"
+TIDY = ("-*,clang-analyzer-*,bugprone-*,cert-err34-c"
+        # Matters of taste, or what this language and the compilers' own warnings (-Wconversion, -Wsizeof-pointer-div, -Wsizeof-pointer-memaccess) see to.
+        ",-bugprone-easily-swappable-parameters,-bugprone-branch-clone,-bugprone-assignment-in-if-condition,-bugprone-macro-parentheses"
+        ",-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,-bugprone-sizeof-expression"
+        # Tables are #include of .def files; _GNU_SOURCE is reserved; handlers write to a pipe; memcpy_s and strcpy_s are not in the C library.
+        ",-bugprone-suspicious-include,-bugprone-reserved-identifier,-bugprone-signal-handler"
+        ",-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling,-clang-analyzer-security.insecureAPI.strcpy")
 
 
 def output(*command):
@@ -79,11 +84,11 @@ def is_justified(path, line):
 
 
 def findings(text):
-    """{(file, line, message)} of gcc's and clang's form, in our files, without those that are justified."""
+    """{(file, line, message)} of gcc's and clang's form, in our files, without those that are justified. What cannot be read is one wherever it is."""
     found = set()
-    for path, line, what in re.findall(r"^([^\s:][^:\n]*):(\d+):(?:\d+:)? (?:warning|error|style|performance|portability): (.*)$", text, re.M):
+    for path, line, kind, what in re.findall(r"^([^\s:][^:\n]*):(\d+):(?:\d+:)? (warning|(?:fatal )?error|style|performance|portability): (.*)$", text, re.M):
         name = os.path.relpath(os.path.join(ROOT, path), ROOT)
-        if name.startswith(("kernels/", "server/", "clients/", "include/")) and not is_justified(name, int(line)):
+        if "error" in kind or (name.startswith(("kernels/", "server/", "clients/", "include/")) and not is_justified(name, int(line))):
             found.add((name, int(line), what))
     return found
 
@@ -122,9 +127,15 @@ def analyzers(files):
                              "-D_GNU_SOURCE", "-Iinclude", "-Ikernels", "-Iserver", *part]) for part in parts(sorted(files), 16)])
         judge("cppcheck", len(files), findings(text))
     if shutil.which("clang-tidy"):
-        text = each([(ROOT, ["clang-tidy", "-p", BUILD, "--quiet", "--checks=" + TIDY, *part]) for part in parts(sorted(files), 16)])
-        kinds = collections.Counter(re.findall(r"\[([\w.,-]+)\]$", text, re.M))
-        print(json.dumps({"gate": "G16 clang-tidy: findings in %d files" % len(files), "figure": len(findings(text)), "limit": 0, "ok": None, "note": "not judged: they have not all been gone through; %s" % dict(kinds)}))
+        # One file at a time: with several, clang-tidy 14 takes the second one's va_list for uninitialised. Assertions are heard.
+        judge("clang-tidy", len(files), findings(each([(ROOT, ["clang-tidy", "-p", BUILD, "--quiet", "--checks=" + TIDY, "--extra-arg=-UNDEBUG", *told(name), name]) for name in files])))
+
+
+def told(name):
+    """What clang-tidy is told besides of a file, unless it is the one that defines just that."""
+    with open(os.path.join(ROOT, name)) as f:
+        defines = re.search(r"^\w+(?: \w+)? (?:wn_fail|wn_problem_set|cli_fail|wn_op_fail|wn_program_fail)\(", f.read(), re.M)
+    return [] if defines else ["--extra-arg-before=-include" + os.path.join(HERE, "analyzer.h")]
 
 
 def parts(names, n):
