@@ -327,6 +327,53 @@ static void two_backends_share_their_weights_and_say_so(void **state)
     wn_program_destroy(p);
 }
 
+/* ---- several devices ---- */
+
+/* One thread goes back and forth between two: the fake runtime ends the process where it is not told which. */
+static void whoever_enters_a_backend_makes_its_device_the_current_one(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be[2];
+    struct wn_exe *exe[2];
+    static float out[2][4096];
+    fake_runtime.devices = 2;
+    subject_init(&s, 1, false);
+    three_steps(&s);
+    for (int i = 0; i < 2; i++) assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.device = i, .precision = WN_PRECISION_F32}, &be[i], NULL), WN_OK);
+    for (int i = 1; i >= 0; i--) assert_int_equal(be[i]->impl->compile(be[i], s.p, &exe[i], NULL), WN_OK);
+    for (int k = 0; k < s.n_inputs; k++)
+        for (int i = 0; i < 2; i++) assert_int_equal(be[i]->impl->write(exe[i], s.inputs[k].value, s.inputs[k].data, NULL), WN_OK);
+    for (int i = 1; i >= 0; i--) assert_int_equal(be[i]->impl->run(exe[i], 0, NULL), WN_OK);
+    for (int i = 0; i < 2; i++) assert_int_equal(be[i]->impl->read(exe[i], s.outputs[0], out[i], NULL), WN_OK);
+    assert_memory_equal(out[0], out[1], sizeof out[0]);
+    be[1]->impl->release(exe[1]);
+    be[0]->impl->release(exe[0]);
+    wn_backend_close(be[1]);
+    wn_backend_close(be[0]);
+    assert_int_equal(fake_runtime.strangers, 0);
+    fake_runtime.devices = 1;
+    subject_finish(&s);
+}
+
+/* That the fake runtime would have noticed. */
+static void a_stream_of_another_device_is_refused(void **state)
+{
+    (void)state;
+    struct wn_backend *be[2];
+    static char byte;
+    fake_runtime.devices = 2;
+    for (int i = 0; i < 2; i++) assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.device = i}, &be[i], NULL), WN_OK);
+    struct wn_cuda_backend *second = (struct wn_cuda_backend *)be[1];
+    fake_runtime.strangers_expected = true;
+    assert_int_equal(wn_cuda_device_use((struct wn_cuda_backend *)be[0], NULL), WN_OK);
+    assert_int_equal(wn_cuda_upload(second, second->courier.device, &byte, 1, NULL), WN_DEVICE);
+    assert_int_equal(fake_runtime.strangers, 1);
+    fake_runtime.strangers_expected = false, fake_runtime.strangers = 0;
+    for (int i = 0; i < 2; i++) wn_backend_close(be[i]);
+    fake_runtime.devices = 1;
+}
+
 /* Both ways round, against the emulation's own widening: 0, subnormals, ties, the largest, infinities, NaN. */
 float fake_half(unsigned short bits);
 static void halves_round_to_the_nearest_even(void **state)
@@ -362,6 +409,8 @@ int main(void)
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
         cmocka_unit_test(two_backends_share_their_weights_and_say_so),
+        cmocka_unit_test(whoever_enters_a_backend_makes_its_device_the_current_one),
+        cmocka_unit_test(a_stream_of_another_device_is_refused),
         cmocka_unit_test(halves_round_to_the_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

@@ -105,6 +105,11 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *prop, int device)
     return answer();
 }
 
+void fake_runtime_enter(int device)
+{
+    current = device;
+}
+
 cudaError_t cudaSetDevice(int device)
 {
     if (device < 0 || device >= fake_runtime.devices) return last = cudaErrorInvalidDevice;

@@ -21,6 +21,8 @@ struct fake_runtime {
 };
 extern struct fake_runtime fake_runtime;
 
+/* That device is this thread's current one, without a call that counts. */
+void fake_runtime_enter(int device);
 /* What every launch tells: its stream. */
 void fake_runtime_launch(const void *stream);
 
