@@ -24,7 +24,7 @@ static void check(const struct chore *c, long n, enum ailment how, enum wn_code 
     if (code == expected && code != WN_OK) return; /* what the network rules out is refused before the device is asked */
     if (code != WN_OK && code != codes[how]) fail_msg("%s, call %ld: %s: %s", c->name, n, wn_code_name(code), err->text);
     if (code != WN_OK && !err->text[0]) fail_msg("%s: call %ld failed without a word", c->name, n);
-    if (code == WN_OK && record_agrees(&quiet, &got, 1e-4f)) fail_msg("%s: call %ld failed and nobody saw it", c->name, n);
+    if (code == WN_OK && (how != AILS_NUMBERS || record_agrees(&quiet, &got, 1e-4f))) fail_msg("%s: call %ld failed and nobody saw it", c->name, n);
 }
 
 static bool disturb(const struct chore *c, struct wn_graph *g, long n, enum ailment how, enum wn_code expected)
