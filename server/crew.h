@@ -17,7 +17,7 @@ struct wn_crew {
     const char *backend, *precision;        /* of every engine, as the first one has them; static */
 };
 
-/* The devices that the configuration names, in its order; there: how many the backend has. "all", or nothing, is all of them. */
+/* The devices that the configuration names, in its order; there: how many the backend has; 0, where it does not count them, is one. "all", or nothing, is all of them. */
 enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_MOST_DEVICES], int *n, struct wn_error *err);
 /* The first of them, which needs no backend; 0 where the list cannot be read. */
 int wn_devices_first(const struct wn_config *c);

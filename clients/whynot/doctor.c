@@ -181,7 +181,7 @@ static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, b
         impl->traits(be, &traits);
         found(v, "computes on", NULL, "%s", traits.device_name);
         impl->close(be);
-        if (wn_devices_read(config, traits.devices ? traits.devices : 1, device, &n, &why) != WN_OK) found(v, "devices", why.text, "%s", config->devices);
+        if (wn_devices_read(config, traits.devices, device, &n, &why) != WN_OK) found(v, "devices", why.text, "%s", config->devices);
         check_others(v, impl, options, device, n);
     } else {
         found(v, "computes", why.text, "not here");
