@@ -135,6 +135,7 @@ static int measure(const struct http_options *o)
         if (o->report && !http_report_json(o, r, o->report)) status = 1;
     }
     if (r) http_load_finish(&load);
+    else fputs("whynot-bench http: no memory\n", stderr);
     free(r);
     return status;
 }

@@ -118,7 +118,7 @@ static void wrap(const struct text *file, enum http_encoding how, struct text *o
 static bool keep_body(struct http_load *load, const struct text *t, const char *type)
 {
     struct http_body *more = realloc(load->bodies, ((size_t)load->n_bodies + 1) * sizeof *more);
-    if (!more) return false;
+    if (!more) return complain(type, "no memory for a body");
     load->bodies = more;
     struct http_body *b = &more[load->n_bodies++];
     b->data = t->data;
@@ -142,7 +142,7 @@ static bool add_file(struct http_load *load, const struct http_options *o, const
         char type[128];
         if (!o->encoding[k]) continue;
         wrap(&file, (enum http_encoding)k, &body, type);
-        fine = !body.failed && keep_body(load, &body, type);
+        fine = body.failed ? complain(path, "no memory for a body") : keep_body(load, &body, type);
         if (!fine) free(body.data);
     }
     free(file.data);

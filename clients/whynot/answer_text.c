@@ -163,7 +163,7 @@ static enum wn_code put_file(const json_t *map, const char *key, const char *pat
     if (!data) return WN_OK;
     enum wn_code code = wn_base64_decode(json_string_value(data), json_string_length(data), &bytes, err);
     if (code == WN_OK) code = cli_write_whole(path, &bytes, err);
-    if (code == WN_OK) json_array_append_new(paths, json_string(path));
+    if (code == WN_OK && json_array_append_new(paths, json_string(path)) != 0) code = wn_fail(err, WN_NO_MEMORY, "no memory for the names of files");
     wn_buffer_finish(&bytes);
     return code;
 }

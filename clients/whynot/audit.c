@@ -156,7 +156,7 @@ static enum wn_code ask(struct auditing *a, const struct wn_buffer *file, const 
     if (code == WN_OK) code = cli_peer_call(a->peer, "POST", (char *)uri.data, file->size ? (void *)file->data : "", file->size, reply, err);
     if (code == WN_OK && reply->status == 200) {
         *answer = json_loadb((char *)reply->body.data, reply->body.size, 0, NULL);
-        if (!*answer) snprintf(why, WN_ERROR_TEXT, "the answer is no JSON");
+        if (!*answer) snprintf(why, WN_ERROR_TEXT, "the answer is no JSON, or there is no memory to read it");
     } else if (code == WN_OK) {
         cli_problem_text(reply, why, WN_ERROR_TEXT);
     }
@@ -306,8 +306,9 @@ static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
     if (code == CLI_OK && a->lines.fd >= 0) code = cli_lines_write(&a->lines, &result->text);
     if (code == CLI_OK && a->audit.list[place].label < 0) {
         json_t *line = json_loads(a->audit.list[place].line, 0, NULL);
+        const char *why = json_string_value(json_object_get(line, "error"));
         cli_progress_clear(&a->progress);
-        cli_fail(CLI_SOME_FAILED, "%s: %s", a->audit.data.list[place].name, json_string_value(json_object_get(line, "error")));
+        cli_fail(CLI_SOME_FAILED, "%s: %s", a->audit.data.list[place].name, why ? why : "no answer");
         json_decref(line);
     }
     cli_progress_step(&a->progress);

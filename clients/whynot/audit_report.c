@@ -44,7 +44,7 @@ static const char *text_of(const json_t *object, const char *key)
     return s ? s : "";
 }
 
-static void read_suspect(const struct cli_audit *a, const struct cli_verdict *v, struct suspect *out)
+static bool read_suspect(const struct cli_audit *a, const struct cli_verdict *v, struct suspect *out)
 {
     json_t *line = json_loads(v->line, 0, NULL);
     const json_t *answer = json_object_get(line, "answer");
@@ -55,6 +55,7 @@ static void read_suspect(const struct cli_audit *a, const struct cli_verdict *v,
     bool twins = n == m && strncmp(label, rival, n) == 0;
     snprintf(out->short_label, sizeof out->short_label, "%.*s", twins ? 79 : (int)n, label);
     snprintf(out->short_rival, sizeof out->short_rival, "%.*s", twins ? 79 : (int)m, rival);
+    return line != NULL;
 }
 
 /* ---- pictures ---- */
@@ -233,7 +234,7 @@ static enum wn_code put_card(struct wn_text *out, const struct cli_audit *a, con
 {
     struct suspect s;
     struct wn_error why = {0};
-    read_suspect(a, v, &s);
+    if (!read_suspect(a, v, &s)) return wn_fail(err, WN_NO_MEMORY, "no memory for a suspect");
     wn_text_printf(out, "<section class=\"card\" id=\"n%d\"><h2><span class=\"rank\">%d.</span>Labelled ", rank, rank);
     put_name(out, "label", s.label);
     wn_text_puts(out, ", looks like ");

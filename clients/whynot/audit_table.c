@@ -44,6 +44,10 @@ static void put_row(const struct cli_verdict *v, int rank, struct wn_text *out)
     const json_t *answer = json_object_get(line, "answer"), *maps = json_object_get(answer, "maps");
     const char *error = json_string_value(json_object_get(line, "error"));
     char evidence[96];
+    if (!line) {
+        out->failed = true;
+        return;
+    }
     if (error) wn_text_puts(out, ",no,");
     else wn_text_printf(out, "%d,%s,", rank, cli_verdict_is_suspect(v) ? "yes" : "no");
     put_cell(out, json_string_value(json_object_get(line, "file")));
@@ -99,6 +103,7 @@ void cli_audit_words(const struct cli_audit *a, struct wn_text *out)
         json_t *line = json_loads(a->list[i].line, 0, NULL);
         const char *name = json_string_value(json_object_get(line, "file"));
         char share[16], *file = cli_plain(name ? name : "", "");
+        if (!line || !file) out->failed = true;
         cli_percent(json_number_value(json_object_get(line, "relative_probability")), share);
         wn_text_printf(out, "%4d. %s: labelled '%s', looks like '%s' (gap %.2f, %s of the two)\n", i + 1, file ? file : "", label_at(line, "label"), label_at(line, "rival"),
                        a->list[i].gap, share);

@@ -182,6 +182,7 @@ static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, c
     if (code == WN_OK) code = cli_peer_call(r->peer, "POST", (char *)uri.data, file->data, file->size, &reply, err);
     json_t *answer = code == WN_OK && reply.status == 200 ? json_loadb((char *)reply.body.data, reply.body.size, 0, NULL) : NULL;
     const char *overlay = json_string_value(json_object_get(json_array_get(json_object_get(answer, "maps"), 0), "overlay"));
+    if (code == WN_OK && reply.status == 200 && !answer) r->out.failed = true;
     if (overlay) {
         wn_text_printf(&r->out, "<img alt=\"%s\" title=\"%s\" src=\"data:image/png;base64,%s\">", r->tally->judging->subjects[subject],
                        r->tally->judging->subjects[subject], overlay);

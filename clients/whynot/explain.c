@@ -218,7 +218,10 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
         result = refused(a, &reply);
         goto finish;
     }
-    if (out->good && (a->form == FORM_WORDS || a->folder)) answer = json_loadb((char *)reply.body.data, reply.body.size, 0, NULL);
+    if (out->good && (a->form == FORM_WORDS || a->folder)) {
+        answer = json_loadb((char *)reply.body.data, reply.body.size, 0, NULL);
+        if (!answer) code = wn_fail(&err, WN_NOT_READY, "the answer is no JSON, or there is no memory to read it");
+    }
     if (out->good && a->folder && code == WN_OK) code = cli_answer_files(answer, a->folder, p->stem, paths, &err);
     if (code == WN_OK && a->form == FORM_WORDS) code = put_words(a, p, &reply, answer, &picture, &out->text, &err);
     if (code == WN_OK && a->form == FORM_LINES) code = put_line(a, p, &reply, paths, &out->text, &err);

@@ -256,16 +256,20 @@ static enum cli_exit try_engine(struct importing *m)
 
 /* ---- writing ---- */
 
+/* NULL: no memory. */
 static json_t *manifest(const struct importing *m)
 {
     json_t *root = json_pack("{ssssssss}", "name", m->name, "version", cli_get(m->c, "version", "1"), "model", "model.onnx", "labels", "labels.txt");
     json_t *input = cli_input_manifest(&m->input);
-    if (cli_has(m->c, "input")) json_object_set_new(input, "name", json_string(cli_get(m->c, "input", "")));
-    json_object_set_new(root, "input", input);
-    if (cli_has(m->c, "output-name")) json_object_set_new(root, "output", json_pack("{ss}", "name", cli_get(m->c, "output-name", "")));
-    json_object_set_new(root, "layer", json_string(cli_get(m->c, "layer", "auto")));
-    if (cli_has(m->c, "description")) json_object_set_new(root, "description", json_string(cli_get(m->c, "description", "")));
-    return root;
+    int lacking = 0;
+    if (cli_has(m->c, "input")) lacking |= json_object_set_new(input, "name", json_string(cli_get(m->c, "input", "")));
+    lacking |= json_object_set_new(root, "input", input);
+    if (cli_has(m->c, "output-name")) lacking |= json_object_set_new(root, "output", json_pack("{ss}", "name", cli_get(m->c, "output-name", "")));
+    lacking |= json_object_set_new(root, "layer", json_string(cli_get(m->c, "layer", "auto")));
+    if (cli_has(m->c, "description")) lacking |= json_object_set_new(root, "description", json_string(cli_get(m->c, "description", "")));
+    if (!lacking) return root;
+    json_decref(root);
+    return NULL;
 }
 
 static enum cli_exit write_file(const char *folder, const char *name, const void *data, size_t size)
@@ -380,8 +384,9 @@ static enum cli_exit run(const struct cli *c)
         json_t *root = manifest(&m);
         char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
         say_what_was_found(&m);
-        printf("%s\n", text);
-        if (!cli_has(c, "dry-run")) code = write_model(&m, text);
+        if (text) printf("%s\n", text);
+        else code = cli_fail(CLI_FAILED, "no memory for the manifest");
+        if (code == CLI_OK && !cli_has(c, "dry-run")) code = write_model(&m, text);
         if (code == CLI_OK && !cli_has(c, "dry-run"))
             fprintf(stderr, "written to %s; try: whynot explain PICTURE --model %s\n", m.target, m.target);
         free(text);

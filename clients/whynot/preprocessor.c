@@ -123,21 +123,27 @@ static json_t *sizes(const int v[2])
 static json_t *reals(const double *v, int n)
 {
     json_t *list = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(list, json_real(v[i]));
-    return list;
+    int lacking = 0;
+    for (int i = 0; i < n; i++) lacking |= json_array_append_new(list, json_real(v[i]));
+    if (!lacking) return list;
+    json_decref(list);
+    return NULL;
 }
 
 json_t *cli_input_manifest(const struct cli_input *in)
 {
     json_t *m = json_pack("{ssssss}", "layout", "NCHW", "channels", in->channels, "resize", in->resize);
     bool whole_size = strncmp(in->resize, "squash", 6) == 0 || strcmp(in->resize, "none") == 0;
-    if (whole_size && in->size[0]) json_object_set_new(m, "size", sizes(in->size));
-    if (strcmp(in->resize, "short-side") == 0) json_object_set_new(m, "short_side", json_integer(in->short_side));
-    if (in->crop[0]) json_object_set_new(m, "crop", sizes(in->crop));
-    json_object_set_new(m, "scale", json_real(in->scale));
-    json_object_set_new(m, "mean", reals(in->mean, in->n_mean));
-    json_object_set_new(m, "std", reals(in->std, in->n_std));
-    return m;
+    int lacking = 0;
+    if (whole_size && in->size[0]) lacking |= json_object_set_new(m, "size", sizes(in->size));
+    if (strcmp(in->resize, "short-side") == 0) lacking |= json_object_set_new(m, "short_side", json_integer(in->short_side));
+    if (in->crop[0]) lacking |= json_object_set_new(m, "crop", sizes(in->crop));
+    lacking |= json_object_set_new(m, "scale", json_real(in->scale));
+    lacking |= json_object_set_new(m, "mean", reals(in->mean, in->n_mean));
+    lacking |= json_object_set_new(m, "std", reals(in->std, in->n_std));
+    if (!lacking) return m;
+    json_decref(m);
+    return NULL;
 }
 
 int cli_numbers(const char *text, double out[3])

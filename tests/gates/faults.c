@@ -1,13 +1,15 @@
-/* Preloaded into the daemon: makes the n-th call of one kind fail, once or from then on. The test arms it through a file that both
- * map (WHYNOT_FAULTS names it). Knows nothing of the daemon. */
+/* Preloaded into a program: makes the n-th call of one kind fail, or that of one place in the code, once or from then on. The test arms it
+ * through a file that both map (WHYNOT_FAULTS names it). Knows nothing of the program. */
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,10 +22,16 @@
 enum kind { NONE, MEMORY, SEND_SHORT, SEND_EINTR, SEND_EAGAIN, RECV_EINTR, RECV_RESET, ACCEPT_EMFILE, ACCEPT_ABORTED, THREAD, OPEN_EIO, READ_EIO, READ_SHORT,
             READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT };
 
+enum mode { ONCE, FROM_THEN_ON, SURVEY }; /* SURVEY: nothing fails, places are written down */
+enum { MOST_PLACES = 4000, DEPTH = 10 };
+
 struct arm {
-    _Atomic int kind, from_then_on; /* from_then_on: every later call fails too */
+    _Atomic int kind, mode;
     _Atomic long countdown, asked, refused;
     char who[96]; /* the library that asked for what failed last */
+    _Atomic uint64_t place; /* 0: any; else only calls from there count */
+    _Atomic long n_places;
+    struct { _Atomic uint64_t way; char who[24]; } places[MOST_PLACES];
 };
 
 static struct arm none, *arm = &none;
@@ -36,19 +44,87 @@ __attribute__((constructor)) static void open_arm(void)
     void *p = (void *)syscall(SYS_mmap, NULL, sizeof *arm, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p != MAP_FAILED) arm = p;
     syscall(SYS_close, fd);
+    void *frame;
+    backtrace(&frame, 1); /* loads what it needs now, not inside some malloc */
+}
+
+/* What comes after main and its own handlers is not the program's: destructors of libraries, gcov's files. */
+static int (*main_of_it)(int argc, char **argv, char **environment);
+
+static void disarm(void)
+{
+    arm->kind = NONE;
+}
+
+static int disarm_behind(int argc, char **argv, char **environment)
+{
+    atexit(disarm);
+    return main_of_it(argc, argv, environment);
+}
+
+typedef int start_main(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void), void *);
+start_main __libc_start_main;
+int __libc_start_main(int (*its)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void), void (*ld_fini)(void), void *end)
+{
+    start_main *real;
+    *(void **)&real = dlsym(RTLD_NEXT, "__libc_start_main");
+    main_of_it = its;
+    return real(disarm_behind, argc, argv, init, fini, ld_fini, end);
+}
+
+/* The way to this call, by the addresses of its last callers inside their files: the same in every run of a build. */
+static uint64_t here(void)
+{
+    static __thread bool inside __attribute__((tls_model("initial-exec")));
+    void *frames[DEPTH];
+    uint64_t place = 14695981039346656037u;
+    if (inside) return 0;
+    inside = true;
+    int n = backtrace(frames, DEPTH);
+    inside = false;
+    for (int i = 0; i < n; i++) {
+        struct dl_find_object of;
+        uintptr_t base = _dl_find_object(frames[i], &of) == 0 ? (uintptr_t)of.dlfo_map_start : 0;
+        place = (place ^ ((uintptr_t)frames[i] - base)) * 1099511628211u;
+    }
+    return place;
+}
+
+static void name_library(const void *caller, char *out, size_t size)
+{
+    Dl_info info;
+    const char *name = caller && dladdr(caller, &info) && info.dli_fname ? info.dli_fname : "?";
+    const char *slash = strrchr(name, '/');
+    strncpy(out, slash ? slash + 1 : name, size - 1);
+}
+
+static void write_down(uint64_t place, const void *caller)
+{
+    long n = arm->n_places < MOST_PLACES ? arm->n_places : MOST_PLACES;
+    for (long i = 0; i < n; i++)
+        if (arm->places[i].way == place) return;
+    long at = atomic_fetch_add(&arm->n_places, 1);
+    if (at >= MOST_PLACES) return;
+    name_library(caller, arm->places[at].who, sizeof arm->places[at].who);
+    arm->places[at].way = place;
+}
+
+static bool is_turn(const void *caller)
+{
+    if (arm->mode == FROM_THEN_ON && arm->refused) return true;
+    uint64_t place = arm->mode == SURVEY || arm->place ? here() : 0; /* asked for once: this line is a part of the way */
+    if (arm->mode == SURVEY) return write_down(place, caller), false;
+    if (place != arm->place) return false;
+    return atomic_fetch_sub(&arm->countdown, 1) == 1;
 }
 
 static bool fails_for(enum kind kind, const void *caller)
 {
     if (arm->kind != (int)kind) return false;
     arm->asked++;
-    long left = atomic_fetch_sub(&arm->countdown, 1);
-    if (left != 1 && !(left < 1 && arm->from_then_on)) return false;
+    if (!is_turn(caller)) return false;
     arm->refused++;
-    Dl_info info;
-    const char *name = caller && dladdr(caller, &info) && info.dli_fname ? info.dli_fname : "?";
-    const char *slash = strrchr(name, '/');
-    strncpy(arm->who, slash ? slash + 1 : name, sizeof arm->who - 1);
+    name_library(caller, arm->who, sizeof arm->who);
     return true;
 }
 

@@ -23,6 +23,7 @@ SHIM = os.environ.get("WHYNOT_FAULTS_SO", os.path.join(ROOT, "build", "tests", "
 # As in faults.c.
 KINDS = ("none memory send_short send_eintr send_eagain recv_eintr recv_reset accept_emfile accept_aborted thread open_eio read_eio read_short read_eintr mmap "
          "epoll_eintr random write_eintr write_eagain write_short").split()
+SURVEY, MOST_PLACES = 2, 4000  # as in faults.c
 held, unmeasured = [], []
 MOST_OTHERS = 0.2  # cores that others may take while a latency is judged
 ROOM_S = 0.0 if FULL else 10.0  # what the quick form adds to a bound on the clock: it finds what hangs, the full form what is slow
@@ -100,20 +101,32 @@ class Faults:
         if not os.path.exists(SHIM) or is_sanitized():
             skip("libfaults.so is not built, or the daemon has a sanitizer's malloc")
         self.file = tempfile.NamedTemporaryFile()
-        self.file.truncate(4096)
-        self.map = mmap.mmap(self.file.fileno(), 4096)
+        self.file.truncate(1 << 17)
+        self.map = mmap.mmap(self.file.fileno(), 1 << 17)
         self.environment = {"LD_PRELOAD": SHIM, "WHYNOT_FAULTS": self.file.name}
 
-    def arm(self, kind, n, from_then_on=False):
-        self.map[32:128] = bytes(96)
-        self.map[0:32] = struct.pack("<iiqqq", 0, int(from_then_on), n, 0, 0)
+    def arm(self, kind, n, from_then_on=False, place=0):
+        """The n-th such call fails, of all or of those from one place."""
+        self.map[0:144] = struct.pack("<iiqqq96xQq", 0, int(from_then_on), n, 0, 0, place, 0)
         self.map[0:4] = struct.pack("<i", KINDS.index(kind))
+
+    def survey(self, kind):
+        """Nothing fails; see places()."""
+        self.map[:] = bytes(len(self.map))
+        self.arm(kind, 0, SURVEY)
 
     def disarm(self):
         """(calls of that kind, how many of them failed) since it was armed."""
         self.map[0:4] = struct.pack("<i", 0)
         self.who = self.map[32:128].split(b"\0")[0].decode()
         return struct.unpack("<qq", self.map[16:32])
+
+    def places(self):
+        """[(place, library)] where such calls came from since survey(), in their order; disarms. A place is a way to a call: its last ten callers."""
+        self.disarm()
+        n = min(MOST_PLACES, struct.unpack("<q", self.map[136:144])[0])
+        found = [struct.unpack("<Q24s", self.map[144 + 32 * i:176 + 32 * i]) for i in range(n)]
+        return [(place, who.split(b"\0")[0].decode()) for place, who in found if place]
 
 
 def status_kb(pid, field):

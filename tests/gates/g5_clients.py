@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""G5c: every command of the command line and the load generator, with each place that asks for memory (or opens, reads, starts a thread) failing in its
+turn. A command ends with words and an exit code, or as if nothing had been: never by a signal, never with less than it says."""
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+
+import gate
+from gate import FULL, Faults, daemon, figure, finish
+
+BIN = os.path.dirname(os.path.dirname(os.environ["WHYNOTD"]))
+WHYNOT = os.environ.get("WHYNOT", os.path.join(BIN, "clients", "whynot", "whynot"))
+BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(BIN, "clients", "bench", "whynot-bench"))
+# Places that a quick run tries of each command; the full one tries all.
+QUICK = {"memory": 24, "open_eio": 3, "read_eio": 3, "thread": 2}
+# They end the process themselves without memory, before main or where they cannot say so.
+FATAL = ("libdnnl", "libgomp", "libstdc++", "ld-linux", "libcrypto", "libssl", "libgnutls", "libp11-kit", "libgcrypt")
+
+folder = tempfile.TemporaryDirectory()
+lock = threading.Lock()
+
+
+def path(name):
+    return os.path.join(folder.name, name)
+
+
+def write(name, data):
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
+    with open(path(name), "wb") as f:
+        f.write(data)
+    return path(name)
+
+
+def run(words, environment=None, cwd=None, seconds=60):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("WHYNOT_")}
+    env.update({"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", **(environment or {})})
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return "hang", "", ""
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+class Command:
+    """Words, and which files it makes; `same` where a good end has the same output each time."""
+
+    def __init__(self, *words, same=True, makes=(), program=WHYNOT):
+        self.words, self.same, self.makes = [program, *words], same, makes
+        self.name = " ".join(os.path.basename(w) for w in self.words[:3])
+
+    def run(self, environment=None):
+        """(exit code, what it gave, its words)"""
+        with tempfile.TemporaryDirectory() as cwd:
+            code, out, err = run(self.words, environment, cwd)
+            for name in self.makes:
+                if os.path.exists(os.path.join(cwd, name)):
+                    with open(os.path.join(cwd, name), errors="replace") as f:
+                        out += f.read()
+        return code, re.sub(r'"(took_ms|milliseconds|date|created)": ?[^,}\n]*|"timings_ms":\{[^}]*\}', "", out), err
+
+
+def commands(url):
+    remote, local = ["-m", "tiny", "--server", url, "--patience", "0"], ["-m", "tiny", "--models", path("models")]
+    one, data = path("pictures/stop/1.png"), path("pictures")
+    return [
+        Command("explain", one, "-q", "auto:2", "--json", *remote),
+        Command("explain", one, "-q", "auto:1", "--text", "--draw", "sixel", *remote),
+        Command("explain", data, "-q", "auto:1", "--png", "maps", "--output", "lines", "--jobs", "1", *remote, makes=["lines"]),
+        Command("explain", one, "-q", "yield", *local),
+        Command("evaluate", data, "--metric", "confidence,content", "--method", "gradcam", "--contrast", "logit", "--report", "page", "--csv", "table", *local, same=False),
+        Command("audit", data, "--csv", "table", "--report", "page", "--jobs", "1", *remote, makes=["table"]),
+        Command("audit", data, "--text", *local),
+        Command("export", path("lines"), "--as", "cvat", "--to", "out", makes=["out"], same=False),
+        Command("export", path("lines"), "--as", "fiftyone", "--to", "out", makes=["out/samples.json"]),
+        Command("models", "--server", url, "--patience", "0"),
+        Command("labels", "turn", *remote),
+        Command("layers", *remote),
+        Command("methods", "--server", url, "--json", "--patience", "0"),
+        Command("contrasts", "--models", path("models")),
+        Command("connect", "label-studio", "--server", url, "-m", "tiny"),
+        Command("import", path("models/tiny/model.onnx"), "--labels", path("models/tiny/labels.txt"), "--mean", "0.5", "--std", "0.25", "--name", "mine", "--to", "new", same=False),
+        Command("config", "--effective", "--port", "8421"),
+        Command("config"),
+        Command("doctor", "--models", path("models"), same=False),
+        Command("draw", one, path("pictures/yield/2.png"), "--as", "blocks"),
+        Command("draw", one, "--as", "kitty"),
+        Command("generate", "made", same=False),
+        Command("explain", "--help"),
+        Command("http", url + "/v1/models/tiny/explain", "--body", one, "--duration", "0.1", "--warmup", "0", "--clients", "2", "--json", same=False, program=BENCH),
+        Command("http", url + "/healthz", "--rate", "50", "--duration", "0.1", "--warmup", "0", same=False, program=BENCH),
+        Command("engine", "--model", path("models/tiny/model.onnx"), "--rounds", "1", "--no-bare", "--json", same=False, program=BENCH),
+    ]
+
+
+class Tally:
+    def __init__(self):
+        self.runs, self.places, self.theirs, self.bad, self.codes = 0, 0, 0, [], {}
+
+    def see(self, command, kind, on, who, code, out, err, good):
+        what = "%s, %s%s, asked by %s" % (command.name, kind, " and on" if on else "", who)
+        # A lexer of Jansson 2.14 that could not keep a byte takes back one that it has not: its heap, not ours.
+        theirs = who.startswith(FATAL) or (who.startswith("libjansson") and code == -signal.SIGABRT)
+        with lock:
+            self.runs += 1
+            self.codes[code] = self.codes.get(code, 0) + 1
+            if theirs and code not in range(6):
+                self.theirs += 1
+            elif code not in range(6):
+                self.bad.append("%s: ended with %s %s" % (what, code, err[-200:]))
+            elif code and not err.strip() and not out.strip():
+                self.bad.append("%s: exit code %d without a word" % (what, code))
+            elif code == 0 and command.same and not err.strip() and out != good:
+                self.bad.append("%s: exit code 0 with less than there is: %d bytes of %d" % (what, len(out), len(good)))
+
+
+def spread(places, most):
+    """Evenly over all of them."""
+    return places if len(places) <= most else [places[i * len(places) // most] for i in range(most)]
+
+
+def torture(command, tally):
+    faults = Faults()
+    code, good, err = command.run(faults.environment)
+    if code:
+        tally.bad.append("%s, without any failure: %s %s" % (command.name, code, err[-200:]))
+        return
+    for kind in QUICK:
+        faults.survey(kind)
+        command.run(faults.environment)
+        places = [place for place, who in faults.places() if not who.startswith(FATAL)]
+        with lock:
+            tally.places += len(places)
+        for i, place in enumerate(places if FULL else spread(places, QUICK[kind])):
+            for on in ((False, True) if FULL else (i % 2 == 1,)):
+                faults.arm(kind, 1, on, place)
+                code, out, err = command.run(faults.environment)
+                faults.disarm()
+                tally.see(command, kind, on, faults.who, code, out, err, good)
+
+
+def main():
+    daemon.tiny_models(path("models"))
+    for i, label in enumerate(("stop", "yield")):
+        for k in (1, 2):
+            write("pictures/%s/%d.png" % (label, k), daemon.picture(2 * i + k))
+    tally = Tally()
+    with daemon.Daemon(path("models"), "--access-log=false", "--labeling-model", "tiny") as d:
+        url = "http://127.0.0.1:%d" % d.port
+        code, out, err = run([WHYNOT, "audit", path("pictures"), "-m", "tiny", "--server", url, "--lines"])
+        assert code == 0, err
+        write("lines", out.encode())
+        only = [w for w in sys.argv[1:] if not w.startswith("-")]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda c: torture(c, tally), [c for c in commands(url) if not only or any(w in c.name for w in only)]))
+    for words in tally.bad:
+        print(words)
+    figure("G5c", len(tally.bad), 0, not tally.bad, "%d runs, %d places that ask for something; exit codes %s; %d ended inside a library; %s" %
+           (tally.runs, tally.places, tally.codes, tally.theirs, "; ".join(tally.bad[:3])))
+
+
+main()
+finish()
