@@ -201,6 +201,15 @@ static enum cli_exit refused(const struct asking *a, const struct cli_reply *rep
     return cli_fail(cli_problem_exit(reply), "%s", text);
 }
 
+/* A gateway's page, or half an answer, is no answer of a daemon; whoever reads what is printed reads the rest. */
+static enum wn_code check_object(const struct wn_buffer *body, struct wn_error *err)
+{
+    size_t n = body->size;
+    while (n && strchr(" \r\n", body->data[n - 1])) n--;
+    bool object = n > 1 && body->data[0] == '{' && body->data[n - 1] == '}';
+    return object ? WN_OK : wn_fail(err, WN_NOT_READY, "the answer is no JSON object, as a daemon of ours would give");
+}
+
 static enum cli_exit ask(void *arg, int i, struct cli_result *out)
 {
     struct asking *a = arg;
@@ -218,7 +227,8 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
         result = refused(a, &reply);
         goto finish;
     }
-    if (out->good && (a->form == FORM_WORDS || a->folder)) {
+    if (out->good) code = check_object(&reply.body, &err);
+    if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder)) {
         answer = json_loadb((char *)reply.body.data, reply.body.size, 0, NULL);
         if (!answer) code = wn_fail(&err, WN_NOT_READY, "the answer is no JSON, or there is no memory to read it");
     }

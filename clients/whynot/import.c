@@ -66,11 +66,24 @@ static bool pair_of(const char *text, int out[2])
     return true;
 }
 
+/* A word of an option that takes one of few; the option's own row lists them. */
+static enum cli_exit take_word(const struct cli *c, const char *name, char *out, size_t size)
+{
+    const struct cli_option *o = NULL;
+    const char *value = cli_get(c, name, NULL);
+    if (!value) return CLI_OK;
+    for (int i = 0; (o = cli_option_at(c->command, i)) && strcmp(o->name, name) != 0;) i++;
+    size_t n = strlen(value);
+    for (const char *at = o->complete; n && at && *at; at += strcspn(at, " "), at += *at == ' ')
+        if (strncmp(at, value, n) == 0 && (at[n] == ' ' || !at[n])) return snprintf(out, size, "%s", value), CLI_OK;
+    return cli_fail(CLI_USAGE, "--%s takes one of: %s", name, o->complete);
+}
+
 /* What is said on the command line wins over what lies beside the network. */
 static enum cli_exit read_flags(struct importing *m)
 {
     struct cli_input *in = &m->input;
-    const char *size = cli_get(m->c, "size", NULL), *crop = cli_get(m->c, "crop", NULL), *resize = cli_get(m->c, "resize", NULL);
+    const char *size = cli_get(m->c, "size", NULL), *crop = cli_get(m->c, "crop", NULL);
     const char *mean = cli_get(m->c, "mean", NULL), *std = cli_get(m->c, "std", NULL), *scale = cli_get(m->c, "scale", NULL);
     double one[3];
     long side = in->short_side;
@@ -82,9 +95,8 @@ static enum cli_exit read_flags(struct importing *m)
     if (scale) in->scale = one[0];
     if (!cli_count(m->c, "short-side", 1, 8192, &side)) return CLI_USAGE;
     in->short_side = (int)side;
-    if (resize) snprintf(in->resize, sizeof in->resize, "%s", resize);
-    if (cli_has(m->c, "channels")) snprintf(in->channels, sizeof in->channels, "%s", cli_get(m->c, "channels", ""));
-    return CLI_OK;
+    enum cli_exit code = take_word(m->c, "resize", in->resize, sizeof in->resize);
+    return code == CLI_OK ? take_word(m->c, "channels", in->channels, sizeof in->channels) : code;
 }
 
 /* ---- the network ---- */

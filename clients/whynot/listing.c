@@ -60,12 +60,15 @@ enum cli_exit cli_only_model(const struct cli *c, struct cli_peer *p, char name[
     if (wanted && cli_peer_is_remote(p)) return snprintf(name, 65, "%s", wanted), CLI_OK;
     json_t *root = cli_peer_get(p, "/v1/models", false, &code);
     const json_t *list = json_object_get(root, "models");
-    if (code == CLI_OK && json_array_size(list) == 1)
-        snprintf(name, 65, "%s", json_string_value(json_object_get(json_array_get(list, 0), "name")));
+    const char *only = json_string_value(json_object_get(json_array_get(list, 0), "name"));
+    if (code == CLI_OK && json_array_size(list) == 1 && only)
+        snprintf(name, 65, "%s", only);
     else if (code == CLI_OK) {
         code = cli_fail(CLI_USAGE, "there are %zu models; name one with --model:", json_array_size(list));
-        for (size_t i = 0; i < json_array_size(list); i++)
-            fprintf(stderr, "  %s\n", json_string_value(json_object_get(json_array_get(list, i), "name")));
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            const char *one = json_string_value(json_object_get(json_array_get(list, i), "name"));
+            if (one) fprintf(stderr, "  %s\n", one);
+        }
     }
     json_decref(root);
     return code;
@@ -93,7 +96,9 @@ enum cli_exit cli_list(const struct cli *c, const char *uri, const char *key, co
     wn_buffer_append(&address, "", 1, &err);
     if (err.code != WN_OK) code = cli_fail_error(&err);
     json_t *root = code == CLI_OK ? cli_peer_get(p, (char *)address.data, json, &code) : NULL;
-    if (root && !json) print_table(json_object_get(root, key), columns);
+    const json_t *list = json_object_get(root, key);
+    if (root && !json_is_array(list)) code = cli_fail(CLI_UNREACHABLE, "the answer has no list of %s, as a whynot daemon would give", key);
+    else if (root && !json) print_table(list, columns);
     json_decref(root);
     wn_buffer_finish(&address);
 close:

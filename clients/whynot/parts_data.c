@@ -113,6 +113,7 @@ static enum cli_exit read_line(struct reading *in, const json_t *line, struct cl
     e->name = strdup(id ? id : image);
     e->image = strdup(path);
     e->rival = -1;
+    if (!e->name || !e->image) return wrong(in, "no memory for its names");
     e->label = cli_dataset_class(in->classes, label);
     if (e->label < 0) return wrong(in, "the label is no class of the model");
     a->what.label = e->label;
@@ -166,12 +167,12 @@ enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes
     snprintf(file, sizeof file, "%s%s", path, folder ? "/parts.jsonl" : "");
     const char *slash = strrchr(file, '/');
     char *dir = strndup(file, slash ? (size_t)(slash - file) : 0);
-    FILE *f = fopen(file, "r");
+    FILE *f = dir ? fopen(file, "r") : NULL;
     if (!f) {
         free(dir);
         return cli_fail(CLI_USAGE, "there are no pictures of parts: %s cannot be read: %s", file, strerror(errno));
     }
-    struct reading in = {.file = file, .folder = dir ? dir : "", .classes = classes, .out = out};
+    struct reading in = {.file = file, .folder = dir, .classes = classes, .out = out};
     enum cli_exit code = read_all(&in, f, limit, data);
     fclose(f);
     free(dir);

@@ -153,7 +153,7 @@ int cli_numbers(const char *text, double out[3])
         char *end;
         out[n] = strtod(text, &end);
         if (end == text || !isfinite(out[n])) return 0;
-        if (!*end) return n + 1;
+        if (!*end) return n == 1 ? 0 : n + 1;
         if (*end != ',') return 0;
         text = end + 1;
     }

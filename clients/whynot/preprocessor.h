@@ -23,7 +23,7 @@ enum wn_code cli_input_from_config(const json_t *config, struct cli_input *in, s
 void cli_input_from_profile(const struct wn_preprocess *profile, int height, int width, struct cli_input *in);
 /* The manifest's "input"; the caller's. */
 json_t *cli_input_manifest(const struct cli_input *in);
-/* "a" or "a,b,c"; returns how many, 0 where it is neither. */
+/* "a" or "a,b,c"; returns how many (1 or 3), 0 where it is neither. */
 int cli_numbers(const char *text, double out[3]);
 
 #endif

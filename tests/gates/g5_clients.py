@@ -19,7 +19,7 @@ BIN = os.path.dirname(os.path.dirname(os.environ["WHYNOTD"]))
 WHYNOT = os.environ.get("WHYNOT", os.path.join(BIN, "clients", "whynot", "whynot"))
 BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(BIN, "clients", "bench", "whynot-bench"))
 # Places that a quick run tries of each command; the full one tries all.
-QUICK = {"memory": 24, "open_eio": 3, "read_eio": 3, "thread": 2}
+QUICK = {"memory": 14, "open_eio": 3, "read_eio": 3, "thread": 2}
 # They end the process themselves without memory, before main or where they cannot say so.
 FATAL = ("libdnnl", "libgomp", "libstdc++", "ld-linux", "libcrypto", "libssl", "libgnutls", "libp11-kit", "libgcrypt")
 

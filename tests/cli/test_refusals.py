@@ -1,0 +1,187 @@
+"""Words, files and folders that commands do not take: each is refused by an exit code and a word about what is wrong, and nothing is made."""
+import itertools
+import json
+import os
+import tempfile
+import unittest
+
+from command import daemon, on_terminal, whynot
+
+GOOD = {"size": 16, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
+
+
+class Refusals(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory()
+        cls.models = cls.path("models")
+        daemon.tiny_models(cls.models)
+        cls.net = os.path.join(cls.models, "tiny", "model.onnx")
+        cls.labels = os.path.join(cls.models, "tiny", "labels.txt")
+        cls.write("data/stop/1.png", daemon.picture(1))
+        cls.write("data/yield/2.png", daemon.picture(2))
+        cls.numbers = itertools.count()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.temporary.cleanup()
+
+    @classmethod
+    def path(cls, name):
+        return os.path.join(cls.temporary.name, name)
+
+    @classmethod
+    def write(cls, name, data):
+        os.makedirs(os.path.dirname(cls.path(name)), exist_ok=True)
+        with open(cls.path(name), "wb") as f:
+            f.write(data if isinstance(data, bytes) else (data if isinstance(data, str) else json.dumps(data)).encode())
+        return cls.path(name)
+
+    def refused(self, code, word, *words, **how):
+        with self.subTest(words=words[-4:]):
+            r = whynot(*words, **how)
+            self.assertEqual(r.code, code, (r.out[-300:], r.err[-500:]))
+            self.assertIn(word, r.err)
+
+    def imported(self, words, **wanted):
+        """The manifest's input that such words lead to."""
+        r = whynot("import", self.net, "--dry-run", *words)
+        self.assertEqual(r.code, 0, r.err)
+        made = json.loads(r.out)["input"]
+        self.assertEqual({k: made.get(k) for k in wanted}, wanted)
+        return r
+
+    # ---- import ----
+
+    def test_an_image_processor_that_cannot_be_followed_is_refused_with_the_key(self):
+        cases = [([], "no JSON object"), (dict(GOOD, size=0), "'size'"), (dict(GOOD, size=9000), "'size'"), (dict(GOOD, size=2.5), "'size'"), (dict(GOOD, size=[16]), "'size'"),
+                 (dict(GOOD, size={"height": 16}), "'size'"), (dict(GOOD, size="16"), "'size'"), (dict(GOOD, size={"shortest_edge": 0}), "'size'"),
+                 (dict(GOOD, do_center_crop=True, crop_size={"height": 0, "width": 3}), "'crop_size'"),
+                 (dict(GOOD, size=[16, 16], do_center_crop=True, crop_size=[17, 16]), "larger than 'size'"), (dict(GOOD, size=[16, 16], do_center_crop=True, crop_size=[16, 17]), "larger than 'size'"),
+                 (dict(GOOD, image_mean=[0.5, 0.5]), "'image_mean'"), (dict(GOOD, image_mean="half"), "'image_mean'"), (dict(GOOD, image_std=[]), "'image_std'")]
+        for config, word in cases:
+            self.refused(2, word, "import", self.net, "--dry-run", "--preprocessor", self.write("p.json", config))
+        self.refused(2, "line 1", "import", self.net, "--dry-run", "--preprocessor", self.write("p.json", "{"))
+        self.refused(2, "no file", "import", self.net, "--dry-run", "--preprocessor", self.path("none.json"))
+
+    def test_an_image_processor_that_can_be_followed_is(self):
+        cases = [(dict(GOOD, do_resize=False), {"resize": "none"}), (dict(GOOD, size=[16, 16]), {"resize": "squash", "size": [16, 16]}),
+                 (dict(GOOD, size=[32, 32], do_center_crop=True, crop_size=16), {"resize": "squash", "crop": [16, 16]}),
+                 (dict(GOOD, size=20, do_center_crop=True), {"resize": "short-side", "short_side": 20, "crop": [16, 16]}),
+                 ({"image_mean": 0.5, "image_std": 0.25}, {"mean": [0.5], "std": [0.25], "resize": "squash"}),
+                 (dict(GOOD, resample=3, rescale_factor=0.5), {"scale": 0.5}), (dict(GOOD, resample=2, do_rescale=False), {"scale": 1.0})]
+        for config, wanted in cases:
+            r = self.imported(["--preprocessor", self.write("p.json", config)], **wanted)
+            self.assertEqual("bilinearly" in r.err, config.get("resample") == 3)
+
+    def test_flags_of_import(self):
+        normal = ["--mean", "0.5", "--std", "0.25"]
+        for flag, values in {"--size": ("x", "0", "16x", "16x0", "-1x16", "16x9000", "9000x16"), "--crop": ("a", "16y16"), "--mean": ("a", "1,2", "1,2,3,4", "1;2", "inf", "1,", ""), "--std": ("nan", "1,2"),
+                             "--scale": ("one", "1,2,3"), "--short-side": ("0", "x", "9000"), "--resize": ("sideways",), "--channels": ("CMYK",), "--layer": ("none",), "--profile": ("none",),
+                             "--labels": (self.path("none.txt"), self.write("few.txt", "a\nb"), self.write("few.json", ["a"]), self.write("no.json", {}), self.write("odd.json", {"0": "a", "2": "c"}),
+                                          self.write("lines.json", ["a\nb"] * 12), self.write("bad.json", "[")), "--name": ("..", "a/b", "")}.items():
+            for value in values:
+                r = whynot("import", self.net, "--dry-run", *normal, flag, value)
+                with self.subTest(flag=flag, value=value):
+                    self.assertIn(r.code, (2, 3), r.err)
+                    self.assertTrue(r.err.strip())
+        self.imported(["--mean", "0.1,0.2,0.3", "--std", "1", "--size", "16", "--channels", "BGR"], mean=[0.1, 0.2, 0.3], std=[1.0], channels="BGR", size=[16, 16])
+        for profile in ("center-crop", "squash", "squash-noaa", "short-448", "iqa-patch", "cem"):
+            self.imported(["--profile", profile])
+        self.imported(["--resize", "short-side", *normal], resize="short-side", short_side=16, crop=[16, 16])
+        names = self.write("names.json", {str(i): name for i, name in enumerate(daemon.LABELS)})
+        r = whynot("import", self.net, "--dry-run", *normal, "--labels", names, "--description", "d", "--input", "image", "--output-name", "logits", "--preprocessor", "none")
+        self.assertEqual((r.code, json.loads(r.out)["description"], json.loads(r.out)["input"]["name"], json.loads(r.out)["output"]["name"]), (0, "d", "image", "logits"), r.err)
+        self.refused(2, "mean and", "import", self.net, "--dry-run", "--preprocessor", "none")
+        self.refused(2, "one ONNX file", "import")
+        self.refused(5, "cannot be made", "import", self.net, *normal, "--to", self.path("no/such"))
+
+    def test_import_asks_on_a_terminal(self):
+        for typed, resize in ((b"squash\n", "squash"), (b"\n", "short-side")):
+            r = on_terminal("import", self.net, "--dry-run", typed=typed)
+            self.assertEqual(r.code, 0, r.out)
+            self.assertIn('"resize": "%s"' % resize, r.out)
+        self.assertEqual(on_terminal("import", self.net, "--dry-run", typed=b"nothing\n").code, 2)
+
+    # ---- data sets ----
+
+    def judged(self, data, *more):
+        return whynot("evaluate", data, "-m", "tiny", "--models", self.models, "--method", "gradcam", "--contrast", "logit", "--metric", "confidence", "--json", *more)
+
+    def test_lines_that_are_none_of_a_data_set(self):
+        good = {"image": "stop/1.png"}
+        cases = [("{", "no JSON"), ({"label": 1}, "no 'image'"), ({"image": 7}, "no 'image'"), ([], "no 'image'"), (dict(good, label=[1]), "'label'"), (dict(good, label="no such"), "'no such'"),
+                 (dict(good, label=99), "'99'"), (dict(good, label=-1), "'-1'"), (dict(good, rival=1.5), "'rival'"), (dict(good, truth=7), "'truth'"), (dict(good, counterfactual=[]), "'counterfactual'"),
+                 (dict(good, elsewhere={}), "'elsewhere'"), (dict(good, boxes=[[1, 2, 3]]), "a box is"), (dict(good, boxes=[[1, 2, 3, "4"]]), "a box is"), (dict(good, boxes=[[1, 2, 3, 4, 5]]), "a box is")]
+        for line, word in cases:
+            r = self.judged(self.write("data/d.jsonl", line))
+            with self.subTest(line=line):
+                self.assertEqual(r.code, 2, r.err)
+                self.assertIn(word, r.err)
+
+    def test_lines_that_say_little_or_much_are_taken(self):
+        lines = [{"image": "stop/1.png", "label": None, "truth": None}, {"image": "stop/1.png", "id": "b", "label": 10, "rival": "stop", "boxes": []},
+                 {"image": self.path("data/yield/2.png"), "id": "c", "label": "9", "boxes": [[-1e9, 0, 1e9, 8]]}]
+        r = self.judged(self.write("data/d.jsonl", "\ufeff" + "".join(json.dumps(x) + "\r\n" for x in lines)))
+        self.assertEqual(r.code, 0, r.err)
+        self.assertIn('"pictures":3', r.out.replace(" ", ""))
+
+    def test_tables(self):
+        for text, word in (("image,label\n,stop\n", "names no picture"), ("image,label\nstop/1.png,no such\n", "'no such'"), ("stop/1.png,stop,no such\n", "'no such'"), ('image\n"stop', "line 2"), ("image,label\n", "no pictures")):
+            r = self.judged(self.write("data/d.csv", text))
+            with self.subTest(text=text):
+                self.assertEqual(r.code, 2, r.err)
+                self.assertIn(word, r.err)
+        for text in ("filename,class,rival\nstop/1.png,10,yield\n", "class_index,image\n10,stop/1.png\n", "stop/1.png\n", ' "stop/1.png" , "Stop" \n', "label,label,path\n1,2,stop/1.png\n"):
+            r = self.judged(self.write("data/d.csv", text))
+            self.assertEqual(r.code, 0, (text, r.err))
+
+    def test_pictures_of_parts_that_are_none(self):
+        good = {"image": "stop/1.png", "label": "stop", "map": "stop/1.png", "parts": ["disc"], "background": ["tree"]}
+        cases = [("7", "no JSON object"), ({}, "a line has"), (dict(good, parts=[]), "a line has"), (dict(good, map=7), "a line has"), (dict(good, label="no such"), "no class"),
+                 (dict(good, parts=["p%d" % i for i in range(40)]), "more than 32"), (dict(good, without=[{"gone": "disc"}]), "list of names"), (dict(good, without=[{"gone": ["wheel"]}]), "none of"),
+                 (dict(good, without=[{"gone": [7], "image": "x"}]), "none of"), (dict(good, without=[{"gone": ["disc"]}]), "no 'image'"), (dict(good, minimal=[["wheel"]]), "none of"), (dict(good, shared=[{}]), "two classes"),
+                 (dict(good, shared=[{"parts": ["disc"], "class": "no such"}, {"parts": [], "class": 1}]), "no class"), (dict(good, shared=[{"class": 1}, {}]), "list of names"),
+                 (dict(good, shared=[{"parts": ["disc"], "class": 1}, {"parts": ["disc"], "class": 2}]), "in common")]
+        for line, word in cases:
+            path = self.write("data/parts.jsonl", line if isinstance(line, str) else "\n" + json.dumps(line) + "\n")
+            self.refused(2, word, "evaluate", path, "-m", "tiny", "--models", self.models, "--method", "gradcam", "--contrast", "logit", "--suite", "parts")
+        self.refused(2, "no pictures", "evaluate", self.write("data/parts.jsonl", "\n"), "-m", "tiny", "--models", self.models, "--suite", "parts")
+
+    # ---- other words ----
+
+    def test_words_of_commands(self):
+        data, own = self.path("data"), ["-m", "tiny", "--models", self.models]
+        for words, code, word in [
+                (("evaluate", data, *own, "--explain", "both"), 2, "prediction or label"), (("evaluate", data, *own, "--least-second", "2"), 2, "probability"),
+                (("evaluate", data, *own, "--least-second", "x"), 2, "probability"), (("evaluate", data, *own, "--seed", "-1"), 2, "seed"), (("evaluate", data, *own, "--limit", "0"), 2, "limit"),
+                (("evaluate", data, *own, "--jobs", "0"), 2, "jobs"), (("evaluate", data, *own, "--resume"), 2, "--output"), (("evaluate", data, *own, "--force"), 2, "--output"),
+                (("evaluate", data, *own, "--resume", "--force", "--output", self.path("o")), 2, "exclude"), (("evaluate", data, "-m", "tiny", "--server", "http://127.0.0.1:1"), 2, "--server"),
+                (("evaluate", data, "-m", "none", "--models", self.models), 3, "none"), (("evaluate", data, *own, "--layer", "none"), 2, "none"), (("evaluate", *own), 2, "data"),
+                (("audit", data, *own, "--resume"), 2, "--output"), (("audit", data, *own, "--resume", "--force", "--output", self.path("o")), 2, "exclude"), (("audit", data, *own, "--top", "0"), 2, "top"),
+                (("audit", *own), 2, "data"), (("audit", self.path("absent"), *own), 2, "there is no"), (("audit", data, *own, "--jobs", "x"), 2, "jobs"),
+                (("explain", "x.png", "--server", "http://127.0.0.1:1", "--set", "threads=1"), 2, "x.png"), (("explain", data, "--server", "http://127.0.0.1:1", "--set", "threads=1"), 2, "--set"),
+                (("explain", data, *own, "--set", "threads"), 2, "NAME=VALUE"), (("explain", data, *own, "--set", "threads=many"), 2, "threads"), (("explain", data, "--server", "http://" + "a" * 600), 2, "too long"),
+                (("explain", data, "--server", "http://127.0.0.1:1", "--key-file", self.path("absent")), 2, "cannot be read"),
+                (("explain", data, "--server", "http://127.0.0.1:1", "--key-file", self.write("empty", "\n")), 2, "is empty"), (("explain", data, *own, "--patience", "x"), 2, "patience"),
+                (("explain", os.path.dirname(self.write("bare/readme.txt", "")), *own), 2, "there is no .png"), (("explain", self.path("data/*.gif"), *own), 2, "no file is named"), (("explain", *own), 2, "name a picture"),
+                (("explain", "--from", self.path("absent"), *own), 2, "cannot be read"), (("explain", data, *own, "--json", "--text"), 2, "exclude"), (("explain", data, *own, "--draw", "oil"), 2, "--draw"),
+                (("explain", data, *own, "--json", "--draw", "blocks"), 2, "goes with words"), (("explain", data, "--models", self.models), 2, "2 models"), (("labels", "a", "b", *own), 2, "one word too many"),
+                (("draw",), 2, ""), (("draw", self.path("absent.png"), "--as", "blocks"), 5, "absent"), (("draw", self.labels, "--as", "blocks"), 5, "PNG and JPEG"), (("config", "--effective", "--port", "x"), 2, "port"),
+                (("connect", "label-studio"), 2, "--server"), (("connect", "label-studio", "--server", "a" * 600), 2, "too long"),
+                (("connect", "label-studio", "--server", "x", "--key-file", self.path("absent")), 2, "cannot be read"), (("connect", "label-studio", "--server", "x", "--url", "y"), 2, "--project"),
+                (("connect", "label-studio", "--server", "x", "--url", "y", "--project", "1"), 2, "--token-file"), (("connect", "label-studio", "--server", "x", "--url", "y", "--project", "0", "--token-file", "z"), 2, "project"),
+                (("generate",), 2, ""), (("generate", "/proc/none"), 5, ""), (("nothing", "--help"), 2, "nothing")]:
+            self.refused(code, word, *words)
+
+    def test_outputs_that_cannot_be_written(self):
+        own = ["-m", "tiny", "--models", self.models, "--method", "gradcam", "--limit", "1"]
+        fast = [*own, "--contrast", "logit", "--metric", "confidence"]
+        for words in (("evaluate", self.path("data"), *fast, "--csv", "/dev/full"), ("evaluate", self.path("data"), *fast, "--report", "/dev/full"), ("evaluate", self.path("data"), *fast, "--output", self.path("no/such")),
+                      ("audit", self.path("data"), *own, "--csv", "/dev/full"), ("audit", self.path("data"), *own, "--report", "/dev/full"), ("audit", self.path("data"), *own, "--output", "/dev/full", "--force"),
+                      ("explain", self.path("data"), *own[:4], "--output", "/dev/full", "--force"), ("explain", self.path("data"), *own[:4], "--png", "/proc/none")):
+            self.refused(5, "", *words)
+
+
+if __name__ == "__main__":
+    unittest.main()
