@@ -71,6 +71,15 @@ static void put_xml(const char *text)
     }
 }
 
+static bool all_named(const json_t *labels)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(labels, i, row)
+        if (!json_is_string(json_object_get(row, "label"))) return false;
+    return json_is_array(labels);
+}
+
 static void print_config(const json_t *labels, const char *tag)
 {
     size_t i;
@@ -91,7 +100,8 @@ static enum cli_exit print_labeling(const struct connecting *s)
     if (code == CLI_OK) {
         snprintf(uri, sizeof uri, "/v1/models/%s/labels?limit=%d", name, MOST_LABELS);
         json_t *root = cli_peer_get(p, uri, false, &code);
-        if (root) print_config(json_object_get(root, "labels"), cli_has(s->c, "polygons") ? "PolygonLabels" : "BrushLabels");
+        if (root && !all_named(json_object_get(root, "labels"))) code = cli_fail(CLI_UNREACHABLE, "the answer has no list of labels, as a whynot daemon would give");
+        else if (root) print_config(json_object_get(root, "labels"), cli_has(s->c, "polygons") ? "PolygonLabels" : "BrushLabels");
         json_decref(root);
     }
     cli_peer_close(p);
@@ -124,7 +134,7 @@ static enum cli_exit check_health(const struct connecting *s, struct cli_peer *p
 }
 
 /* What the daemon says of the project's configuration; NULL: of none. */
-static enum cli_exit check_setup(struct cli_peer *p, const char *config)
+static enum cli_exit check_setup(const char *daemon, struct cli_peer *p, const char *config)
 {
     struct wn_error err = {0};
     size_t i;
@@ -134,8 +144,9 @@ static enum cli_exit check_setup(struct cli_peer *p, const char *config)
     enum cli_exit code = CLI_OK;
     if (!status) code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
     else if (status != 200) code = cli_fail(status == 401 || status == 403 ? CLI_UNREACHABLE : CLI_FAILED, "the daemon: %s", why ? why : "no answer that can be read");
+    else if (!json_is_object(root)) code = cli_fail(CLI_UNREACHABLE, "%s/setup does not answer as a whynot daemon does", daemon);
     json_array_foreach(json_object_get(root, "notes"), i, note)
-        if (config) fprintf(stderr, "note: %s\n", json_string_value(note));
+        if (config && json_is_string(note)) fprintf(stderr, "note: %s\n", json_string_value(note));
     json_decref(root);
     json_decref(body);
     return code;
@@ -146,7 +157,7 @@ static enum cli_exit check_daemon(const struct connecting *s, const char *config
     struct cli_peer *p = NULL;
     enum cli_exit code = open_daemon(s, &p);
     if (code == CLI_OK) code = check_health(s, p);
-    if (code == CLI_OK) code = check_setup(p, config);
+    if (code == CLI_OK) code = check_setup(s->daemon, p, config);
     cli_peer_close(p);
     return code;
 }

@@ -150,7 +150,7 @@ class Import(unittest.TestCase):
         with open(os.path.join(self.models, "net", "manifest.json"), "rb") as f:
             self.assertEqual(f.read(), before)
         self.run_import(path, "--name", "other", *NORMAL, "--labels", self.write("l.txt", "a\nb\n"), code=2)
-        self.run_import(path, "--name", "other", *NORMAL, "--resize", "stretch", code=3)
+        self.run_import(path, "--name", "other", *NORMAL, "--resize", "short-side", "--short-side", "8", code=3)
         self.run_import(path, "--name", "other", *NORMAL, "--std", "0", code=3)
         self.assertEqual(os.listdir(self.models), ["net"])
 
