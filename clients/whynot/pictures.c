@@ -200,7 +200,8 @@ void cli_pictures_finish(struct cli_pictures *p)
 bool cli_pictures_stems_differ(const struct cli_pictures *p)
 {
     struct cli_picture **all = sorted(p, by_stem);
-    bool differ = all || cli_fail(CLI_FAILED, "no memory for so many pictures") == CLI_OK;
+    bool differ = all != NULL;
+    if (!all) cli_fail(CLI_FAILED, "no memory for so many pictures");
     for (int i = 1; differ && i < p->n; i++)
         if (strcmp(all[i]->stem, all[i - 1]->stem) == 0) {
             cli_fail(CLI_USAGE, "'%s' and '%s' would be written to the same file; name the folder above both", all[i - 1]->path, all[i]->path);
