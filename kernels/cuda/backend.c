@@ -344,6 +344,7 @@ static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *er
     code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
                                     : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
     wn_cuda_range_end();
+    if (code == WN_DEVICE) wn_cuda_probe(); /* a library's failure may have been the device's */
     return code;
 }
 

@@ -33,8 +33,7 @@ bool wn_cuda_is_sticky(int status)
     }
 }
 
-/* Takes the error off the thread and asks the context something trivial: only a dead one fails again. */
-static void probe(void)
+void wn_cuda_probe(void)
 {
     wn_cuda_inject("cuda", cudaGetLastError());
     const int again = wn_cuda_inject("cuda", cudaStreamQuery(cudaStreamLegacy));
@@ -52,7 +51,7 @@ enum wn_code wn_cuda_check_runtime(int status, const char *call, struct wn_error
 {
     status = wn_cuda_inject("cuda", status);
     if (status == cudaSuccess) return WN_OK;
-    probe();
+    wn_cuda_probe();
     if (status == cudaErrorMemoryAllocation)
         return wn_fail(err, WN_NO_MEMORY, "the GPU has not enough memory left; use a smaller batch or fewer models");
     return wn_fail(err, WN_DEVICE, "the GPU failed at %.*s: %s (%d)", name_length(call), call,

@@ -20,6 +20,9 @@ enum wn_code wn_cuda_check_blas(int status, const char *call, struct wn_error *e
 /* No call will succeed any more in this process. Never becomes false again. */
 bool wn_cuda_lost(void);
 
+/* After a failure: takes the error off the thread and asks the context something trivial; only a dead one fails again, and is lost. Calls of the
+ * runtime do so by themselves. */
+void wn_cuda_probe(void);
 /* A code of the CUDA runtime that the process cannot outlive, by the manual's words. */
 bool wn_cuda_is_sticky(int status);
 

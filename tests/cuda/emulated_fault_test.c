@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -12,6 +14,7 @@
 #include <whynot/explain.h>
 
 #include "check.h"
+#include "exe.h"
 #include "fake_runtime.h"
 #include "oom.h"
 #include "subject.h"
@@ -214,10 +217,9 @@ static void an_old_card_refuses_what_it_lacks(void **state)
     fake_runtime.capability = 9;
 }
 
-/* Last: a lost device stays lost. */
-static void an_illegal_access_loses_the_device_for_good(void **state)
+/* A device that fails once more when it is asked is lost for good, and so is its backend. */
+static void lose(int status)
 {
-    (void)state;
     struct subject s;
     build(&s);
     const long calls = count_calls(&s);
@@ -227,7 +229,7 @@ static void an_illegal_access_loses_the_device_for_good(void **state)
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
     assert_null(wn_backend_lost());
-    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = 700, fake_runtime.sticky = true;
+    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = status, fake_runtime.sticky = true;
     for (long i = 0; i < calls && be->impl->run(exe, 0, &err) == WN_OK; i++) continue;
     assert_int_equal(err.code, WN_DEVICE);
     assert_string_equal(wn_backend_lost(), "cuda");
@@ -237,6 +239,65 @@ static void an_illegal_access_loses_the_device_for_good(void **state)
     assert_int_not_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_string_equal(wn_backend_lost(), "cuda"); /* also where there is no backend left to ask */
     subject_finish(&s);
+}
+
+static int dies_with; /* what the device fails with from then on; 0: it is well */
+
+static enum wn_code cudnn_fails(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
+{
+    (void)exe, (void)job;
+    if (dies_with) fake_runtime.calls = 0, fake_runtime.fail_at = 1, fake_runtime.fail_with = dies_with, fake_runtime.sticky = true;
+    return wn_fail(err, WN_DEVICE, "cuDNN failed at cudnnBackendExecute: CUDNN_STATUS_EXECUTION_FAILED");
+}
+
+/* Where a library only says that it failed, and the device fails when it is asked why. */
+static void lose_in_a_library(int status)
+{
+    struct subject s;
+    build(&s);
+    struct wn_backend *be;
+    struct wn_exe *base;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &base, NULL), WN_OK);
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    struct wn_cuda_stage *first = &exe->stages[0];
+    void *graph = first->graph;
+    first->graph = NULL;
+    exe->jobs[first->begin].run = cudnn_fails;
+    assert_int_equal(be->impl->run(base, 0, NULL), WN_DEVICE);
+    assert_null(wn_backend_lost()); /* the device is well: the library alone failed */
+    dies_with = status;
+    assert_int_equal(be->impl->run(base, 0, NULL), WN_DEVICE);
+    assert_string_equal(wn_backend_lost(), "cuda");
+    first->graph = graph;
+    be->impl->release(base);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
+static bool ends_well(void (*scene)(int), int status)
+{
+    int how = -1;
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        scene(status);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &how, 0), child);
+    return WIFEXITED(how) && WEXITSTATUS(how) == 0;
+}
+
+/* Each in a process of its own, for a lost device stays lost. */
+static void every_fault_that_a_process_cannot_outlive_loses_the_device(void **state)
+{
+    static const int faults[] = {214 /* ECC */, 700 /* illegal address */, 702 /* launch timeout */, 710 /* assert */, 714, 715, 716, 717, 718, 719 /* launch failure */};
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+        if (!ends_well(lose, faults[i])) fail_msg("after error %d the device was not lost as it should be", faults[i]);
+        if (!ends_well(lose_in_a_library, faults[i])) fail_msg("error %d behind a library's failure was not seen", faults[i]);
+    }
+    assert_null(wn_backend_lost());
 }
 
 /* ---- what the doctor says ---- */
@@ -290,7 +351,7 @@ int main(void)
         cmocka_unit_test(no_device_is_an_error_of_the_device),
         cmocka_unit_test(an_old_card_refuses_what_it_lacks),
         cmocka_unit_test(the_doctor_claims_no_device_that_does_not_answer),
-        cmocka_unit_test(an_illegal_access_loses_the_device_for_good),
+        cmocka_unit_test(every_fault_that_a_process_cannot_outlive_loses_the_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
