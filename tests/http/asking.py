@@ -6,7 +6,7 @@ import unittest
 
 import daemon
 
-LARGE_BATCHES = ["--workers", "1", "--max-batch-size", "8", "--max-queue-delay-us", "2000"]  # gathers up to eight pictures and waits for them
+LARGE_BATCHES = ["--workers", "1", "--max-batch-size", "8", "--preferred-batch-size", "8", "--max-queue-delay-us", "2000"]  # gathers up to eight pictures and waits for them
 
 
 def raw_map(m):
