@@ -48,8 +48,9 @@ __attribute__((constructor)) static void open_arm(void)
     backtrace(&frame, 1); /* loads what it needs now, not inside some malloc */
 }
 
-/* What comes after main and its own handlers is not the program's: destructors of libraries, gcov's files. */
+/* What comes before main, and after it and its own handlers, is not the program's: what libraries make and destroy, gcov's files. */
 static int (*main_of_it)(int argc, char **argv, char **environment);
+static atomic_bool begun;
 
 static void disarm(void)
 {
@@ -59,6 +60,7 @@ static void disarm(void)
 static int disarm_behind(int argc, char **argv, char **environment)
 {
     atexit(disarm);
+    begun = true;
     return main_of_it(argc, argv, environment);
 }
 
@@ -120,7 +122,7 @@ static bool is_turn(const void *caller)
 
 static bool fails_for(enum kind kind, const void *caller)
 {
-    if (arm->kind != (int)kind) return false;
+    if (arm->kind != (int)kind || !begun) return false;
     arm->asked++;
     if (!is_turn(caller)) return false;
     arm->refused++;

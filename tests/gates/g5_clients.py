@@ -15,8 +15,8 @@ from gate import BENCH, FULL, Faults, daemon, figure, finish
 WHYNOT = os.environ.get("WHYNOT", os.path.join(os.path.dirname(os.path.dirname(BENCH)), "whynot", "whynot"))
 # Places that a quick run tries of each command; the full one tries all.
 QUICK = {"memory": 14, "open_eio": 3, "read_eio": 3, "thread": 2}
-# They end the process themselves without memory, before main or where they cannot say so.
-FATAL = ("libdnnl", "libgomp", "libstdc++", "ld-linux", "libcrypto", "libssl", "libgnutls", "libp11-kit", "libgcrypt")
+# They end the process themselves where they get no memory, and cannot say so.
+FATAL = ("libdnnl", "libgomp", "libstdc++", "ld-linux", "libcrypto", "libssl", "libgnutls", "libp11-kit", "libgcrypt", "libcublas", "libcudnn", "libcuda", "libnv")
 
 folder = tempfile.TemporaryDirectory()
 lock = threading.Lock()
