@@ -56,7 +56,7 @@ class Faults(life.Folder):
             self.assertEqual(d.get("/readyz").status, 200)
 
     def test_a_lost_device_ends_the_process_in_time_and_everybody_is_answered(self):
-        d = self.start("lost@armed=8", "--max-queue-size", "500", folder=self.folder.name)
+        d = self.start("lost@armed=8", "--max-queue-size", "500", "--max-queue-wait-ms", "0", folder=self.folder.name)
         statuses, lock, stop, seen = [], threading.Lock(), threading.Event(), {}
 
         def client(i):
