@@ -16,9 +16,10 @@ import tiny_onnx
 EACH, READERS = (1000, 1000) if FULL else (150, 40)
 SIDE = 1024  # of a picture whose raw map is more than the kernel takes of an answer
 PATIENCE = 20  # seconds without any news before the rest counts as never cut
-answers = []
+answers, told_late = [], []
 HEAD_S, BODY_S, REPLY_S = (3, 5, 6) if FULL else (1.5, 2.0, 2.5)
-GOOD_RATE = 100  # requests a second of the good clients
+FLOOR_MS = 3  # the attackers run on the same cores: what a request that takes half a millisecond waits for its turn is theirs
+GOOD_RATE = 400  # requests a second of the good clients
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
 folder = tempfile.TemporaryDirectory()
@@ -67,9 +68,13 @@ def attack(d, kind, all_there):
         open_ones[s.fileno()] = s
         if kind != "reply":
             begun[s.fileno()] = time.monotonic()
-    last, told = time.monotonic(), False
+    last, told, tick = time.monotonic(), False, 0
+    number = {fd: i for i, fd in enumerate(open_ones)}
     while open_ones and time.monotonic() - last < limit + PATIENCE:
+        tick += 1
         for fd, s in list(open_ones.items()):
+            if (number[fd] + tick) % 5:  # looked at five times a second, and not all at once
+                continue
             gone = False
             try:
                 if kind == "reply":
@@ -82,8 +87,12 @@ def attack(d, kind, all_there):
                             del open_ones[fd]
                             continue
                 else:
-                    s.send(b"a")
-                    gone = s.recv(100) == b""
+                    if (number[fd] // 5 + tick // 5) % 5 == 0:  # a byte a second
+                        s.send(b"a")
+                    while not gone:
+                        said = s.recv(4096)
+                        told_late.append(said[9:12] == b"408")
+                        gone = said == b""
             except BlockingIOError:
                 pass
             except OSError:
@@ -95,7 +104,7 @@ def attack(d, kind, all_there):
         if not told and (kind != "reply" or len(answers) == n):
             told = True
             all_there()
-        time.sleep(0.2)
+        time.sleep(0.04)
     for s in open_ones.values():
         s.close()
     return n - sum(a.endswith(b"429") for a in answers), ends
@@ -138,8 +147,11 @@ with daemon.Daemon(folder.name, *options) as d:
         p99, answered, other = good[0].report() if good else (1e9, 0, "never began")
         late = KINDS[kind][1] + 1
         clock("G11", max(ends, default=1e9), late, len(ends) == n, "seconds until the last of %d clients slow with their %s was cut; %d were" % (n, kind, len(ends)))
-        latency("G11", round(p99, 2), "<= 2 x %.2f" % alone, p99 <= 2 * alone, others.cores(), "p99 in ms of good requests while all of these are there, and twice that of before")
+        limit = max(2 * alone, FLOOR_MS)
+        latency("G11", round(p99, 2), "<= %.2f" % limit, p99 <= limit, others.cores(), "p99 in ms of good requests while all of these are there; before %.2f" % alone)
         figure("G11", answered, "all", answered and not other, "good requests answered meanwhile; others: %s" % other)
+        if kind == "body":
+            figure("G11", sum(told_late), n, sum(told_late) == n, "of them were told 408 first")
         if kind == "reply":
             figure("G11", n, "10 or more", n >= 10, "of %d slow readers got an answer of several megabytes to hold, the others 429" % READERS)
             figure("G11", len(answers), READERS, len(answers) == READERS, "of them were answered at all")
