@@ -9,6 +9,7 @@
 
 #define MOST_SLICES 4096
 #define FIRST_SLICES 8
+#define MOST_WORD 512 /* bytes of a number, true, false or null */
 
 struct scan {
     char *body;
@@ -161,10 +162,10 @@ static enum wn_code take_token(struct scan *s)
     if (c == '{' || c == '[') s->depth++;
     if (c == '}' || c == ']') s->depth--;
     if (s->depth > WN_JSON_DEPTH) return wrong(s, "nested too deeply");
-    s->at++;
+    const size_t begin = s->at++;
     if (!strchr("{}[]:,", c))
-        while (s->at < s->size && !strchr("{}[]:,\" \t\r\n", s->body[s->at])) s->at++;
-    return WN_OK;
+        while (s->at < s->size && s->at - begin <= MOST_WORD && !strchr("{}[]:,\" \t\r\n", s->body[s->at])) s->at++;
+    return s->at - begin <= MOST_WORD ? WN_OK : wrong(s, "a number or a word is too long");
 }
 
 static enum wn_code scan(struct scan *s)

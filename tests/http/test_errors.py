@@ -169,6 +169,7 @@ class Errors(asking.Tiny):
     def test_json_depth_and_size_have_limits_of_their_own(self):
         image = '{"image":{"b64":"%s"},"target":' % b64(picture(1))
         for text, words in ((image + "[" * 31 + "]" * 31 + "}", "target"), (image + "[" * 32 + "]" * 32 + "}", "nested too deeply"),
+                            (image + "1" * 512 + "}", "too big"), (image + "1" * 513 + "}", "a number or a word is too long"),
                             (image + "[" + "1," * 40000 + "1]}", "too many values")):
             p = self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")
             self.assertIn(words, p["detail"])
