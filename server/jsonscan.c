@@ -192,12 +192,12 @@ static size_t original(const struct scan *s, size_t position)
 }
 
 /* jansson mostly calls it a syntax error when it gets no memory: so it is asked where it asks. */
-static _Thread_local bool starved;
+static _Thread_local bool is_starved;
 
 static void *take_memory(size_t n)
 {
     void *p = malloc(n);
-    starved |= !p;
+    is_starved |= !p;
     return p;
 }
 
@@ -206,16 +206,24 @@ static void watch_memory(void)
     json_set_alloc_funcs(take_memory, free);
 }
 
-static enum wn_code build(struct scan *s, json_t **root)
+json_t *wn_json_load(const char *text, size_t n, json_error_t *why, bool *starved)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    json_error_t why;
     pthread_once(&once, watch_memory);
-    starved = false;
-    *root = json_loadb(s->text.data ? (const char *)s->text.data : "", s->text.size, JSON_REJECT_DUPLICATES, &why);
-    if (*root && !starved) return WN_OK;
-    json_decref(*root); /* where it had no memory to save a character, it leaves that out and goes on */
-    *root = NULL;
+    is_starved = false;
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, why);
+    *starved = is_starved;
+    if (root && !is_starved) return root;
+    json_decref(root); /* where it had no memory to save a character, it leaves that out and goes on */
+    return NULL;
+}
+
+static enum wn_code build(struct scan *s, json_t **root)
+{
+    json_error_t why;
+    bool starved;
+    *root = wn_json_load(s->text.data ? (const char *)s->text.data : "", s->text.size, &why, &starved);
+    if (*root) return WN_OK;
     if (starved) return wn_fail(s->err, WN_NO_MEMORY, "no memory for the request");
     size_t at = original(s, why.position < 0 ? 0 : (size_t)why.position);
     char *theirs = strstr(why.text, " near '"); /* bytes of the body: they are not said again, and not logged */

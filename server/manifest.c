@@ -1,5 +1,6 @@
 /* manifest.json to a struct, strictly; knows neither files nor graphs. */
 #include "manifest.h"
+#include "jsonscan.h"
 
 #include "nearest.h"
 
@@ -224,9 +225,12 @@ enum wn_code wn_manifest_parse(const char *json, size_t n, struct wn_manifest *m
     json_error_t why;
     struct wn_error first = {0};
     *m = (struct wn_manifest){0};
-    json_t *root = json_loadb(json, n, JSON_REJECT_DUPLICATES, &why);
+    bool starved;
+    json_t *root = wn_json_load(json, n, &why, &starved);
     if (json_is_object(root))
         read_root(&(struct reading){m, "", root, &first});
+    else if (starved)
+        wn_fail(&first, WN_NO_MEMORY, "there is no memory to read it");
     else
         wn_fail(&first, WN_BAD_MODEL, "line %d: %s", root ? 1 : why.line, root ? "an object { } is wanted" : why.text);
     json_decref(root);

@@ -1,6 +1,7 @@
 /* /v2/repository: what is in the folder of models, and what of it is in memory; the model repository extension of the Open Inference
  * Protocol. Knows the keeper, and nothing of how it works. */
 #include "http.h"
+#include "jsonscan.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -29,8 +30,13 @@ static json_t *read_body(struct wn_request *r)
         wn_problem_set(&r->problem, NULL, WN_TOO_LARGE, "the body is larger than %d bytes", CONTROL_BYTES);
         return NULL;
     }
-    json_t *root = json_loadb(r->body, r->body_size, JSON_REJECT_DUPLICATES, &why);
+    bool starved;
+    json_t *root = wn_json_load(r->body, r->body_size, &why, &starved);
     if (json_is_object(root)) return root;
+    if (starved) {
+        wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+        return NULL;
+    }
     wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object%s%s", root ? "" : ": ", root ? "" : why.text);
     json_decref(root);
     return NULL;

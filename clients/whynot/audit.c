@@ -184,6 +184,7 @@ static void begin_line(const struct auditing *a, const struct cli_exhibit *x, st
     wn_json_string(line, a->audit.question);
     wn_json_key(line, "path");
     wn_json_string(line, path);
+    line->failed |= !path;
     free(path);
 }
 

@@ -27,7 +27,8 @@ char *cli_picture_name(const char *path)
         i += length ? (size_t)length : 1;
     }
     wn_buffer_append(&out, "", 1, &err);
-    return err.code == WN_OK ? (char *)out.data : NULL;
+    if (err.code != WN_OK) wn_buffer_finish(&out);
+    return (char *)out.data;
 }
 
 /* Inside any output folder: the path as it is where it leads downwards, else its last part. */
@@ -75,8 +76,9 @@ static enum cli_exit walk(struct cli_pictures *all, const char *folder, size_t r
         struct stat info;
         struct wn_buffer path = {0};
         const char *name = entries[i]->d_name, *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
-        if (code == CLI_OK && name[0] != '.' && wn_buffer_printf(&path, NULL, "%s%s%s", folder, slash, name) == WN_OK &&
-            lstat((char *)path.data, &info) == 0) {
+        if (code == CLI_OK && name[0] != '.' && wn_buffer_printf(&path, NULL, "%s%s%s", folder, slash, name) != WN_OK)
+            code = cli_fail(CLI_FAILED, "no memory for so many pictures");
+        if (code == CLI_OK && name[0] != '.' && lstat((char *)path.data, &info) == 0) {
             if (S_ISDIR(info.st_mode)) code = walk(all, (char *)path.data, root, depth + 1);
             else if (is_picture_name(name)) code = add(all, (char *)path.data, root);
         }
@@ -123,6 +125,7 @@ static enum cli_exit add_list(struct cli_pictures *all, const char *from)
         line[strcspn(line, "\r\n")] = 0; /* lists are also made on Windows */
         if (*line) code = add_word(all, line);
     }
+    if (code == CLI_OK && !feof(f)) code = cli_fail(CLI_FAILED, "the list '%s' cannot be read to its end", from);
     free(line);
     if (f != stdin) fclose(f);
     return code;

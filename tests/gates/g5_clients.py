@@ -68,7 +68,7 @@ def commands(url):
         Command("explain", one, "-q", "auto:2", "--json", *remote),
         Command("explain", one, "-q", "auto:1", "--text", "--draw", "sixel", *remote),
         Command("explain", data, "-q", "auto:1", "--png", "maps", "--output", "lines", "--jobs", "1", *remote, makes=["lines"]),
-        Command("explain", one, "-q", "yield", *local),
+        Command("explain", one, "-q", "yield", *local, same=False),  # without memory for its packed weights the network computes with others, and the last bit differs
         Command("evaluate", data, "--metric", "confidence,content", "--method", "gradcam", "--contrast", "logit", "--report", "page", "--csv", "table", *local, same=False),
         Command("audit", data, "--csv", "table", "--report", "page", "--jobs", "1", *remote, makes=["table"]),
         Command("audit", data, "--text", *local),
@@ -102,11 +102,12 @@ class Tally:
         what = "%s, %s%s, asked by %s" % (command.name, kind, " and on" if on else "", who)
         # Where it gets no memory, the lexer of Jansson 2.14 goes on with a byte less, and may take back one that it never kept.
         jansson = who.startswith("libjansson") and (code == -signal.SIGABRT or (code == 0 and len(good) - len(out) == 1))
-        theirs = who.startswith(FATAL) or jansson
+        # Where it gets no memory for a question's query, libcurl 7.88 asks without it.
+        theirs = who.startswith(FATAL) or jansson or (who.startswith("libcurl") and code == 0)
         with lock:
             self.runs += 1
             self.codes[code] = self.codes.get(code, 0) + 1
-            if theirs and (jansson or code not in range(6)):
+            if theirs and (code == 0 or code not in range(6)):
                 self.theirs += 1
             elif code not in range(6):
                 self.bad.append("%s: ended with %s %s" % (what, code, err[-200:]))
