@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 import zipfile
 import zlib
@@ -56,6 +57,16 @@ class Take(PageTest):
         self.b.one("#files").send_keys(path)
         self.b.answered("document.querySelector('#picture-about').textContent === %s" % json.dumps(name))
 
+    def settled(self):
+        """Both drawings, once they stay as they are: the page draws again when its layout has come to rest."""
+        last = [None]
+
+        def same():
+            seen, last[0] = last[0], [self.drawn(i) for i in range(2)]
+            time.sleep(0.2)
+            return last[0] if last[0] == seen else None
+        return self.b.wait(same, "a drawing that stays")
+
     def test_a_link_reproduces_the_view_of_a_sample(self):
         self.open()
         for control, value in (("colors", "inferno"), ("polarity", "for"), ("scale", "own"), ("method", "la"), ("contrast", "weighted")):
@@ -64,10 +75,10 @@ class Take(PageTest):
         self.click("#samples li:nth-child(5) button")
         self.b.answered("document.querySelector('#picture-about').textContent === 'speed-limit-30-1.png'")
         link = self.text("#copy-link")
-        seen = [self.drawn(i) for i in range(2)]
+        seen = self.settled()
         self.b.open(link)
         self.b.answered()
-        self.assertEqual([self.drawn(i) for i in range(2)], seen)
+        self.assertTrue(self.b.wait(lambda: self.settled() == seen, "the same view"))
         self.assertEqual(self.text("#copy-link"), link)
         self.b.open(self.url())
         self.b.answered()
