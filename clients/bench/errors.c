@@ -98,12 +98,15 @@ static double worst_of(const struct asked *a, int *maps)
 
 void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct bench_options *o)
 {
-    struct asked *a = calloc(1, sizeof *a);
     struct wn_error err = {0};
     bool wanted = false;
     for (int i = 0; i < o->n_precisions; i++) wanted |= o->precisions[i] != WN_PRECISION_F32;
-    if (!a || !wanted || !make_pictures(a, graph)) goto free_asked;
-    if (!(a->logits = malloc((size_t)wn_graph_classes(graph) * PICTURES * sizeof *a->logits))) goto free_asked;
+    if (!wanted) return;
+    struct asked *a = calloc(1, sizeof *a);
+    if (!a || !make_pictures(a, graph) || !(a->logits = malloc((size_t)wn_graph_classes(graph) * PICTURES * sizeof *a->logits))) {
+        wn_fail(&err, WN_NO_MEMORY, "no memory for the pictures");
+        goto say;
+    }
     make_questions(a, o->method);
     if (answer(a, graph, o, WN_PRECISION_F32, a->exact, &err) != WN_OK) goto say;
     ask_the_same(a);
@@ -115,8 +118,9 @@ void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct benc
     }
 say:
     if (err.code != WN_OK) fprintf(stderr, "%s: no f32 maps to compare with: %s\n", b->model, err.text);
+    if (!a) return;
     finish_answers(a->exact);
-free_asked:
-    if (a) free(a->pixels), free(a->logits);
+    free(a->pixels);
+    free(a->logits);
     free(a);
 }

@@ -203,12 +203,10 @@ enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from,
 
 /* ---- captured graphs ---- */
 
-static enum wn_code instantiate(struct wn_cuda_stage *stage, cudaGraph_t graph, struct wn_error *err)
+static void instantiate(struct wn_cuda_stage *stage, cudaGraph_t graph, struct wn_error *err)
 {
     cudaGraphExec_t exec;
-    enum wn_code code = WN_CALL(runtime, cudaGraphInstantiate(&exec, graph, 0), err);
-    if (code == WN_OK) stage->graph = exec;
-    return code;
+    if (WN_CALL(runtime, cudaGraphInstantiate(&exec, graph, 0), err) == WN_OK) stage->graph = exec;
 }
 
 /* Whatever refuses to be captured is no fault: the stage is walked instead. Only a lost device is. */
@@ -221,7 +219,7 @@ enum wn_code wn_cuda_capture(struct wn_cuda_exe *exe, struct wn_cuda_stage *stag
     if (code == WN_OK) {
         code = wn_cuda_run_jobs(exe, stage, &why);
         const enum wn_code ended = WN_CALL(runtime, cudaStreamEndCapture(exe->stream, &graph), &why);
-        if (code == WN_OK && ended == WN_OK) code = instantiate(stage, graph, &why);
+        if (code == WN_OK && ended == WN_OK) instantiate(stage, graph, &why);
         if (graph) cudaGraphDestroy(graph);
     }
     return wn_cuda_lost() ? wn_fail(err, why.code, "%s", why.text) : WN_OK;

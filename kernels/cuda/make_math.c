@@ -144,11 +144,10 @@ static void plane_strides(const struct wn_cuda_tensor *t, int positions, int *n,
 enum wn_code wn_cuda_make_channel_dot(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
-    const bool through = exe->home[s->in[0]] < 0;
-    const struct wn_step *gather = through ? wn_program_step(exe->prog, wn_program_value(exe->prog, s->in[0])->step) : NULL;
+    const struct wn_step *gather = exe->home[s->in[0]] < 0 ? wn_program_step(exe->prog, wn_program_value(exe->prog, s->in[0])->step) : NULL;
     struct wn_cuda_tensor a, g, row = {0}, y = exe->values[s->out[0]];
-    enum wn_code code = wn_cuda_value(exe, through ? gather->in[0] : s->in[0], &a, err);
-    if (code == WN_OK && through) code = wn_cuda_value(exe, gather->in[1], &row, err);
+    enum wn_code code = wn_cuda_value(exe, gather ? gather->in[0] : s->in[0], &a, err);
+    if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &row, err);
     if (code == WN_OK) code = wn_cuda_value(exe, s->in[1], &g, err);
     if (code != WN_OK) return code;
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_channel_dot, err);

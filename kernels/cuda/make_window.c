@@ -190,7 +190,8 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     const struct wn_step *s = wn_program_step(exe->prog, step);
     const struct wn_cuda_tensor y = exe->values[s->out[0]];
     const enum wn_cuda_type type = wn_cuda_step_type(exe, step);
-    struct convolution c = {.act = backward ? (struct wn_act){.kind = WN_UNARY_COUNT} : s->u.conv.act};
+    struct convolution c = {.act.kind = WN_UNARY_COUNT};
+    if (!backward) c.act = s->u.conv.act;
     enum wn_code code = wn_cuda_operand(exe, s->in[0], type, &c.src, err);
     if (code == WN_OK) code = wn_cuda_operand(exe, s->in[1], type, &c.w, err);
     if (code == WN_OK && s->in[2] != WN_NONE) code = wn_cuda_value(exe, s->in[2], &c.bias, err);

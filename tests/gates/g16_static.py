@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from gate import FULL, HERE, ROOT, figure, finish, is_sanitized, skip
@@ -14,8 +15,8 @@ from gate import FULL, HERE, ROOT, figure, finish, is_sanitized, skip
 BUILD = os.path.dirname(os.path.dirname(os.path.abspath(os.environ["WHYNOTD"])))
 WARNINGS = "-Wall -Wextra -Wconversion -Wvla -Wshadow -Wformat-security -Wmissing-prototypes -Wstrict-prototypes".split()
 # gcc 12 takes what a loop or another function fills for uninitialised, and what a structure owns for lost: there memcheck (tests/valgrind) and
-# LeakSanitizer look instead.
-ANALYZER = "-fanalyzer -O1 -U_FORTIFY_SOURCE -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak -Wno-analyzer-too-complex".split()
+# LeakSanitizer look instead. analyzer.h gives a code where the function gives an int.
+ANALYZER = "-fanalyzer -Wno-sign-conversion -O1 -U_FORTIFY_SOURCE -Wno-analyzer-use-of-uninitialized-value -Wno-analyzer-malloc-leak -Wno-analyzer-too-complex".split()
 PROGRAMS = ("server/whynotd", "clients/whynot/whynot", "clients/bench/whynot-bench", "kernels/libwhynot.so")
 TIDY = ("-*,clang-analyzer-*,bugprone-*,cert-err34-c"
         # Matters of taste, or what this language and the compilers' own warnings (-Wconversion, -Wsizeof-pointer-div, -Wsizeof-pointer-memaccess) see to.
@@ -120,22 +121,31 @@ def main():
 
 def analyzers(files):
     if "Free Software Foundation" in output("cc", "--version"):
-        judge("gcc -fanalyzer", len(files), findings(each([(folder, [*words, *ANALYZER]) for folder, words in files.values()])))
+        judge("gcc -fanalyzer", len(files), findings(each([(folder, [*words, *ANALYZER, *told(name)]) for name, (folder, words) in files.items()])))
     if shutil.which("cppcheck"):
         text = each([(ROOT, ["cppcheck", "--enable=warning,performance,portability", "--inline-suppr", "--quiet", "--template={file}:{line}: {severity}: {message} [{id}]", "--std=c11",
                              "--suppress=missingInclude", "--suppress=normalCheckLevelMaxBranches", "--suppress=preprocessorErrorDirective", "--suppressions-list=" + os.path.join(HERE, "cppcheck.txt"), "--library=posix",
                              "-D_GNU_SOURCE", "-Iinclude", "-Ikernels", "-Iserver", *part]) for part in parts(sorted(files), 16)])
         judge("cppcheck", len(files), findings(text))
     if shutil.which("clang-tidy"):
-        # One file at a time: with several, clang-tidy 14 takes the second one's va_list for uninitialised. Assertions are heard.
-        judge("clang-tidy", len(files), findings(each([(ROOT, ["clang-tidy", "-p", BUILD, "--quiet", "--checks=" + TIDY, "--extra-arg=-UNDEBUG", *told(name), name]) for name in files])))
+        judge("clang-tidy", len(files), findings(tidy(files)))
+
+
+def tidy(files):
+    """What clang-tidy 14 says of each file by itself, as one target compiles it: the second time it looks, it takes a va_list for uninitialised.
+    Assertions are heard."""
+    with tempfile.TemporaryDirectory() as folder:
+        with open(os.path.join(folder, "compile_commands.json"), "w") as f:
+            json.dump([{"directory": where, "file": os.path.join(ROOT, name), "arguments": words} for name, (where, words) in files.items()], f)
+        return each([(ROOT, ["clang-tidy", "-p", folder, "--quiet", "--checks=" + TIDY, "--extra-arg=-UNDEBUG",
+                             *("--extra-arg-before=" + word for word in told(name)), name]) for name in files])
 
 
 def told(name):
-    """What clang-tidy is told besides of a file, unless it is the one that defines just that."""
+    """What analyzers that see one file are told besides, unless it is the file that defines just that."""
     with open(os.path.join(ROOT, name)) as f:
         defines = re.search(r"^\w+(?: \w+)? (?:wn_fail|wn_problem_set|cli_fail|wn_op_fail|wn_program_fail)\(", f.read(), re.M)
-    return [] if defines else ["--extra-arg-before=-include" + os.path.join(HERE, "analyzer.h")]
+    return [] if defines else ["-include" + os.path.join(HERE, "analyzer.h")]
 
 
 def parts(names, n):
