@@ -2,6 +2,7 @@
  * unescaping. */
 #include "http.h"
 
+#include "door.h"
 #include "exits.h"
 #include "gate.h"
 #include "inprocess.h"
@@ -12,20 +13,15 @@
 #include "respond.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define CONNECTION_MEMORY (128 << 10)
 #define BODY_CHUNK (64 << 10)
 #define LONG_WORK_NS 5000000 /* a request that came now would wait for it */
 #define SMALL_JOB (64 << 10)
-#define TOO_LATE "the body did not arrive in time; --body-timeout-ms is how long it may take"
-#define SPARE_DESCRIPTORS 64 /* model files, the log, what backends open */
 
 /* ---- a request's life ---- */
 
@@ -47,24 +43,6 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     return r;
 }
 
-/* The library waits for the rest of the body and takes no answer before that: this one goes past it, and the connection ends. Reads only
- * what stays as it is from the head on. */
-static void say_too_late(void *request, int fd)
-{
-    struct wn_request *r = request;
-    struct wn_problem late = {0};
-    struct wn_text body = {0}, all = {0};
-    wn_problem_set(&late, NULL, WN_TIMEOUT, TOO_LATE);
-    wn_problem_write(&late, r->route ? r->route->path : "", r->id, &body);
-    wn_text_printf(&all, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                   "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n", body.bytes.size, r->id);
-    wn_text_add(&all, (const char *)body.bytes.data, body.bytes.size);
-    if (!body.failed && !all.failed) send(fd, all.bytes.data, all.bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    r->told_late = true;
-    wn_text_finish(&body);
-    wn_text_finish(&all);
-}
-
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
                          enum MHD_RequestTerminationCode why)
 {
@@ -73,11 +51,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     (void)cls;
     if (!r) return;
     wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
-    if (r->told_late && !r->replied) {
-        wn_problem_set(&r->problem, NULL, WN_TIMEOUT, TOO_LATE);
-        r->reply.status = wn_code_http_status(WN_TIMEOUT);
-        r->replied = true;
-    }
+    wn_respond_settle(r);
     if (r->begun) wn_audit_end(r);
     wn_queue_leave(&r->server->queue, &r->place);
     wn_queue_release(&r->server->queue, r->job);
@@ -351,67 +325,6 @@ static enum wn_code check_public(struct wn_server *s, struct wn_error *err)
     return WN_OK;
 }
 
-/* Out of descriptors the library asks for one thousands of times a second; out of connections it waits. So connections
- * must run out first. */
-static unsigned most_connections(const struct wn_config *c)
-{
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)c->max_connections + SPARE_DESCRIPTORS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return (unsigned)c->max_connections;
-    if (limit.rlim_cur < wanted) {
-        limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-        setrlimit(RLIMIT_NOFILE, &limit);
-        getrlimit(RLIMIT_NOFILE, &limit);
-    }
-    if (limit.rlim_cur >= wanted) return (unsigned)c->max_connections;
-    unsigned fewer = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? (unsigned)limit.rlim_cur - SPARE_DESCRIPTORS
-                                                            : (unsigned)limit.rlim_cur / 2;
-    wn_log("warning", "only %u connections at once: the limit of open files is %llu", fewer,
-           (unsigned long long)limit.rlim_cur);
-    return fewer;
-}
-
-/* One connection from a listener to the library. False: none waits, or none can be had just now. */
-static bool take_in(struct wn_server *s, int fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t n = sizeof peer;
-    if (!wn_connections_have_room(&s->connections, s->most_connections)) return false;
-    int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (client < 0) return errno == EINTR || errno == ECONNABORTED;
-    wn_connections_come(&s->connections, false);
-    if (MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n) != MHD_YES) wn_connections_come(&s->connections, true);
-    return true;
-}
-
-/* One from each listener where somebody waits; a short rest where none could be had: out of connections or descriptors, or another process
- * was quicker. */
-static void take_in_ready(struct wn_server *s, const struct pollfd *polls, int n)
-{
-    const struct timespec pause = {0, 10000000};
-    bool any = false;
-    for (int i = 0; i < n; i++) any |= polls[i].revents && take_in(s, polls[i].fd);
-    if (!any) nanosleep(&pause, NULL);
-}
-
-static int fill_polls(const struct wn_server *s, struct pollfd *polls)
-{
-    for (int i = 0; i < s->listeners.n; i++) polls[i] = (struct pollfd){s->listeners.fd[i], POLLIN, 0};
-    return s->listeners.n;
-}
-
-/* Accepts for all threads of the library, which hands connections out in turn. Accepting by itself, a thread that is awake takes all that wait,
- * and decodes all their pictures while the others sleep. */
-static void *mind_door(void *arg)
-{
-    struct wn_server *s = arg;
-    struct pollfd polls[WN_MOST_LISTENERS];
-    int n = fill_polls(s, polls);
-    while (!atomic_load(&s->closing))
-        if (poll(polls, (nfds_t)n, 100) > 0) take_in_ready(s, polls, n);
-    return NULL;
-}
-
 static int http_threads(const struct wn_config *c)
 {
     long threads = c->http_threads ? c->http_threads : sysconf(_SC_NPROCESSORS_ONLN);
@@ -424,7 +337,7 @@ static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     unsigned threads = (unsigned)http_threads(c);
     MHD_set_panic_func(on_panic, NULL);
-    s->most_connections = (int)most_connections(c);
+    s->most_connections = wn_door_most(c);
     s->http = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
         MHD_OPTION_THREAD_POOL_SIZE, threads,
@@ -444,12 +357,10 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     if (code != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->drawer, 1, err)) != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->reader, http_threads(&s->config) / 2, err)) != WN_OK) goto end_drawer;
-    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, say_too_late, err)) != WN_OK) goto end_reader;
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, wn_respond_late, err)) != WN_OK) goto end_reader;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);
-    s->has_door = pthread_create(&s->door, NULL, mind_door, s) == 0;
-    if (s->has_door) return WN_OK;
-    code = wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
+    if ((code = wn_door_open(s, err)) == WN_OK) return WN_OK;
     MHD_stop_daemon(s->http);
     s->http = NULL;
 end_watch:
@@ -463,24 +374,9 @@ close_sockets:
     return code;
 }
 
-static void end_door(struct wn_server *s)
-{
-    atomic_store(&s->closing, true);
-    if (s->has_door) pthread_join(s->door, NULL);
-    s->has_door = false;
-}
-
-/* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. Where another process listens
- * on, they are left to it. */
 void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
 {
-    struct pollfd polls[WN_MOST_LISTENERS];
-    if (!s->http) return; /* it was asked to stop before it listened */
-    if (!s->listeners.kept) wn_listen_shut_door(&s->listeners);
-    end_door(s);
-    int n = fill_polls(s, polls);
-    while (!s->listeners.kept && wn_now_ns() < until_ns && poll(polls, (nfds_t)n, 50) > 0) take_in_ready(s, polls, n);
-    wn_listen_close(&s->listeners);
+    if (s->http) wn_door_empty(s, until_ns); /* else it was asked to stop before it listened */
 }
 
 bool wn_http_is_calm(struct wn_server *s)
@@ -491,7 +387,7 @@ bool wn_http_is_calm(struct wn_server *s)
 void wn_http_stop(struct wn_server *s)
 {
     if (!s->http) return;
-    end_door(s);
+    wn_door_shut(s);
     wn_chores_finish(&s->reader); /* whoever slept for them is awake */
     wn_chores_finish(&s->drawer);
     MHD_stop_daemon(s->http);

@@ -8,7 +8,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#define TOO_LATE "the body did not arrive in time; --body-timeout-ms is how long it may take"
 #define LARGE_REPLY (64 << 10) /* smaller ones do not add up: the socket takes them */
 
 /* A header that the library refuses is our own bug or a value that was not checked: say so, and send the rest. */
@@ -118,4 +120,30 @@ enum MHD_Result wn_respond(struct wn_request *r)
     enum MHD_Result result = MHD_queue_response(r->connection, (unsigned)reply->status, response);
     MHD_destroy_response(response);
     return result;
+}
+
+/* The library waits for the rest of the body and takes no answer before that: this one goes past it, and the connection ends. Reads only
+ * what stays as it is from the head on. */
+void wn_respond_late(void *request, int fd)
+{
+    struct wn_request *r = request;
+    struct wn_problem late = {0};
+    struct wn_text body = {0}, all = {0};
+    wn_problem_set(&late, NULL, WN_TIMEOUT, TOO_LATE);
+    wn_problem_write(&late, r->route ? r->route->path : "", r->id, &body);
+    wn_text_printf(&all, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
+                   "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n", body.bytes.size, r->id);
+    wn_text_add(&all, (const char *)body.bytes.data, body.bytes.size);
+    if (!body.failed && !all.failed) send(fd, all.bytes.data, all.bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    r->told_late = true;
+    wn_text_finish(&body);
+    wn_text_finish(&all);
+}
+
+void wn_respond_settle(struct wn_request *r)
+{
+    if (!r->told_late || r->replied) return;
+    wn_problem_set(&r->problem, NULL, WN_TIMEOUT, TOO_LATE);
+    r->reply.status = wn_code_http_status(WN_TIMEOUT);
+    r->replied = true;
 }
