@@ -130,8 +130,7 @@ static int measure(const struct http_options *o)
     int status = 1;
     if (r && http_load_read(&load, o) && http_run(&load, o, r)) {
         status = r->all.n > r->timeouts + r->unreachable + r->broken ? 0 : 1;
-        if (!o->json) http_report_table(o, r);
-        if (o->json && !http_report_json(o, r, NULL)) status = 1;
+        if (!(o->json ? http_report_json(o, r, NULL) : http_report_table(o, r))) status = 1;
         if (o->report && !http_report_json(o, r, o->report)) status = 1;
     }
     if (r) http_load_finish(&load);

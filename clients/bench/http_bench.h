@@ -88,11 +88,13 @@ struct http_result {
     uint64_t backlog; /* longest queue of arrivals without a connection */
 };
 
+/* False: the generator itself could not go on (a name, memory, a descriptor), and it was said why on stderr. */
 bool http_run(const struct http_load *load, const struct http_options *o, struct http_result *out);
 
 /* ---- http_report.c ---- */
 
-void http_report_table(const struct http_options *o, const struct http_result *r);
+/* False: it could not be written whole, and it was said why on stderr. */
+bool http_report_table(const struct http_options *o, const struct http_result *r);
 bool http_report_json(const struct http_options *o, const struct http_result *r, const char *path); /* NULL: stdout */
 
 /* The whole command; argv[0] is its name. Returns an exit status: 0 measured, 1 could not, 2 wrong options. */

@@ -1,7 +1,9 @@
 /* What was measured, as a table for people and as JSON. */
 #include "http_bench.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const double shares[] = {0.5, 0.75, 0.9, 0.95, 0.99, 0.999};
 #define SHARES ((int)(sizeof shares / sizeof *shares))
@@ -33,7 +35,15 @@ static void row(const char *name, const struct wn_hist *h)
     printf(" %9.2f\n", (double)h->most * 1e-3);
 }
 
-void http_report_table(const struct http_options *o, const struct http_result *r)
+/* What a file took in whole; else says so. */
+static bool is_written(FILE *f, const char *name)
+{
+    bool whole = fflush(f) == 0 && !ferror(f);
+    if (!whole) fprintf(stderr, "whynot-bench http: %s is not whole: %s\n", name, strerror(errno));
+    return whole;
+}
+
+bool http_report_table(const struct http_options *o, const struct http_result *r)
 {
     printf("%s %s\n", o->method, o->url);
     if (o->rate > 0)
@@ -60,6 +70,7 @@ void http_report_table(const struct http_options *o, const struct http_result *r
     row("generator's own delay", &r->lag);
     printf("\n  %d connections at once, %llu arrivals in line for one, %llu sent again, %.3g MB of bodies out, %.3g MB in\n", r->most_open,
            (unsigned long long)r->backlog, (unsigned long long)r->retries, (double)r->body_bytes_sent * 1e-6, (double)r->bytes_read * 1e-6);
+    return is_written(stdout, "the table");
 }
 
 /* ---- for machines ---- */
@@ -120,5 +131,6 @@ bool http_report_json(const struct http_options *o, const struct http_result *r,
         return false;
     }
     write_json(f, o, r);
-    return path ? fclose(f) == 0 : fflush(f) == 0;
+    bool whole = is_written(f, path ? path : "the report");
+    return path ? (fclose(f) == 0 && whole) : whole;
 }

@@ -45,7 +45,15 @@ struct run {
     size_t head, tail, room;
     int64_t begin_ns, measure_ns, end_ns, next_ns, timeout_ns;
     uint64_t random;
+    bool failed; /* the generator itself, and it was said why: nothing that it would still count is true */
 };
+
+/* With errno's words. */
+static void fail(struct run *x, const char *what)
+{
+    if (!x->failed) fprintf(stderr, "whynot-bench http: %s: %s; nothing is reported\n", what, strerror(errno));
+    x->failed = true;
+}
 
 static int64_t now_ns(void)
 {
@@ -103,7 +111,7 @@ static void watch(struct run *x, struct link *l, unsigned interest)
 {
     if (l->interest == interest) return;
     struct epoll_event event = {.events = interest, .data.ptr = l};
-    epoll_ctl(x->epoll, l->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, l->fd, &event);
+    if (epoll_ctl(x->epoll, l->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, l->fd, &event) != 0) fail(x, "a connection cannot be watched");
     l->interest = interest;
 }
 
@@ -283,7 +291,7 @@ static bool make_room(struct run *x)
     if (x->tail - x->head < x->room) return true;
     size_t room = x->room ? 2 * x->room : 1024, n = x->tail - x->head;
     struct waiting *bigger = malloc(room * sizeof *bigger);
-    if (!bigger) return false;
+    if (!bigger) return fail(x, "the line of arrivals"), false;
     for (size_t i = 0; i < n; i++) bigger[i] = x->queue[(x->head + i) % x->room]; /* analyzer: n is 0 where the room is */
     free(x->queue);
     x->queue = bigger;
@@ -298,7 +306,7 @@ static struct link *free_link(struct run *x)
     if (x->n_idle) return x->links[x->idle[--x->n_idle]];
     if (x->n_links >= x->o->connections) return NULL;
     struct link *l = calloc(1, sizeof *l);
-    if (!l) return NULL;
+    if (!l) return fail(x, "a connection"), NULL;
     l->fd = -1;
     l->number = x->n_links;
     return x->links[x->n_links++] = l;
@@ -319,12 +327,13 @@ static void arrive(struct run *x, int64_t intended_ns)
 static void set_timer(struct run *x)
 {
     struct itimerspec t = {.it_value = {x->next_ns / 1000000000, x->next_ns % 1000000000}};
-    timerfd_settime(x->timer, TFD_TIMER_ABSTIME, &t, NULL);
+    if (timerfd_settime(x->timer, TFD_TIMER_ABSTIME, &t, NULL) != 0) fail(x, "the timer cannot be set");
 }
 
 static void on_schedule(struct run *x)
 {
     int64_t now = now_ns();
+    if (x->next_ns > now) return;
     while (x->next_ns <= now && x->next_ns < x->end_ns) {
         if (is_measured(x, x->next_ns)) wn_hist_add(&x->r->lag, (now - x->next_ns) / 1000);
         double gap = 1e9 / x->o->rate;
@@ -334,6 +343,26 @@ static void on_schedule(struct run *x)
         arrive(x, intended);
     }
     if (x->next_ns < x->end_ns) set_timer(x);
+}
+
+/* It only wakes: what is due, the clock says. */
+static void on_timer(struct run *x)
+{
+    uint64_t expirations;
+    if (read(x->timer, &expirations, sizeof expirations) < 0 && errno != EAGAIN && errno != EINTR) fail(x, "the timer cannot be read");
+}
+
+static void on_events(struct run *x)
+{
+    struct epoll_event events[EVENTS];
+    int n = epoll_wait(x->epoll, events, EVENTS, SWEEP_NS / 1000000);
+    if (n < 0 && errno != EINTR) fail(x, "the connections cannot be waited for");
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.ptr)
+            on_event(x, events[i].data.ptr, events[i].events);
+        else
+            on_timer(x);
+    }
 }
 
 /* Gives up what is too late, sent or not. */
@@ -364,18 +393,11 @@ static void refill(struct run *x)
 
 static void loop(struct run *x)
 {
-    struct epoll_event events[EVENTS];
     int64_t swept = 0;
     refill(x);
-    for (;;) {
-        int n = epoll_wait(x->epoll, events, EVENTS, SWEEP_NS / 1000000);
-        for (int i = 0; i < n; i++) {
-            uint64_t expirations;
-            if (events[i].data.ptr)
-                on_event(x, events[i].data.ptr, events[i].events);
-            else if (read(x->timer, &expirations, sizeof expirations) > 0)
-                on_schedule(x);
-        }
+    while (!x->failed) {
+        on_events(x);
+        if (x->o->rate > 0) on_schedule(x);
         int64_t now = now_ns();
         if (now - swept >= SWEEP_NS) {
             sweep(x);
@@ -424,6 +446,7 @@ bool http_run(const struct http_load *load, const struct http_options *o, struct
         if (o->rate > 0) set_timer(&x);
         loop(&x);
         out->seconds = o->duration_s;
+        fine = !x.failed;
     }
     for (int i = 0; i < x.n_links; i++) {
         hang_up(&x, x.links[i]);

@@ -231,6 +231,14 @@ class Sending(unittest.TestCase):
             with open(path) as f:
                 self.assertIn("200", json.load(f)["status"])
 
+    def test_a_table_or_report_that_is_not_whole_is_no_success(self):
+        with KnownServer() as s:
+            for options in ([], ["--json"], ["--report", "/dev/full"]):
+                command = [os.environ["WHYNOT_BENCH"], "http", s.url(), "--rate", "50", "--duration", "0.2", "--warmup", "0", *options]
+                with open(os.devnull if "--report" in options else "/dev/full", "w") as out:
+                    done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, timeout=60)
+                self.assertEqual((done.returncode, b"is not whole: No space left" in done.stderr), (1, True), (options, done.stderr))
+
     def test_wrong_options_are_refused(self):
         for options in ([], ["http://x/", "--rate", "-1"], ["http://x/", "--arrivals", "lumpy"], ["http://x/", "--encoding", "raw,x"], ["http://x/", "--nonsense"]):
             done = subprocess.run([os.environ["WHYNOT_BENCH"], "http", *options], stderr=subprocess.PIPE)

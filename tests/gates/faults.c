@@ -20,7 +20,7 @@
 
 /* gate.py has the same names in the same order. */
 enum kind { NONE, MEMORY, SEND_SHORT, SEND_EINTR, SEND_EAGAIN, RECV_EINTR, RECV_RESET, ACCEPT_EMFILE, ACCEPT_ABORTED, THREAD, OPEN_EIO, READ_EIO, READ_SHORT,
-            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT };
+            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT, EPOLL_EIO, WATCH, TIMER };
 
 enum mode { ONCE, FROM_THEN_ON, SURVEY }; /* SURVEY: nothing fails, places are written down */
 enum { MOST_PLACES = 4000, DEPTH = 10 };
@@ -236,7 +236,22 @@ int epoll_wait(int epfd, void *events, int most, int timeout);
 int epoll_wait(int epfd, void *events, int most, int timeout)
 {
     FAIL_WITH(EPOLL_EINTR, EINTR)
+    FAIL_WITH(EPOLL_EIO, EIO)
     return (int)syscall(SYS_epoll_wait, epfd, events, most, timeout);
+}
+
+int epoll_ctl(int epfd, int what, int fd, void *event);
+int epoll_ctl(int epfd, int what, int fd, void *event)
+{
+    FAIL_WITH(WATCH, ENOMEM)
+    return (int)syscall(SYS_epoll_ctl, epfd, what, fd, event);
+}
+
+int timerfd_settime(int fd, int flags, const void *value, void *old);
+int timerfd_settime(int fd, int flags, const void *value, void *old)
+{
+    FAIL_WITH(TIMER, EIO)
+    return (int)syscall(SYS_timerfd_settime, fd, flags, value, old);
 }
 
 /* ---- files and the rest ---- */
