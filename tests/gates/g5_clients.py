@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 from gate import BENCH, FULL, Faults, daemon, figure, finish
 
@@ -98,6 +99,10 @@ class Tally:
     def __init__(self):
         self.runs, self.places, self.theirs, self.bad, self.codes = 0, 0, 0, [], {}
 
+    def complain(self, words):
+        self.bad.append(words)
+        say("FOUND " + words)
+
     def see(self, command, kind, on, who, code, out, err, good):
         what = "%s, %s%s, asked by %s" % (command.name, kind, " and on" if on else "", who)
         # Where it gets no memory, the lexer of Jansson 2.14 goes on with a byte less, and may take back one that it never kept.
@@ -110,16 +115,22 @@ class Tally:
             if theirs and (code == 0 or code not in range(6)):
                 self.theirs += 1
             elif code not in range(6):
-                self.bad.append("%s: ended with %s %s" % (what, code, err[-200:]))
+                self.complain("%s: ended with %s %s" % (what, code, err[-200:]))
             elif code and not err.strip() and not out.strip():
-                self.bad.append("%s: exit code %d without a word" % (what, code))
+                self.complain("%s: exit code %d without a word" % (what, code))
             elif code == 0 and command.same and not err.strip() and out != good:
-                self.bad.append("%s: exit code 0 with less than there is: %d bytes of %d" % (what, len(out), len(good)))
+                self.complain("%s: exit code 0 with less than there is: %d bytes of %d" % (what, len(out), len(good)))
 
 
 def spread(places, most):
     """Evenly over all of them."""
     return places if len(places) <= most else [places[i * len(places) // most] for i in range(most)]
+
+
+def say(words):
+    """How far it is, for whoever waits: the full form takes its time."""
+    if FULL:
+        print("%s %s" % (time.strftime("%H:%M:%S"), words), file=sys.stderr, flush=True)
 
 
 def torture(command, tally):
@@ -134,12 +145,14 @@ def torture(command, tally):
         places = [place for place, who in faults.places() if not who.startswith(FATAL)]
         with lock:
             tally.places += len(places)
+        say("%s: %d places of %s" % (command.name, len(places), kind))
         for i, place in enumerate(places if FULL else spread(places, QUICK[kind])):
             for on in ((False, True) if FULL else (i % 2 == 1,)):
                 faults.arm(kind, 1, on, place)
                 code, out, err = command.run(faults.environment)
                 faults.disarm()
                 tally.see(command, kind, on, faults.who, code, out, err, good)
+    say("%s: done; %d runs of all so far" % (command.name, tally.runs))
 
 
 def main():
