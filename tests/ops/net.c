@@ -15,6 +15,9 @@
 #include "net.h"
 #include "oom.h"
 
+const float net_count[32] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16,
+                             17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32};
+
 struct net net_begin(int64_t opset)
 {
     struct net net = {.opset = opset};
@@ -27,6 +30,13 @@ void net_input(struct net *net, const char *name, struct wn_shape shape, const f
     wire_graph_input(&net->graph, name, shape.rank, shape.dim);
     net->shapes[net->n_inputs] = shape;
     net->data[net->n_inputs++] = data;
+}
+
+struct wire net_of_node(struct net *net, int64_t opset, const char *op, const char *in, struct wn_shape x)
+{
+    *net = net_begin(opset);
+    net_input(net, "x", x, net_count);
+    return wire_node(op, "n", in, "y");
 }
 
 void net_floats(struct net *net, const char *name, struct wn_shape shape, const float *data)
@@ -158,6 +168,12 @@ void net_gives(struct net *net, struct wn_shape shape, const float *want)
     wn_program_destroy(p);
     wn_graph_destroy(g);
     net_finish(net);
+}
+
+void net_gives_node(struct net *net, struct wire node, struct wn_shape shape, const float *want)
+{
+    wire_graph_node(&net->graph, node);
+    net_gives(net, shape, want);
 }
 
 /* ---- refusing ---- */
