@@ -14,13 +14,9 @@
 
 static const float numbers[64] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
-/* attributes: "axis=1 mode='edge' pads=[0,1] value=2f", each for one node of the inputs in prepare(). */
-struct refusal {
-    int64_t opset;
-    const char *op, *in, *out, *attributes;
-    enum wn_code code;
-    const char *about;
-};
+/* One node of the inputs in prepare(), with attributes as in "axis=1 mode='edge' pads=[0,1] value=2f", and what its refusal says. Without
+ * OUT it is "y". */
+enum { IN, ABOUT, ATTRIBUTES, OUT, COLUMNS };
 
 static void add_list(struct wire *node, const char *name, const char *text)
 {
@@ -85,137 +81,152 @@ static void prepare(struct net *net)
     wire_graph_initializer(&net->graph, wire_tensor_raw("deep", WIRE_I64, 6, DIMS(1, 1, 1, 1, 1, 1), &one, sizeof one));
 }
 
-static void refuse(const struct refusal *r)
+static void refuse(const char *op, int64_t opset, enum wn_code code, const char *const *row)
 {
     char attributes[256], *rest = NULL;
-    struct net net = net_begin(r->opset);
-    struct wire node = wire_node(r->op, "n", r->in, r->out ? r->out : "y");
+    struct net net = net_begin(opset);
+    struct wire node = wire_node(op, "n", row[IN], row[OUT] ? row[OUT] : "y");
     prepare(&net);
-    snprintf(attributes, sizeof attributes, "%s", r->attributes ? r->attributes : "");
+    snprintf(attributes, sizeof attributes, "%s", row[ATTRIBUTES] ? row[ATTRIBUTES] : "");
     for (char *one = strtok_r(attributes, " ", &rest); one; one = strtok_r(NULL, " ", &rest)) add_attribute(&node, one);
     wire_graph_node(&net.graph, node);
-    net_refused(&net, r->code, r->about);
+    net_refused(&net, code, row[ABOUT]);
 }
 
-#define REFUSE(...)                                                                                                    \
+#define REFUSE(op, opset, code, ...)                                                                                   \
     do {                                                                                                               \
-        const struct refusal table[] = {__VA_ARGS__};                                                                  \
+        static const char *const table[][COLUMNS] = {__VA_ARGS__};                                                     \
         (void)state;                                                                                                   \
-        for (size_t i = 0; i < sizeof table / sizeof *table; i++) refuse(&table[i]);                                   \
+        for (size_t i = 0; i < sizeof table / sizeof *table; i++) refuse(op, opset, code, table[i]);                   \
     } while (0)
 
 static void sizes_and_modes_of_a_resize(void **state)
 {
-    REFUSE({13, "Resize", "x,,,minus", NULL, NULL, WN_BAD_MODEL, "node 'n' (Resize): a size of -1"},
-           {13, "Resize", "x,,,huge", NULL, NULL, WN_BAD_MODEL, "a size of 1099511627776"},
-           {13, "Resize", "x,,backwards", NULL, NULL, WN_BAD_MODEL, "a scale of -1"},
-           {13, "Resize", "x,,vast", NULL, NULL, WN_BAD_MODEL, "a scale of 1e+30"},
-           {13, "Resize", "x,,two", NULL, NULL, WN_BAD_MODEL, "a scale or a size for each of 4 axes"},
-           {13, "Resize", "x", NULL, NULL, WN_BAD_MODEL, "a scale or a size for each of 4 axes"},
-           {13, "Resize", "x,,i4", NULL, NULL, WN_BAD_MODEL, "'scales' must be floats"},
-           {13, "Resize", "x,,long", NULL, NULL, WN_BAD_MODEL, "'scales' has too many entries"},
-           {13, "Resize", "x,,,list9", NULL, NULL, WN_BAD_MODEL, "'sizes' has more than"},
-           {13, "Resize", "x,,x", NULL, NULL, WN_UNSUPPORTED, "must be a constant"},
-           {13, "Resize", "x,,scales", NULL, "nearest_mode='middle'", WN_BAD_MODEL, "nearest_mode 'middle' is unknown"},
-           {13, "Resize", "x,,scales", NULL, "coordinate_transformation_mode='polar'", WN_UNSUPPORTED, "'polar' is not supported"},
-           {18, "Resize", "x,,,i4", NULL, "keep_aspect_ratio_policy='roughly'", WN_BAD_MODEL, "keep_aspect_ratio_policy 'roughly' is unknown"},
-           {18, "Resize", "x,,,i2", NULL, "axes=[1,1]", WN_BAD_MODEL, "is named twice"},
-           {18, "Resize", "x,,,i1", NULL, "axes=[7]", WN_BAD_MODEL, "axis 7"},
-           {18, "Resize", "x,,,i1", NULL, "axes=[1,1,1,1,1,1,1,1,1]", WN_BAD_MODEL, "'axes' has more than"},
-           {18, "Resize", "x,,smaller", NULL, "antialias=1 mode='linear'", WN_UNSUPPORTED, "antialias is not supported"},
-           {13, "Resize", "x,,scales", NULL, "coordinate_transformation_mode='tf_crop_and_resize' extrapolation_value=2f", WN_UNSUPPORTED,
-            "an extrapolation_value that is not 0"},
-           {13, "Resize", "x,,scales", NULL, "coordinate_transformation_mode='tf_crop_and_resize'", WN_BAD_MODEL, "'roi' does not have two entries"},
-           {13, "Resize", "x,i4,scales", NULL, "coordinate_transformation_mode='tf_crop_and_resize'", WN_BAD_MODEL, "'roi' must be floats"},
-           {13, "Resize", "x,two,scales", NULL, "coordinate_transformation_mode='tf_crop_and_resize'", WN_BAD_MODEL, "'roi' does not have two entries"},
-           {13, "Resize", "nothing,,,i2", NULL, NULL, WN_BAD_MODEL, "axis 1 has no elements"});
+    REFUSE("Resize", 13, WN_BAD_MODEL,
+           {"x,,,minus", "node 'n' (Resize): a size of -1"},
+           {"x,,,huge", "a size of 1099511627776"},
+           {"x,,backwards", "a scale of -1"},
+           {"x,,vast", "a scale of 1e+30"},
+           {"x,,two", "a scale or a size for each of 4 axes"},
+           {"x", "a scale or a size for each of 4 axes"},
+           {"x,,i4", "'scales' must be floats"},
+           {"x,,long", "'scales' has too many entries"},
+           {"x,,,list9", "'sizes' has more than"},
+           {"x,,scales", "nearest_mode 'middle' is unknown", "nearest_mode='middle'"},
+           {"x,,scales", "'roi' does not have two entries", "coordinate_transformation_mode='tf_crop_and_resize'"},
+           {"x,i4,scales", "'roi' must be floats", "coordinate_transformation_mode='tf_crop_and_resize'"},
+           {"x,two,scales", "'roi' does not have two entries", "coordinate_transformation_mode='tf_crop_and_resize'"},
+           {"nothing,,,i2", "axis 1 has no elements"});
+    REFUSE("Resize", 13, WN_UNSUPPORTED,
+           {"x,,x", "must be a constant"},
+           {"x,,scales", "'polar' is not supported", "coordinate_transformation_mode='polar'"},
+           {"x,,scales", "an extrapolation_value that is not 0", "coordinate_transformation_mode='tf_crop_and_resize' extrapolation_value=2f"});
+    REFUSE("Resize", 18, WN_BAD_MODEL,
+           {"x,,,i4", "keep_aspect_ratio_policy 'roughly' is unknown", "keep_aspect_ratio_policy='roughly'"},
+           {"x,,,i2", "is named twice", "axes=[1,1]"},
+           {"x,,,i1", "axis 7", "axes=[7]"},
+           {"x,,,i1", "'axes' has more than", "axes=[1,1,1,1,1,1,1,1,1]"});
+    REFUSE("Resize", 18, WN_UNSUPPORTED, {"x,,smaller", "antialias is not supported", "antialias=1 mode='linear'"});
 }
 
 static void parts_and_ranges_of_an_axis(void **state)
 {
-    REFUSE({13, "Split", "x,i2", "y", "axis=2", WN_BAD_MODEL, "'split' has 2 entries for 1 outputs"},
-           {13, "Split", "x,i1", "y", "axis=2", WN_BAD_MODEL, "its parts are shorter than axis 2"},
-           {13, "Split", "x,i2", "y,z", "axis=1", WN_BAD_MODEL, "its parts are longer than axis 1"},
-           {13, "Split", "x,free5", "y,z", "axis=1", WN_BAD_MODEL, "its parts are longer than axis 1"},
-           {13, "Split", "x", "y,z", "axis=2", WN_BAD_MODEL, "axis 2 of length 3 in 2 equal parts"},
-           {18, "Split", "x", "y,z", "axis=2 num_outputs=3", WN_BAD_MODEL, "'num_outputs' is not 2"},
-           {13, "Split", "x", "y", "axis=4", WN_BAD_MODEL, "axis 4"},
-           {13, "Slice", "x,i1,i2", NULL, NULL, WN_BAD_MODEL, "differ in length"},
-           {13, "Slice", "x,i1,i1,i2", NULL, NULL, WN_BAD_MODEL, "differ in length"},
-           {13, "Slice", "x,i1,i1,i1,i2", NULL, NULL, WN_BAD_MODEL, "differ in length"},
-           {13, "Slice", "x,i1,i1,i1,zeros", NULL, NULL, WN_BAD_MODEL, "a step of 0"},
-           {13, "Slice", "x,i1,row", NULL, NULL, WN_BAD_MODEL, "'ends' must be a list of whole numbers"},
-           {13, "Slice", "x,square,i1", NULL, NULL, WN_BAD_MODEL, "'starts' must be a list of whole numbers"},
-           {13, "Slice", "x,i1,i1,i1,row", NULL, NULL, WN_BAD_MODEL, "'steps' must be a list of whole numbers"},
-           {9, "Slice", "x", NULL, "starts=[0]", WN_BAD_MODEL, "differ in length"},
-           {9, "Slice", "x", NULL, NULL, WN_BAD_MODEL, "differ in length"},
-           {13, "Slice", "x,list9,list9", NULL, NULL, WN_BAD_MODEL, "'starts' has more than 6 entries"},
-           {13, "Gather", "x,deep", NULL, NULL, WN_UNSUPPORTED, "more than 6 axes"},
-           {13, "Gather", "x,row", NULL, NULL, WN_BAD_MODEL, "'indices' must be whole numbers"},
-           {13, "Gather", "x,minus", NULL, "axis=1", WN_BAD_MODEL, "index"},
-           {13, "Transpose", "x", NULL, "perm=[0,1,2,2]", WN_BAD_MODEL, "is named twice"},
-           {13, "Transpose", "x", NULL, "perm=[0,1,2,3,4,5,6,7,8]", WN_BAD_MODEL, "'perm' has more than"});
+    REFUSE("Split", 13, WN_BAD_MODEL,
+           {"x,i2", "'split' has 2 entries for 1 outputs", "axis=2"},
+           {"x,i1", "its parts are shorter than axis 2", "axis=2"},
+           {"x,i2", "its parts are longer than axis 1", "axis=1", "y,z"},
+           {"x,free5", "its parts are longer than axis 1", "axis=1", "y,z"},
+           {"x", "axis 2 of length 3 in 2 equal parts", "axis=2", "y,z"},
+           {"x", "axis 4", "axis=4"});
+    REFUSE("Split", 18, WN_BAD_MODEL, {"x", "'num_outputs' is not 2", "axis=2 num_outputs=3", "y,z"});
+    REFUSE("Slice", 13, WN_BAD_MODEL,
+           {"x,i1,i2", "differ in length"},
+           {"x,i1,i1,i2", "differ in length"},
+           {"x,i1,i1,i1,i2", "differ in length"},
+           {"x,i1,i1,i1,zeros", "a step of 0"},
+           {"x,i1,row", "'ends' must be a list of whole numbers"},
+           {"x,square,i1", "'starts' must be a list of whole numbers"},
+           {"x,i1,i1,i1,row", "'steps' must be a list of whole numbers"},
+           {"x,list9,list9", "'starts' has more than 6 entries"});
+    REFUSE("Slice", 9, WN_BAD_MODEL,
+           {"x", "differ in length", "starts=[0]"},
+           {"x", "differ in length"});
+    REFUSE("Gather", 13, WN_UNSUPPORTED, {"x,deep", "more than 6 axes"});
+    REFUSE("Gather", 13, WN_BAD_MODEL,
+           {"x,row", "'indices' must be whole numbers"},
+           {"x,minus", "index", "axis=1"});
+    REFUSE("Transpose", 13, WN_BAD_MODEL,
+           {"x", "is named twice", "perm=[0,1,2,2]"},
+           {"x", "'perm' has more than", "perm=[0,1,2,3,4,5,6,7,8]"});
 }
 
 static void pads_that_do_not_fit(void **state)
 {
-    REFUSE({13, "Pad", "x,i4", NULL, NULL, WN_BAD_MODEL, "'pads' does not have two entries for each of 4 axes"},
-           {13, "Pad", "x,cuts", NULL, NULL, WN_BAD_MODEL, "negative pads leave nothing of axis 1"},
-           {13, "Pad", "x,far", NULL, NULL, WN_BAD_MODEL, "pads of 1099511627776 and 0"},
-           {13, "Pad", "x,pads,two", NULL, NULL, WN_BAD_MODEL, "'constant_value' must be one number"},
-           {13, "Pad", "x,pads,x", NULL, NULL, WN_UNSUPPORTED, "must be a constant"},
-           {13, "Pad", "x,pads", NULL, "mode='mirror'", WN_BAD_MODEL, "mode 'mirror' is unknown"},
-           {18, "Pad", "x,i2,,axes5", NULL, NULL, WN_BAD_MODEL, "'pads' does not have two entries for each of 5 axes"},
-           {18, "Pad", "x,i2,,row", NULL, NULL, WN_BAD_MODEL, "'axes' must be a list"},
-           {18, "Pad", "x,i2,,list9", NULL, NULL, WN_BAD_MODEL, "'axes' has more than"},
-           {13, "Pad", "nothing,pads_of_nothing", NULL, "mode='edge'", WN_BAD_MODEL, "axis 1 has nothing to pad with"});
+    REFUSE("Pad", 13, WN_BAD_MODEL,
+           {"x,i4", "'pads' does not have two entries for each of 4 axes"},
+           {"x,cuts", "negative pads leave nothing of axis 1"},
+           {"x,far", "pads of 1099511627776 and 0"},
+           {"x,pads,two", "'constant_value' must be one number"},
+           {"x,pads", "mode 'mirror' is unknown", "mode='mirror'"},
+           {"nothing,pads_of_nothing", "axis 1 has nothing to pad with", "mode='edge'"});
+    REFUSE("Pad", 13, WN_UNSUPPORTED, {"x,pads,x", "must be a constant"});
+    REFUSE("Pad", 18, WN_BAD_MODEL,
+           {"x,i2,,axes5", "'pads' does not have two entries for each of 5 axes"},
+           {"x,i2,,row", "'axes' must be a list"},
+           {"x,i2,,list9", "'axes' has more than"});
 }
 
 static void shapes_that_hold_something_else(void **state)
 {
-    REFUSE({13, "Reshape", "x,zeros5", NULL, NULL, WN_BAD_MODEL, "a 0 in its shape has no axis to copy"},
-           {13, "Reshape", "x,free2", NULL, NULL, WN_BAD_MODEL, "two axes of length -1"},
-           {13, "Reshape", "x,free5", NULL, NULL, WN_BAD_MODEL, "24 elements do not fit its shape"},
-           {14, "Reshape", "x,free0", NULL, "allowzero=1", WN_BAD_MODEL, "24 elements do not fit its shape"},
-           {13, "Reshape", "x,list9", NULL, NULL, WN_BAD_MODEL, "'shape' has more than 6 entries"},
-           {13, "Squeeze", "x,row", NULL, NULL, WN_BAD_MODEL, "'axes' must be a list"},
-           {13, "Unsqueeze", "x", NULL, NULL, WN_BAD_MODEL, "'axes' is missing"},
-           {13, "Unsqueeze", "x,axes5", NULL, NULL, WN_UNSUPPORTED, "more than 6 axes"},
-           {13, "Softmax", "number", NULL, NULL, WN_UNSUPPORTED, "a value without axes"});
+    REFUSE("Reshape", 13, WN_BAD_MODEL,
+           {"x,zeros5", "a 0 in its shape has no axis to copy"},
+           {"x,free2", "two axes of length -1"},
+           {"x,free5", "24 elements do not fit its shape"},
+           {"x,list9", "'shape' has more than 6 entries"});
+    REFUSE("Reshape", 14, WN_BAD_MODEL, {"x,free0", "24 elements do not fit its shape", "allowzero=1"});
+    REFUSE("Squeeze", 13, WN_BAD_MODEL, {"x,row", "'axes' must be a list"});
+    REFUSE("Unsqueeze", 13, WN_BAD_MODEL, {"x", "'axes' is missing"});
+    REFUSE("Unsqueeze", 13, WN_UNSUPPORTED, {"x,axes5", "more than 6 axes"});
+    REFUSE("Softmax", 13, WN_UNSUPPORTED, {"number", "a value without axes"});
 }
 
 static void constants_that_make_no_sense(void **state)
 {
-    REFUSE({13, "Range", "i1,i1,zeros", NULL, NULL, WN_BAD_MODEL, "it never ends"},
-           {13, "Range", "i1,i2,i1", NULL, NULL, WN_BAD_MODEL, "single numbers of one type"},
-           {13, "Range", "i1,zero,i1", NULL, NULL, WN_BAD_MODEL, "single numbers of one type"},
-           {13, "Range", "i1,x,i1", NULL, NULL, WN_UNSUPPORTED, "must be a constant"},
-           {13, "Dropout", "x,zero,x", NULL, NULL, WN_UNSUPPORTED, "must be a constant"},
-           {13, "Dropout", "x,x,yes", NULL, NULL, WN_UNSUPPORTED, "must be a constant"},
-           {13, "Dropout", "x,,yes", NULL, NULL, WN_UNSUPPORTED, "training mode is random"},
-           {13, "Dropout", "x,two,yes", NULL, NULL, WN_UNSUPPORTED, "training mode is random"},
-           {13, "Dropout", "x,i1,yes", NULL, NULL, WN_UNSUPPORTED, "training mode is random"},
-           {13, "Where", "row,row,row", NULL, NULL, WN_BAD_MODEL, "of the wrong types"},
-           {13, "Where", "yes,row,i4", NULL, NULL, WN_BAD_MODEL, "of the wrong types"},
-           {13, "Where", "yes,row,two", NULL, NULL, WN_BAD_MODEL, "do not broadcast"},
-           {13, "Not", "row", NULL, NULL, WN_BAD_MODEL, "must be bool"},
-           {13, "Cast", "x", NULL, "to=7", WN_UNSUPPORTED, "a cast of what depends on the picture"},
-           {13, "Div", "i4,zeros", NULL, NULL, WN_BAD_MODEL, "a division by zero"});
+    REFUSE("Range", 13, WN_BAD_MODEL,
+           {"i1,i1,zeros", "it never ends"},
+           {"i1,i2,i1", "single numbers of one type"},
+           {"i1,zero,i1", "single numbers of one type"});
+    REFUSE("Range", 13, WN_UNSUPPORTED, {"i1,x,i1", "must be a constant"});
+    REFUSE("Dropout", 13, WN_UNSUPPORTED,
+           {"x,zero,x", "must be a constant"},
+           {"x,x,yes", "must be a constant"},
+           {"x,,yes", "training mode is random"},
+           {"x,two,yes", "training mode is random"},
+           {"x,i1,yes", "training mode is random"});
+    REFUSE("Where", 13, WN_BAD_MODEL,
+           {"row,row,row", "of the wrong types"},
+           {"yes,row,i4", "of the wrong types"},
+           {"yes,row,two", "do not broadcast"});
+    REFUSE("Not", 13, WN_BAD_MODEL, {"row", "must be bool"});
+    REFUSE("Cast", 13, WN_UNSUPPORTED, {"x", "a cast of what depends on the picture", "to=7"});
+    REFUSE("Div", 13, WN_BAD_MODEL, {"i4,zeros", "a division by zero"});
 }
 
 static void windows_norms_and_products(void **state)
 {
-    REFUSE({13, "MaxPool", "x", NULL, "kernel_shape=[2,2] auto_pad='SOME'", WN_BAD_MODEL, "auto_pad 'SOME' is unknown"},
-           {13, "MaxPool", "x", NULL, "kernel_shape=[2,2] strides=[1,1,1,1]", WN_BAD_MODEL, "'strides' has more than"},
-           {13, "MaxPool", "x", NULL, "kernel_shape=[2,2] pads=[1,1,1,1,1,1,1]", WN_BAD_MODEL, "'pads' has more than"},
-           {13, "MaxPool", "x", NULL, "kernel_shape=[2,2] pads=[1,1,-1,1]", WN_BAD_MODEL, "pads -1"},
-           {13, "MaxPool", "x", NULL, "kernel_shape=[2147483646,2] dilations=[2147483646,1] auto_pad='SAME_UPPER'", WN_BAD_MODEL, "auto_pad would add"},
-           {13, "LRN", "row", NULL, "size=3", WN_BAD_MODEL, "rank 1 has no channels"},
-           {13, "BatchNormalization", "x,two,two,two,two", "y,a", NULL, WN_UNSUPPORTED, "its training outputs"},
-           {13, "Gemm", "x,x", NULL, NULL, WN_BAD_MODEL, "node 'n' (Gemm): "},
-           {13, "MatMul", "x,many_rows", NULL, NULL, WN_BAD_MODEL, "do not fit together"},
-           {13, "MatMul", "number,x", NULL, NULL, WN_BAD_MODEL, "do not fit together"},
-           {13, "MatMul", "many_rows,row", NULL, NULL, WN_BAD_MODEL, "do not fit together"});
+    REFUSE("MaxPool", 13, WN_BAD_MODEL,
+           {"x", "auto_pad 'SOME' is unknown", "kernel_shape=[2,2] auto_pad='SOME'"},
+           {"x", "'strides' has more than", "kernel_shape=[2,2] strides=[1,1,1,1]"},
+           {"x", "'pads' has more than", "kernel_shape=[2,2] pads=[1,1,1,1,1,1,1]"},
+           {"x", "pads -1", "kernel_shape=[2,2] pads=[1,1,-1,1]"},
+           {"x", "auto_pad would add", "kernel_shape=[2147483646,2] dilations=[2147483646,1] auto_pad='SAME_UPPER'"});
+    REFUSE("LRN", 13, WN_BAD_MODEL, {"row", "rank 1 has no channels", "size=3"});
+    REFUSE("BatchNormalization", 13, WN_UNSUPPORTED, {"x,two,two,two,two", "its training outputs", NULL, "y,a"});
+    REFUSE("Gemm", 13, WN_BAD_MODEL, {"x,x", "node 'n' (Gemm): "});
+    REFUSE("MatMul", 13, WN_BAD_MODEL,
+           {"x,many_rows", "do not fit together"},
+           {"number,x", "do not fit together"},
+           {"many_rows,row", "do not fit together"});
 }
 
 int main(void)
