@@ -1,31 +1,22 @@
-/* See oom.h. The linker sends malloc, calloc and realloc of the program here (--wrap); libraries keep their own. */
+/* See oom.h. Whose allocations they are is said by oom_wrap.c, or by whatever else stands in front of an allocator. */
 #include "oom.h"
+#include "turn.h"
 
-#include <stddef.h>
+#include <errno.h>
 
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t n);
-
-static _Atomic long countdown; /* 0: not armed */
-static _Atomic long asked;
+static struct turn turn;
+static atomic_long asked;
 static enum oom_mode mode;
-static bool refused;
 
 void oom_arm(long n, enum oom_mode how)
 {
-    countdown = n;
     mode = how;
-    refused = false;
+    turn_arm(&turn, n);
 }
 
 bool oom_disarm(void)
 {
-    countdown = 0;
-    return refused;
+    return turn_disarm(&turn);
 }
 
 long oom_asked(void)
@@ -33,25 +24,11 @@ long oom_asked(void)
     return asked;
 }
 
-static bool refuse(void)
+bool oom_refuses(void)
 {
     asked++;
-    if (countdown == 0 || --countdown > 0) return false;
-    if (mode == OOM_FROM_THEN_ON) countdown = 1;
-    return refused = true;
-}
-
-void *__wrap_malloc(size_t n)
-{
-    return refuse() ? NULL : __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return refuse() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *old, size_t n)
-{
-    return refuse() ? NULL : __real_realloc(old, n);
+    if (!turn_comes(&turn)) return false;
+    if (mode == OOM_FROM_THEN_ON) turn.left = 1;
+    errno = ENOMEM;
+    return true;
 }

@@ -10,7 +10,9 @@ enum oom_mode { OOM_ONCE, OOM_FROM_THEN_ON };
 void oom_arm(long n, enum oom_mode mode);
 /* Allocations succeed again. True if one was refused. */
 bool oom_disarm(void);
-/* Allocations that the program (not the libraries it is linked with) has asked for since it began. */
+/* Allocations that were asked for since the program began. */
 long oom_asked(void);
+/* For whoever stands in front of an allocator, at each allocation: whether it fails, with errno as malloc sets it. */
+bool oom_refuses(void);
 
 #endif

@@ -1,5 +1,6 @@
 /* See ailing.h. */
 #include "ailing.h"
+#include "turn.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -16,9 +17,8 @@ struct ailing_exe {
 
 extern const struct wn_backend_impl wn_backend_faulty;
 static const char *inner_name = "ref";
-static long countdown; /* 0: not armed */
+static struct turn turn;
 static enum ailment ailment;
-static bool failed;
 
 void ailing_over(const char *backend)
 {
@@ -27,27 +27,19 @@ void ailing_over(const char *backend)
 
 void ailing_arm(long n, enum ailment how)
 {
-    countdown = n;
     ailment = how;
-    failed = false;
+    turn_arm(&turn, n);
 }
 
 bool ailing_disarm(void)
 {
-    countdown = 0;
-    return failed;
-}
-
-static bool now(void)
-{
-    if (countdown == 0 || --countdown > 0) return false;
-    return failed = true;
+    return turn_disarm(&turn);
 }
 
 static enum wn_code call(struct wn_error *err)
 {
     static const enum wn_code codes[] = {WN_DEVICE, WN_NO_MEMORY, WN_UNSUPPORTED};
-    if (ailment == AILS_NUMBERS || !now()) return WN_OK;
+    if (ailment == AILS_NUMBERS || !turn_comes(&turn)) return WN_OK;
     return wn_fail(err, codes[ailment], "a failure, as asked for");
 }
 
@@ -122,7 +114,7 @@ static enum wn_code ailing_read(struct wn_exe *exe, int value, float *dst, struc
 {
     enum wn_code code = call(err);
     if (code == WN_OK) code = inner_of(exe)->backend->impl->read(inner_of(exe), value, dst, err);
-    if (code == WN_OK && ailment == AILS_NUMBERS && now()) dst[0] = NAN;
+    if (code == WN_OK && ailment == AILS_NUMBERS && turn_comes(&turn)) dst[0] = NAN;
     return code;
 }
 
