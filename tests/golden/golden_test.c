@@ -195,8 +195,8 @@ static void check_network(const char *network, const char *onnx, const struct go
         fail(network, "layer", "the golden's layer is not among the graph's");
         goto done;
     }
-    if (wn_backend_open(backend, NULL, &be, &err) != WN_OK ||
-        wn_engine_create(g, &(struct wn_engine_options){.backend = backend}, &e, &err) != WN_OK) {
+    const struct wn_engine_options exact = {.backend = backend, .device.precision = WN_PRECISION_F32}; /* a GPU's own default rounds */
+    if (wn_backend_open(backend, &exact.device, &be, &err) != WN_OK || wn_engine_create(g, &exact, &e, &err) != WN_OK) {
         fail(network, "engine", err.text);
         goto done;
     }

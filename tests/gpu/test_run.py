@@ -82,6 +82,23 @@ class Run(unittest.TestCase):
         self.assertIn("card", self.table())
         self.assertIn("NOT RUN   configure", self.table())
 
+    def test_a_later_call_goes_on_behind_the_table_of_an_earlier_one(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", "#!/bin/sh\ncase \"$*\" in *-S*) echo 'CUDA backend: on' ;; esac\n")
+        earlier = os.path.join(self.at, "report")
+        steps = ("prims-f32", "golden")
+        with open(earlier, "w") as f:
+            f.write("card      a card\npassed    %s (1.0 s)\n| 64 figures\nskipped   %s: no such thing\nNOT RUN   prims-tf32\ntook      9 s\n" % steps)
+        run = self.start("--after", earlier, "--only", "prims-")
+        out = run.communicate(timeout=60)[0]
+        table = self.table()
+        self.assertTrue(table.startswith("card      a card\npassed    prims-f32 (1.0 s)\n| 64 figures\n"), table)
+        for name in steps:
+            self.assertEqual(table.count(name), 1, table)
+            self.assertNotIn(name, out)
+        self.assertIn("prims-tf32 (exit 127", out)  # there is no such program here: it was tried
+        self.assertNotIn("NOT RUN   prims-tf32", table)
+
 
 if __name__ == "__main__":
     unittest.main()

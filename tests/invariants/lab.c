@@ -56,10 +56,12 @@ static float *read_input(const char *path, int dim[4])
 
 /* ---- the bench ---- */
 
+static const struct wn_backend_options exact = {.precision = WN_PRECISION_F32}; /* a GPU's own default rounds */
+
 static bool open_engine(struct lab *lab)
 {
     struct wn_error err = {0};
-    if (wn_engine_create(lab->graph, &(struct wn_engine_options){.backend = lab->backend}, &lab->engine, &err) == WN_OK) return true;
+    if (wn_engine_create(lab->graph, &(struct wn_engine_options){.backend = lab->backend, .device = exact}, &lab->engine, &err) == WN_OK) return true;
     printf("no engine: %s\n", err.text);
     return false;
 }
@@ -217,7 +219,7 @@ void lab_gradient(struct lab *lab, int image, int onnx_value, const float *seed_
     struct wn_backend *be;
     struct wn_exe *exe;
     int n_keep, *keep = values_to_keep(lab, onnx_value, folding, &n_keep);
-    if (wn_backend_open(lab->backend, NULL, &be, &err) || wn_program_create(&p, &err)) die("backend", err.text);
+    if (wn_backend_open(lab->backend, &exact, &be, &err) || wn_program_create(&p, &err)) die("backend", err.text);
     wn_program_use_weights(p, (struct wn_weight_source){0});
     if (wn_graph_lower(lab->graph, p, 1, keep, n_keep, &f, &err)) die("lowering", err.text);
     int top = scalar == LAB_SOFTMAX ? softmax_of(p, f.logits) : f.logits, layer = f.values[onnx_value];

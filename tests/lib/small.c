@@ -42,7 +42,7 @@ struct wn_engine *small_engine(struct wn_graph *g, int max_images, int max_rows,
 {
     struct wn_error err = {0};
     struct wn_engine *e = NULL;
-    struct wn_engine_options options = {.backend = backend, .max_images = max_images, .max_rows = max_rows, .black = black};
+    struct wn_engine_options options = {.backend = backend, .device.precision = WN_PRECISION_F32, .max_images = max_images, .max_rows = max_rows, .black = black};
     if (wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
     return e;
 }
