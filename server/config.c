@@ -2,10 +2,10 @@
 #include "config.h"
 
 #include "exits.h"
+#include "jsonload.h"
 #include "nearest.h"
 
 #include <ctype.h>
-#include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +115,9 @@ static enum wn_code read_text(const char *path, char *text, struct wn_error *err
     FILE *f = fopen(path, "r");
     if (!f) return wn_fail(err, WN_BAD_REQUEST, "the configuration file %s cannot be opened", path);
     size_t n = fread(text, 1, FILE_BYTES, f);
+    bool whole = !ferror(f);
     fclose(f);
+    if (!whole) return wn_fail(err, WN_BAD_REQUEST, "the configuration file %s cannot be read", path);
     if (n == FILE_BYTES) return wn_fail(err, WN_BAD_REQUEST, "%s is longer than %d bytes", path, FILE_BYTES);
     text[n] = 0;
     if (strlen(text) != n) return wn_fail(err, WN_BAD_REQUEST, "%s holds a zero byte", path);
@@ -125,13 +127,18 @@ static enum wn_code read_text(const char *path, char *text, struct wn_error *err
 static enum wn_code load_file(const char *path, struct wn_config *config, struct wn_error *err)
 {
     json_error_t why;
+    bool starved;
     json_t *root = NULL;
     char *text = malloc(FILE_BYTES + 1);
     if (!text) return wn_fail(err, WN_NO_MEMORY, "no memory to read %s", path);
     enum wn_code code = read_text(path, text, err);
     if (code != WN_OK) goto free_text;
     blank_comments(text);
-    root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+    root = wn_json_load(text, strlen(text), &why, &starved);
+    if (starved) {
+        code = wn_fail(err, WN_NO_MEMORY, "no memory to read %s", path);
+        goto free_text;
+    }
     if (!json_is_object(root)) {
         code = wn_fail(err, WN_BAD_REQUEST, "%s, line %d: %s", path, root ? 1 : why.line,
                        root ? "an object { } is wanted" : why.text);
@@ -223,7 +230,8 @@ enum wn_code wn_config_load(int argc, char **argv, struct wn_config *config, enu
     memset(config, 0, sizeof *config);
     for (int i = 0; i < OPTIONS; i++) set_text(config, &options[i], options[i].standard, "default", err);
     const char *path = file_flag(argc, argv);
-    if (path && load_file(path, config, err) != WN_OK) return WN_BAD_REQUEST;
+    enum wn_code code = path ? load_file(path, config, err) : WN_OK;
+    if (code != WN_OK) return code;
     if (load_environment(config, err) != WN_OK) return WN_BAD_REQUEST;
     return load_flags(argc, argv, config, err);
 }

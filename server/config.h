@@ -36,7 +36,7 @@ struct wn_config {
 enum wn_config_wish { WN_CONFIG_RUN, WN_CONFIG_HELP, WN_CONFIG_VERSION };
 
 /* Fills *config from the defaults, the file named by --config or WHYNOT_CONFIG, the environment and the flags, in that
- * order. WN_BAD_REQUEST: err says which option is wrong and what was probably meant. */
+ * order. WN_BAD_REQUEST: err says which option is wrong and what was probably meant; WN_NO_MEMORY for the file. */
 enum wn_code wn_config_load(int argc, char **argv, struct wn_config *config, enum wn_config_wish *wish,
                             struct wn_error *err);
 void wn_config_help(FILE *out);

@@ -2,6 +2,7 @@
 #include "evaluator.h"
 
 #include "guard.h"
+#include "jsonload.h"
 #include "metrics.h"
 #include "seat.h"
 
@@ -105,8 +106,9 @@ static enum wn_code judge(struct wn_assessment *job, struct wn_seat *seat, int i
 
 static enum wn_code count(struct wn_evaluator *e, struct wn_assessment *job, struct wn_tally *tally, struct wn_text *line, struct wn_error *err)
 {
-    json_t *parsed = json_loadb((char *)line->bytes.data, line->bytes.size, 0, NULL);
-    enum wn_code code = parsed ? wn_tally_add(tally, parsed, err) : wn_fail(err, WN_NO_MEMORY, "no memory for a picture's numbers");
+    json_t *parsed;
+    enum wn_code code = wn_json_parse(line->bytes.data, line->bytes.size, &parsed, err);
+    if (code == WN_OK) code = wn_tally_add(tally, parsed, err);
     json_decref(parsed);
     pthread_mutex_lock(&e->lock);
     if (job->lines.bytes.size) wn_text_add(&job->lines, ",", 1);

@@ -1,8 +1,8 @@
 /* The look over a JSON body; knows one key by name, "b64", how pictures in base64 begin, and nothing else of what is asked. */
 #include "jsonscan.h"
+#include "jsonload.h"
 
 #include <media/buffer.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,33 +189,6 @@ static size_t original(const struct scan *s, size_t position)
         lost = in_body + s->slices[i].size + 2 - (s->places[i].at + s->places[i].size);
     }
     return position + lost;
-}
-
-/* jansson mostly calls it a syntax error when it gets no memory: so it is asked where it asks. */
-static _Thread_local bool is_starved;
-
-static void *take_memory(size_t n)
-{
-    void *p = malloc(n);
-    is_starved |= !p;
-    return p;
-}
-
-static void watch_memory(void)
-{
-    json_set_alloc_funcs(take_memory, free);
-}
-
-json_t *wn_json_load(const char *text, size_t n, json_error_t *why, bool *starved)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_memory);
-    is_starved = false;
-    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, why);
-    *starved = is_starved;
-    if (root && !is_starved) return root;
-    json_decref(root); /* where it had no memory to save a character, it leaves that out and goes on */
-    return NULL;
 }
 
 static enum wn_code build(struct scan *s, json_t **root)

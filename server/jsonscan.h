@@ -23,9 +23,6 @@ struct wn_json_cuts {
  * json_decref. */
 enum wn_code wn_json_read(char *body, size_t size, const struct wn_json_cuts *cuts, struct wn_pool *pool, json_t **root,
                           struct wn_slice **slices, int *n_slices, struct wn_error *err);
-/* Any text as JSON without keys that are there twice. NULL: *why says what is wrong with it, or, where *starved, nothing is: there was no memory. The
- * caller's to json_decref. */
-json_t *wn_json_load(const char *text, size_t n, json_error_t *why, bool *starved);
 /* "\/" becomes "/" within s; returns how many bytes are left. */
 size_t wn_json_undo_slashes(char *s, size_t n);
 

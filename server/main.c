@@ -262,7 +262,7 @@ int main(int argc, char **argv)
     if (!s) return WN_EXIT_CANNOT_START;
     if (wn_config_load(argc, argv, &s->config, &wish, &err) != WN_OK) {
         complain(&err);
-        code = WN_EXIT_BAD_OPTION;
+        code = err.code == WN_NO_MEMORY ? WN_EXIT_CANNOT_START : WN_EXIT_BAD_OPTION;
     } else if (wish == WN_CONFIG_HELP) {
         wn_config_help(stdout);
         wn_help_tables(stdout);

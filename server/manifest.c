@@ -1,6 +1,6 @@
 /* manifest.json to a struct, strictly; knows neither files nor graphs. */
 #include "manifest.h"
-#include "jsonscan.h"
+#include "jsonload.h"
 
 #include "nearest.h"
 

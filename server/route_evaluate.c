@@ -1,6 +1,7 @@
 /* /v1/models/{model}/evaluate and /v1/evaluations: an evaluation is handed in, looked at, read, cancelled. Knows what clients write and read,
  * and nothing of how pictures are judged. */
 #include "evaluator.h"
+#include "jsonload.h"
 #include "jsonscan.h"
 #include "parts.h"
 #include "server.h"
@@ -398,14 +399,19 @@ bool wn_route_evaluations(struct wn_request *r)
 
 bool wn_route_evaluation_cancel(struct wn_request *r)
 {
-    json_error_t why;
+    json_t *body = NULL;
+    enum wn_code code = WN_OK;
     if (r->body_size > CANCEL_BYTES) {
         wn_problem_set(&r->problem, NULL, WN_TOO_LARGE, "the body is larger than %d bytes", CANCEL_BYTES);
         return true;
     }
-    json_t *body = r->body_size ? json_loadb(r->body, r->body_size, JSON_REJECT_DUPLICATES, &why) : json_object();
-    bool empty = json_is_object(body) && json_object_size(body) == 0;
+    if (r->body_size) code = wn_json_parse(r->body, r->body_size, &body, NULL);
+    bool empty = !r->body_size || (json_is_object(body) && json_object_size(body) == 0);
     json_decref(body);
+    if (code == WN_NO_MEMORY) {
+        wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
+        return true;
+    }
     if (!empty) {
         wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body, where there is one, is an empty JSON object");
         return true;

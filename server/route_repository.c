@@ -1,7 +1,7 @@
 /* /v2/repository: what is in the folder of models, and what of it is in memory; the model repository extension of the Open Inference
  * Protocol. Knows the keeper, and nothing of how it works. */
 #include "http.h"
-#include "jsonscan.h"
+#include "jsonload.h"
 
 #include <jansson.h>
 #include <string.h>
