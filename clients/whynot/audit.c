@@ -7,6 +7,7 @@
 #include "page.h"
 #include "pictures.h"
 
+#include <jsonload.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,8 +156,10 @@ static enum wn_code ask(struct auditing *a, const struct wn_buffer *file, const 
     if (code == WN_OK) code = wn_buffer_append(&uri, "", 1, err);
     if (code == WN_OK) code = cli_peer_call(a->peer, "POST", (char *)uri.data, file->size ? (void *)file->data : "", file->size, reply, err);
     if (code == WN_OK && reply->status == 200) {
-        *answer = json_loadb((char *)reply->body.data, reply->body.size, 0, NULL);
-        if (!*answer) snprintf(why, WN_ERROR_TEXT, "the answer is no JSON, or there is no memory to read it");
+        struct wn_error wrong = {0};
+        code = wn_json_parse(reply->body.data, reply->body.size, answer, &wrong);
+        if (code == WN_NO_MEMORY) wn_fail(err, code, "no memory to read the answer");
+        else if (code != WN_OK) snprintf(why, WN_ERROR_TEXT, "the answer is no JSON: %.200s", wrong.text), code = WN_OK;
     } else if (code == WN_OK) {
         cli_problem_text(reply, why, WN_ERROR_TEXT);
     }
@@ -306,7 +309,8 @@ static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
     enum cli_exit code = take_line(a, place, (char *)result->text.data, result->text.size);
     if (code == CLI_OK && a->lines.fd >= 0) code = cli_lines_write(&a->lines, &result->text);
     if (code == CLI_OK && a->audit.list[place].label < 0) {
-        json_t *line = json_loads(a->audit.list[place].line, 0, NULL);
+        json_t *line;
+        wn_json_parse(a->audit.list[place].line, strlen(a->audit.list[place].line), &line, NULL);
         const char *why = json_string_value(json_object_get(line, "error"));
         cli_progress_clear(&a->progress);
         cli_fail(CLI_SOME_FAILED, "%s: %s", a->audit.data.list[place].name, why ? why : "no answer");
@@ -317,9 +321,11 @@ static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
 }
 
 /* A line of an earlier run; lines of pictures that are not in the data set any more are left alone. */
-static enum cli_exit take_earlier(struct auditing *a, const char *text, size_t size)
+static enum cli_exit take_earlier(void *arg, const char *text, size_t size)
 {
-    json_t *line = json_loadb(text, size, 0, NULL);
+    struct auditing *a = arg;
+    json_t *line;
+    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY) return cli_fail(CLI_FAILED, "no memory for a line of the earlier run");
     const char *file = json_string_value(json_object_get(line, "file"));
     const json_t *label = json_object_get(json_object_get(line, "label"), "index");
     int place = file ? find_name(a, file) : -1;
@@ -333,16 +339,8 @@ static enum cli_exit take_earlier(struct auditing *a, const char *text, size_t s
 
 static enum cli_exit read_earlier(struct auditing *a)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n;
-    enum cli_exit code = CLI_OK;
-    FILE *f = cli_has(a->audit.c, "resume") ? fopen(cli_get(a->audit.c, "output", ""), "r") : NULL;
-    if (!f) return CLI_OK;
-    while (code == CLI_OK && (n = getline(&line, &room, f)) > 0) code = take_earlier(a, line, (size_t)n);
-    free(line);
-    fclose(f);
-    return code;
+    const char *path = cli_get(a->audit.c, "output", NULL);
+    return path && cli_has(a->audit.c, "resume") ? cli_lines_each(path, take_earlier, a) : CLI_OK;
 }
 
 static enum cli_exit judge_all(struct auditing *a)

@@ -5,6 +5,7 @@
 #include "page.h"
 #include "pictures.h"
 
+#include <jsonload.h>
 #include <math.h>
 #include <media/encode.h>
 #include <media/resize.h>
@@ -46,7 +47,8 @@ static const char *text_of(const json_t *object, const char *key)
 
 static bool read_suspect(const struct cli_audit *a, const struct cli_verdict *v, struct suspect *out)
 {
-    json_t *line = json_loads(v->line, 0, NULL);
+    json_t *line;
+    wn_json_parse(v->line, strlen(v->line), &line, NULL);
     const json_t *answer = json_object_get(line, "answer");
     const char *label = text_of(json_object_get(line, "label"), "label"), *rival = text_of(json_object_get(line, "rival"), "label");
     *out = (struct suspect){.line = line, .answer = answer, .maps = json_object_get(answer, "maps"), .file = text_of(line, "file"),

@@ -2,6 +2,7 @@
 #include "answer_text.h"
 #include "audit.h"
 
+#include <jsonload.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,8 @@ static void put_cell(struct wn_text *out, const char *s)
 
 static void put_row(const struct cli_verdict *v, int rank, struct wn_text *out)
 {
-    json_t *line = json_loads(v->line, 0, NULL);
+    json_t *line;
+    wn_json_parse(v->line, strlen(v->line), &line, NULL);
     const json_t *answer = json_object_get(line, "answer"), *maps = json_object_get(answer, "maps");
     const char *error = json_string_value(json_object_get(line, "error"));
     char evidence[96];
@@ -100,7 +102,8 @@ void cli_audit_words(const struct cli_audit *a, struct wn_text *out)
     if (a->failed) wn_text_printf(out, "; %d have no answer", a->failed);
     wn_text_puts(out, "\n");
     for (int i = 0; i < shown; i++) {
-        json_t *line = json_loads(a->list[i].line, 0, NULL);
+        json_t *line;
+        wn_json_parse(a->list[i].line, strlen(a->list[i].line), &line, NULL);
         const char *name = json_string_value(json_object_get(line, "file"));
         char share[16], *file = cli_plain(name ? name : "", "");
         if (!line || !file) out->failed = true;

@@ -62,7 +62,7 @@ static enum cli_exit run(const struct cli *c)
     }
     enum wn_code code = wn_config_load(n, flags, &config, &wish, &err);
     free(flags);
-    if (code != WN_OK) return cli_fail(CLI_USAGE, "%s", err.text);
+    if (code != WN_OK) return cli_fail_error(&err);
     if (effective || json) print_effective(&config, json);
     else wn_config_help(stdout);
     return CLI_OK;

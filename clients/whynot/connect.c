@@ -2,6 +2,7 @@
 #include "listing.h"
 #include "pictures.h"
 
+#include <jsonload.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,13 +24,14 @@ struct connecting {
 /* status: of the answer. NULL where it is no JSON; nothing is said. */
 static json_t *call(struct cli_peer *p, const char *method, const char *path, const json_t *body, int *status, struct wn_error *err)
 {
-    struct cli_reply r;
+    struct cli_reply r = {0};
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_t *root = NULL;
     *status = 0;
+    if (!text && strcmp(method, "GET") != 0) return wn_fail(err, WN_NO_MEMORY, "no memory for what is sent"), NULL;
     if (cli_peer_call(p, method, path, text, text ? strlen(text) : 0, &r, err) == WN_OK) {
         *status = r.status;
-        root = json_loadb((char *)r.body.data, r.body.size, 0, NULL);
+        if (wn_json_parse(r.body.data, r.body.size, &root, NULL) == WN_NO_MEMORY) *status = 0, wn_fail(err, WN_NO_MEMORY, "no memory to read the answer");
     }
     wn_buffer_finish(&r.body);
     free(text);

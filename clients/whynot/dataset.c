@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <jsonload.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,12 +156,14 @@ static enum cli_exit json_boxes(const struct place *at, const json_t *line, stru
 
 static enum cli_exit read_json(const struct place *at, const char *folder, const char *text, struct cli_dataset *out)
 {
-    json_error_t wrong;
-    json_t *line = json_loads(text, JSON_REJECT_DUPLICATES, &wrong);
+    struct wn_error wrong = {0};
+    json_t *line;
+    enum wn_code read = wn_json_parse(text, strlen(text), &line, &wrong);
     const char *image = json_string_value(json_object_get(line, "image")), *id = json_string_value(json_object_get(line, "id"));
     struct cli_exhibit e = {.label = -1, .rival = -1};
     enum cli_exit code = CLI_OK;
-    if (!line) code = cli_fail(CLI_USAGE, "%s, line %d: no JSON: %s", at->file, at->line, wrong.text);
+    if (read == WN_NO_MEMORY) code = cli_fail(CLI_FAILED, "no memory for line %d of %s", at->line, at->file);
+    else if (!line) code = cli_fail(CLI_USAGE, "%s, line %d: no JSON: %s", at->file, at->line, wrong.text);
     else if (!image) code = cli_fail(CLI_USAGE, "%s, line %d has no 'image'", at->file, at->line);
     if (code == CLI_OK) {
         e.name = strdup(id ? id : image);
@@ -263,8 +266,10 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
 
 /* ---- files and folders ---- */
 
-/* A line without its end; in CSV a quoted cell may hold line breaks. Returns how many lines were read, -1 where memory or a closing
- * quotation mark is missing. */
+enum { UNCLOSED = -1, UNREAD = -2 };
+
+/* A line without its end; in CSV a quoted cell may hold line breaks. Returns how many lines were read, UNCLOSED where a closing quotation mark is missing,
+ * UNREAD where memory is, or the file cannot be read on. */
 static int read_record(FILE *f, bool csv, struct wn_buffer *record)
 {
     char *line = NULL;
@@ -275,11 +280,13 @@ static int read_record(FILE *f, bool csv, struct wn_buffer *record)
     record->size = 0;
     while (lines >= 0 && (!lines || open) && (n = getline(&line, &room, f)) > 0) {
         open = csv && is_open(line, open);
-        lines = wn_buffer_append(record, line, (size_t)n, NULL) == WN_OK ? lines + 1 : -1;
+        lines = wn_buffer_append(record, line, (size_t)n, NULL) == WN_OK ? lines + 1 : UNREAD;
     }
+    if (lines >= 0 && (!lines || open) && !feof(f)) lines = UNREAD;
     free(line);
     while (record->size && strchr("\r\n", record->data[record->size - 1])) record->size--;
-    return open || wn_buffer_append(record, "", 1, NULL) != WN_OK ? -1 : lines;
+    if (lines == UNREAD || wn_buffer_append(record, "", 1, NULL) != WN_OK) return UNREAD;
+    return open ? UNCLOSED : lines;
 }
 
 /* Behind a byte order mark, as spreadsheets write it. */
@@ -305,7 +312,8 @@ static enum cli_exit read_lines(const char *path, const struct cli_classes *clas
     if (!f || !folder) code = cli_fail(CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
     for (int lines; code == CLI_OK && out->n < limit && (lines = read_record(f, csv, &record)) != 0; at.line += lines) {
         char *text = (char *)record.data;
-        if (lines < 0) code = cli_fail(CLI_USAGE, "%s, line %d: the quotation mark that opens a cell has none that closes it", path, at.line);
+        if (lines == UNREAD) code = cli_fail(CLI_FAILED, "%s cannot be read on from line %d, or there is no memory for it", path, at.line);
+        else if (lines == UNCLOSED) code = cli_fail(CLI_USAGE, "%s, line %d: the quotation mark that opens a cell has none that closes it", path, at.line);
         else if (*text) code = csv ? read_csv(&at, folder, &columns, text, out) : read_json(&at, folder, text, out);
     }
     if (f) fclose(f);

@@ -250,7 +250,7 @@ static enum cli_exit load_config(const struct cli *c, struct wn_config *config)
     static const char *const names[][2] = {{"--models", "models"}, {"--backend", "backend"}, {"--precision", "precision"}, {"--devices", "devices"}};
     for (int i = 0; i < 4; i++)
         if (cli_has(c, names[i][1])) flags[n++] = (char *)names[i][0], flags[n++] = (char *)cli_get(c, names[i][1], "");
-    if (wn_config_load(n, flags, config, &wish, &err) != WN_OK) return cli_fail(CLI_USAGE, "%s", err.text);
+    if (wn_config_load(n, flags, config, &wish, &err) != WN_OK) return cli_fail_error(&err);
     return CLI_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "pictures.h"
 
 #include <inprocess.h>
+#include <jsonload.h>
 #include <math.h>
 #include <pthread.h>
 #include <seat.h>
@@ -226,11 +227,14 @@ static enum cli_exit judge(void *arg, int i, struct cli_result *out)
     return code == WN_OK ? CLI_OK : cli_fail_error(&err);
 }
 
-static enum cli_exit count_line(struct evaluating *e, const char *text, size_t size)
+static enum cli_exit count_line(void *arg, const char *text, size_t size)
 {
+    struct evaluating *e = arg;
     struct wn_error err = {0};
-    json_t *line = json_loadb(text, size, 0, NULL);
-    enum wn_code code = line ? wn_tally_add(&e->tally, line, &err) : wn_fail(&err, WN_BAD_REQUEST, "a line of the evaluation is no JSON");
+    json_t *line;
+    enum wn_code code = wn_json_parse(text, size, &line, NULL);
+    if (code == WN_OK) code = wn_tally_add(&e->tally, line, &err);
+    else wn_fail(&err, code, code == WN_NO_MEMORY ? "no memory for a line of the evaluation" : "a line of the evaluation is no JSON");
     const char *why = json_string_value(json_object_get(line, "error"));
     if (why && !e->progress.wanted) cli_fail(CLI_SOME_FAILED, "%s: %s", json_string_value(json_object_get(line, "file")), why);
     json_decref(line);
@@ -252,16 +256,8 @@ static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
 /* Lines of an earlier run, so that the numbers are those of one run. */
 static enum cli_exit count_before(struct evaluating *e)
 {
-    char *line = NULL;
-    size_t room = 0;
-    ssize_t n;
-    enum cli_exit code = CLI_OK;
-    FILE *f = cli_has(e->c, "resume") ? fopen(cli_get(e->c, "output", ""), "r") : NULL;
-    if (!f) return CLI_OK;
-    while (code == CLI_OK && (n = getline(&line, &room, f)) > 0) code = count_line(e, line, (size_t)n);
-    free(line);
-    fclose(f);
-    return code;
+    const char *path = cli_get(e->c, "output", NULL);
+    return path && cli_has(e->c, "resume") ? cli_lines_each(path, count_line, e) : CLI_OK;
 }
 
 static enum cli_exit find_todo(struct evaluating *e)

@@ -4,6 +4,7 @@
 #include "page.h"
 #include "pictures.h"
 
+#include <jsonload.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -180,7 +181,8 @@ static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, c
     if (code == WN_OK && pair) code = wn_buffer_printf(&uri, err, "&why_not=%d", x->rival);
     if (code == WN_OK) code = wn_buffer_append(&uri, "", 1, err);
     if (code == WN_OK) code = cli_peer_call(r->peer, "POST", (char *)uri.data, file->data, file->size, &reply, err);
-    json_t *answer = code == WN_OK && reply.status == 200 ? json_loadb((char *)reply.body.data, reply.body.size, 0, NULL) : NULL;
+    json_t *answer = NULL;
+    if (code == WN_OK && reply.status == 200) wn_json_parse(reply.body.data, reply.body.size, &answer, NULL);
     const char *overlay = json_string_value(json_object_get(json_array_get(json_object_get(answer, "maps"), 0), "overlay"));
     if (code == WN_OK && reply.status == 200 && !answer) r->out.failed = true;
     if (overlay) {

@@ -5,6 +5,7 @@
 #include "listing.h"
 #include "pictures.h"
 
+#include <jsonload.h>
 #include <question.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -229,8 +230,10 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
     }
     if (out->good) code = check_object(&reply.body, &err);
     if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder)) {
-        answer = json_loadb((char *)reply.body.data, reply.body.size, 0, NULL);
-        if (!answer) code = wn_fail(&err, WN_NOT_READY, "the answer is no JSON, or there is no memory to read it");
+        struct wn_error wrong = {0};
+        code = wn_json_parse(reply.body.data, reply.body.size, &answer, &wrong);
+        if (code == WN_NO_MEMORY) wn_fail(&err, code, "no memory to read the answer");
+        else if (code != WN_OK) code = wn_fail(&err, WN_NOT_READY, "the answer is no JSON: %.200s", wrong.text);
     }
     if (out->good && a->folder && code == WN_OK) code = cli_answer_files(answer, a->folder, p->stem, paths, &err);
     if (code == WN_OK && a->form == FORM_WORDS) code = put_words(a, p, &reply, answer, &picture, &out->text, &err);

@@ -2,6 +2,7 @@
 #include "export.h"
 
 #include <errno.h>
+#include <jsonload.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,13 +55,18 @@ static enum cli_exit read_lines(struct cli_export *e, FILE *f, const char *name)
     ssize_t n;
     enum cli_exit code = CLI_OK;
     for (int at = 1; code == CLI_OK && (n = getline(&text, &room, f)) > 0; at++) {
-        json_t *line = json_loadb(text, (size_t)n, 0, NULL);
+        json_t *line;
+        if (wn_json_parse(text, (size_t)n, &line, NULL) == WN_NO_MEMORY) {
+            code = cli_fail(CLI_FAILED, "no memory for line %d of %s", at, name);
+            break;
+        }
         bool good = json_is_string(json_object_get(line, "file")) && (json_is_object(json_object_get(line, "answer")) || json_object_get(line, "error"));
         if (good) code = add(e, line);
         else json_decref(line);
         if (!good && text[n - 1] != '\n') break;
         if (!good) code = cli_fail(CLI_USAGE, "%s, line %d is none that audit or explain wrote", name, at);
     }
+    if (code == CLI_OK && !feof(f)) code = cli_fail(CLI_FAILED, "%s cannot be read to its end", name);
     free(text);
     return code;
 }

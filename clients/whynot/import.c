@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inprocess.h>
+#include <jsonload.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -30,7 +31,9 @@ struct importing {
 
 static json_t *beside(const struct importing *m, const char *given, const char *name, char *path, enum cli_exit *code)
 {
-    json_error_t why;
+    struct wn_buffer text = {0};
+    struct wn_error err = {0};
+    json_t *root = NULL;
     *code = CLI_OK;
     if (given && strcmp(given, "none") == 0) return NULL;
     snprintf(path, PATH_MAX, "%.4000s/%.60s", m->folder, name);
@@ -39,8 +42,12 @@ static json_t *beside(const struct importing *m, const char *given, const char *
         if (given) *code = cli_fail(CLI_USAGE, "there is no file '%s'", given);
         return NULL;
     }
-    json_t *root = json_load_file(path, 0, &why);
-    if (!root) *code = cli_fail(CLI_USAGE, "%s, line %d: %s", path, why.line, why.text);
+    if (cli_read_file(path, &text, &err) != WN_OK) {
+        *code = cli_fail_error(&err);
+    } else if (wn_json_parse(text.data, text.size, &root, &err) != WN_OK) {
+        *code = cli_fail(err.code == WN_NO_MEMORY ? CLI_FAILED : CLI_USAGE, "%s, %s", path, err.text);
+    }
+    wn_buffer_finish(&text);
     return root;
 }
 
@@ -242,7 +249,8 @@ static enum cli_exit read_labels(struct importing *m)
     enum cli_exit code = labels_of_config(m);
     if (code != CLI_OK || m->labels.size) return code;
     int classes = wn_graph_classes(m->graph);
-    for (int i = 0; i < (classes == 1 ? 2 : classes); i++) wn_buffer_printf(&m->labels, NULL, "class %d\n", i);
+    for (int i = 0; i < (classes == 1 ? 2 : classes); i++)
+        if (wn_buffer_printf(&m->labels, &err, "class %d\n", i) != WN_OK) return cli_fail_error(&err);
     m->made_up = true;
     return CLI_OK;
 }

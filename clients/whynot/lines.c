@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
+#include <jsonload.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,11 +27,13 @@ static enum cli_exit remember(struct cli_lines *l, const char *name)
 
 static enum cli_exit take_line(struct cli_lines *l, const char *path, const char *line, size_t size, const char *question)
 {
-    json_t *root = json_loadb(line, size, 0, NULL);
+    json_t *root;
+    enum wn_code read = wn_json_parse(line, size, &root, NULL);
     const char *file = json_string_value(json_object_get(root, "file"));
     const char *asked = json_string_value(json_object_get(root, "question"));
     enum cli_exit code = CLI_OK;
-    if (!file || !asked) code = cli_fail(CLI_USAGE, "%s: line %d is none of this command's; name another file", path, l->n + 1);
+    if (read == WN_NO_MEMORY) code = cli_fail(CLI_FAILED, "no memory for line %d of %s", l->n + 1, path);
+    else if (!file || !asked) code = cli_fail(CLI_USAGE, "%s: line %d is none of this command's; name another file", path, l->n + 1);
     else if (strcmp(asked, question) != 0)
         code = cli_fail(CLI_USAGE, "%s answers another question ('%s'); ask that one, or name another file", path, asked);
     else code = remember(l, file);
@@ -58,6 +60,7 @@ static enum cli_exit read_lines(struct cli_lines *l, const char *path, const cha
         code = take_line(l, path, line, (size_t)n, question);
         whole += n;
     }
+    if (code == CLI_OK && !feof(f)) code = cli_fail(CLI_FAILED, "%s cannot be read to its end", path);
     free(line);
     fclose(f);
     if (code == CLI_OK && ftruncate(l->fd, whole) != 0) code = cli_fail(CLI_FAILED, "%s cannot be cut: %s", path, strerror(errno));
@@ -79,6 +82,21 @@ enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume,
         code = cli_fail(CLI_FAILED, "another job is writing %s", path);
     else if (resume) code = read_lines(l, path, question);
     if (code != CLI_OK) cli_lines_close(l);
+    return code;
+}
+
+enum cli_exit cli_lines_each(const char *path, enum cli_exit (*take)(void *arg, const char *line, size_t size), void *arg)
+{
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t n;
+    enum cli_exit code = CLI_OK;
+    FILE *f = fopen(path, "r");
+    if (!f) return cli_fail(CLI_FAILED, "%s cannot be read: %s", path, strerror(errno));
+    while (code == CLI_OK && (n = getline(&line, &room, f)) > 0) code = take(arg, line, (size_t)n);
+    if (code == CLI_OK && !feof(f)) code = cli_fail(CLI_FAILED, "%s cannot be read to its end", path);
+    free(line);
+    fclose(f);
     return code;
 }
 

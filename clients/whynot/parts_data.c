@@ -2,6 +2,7 @@
 #include "parts_data.h"
 
 #include <errno.h>
+#include <jsonload.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,11 +142,19 @@ static enum cli_exit read_all(struct reading *in, FILE *f, long limit, struct cl
     char *text = NULL;
     size_t room = 0;
     enum cli_exit code = CLI_OK;
-    while (code == CLI_OK && data->n < limit && getline(&text, &room, f) > 0) {
+    while (code == CLI_OK && data->n < limit) {
+        if (getline(&text, &room, f) <= 0) {
+            if (!feof(f)) code = wrong(in, "the rest cannot be read");
+            break;
+        }
         in->line++;
         if (!text[strspn(text, " \r\n")]) continue;
         if (data->n == data->room && (code = grow(in->out, data)) != CLI_OK) break;
-        json_t *line = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+        json_t *line;
+        if (wn_json_parse(text, strlen(text), &line, NULL) == WN_NO_MEMORY) {
+            code = cli_fail(CLI_FAILED, "no memory for line %d", in->line);
+            break;
+        }
         data->list[data->n] = (struct cli_exhibit){.label = -1, .rival = -1};
         in->out->list[data->n] = (struct cli_assembled){0};
         code = json_is_object(line) ? read_line(in, line, &in->out->list[data->n], &data->list[data->n]) : wrong(in, "no JSON object");

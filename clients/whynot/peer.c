@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 #include <inprocess.h>
+#include <jsonload.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -36,8 +37,9 @@ static enum cli_exit read_key(struct cli_peer *p, const char *path)
     char line[KEY_BYTES] = "";
     FILE *f = fopen(path, "r");
     if (!f) return cli_fail(CLI_USAGE, "the key file '%s' cannot be read", path);
-    bool read = fgets(line, sizeof line, f) != NULL;
+    bool read = fgets(line, sizeof line, f) != NULL, failed = ferror(f) != 0;
     fclose(f);
+    if (failed) return cli_fail(CLI_USAGE, "the key file '%s' cannot be read", path);
     line[strcspn(line, "\r\n")] = 0;
     if (!read || !line[0]) return cli_fail(CLI_USAGE, "the key file '%s' is empty", path);
     snprintf(p->key, sizeof p->key, "Authorization: Bearer %s", line);
@@ -84,7 +86,7 @@ static enum cli_exit open_local(struct cli_peer *p, const struct cli *c, const c
         snprintf(texts[n_texts], size, "--%s", c->given[i].value);
         flags[n++] = texts[n_texts++];
     }
-    if (code == CLI_OK && wn_config_load(n, flags, &config, &wish, &err) != WN_OK) code = cli_fail(CLI_USAGE, "%s", err.text);
+    if (code == CLI_OK && wn_config_load(n, flags, &config, &wish, &err) != WN_OK) code = cli_fail_error(&err);
     if (code == CLI_OK && wn_inprocess_open(&config, model, &p->local, &err) != WN_OK) code = cli_fail_error(&err);
     while (n_texts) free(texts[--n_texts]);
     return code;
@@ -297,7 +299,8 @@ bool cli_problem_is_for_all(const struct cli_reply *reply)
     case 501: break;
     default: return false;
     }
-    json_t *root = json_loadb((char *)reply->body.data, reply->body.size, 0, NULL);
+    json_t *root;
+    wn_json_parse(reply->body.data, reply->body.size, &root, NULL);
     const char *about = json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "pointer"));
     bool own = about && strncmp(about, "/image", 6) == 0;
     json_decref(root);
@@ -306,7 +309,8 @@ bool cli_problem_is_for_all(const struct cli_reply *reply)
 
 enum cli_exit cli_problem_exit(const struct cli_reply *r)
 {
-    json_t *root = json_loadb((char *)r->body.data, r->body.size, 0, NULL);
+    json_t *root;
+    wn_json_parse(r->body.data, r->body.size, &root, NULL);
     const char *name = json_string_value(json_object_get(root, "code"));
     bool question = name && (strcmp(name, "NO_SUCH_CLASS") == 0 || strcmp(name, "NO_SUCH_LAYER") == 0);
     json_decref(root);
@@ -324,10 +328,11 @@ enum cli_exit cli_problem_exit(const struct cli_reply *r)
 
 void cli_problem_text(const struct cli_reply *r, char *out, size_t size)
 {
-    json_t *root = json_loadb((char *)r->body.data, r->body.size, 0, NULL);
+    json_t *root;
+    bool starved = wn_json_parse(r->body.data, r->body.size, &root, NULL) == WN_NO_MEMORY;
     const char *detail = json_string_value(json_object_get(root, "detail"));
     const char *like = json_string_value(json_array_get(json_object_get(root, "did_you_mean"), 0));
-    int n = snprintf(out, size, "%s", detail ? detail : "the answer is no whynot answer");
+    int n = snprintf(out, size, "%s", detail ? detail : starved ? "no memory to read why it was refused" : "the answer is no whynot answer");
     if (!detail) snprintf(out + n, size - (size_t)n, " (status %d)", r->status);
     else if (like && !strstr(detail, like) && (size_t)n < size) snprintf(out + n, size - (size_t)n, "; did you mean '%s'?", like);
     json_decref(root);
@@ -344,7 +349,9 @@ json_t *cli_peer_get(struct cli_peer *p, const char *uri, bool print, enum cli_e
     else if (r.status != 200) {
         cli_problem_text(&r, text, sizeof text);
         *code = cli_fail(cli_problem_exit(&r), "%s", text);
-    } else if (!(root = json_loadb((char *)r.body.data, r.body.size, 0, NULL))) {
+    } else if (wn_json_parse(r.body.data, r.body.size, &root, &err) == WN_NO_MEMORY) {
+        *code = cli_fail(CLI_FAILED, "no memory to read the answer of %s", p->url);
+    } else if (!root) {
         *code = cli_fail(CLI_UNREACHABLE, "%s does not answer as a whynot daemon does", p->url);
     } else if (print) {
         printf("%s\n", (char *)r.body.data);

@@ -2,6 +2,7 @@
 #include "verdict.h"
 
 #include <jansson.h>
+#include <jsonload.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,7 +32,8 @@ static int class_at(const json_t *line, const char *key)
 
 enum wn_code cli_verdict_read(const char *text, size_t size, struct cli_verdict *out, struct wn_error *err)
 {
-    json_t *line = json_loadb(text, size, 0, NULL);
+    json_t *line;
+    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY) return wn_fail(err, WN_NO_MEMORY, "no memory for a line");
     const json_t *gap = json_object_get(line, "logit_gap");
     enum wn_code code = WN_OK;
     *out = (struct cli_verdict){.label = -1, .rival = -1};
