@@ -52,6 +52,16 @@ static void look_up_key(struct wn_request *r)
     }
 }
 
+static const char *scope_words(enum wn_scope wanted)
+{
+    switch (wanted) {
+    case WN_SCOPE_PREDICT: return "the scope predict";
+    case WN_SCOPE_EXPLAIN: return "the scope explain";
+    case WN_SCOPE_INFER: return "the scope predict or explain";
+    default: return "the scope admin";
+    }
+}
+
 /* Without a key it cannot be told which paths there are. */
 static enum wn_code check_key(struct wn_request *r)
 {
@@ -59,9 +69,8 @@ static enum wn_code check_key(struct wn_request *r)
     look_up_key(r);
     if (wanted == WN_SCOPE_OPEN || r->scopes & wanted) return WN_OK;
     if (r->scopes)
-        return wn_problem_set(&r->problem, NULL, WN_FORBIDDEN, "%s",
-                              r->key ? "this key has not the scope that this path wants"
-                                     : "this path wants a key with the scope admin");
+        return wn_problem_set(&r->problem, NULL, WN_FORBIDDEN, r->key ? "this path wants %s, and this key has it not" : "this path wants a key with %s",
+                              scope_words(wanted));
     return wn_problem_set(&r->problem, NULL, WN_UNAUTHORIZED, "%s",
                           "this server wants a key: Authorization: Bearer ...");
 }
@@ -95,8 +104,11 @@ static enum wn_code find_route(struct wn_request *r)
 static enum wn_code check_query(struct wn_request *r)
 {
     if (wn_query_parse(&r->pool, r->query, &r->parameters)) return WN_OK;
+    if (r->parameters.too_many)
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the query string has more than %d parameters", WN_MOST_PARAMETERS);
     return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
-                          "the query string cannot be decoded, or has more than %d parameters", WN_MOST_PARAMETERS);
+                          "parameter %d of the query string cannot be decoded: it is UTF-8 without control characters, in escapes like %%2B",
+                          r->parameters.n);
 }
 
 /* ---- pages of other sites ---- */
@@ -131,6 +143,14 @@ static bool is_preflight(const struct wn_request *r)
            wn_request_header(r, "Access-Control-Request-Method");
 }
 
+/* A body is read as it is. Taken for what it is not it would be called a broken picture, and what inflates can be a bomb. */
+static enum wn_code check_coding(struct wn_request *r)
+{
+    const char *coding = wn_request_header(r, "Content-Encoding");
+    if (r->route->body == WN_BODY_NONE || !coding || !*coding || strcasecmp(coding, "identity") == 0) return WN_OK;
+    return wn_problem_set(&r->problem, NULL, WN_UNSUPPORTED_MEDIA, "no Content-Encoding is undone here: send the body as it is");
+}
+
 enum wn_code wn_gate_address(struct wn_request *r)
 {
     enum wn_code code = check_path(r);
@@ -147,5 +167,6 @@ enum wn_code wn_gate(struct wn_request *r)
     if (code == WN_OK) code = check_host(r);
     if (code == WN_OK && (r->preflight = is_preflight(r))) return WN_OK;
     if (code == WN_OK) code = wn_gate_address(r);
-    return code == WN_OK ? check_origin(r) : code;
+    if (code == WN_OK) code = check_origin(r);
+    return code == WN_OK ? check_coding(r) : code;
 }

@@ -81,6 +81,17 @@ json_t *wn_json_load(const char *text, size_t n, json_error_t *why, bool *starve
     return root;
 }
 
+const char *wn_json_why(json_error_t *why)
+{
+    static const char *const ends[] = {" near '", /* bytes of the body: they are not said again, and not logged */
+                                       " without JSON_" /* a choice that the library's caller has, and ours has not */};
+    for (int i = 0; i < 2; i++) {
+        char *end = strstr(why->text, ends[i]);
+        if (end) *end = 0;
+    }
+    return why->text;
+}
+
 enum wn_code wn_json_parse(const void *text, size_t n, json_t **root, struct wn_error *err)
 {
     json_error_t why;

@@ -170,7 +170,9 @@ static enum wn_code take_token(struct scan *s)
 
 static enum wn_code scan(struct scan *s)
 {
-    if (memchr(s->body, 0, s->size)) return wrong(s, "the text holds a zero byte");
+    const char *zero = memchr(s->body, 0, s->size);
+    if (zero) s->at = (size_t)(zero - s->body);
+    if (zero) return wrong(s, "the text holds a zero byte; JSON is UTF-8 here, without any");
     for (skip_space(s); s->at < s->size; skip_space(s)) {
         enum wn_code code = take_token(s);
         if (code == WN_OK && s->text.size + s->at - s->copied > WN_JSON_TEXT)
@@ -199,9 +201,7 @@ static enum wn_code build(struct scan *s, json_t **root)
     if (*root) return WN_OK;
     if (starved) return wn_fail(s->err, WN_NO_MEMORY, "no memory for the request");
     size_t at = original(s, why.position < 0 ? 0 : (size_t)why.position);
-    char *theirs = strstr(why.text, " near '"); /* bytes of the body: they are not said again, and not logged */
-    if (theirs) *theirs = 0;
-    return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, why.text);
+    return wn_fail(s->err, WN_BAD_REQUEST, "JSON, byte %zu: %.160s", at, wn_json_why(&why));
 }
 
 enum wn_code wn_json_read(char *body, size_t size, const struct wn_json_cuts *cuts, struct wn_pool *pool, json_t **root,

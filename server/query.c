@@ -49,7 +49,7 @@ bool wn_query_parse(struct wn_pool *pool, const char *query, struct wn_parameter
     for (const char *end; query; query = *end ? end + 1 : NULL) {
         end = query + strcspn(query, "&");
         if (end == query) continue;
-        if (out->n == WN_MOST_PARAMETERS) return false;
+        if ((out->too_many = out->n == WN_MOST_PARAMETERS)) return false;
         const char *equals = memchr(query, '=', (size_t)(end - query));
         if (!equals) equals = end;
         struct wn_parameter *p = &out->list[out->n++];

@@ -15,12 +15,13 @@ struct wn_parameter {
 struct wn_parameters {
     struct wn_parameter *list;
     int n;
+    bool too_many;
 };
 
 /* Undoes %XX (and + as a space, where asked). NULL where the text has a broken escape, a control character or bytes
  * that are not UTF-8; The copy is the pool's. */
 char *wn_unescape(struct wn_pool *pool, const char *s, size_t n, bool plus_is_space);
-/* "a=1&b=2" (NULL: none). False where a piece cannot be decoded or there are too many. */
+/* "a=1&b=2" (NULL: none). False where the piece n cannot be decoded or there are too many. */
 bool wn_query_parse(struct wn_pool *pool, const char *query, struct wn_parameters *out);
 /* The value, or NULL. */
 const char *wn_parameter(const struct wn_parameters *p, const char *name);

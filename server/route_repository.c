@@ -37,7 +37,7 @@ static json_t *read_body(struct wn_request *r)
         wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
         return NULL;
     }
-    wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object%s%s", root ? "" : ": ", root ? "" : why.text);
+    wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object%s%s", root ? "" : ": ", root ? "" : wn_json_why(&why));
     json_decref(root);
     return NULL;
 }

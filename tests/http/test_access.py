@@ -134,6 +134,13 @@ class Keys(unittest.TestCase):
             self.assertEqual(self.status("/v2/repository/models/tiny/load", bearer(token), "POST", "{}"), load, token)
         self.refused(self.d.request("POST", EXPLAIN, picture(1), bearer(PROBE)), 403)
 
+    def test_a_key_without_the_scope_is_told_which_one_is_wanted(self):
+        for path, scope in ((EXPLAIN, "explain"), ("/v1/models/tiny:predict", "predict"), ("/predictions/tiny", "predict"), ("/v2/models/tiny/infer", "predict or explain"),
+                            ("/v2/repository/models/tiny/load", "admin"), ("/v1/models/tiny/evaluate", "explain")):
+            a = self.d.request("POST", path, "{}", bearer(PROBE))
+            self.refused(a, 403)
+            self.assertIn("the scope %s," % scope, a.json["detail"], path)
+
     def test_a_body_is_not_read_without_a_key(self):
         a = self.d.raw(b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n" % EXPLAIN.encode())
         self.assertTrue(a.startswith(b"HTTP/1.1 401"), a[:100])

@@ -134,6 +134,18 @@ class Errors(asking.Tiny):
         for kind in ("text/plain", "application/xml", "video/mp4", "application/jsonx"):
             self.problem(self.d.explain(picture(1), Content_Type=kind), 415, "UNSUPPORTED_MEDIA")
 
+    def test_bodies_are_not_decompressed(self):
+        for coding in ("gzip", "deflate", "br", "identity, gzip", "x"):
+            p = self.problem(self.d.explain(zlib.compress(picture(1)), Content_Encoding=coding), 415, "UNSUPPORTED_MEDIA")
+            self.assertIn("Content-Encoding", p["detail"])
+        for coding in ("identity", "Identity", ""):
+            self.assertEqual(self.d.explain(picture(1), Content_Encoding=coding).status, 200)
+
+    def test_a_query_says_which_parameter_cannot_be_decoded(self):
+        for query, said in (("top_k=3&target=%ff", "parameter 2 "), ("id=a%00", "parameter 1 "), ("id=%0d%0aX:1", "parameter 1 "), ("&".join(["id=a"] * 65), "more than 64 parameters"),
+                            ("&".join(["id=a"] * 63 + ["id=%zz"]), "parameter 64 ")):
+            self.assertIn(said, self.problem(self.d.explain(picture(1), "?" + query), 400, "BAD_REQUEST")["detail"], query)
+
     def test_json_that_is_none(self):
         good = '{"image":{"b64":"%s"}' % b64(picture(1))
         for text in ("", "{", "[]", "7", "nul", good, good + "}}", good + ',"target":NaN}', good + ',"target":1e400}',
@@ -147,11 +159,12 @@ class Errors(asking.Tiny):
     def test_each_kind_of_bad_json_says_where_it_is(self):
         good = '{"image":{"b64":"%s"}' % b64(picture(1, 8, 8))
         for text in (good, good + "}}", good + ',"target":NaN}', good + ',"target":1e400}', good + ',"target":1,"target":2}', good + ',"id":"\\ud800"}', good + ',"id":"a\\u0000b"}',
-                     good + ',"target":12345678901234567890}', good + ',"id":"\x01"}', good + ',"a":' + "[" * 40 + "]" * 40 + "}"):
+                     good + ',"id":"a\0b"}', good + ',"target":12345678901234567890}', good + ',"id":"\x01"}', good + ',"a":' + "[" * 40 + "]" * 40 + "}"):
             p = self.problem(self.d.request("POST", PATH, text, JSON), 400, "BAD_REQUEST")
             at = int(p["detail"].split("byte ")[1].split(":")[0])
             self.assertTrue(len(good) - 1 <= at <= len(text), (text[len(good):], p["detail"]))
             self.assertNotIn("near '", p["detail"])  # nothing of the body is said again
+            self.assertNotIn("JSON_", p["detail"])  # and no name that only programmers could use
 
     def test_json_errors_say_where_in_the_body(self):
         text = '{"image":{"b64":"%s"},"target":?}' % b64(picture(1))

@@ -163,6 +163,7 @@ class Models(unittest.TestCase):
                 self.assertEqual(self.post(d, "/v2/repository/models/tiny/load", body).status, 400, body)
             self.assertEqual(self.post(d, "/v2/repository/index", {"ready": "yes"}).status, 400)
             self.assertEqual(d.request("POST", "/v2/repository/models/tiny/load", b"{", {"Content-Type": "application/json"}).status, 400)
+            self.assertNotIn("secret", d.request("POST", "/v2/repository/models/tiny/load", b"{secret}", {"Content-Type": "application/json"}).json["detail"])
             self.assertEqual(d.request("POST", "/v2/repository/models/tiny/load", b" " * 70000).status, 413)
             for name in ("..", "%2e%2e", "..%2f..%2fetc", ".hidden", "a" * 65, "tiny%2f1"):
                 self.assertIn(self.load(d, name).status, (404,), name)

@@ -266,6 +266,8 @@ class OpenApi(unittest.TestCase):
                 return self.send(method, path, op, body=b" " * 70000)
             return self.announce(method, self.url(path) + ("?model=tiny" if path == "/v1/explain" else ""), 1048577)
         if status == "415":
+            if kind in ("CONTROL", "EVALUATION"):
+                return self.send(method, path, op, body=b"{}", headers={"Content-Type": "application/json", "Content-Encoding": "gzip"})
             body = {"TENSORS": tensors(b"xx")}.get(kind, b"xx")
             return self.send(method, path, op, body=body, headers=None if kind in ("PICTURE", "TENSORS") else {"Content-Type": "text/plain"})
         if status == "422":
