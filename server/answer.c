@@ -48,7 +48,7 @@ static void collect_failure(struct wn_slot *slot)
 {
     if (slot->problem.error.code == WN_OK && slot->item->problem.error.code != WN_OK) {
         char pointer[96];
-        snprintf(pointer, sizeof pointer, "%s/image", slot->pointer);
+        snprintf(pointer, sizeof pointer, slot->picture ? "%s" : "%s/image", slot->picture ? slot->picture : slot->pointer);
         wn_problem_set(&slot->problem, pointer, slot->item->problem.error.code, "%s", slot->item->problem.error.text);
     }
     for (int i = slot->first; slot->problem.error.code == WN_OK && i < slot->first + slot->n; i++) {

@@ -31,7 +31,7 @@ static enum wn_code read_shape(struct reading *in, const json_t *shape, int64_t 
     for (int i = 0; i < *n; i++) {
         const json_t *d = json_array_get(shape, (size_t)i);
         dims[i] = json_integer_value(d);
-        if (!json_is_integer(d) || dims[i] < 1 || dims[i] > 1 << 24) return bad(in, "/inputs/0/shape", "a dimension must be a whole number above 0");
+        if (!json_is_integer(d) || dims[i] < 1 || dims[i] > 1 << 24) return bad(in, "/inputs/0/shape", "a dimension must be a whole number from 1 to 16777216");
     }
     if (dims[0] > in->r->server->config.max_instances) return bad(in, "/inputs/0/shape", "more images than one request may hold (max_instances)");
     return WN_OK;
@@ -148,9 +148,9 @@ static enum wn_code find_data(struct reading *in, const json_t *input, struct wn
     *text = NULL;
     if (size && data) return bad(in, "/inputs/0/data", "data and binary_data_size exclude each other");
     if (size) {
-        if (!json_is_integer(size) || json_integer_value(size) < 0 || (size_t)json_integer_value(size) != in->blob_size)
-            return bad(in, "/inputs/0/parameters/binary_data_size", "binary_data_size must be what the body holds behind its JSON part");
-        return WN_OK;
+        if (json_is_integer(size) && json_integer_value(size) >= 0 && (size_t)json_integer_value(size) == in->blob_size) return WN_OK;
+        return wn_problem_set(&in->r->problem, "/inputs/0/parameters/binary_data_size", WN_BAD_REQUEST,
+                              "binary_data_size must be what the body holds behind its JSON part: %zu bytes", in->blob_size);
     }
     if (in->blob_size) return bad(in, "/inputs/0/parameters", "binary_data_size is missing, and the body has more than its JSON part");
     json_int_t i = json_integer_value(data);
@@ -181,11 +181,11 @@ static enum wn_code take_input(struct reading *in, const json_t *list)
 
 /* ---- outputs and parameters ---- */
 
-static enum wn_code read_flag(struct reading *in, const json_t *value, const char *pointer, bool *out)
+static enum wn_code read_flag(struct reading *in, const json_t *value, const char *pointer, const char *name, bool *out)
 {
     if (!value) return WN_OK;
     *out = json_is_true(value);
-    return json_is_boolean(value) ? WN_OK : bad(in, pointer, "must be true or false");
+    return json_is_boolean(value) ? WN_OK : wn_problem_set(&in->r->problem, pointer, WN_BAD_REQUEST, "%s must be true or false", name);
 }
 
 static enum wn_code add_output(struct reading *in, const json_t *output, bool binary)
@@ -197,7 +197,7 @@ static enum wn_code add_output(struct reading *in, const json_t *output, bool bi
     if (!name || i == WN_INFER_OUTPUT_COUNT) return bad(in, "/outputs", "an output must be an object whose name is one of logits, probabilities, explanation, map");
     for (int k = 0; k < infer->n; k++)
         if (infer->order[k] == i) return bad(in, "/outputs", "an output is named twice");
-    enum wn_code code = read_flag(in, json_object_get(json_object_get(output, "parameters"), "binary_data"), "/outputs", &binary);
+    enum wn_code code = read_flag(in, json_object_get(json_object_get(output, "parameters"), "binary_data"), "/outputs", "binary_data", &binary);
     infer->binary[infer->n] = binary;
     infer->order[infer->n++] = i;
     return code;
@@ -236,9 +236,9 @@ static enum wn_code take_parameters(struct reading *in, const json_t *parameters
     json_object_foreach((json_t *)parameters, key, value)
     {
         if (strcmp(key, "explain") == 0)
-            code = read_flag(in, value, "/parameters/explain", explain);
+            code = read_flag(in, value, "/parameters/explain", key, explain);
         else if (strcmp(key, "binary_data_output") == 0)
-            code = read_flag(in, value, "/parameters/binary_data_output", binary);
+            code = read_flag(in, value, "/parameters/binary_data_output", key, binary);
         else if (!is_ignored(key))
             code = wn_ask_set_json(ask, key, value, &reading);
         if (code != WN_OK) break;
@@ -281,6 +281,8 @@ static enum wn_code take_root(struct reading *in, const json_t *root)
         const struct wn_slice *image = in->job->slots[i].ask.image;
         in->job->slots[i].ask = standard;
         in->job->slots[i].ask.image = image;
+        strcpy(in->job->slots[i].pointer, "/parameters");
+        in->job->slots[i].picture = "/inputs/0";
         if (!explain) wn_ask_prediction_only(&in->job->slots[i].ask);
     }
     return code;

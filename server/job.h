@@ -58,7 +58,8 @@ struct wn_item {
 struct wn_slot {
     struct wn_ask ask;
     struct wn_problem problem;
-    char pointer[32]; /* "" or "/instances/3" */
+    char pointer[32];    /* where its fields stand: "" or "/instances/3" */
+    const char *picture; /* where its picture stands, if not beside them under the name image */
     struct wn_model *model;
     struct wn_item *item;
     const struct wn_contrast *contrast;

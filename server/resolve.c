@@ -27,7 +27,7 @@ static enum wn_code resolve_model(const struct wn_models *models, struct wn_slot
     if (r->version && slot->ask.version && strcmp(r->version, slot->ask.version) != 0)
         return fail(slot, "version", WN_BAD_REQUEST, "the path and the question name different versions");
     if (!name) return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
-    slot->model = wn_lookup(models, name, version, slot->pointer, &slot->problem);
+    slot->model = wn_lookup(models, name, version, slot->ask.model || slot->ask.version ? slot->pointer : "", &slot->problem);
     if (!slot->model) return WN_NO_SUCH_MODEL;
     if (wn_model_is_ready(slot->model)) return WN_OK;
     slot->problem.retry_after_s = atomic_load(&slot->model->state) == WN_MODEL_LOADING;

@@ -234,13 +234,15 @@ class Protocols(asking.Tiny):
         self.problem(self.infer(one, outputs=[{"name": "nope"}]), 400, "/outputs")
         self.problem(self.infer(one, outputs=[{"name": "map"}] * 2), 400, "/outputs")
         self.problem(self.infer(one, parameters={"metod": "la"}), 400, "/parameters/metod")
-        self.problem(self.infer(one, parameters={"explain": 1}), 400, "/parameters/explain")
-        self.problem(self.infer(one, parameters={"explain": True, "target": "nobody"}), 404)
-        self.problem(self.infer(floats, parameters={"explain": True, "outputs": "overlay"}), 400)
-        self.problem(self.infer(one, path="/v2/models/nope/infer"), 404)
-        self.problem(self.infer(floats, path="/v2/models/nope/infer"), 404)
+        self.assertIn("explain must be", self.problem(self.infer(one, parameters={"explain": 1}), 400, "/parameters/explain")["detail"])
+        self.problem(self.infer(one, parameters={"explain": True, "target": "nobody"}), 404, "/parameters/target")
+        self.problem(self.infer(one, parameters={"explain": True, "version": "9"}), 404, "/parameters/version")
+        self.problem(self.infer(floats, parameters={"explain": True, "outputs": "overlay"}), 400, "/inputs/0")
+        self.problem(self.infer(one, path="/v2/models/nope/infer"), 404, "/model")
+        self.problem(self.infer(floats, path="/v2/models/nope/infer"), 404, "/model")
         self.problem(self.infer(one, instances=[]), 400)
-        self.problem(self.infer(dict(one, data=["AAAA"])), 415)
+        self.problem(self.infer(dict(one, data=["AAAA"])), 415, "/inputs/0")
+        self.assertIn("16777216", self.problem(self.infer(dict(one, shape=[2 ** 40])), 400, "/inputs/0/shape")["detail"])
         self.problem(self.post("/v2/models/tiny/infer?target=1", {"inputs": [one]}), 400)
         self.assertEqual(self.infer(one, parameters={"priority": 1, "timeout": 5}).status, 200)
 
@@ -252,6 +254,7 @@ class Protocols(asking.Tiny):
         for blob in (good[:-1], good + b"x", b"", struct.pack("<I", 2 ** 32 - 1) + image, struct.pack("<I", len(image) - 1) + image,
                      struct.pack("<I", len(image) + 1) + image):
             self.problem(self.binary({"inputs": [tensor]}, blob), 400)
+        self.assertIn(": %d bytes" % (len(good) - 1), self.problem(self.binary({"inputs": [tensor]}, good[:-1]), 400)["detail"])
         head = json.dumps({"inputs": [tensor]}).encode()
         for length in ("-1", "x", "", str(10 ** 30), str(len(head + good) + 1), "12abc", " 5"):
             a = self.post("/v2/models/tiny/infer", head + good, {"Inference-Header-Content-Length": length})
