@@ -29,7 +29,7 @@ struct reading {
 static enum wn_code wrong(struct reading *in, const char *key, enum wn_code code, const char *words)
 {
     char pointer[96];
-    snprintf(pointer, sizeof pointer, "%s/%.24s", in->pointer, key);
+    snprintf(pointer, sizeof pointer, "%s%s%.24s", in->pointer, *key ? "/" : "", key);
     return wn_problem_set(&in->r->problem, pointer, code, "%s", words);
 }
 
@@ -97,6 +97,8 @@ static enum wn_code read_boxes(struct reading *in, const json_t *one, struct wn_
             if (!json_is_number(number) || json_array_size(box) != 4) return wrong(in, "boxes", WN_BAD_REQUEST, "a box is [x0, y0, x1, y1]");
             v[k] = (int)fmin(fmax(json_number_value(number), -1e6), 1e6);
         }
+        if (v[0] > v[2] || v[1] > v[3] || v[2] < 0 || v[3] < 0)
+            return wrong(in, "boxes", WN_BAD_REQUEST, "a box is [x0, y0, x1, y1]: its second corner lies in the picture, not left of the first and not above it");
         boxes[i] = (struct wn_box){v[0], v[1], v[2], v[3]};
     }
     e->boxes = boxes;

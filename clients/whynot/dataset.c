@@ -149,6 +149,9 @@ static enum cli_exit json_boxes(const struct place *at, const json_t *line, stru
             double pixel = json_number_value(number);
             v[k] = pixel < -1e6 ? -1000000 : pixel > 1e6 ? 1000000 : (int)pixel;
         }
+        if (v[0] > v[2] || v[1] > v[3] || v[2] < 0 || v[3] < 0)
+            return cli_fail(CLI_USAGE, "%s, line %d: a box is [x0, y0, x1, y1]: its second corner lies in the picture, not left of the first and not above it",
+                            at->file, at->line);
         e->boxes[i] = (struct wn_box){v[0], v[1], v[2], v[3]};
     }
     return CLI_OK;

@@ -112,7 +112,8 @@ class Refusals(unittest.TestCase):
         good = {"image": "stop/1.png"}
         cases = [("{", "no JSON"), ({"label": 1}, "no 'image'"), ({"image": 7}, "no 'image'"), ([], "no 'image'"), (dict(good, label=[1]), "'label'"), (dict(good, label="no such"), "'no such'"),
                  (dict(good, label=99), "'99'"), (dict(good, label=-1), "'-1'"), (dict(good, rival=1.5), "'rival'"), (dict(good, truth=7), "'truth'"), (dict(good, counterfactual=[]), "'counterfactual'"),
-                 (dict(good, elsewhere={}), "'elsewhere'"), (dict(good, boxes=[[1, 2, 3]]), "a box is"), (dict(good, boxes=[[1, 2, 3, "4"]]), "a box is"), (dict(good, boxes=[[1, 2, 3, 4, 5]]), "a box is")]
+                 (dict(good, elsewhere={}), "'elsewhere'"), (dict(good, boxes=[[1, 2, 3]]), "a box is"), (dict(good, boxes=[[1, 2, 3, "4"]]), "a box is"), (dict(good, boxes=[[1, 2, 3, 4, 5]]), "a box is"),
+                 (dict(good, boxes=[[9, 2, 3, 4]]), "corner"), (dict(good, boxes=[[1, 9, 3, 4]]), "corner"), (dict(good, boxes=[[-5, 2, -3, 4]]), "corner")]
         for line, word in cases:
             r = self.judged(self.write("data/d.jsonl", line))
             with self.subTest(line=line):

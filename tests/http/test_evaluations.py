@@ -136,9 +136,11 @@ class Evaluations(Jobs, unittest.TestCase):
         good = instance(1)
         for body, pointer, said in (
                 ({}, "/instances", "1 to 1024"), (dict(FAST, instances=[]), "/instances", "1 to 1024"), (dict(FAST, instances=[good] * 1025), "/instances", "1024"),
-                (dict(FAST, instances=[{}]), "/instances/0/image", "image"), (dict(FAST, instances=[good, 3]), "/instances/1/", "object"),
+                (dict(FAST, instances=[{}]), "/instances/0/image", "image"), (dict(FAST, instances=[good, 3]), "/instances/1", "object"),
                 (dict(FAST, instances=[instance(1, label="nothing")]), "/instances/0/label", "class"), (dict(FAST, instances=[instance(1, label=12)]), "/instances/0/label", "class"),
                 (dict(FAST, instances=[instance(1, boxes=[[1, 2, 3]])]), "/instances/0/boxes", "box"), (dict(FAST, instances=[instance(1, truth="x")]), "/instances/0/truth", "b64"),
+                (dict(FAST, instances=[instance(1, boxes=[[10, 3, 9, 8]])]), "/instances/0/boxes", "corner"), (dict(FAST, instances=[instance(1, boxes=[[1, 8, 9, 3]])]), "/instances/0/boxes", "corner"),
+                (dict(FAST, instances=[instance(1, boxes=[[-9, -9, -1, 5]])]), "/instances/0/boxes", "corner"),
                 (dict(FAST, instances=[{"image": {"b64": 7}}]), None, "must be a string"), (dict(FAST, instances=[instance(1, lable=3)]), "/instances/0/lable", "no such field"),
                 (dict(FAST, suit="x", instances=[good]), "/suit", "no such field"), (dict(FAST, explain="x", instances=[good]), "/explain", "label"),
                 (dict(FAST, least_second=2, instances=[good]), "/least_second", "probability"), (dict(FAST, seed=-1, instances=[good]), "/seed", "whole"),
