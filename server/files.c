@@ -7,11 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PART_BYTES 256 /* of a name, with its end */
+
 /* Opens one part of a name in `folder` and closes `folder` unless it is the caller's own. */
 static int open_part(int folder, int own, const char *part, int flags)
 {
     int fd = -1;
-    if (part[0] && strcmp(part, ".") != 0 && strcmp(part, "..") != 0)
+    if (part[0] && strlen(part) < PART_BYTES && strcmp(part, ".") != 0 && strcmp(part, "..") != 0)
         fd = openat(folder, part, flags | O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     else
         errno = ELOOP;
@@ -23,10 +25,10 @@ static int open_part(int folder, int own, const char *part, int flags)
 
 static int open_beneath(int folder, const char *name)
 {
-    char part[256];
+    char part[PART_BYTES];
     int fd = folder;
     for (const char *slash; (slash = strchr(name, '/')); name = slash + 1) {
-        if ((size_t)(slash - name) >= sizeof part) break;
+        if ((size_t)(slash - name) >= sizeof part) break; /* what is left is too long for a part, and refused as one */
         memcpy(part, name, (size_t)(slash - name));
         part[slash - name] = 0;
         if ((fd = open_part(fd, folder, part, O_DIRECTORY)) < 0) return -1;

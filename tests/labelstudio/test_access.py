@@ -45,6 +45,8 @@ class Folder(Case):
                      "x" * 2000):
             p = self.predict([task(path)])[0]
             self.assertEqual((p["result"], p["problem"]["status"]), ([], 400), path)
+        for path in ("x" * 300 + "/../../secret.png", "upload/" + "x" * 256 + "/../../secret.png"):  # refused here, whatever the kernel thinks of such names
+            self.assertIn("plain name", self.predict([task(path)])[0]["problem"]["detail"], path)
         for path in ("upload/none.png", "a/" * 400 + "b"):
             self.assertEqual(self.predict([task(path)])[0]["problem"]["status"], 404)
         self.assertEqual(self.predict([task("notes.txt")])[0]["problem"]["status"], 415)
