@@ -32,7 +32,7 @@ static void cell(FILE *out, const char *name, const char *words)
 
 static void formula(FILE *out, const char *words)
 {
-    fprintf(out, "```\n%s\n```\n\n", words);
+    fprintf(out, "```text\n%s\n```\n\n", words);
 }
 
 /* The settings that the method takes: rows of include/whynot/method_options.def. */
@@ -63,7 +63,7 @@ static void write_method(FILE *out, const struct wn_method *m)
     cell(out, "`why_not=all`, `reuse=true`", linear && !input ? "yes" : "no");
     cell(out, "from", m->source);
     write_settings(out, m);
-    fprintf(out, "\n```\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?%smethod=%s'\n```\n\n",
+    fprintf(out, "\n```sh\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?%smethod=%s'\n```\n\n",
             m->flags & WN_METHOD_CLASSLESS ? "" : "why_not=auto:1&", m->name);
 }
 
@@ -101,7 +101,7 @@ static void write_contrast(FILE *out, const struct wn_contrast *c)
     cell(out, "costs, beside the method", or_else(c->cost, "nothing: a seed is a vector of as many numbers as there are classes"));
     cell(out, "can mislead", or_else(c->misleads, "?"));
     cell(out, "from", c->source);
-    fprintf(out, "\n```\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?contrast=%s%s'\n```\n\n", c->name,
+    fprintf(out, "\n```sh\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?contrast=%s%s'\n```\n\n", c->name,
             c->flags & WN_CONTRAST_RELEVANCE ? "&method=lrp-zplus" : c->flags & WN_CONTRAST_VALUE ? "&value=2.5" : "");
 }
 
