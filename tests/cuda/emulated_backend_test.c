@@ -3,10 +3,15 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <cuda_runtime_api.h>
 
 #include "emulation_control.h"
 #include "exe.h"
@@ -218,8 +223,8 @@ static void scale_shift_and_activation_launch_once(void **state)
     assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
     const long before = wn_emulated_launches;
     assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
-    assert_int_equal(wn_emulated_launches - before, 1);
     be->impl->release(exe);
+    assert_int_equal(wn_emulated_launches - before, 1);
     wn_backend_close(be);
     subject_finish(&s);
 }
@@ -356,6 +361,83 @@ static void whoever_enters_a_backend_makes_its_device_the_current_one(void **sta
     subject_finish(&s);
 }
 
+/* ---- what is queued, and what is captured ---- */
+
+static void a_stage_is_replayed(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    static float first[4096], again[4096];
+    subject_init(&s, 1, false);
+    three_steps(&s);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    const long before = fake_runtime.replays;
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < s.n_inputs; i++) assert_int_equal(be->impl->write(exe, s.inputs[i].value, s.inputs[i].data, NULL), WN_OK);
+        assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+        assert_int_equal(be->impl->read(exe, s.outputs[0], k ? again : first, NULL), WN_OK);
+    }
+    assert_int_equal(fake_runtime.replays - before, 2);
+    assert_memory_equal(first, again, sizeof first);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
+/* That the fake runtime would have noticed: what a copy brings is there when it was waited for, and not before. */
+static void a_copy_is_done_when_it_is_waited_for(void **state)
+{
+    (void)state;
+    struct wn_backend *base;
+    assert_int_equal(wn_backend_open("cuda", NULL, &base, NULL), WN_OK);
+    const struct wn_cuda_courier *c = &((struct wn_cuda_backend *)base)->courier;
+    c->pinned[0] = 1;
+    assert_int_equal(wn_cuda_courier_send(c, 1, NULL), WN_OK);
+    assert_int_not_equal(c->device[0], 1);
+    c->pinned[0] = 2; /* too early: this goes there */
+    assert_int_equal(wn_cuda_courier_fetch(c, 0, 1, NULL), WN_OK);
+    assert_int_equal(c->device[0], 2);
+    wn_backend_close(base);
+}
+
+static void allocate_while_capturing(void)
+{
+    struct CUstream_st *stream;
+    void *memory;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    cudaMalloc(&memory, 1);
+}
+
+static void wait_while_capturing(void)
+{
+    struct CUstream_st *stream;
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
+    cudaStreamSynchronize(stream);
+}
+
+static void what_a_card_refuses_while_it_captures_ends_the_process(void **state)
+{
+    void (*const scenes[])(void) = {allocate_while_capturing, wait_while_capturing};
+    (void)state;
+    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
+        int how = 0;
+        const pid_t child = fork();
+        assert_true(child >= 0);
+        if (!child) {
+            fclose(stderr);
+            scenes[i]();
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT);
+    }
+}
+
 /* That the fake runtime would have noticed. */
 static void a_stream_of_another_device_is_refused(void **state)
 {
@@ -411,6 +493,9 @@ int main(void)
         cmocka_unit_test(two_backends_share_their_weights_and_say_so),
         cmocka_unit_test(whoever_enters_a_backend_makes_its_device_the_current_one),
         cmocka_unit_test(a_stream_of_another_device_is_refused),
+        cmocka_unit_test(a_stage_is_replayed),
+        cmocka_unit_test(a_copy_is_done_when_it_is_waited_for),
+        cmocka_unit_test(what_a_card_refuses_while_it_captures_ends_the_process),
         cmocka_unit_test(halves_round_to_the_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

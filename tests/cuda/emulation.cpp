@@ -193,27 +193,51 @@ uint64_t wn_emulated_swap(uint64_t mine, unsigned from)
 }
 
 /* The fake runtime's, where a test has one. */
-extern "C" __attribute__((weak)) void fake_runtime_launch(const void *stream);
+extern "C" __attribute__((weak)) void fake_runtime_launch(const void *stream, void (*run)(void *), void (*drop)(void *), void *arg);
 
-void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, const std::function<void()> &thread)
+namespace {
+
+struct launch {
+    dim3 grid, block;
+    size_t shared_bytes;
+    std::function<void()> thread;
+};
+
+void run_launch(void *arg)
 {
     static std::mutex one_at_a_time;
     const std::lock_guard<std::mutex> hold(one_at_a_time);
-    if (fake_runtime_launch) fake_runtime_launch(stream);
-    if (block.x * block.y * block.z > 1024 || block.z > 64) die("a block of more than 1024 threads");
-    if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535) die("a grid outside the limits");
-    if (shared_bytes > 48 * 1024) die("more than 48 KiB of shared memory");
+    const launch &l = *static_cast<const launch *>(arg);
     wn_emulated_launches++;
-    wn_emulated.grid_size = grid, wn_emulated.block_size = block;
-    state.threads = (int)(block.x * block.y * block.z);
+    wn_emulated.grid_size = l.grid, wn_emulated.block_size = l.block;
+    state.threads = (int)(l.block.x * l.block.y * l.block.z);
     state.exchange.assign(2 * ((state.threads + WARP - 1) / WARP * WARP), 0);
-    state.body = &thread;
-    for (unsigned z = 0; z < grid.z; z++)
-        for (unsigned y = 0; y < grid.y; y++)
-            for (unsigned x = 0; x < grid.x; x++) {
+    state.body = &l.thread;
+    for (unsigned z = 0; z < l.grid.z; z++)
+        for (unsigned y = 0; y < l.grid.y; y++)
+            for (unsigned x = 0; x < l.grid.x; x++) {
                 wn_emulated.block = uint3{x, y, z};
-                run_block(shared_bytes);
+                run_block(l.shared_bytes);
             }
+}
+
+void drop_launch(void *arg)
+{
+    delete static_cast<launch *>(arg);
+}
+
+} // namespace
+
+void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, std::function<void()> thread)
+{
+    if (block.x * block.y * block.z > 1024 || block.z > 64) die("a block of more than 1024 threads");
+    if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) die("a grid outside the limits");
+    if (shared_bytes > 48 * 1024) die("more than 48 KiB of shared memory");
+    launch *l = new launch{grid, block, shared_bytes, std::move(thread)};
+    if (fake_runtime_launch && stream)
+        fake_runtime_launch(stream, run_launch, drop_launch, l);
+    else
+        run_launch(l), drop_launch(l);
 }
 
 /* ---- 16-bit numbers, rounded to nearest even as the hardware does ---- */

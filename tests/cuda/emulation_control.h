@@ -12,7 +12,7 @@ extern "C" {
 extern int wn_emulated_order;
 /* Barriers let everyone pass: a test that stays green then proves nothing about barriers. */
 extern bool wn_emulated_no_barriers;
-extern long wn_emulated_launches;
+extern long wn_emulated_launches; /* done, not only queued */
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
-/* The CUDA runtime as the emulation needs it: device memory is host memory, filled with NaN; streams do everything at once;
- * nothing can be captured. Counts what is held, fails the call that a test chose, and refuses memory, streams and events of another
- * device than the thread's current one, which is more than CUDA does. From any thread. Knows no kernel. */
+/* The CUDA runtime as the emulation needs it: device memory is host memory, filled with NaN; what is queued on a stream is done when
+ * somebody waits for it and no sooner (fake_streams.c), alone or in a graph that it was captured into. Counts what is held, fails the call that
+ * a test chose, and refuses memory, streams and events of another device than the thread's current one, which is more than CUDA does. From any
+ * thread. Knows no kernel. */
 #include "fake_runtime.h"
 
 #include <pthread.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include <cuda_runtime_api.h>
+
+#include "fake_streams.h"
 
 struct fake_runtime fake_runtime = {.devices = 1, .capability = 9, .free_bytes = 1 << 20};
 
@@ -24,7 +27,9 @@ static char fault_file[256]; /* "": none; else the next call fails once there is
 __attribute__((constructor)) static void choose(void)
 {
     const char *devices = getenv("WN_EMULATED_DEVICES"), *fault = getenv("WN_EMULATED_FAULT");
+    const char *when = getenv("WN_EMULATED_WHEN");
     if (devices) fake_runtime.devices = atoi(devices);
+    if (when) fake_runtime.when = strcmp(when, "once") == 0 ? FAKE_AT_ONCE : strcmp(when, "any") == 0 ? FAKE_AT_ANY_TIME : FAKE_LATE;
     if (fault && sscanf(fault, "%d@device=%d,file=%255s", &fake_runtime.fail_with, &fake_runtime.fail_device, fault_file) == 3)
         fake_runtime.sticky = fake_runtime.one_device = true;
 }
@@ -36,6 +41,7 @@ static cudaError_t answer_locked(void)
     now++;
     if (f->one_device && current != f->fail_device) return cudaSuccess;
     f->calls++;
+    f->calls_of_graphs += fake_streams_captures();
     if (f->stuck) return (cudaError_t)f->stuck;
     if (fault_file[0] && access(fault_file, F_OK) == 0) f->fail_at = f->calls;
     if (f->calls != f->fail_at) return cudaSuccess;
@@ -119,6 +125,8 @@ cudaError_t cudaSetDevice(int device)
 
 cudaError_t cudaDeviceSynchronize(void)
 {
+    fake_streams_refuse("cudaDeviceSynchronize");
+    fake_streams_finish_all();
     wait_for(NULL);
     return answer();
 }
@@ -140,11 +148,9 @@ static char *bytes_of(struct block *b)
     return (char *)b + HEADER;
 }
 
-static cudaError_t make(void **out, size_t bytes, int device)
+static cudaError_t make_unasked(void **out, size_t bytes, int device)
 {
-    const cudaError_t e = answer();
     const size_t room = (bytes + HEADER - 1) / HEADER * HEADER;
-    if (e != cudaSuccess) return e;
     struct block *b = aligned_alloc(HEADER, HEADER + room);
     if (!b) return last = cudaErrorMemoryAllocation;
     memset(bytes_of(b), 0xff, room);
@@ -157,6 +163,12 @@ static cudaError_t make(void **out, size_t bytes, int device)
     pthread_mutex_unlock(&lock);
     *out = bytes_of(b);
     return cudaSuccess;
+}
+
+static cudaError_t make(void **out, size_t bytes, int device)
+{
+    const cudaError_t e = answer();
+    return e == cudaSuccess ? make_unasked(out, bytes, device) : e;
 }
 
 /* A stranger's device is a fault of the program that even freeing, which nobody checks, shall not hide. */
@@ -187,13 +199,14 @@ static cudaError_t drop(void *memory, const char *what)
     return cudaSuccess;
 }
 
-/* The device of memory of ours, anywhere in a block; ANY_DEVICE for what the host holds. */
-static int device_of_memory(const void *memory)
+/* The device of memory of ours, anywhere in a block; ANY_DEVICE for what the host holds, pinned or not. */
+static int device_of_memory(const void *memory, bool *pageable)
 {
     int device = ANY_DEVICE;
+    *pageable = true;
     pthread_mutex_lock(&lock);
     for (struct block *b = blocks; b; b = b->next)
-        if ((const char *)memory >= bytes_of(b) && (const char *)memory < bytes_of(b) + b->bytes) device = b->device;
+        if ((const char *)memory >= bytes_of(b) && (const char *)memory < bytes_of(b) + b->bytes) device = b->device, *pageable = false;
     pthread_mutex_unlock(&lock);
     return device;
 }
@@ -203,33 +216,30 @@ static cudaError_t check(const char *what, int device)
     return device == ANY_DEVICE || device == current ? cudaSuccess : refuse(what, device);
 }
 
-static cudaError_t check_memory(const char *what, const void *memory)
-{
-    return check(what, device_of_memory(memory));
-}
-
-static cudaError_t check_handle(const char *what, const void *handle)
-{
-    return handle ? check(what, ((const struct block *)(const void *)((const char *)handle - HEADER))->device) : cudaSuccess;
-}
-
 cudaError_t cudaMalloc(void **out, size_t bytes)
 {
+    fake_streams_refuse("cudaMalloc");
     return make(out, bytes, current);
 }
 
+/* Whatever may still use it is done first. */
 cudaError_t cudaFree(void *memory)
 {
+    fake_streams_refuse("cudaFree");
+    fake_streams_finish_all();
     return drop(memory, "memory");
 }
 
 cudaError_t cudaMallocHost(void **out, size_t bytes)
 {
+    fake_streams_refuse("cudaMallocHost");
     return make(out, bytes, ANY_DEVICE);
 }
 
 cudaError_t cudaFreeHost(void *memory)
 {
+    fake_streams_refuse("cudaFreeHost");
+    fake_streams_finish_all();
     return drop(memory, "pinned memory");
 }
 
@@ -239,48 +249,106 @@ cudaError_t cudaMemGetInfo(size_t *idle, size_t *total)
     return cudaSuccess;
 }
 
+/* ---- what is queued ---- */
+
+struct copy {
+    void *dst;
+    const void *src; /* NULL: the bytes behind this, of memory that the caller may use again at once */
+    size_t count;
+};
+
+static void run_copy(void *arg)
+{
+    const struct copy *c = arg;
+    memcpy(c->dst, c->src ? c->src : c + 1, c->count);
+}
+
+struct set {
+    void *dst;
+    int value;
+    size_t count;
+};
+
+static void run_set(void *arg)
+{
+    const struct set *s = arg;
+    memset(s->dst, s->value, s->count);
+}
+
+/* Not malloc, which tests let fail. */
+static void *room_for(size_t bytes)
+{
+    return aligned_alloc(HEADER, (bytes + HEADER - 1) / HEADER * HEADER);
+}
+
+static cudaError_t check_handle(const char *what, const void *handle)
+{
+    return handle ? check(what, ((const struct block *)(const void *)((const char *)handle - HEADER))->device) : cudaSuccess;
+}
+
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
+    bool pageable_dst, pageable_src;
     (void)kind;
     cudaError_t e = check_handle("a stream", stream);
-    if (e == cudaSuccess) e = check_memory("what is written", dst);
-    if (e == cudaSuccess) e = check_memory("what is read", src);
+    if (e == cudaSuccess) e = check("what is written", device_of_memory(dst, &pageable_dst));
+    if (e == cudaSuccess) e = check("what is read", device_of_memory(src, &pageable_src));
     if (e == cudaSuccess) e = answer();
-    if (e == cudaSuccess) memcpy(dst, src, count);
-    return e;
+    if (e != cudaSuccess) return e;
+    if (pageable_src || pageable_dst) fake_streams_refuse("a copy of pageable memory");
+    struct copy *c = room_for(sizeof *c + (pageable_src ? count : 0));
+    *c = (struct copy){dst, pageable_src ? NULL : src, count};
+    if (pageable_src) memcpy(c + 1, src, count);
+    fake_streams_queue((void *)stream, run_copy, free, c);
+    if (pageable_dst) fake_streams_finish((void *)stream);
+    return cudaSuccess;
 }
 
 cudaError_t cudaMemsetAsync(void *dst, int value, size_t count, cudaStream_t stream)
 {
+    bool pageable;
     cudaError_t e = check_handle("a stream", stream);
-    if (e == cudaSuccess) e = check_memory("what is cleared", dst);
+    if (e == cudaSuccess) e = check("what is cleared", device_of_memory(dst, &pageable));
     if (e == cudaSuccess) e = answer();
-    if (e == cudaSuccess) memset(dst, value, count);
-    return e;
+    if (e != cudaSuccess) return e;
+    struct set *s = room_for(sizeof *s);
+    *s = (struct set){dst, value, count};
+    fake_streams_queue((void *)stream, run_set, free, s);
+    return cudaSuccess;
+}
+
+/* The emulation's launches come by here. */
+void fake_runtime_launch(const void *stream, void (*run)(void *), void (*drop_it)(void *), void *arg)
+{
+    check_handle("the stream of a launch", stream);
+    fake_streams_queue(stream, run, drop_it, arg);
 }
 
 /* ---- streams and events: handles that are counted like memory ---- */
 
-/* The emulation's launches come by here. */
-void fake_runtime_launch(const void *stream)
-{
-    check_handle("the stream of a launch", stream);
-}
-
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
-    (void)flags;
-    return make((void **)stream, 1, current);
+    if (flags != cudaStreamNonBlocking) {
+        fprintf(stderr, "fake runtime: a stream that waits for the legacy one, and that one for it\n");
+        abort();
+    }
+    const cudaError_t e = make((void **)stream, FAKE_STREAM_BYTES, current);
+    if (e == cudaSuccess) fake_streams_open((void *)*stream);
+    return e;
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
+    fake_streams_refuse("cudaStreamDestroy");
+    if (stream) fake_streams_close((void *)stream);
     return drop(stream, "a stream");
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     const cudaError_t e = check_handle("a stream", stream);
+    fake_streams_refuse("cudaStreamSynchronize");
+    if (e == cudaSuccess) fake_streams_finish((void *)stream);
     wait_for(NULL);
     return e == cudaSuccess ? answer() : e;
 }
@@ -295,11 +363,16 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     return e;
 }
 
+struct event {
+    long moment; /* of the record, for the count of waits */
+    struct fake_mark mark;
+};
+
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
     (void)flags;
-    const cudaError_t e = make((void **)event, sizeof now, current);
-    if (e == cudaSuccess) memset(*event, 0, sizeof now); /* as one that has happened */
+    const cudaError_t e = make((void **)event, sizeof(struct event), current);
+    if (e == cudaSuccess) memset(*event, 0, sizeof(struct event)); /* as one that has happened */
     return e;
 }
 
@@ -312,8 +385,9 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     cudaError_t e = check_handle("an event", event);
     if (e == cudaSuccess) e = check_handle("a stream", stream);
+    if (e == cudaSuccess) ((struct event *)(void *)event)->mark = fake_streams_mark((void *)stream);
     pthread_mutex_lock(&lock);
-    if (e == cudaSuccess) memcpy(event, &now, sizeof now);
+    if (e == cudaSuccess) ((struct event *)(void *)event)->moment = now;
     pthread_mutex_unlock(&lock);
     return e == cudaSuccess ? answer() : e;
 }
@@ -321,44 +395,74 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     const cudaError_t e = check_handle("an event", event);
-    if (e == cudaSuccess) wait_for(event);
+    fake_streams_refuse("cudaEventSynchronize");
+    if (e == cudaSuccess) fake_streams_reach(((struct event *)(void *)event)->mark), wait_for(event);
     return e == cudaSuccess ? answer() : e;
 }
 
-/* ---- graphs: refused, so every stage is walked ---- */
+/* ---- graphs: counted like memory ---- */
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode)
 {
-    (void)stream, (void)mode;
-    return last = cudaErrorNotSupported;
+    cudaError_t e = check_handle("a stream", stream);
+    if (mode != cudaStreamCaptureModeThreadLocal) { /* what other threads allocate would end it, or it them */
+        fprintf(stderr, "fake runtime: a capture that other threads disturb\n");
+        abort();
+    }
+    if (e == cudaSuccess) e = answer();
+    if (e == cudaSuccess) fake_streams_capture((void *)stream);
+    return e;
 }
 
+/* Ends it also where it fails. */
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
-    (void)stream, (void)graph;
-    return last = cudaErrorNotSupported;
+    struct fake_graph *g = fake_streams_captured((void *)stream);
+    const cudaError_t e = answer();
+    *graph = NULL;
+    if (e == cudaSuccess && make_unasked((void **)graph, sizeof g, ANY_DEVICE) == cudaSuccess)
+        memcpy(*graph, &g, sizeof g);
+    else
+        fake_graph_give(g);
+    return e;
+}
+
+static struct fake_graph *graph_in(const void *handle)
+{
+    struct fake_graph *g;
+    memcpy(&g, handle, sizeof g);
+    return g;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags)
 {
-    (void)exec, (void)graph, (void)flags;
-    return last = cudaErrorNotSupported;
+    (void)flags;
+    struct fake_graph *g = graph_in(graph);
+    const cudaError_t e = make((void **)exec, sizeof g, current);
+    if (e == cudaSuccess) fake_graph_take(g), memcpy(*exec, &g, sizeof g);
+    return e;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
-    (void)exec, (void)stream;
-    return last = cudaErrorNotSupported;
+    cudaError_t e = check_handle("a graph", exec);
+    if (e == cudaSuccess) e = check_handle("a stream", stream);
+    if (e == cudaSuccess) e = answer();
+    if (e != cudaSuccess) return e;
+    fake_graph_take(graph_in(exec));
+    fake_streams_queue((void *)stream, fake_graph_run, fake_graph_give, graph_in(exec));
+    fake_runtime.replays++;
+    return cudaSuccess;
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
-    (void)graph;
-    return cudaSuccess;
+    fake_graph_give(graph_in(graph));
+    return drop(graph, "a graph");
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
-    (void)exec;
-    return cudaSuccess;
+    fake_graph_give(graph_in(exec));
+    return drop(exec, "a graph");
 }

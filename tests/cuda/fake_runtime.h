@@ -5,7 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* When what is queued is done: when somebody waits for it, at once, or at any time between. */
+enum fake_when { FAKE_LATE, FAKE_AT_ONCE, FAKE_AT_ANY_TIME };
+
 struct fake_runtime {
+    enum fake_when when;
+    long replays;         /* of captured graphs */
+    long calls_of_graphs; /* of those below: what only makes a graph, without which the stage is walked */
     int devices, capability;
     long calls, fail_at; /* the fail_at'th fallible call fails (0: none) ... */
     int fail_with;       /* ... with this code ... */
@@ -23,8 +29,8 @@ extern struct fake_runtime fake_runtime;
 
 /* That device is this thread's current one, without a call that counts. */
 void fake_runtime_enter(int device);
-/* What every launch tells: its stream. */
-void fake_runtime_launch(const void *stream);
+/* Queues a launch, or a library's call, on a stream: run may be called any number of times, drop once. */
+void fake_runtime_launch(const void *stream, void (*run)(void *arg), void (*drop)(void *arg), void *arg);
 
 /* The libraries of the emulation: whether they have a plan or an algorithm for everything, or for nothing, so that our own
  * kernels do the work. */
