@@ -34,12 +34,12 @@ static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
 static void cuda_close(struct wn_backend *base)
 {
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
-    if (be->uploads) wn_cuda_device_use(be, NULL);
-    wn_cuda_courier_close(be, &be->courier);
-    wn_cuda_courier_close(be, &be->foils);
+    if (be->stream) wn_cuda_device_use(be, NULL);
+    wn_cuda_staging_close(be, &be->drawing);
+    wn_cuda_staging_close(be, &be->foils);
     wn_cuda_staging_close(be, &be->preparing);
     wn_cuda_staging_close(be, &be->seeding);
-    wn_cuda_courier_close(be, &be->hiding);
+    wn_cuda_staging_close(be, &be->hiding);
     wn_cuda_libraries_close(be);
     wn_cuda_device_close(be);
     free(be->weights);
@@ -192,16 +192,6 @@ static void cuda_release(struct wn_exe *base)
     free(exe->plans), free(exe->gemms), free(exe->tables), free(exe);
 }
 
-enum wn_code wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes, struct wn_error *err)
-{
-    if (bytes <= exe->workspace_bytes) return WN_OK;
-    wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
-    exe->workspace = NULL, exe->workspace_bytes = 0;
-    enum wn_code code = wn_cuda_alloc(exe->be, bytes, "the workspace of the convolutions", &exe->workspace, err);
-    if (code == WN_OK) exe->workspace_bytes = bytes;
-    return code;
-}
-
 static enum wn_code reserve(struct wn_cuda_exe *exe, struct wn_error *err)
 {
     const int n = wn_program_values(exe->prog);
@@ -272,6 +262,16 @@ static enum wn_code make_ports(struct wn_cuda_exe *exe, struct wn_error *err)
     return code;
 }
 
+void wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes)
+{
+    if (bytes > exe->workspace_bytes) exe->workspace_bytes = bytes;
+}
+
+static enum wn_code reserve_workspace(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    return exe->workspace_bytes ? wn_cuda_alloc(exe->be, exe->workspace_bytes, "the workspace of the libraries", &exe->workspace, err) : WN_OK;
+}
+
 /* Every stage once, so that libraries load their kernels now and a fault shows here; then once more into a graph. */
 static enum wn_code warm(struct wn_cuda_exe *exe, struct wn_error *err)
 {
@@ -299,6 +299,7 @@ static enum wn_code build(struct wn_cuda_exe *exe, struct wn_error *err)
     if (code == WN_OK) code = reserve(exe, err);
     for (int i = 0; code == WN_OK && i < wn_program_stages(exe->prog); i++) code = make_stage(exe, i, err);
     if (code == WN_OK) code = make_ports(exe, err);
+    if (code == WN_OK) code = reserve_workspace(exe, err);
     return code == WN_OK ? warm(exe, err) : code;
 }
 

@@ -209,7 +209,7 @@ static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct w
 
 /* What an engine does to numbers that we do not allow: answers that vary from run to run, ever; in exact f32 also tensor
  * cores, inputs made shorter, and transforms that lose digits. */
-static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c, int64_t *number)
+static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c, struct wn_cuda_plan_facts *facts)
 {
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t n = 0;
@@ -227,9 +227,9 @@ static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_con
                                notes[i] == CUDNN_NUMERICAL_NOTE_WINOGRAD || notes[i] == CUDNN_NUMERICAL_NOTE_FFT;
         if (notes[i] == CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC || (c->exact && shortened)) good = false;
         if (notes[i] == CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION) good = false;
+        if (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE) facts->tensor_cores = true;
     }
-    *number = -1;
-    cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n, number);
+    cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n, &facts->engine);
     cudnnBackendDestroyDescriptor(engine);
     return good;
 }
@@ -243,18 +243,18 @@ static void set_planner(struct sketch *s, cudnnBackendDescriptor_t d, const stru
         set(s, d, description, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &p->description);
 }
 
-static enum wn_code finish_plan(cudnnBackendDescriptor_t d, int64_t engine, struct wn_cuda_plan **out, struct wn_error *err)
+static enum wn_code finish_plan(cudnnBackendDescriptor_t d, const struct wn_cuda_plan_facts *facts, struct wn_cuda_plan **out, struct wn_error *err)
 {
     int64_t n;
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
-    *plan = (struct wn_cuda_plan){.descriptor = d, .engine = engine};
+    *plan = (struct wn_cuda_plan){.descriptor = d, .facts = *facts};
     *out = plan;
     return WN_CALL(dnn, cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
-                                                 &plan->workspace_bytes), err);
+                                                 &plan->facts.workspace_bytes), err);
 }
 
-static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config, int64_t engine,
+static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config, const struct wn_cuda_plan_facts *facts,
                             struct wn_cuda_plan **out, struct wn_error *err)
 {
     struct sketch s = {.err = err};
@@ -262,7 +262,7 @@ static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescrip
     set_planner(&s, d, p, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
     set_descriptor(&s, d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
     finalize(&s, d);
-    if (s.code == WN_OK) s.code = finish_plan(d, engine, out, err);
+    if (s.code == WN_OK) s.code = finish_plan(d, facts, out, err);
     if (s.code != WN_OK) return sketch_finish(&s), s.code;
     return WN_OK;
 }
@@ -290,9 +290,9 @@ static void ask(struct sketch *s, const struct wn_cuda_planner *p, const struct 
     finalize(s, h);
     const int64_t found = s->code == WN_OK ? results(s, h, configs) : 0;
     for (int64_t i = 0; i < found && *n < most; i++) {
-        int64_t engine;
+        struct wn_cuda_plan_facts facts = {.engine = -1};
         struct wn_cuda_plan *plan = NULL;
-        if (acceptable(configs[i], c, &engine) && plan_of(p, configs[i], engine, &plan, NULL) == WN_OK) out[(*n)++] = plan;
+        if (acceptable(configs[i], c, &facts) && plan_of(p, configs[i], &facts, &plan, NULL) == WN_OK) out[(*n)++] = plan;
     }
     for (int i = 0; i < MOST_CONFIGS; i++)
         if (configs[i]) cudnnBackendDestroyDescriptor(configs[i]);
@@ -317,7 +317,7 @@ enum wn_code wn_cuda_plans(const struct wn_cuda_planner *planner, const struct w
 
 struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan)
 {
-    return (struct wn_cuda_plan_facts){plan->workspace_bytes, plan->engine};
+    return plan->facts;
 }
 
 void wn_cuda_plan_destroy(struct wn_cuda_plan *plan)
@@ -368,7 +368,7 @@ enum wn_code wn_cuda_plan_load(const struct wn_cuda_planner *planner, const char
     set_planner(&s, d, planner, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP);
     set(&s, d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(text) + 1, text);
     finalize(&s, d);
-    if (s.code == WN_OK) s.code = finish_plan(d, -1, out, err);
+    if (s.code == WN_OK) s.code = finish_plan(d, &(struct wn_cuda_plan_facts){.engine = -1}, out, err);
     if (s.code != WN_OK) sketch_finish(&s);
     return s.code;
 }

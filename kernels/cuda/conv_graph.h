@@ -32,7 +32,8 @@ void wn_cuda_describe_done(void *description); /* NULL is fine */
 struct wn_cuda_plan;
 struct wn_cuda_plan_facts {
     int64_t workspace_bytes;
-    int64_t engine; /* cuDNN's number of it */
+    int64_t engine; /* cuDNN's number of it; -1 for a plan that was text */
+    bool tensor_cores; /* as cuDNN notes it; false for a plan that was text */
 };
 
 /* Up to `most` plans, the one that the heuristics prefer first. WN_UNSUPPORTED where there is none, with cuDNN's words. */

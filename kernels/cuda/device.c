@@ -41,13 +41,13 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
     snprintf(be->device_name, sizeof be->device_name, "%.80s, sm_%d%d, %s", prop.name, prop.major, prop.minor,
              wn_precision_name(be->precision));
     code = wn_cuda_device_use(be, err);
-    return code == WN_OK ? WN_CALL(runtime, cudaStreamCreateWithFlags(&be->uploads, cudaStreamNonBlocking), err) : code;
+    return code == WN_OK ? WN_CALL(runtime, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), err) : code;
 }
 
 void wn_cuda_device_close(struct wn_cuda_backend *be)
 {
-    if (be->uploads) cudaStreamDestroy(be->uploads);
-    be->uploads = NULL;
+    if (be->stream) cudaStreamDestroy(be->stream);
+    be->stream = NULL;
 }
 
 /* Errors of calls that had nobody to tell, such as those of closing down, would else be taken for the next launch's. */
@@ -95,8 +95,8 @@ void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes)
 /* A copy from pageable memory may return before it has arrived. */
 enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err)
 {
-    enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, be->uploads), err);
-    return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(be->uploads), err) : code;
+    enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, be->stream), err);
+    return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(be->stream), err) : code;
 }
 
 enum wn_code wn_cuda_clear(struct wn_cuda_exe *exe, void *dst, size_t bytes, struct wn_error *err)
@@ -164,41 +164,6 @@ enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *po
     if (code == WN_OK) code = wn_cuda_wait(exe, err);
     if (code == WN_OK) memcpy(dst, port->pinned, bytes);
     return code;
-}
-
-/* ---- couriers ---- */
-
-enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, struct wn_cuda_courier *c, const char *what, size_t pinned, size_t scratch,
-                                  struct wn_error *err)
-{
-    void *device = NULL, *host = NULL;
-    enum wn_code code = wn_cuda_alloc(be, pinned + scratch, what, &device, err);
-    if (code != WN_OK) return code;
-    c->device = device, c->bytes = pinned + scratch;
-    code = WN_CALL(runtime, cudaMallocHost(&host, pinned), err);
-    if (code != WN_OK) return code;
-    c->pinned = host, c->twin = pinned;
-    return WN_CALL(runtime, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), err);
-}
-
-void wn_cuda_courier_close(struct wn_cuda_backend *be, struct wn_cuda_courier *c)
-{
-    if (c->stream) cudaStreamDestroy(c->stream);
-    if (c->pinned) cudaFreeHost(c->pinned);
-    wn_cuda_free(be, c->device, c->bytes);
-    *c = (struct wn_cuda_courier){0};
-}
-
-enum wn_code wn_cuda_courier_send(const struct wn_cuda_courier *c, size_t bytes, struct wn_error *err)
-{
-    return WN_CALL(runtime, cudaMemcpyAsync(c->device, c->pinned, bytes, cudaMemcpyHostToDevice, c->stream), err);
-}
-
-enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from, size_t bytes, struct wn_error *err)
-{
-    enum wn_code code =
-        WN_CALL(runtime, cudaMemcpyAsync(c->pinned + from, c->device + from, bytes, cudaMemcpyDeviceToHost, c->stream), err);
-    return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(c->stream), err) : code;
 }
 
 /* ---- captured graphs ---- */

@@ -66,7 +66,7 @@ struct wn_cuda_job {
         } conv;
         struct {
             struct wn_cuda_gemm *gemm; /* the executable's */
-            const void *a, *b, *bias;
+            const void *a, *b;
             void *y;
         } gemm;
     } u;
@@ -80,18 +80,12 @@ struct wn_cuda_stage {
 struct wn_cuda_weight; /* weights.c */
 extern const struct wn_backend_impl wn_backend_cuda;
 
-/* Device memory whose first bytes have a pinned twin on the host, and a stream of its own: for what belongs to no executable. */
-struct wn_cuda_courier {
-    char *pinned, *device;
-    size_t bytes, twin; /* of the device's, of the pinned ones */
-    struct CUstream_st *stream;
-};
-
-/* The same for what goes into executables, on their own streams: one use at a time, and the next one waits until the last is over. */
+/* Device memory whose first bytes have a pinned twin on the host. One use at a time: what is fetched has been waited for, and a use that
+ * fetches nothing ends with an event that the next one waits for. */
 struct wn_cuda_staging {
     char *pinned, *device;
-    size_t bytes, twin;
-    void *busy; /* cudaEvent_t: behind the last use */
+    size_t bytes, twin; /* of the device's, of the pinned ones */
+    void *busy;         /* cudaEvent_t: behind the last use that was ended so */
 };
 
 struct wn_cuda_backend {
@@ -104,12 +98,12 @@ struct wn_cuda_backend {
     int n_weights, cap_weights;
     size_t bytes;        /* device memory held now for itself */
     size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
-    struct CUstream_st *uploads; /* copies that are waited for, and nothing else */
-    struct wn_cuda_courier courier; /* of heatmaps */
-    struct wn_cuda_courier foils;   /* of masks of all foils; opened when they are first asked for */
+    struct CUstream_st *stream;  /* for what belongs to no executable; whoever queues there waits for it */
+    struct wn_cuda_staging drawing; /* of heatmaps */
+    struct wn_cuda_staging foils;   /* of masks of all foils; opened when they are first asked for */
     struct wn_cuda_staging preparing; /* of decoded pictures */
     struct wn_cuda_staging seeding; /* of questions, and what the device finds of them */
-    struct wn_cuda_courier hiding;  /* of pictures with parts hidden, likewise; on the streams of executables */
+    struct wn_cuda_staging hiding;  /* of pictures with parts hidden; opened when they are first asked for */
 };
 
 /* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
@@ -137,7 +131,7 @@ struct wn_cuda_exe {
     char *arena;
     size_t arena_bytes, scratch_at, scratch_bytes; /* the end of the arena: one step's conversions */
     size_t scratch_used;
-    void *workspace; /* of the libraries, shared by all jobs of the executable's one stream */
+    void *workspace; /* of the libraries, shared by all jobs of the executable's one stream; NULL until all of them are made */
     size_t workspace_bytes;
     struct wn_cuda_table {
         void *memory;
@@ -224,7 +218,8 @@ enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job 
 
 struct wn_cuda_gemm_shape {
     struct wn_cuda_product product; /* pointers unused */
-    bool bias, relu;                /* bias: one number a column, f32 */
+    const void *bias;               /* on the device: one number a column, f32; or NULL */
+    bool relu;
 };
 enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape, struct wn_cuda_job *job,
                               struct wn_error *err);
@@ -233,8 +228,8 @@ enum wn_code wn_cuda_run_gemm(struct wn_cuda_exe *exe, const struct wn_cuda_job 
 
 enum wn_code wn_cuda_libraries_open(struct wn_cuda_backend *be, struct wn_error *err);
 void wn_cuda_libraries_close(struct wn_cuda_backend *be);
-/* The libraries' workspace grows to hold `bytes`; only while compiling. */
-enum wn_code wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes, struct wn_error *err);
+/* The libraries' workspace shall hold `bytes`: a job needs them. It is reserved when all jobs are made. */
+void wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes);
 
 /* ---- device.c: the CUDA runtime ---- */
 enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options, struct wn_error *err);
@@ -268,23 +263,18 @@ void wn_cuda_graph_destroy(struct wn_cuda_stage *stage);
 /* Room for one more pointer in a list, or false. */
 bool wn_cuda_grow(void *list, int n, int *cap, size_t size);
 
-/* what: for messages; pinned: bytes of the twin; scratch: what the device has behind them. */
-enum wn_code wn_cuda_courier_open(struct wn_cuda_backend *be, struct wn_cuda_courier *c, const char *what, size_t pinned, size_t scratch,
-                                  struct wn_error *err);
-void wn_cuda_courier_close(struct wn_cuda_backend *be, struct wn_cuda_courier *c); /* also of one that was never opened, or half */
-/* The twin's first bytes to the device, queued: they must stay until a fetch returned. */
-enum wn_code wn_cuda_courier_send(const struct wn_cuda_courier *c, size_t bytes, struct wn_error *err);
-/* Bytes from that offset on back to the twin; waits. */
-enum wn_code wn_cuda_courier_fetch(const struct wn_cuda_courier *c, size_t from, size_t bytes, struct wn_error *err);
-
 /* ---- staging.c ---- */
+/* what: for messages; pinned: bytes of the twin; scratch: what the device has behind them. */
 enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_staging *s, const char *what, size_t pinned, size_t scratch,
                                   struct wn_error *err);
 void wn_cuda_staging_close(struct wn_cuda_backend *be, struct wn_cuda_staging *s); /* also of one that was never opened, or half */
 enum wn_code wn_cuda_staging_begin(const struct wn_cuda_staging *s, struct wn_error *err); /* waits for the last use */
-/* Bytes of the twin, from that offset on, to the device, queued. */
-enum wn_code wn_cuda_staging_send(struct wn_cuda_exe *exe, const struct wn_cuda_staging *s, size_t from, size_t bytes, struct wn_error *err);
-enum wn_code wn_cuda_staging_end(struct wn_cuda_exe *exe, const struct wn_cuda_staging *s, struct wn_error *err); /* what was queued is one use */
+/* The twin's first bytes to the device, queued: they must stay until a fetch returned or an end was waited for. */
+enum wn_code wn_cuda_staging_send(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t bytes, struct wn_error *err);
+/* Bytes from that offset on back to the twin; waits for the stream. */
+enum wn_code wn_cuda_staging_fetch(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t from, size_t bytes, struct wn_error *err);
+/* What was queued is one use, which nobody waits for but the next one. */
+enum wn_code wn_cuda_staging_end(const struct wn_cuda_staging *s, struct CUstream_st *stream, struct wn_error *err);
 /* The port's landing to its pinned memory, queued, so that a later read waits for no more than what was queued before. */
 enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count, struct wn_error *err);
 enum wn_code wn_cuda_port_collect(struct wn_cuda_exe *exe, float *dst, size_t count, struct wn_error *err); /* of exe->ahead; waits */

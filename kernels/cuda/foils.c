@@ -7,7 +7,7 @@
 
 #include "ranges.h"
 
-/* Where each part lies, bytes from the courier's start: what goes there, what comes back, and what never leaves. */
+/* Where each part lies, bytes from the staging's start: what goes there, what comes back, and what never leaves. */
 struct foils_plan {
     size_t base, exact, down_index, down_share, across_index, across_share, maps, sent;
     size_t mean, variance, empty, fetched;
@@ -80,32 +80,32 @@ static struct wn_cuda_foils foils_of(const struct wn_masks *m, const struct foil
 
 static enum wn_code room_for(struct wn_cuda_backend *be, const struct foils_plan *p, struct wn_error *err)
 {
-    struct wn_cuda_courier *c = &be->foils;
-    if (p->all <= c->bytes && p->fetched <= c->twin) return WN_OK;
-    wn_cuda_courier_close(be, c);
-    enum wn_code code = wn_cuda_courier_open(be, c, "masks of all foils", p->fetched, p->all - p->fetched, err);
-    if (code != WN_OK) wn_cuda_courier_close(be, c);
+    struct wn_cuda_staging *s = &be->foils;
+    if (p->all <= s->bytes && p->fetched <= s->twin) return WN_OK;
+    wn_cuda_staging_close(be, s);
+    enum wn_code code = wn_cuda_staging_open(be, s, "masks of all foils", p->fetched, p->all - p->fetched, err);
+    if (code != WN_OK) wn_cuda_staging_close(be, s);
     return code;
 }
 
 static enum wn_code run(struct wn_cuda_backend *be, struct wn_masks *m, const struct wn_cuda_tensor *t, struct wn_error *err)
 {
     const struct foils_plan p = plan_of(m, t != NULL);
-    const struct wn_cuda_courier *c = &be->foils;
+    const struct wn_cuda_staging *s = &be->foils;
     const size_t cells = (size_t)m->height * (size_t)m->width;
     enum wn_code code = room_for(be, &p, err);
     if (code != WN_OK) return code;
-    const struct wn_cuda_foils f = foils_of(m, &p, t, c->device);
-    pack(m, &p, t != NULL, c->pinned);
-    code = wn_cuda_courier_send(c, p.sent, err);
+    const struct wn_cuda_foils f = foils_of(m, &p, t, s->device);
+    pack(m, &p, t != NULL, s->pinned);
+    code = wn_cuda_staging_send(s, be->stream, p.sent, err);
     if (code != WN_OK) return code;
-    wn_cuda_launch_foils(&f, c->stream);
+    wn_cuda_launch_foils(&f, be->stream);
     code = wn_cuda_launched("masks of all foils", err);
-    if (code == WN_OK) code = wn_cuda_courier_fetch(c, p.mean, p.fetched - p.mean, err);
+    if (code == WN_OK) code = wn_cuda_staging_fetch(s, be->stream, p.mean, p.fetched - p.mean, err);
     if (code != WN_OK) return code;
-    memcpy(m->mean, c->pinned + p.mean, cells * sizeof(float));
-    memcpy(m->variance, c->pinned + p.variance, cells * sizeof(float));
-    memcpy(&m->empty, c->pinned + p.empty, sizeof m->empty);
+    memcpy(m->mean, s->pinned + p.mean, cells * sizeof(float));
+    memcpy(m->variance, s->pinned + p.variance, cells * sizeof(float));
+    memcpy(&m->empty, s->pinned + p.empty, sizeof m->empty);
     return WN_OK;
 }
 

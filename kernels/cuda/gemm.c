@@ -79,6 +79,7 @@ static enum wn_code describe(struct wn_cuda_gemm *g, const struct wn_cuda_gemm_s
     if (code == WN_OK) code = attribute(g, CUBLASLT_MATMUL_DESC_EPILOGUE, &tail, sizeof tail, err);
     if (code == WN_OK && s->bias)
         code = attribute(g, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias_type, sizeof bias_type, err);
+    if (code == WN_OK && s->bias) code = attribute(g, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &s->bias, sizeof s->bias, err);
     return code;
 }
 
@@ -116,11 +117,11 @@ enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm
     struct wn_error why = {0};
     enum wn_code code = describe(g, shape, exe->be->precision == WN_PRECISION_F32, &why);
     if (code == WN_OK) code = choose(g, exe->be->libraries->blas, &why);
-    if (code == WN_OK) code = wn_cuda_workspace(exe, g->workspace_bytes, &why);
     if (code != WN_OK) {
         wn_cuda_gemm_destroy(g);
         return code == WN_UNSUPPORTED ? code : wn_fail(err, code, "%s", why.text);
     }
+    wn_cuda_workspace(exe, g->workspace_bytes);
     exe->gemms[exe->n_gemms++] = g;
     job->run = wn_cuda_run_gemm;
     job->u.gemm.gemm = g;
@@ -137,15 +138,10 @@ void wn_cuda_gemm_destroy(struct wn_cuda_gemm *g)
     free(g);
 }
 
-/* The bias pointer is part of the description, which this job alone uses. */
 enum wn_code wn_cuda_run_gemm(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     const float one = 1, zero = 0;
     struct wn_cuda_gemm *g = job->u.gemm.gemm;
-    enum wn_code code = WN_OK;
-    if (job->u.gemm.bias)
-        code = attribute(g, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &job->u.gemm.bias, sizeof job->u.gemm.bias, err);
-    if (code != WN_OK) return code;
     return WN_CALL(blas, cublasLtMatmul(exe->be->libraries->blas, g->desc, &one, job->u.gemm.b, g->b, job->u.gemm.a, g->a, &zero,
                                         job->u.gemm.y, g->y, job->u.gemm.y, g->y, &g->algo, exe->workspace,
                                         exe->workspace_bytes, exe->stream), err);

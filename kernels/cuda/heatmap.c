@@ -23,7 +23,7 @@ enum {
 
 /* The device's memory and its pinned twin: drawings and maps, then what comes back, then (on the device alone) scratch. */
 struct load {
-    const struct wn_cuda_courier *courier;
+    const struct wn_cuda_backend *be;
     struct wn_heatmap *of[MOST];
     int n, most_pixels;
     size_t maps, pixels, lines; /* used: bytes, pixels, taps */
@@ -57,7 +57,7 @@ static bool fits(const struct load *l, const struct wn_heatmap *h)
 
 static struct wn_cuda_drawing drawing_of(const struct load *l, const struct wn_heatmap *h)
 {
-    char *in = l->courier->device, *out = in + IN, *scratch = out + OUT;
+    char *in = l->be->drawing.device, *out = in + IN, *scratch = out + OUT;
     struct wn_cuda_drawing d = {.h = h->h, .w = h->w, .view = h->view, .how = h->how};
     d.map = (const float *)(void *)(in + MOST * sizeof d + l->maps);
     wn_covered(h->view.x0, h->view.x1, h->view.w, &d.x0, &d.x1);
@@ -72,8 +72,8 @@ static struct wn_cuda_drawing drawing_of(const struct load *l, const struct wn_h
 static void put(struct load *l, struct wn_heatmap *h)
 {
     const struct wn_cuda_drawing d = drawing_of(l, h);
-    memcpy(l->courier->pinned + (size_t)l->n * sizeof d, &d, sizeof d);
-    memcpy(l->courier->pinned + MOST * sizeof d + l->maps, h->map, cells(h) * sizeof *h->map);
+    memcpy(l->be->drawing.pinned + (size_t)l->n * sizeof d, &d, sizeof d);
+    memcpy(l->be->drawing.pinned + MOST * sizeof d + l->maps, h->map, cells(h) * sizeof *h->map);
     if ((int)pixels(h) > l->most_pixels) l->most_pixels = (int)pixels(h);
     l->of[l->n++] = h;
     l->maps += pad(cells(h) * sizeof *h->map);
@@ -83,8 +83,8 @@ static void put(struct load *l, struct wn_heatmap *h)
 
 static void take(const struct load *l)
 {
-    const struct wn_cuda_drawn *drawn = (const struct wn_cuda_drawn *)(void *)(l->courier->pinned + IN);
-    const char *index = l->courier->pinned + IN + MOST * sizeof *drawn;
+    const struct wn_cuda_drawn *drawn = (const struct wn_cuda_drawn *)(void *)(l->be->drawing.pinned + IN);
+    const char *index = l->be->drawing.pinned + IN + MOST * sizeof *drawn;
     for (int i = 0; i < l->n; i++) {
         struct wn_heatmap *h = l->of[i];
         h->done = drawn[i].fault == WN_CUDA_DRAW_FINE;
@@ -95,13 +95,13 @@ static void take(const struct load *l)
 
 static enum wn_code run(const struct load *l, struct wn_error *err)
 {
-    const struct wn_cuda_drawing *drawings = (const struct wn_cuda_drawing *)(void *)l->courier->device;
+    const struct wn_cuda_drawing *drawings = (const struct wn_cuda_drawing *)(void *)l->be->drawing.device;
     const size_t out = MOST * sizeof(struct wn_cuda_drawn) + l->pixels;
-    enum wn_code code = wn_cuda_courier_send(l->courier, MOST * sizeof *drawings + l->maps, err);
+    enum wn_code code = wn_cuda_staging_send(&l->be->drawing, l->be->stream, MOST * sizeof *drawings + l->maps, err);
     if (code != WN_OK) return code;
-    wn_cuda_launch_draw(drawings, l->n, l->most_pixels, l->courier->stream);
+    wn_cuda_launch_draw(drawings, l->n, l->most_pixels, l->be->stream);
     code = wn_cuda_launched("drawing", err);
-    if (code == WN_OK) code = wn_cuda_courier_fetch(l->courier, IN, out, err);
+    if (code == WN_OK) code = wn_cuda_staging_fetch(&l->be->drawing, l->be->stream, IN, out, err);
     if (code == WN_OK) take(l);
     return code;
 }
@@ -109,7 +109,7 @@ static enum wn_code run(const struct load *l, struct wn_error *err)
 enum wn_code wn_cuda_draw(struct wn_backend *base, struct wn_heatmap *const *heatmaps, int n, struct wn_error *err)
 {
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
-    const struct load empty = {.courier = &be->courier};
+    const struct load empty = {.be = be};
     struct load l = empty;
     enum wn_code code = wn_cuda_device_use(be, err);
     wn_cuda_range_begin("draw");
@@ -125,5 +125,5 @@ enum wn_code wn_cuda_draw(struct wn_backend *base, struct wn_heatmap *const *hea
 
 enum wn_code wn_cuda_draw_open(struct wn_cuda_backend *be, struct wn_error *err)
 {
-    return wn_cuda_courier_open(be, &be->courier, "drawing", IN + OUT, SCRATCH, err);
+    return wn_cuda_staging_open(be, &be->drawing, "drawing", IN + OUT, SCRATCH, err);
 }

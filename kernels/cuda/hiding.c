@@ -13,7 +13,7 @@ struct batch {
     float *input;                           /* (n, channels, height, width) on the device */
 };
 
-/* Where each part lies, bytes from the courier's start: what goes there, what comes back, and what never leaves. */
+/* Where each part lies, bytes from the staging's start: what goes there, what comes back, and what never leaves. */
 struct hiding_plan {
     size_t rows, image_of, taps, colour, maps, image, sent;
     size_t found, fetched;
@@ -106,30 +106,29 @@ static void launch(const struct batch *b, const struct hiding_plan *p, char *at,
 
 static enum wn_code room_for(struct wn_cuda_backend *be, const struct hiding_plan *p, struct wn_error *err)
 {
-    struct wn_cuda_courier *c = &be->hiding;
-    if (p->all <= c->bytes && p->fetched <= c->twin) return WN_OK;
-    wn_cuda_courier_close(be, c);
-    enum wn_code code = wn_cuda_courier_open(be, c, "pictures with parts hidden", p->fetched, p->all - p->fetched, err);
-    if (code != WN_OK) wn_cuda_courier_close(be, c);
+    struct wn_cuda_staging *s = &be->hiding;
+    if (p->all <= s->bytes && p->fetched <= s->twin) return WN_OK;
+    wn_cuda_staging_close(be, s);
+    enum wn_code code = wn_cuda_staging_open(be, s, "pictures with parts hidden", p->fetched, p->all - p->fetched, err);
+    if (code != WN_OK) wn_cuda_staging_close(be, s);
     return code;
 }
 
-/* On the executable's stream, so behind whatever still reads its input; waits for the end, so that the courier is free for the next one. */
+/* On the executable's stream, so behind whatever still reads its input; waits for the end, so that the staging is free for the next one. */
 static enum wn_code run(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const struct batch *b, struct wn_error *err)
 {
     const struct hiding_plan p = plan_of(b);
     enum wn_code code = room_for(exe->be, &p, err);
     if (code != WN_OK) return code;
-    struct wn_cuda_courier c = exe->be->hiding;
-    c.stream = exe->stream;
-    pack(b, &p, c.pinned);
-    code = wn_cuda_courier_send(&c, p.sent, err);
+    const struct wn_cuda_staging *s = &exe->be->hiding;
+    pack(b, &p, s->pinned);
+    code = wn_cuda_staging_send(s, exe->stream, p.sent, err);
     if (code != WN_OK) return code;
-    launch(b, &p, c.device, c.stream);
+    launch(b, &p, s->device, exe->stream);
     code = wn_cuda_launched("hiding", err);
     if (code == WN_OK) code = wn_cuda_run_port(exe, port, err);
-    if (code == WN_OK) code = wn_cuda_courier_fetch(&c, p.found, p.fetched - p.found, err);
-    if (code == WN_OK && b->h->found) memcpy(b->h->found, c.pinned + p.found, (size_t)b->h->n * sizeof(int32_t));
+    if (code == WN_OK) code = wn_cuda_staging_fetch(s, exe->stream, p.found, p.fetched - p.found, err);
+    if (code == WN_OK && b->h->found) memcpy(b->h->found, s->pinned + p.found, (size_t)b->h->n * sizeof(int32_t));
     return code;
 }
 

@@ -54,13 +54,13 @@ enum wn_code wn_cuda_make_matmul(struct wn_cuda_exe *exe, int step, struct wn_er
     }
     const bool fused = code == WN_OK;
     if (code == WN_UNSUPPORTED) {
-        shape.bias = shape.relu = false;
+        shape.bias = NULL, shape.relu = false;
         code = wn_cuda_gemm_job(exe, &shape, &job, err);
     }
     if (code == WN_UNSUPPORTED) {
         job.run = run_direct, job.u.product = shape.product;
     } else if (code == WN_OK) {
-        job.u.gemm.a = a.data, job.u.gemm.b = b.data, job.u.gemm.y = y.data, job.u.gemm.bias = fused ? bias.data : NULL;
+        job.u.gemm.a = a.data, job.u.gemm.b = b.data, job.u.gemm.y = y.data;
     } else {
         return code;
     }

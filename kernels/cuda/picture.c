@@ -77,11 +77,11 @@ static enum wn_code send(struct load *l, bool more, struct wn_error *err)
 {
     const struct wn_cuda_staging *s = &l->exe->be->preparing;
     if (!l->n) return WN_OK;
-    enum wn_code code = wn_cuda_staging_send(l->exe, s, 0, HEAD + l->begin, err);
+    enum wn_code code = wn_cuda_staging_send(s, l->exe->stream, HEAD + l->begin, err);
     if (code != WN_OK) return code;
     wn_cuda_launch_prepare((const struct wn_cuda_picture *)(void *)s->device, l->n, l->most_lines, l->most_pixels, l->exe->stream);
     code = wn_cuda_launched("preparing", err);
-    if (code == WN_OK) code = wn_cuda_staging_end(l->exe, s, err);
+    if (code == WN_OK) code = wn_cuda_staging_end(s, l->exe->stream, err);
     if (code == WN_OK && more) code = wn_cuda_staging_begin(s, err);
     *l = empty(l->exe);
     return code;

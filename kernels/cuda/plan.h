@@ -6,12 +6,14 @@
 
 #include <cudnn_backend.h>
 
+#include "conv_graph.h"
+
 /* Which tensor of a graph is which. */
 enum { WN_PLAN_X = 1, WN_PLAN_W, WN_PLAN_BIAS, WN_PLAN_RESIDUAL, WN_PLAN_Y, WN_PLAN_BETWEEN };
 
 struct wn_cuda_plan {
     cudnnBackendDescriptor_t descriptor, variants; /* variants: the pointers, once they are known; NULL before */
-    int64_t workspace_bytes, engine;
+    struct wn_cuda_plan_facts facts;
 };
 
 #endif

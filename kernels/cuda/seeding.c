@@ -61,9 +61,9 @@ static enum wn_code run(struct wn_cuda_exe *exe, int logits, int seed, const str
     if (code != WN_OK) return code;
     const size_t bytes = pack(rows, n, s->pinned);
     code = wn_cuda_run_port(exe, &exe->ports[logits], err);
-    if (code == WN_OK) code = wn_cuda_staging_send(exe, s, 0, bytes, err);
+    if (code == WN_OK) code = wn_cuda_staging_send(s, exe->stream, bytes, err);
     if (code == WN_OK) code = launch(exe, logits, seed, n, err);
-    if (code == WN_OK) code = wn_cuda_staging_end(exe, s, err);
+    if (code == WN_OK) code = wn_cuda_staging_end(s, exe->stream, err);
     if (code == WN_OK) code = wn_cuda_run_port(exe, &exe->ports[seed], err);
     if (code == WN_OK && !exe->ahead) code = wn_cuda_port_ahead(exe, &exe->ports[logits], (size_t)wn_shape_count(&exe->values[logits].shape), err);
     return code;

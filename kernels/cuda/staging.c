@@ -1,5 +1,5 @@
-/* Pinned memory with a device twin that is used on the streams of executables, and outputs that are sent home before they are asked for. Knows
- * no kernel and no value. */
+/* Pinned memory with a device twin, on whatever stream it is used, and outputs that are sent home before they are asked for. Knows no kernel
+ * and no value. */
 #include <string.h>
 
 #include <cuda_runtime_api.h>
@@ -33,14 +33,20 @@ enum wn_code wn_cuda_staging_begin(const struct wn_cuda_staging *s, struct wn_er
     return WN_CALL(runtime, cudaEventSynchronize((cudaEvent_t)s->busy), err);
 }
 
-enum wn_code wn_cuda_staging_send(struct wn_cuda_exe *exe, const struct wn_cuda_staging *s, size_t from, size_t bytes, struct wn_error *err)
+enum wn_code wn_cuda_staging_send(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t bytes, struct wn_error *err)
 {
-    return WN_CALL(runtime, cudaMemcpyAsync(s->device + from, s->pinned + from, bytes, cudaMemcpyHostToDevice, exe->stream), err);
+    return WN_CALL(runtime, cudaMemcpyAsync(s->device, s->pinned, bytes, cudaMemcpyHostToDevice, stream), err);
 }
 
-enum wn_code wn_cuda_staging_end(struct wn_cuda_exe *exe, const struct wn_cuda_staging *s, struct wn_error *err)
+enum wn_code wn_cuda_staging_fetch(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t from, size_t bytes, struct wn_error *err)
 {
-    return WN_CALL(runtime, cudaEventRecord((cudaEvent_t)s->busy, exe->stream), err);
+    enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(s->pinned + from, s->device + from, bytes, cudaMemcpyDeviceToHost, stream), err);
+    return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(stream), err) : code;
+}
+
+enum wn_code wn_cuda_staging_end(const struct wn_cuda_staging *s, struct CUstream_st *stream, struct wn_error *err)
+{
+    return WN_CALL(runtime, cudaEventRecord((cudaEvent_t)s->busy, stream), err);
 }
 
 enum wn_code wn_cuda_port_begin(const struct wn_cuda_port *port, struct wn_error *err)

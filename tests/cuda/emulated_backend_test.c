@@ -18,6 +18,8 @@
 #include "fake_runtime.h"
 #include "subject.h"
 
+#include <whynot/explain.h>
+
 typedef void build_function(struct subject *s);
 
 static void judge(build_function *build, enum wn_precision precision, double tolerance)
@@ -361,6 +363,23 @@ static void whoever_enters_a_backend_makes_its_device_the_current_one(void **sta
     subject_finish(&s);
 }
 
+/* The first convolution wants more than the second, and each spoils what it wants. */
+static void two_convolutions(struct subject *s)
+{
+    const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    const int x = wn_conv(s->p, input(s, SHAPE(1, 4, 5, 5)), weight(s, SHAPE(8, 4, 3, 3)), WN_NONE, &win, 1);
+    subject_output(s, wn_conv(s->p, x, weight(s, SHAPE(3, 8, 3, 3)), WN_NONE, &win, 1));
+}
+
+static void the_workspace_holds_what_the_largest_wants(void **state)
+{
+    (void)state;
+    const bool before = fake_libraries_can;
+    fake_libraries_can = true;
+    judge(two_convolutions, WN_PRECISION_F32, 1e-5);
+    fake_libraries_can = before;
+}
+
 /* ---- what is queued, and what is captured ---- */
 
 static void a_stage_is_replayed(void **state)
@@ -387,18 +406,76 @@ static void a_stage_is_replayed(void **state)
     subject_finish(&s);
 }
 
+/* The host is ahead of the device: what it writes next must not reach what is queued. */
+static void a_write_may_follow_a_run_at_once(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    static float numbers[2][64], out[64];
+    subject_init(&s, 1, false);
+    const int x = input(&s, SHAPE(1, 64)), y = wn_linear(s.p, x, 2, 0);
+    subject_output(&s, y);
+    for (int i = 0; i < 64; i++) numbers[0][i] = (float)(i + 1), numbers[1][i] = (float)-i;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(be->impl->write(exe, x, numbers[k], NULL), WN_OK);
+        if (!k) assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+    }
+    assert_int_equal(be->impl->read(exe, y, out, NULL), WN_OK);
+    for (int i = 0; i < 64; i++) assert_true(out[i] == 2 * numbers[0][i]);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
+/* Also by what the device makes seeds of. */
+static void questions_may_follow_questions_at_once(void **state)
+{
+    enum { CLASSES = 4 };
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    float out[CLASSES];
+    const float numbers[CLASSES] = {1, 2, 3, 4};
+    subject_init(&s, 1, false);
+    const int x = input(&s, SHAPE(1, CLASSES)), logits = wn_linear(s.p, x, 1, 0);
+    subject_output(&s, logits);
+    wn_program_end_stage(s.p);
+    const int seed = input(&s, SHAPE(1, CLASSES)), y = wn_linear(s.p, seed, 2, 0);
+    subject_output(&s, y);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    assert_int_equal(be->impl->write(exe, x, numbers, NULL), WN_OK);
+    assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+    for (int k = 0; k < 2; k++) {
+        const struct wn_seed_row row = {.form = *wn_contrast_find("logit")->form, .target = k};
+        assert_int_equal(be->impl->seed(exe, logits, seed, &row, 1, NULL), WN_OK);
+        if (!k) assert_int_equal(be->impl->run(exe, 1, NULL), WN_OK);
+    }
+    assert_int_equal(be->impl->read(exe, y, out, NULL), WN_OK);
+    for (int i = 0; i < CLASSES; i++) assert_true(out[i] == (i == 0 ? 2 : 0));
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
 /* That the fake runtime would have noticed: what a copy brings is there when it was waited for, and not before. */
 static void a_copy_is_done_when_it_is_waited_for(void **state)
 {
     (void)state;
     struct wn_backend *base;
     assert_int_equal(wn_backend_open("cuda", NULL, &base, NULL), WN_OK);
-    const struct wn_cuda_courier *c = &((struct wn_cuda_backend *)base)->courier;
+    const struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
+    const struct wn_cuda_staging *c = &be->drawing;
     c->pinned[0] = 1;
-    assert_int_equal(wn_cuda_courier_send(c, 1, NULL), WN_OK);
+    assert_int_equal(wn_cuda_staging_send(c, be->stream, 1, NULL), WN_OK);
     assert_int_not_equal(c->device[0], 1);
     c->pinned[0] = 2; /* too early: this goes there */
-    assert_int_equal(wn_cuda_courier_fetch(c, 0, 1, NULL), WN_OK);
+    assert_int_equal(wn_cuda_staging_fetch(c, be->stream, 0, 1, NULL), WN_OK);
     assert_int_equal(c->device[0], 2);
     wn_backend_close(base);
 }
@@ -449,7 +526,7 @@ static void a_stream_of_another_device_is_refused(void **state)
     struct wn_cuda_backend *second = (struct wn_cuda_backend *)be[1];
     fake_runtime.strangers_expected = true;
     assert_int_equal(wn_cuda_device_use((struct wn_cuda_backend *)be[0], NULL), WN_OK);
-    assert_int_equal(wn_cuda_upload(second, second->courier.device, &byte, 1, NULL), WN_DEVICE);
+    assert_int_equal(wn_cuda_upload(second, second->drawing.device, &byte, 1, NULL), WN_DEVICE);
     assert_int_equal(fake_runtime.strangers, 1);
     fake_runtime.strangers_expected = false, fake_runtime.strangers = 0;
     for (int i = 0; i < 2; i++) wn_backend_close(be[i]);
@@ -493,7 +570,10 @@ int main(void)
         cmocka_unit_test(two_backends_share_their_weights_and_say_so),
         cmocka_unit_test(whoever_enters_a_backend_makes_its_device_the_current_one),
         cmocka_unit_test(a_stream_of_another_device_is_refused),
+        cmocka_unit_test(the_workspace_holds_what_the_largest_wants),
         cmocka_unit_test(a_stage_is_replayed),
+        cmocka_unit_test(a_write_may_follow_a_run_at_once),
+        cmocka_unit_test(questions_may_follow_questions_at_once),
         cmocka_unit_test(a_copy_is_done_when_it_is_waited_for),
         cmocka_unit_test(what_a_card_refuses_while_it_captures_ends_the_process),
         cmocka_unit_test(halves_round_to_the_nearest_even),

@@ -104,26 +104,39 @@ static void widen(const void *src, enum wn_cuda_type type, int64_t n, double *ds
 
 /* ---- calls, queued as the real ones are ---- */
 
-static void drop_job(void *job)
+/* The workspace is bound when the call is made, and spoilt from end to end when it is done. */
+struct call {
+    struct wn_cuda_job job;
+    void *workspace;
+    size_t workspace_bytes;
+};
+
+static void drop_call(void *call)
 {
-    free(job);
+    free(call);
 }
 
-static enum wn_code queue(const struct wn_cuda_exe *exe, const struct wn_cuda_job *job, void (*run)(void *job))
+static void spoil_workspace(const struct call *c)
 {
-    struct wn_cuda_job *kept = aligned_alloc(64, (sizeof *kept + 63) / 64 * 64); /* not malloc, which tests let fail */
-    *kept = *job;
-    fake_runtime_launch(exe->stream, run, drop_job, kept);
+    if (c->workspace_bytes) memset(c->workspace, 0xff, c->workspace_bytes);
+}
+
+static enum wn_code queue(const struct wn_cuda_exe *exe, const struct wn_cuda_job *job, size_t workspace_bytes, void (*run)(void *call))
+{
+    struct call *kept = aligned_alloc(64, (sizeof *kept + 63) / 64 * 64); /* not malloc, which tests let fail */
+    *kept = (struct call){*job, exe->workspace, workspace_bytes};
+    fake_runtime_launch(exe->stream, run, drop_call, kept);
     return WN_OK;
 }
 
 static void compute_plan(void *arg)
 {
-    const struct wn_cuda_job *job = arg;
+    const struct wn_cuda_job *job = &((const struct call *)arg)->job;
     const struct wn_cuda_conv_shape *s = &job->u.conv.plan->shape;
     const struct wn_shape *to = s->backward ? &s->x : &s->y;
     const int64_t count = wn_shape_count(to);
     double *sum = job->u.conv.plan->sum, *w = sum + count, *src = w + wn_shape_count(&s->w);
+    spoil_workspace(arg);
     memset(sum, 0, (size_t)count * sizeof *sum);
     widen(job->u.conv.w, s->type, wn_shape_count(&s->w), w);
     widen(job->u.conv.x, s->type, wn_shape_count(s->backward ? &s->y : &s->x), src);
@@ -136,10 +149,16 @@ static void compute_plan(void *arg)
     }
 }
 
+/* One for each filter, so that convolutions want different ones; none for the smallest. */
+static size_t workspace_of(const struct wn_cuda_conv_shape *s)
+{
+    return s->w.dim[0] > 2 ? (size_t)s->w.dim[0] * 1000 : 0;
+}
+
 enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     (void)err;
-    return queue(exe, job, compute_plan);
+    return queue(exe, job, workspace_of(&job->u.conv.plan->shape), compute_plan);
 }
 
 enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
@@ -155,6 +174,7 @@ enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv
         return wn_fail(err, WN_NO_MEMORY, "no memory for the fake plan");
     }
     plan->shape = *shape;
+    wn_cuda_workspace(exe, workspace_of(shape));
     exe->plans[exe->n_plans++] = plan;
     job->run = wn_cuda_run_plan;
     job->u.conv.plan = plan;
@@ -171,12 +191,12 @@ void wn_cuda_plan_destroy(struct wn_cuda_plan *plan)
 
 static void compute_gemm(void *arg)
 {
-    const struct wn_cuda_job *job = arg;
+    const struct wn_cuda_job *job = &((const struct call *)arg)->job;
     const struct wn_cuda_gemm_shape *s = &job->u.gemm.gemm->shape;
     const struct wn_cuda_product *p = &s->product;
     for (int64_t i = 0; i < (int64_t)p->batch * p->m * p->n; i++) {
         const int64_t b = i / p->n / p->m, m = i / p->n % p->m, n = i % p->n;
-        double sum = s->bias ? ((const float *)job->u.gemm.bias)[n] : 0;
+        double sum = s->bias ? ((const float *)s->bias)[n] : 0;
         for (int64_t k = 0; k < p->k; k++)
             sum += load(job->u.gemm.a, p->a_type, b * p->a_batch + m * p->a_m + k * p->a_k) *
                    load(job->u.gemm.b, p->b_type, b * p->b_batch + k * p->b_k + n * p->b_n);
@@ -188,7 +208,7 @@ static void compute_gemm(void *arg)
 enum wn_code wn_cuda_run_gemm(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     (void)err;
-    return queue(exe, job, compute_gemm);
+    return queue(exe, job, 0, compute_gemm);
 }
 
 enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape, struct wn_cuda_job *job,

@@ -50,6 +50,12 @@ static struct wn_cuda_conv_shape shape_of(const struct row *r, int64_t n, const 
         .win = {2, {r->k, r->k}, {r->s, r->s}, {1, 1}, {r->p, r->p}, {r->p, r->p}}};
 }
 
+/* 16-bit numbers in the bulk of a network (for few channels the heuristics know better): whatever keeps them off the tensor cores (a layout, an alignment, a type) costs most of the speed. */
+static bool wants_tensor_cores(const struct wn_cuda_conv_shape *s)
+{
+    return s->type != WN_CUDA_F32 && s->relu && s->groups == 1 && s->x.dim[1] >= 128;
+}
+
 /* One plan, and the text of it that a cache would hold is taken back. */
 static void must_plan(const struct wn_cuda_conv_shape *shape, const struct row *r, int64_t n, const char *way)
 {
@@ -60,7 +66,9 @@ static void must_plan(const struct wn_cuda_conv_shape *shape, const struct row *
     wn_cuda_conv_key(shape, key, sizeof key);
     if (wn_cuda_plans(&planner, shape, 1, &plan, &found, &err) != WN_OK)
         fail_msg("%s, batch %lld, %s: no plan for %s: %s", r->net, (long long)n, way, key, err.text);
-    assert_true(wn_cuda_plan_facts(plan).workspace_bytes >= 0);
+    const struct wn_cuda_plan_facts facts = wn_cuda_plan_facts(plan);
+    assert_true(facts.workspace_bytes >= 0 && facts.workspace_bytes <= (int64_t)4 << 30); /* two engines and their values beside it */
+    if (wants_tensor_cores(shape) && !facts.tensor_cores) fail_msg("%s, batch %lld, %s: no tensor cores for %s", r->net, (long long)n, way, key);
     wn_cuda_plan_destroy(plan);
 }
 
