@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECTION_MEMORY (128 << 10)
+#define CONNECTION_ROOM (32 << 10) /* for a request beside its head */
 #define BODY_CHUNK (64 << 10)
 #define LONG_WORK_NS 5000000 /* a request that came now would wait for it */
 #define SMALL_JOB (64 << 10)
@@ -331,6 +331,12 @@ static int http_threads(const struct wn_config *c)
     return threads < 2 ? 2 : threads > 2 * WN_MOST_CHORE_THREADS ? 2 * WN_MOST_CHORE_THREADS : (int)threads;
 }
 
+/* The library touches all of it after each answer on a connection that is kept: what idle clients cost. A head needs its bytes twice. */
+static size_t connection_memory(const struct wn_config *c)
+{
+    return (size_t)(CONNECTION_ROOM + 2 * c->max_head_bytes);
+}
+
 static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
@@ -343,7 +349,7 @@ static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
         MHD_OPTION_THREAD_POOL_SIZE, threads,
         /* the door keeps the limit: the library's is shared out to its threads, and it drops what one of them has no room for */
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->most_connections * threads, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory(c), MHD_OPTION_STRICT_FOR_CLIENT, 1,
         MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
         MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify,
         &s->connections, MHD_OPTION_END);

@@ -136,9 +136,15 @@ with daemon.Daemon(folder.name, *options) as d:
     idle = [socket.create_connection(("127.0.0.1", d.port)) for _ in range(EACH)]
     time.sleep(0.5)
     each = (status_kb(d.process.pid, "VmRSS") - before) / EACH
+    figure("G11", round(each, 1), 10, each <= 10 or is_sanitized(), "KiB for each of %d idle connections" % EACH)
+    for s in idle:
+        s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.recv(4096)
+    time.sleep(0.5)
+    each = (status_kb(d.process.pid, "VmRSS") - before) / EACH
+    figure("G11", round(each, 1), 80, each <= 80 or is_sanitized(), "KiB for each of those when it was answered and is kept")
     for s in idle:
         s.close()
-    figure("G11", round(each, 1), 10, each <= 10 or is_sanitized(), "KiB for each of %d idle connections" % EACH)
     held = 0
     for kind in KINDS:
         good = []
