@@ -3,7 +3,9 @@ import base64
 import hashlib
 import json
 import os
+import resource
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -242,6 +244,33 @@ class Keys(unittest.TestCase):
             line = json.loads(text)
             self.assertRegex(line.get("request_id", "a"), r"^[A-Za-z0-9._-]{1,64}$")
             self.assertLess(len(text), 1200)
+
+
+class Core(unittest.TestCase):
+    """In a folder that may be written, without a limit: whether a process that crashes leaves its memory behind."""
+
+    def crash(self, words, folder, ready):
+        def unlimited():
+            resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+        theirs = {name: "handle_segv=0" for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS")}  # sanitizers would take the signal
+        process = subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=unlimited, env=dict(os.environ, **theirs))
+        with process.stdout:
+            for line in process.stdout:
+                if ready in line:
+                    break
+        os.kill(process.pid, signal.SIGSEGV)
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = 0
+        self.assertEqual(os.WTERMSIG(status), signal.SIGSEGV)
+        return os.WCOREDUMP(status)
+
+    def test_a_crash_leaves_no_pictures_behind(self):
+        with tempfile.TemporaryDirectory() as folder:
+            if not self.crash(["sh", "-c", "echo ready; exec sleep 600"], folder, b"ready"):
+                self.skipTest("no process leaves a core here")
+            models = os.path.join(folder, "models")
+            os.mkdir(models)
+            self.assertFalse(self.crash([os.environ["WHYNOTD"], daemon.tiny_models(models), "--port", "0"], folder, b"/metrics"))
 
 
 class KeyFiles(unittest.TestCase):

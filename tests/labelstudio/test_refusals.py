@@ -49,6 +49,16 @@ class Refusals(Case):
             self.assertEqual(self.d.get(path).status, 405)
         self.assertEqual(self.predict(good["tasks"])[0]["notes"], [])
 
+    def test_a_configuration_is_bounded_in_depth_tags_and_bytes(self):
+        inside = labeling()[len("<View>"):-len("</View>")]
+        self.assertTrue(labeling() == "<View>" + inside + "</View>" and inside.count("<View") == 0)
+        for most, more, words in (("<a>" * 60 + "</a>" * 60, "<a>" * 64 + "</a>" * 64, "64 deep"), ("<a/>" * 16300, "<a/>" * 16400, "16384 tags"),
+                                  (" " * (262000 - len(labeling().encode())), " " * 262144, "262144 bytes")):
+            for more_of_it, status in ((most, 200), (more, 400)):
+                a = self.post("/predict", {"tasks": [task(uri(picture(1)))], "label_config": "<View>" + more_of_it + inside + "</View>"})
+                self.assertEqual(a.status, status, (words, a.body[:300]))
+            self.assertIn(words, a.json["detail"])
+
     def test_addresses_are_never_fetched(self):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
