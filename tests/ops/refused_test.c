@@ -118,12 +118,12 @@ static void sizes_and_modes_of_a_resize(void **state)
            {"x,two,scales", "'roi' does not have two entries", "coordinate_transformation_mode='tf_crop_and_resize'"},
            {"nothing,,,i2", "axis 1 has no elements"});
     REFUSE("Resize", 13, WN_UNSUPPORTED,
-           {"x,,x", "must be a constant"},
+           {"x,,x", "'scales' must be a constant"},
            {"x,,scales", "'polar' is not supported", "coordinate_transformation_mode='polar'"},
            {"x,,scales", "an extrapolation_value that is not 0", "coordinate_transformation_mode='tf_crop_and_resize' extrapolation_value=2f"});
     REFUSE("Resize", 18, WN_BAD_MODEL,
            {"x,,,i4", "keep_aspect_ratio_policy 'roughly' is unknown", "keep_aspect_ratio_policy='roughly'"},
-           {"x,,,i2", "is named twice", "axes=[1,1]"},
+           {"x,,,i2", "axis 1 is named twice", "axes=[1,1]"},
            {"x,,,i1", "axis 7", "axes=[7]"},
            {"x,,,i1", "'axes' has more than", "axes=[1,1,1,1,1,1,1,1,1]"});
     REFUSE("Resize", 18, WN_UNSUPPORTED, {"x,,smaller", "antialias is not supported", "antialias=1 mode='linear'"});
@@ -154,9 +154,9 @@ static void parts_and_ranges_of_an_axis(void **state)
     REFUSE("Gather", 13, WN_UNSUPPORTED, {"x,deep", "more than 6 axes"});
     REFUSE("Gather", 13, WN_BAD_MODEL,
            {"x,row", "'indices' must be whole numbers"},
-           {"x,minus", "index", "axis=1"});
+           {"x,minus", "index 2 is outside an axis of 2", "axis=1"});
     REFUSE("Transpose", 13, WN_BAD_MODEL,
-           {"x", "is named twice", "perm=[0,1,2,2]"},
+           {"x", "axis 2 is named twice", "perm=[0,1,2,2]"},
            {"x", "'perm' has more than", "perm=[0,1,2,3,4,5,6,7,8]"});
 }
 
@@ -169,7 +169,7 @@ static void pads_that_do_not_fit(void **state)
            {"x,pads,two", "'constant_value' must be one number"},
            {"x,pads", "mode 'mirror' is unknown", "mode='mirror'"},
            {"nothing,pads_of_nothing", "axis 1 has nothing to pad with", "mode='edge'"});
-    REFUSE("Pad", 13, WN_UNSUPPORTED, {"x,pads,x", "must be a constant"});
+    REFUSE("Pad", 13, WN_UNSUPPORTED, {"x,pads,x", "'constant_value' must be a constant"});
     REFUSE("Pad", 18, WN_BAD_MODEL,
            {"x,i2,,axes5", "'pads' does not have two entries for each of 5 axes"},
            {"x,i2,,row", "'axes' must be a list"},
@@ -196,10 +196,10 @@ static void constants_that_make_no_sense(void **state)
            {"i1,i1,zeros", "it never ends"},
            {"i1,i2,i1", "single numbers of one type"},
            {"i1,zero,i1", "single numbers of one type"});
-    REFUSE("Range", 13, WN_UNSUPPORTED, {"i1,x,i1", "must be a constant"});
+    REFUSE("Range", 13, WN_UNSUPPORTED, {"i1,x,i1", "'limit' must be a constant"});
     REFUSE("Dropout", 13, WN_UNSUPPORTED,
-           {"x,zero,x", "must be a constant"},
-           {"x,x,yes", "must be a constant"},
+           {"x,zero,x", "'training_mode' must be a constant"},
+           {"x,x,yes", "'ratio' must be a constant"},
            {"x,,yes", "training mode is random"},
            {"x,two,yes", "training mode is random"},
            {"x,i1,yes", "training mode is random"});
@@ -222,7 +222,7 @@ static void windows_norms_and_products(void **state)
            {"x", "auto_pad would add", "kernel_shape=[2147483646,2] dilations=[2147483646,1] auto_pad='SAME_UPPER'"});
     REFUSE("LRN", 13, WN_BAD_MODEL, {"row", "rank 1 has no channels", "size=3"});
     REFUSE("BatchNormalization", 13, WN_UNSUPPORTED, {"x,two,two,two,two", "its training outputs", NULL, "y,a"});
-    REFUSE("Gemm", 13, WN_BAD_MODEL, {"x,x", "node 'n' (Gemm): "});
+    REFUSE("Gemm", 13, WN_BAD_MODEL, {"x,x", "its operands must be matrices"});
     REFUSE("MatMul", 13, WN_BAD_MODEL,
            {"x,many_rows", "do not fit together"},
            {"number,x", "do not fit together"},
