@@ -37,11 +37,17 @@ class Refusals(unittest.TestCase):
             f.write(data if isinstance(data, bytes) else (data if isinstance(data, str) else json.dumps(data)).encode())
         return cls.path(name)
 
-    def refused(self, code, word, *words, **how):
+    def everything(self):
+        """Every file and folder below, and how large it is."""
+        return {os.path.join(folder, name): os.lstat(os.path.join(folder, name)).st_size for folder, folders, files in os.walk(self.temporary.name) for name in files + folders}
+
+    def refused(self, code, word, *words):
         with self.subTest(words=words[-4:]):
-            r = whynot(*words, **how)
+            there = self.everything()
+            r = whynot(*words, cwd=self.temporary.name)
             self.assertEqual(r.code, code, (r.out[-300:], r.err[-500:]))
             self.assertIn(word, r.err)
+            self.assertEqual(self.everything(), there)
 
     def imported(self, words, **wanted):
         """The manifest's input that such words lead to."""
