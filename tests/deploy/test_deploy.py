@@ -172,7 +172,8 @@ class Deploy(unittest.TestCase):
             f.write('#!/bin/sh\nexec strace -f -qq -o %s %s "$@"\n' % (log, WHYNOTD))
         os.chmod(script, 0o755)
         d = daemon.Daemon(self.models, "--model-control", "--backend", "onednn", "--workers", "2", program=script)
-        pid = int(open("/proc/%d/task/%d/children" % (d.process.pid, d.process.pid)).read().split()[0])
+        with open("/proc/%d/task/%d/children" % (d.process.pid, d.process.pid)) as f:
+            pid = int(f.read().split()[0])
         self.assertEqual(d.explain(daemon.picture(1), "?outputs=heatmap,overlay").status, 200)
         for image in ("http://127.0.0.1:%d/" % d.port, "http://localhost/a.png", "file:///etc/passwd", {"url": "http://169.254.169.254/"}):
             self.assertEqual(d.ask({"image": image}).status, 422)
