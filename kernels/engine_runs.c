@@ -8,6 +8,7 @@
 #include "engine.h"
 #include "methods/method.h"
 #include "question.h"
+#include "superpixels.h"
 
 struct wn_runner {
     struct wn_engine *e;
@@ -120,7 +121,33 @@ enum wn_code wn_run_backward(struct wn_run *r, int n, const float *seeds, float 
 
 bool wn_run_sides(const struct wn_run *r, signed char *sides)
 {
-    return wn_question_sides(r->question, r->logits, r->classes, sides);
+    return wn_question_sides(r->question, r->logits, r->classes, r->question->contrast->odds, sides);
+}
+
+bool wn_run_rivals(const struct wn_run *r, signed char *sides)
+{
+    const struct wn_contrast *c = r->question->contrast;
+    const enum wn_odds plain = c->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? WN_ODDS_TARGETS_FOILS : WN_ODDS_TARGET_OTHERS;
+    return wn_question_sides(r->question, r->logits, r->classes, c->odds == WN_ODDS_NONE ? plain : c->odds, sides);
+}
+
+enum wn_code wn_run_superpixels(const struct wn_run *r, int wanted, int *of, int *n, struct wn_error *err)
+{
+    const struct wn_graph *g = r->runner->e->graph;
+    const size_t plane = (size_t)(r->height * r->width), pixels = plane * (size_t)r->channels;
+    float *x = malloc(pixels * sizeof *x), least = INFINITY, most = -INFINITY;
+    if (!x) return wn_fail(err, WN_NO_MEMORY, "no memory for the areas of a picture");
+    for (size_t i = 0; i < pixels; i++) {
+        least = fminf(least, r->image[i]);
+        most = fmaxf(most, r->image[i]);
+    }
+    for (size_t i = 0; i < pixels; i++) {
+        const float low = g->low ? g->low[i / plane] : least, high = g->high ? g->high[i / plane] : most;
+        x[i] = high > low ? (r->image[i] - low) / (high - low) : 0;
+    }
+    enum wn_code code = wn_superpixels(x, (int)r->channels, (int)r->height, (int)r->width, wanted, of, n, err);
+    free(x);
+    return code;
 }
 
 /* ---- a method, from its image to its map ---- */

@@ -123,15 +123,15 @@ static void set_sides(const struct wn_contrast_in *in, enum wn_odds odds, const 
     if (!in->n_foils && !others) sides[wn_argmax_except(y, in->classes, in->target)] = -1; /* a contrast that finds its rival by itself */
 }
 
-bool wn_question_sides(const struct wn_question *q, const float *logits, int real, signed char *sides)
+bool wn_question_sides(const struct wn_question *q, const float *logits, int real, enum wn_odds odds, signed char *sides)
 {
     int classes = real > 1 ? real : 2, target;
     const float two[2] = {0, logits[0]}, *y = real > 1 ? logits : two;
-    int *others = q->contrast->odds == WN_ODDS_NONE ? NULL : malloc((size_t)classes * sizeof *others);
+    int *others = odds == WN_ODDS_NONE ? NULL : malloc((size_t)classes * sizeof *others);
     struct wn_contrast_in in;
     if (!others) return false;
     resolve(q, y, classes, &in, others, &target);
-    set_sides(&in, q->contrast->odds, y, sides);
+    set_sides(&in, odds, y, sides);
     free(others);
     return true;
 }

@@ -13,9 +13,9 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
  * asks a device calls wn_question_seed as well, once the logits are there, for the answer's words and failures. */
 bool wn_question_row(const struct wn_question *q, int classes, struct wn_seed_row *row);
 
-/* sides: max(K, 2), the caller's: 1 for the classes that the contrast speaks for, -1 for those that it speaks against, 0 else. False where the
- * contrast is not the gradient of their log-odds. */
-bool wn_question_sides(const struct wn_question *q, const float *logits, int classes, signed char *sides);
+/* sides: max(K, 2), the caller's: 1 for the classes that the question speaks for, -1 for those that it speaks against, 0 else, in the way of
+ * `odds`: its contrast's own, mostly. False for WN_ODDS_NONE, and where there is no memory. */
+bool wn_question_sides(const struct wn_question *q, const float *logits, int classes, enum wn_odds odds, signed char *sides);
 
 /* Copies a map of h*w floats into the answer and sets its flags. A map that is not finite is a failure, in a->error. */
 void wn_answer_take(struct wn_answer *a, const float *map, int layer, int h, int w, const float *logits, int classes);

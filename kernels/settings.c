@@ -82,7 +82,7 @@ static const struct wn_method *base_of(const struct wn_method *m, const struct w
 
 unsigned wn_method_flags(const struct wn_method *m, const struct wn_settings *s)
 {
-    const unsigned about = WN_METHOD_INPUT | WN_METHOD_RELEVANCE | WN_METHOD_CLASSLESS;
+    const unsigned about = WN_METHOD_INPUT | WN_METHOD_RELEVANCE | WN_METHOD_CLASSLESS | WN_METHOD_AREAS;
     const struct wn_method *base = base_of(m, s);
     return base ? (m->flags & ~about) | (base->flags & about) : m->flags;
 }

@@ -45,7 +45,8 @@ struct wn_drawing wn_draw_adapt(const struct wn_slot *slot, int i, const struct 
 {
     struct wn_drawing own = *d;
     enum wn_map_kind kind = slot->item->kinds[i];
-    if (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) own.render.percentile = 99; /* single pixels would set the scale for all */
+    const unsigned flags = wn_method_flags(slot->ask.method, &slot->ask.settings);
+    if (flags & WN_METHOD_INPUT && !(flags & WN_METHOD_AREAS)) own.render.percentile = 99; /* single pixels would set the scale for all */
     bool masks = slot->ask.statistics == WN_STATISTICS_MASKS, plain = slot->ask.normalize == WN_NORMALIZE_MINMAX;
     if (kind != WN_MAP_VARIANCE && !(kind == WN_MAP_MEAN && masks)) return own;
     const struct wn_colormap *viridis = wn_colormap_find("viridis");

@@ -117,7 +117,8 @@ enum wn_method_flags {
     WN_METHOD_LINEAR = 2, /* the map of a sum of seeds is the sum of their maps */
     WN_METHOD_REFERENCE = 4, /* compares the image with a baseline image, which goes through the forward pass beside it */
     WN_METHOD_RELEVANCE = 16, /* relevance v_s y_s is handed down from the logits, by rules that keep its total */
-    WN_METHOD_CLASSLESS = 8 /* looks at no class: answers the contrast "logit" alone, with the same map whatever the target is */
+    WN_METHOD_CLASSLESS = 8, /* looks at no class: answers the contrast "logit" alone, with the same map whatever the target is */
+    WN_METHOD_AREAS = 32     /* paints whole areas, a value each: no single pixel stands out */
 };
 
 struct wn_method {

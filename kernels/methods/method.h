@@ -61,4 +61,8 @@ enum wn_code wn_run_baseline(const struct wn_run *r, float *out, struct wn_error
 /* Which classes the contrast sets against each other: sides[k] is 1 in T, -1 in S, 0 in neither, for max(K, 2) classes, the caller's. False
  * where the contrast has no odds. */
 bool wn_run_sides(const struct wn_run *r, signed char *sides);
+/* The same for any contrast of classes: where it has no odds, the target against its foils or, where it takes none, against all other classes. */
+bool wn_run_rivals(const struct wn_run *r, signed char *sides);
+/* About so many areas of the picture; of: H*W, the caller's: the number of each pixel's area, from 0 to *n - 1 (superpixels.h). */
+enum wn_code wn_run_superpixels(const struct wn_run *r, int wanted, int *of, int *n, struct wn_error *err);
 #endif

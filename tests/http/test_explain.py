@@ -210,6 +210,10 @@ class Explain(asking.Asking):
                     answer = self.d.explain(picture(1), "?contrast=%s&method=eigencam%s" % (c["name"], rivals))
                     self.assertIn("eigencam", self.problem(answer, 400, "BAD_REQUEST")["detail"])
                     continue
+                if m["name"] == "pertinent-positive" and c["wants_value"]:  # a number that might have been is no rival
+                    answer = self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], m["name"], rivals))
+                    self.assertIn(c["name"], self.problem(answer, 400, "BAD_REQUEST")["detail"])
+                    continue
                 a = self.good(self.d.explain(picture(1), "?contrast=%s&method=%s%s" % (c["name"], quote(m["name"]), rivals)))
                 self.assertEqual((a["maps"][0]["contrast"], a["maps"][0]["method"]), (c["name"], m["name"]))
                 self.assertEqual(a["maps"][0]["layer"], "relu1" if m["explains"] == "a layer" else "input")
