@@ -253,21 +253,31 @@ static enum wn_exit run(struct wn_server *s)
     return code;
 }
 
+/* Of what was asked for by --help or --version. */
+static int said(void)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout)) return WN_EXIT_STOPPED;
+    fputs("whynotd: the output cannot be written\n", stderr);
+    return WN_EXIT_CANNOT_START;
+}
+
 int main(int argc, char **argv)
 {
     struct wn_server *s = calloc(1, sizeof *s);
     struct wn_error err = {0};
     enum wn_config_wish wish;
     int code = WN_EXIT_STOPPED;
-    if (!s) return WN_EXIT_CANNOT_START;
+    if (!s) return fputs("whynotd: no memory to start\n", stderr), WN_EXIT_CANNOT_START;
     if (wn_config_load(argc, argv, &s->config, &wish, &err) != WN_OK) {
         complain(&err);
         code = err.code == WN_NO_MEMORY ? WN_EXIT_CANNOT_START : WN_EXIT_BAD_OPTION;
     } else if (wish == WN_CONFIG_HELP) {
         wn_config_help(stdout);
         wn_help_tables(stdout);
+        code = said();
     } else if (wish == WN_CONFIG_VERSION) {
         printf("whynotd %s\n", wn_version());
+        code = said();
     } else if (s->config.supervise && !wn_is_supervised()) {
         code = wn_supervise(&s->config, argv);
     } else {

@@ -60,7 +60,8 @@ void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct benc
 
 /* report.c */
 void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first);
-void bench_report_end(const struct bench_options *o);
+/* False: not all of it could be written, and it was said so on stderr. */
+bool bench_report_end(const struct bench_options *o);
 
 /* choose.c: argv[1] says what to measure. */
 int wn_bench_main(int argc, char **argv);

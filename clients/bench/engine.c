@@ -98,8 +98,12 @@ static void device_name(const struct bench_options *o, char *name, size_t size)
     struct wn_backend_options how = {.threads = o->threads, .precision = o->precisions[0]};
     struct wn_backend_traits traits;
     struct wn_backend *be;
+    struct wn_error err = {0};
     snprintf(name, size, "?");
-    if (wn_backend_open(o->backend, &how, &be, NULL) != WN_OK) return;
+    if (wn_backend_open(o->backend, &how, &be, &err) != WN_OK) {
+        fprintf(stderr, "%s: %s\n", o->backend, err.text);
+        return;
+    }
     be->impl->traits(be, &traits);
     snprintf(name, size, "%s", traits.device_name);
     wn_backend_close(be);
@@ -289,6 +293,5 @@ int bench_engine(int argc, char **argv)
         return usage();
     int n = scandir(o.path, &files, is_model, alphasort);
     int status = n >= 0 ? measure_folder(&o, files, n) : measure_model(o.path, &o, true);
-    bench_report_end(&o);
-    return status;
+    return bench_report_end(&o) ? status : 1;
 }

@@ -114,6 +114,7 @@ void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct benc
         struct wn_error lacking = {0}; /* said already where its times are missing */
         if (o->precisions[i] != WN_PRECISION_F32 && answer(a, graph, o, o->precisions[i], a->other, &lacking) == WN_OK)
             b->map_error[i] = worst_of(a, &b->maps[i]);
+        if (lacking.code == WN_NO_MEMORY) fprintf(stderr, "%s: no %s maps to compare: %s\n", b->model, wn_precision_name(o->precisions[i]), lacking.text);
         finish_answers(a->other);
     }
 say:

@@ -110,7 +110,10 @@ void bench_report(const struct bench *b, const struct bench_options *o, const ch
     fflush(stdout);
 }
 
-void bench_report_end(const struct bench_options *o)
+bool bench_report_end(const struct bench_options *o)
 {
     if (o->json) printf("\n]}\n");
+    bool whole = fflush(stdout) == 0 && !ferror(stdout);
+    if (!whole) fputs("whynot-bench engine: the output cannot be written\n", stderr);
+    return whole;
 }

@@ -245,6 +245,7 @@ static enum wn_code put_card(struct wn_text *out, const struct cli_audit *a, con
     put_odds(out, &s);
     enum wn_code code = put_three(out, &s, &why);
     if (code != WN_OK) {
+        cli_fail(CLI_SOME_FAILED, "the page lacks a picture: %s", why.text);
         wn_text_puts(out, "<p class=\"soft\">");
         cli_page_text(out, s.file);
         wn_text_puts(out, ": ");

@@ -76,6 +76,9 @@ enum cli_exit cli_fail(enum cli_exit code, const char *fmt, ...) WN_PRINTF(2, 3)
 /* How a failure of the library ends the program. */
 enum cli_exit cli_fail_error(const struct wn_error *err);
 
+/* The code, or a failure that was said where it is CLI_OK and what went to the standard output did not arrive there whole. */
+enum cli_exit cli_flush(enum cli_exit code);
+
 /* Whether escape sequences may be sent there: a terminal, TERM not dumb. */
 bool cli_obeys(int fd);
 /* Those for colour, too: NO_COLOR not set. */

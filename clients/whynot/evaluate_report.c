@@ -183,6 +183,11 @@ static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, c
     if (code == WN_OK) code = cli_peer_call(r->peer, "POST", (char *)uri.data, file->data, file->size, &reply, err);
     json_t *answer = NULL;
     if (code == WN_OK && reply.status == 200) wn_json_parse(reply.body.data, reply.body.size, &answer, NULL);
+    if (code == WN_OK && reply.status >= 500 && reply.status != 501) { /* which is no word about the question */
+        char text[WN_ERROR_TEXT];
+        cli_problem_text(&reply, text, sizeof text);
+        code = wn_fail(err, WN_INTERNAL, "no overlay for the report: %.400s", text);
+    }
     const char *overlay = json_string_value(json_object_get(json_array_get(json_object_get(answer, "maps"), 0), "overlay"));
     if (code == WN_OK && reply.status == 200 && !answer) r->out.failed = true;
     if (overlay) {

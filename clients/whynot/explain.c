@@ -257,7 +257,7 @@ static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
     cli_progress_clear(&a->progress);
     if (a->form == FORM_WORDS) {
         fwrite(result->text.data, 1, result->text.size, stdout);
-        if (fflush(stdout) != 0) code = cli_fail(CLI_FAILED, "the output cannot be written");
+        code = cli_flush(CLI_OK);
     } else {
         code = cli_lines_write(&a->lines, &result->text);
     }

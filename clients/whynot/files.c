@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static enum wn_code make_folders(char *path, struct wn_error *err)
 {
@@ -34,5 +35,7 @@ enum wn_code cli_write_whole(const char *path, const struct wn_buffer *bytes, st
     bool good = f && fwrite(bytes->data, 1, bytes->size, f) == bytes->size;
     if (f && fclose(f) != 0) good = false;
     if (good && (!plain || rename(part, path) == 0)) return WN_OK;
-    return wn_fail(err, WN_INTERNAL, "'%.300s' cannot be written: %s", path, strerror(errno));
+    wn_fail(err, WN_INTERNAL, "'%.300s' cannot be written: %s", path, strerror(errno));
+    if (f && plain) unlink(part);
+    return WN_INTERNAL;
 }

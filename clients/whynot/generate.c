@@ -248,11 +248,20 @@ static FILE *create(const char *folder, const char *name)
     return f;
 }
 
+/* f may be NULL: that was said. */
+static bool finish(FILE *f, const char *name)
+{
+    bool whole = f && fflush(f) == 0 && !ferror(f);
+    if (f && !whole) cli_fail(CLI_FAILED, "'%s' cannot be written: %s", name, strerror(errno));
+    if (f) fclose(f);
+    return whole;
+}
+
 static bool write_file(const char *folder, const char *name, void (*fill)(FILE *f))
 {
     FILE *f = create(folder, name);
     if (f) fill(f);
-    return f && !ferror(f) && fclose(f) == 0;
+    return finish(f, name);
 }
 
 static bool write_pages(const char *folder)
@@ -264,7 +273,7 @@ static bool write_pages(const char *folder)
         snprintf(name, sizeof name, "whynot-%s.1", c->name);
         FILE *f = create(folder, name);
         if (f) put_command_page(f, c);
-        good = f && !ferror(f) && fclose(f) == 0;
+        good = finish(f, name);
     }
     return good;
 }

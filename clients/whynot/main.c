@@ -115,6 +115,12 @@ enum cli_exit cli_fail(enum cli_exit code, const char *fmt, ...)
     return code;
 }
 
+enum cli_exit cli_flush(enum cli_exit code)
+{
+    bool whole = fflush(stdout) == 0 && !ferror(stdout);
+    return whole || code != CLI_OK ? code : cli_fail(CLI_FAILED, "the output cannot be written");
+}
+
 enum cli_exit cli_fail_error(const struct wn_error *err)
 {
     bool model = err->code == WN_NO_SUCH_MODEL || err->code == WN_BAD_MODEL || err->code == WN_UNSUPPORTED || err->code == WN_NOT_FOUND;
@@ -252,8 +258,7 @@ static enum cli_exit run(const struct cli_command *command, int argc, char **arg
     if (code == CLI_OK && cli_has(&c, "help")) cli_help(command);
     else if (code == CLI_OK) code = command->run(&c);
     if (c.given != &help_given) free(c.given);
-    if (fflush(stdout) != 0 && code == CLI_OK) code = cli_fail(CLI_FAILED, "the output cannot be written");
-    return code;
+    return cli_flush(code);
 }
 
 int main(int argc, char **argv)
@@ -263,9 +268,9 @@ int main(int argc, char **argv)
         const struct cli_command *about = argc > 2 ? cli_command_find(argv[2]) : NULL;
         if (about) cli_help(about);
         else help();
-        return CLI_OK;
+        return cli_flush(CLI_OK);
     }
-    if (strcmp(argv[1], "--version") == 0) return printf("whynot %s\n", wn_version()), CLI_OK;
+    if (strcmp(argv[1], "--version") == 0) return printf("whynot %s\n", wn_version()), cli_flush(CLI_OK);
     const struct cli_command *command = cli_command_find(argv[1]);
     if (!command) return cli_fail(CLI_USAGE, "there is no command '%s'; whynot --help lists them", argv[1]);
     return (int)run(command, argc - 1, argv + 1);

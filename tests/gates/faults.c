@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,7 +21,7 @@
 
 /* gate.py has the same names in the same order. */
 enum kind { NONE, MEMORY, SEND_SHORT, SEND_EINTR, SEND_EAGAIN, RECV_EINTR, RECV_RESET, ACCEPT_EMFILE, ACCEPT_ABORTED, THREAD, OPEN_EIO, READ_EIO, READ_SHORT,
-            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT, EPOLL_EIO, WATCH, TIMER };
+            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT, EPOLL_EIO, WATCH, TIMER, FOPEN_EIO, STDIO_EIO };
 
 enum mode { ONCE, FROM_THEN_ON, SURVEY }; /* SURVEY: nothing fails, places are written down */
 enum { MOST_PLACES = 4000, DEPTH = 10 };
@@ -292,6 +293,54 @@ ssize_t write(int fd, const void *data, size_t n)
         if (n > 1 && fails(WRITE_SHORT)) n = 1;
     }
     return syscall(SYS_write, fd, data, n);
+}
+
+/* What stdio opens and reads it does by calls of its own, which nobody can be put before. */
+
+FILE *fopen(const char *path, const char *mode)
+{
+    static FILE *(*real)(const char *, const char *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "fopen");
+    if (fails(FOPEN_EIO)) {
+        errno = EIO;
+        return NULL;
+    }
+    return real(path, mode);
+}
+
+static bool cannot_be_read(FILE *f)
+{
+    enum { SEEN_ERROR = 0x20 }; /* glibc's _IO_ERR_SEEN, which no header has any more */
+    if (!fails(STDIO_EIO)) return false;
+    f->_flags |= SEEN_ERROR;
+    errno = EIO;
+    return true;
+}
+
+size_t fread(void *to, size_t size, size_t n, FILE *f)
+{
+    static size_t (*real)(void *, size_t, size_t, FILE *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "fread");
+    return cannot_be_read(f) ? 0 : real(to, size, n, f);
+}
+
+char *fgets(char *to, int n, FILE *f)
+{
+    static char *(*real)(char *, int, FILE *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "fgets");
+    return cannot_be_read(f) ? NULL : real(to, n, f);
+}
+
+ssize_t __getdelim(char **line, size_t *room, int end, FILE *f)
+{
+    static ssize_t (*real)(char **, size_t *, int, FILE *);
+    if (!real) *(void **)&real = dlsym(RTLD_NEXT, "__getdelim");
+    return cannot_be_read(f) ? -1 : real(line, room, end, f);
+}
+
+ssize_t getline(char **line, size_t *room, FILE *f)
+{
+    return __getdelim(line, room, '\n', f);
 }
 
 ssize_t getrandom(void *data, size_t n, unsigned flags)

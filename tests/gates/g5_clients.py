@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """G5c: every command of the command line and the load generator, with each place that asks for memory (or opens, reads, starts a thread) failing in its
-turn. A command ends with words and an exit code, or as if nothing had been: never by a signal, never with less than it says."""
+turn; and with a disk that takes no more. A command ends with words and an exit code, or as if nothing had been: never by a signal, never with less than it
+says."""
 import concurrent.futures
+import contextlib
 import os
 import re
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +18,7 @@ from gate import BENCH, FULL, Faults, daemon, figure, finish
 
 WHYNOT = os.environ.get("WHYNOT", os.path.join(os.path.dirname(os.path.dirname(BENCH)), "whynot", "whynot"))
 # Places that a quick run tries of each command; the full one tries all.
-QUICK = {"memory": 14, "open_eio": 3, "read_eio": 3, "thread": 2}
+QUICK = {"memory": 14, "open_eio": 3, "read_eio": 3, "fopen_eio": 3, "stdio_eio": 3, "thread": 2}
 # They end the process themselves where they get no memory, and cannot say so.
 FATAL = ("libdnnl", "libgomp", "libstdc++", "ld-linux", "libcrypto", "libssl", "libgnutls", "libp11-kit", "libgcrypt", "libcublas", "libcudnn", "libcuda", "libnv")
 
@@ -33,22 +37,38 @@ def write(name, data):
     return path(name)
 
 
-def run(words, environment=None, cwd=None, seconds=60):
+def run(words, environment=None, cwd=None, seconds=60, most=None):
+    """most: bytes that a file of it may have, its output, which is a file then, among them."""
     env = {k: v for k, v in os.environ.items() if not k.startswith("WHYNOT_")}
     env.update({"LC_ALL": "C.UTF-8", "TERM": "xterm-256color", **(environment or {})})
+    def bound():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, env=env, timeout=seconds)
+        with (open(os.path.join(cwd, "stdout"), "wb") if most is not None else contextlib.nullcontext(subprocess.PIPE)) as out:
+            done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, cwd=cwd, env=env, timeout=seconds,
+                                  preexec_fn=bound if most is not None else None)
     except subprocess.TimeoutExpired:
         return "hang", "", ""
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+    return done.returncode, (done.stdout or b"").decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+SAME, BUT_FOR_NUMBERS, ANY = range(3)
 
 
 class Command:
-    """Words, and which files it makes; `same` where a good end has the same output each time."""
+    """Words, which files it makes, and how far a good end has the same output each time."""
 
-    def __init__(self, *words, same=True, makes=(), program=WHYNOT):
+    def __init__(self, *words, same=SAME, makes=(), program=WHYNOT):
         self.words, self.same, self.makes = [program, *words], same, makes
         self.name = " ".join(os.path.basename(w) for w in self.words[:3])
+
+    def run_bounded(self, most):
+        """(exit code, its words, size of the largest file that it left)"""
+        with tempfile.TemporaryDirectory() as cwd:
+            code, _, err = run(self.words, None, cwd, most=most)
+            files = [os.path.join(at, f) for at, _, names in os.walk(cwd) for f in names]
+            return code, err, max(map(os.path.getsize, files))
 
     def run(self, environment=None):
         """(exit code, what it gave, its words)"""
@@ -58,7 +78,8 @@ class Command:
                 if os.path.exists(os.path.join(cwd, name)):
                     with open(os.path.join(cwd, name), errors="replace") as f:
                         out += f.read()
-        return code, re.sub(r'"(took_ms|milliseconds|date|created)": ?[^,}\n]*|"timings_ms":\{[^}]*\}', "", out), err
+        out = re.sub(r'"(took_ms|milliseconds|date|created|device)": ?[^,}\n]*|"timings_ms":\{[^}]*\}', "", out)
+        return code, re.sub(r"[-+]?[0-9][-+.0-9e, ]*", "0", out) if self.same == BUT_FOR_NUMBERS else out, err
 
 
 def commands(url):
@@ -68,11 +89,11 @@ def commands(url):
         Command("explain", one, "-q", "auto:2", "--json", *remote),
         Command("explain", one, "-q", "auto:1", "--text", "--draw", "sixel", *remote),
         Command("explain", data, "-q", "auto:1", "--png", "maps", "--output", "lines", "--jobs", "1", *remote, makes=["lines"]),
-        Command("explain", one, "-q", "yield", *local, same=False),  # without memory for its packed weights the network computes with others, and the last bit differs
-        Command("evaluate", data, "--metric", "confidence,content", "--method", "gradcam", "--contrast", "logit", "--report", "page", "--csv", "table", *local, same=False),
-        Command("audit", data, "--csv", "table", "--report", "page", "--jobs", "1", *remote, makes=["table"]),
+        Command("explain", one, "-q", "yield", *local, same=BUT_FOR_NUMBERS),  # without memory for its packed weights the network computes with others, and the last bit differs
+        Command("evaluate", data, "--metric", "confidence,content", "--method", "gradcam", "--contrast", "logit", "--report", "page", "--csv", "table", *local, same=BUT_FOR_NUMBERS, makes=["table", "page"]),
+        Command("audit", data, "--csv", "table", "--report", "page", "--jobs", "1", *remote, makes=["table", "page"]),
         Command("audit", data, "--text", *local),
-        Command("export", path("lines"), "--as", "cvat", "--to", "out", makes=["out"], same=False),
+        Command("export", path("lines"), "--as", "cvat", "--to", "out", makes=["out"], same=BUT_FOR_NUMBERS),
         Command("export", path("lines"), "--as", "fiftyone", "--to", "out", makes=["out/samples.json"]),
         Command("models", "--server", url, "--patience", "0"),
         Command("labels", "turn", *remote),
@@ -80,17 +101,17 @@ def commands(url):
         Command("methods", "--server", url, "--json", "--patience", "0"),
         Command("contrasts", "--models", path("models")),
         Command("connect", "label-studio", "--server", url, "-m", "tiny"),
-        Command("import", path("models/tiny/model.onnx"), "--labels", path("models/tiny/labels.txt"), "--mean", "0.5", "--std", "0.25", "--name", "mine", "--to", "new", same=False),
+        Command("import", path("models/tiny/model.onnx"), "--labels", path("models/tiny/labels.txt"), "--mean", "0.5", "--std", "0.25", "--name", "mine", "--to", "new", same=BUT_FOR_NUMBERS, makes=["new/mine/manifest.json", "new/mine/labels.txt", "new/mine/model.onnx"]),
         Command("config", "--effective", "--port", "8421"),
         Command("config"),
-        Command("doctor", "--models", path("models"), same=False),
+        Command("doctor", "--models", path("models"), same=ANY),
         Command("draw", one, path("pictures/yield/2.png"), "--as", "blocks"),
         Command("draw", one, "--as", "kitty"),
-        Command("generate", "made", same=False),
+        Command("generate", "made", makes=["made/whynot.1", "made/whynot-audit.1", "made/whynotd.8", "made/whynot.bash", "made/_whynot", "made/every-option.json"]),
         Command("explain", "--help"),
-        Command("http", url + "/v1/models/tiny/explain", "--body", one, "--duration", "0.1", "--warmup", "0", "--clients", "2", "--json", same=False, program=BENCH),
-        Command("http", url + "/healthz", "--rate", "50", "--duration", "0.1", "--warmup", "0", same=False, program=BENCH),
-        Command("engine", "--model", path("models/tiny/model.onnx"), "--rounds", "1", "--no-bare", "--json", same=False, program=BENCH),
+        Command("http", url + "/v1/models/tiny/explain", "--body", one, "--duration", "0.1", "--warmup", "0", "--clients", "2", "--json", same=BUT_FOR_NUMBERS, program=BENCH),
+        Command("http", url + "/healthz", "--rate", "50", "--duration", "0.1", "--warmup", "0", same=BUT_FOR_NUMBERS, program=BENCH),
+        Command("engine", "--model", path("models/tiny/model.onnx"), "--rounds", "1", "--no-bare", "--json", same=BUT_FOR_NUMBERS, program=BENCH),
     ]
 
 
@@ -105,11 +126,11 @@ class Tally:
     def see(self, command, kind, on, who, code, out, err, good):
         what = "%s, %s%s, asked by %s" % (command.name, kind, " and on" if on else "", who)
         # Where it gets no memory for a question's query, libcurl 7.88 asks without it.
-        theirs = who.startswith(FATAL) or (who.startswith("libcurl") and code == 0)
+        theirs = who.startswith(FATAL) if code not in range(6) else code == 0 and who.startswith("libcurl")
         with lock:
             self.runs += 1
             self.codes[code] = self.codes.get(code, 0) + 1
-            if theirs and (code == 0 or code not in range(6)):
+            if theirs:
                 self.theirs += 1
                 if code:
                     say("a library's: %s: ended with %s" % (what, code))
@@ -117,7 +138,7 @@ class Tally:
                 self.complain("%s: ended with %s %s" % (what, code, err[-200:]))
             elif code and not err.strip() and not out.strip():
                 self.complain("%s: exit code %d without a word" % (what, code))
-            elif code == 0 and command.same and not err.strip() and out != good:
+            elif code == 0 and command.same != ANY and not err.strip() and out != good:
                 self.complain("%s: exit code 0 with less than there is: %d bytes of %d" % (what, len(out), len(good)))
 
 
@@ -138,6 +159,7 @@ def torture(command, tally):
     if code:
         tally.bad.append("%s, without any failure: %s %s" % (command.name, code, err[-200:]))
         return
+    fill_disk(command, tally)
     for kind in QUICK:
         faults.survey(kind)
         command.run(faults.environment)
@@ -152,6 +174,18 @@ def torture(command, tally):
                 faults.disarm()
                 tally.see(command, kind, on, faults.who, code, out, err, good)
     say("%s: done; %d runs of all so far" % (command.name, tally.runs))
+
+
+def fill_disk(command, tally):
+    """A file system that takes no more, at first or half way, is seen by whoever writes: RLIMIT_FSIZE makes every file such."""
+    code, err, largest = command.run_bounded(resource.RLIM_INFINITY)
+    for most in sorted({0, largest // 2}):
+        code, err, size = command.run_bounded(most)
+        with lock:
+            tally.runs += 1
+            tally.codes[code] = tally.codes.get(code, 0) + 1
+            if code not in range(1, 6) or not err.strip():
+                tally.complain("%s, files of at most %d bytes instead of %d: ended with %s %s" % (command.name, most, largest, code, err[-200:]))
 
 
 def main():

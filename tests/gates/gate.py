@@ -22,7 +22,7 @@ BENCH = os.environ.get("WHYNOT_BENCH", os.path.join(ROOT, "build", "clients", "b
 SHIM = os.environ.get("WHYNOT_FAULTS_SO", os.path.join(ROOT, "build", "tests", "gates", "libfaults.so"))
 # As in faults.c.
 KINDS = ("none memory send_short send_eintr send_eagain recv_eintr recv_reset accept_emfile accept_aborted thread open_eio read_eio read_short read_eintr mmap "
-         "epoll_eintr random write_eintr write_eagain write_short epoll_eio watch timer").split()
+         "epoll_eintr random write_eintr write_eagain write_short epoll_eio watch timer fopen_eio stdio_eio").split()
 SURVEY, MOST_PLACES = 2, 4000  # as in faults.c
 held, unmeasured = [], []
 MOST_OTHERS = 0.2  # cores that others may take while a latency is judged
