@@ -78,7 +78,7 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
     size_t pixels = (size_t)(wn_graph_channels(graph) * wn_graph_height(graph) * wn_graph_width(graph));
     struct engine *e = calloc(1, sizeof *e);
     struct wn_engine_options how = {.backend = o->backend, .device = {.precision = precision, .threads = o->threads}};
-    if (!e) return NULL;
+    if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory for the bench"), NULL;
     e->holders = 1;
     e->batch = o->batch;
     e->classes = wn_graph_classes(graph);
@@ -150,7 +150,10 @@ static double stack_run(struct subject *s)
     if (!e->stack.maps && wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, method, e->logits, &e->stack, &err) != WN_OK) goto fail;
     if (!e->seed) e->seed = malloc((size_t)e->classes * sizeof *e->seed);
     if (!e->map) e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
-    if (!e->seed || !e->map) return -1;
+    if (!e->seed || !e->map) {
+        wn_fail(&err, WN_NO_MEMORY, "no memory for a contrast of the stack");
+        goto fail;
+    }
     double start = bench_now_ms();
     if (s->arg < 0) {
         pairs_of_stack(e, &e->stack, -s->arg);
@@ -170,9 +173,13 @@ static double statistics_run(struct subject *s)
 {
     struct engine *e = s->state;
     struct wn_statistics all;
+    struct wn_error err = {0};
     if (!e->stack.maps && stack_run(s) < 0) return -1;
     double start = bench_now_ms();
-    if (wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, NULL) != WN_OK) return -1;
+    if (wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, &err) != WN_OK) {
+        fprintf(stderr, "%s: %s\n", s->name, err.text);
+        return -1;
+    }
     double ms = bench_now_ms() - start;
     wn_statistics_finish(&all);
     return ms;
@@ -321,7 +328,10 @@ static struct torch *start_torch(const struct bench_options *o, const char *arch
     int to[2], from[2];
     char line[64] = "";
     struct torch *t = calloc(1, sizeof *t);
-    if (!t || pipe(to) || pipe(from)) return free(t), NULL;
+    if (!t || pipe(to) || pipe(from)) {
+        fputs("PyTorch is not measured: no memory or descriptors for it\n", stderr);
+        return free(t), NULL;
+    }
     fflush(NULL);
     signal(SIGPIPE, SIG_IGN);
     t->pid = fork();
@@ -337,10 +347,10 @@ static struct torch *start_torch(const struct bench_options *o, const char *arch
     t->to = fdopen(to[1], "w");
     t->from = fdopen(from[0], "r");
     t->holders = 1;
-    if (fgets(line, sizeof line, t->from) && strcmp(line, "ready\n") == 0) return t;
+    if (t->to && t->from && fgets(line, sizeof line, t->from) && strcmp(line, "ready\n") == 0) return t;
     fprintf(stderr, "%s does not start with %s\n", o->torch, o->python);
-    fclose(t->to);
-    fclose(t->from);
+    if (t->to) fclose(t->to);
+    if (t->from) fclose(t->from);
     waitpid(t->pid, NULL, 0);
     free(t);
     return NULL;

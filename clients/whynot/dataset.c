@@ -333,6 +333,7 @@ static enum cli_exit read_folder(char *path, const struct cli_classes *classes, 
     for (int i = 0; i < found.n && out->n < limit && code == CLI_OK; i++) {
         struct cli_exhibit e = {.name = cli_picture_name(found.list[i].stem), .image = strdup(found.list[i].path), .label = -1, .rival = -1};
         char *parent = strdup(found.list[i].path), *slash = parent ? strrchr(parent, '/') : NULL;
+        bool unlabelled = !parent; /* for want of memory, which is no label's absence */
         if (slash) {
             *slash = 0;
             const char *last = strrchr(parent, '/');
@@ -340,6 +341,7 @@ static enum cli_exit read_folder(char *path, const struct cli_classes *classes, 
         }
         free(parent);
         code = add(out, &e);
+        if (code == CLI_OK && unlabelled) code = cli_fail(CLI_FAILED, "no memory for a picture's label");
     }
     cli_pictures_finish(&found);
     return code;

@@ -4,6 +4,7 @@
 #include "job.h"
 #include "lines.h"
 #include "listing.h"
+#include "page.h"
 #include "parts_data.h"
 #include "pictures.h"
 
@@ -278,16 +279,18 @@ static enum cli_exit judge_all(struct evaluating *e)
     return code == CLI_OK ? cli_job_run(&job) : code;
 }
 
-static enum cli_exit write_file(const char *path, const struct wn_text *text)
+static void print_cell(const char *subject, const struct wn_cell *cell, bool first)
 {
-    FILE *f = fopen(path, "w");
-    bool good = f && fwrite(text->bytes.data, 1, text->bytes.size, f) == text->bytes.size;
-    if (f && fclose(f) != 0) good = false;
-    return good ? CLI_OK : cli_fail(CLI_FAILED, "%s cannot be written", path);
+    const struct wn_estimate *v = &cell->value, *d = &cell->difference;
+    printf("  %-28s ", subject);
+    if (!v->n) printf("nothing to say\n");
+    else if (first) printf("%.4f  [%.4f, %.4f]  n=%d\n", v->mean, v->low, v->high, v->n);
+    else printf("%.4f  [%.4f, %.4f]  n=%d  against the first %+.4f [%+.4f, %+.4f] p=%.2g\n", v->mean, v->low, v->high, v->n, d->mean, d->low, d->high, cell->p);
 }
 
-static void print_table(const struct evaluating *e)
+static enum cli_exit print_table(const struct evaluating *e)
 {
+    struct wn_error err = {0};
     const struct wn_judging *j = &e->judging;
     const struct wn_tally *t = &e->tally;
     printf("%d pictures, %d without an answer; %s\n", t->n, t->failed, j->question);
@@ -299,14 +302,11 @@ static void print_table(const struct evaluating *e)
                    column->better > 0 ? " (more is better)" : column->better < 0 ? " (less is better)" : "");
             for (int s = 0; s < j->options.n_subjects; s++) {
                 struct wn_cell cell;
-                if (wn_tally_cell(t, k, s, c, &cell, NULL) != WN_OK) continue;
-                printf("  %-28s ", j->subjects[s]);
-                if (!cell.value.n) printf("nothing to say\n");
-                else if (!s) printf("%.4f  [%.4f, %.4f]  n=%d\n", cell.value.mean, cell.value.low, cell.value.high, cell.value.n);
-                else printf("%.4f  [%.4f, %.4f]  n=%d  against the first %+.4f [%+.4f, %+.4f] p=%.2g\n", cell.value.mean, cell.value.low, cell.value.high,
-                            cell.value.n, cell.difference.mean, cell.difference.low, cell.difference.high, cell.p);
+                if (wn_tally_cell(t, k, s, c, &cell, &err) != WN_OK) return cli_fail_error(&err);
+                print_cell(j->subjects[s], &cell, !s);
             }
         }
+    return CLI_OK;
 }
 
 static enum cli_exit put_out(struct evaluating *e)
@@ -316,15 +316,12 @@ static enum cli_exit put_out(struct evaluating *e)
     struct wn_error err = {0};
     enum cli_exit code = CLI_OK;
     if (csv) {
-        code = wn_tally_csv(&e->tally, &text, &err) == WN_OK ? write_file(csv, &text) : cli_fail_error(&err);
+        code = wn_tally_csv(&e->tally, &text, &err) == WN_OK ? cli_page_write(csv, &text) : cli_fail_error(&err);
         wn_text_finish(&text);
     }
     if (code == CLI_OK && report) code = cli_evaluate_report(report, e->c, e->peer, e->model, &e->data, &e->tally);
     if (code != CLI_OK) return code;
-    if (!cli_has(e->c, "json")) {
-        print_table(e);
-        return CLI_OK;
-    }
+    if (!cli_has(e->c, "json")) return print_table(e);
     code = wn_tally_json(&e->tally, e->model, &text, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
     if (code == CLI_OK) printf("%s\n", wn_text_string(&text));
     wn_text_finish(&text);

@@ -227,7 +227,7 @@ static enum wn_code put_figure(struct report *r, const char *name, double score,
 }
 
 /* The first number that can be good or bad, and the subject that is best at it. */
-static bool choose(const struct report *r, int *metric, int *column, int *subject)
+static enum wn_code choose(const struct report *r, bool *found, int *metric, int *column, int *subject, struct wn_error *err)
 {
     const struct wn_judging *j = r->tally->judging;
     for (int k = 0; k < j->options.n_metrics; k++)
@@ -236,22 +236,27 @@ static bool choose(const struct report *r, int *metric, int *column, int *subjec
             double most = -INFINITY;
             for (int s = 0; s < j->options.n_subjects && better; s++) {
                 struct wn_cell cell;
-                if (wn_tally_cell(r->tally, k, s, c, &cell, NULL) != WN_OK || !cell.value.n || better * cell.value.mean <= most) continue;
+                enum wn_code code = wn_tally_cell(r->tally, k, s, c, &cell, err);
+                if (code != WN_OK) return code;
+                if (!cell.value.n || better * cell.value.mean <= most) continue;
                 most = better * cell.value.mean;
                 *metric = k;
                 *column = c;
                 *subject = s;
             }
-            if (most > -INFINITY) return true;
+            *found = most > -INFINITY;
+            if (*found) return WN_OK;
         }
-    return false;
+    return WN_OK;
 }
 
 static enum wn_code put_pictures(struct report *r, struct wn_error *err)
 {
     const struct wn_tally *t = r->tally;
     int metric = 0, column = 0, subject = 0, n = 0;
-    if (!choose(r, &metric, &column, &subject)) return WN_OK;
+    bool found = false;
+    enum wn_code code = choose(r, &found, &metric, &column, &subject, err);
+    if (code != WN_OK || !found) return code;
     struct scored *scored = calloc((size_t)t->n, sizeof *scored);
     if (!scored) return wn_fail(err, WN_NO_MEMORY, "no memory for a report");
     const double *values = t->columns[wn_tally_index(t->judging, metric, subject, column)];
@@ -259,7 +264,6 @@ static enum wn_code put_pictures(struct report *r, struct wn_error *err)
     for (int i = 0; i < t->n; i++)
         if (isfinite(values[i])) scored[n++] = (struct scored){better * values[i], i};
     qsort(scored, (size_t)n, sizeof *scored, best_first);
-    enum wn_code code = WN_OK;
     for (int worst = 0; worst < 2 && code == WN_OK; worst++) {
         int shown = n < SHOWN ? n : SHOWN;
         wn_text_printf(&r->out, "<h2>The %s pictures</h2><p class=\"soft\">by %s %s of %s, with its map</p><div class=\"grid\">", worst ? "worst" : "best",
