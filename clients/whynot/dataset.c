@@ -230,8 +230,8 @@ static bool is_one_of(const char *cell, const char *const *names)
     return *names != NULL;
 }
 
-/* A first line that names its columns. False: it is a picture. */
-static bool name_columns(const char *line, struct columns *out)
+/* *named: the first line names the columns; else it is a picture. */
+static enum cli_exit name_columns(const char *line, bool *named, struct columns *out)
 {
     static const char *const images[] = {"image", "file", "filename", "path", NULL}, *const labels[] = {"label", "class", NULL};
     char *copy = strdup(line), *rest = copy;
@@ -242,16 +242,20 @@ static bool name_columns(const char *line, struct columns *out)
         else if (strcasecmp(cell, "class_index") == 0 || (found.label < 0 && is_one_of(cell, labels))) found.label = i;
         else if (strcasecmp(cell, "rival") == 0) found.rival = i;
     }
+    *named = found.image >= 0;
+    if (*named) *out = found;
+    enum cli_exit code = copy ? CLI_OK : cli_fail(CLI_FAILED, "no memory for the first line");
     free(copy);
-    if (found.image >= 0) *out = found;
-    return found.image >= 0;
+    return code;
 }
 
 static enum cli_exit read_csv(const struct place *at, const char *folder, struct columns *columns, char *text, struct cli_dataset *out)
 {
     const char *image = "", *label = "", *rival = "";
     struct cli_exhibit e = {.label = -1, .rival = -1};
-    if (at->line == 1 && name_columns(text, columns)) return CLI_OK;
+    bool named = false;
+    enum cli_exit code = at->line == 1 ? name_columns(text, &named, columns) : CLI_OK;
+    if (code != CLI_OK || named) return code;
     for (int i = 0; *text && i < 64; i++) {
         const char *cell = next_cell(&text);
         if (i == columns->image) image = cell;
@@ -259,7 +263,7 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
         if (i == columns->rival) rival = cell;
     }
     if (!*image) return cli_fail(CLI_USAGE, "%s, line %d names no picture", at->file, at->line);
-    enum cli_exit code = *label ? read_class(at, "the label", label, &e.label) : CLI_OK;
+    code = *label ? read_class(at, "the label", label, &e.label) : CLI_OK;
     if (code == CLI_OK && *rival) code = read_class(at, "the rival", rival, &e.rival);
     if (code != CLI_OK) return code;
     e.name = cli_picture_name(image);

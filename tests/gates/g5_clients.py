@@ -4,6 +4,7 @@ turn; and with a disk that takes no more. A command ends with words and an exit 
 says."""
 import concurrent.futures
 import contextlib
+import json
 import os
 import re
 import resource
@@ -57,15 +58,21 @@ SAME, BUT_FOR_NUMBERS, ANY = range(3)
 
 
 class Command:
-    """Words, which files it makes, and how far a good end has the same output each time."""
+    """Words, which files it finds and makes, and how far a good end has the same output each time."""
 
-    def __init__(self, *words, same=SAME, makes=(), program=WHYNOT):
-        self.words, self.same, self.makes = [program, *words], same, makes
+    def __init__(self, *words, same=SAME, finds={}, makes=(), program=WHYNOT):
+        self.words, self.same, self.finds, self.makes = [program, *words], same, finds, makes
         self.name = " ".join(os.path.basename(w) for w in self.words[:3])
+
+    def lay(self, cwd):
+        for name, data in self.finds.items():
+            with open(os.path.join(cwd, name), "wb") as f:
+                f.write(data)
 
     def run_bounded(self, most):
         """(exit code, its words, size of the largest file that it left)"""
         with tempfile.TemporaryDirectory() as cwd:
+            self.lay(cwd)
             code, _, err = run(self.words, None, cwd, most=most)
             files = [os.path.join(at, f) for at, _, names in os.walk(cwd) for f in names]
             return code, err, max(map(os.path.getsize, files))
@@ -73,6 +80,7 @@ class Command:
     def run(self, environment=None):
         """(exit code, what it gave, its words)"""
         with tempfile.TemporaryDirectory() as cwd:
+            self.lay(cwd)
             code, out, err = run(self.words, environment, cwd)
             for name in self.makes:
                 if os.path.exists(os.path.join(cwd, name)):
@@ -83,7 +91,8 @@ class Command:
         return code, re.sub(r"[-+]?[0-9][-+.0-9e, ]*", "0", out) if self.same == BUT_FOR_NUMBERS else out, err
 
 
-def commands(url):
+def commands(url, earlier):
+    """earlier: a line of an audit that was stopped."""
     remote, local = ["-m", "tiny", "--server", url, "--patience", "0"], ["-m", "tiny", "--models", path("models")]
     one, data = path("pictures/stop/1.png"), path("pictures")
     return [
@@ -94,6 +103,8 @@ def commands(url):
         Command("evaluate", data, "--metric", "confidence,content", "--method", "gradcam", "--contrast", "logit", "--report", "page", "--csv", "table", *local, same=BUT_FOR_NUMBERS, makes=["table", "page"]),
         Command("audit", data, "--csv", "table", "--report", "page", "--jobs", "1", *remote, makes=["table", "page"]),
         Command("audit", data, "--text", *local),
+        Command("audit", path("labels.csv"), "--output", "lines", "--resume", "--jobs", "1", *remote, finds={"lines": earlier}, makes=["lines"]),
+        Command("evaluate", path("data.jsonl"), "--metric", "confidence", "--method", "gradcam", "--contrast", "logit", "--json", *local, same=BUT_FOR_NUMBERS),
         Command("export", path("lines"), "--as", "cvat", "--to", "out", makes=["out"], same=BUT_FOR_NUMBERS),
         Command("export", path("lines"), "--as", "fiftyone", "--to", "out", makes=["out/samples.json"]),
         Command("models", "--server", url, "--patience", "0"),
@@ -103,6 +114,7 @@ def commands(url):
         Command("contrasts", "--models", path("models")),
         Command("connect", "label-studio", "--server", url, "-m", "tiny"),
         Command("import", path("models/tiny/model.onnx"), "--labels", path("models/tiny/labels.txt"), "--mean", "0.5", "--std", "0.25", "--name", "mine", "--to", "new", same=BUT_FOR_NUMBERS, makes=["new/mine/manifest.json", "new/mine/labels.txt", "new/mine/model.onnx"]),
+        Command("import", path("models/tiny/model.onnx"), "--labels", path("labels.json"), "--preprocessor", path("preprocessor.json"), "--dry-run", same=BUT_FOR_NUMBERS),
         Command("config", "--effective", "--port", "8421"),
         Command("config"),
         Command("doctor", "--models", path("models"), same=ANY),
@@ -195,15 +207,25 @@ def main():
     for i, label in enumerate(("stop", "yield")):
         for k in (1, 2):
             write("pictures/%s/%d.png" % (label, k), daemon.picture(2 * i + k))
+    pictures = [("pictures/%s/%d.png" % (label, k), label) for label in ("stop", "yield") for k in (1, 2)]
+    write("labels.csv", ("path,label\n" + "".join("%s,%s\n" % p for p in pictures)).encode())
+    write("data.jsonl", "".join(json.dumps({"image": name, "label": label, "rival": "speed limit 50"}) + "\n" for name, label in pictures).encode())
+    write("labels.json", json.dumps(daemon.LABELS).encode())
+    write("preprocessor.json", json.dumps({"do_resize": True, "size": {"height": 16, "width": 16}, "image_mean": [0.4853515625, 0.456, 0.406],
+                                           "image_std": [0.229, 0.224, 0.225], "do_normalize": True, "do_rescale": True, "rescale_factor": 0.00392156862745098}).encode())
     tally = Tally()
     with daemon.Daemon(path("models"), "--access-log=false", "--labeling-model", "tiny") as d:
         url = "http://127.0.0.1:%d" % d.port
         code, out, err = run([WHYNOT, "audit", path("pictures"), "-m", "tiny", "--server", url, "--lines"])
         assert code == 0, err
         write("lines", out.encode())
+        code, _, err = run([WHYNOT, "audit", path("labels.csv"), "-m", "tiny", "--server", url, "--output", path("earlier")])
+        assert code == 0, err
+        with open(path("earlier"), "rb") as f:
+            earlier = f.readline()
         only = [w for w in sys.argv[1:] if not w.startswith("-")]
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda c: torture(c, tally), [c for c in commands(url) if not only or any(w in c.name for w in only)]))
+            list(pool.map(lambda c: torture(c, tally), [c for c in commands(url, earlier) if not only or any(w in c.name for w in only)]))
     for words in tally.bad:
         print(words)
     figure("G5c", len(tally.bad), 0, not tally.bad, "%d runs, %d places that ask for something; exit codes %s; %d ended inside a library; %s" %
