@@ -115,6 +115,10 @@ class Faults:
         self.map[:] = bytes(len(self.map))
         self.arm(kind, 0, SURVEY)
 
+    def failed(self):
+        """How many calls of that kind failed since it was armed, which it stays."""
+        return struct.unpack("<q", self.map[24:32])[0]
+
     def disarm(self):
         """(calls of that kind, how many of them failed) since it was armed."""
         self.map[0:4] = struct.pack("<i", 0)
