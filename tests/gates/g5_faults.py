@@ -135,18 +135,23 @@ def whole(line):
 
 def log_lines(tally):
     """Each answer has its line in the log, and a whole one, whatever becomes of the writing."""
-    subject, asked = Subject(), []
-    for kind in ("write_eintr", "write_eagain", "write_short"):
-        torture(subject, kind, tally, False, 60 if FULL else 8, asked=lambda d: asked.append(ask(d)) or asked[-1])
+    subject, answers = Subject(), WARM_UP
 
-    def missing():
-        return WARM_UP + len(asked) - sum('"status":200' in line for line in subject.d.errors().splitlines())
-    end = time.monotonic() + 20  # a line may come behind its answer
-    while missing() > 0 and time.monotonic() < end:
-        time.sleep(0.01)
+    def told():
+        return sum('"status":200' in line for line in subject.d.errors().splitlines())
+
+    def asked(d):
+        nonlocal answers
+        status, answers, end = ask(d), answers + 1, time.monotonic() + 2
+        while told() < answers and time.monotonic() < end:  # a line comes behind its answer, and what fails is the line
+            time.sleep(0.001)
+        return status
+    for kind in ("write_eintr", "write_eagain", "write_short"):
+        torture(subject, kind, tally, False, 60 if FULL else 8, asked=asked)
+    lost = answers - told()
     torn = [line for line in subject.d.errors().splitlines() if not whole(line)]
     figure("G5b lines of the log that are torn", len(torn), 0, not torn, "; ".join(torn[:2]))
-    figure("G5b lines of the log that are lost", missing(), 0, missing() == 0, "of %d answers" % (WARM_UP + len(asked)))
+    figure("G5b lines of the log that are lost", lost, 0, lost == 0, "of %d answers" % answers)
     subject.stop()
 
 
