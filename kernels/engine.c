@@ -50,6 +50,7 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     if (code != WN_OK) goto fail;
     e->backend->impl->traits(e->backend, &traits);
     e->max_images = options->max_images > 0 ? options->max_images : traits.images;
+    e->resident = options->resident;
     e->max_rows = options->max_rows > 0 ? options->max_rows : traits.rows;
     if ((code = reserve(e, err)) != WN_OK || (code = keep_black(e, options->black, err)) != WN_OK) goto fail;
     if ((code = wn_engine_plan(e, &key, &first, err)) != WN_OK) goto fail;

@@ -16,6 +16,7 @@ struct wn_engine {
     struct wn_graph *graph;
     struct wn_backend *backend;
     int max_images, max_rows; /* of one run */
+    bool resident;            /* images are sent to each plan once */
     struct wn_plan *plans[MAX_PLANS];
     unsigned long used[MAX_PLANS], clock; /* least recently used goes first */
     float *black; /* C, or NULL */

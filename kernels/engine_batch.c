@@ -115,9 +115,11 @@ static enum wn_code prepare_images(struct chunk *c, const struct wn_plan *plan, 
     return e->backend->impl->prepare(plan->exe, plan->input, e->sources, e->pictures, reference ? 2 * (int)n : c->n, err);
 }
 
-static enum wn_code write_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
+static enum wn_code write_images(struct chunk *c, struct wn_plan *plan, struct place at, struct wn_error *err)
 {
     const float *src = c->batch->images[c->begin];
+    if (c->e->resident && plan->sent) return WN_OK;
+    plan->sent = true;
     if (any_picture(c)) return prepare_images(c, plan, at, err);
     if (plan->key.images > 1 || wn_plan_has_reference(&plan->key)) {
         enum wn_code code = stage_images(c, plan, at, err);

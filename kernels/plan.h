@@ -24,6 +24,7 @@ struct wn_plan {
     const float *low, *high; /* of the graph */
     struct wn_program *program;
     struct wn_exe *exe;
+    bool sent; /* images, at least once */
     int input, logits, seed; /* values: (N,C,H,W), (N,K), (R,K) */
     int row;                 /* value (R): image of each row; WN_NONE where N == R == 1 and there is no reference */
     int reference_row;       /* value (R): N + image of each row; WN_NONE without a reference */

@@ -16,6 +16,7 @@ struct subject {
     void (*finish)(struct subject *s);
     void *state;
     int arg;
+    int stages, captured; /* of its engine, after its last run */
     double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */
 };
 
@@ -39,6 +40,7 @@ struct bench_options {
     int rounds, threads, batch, pause_ms;
     int foils[8], n_foils; /* questions of one image */
     bool json, bare, cpu_time, torch_compile;
+    bool resident, whole; /* pictures are on the device when the clock starts; a run takes all of a batch */
 };
 
 double bench_now_ms(void);

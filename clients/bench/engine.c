@@ -179,6 +179,8 @@ static int usage(void)
             "  --torch-device D cpu or cuda; there in the first of the precisions (default cpu, in f32)\n"
             "  --torch-compile  and what torch.compile makes of it; where it fails, a row says why\n"
             "  --python FILE    its interpreter (default /usr/bin/python3)\n"
+            "  --resident       the pictures lie on the device when the clock starts\n"
+            "  --whole-batch    one run for all images of a call, also where the backend asks for fewer\n"
             "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
             "  --no-bf16 (--precisions f32), --no-bare, --json\n");
     return 2;
@@ -220,6 +222,10 @@ static bool read_flag(struct bench_options *o, const char *arg)
         o->n_precisions = 1;
     else if (strcmp(arg, "--torch-compile") == 0)
         o->torch_compile = true;
+    else if (strcmp(arg, "--resident") == 0)
+        o->resident = true;
+    else if (strcmp(arg, "--whole-batch") == 0)
+        o->whole = true;
     else if (strcmp(arg, "--no-bare") == 0)
         o->bare = false;
     else

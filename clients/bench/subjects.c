@@ -79,6 +79,8 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
     struct engine *e = calloc(1, sizeof *e);
     struct wn_engine_options how = {.backend = o->backend, .device = {.precision = precision, .threads = o->threads}};
     if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory for the bench"), NULL;
+    if (o->whole) how.max_images = o->batch;
+    how.resident = o->resident;
     e->holders = 1;
     e->batch = o->batch;
     e->classes = wn_graph_classes(graph);
@@ -106,6 +108,7 @@ static double engine_run(struct subject *s)
     struct wn_error err = {0};
     int n = s->arg * e->batch < MOST_QUESTIONS ? s->arg * e->batch : MOST_QUESTIONS;
     struct wn_batch batch = {e->batch, e->images, n, e->questions, NULL, NULL, NULL};
+    struct wn_backend_traits traits;
     for (int i = 0; i < n; i++) e->questions[i].image = i % e->batch;
     double start = bench_now_ms();
     enum wn_code code = wn_engine_explain(e->engine, &batch, e->logits, e->answers, NULL, &err);
@@ -118,6 +121,8 @@ static double engine_run(struct subject *s)
         wn_answer_finish(&e->answers[i]);
         memset(&e->answers[i], 0, sizeof e->answers[i]);
     }
+    wn_engine_traits(e->engine, &traits);
+    s->stages = traits.stages, s->captured = traits.captured;
     if (code == WN_OK) return ms;
     fprintf(stderr, "%s: %s\n", s->name, err.text);
     return -1;

@@ -18,6 +18,7 @@ struct wn_engine_options {
     struct wn_backend_options device;
     int max_images, max_rows; /* of one run; 0: as many as the backend says are worth gathering */
     const float *black; /* C values, the caller's, copied: a black pixel in the network's units; NULL: nobody knows */
+    bool resident; /* for measuring: each of its programs is sent the images of its first run, and computes with these ever after */
 };
 
 /* Opens the backend and compiles the program of the graph's automatic layer. */

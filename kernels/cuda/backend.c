@@ -71,6 +71,7 @@ static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits 
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
     *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes + be->weight_bytes, .shared_bytes = be->weight_bytes,
                                       .draws = WN_CUDA_HEATMAP_PIXELS, .prepares = WN_CUDA_PICTURE_BYTES, .devices = be->devices, .engines = ENGINES,
+                                      .stages = be->stages, .captured = be->captured,
                                       .precision = wn_precision_name(be->precision)};
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
@@ -175,10 +176,20 @@ size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step)
 
 /* ---- compile ---- */
 
+static void count_stages(const struct wn_cuda_exe *exe, int by)
+{
+    for (int i = 0; i < wn_program_stages(exe->prog); i++) {
+        if (exe->stages[i].begin == exe->stages[i].end) continue;
+        exe->be->stages += by;
+        if (exe->stages[i].graph) exe->be->captured += by;
+    }
+}
+
 static void cuda_release(struct wn_exe *base)
 {
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
     wn_cuda_device_use(exe->be, NULL);
+    if (exe->warm) count_stages(exe, -1);
     wn_cuda_stream_close(exe);
     for (int i = 0; exe->stages && i < wn_program_stages(exe->prog); i++) wn_cuda_graph_destroy(&exe->stages[i]);
     for (int i = 0; exe->ports && i < wn_program_values(exe->prog); i++) wn_cuda_port_close(&exe->ports[i]);
@@ -281,7 +292,8 @@ static enum wn_code warm(struct wn_cuda_exe *exe, struct wn_error *err)
         if (code == WN_OK) code = wn_cuda_capture(exe, &exe->stages[i], err);
         if (code != WN_OK) return code;
     }
-    return WN_OK;
+    count_stages(exe, 1);
+    return exe->warm = true, WN_OK;
 }
 
 static enum wn_code build(struct wn_cuda_exe *exe, struct wn_error *err)

@@ -96,6 +96,7 @@ struct wn_cuda_backend {
     struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */
     struct wn_cuda_weight **weights;     /* those that its programs use, counted by their users */
     int n_weights, cap_weights;
+    int stages, captured; /* of its programs */
     size_t bytes;        /* device memory held now for itself */
     size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
     struct CUstream_st *stream;  /* for what belongs to no executable; whoever queues there waits for it */
@@ -127,6 +128,7 @@ struct wn_cuda_exe {
     struct wn_cuda_job *jobs;
     int n_jobs, cap_jobs;
     struct wn_cuda_stage *stages;
+    bool warm; /* compiled to the end: its stages are counted */
     struct CUstream_st *stream;
     char *arena;
     size_t arena_bytes, scratch_at, scratch_bytes; /* the end of the arena: one step's conversions */

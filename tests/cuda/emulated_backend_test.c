@@ -393,6 +393,9 @@ static void a_stage_is_replayed(void **state)
     three_steps(&s);
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    struct wn_backend_traits traits;
+    be->impl->traits(be, &traits);
+    assert_true(traits.stages == 1 && traits.captured == 1);
     const long before = fake_runtime.replays;
     for (int k = 0; k < 2; k++) {
         for (int i = 0; i < s.n_inputs; i++) assert_int_equal(be->impl->write(exe, s.inputs[i].value, s.inputs[i].data, NULL), WN_OK);
@@ -402,6 +405,8 @@ static void a_stage_is_replayed(void **state)
     assert_int_equal(fake_runtime.replays - before, 2);
     assert_memory_equal(first, again, sizeof first);
     be->impl->release(exe);
+    be->impl->traits(be, &traits);
+    assert_true(traits.stages == 0 && traits.captured == 0);
     wn_backend_close(be);
     subject_finish(&s);
 }

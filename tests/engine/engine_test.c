@@ -176,6 +176,30 @@ static void one_logit_is_yes_against_no(void **state)
     wn_graph_destroy(g);
 }
 
+/* What measures a device alone: other pictures change nothing, and a fresh engine sees them. */
+static void a_resident_engine_computes_with_its_first_images(void **state)
+{
+    (void)state;
+    enum { CLASSES = 64 };
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e[2];
+    float y[3][CLASSES] = {{0}};
+    struct wn_error err = {0};
+    assert_true(wn_graph_classes(g) <= CLASSES);
+    for (int i = 0; i < 2; i++) {
+        const struct wn_engine_options options = {.backend = small_backend(), .device.precision = WN_PRECISION_F32, .resident = true};
+        if (wn_engine_create(g, &options, &e[i], &err) != WN_OK) fail_msg("%s", err.text);
+    }
+    for (int i = 0; i < 3; i++) { /* the first engine sees picture 0, then 1; the second 1 alone */
+        const float *image = pictures[i > 0];
+        assert_int_equal(wn_engine_explain(e[i == 2], &(struct wn_batch){.n_images = 1, .images = &image}, y[i], NULL, NULL, &err), WN_OK);
+    }
+    assert_memory_equal(y[1], y[0], sizeof y[0]);
+    assert_memory_not_equal(y[2], y[0], sizeof y[0]);
+    for (int i = 0; i < 2; i++) wn_engine_destroy(e[i]);
+    wn_graph_destroy(g);
+}
+
 static void images_that_nobody_asks_about_still_have_logits(void **state)
 {
     (void)state;
@@ -208,6 +232,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_layer_answers_again_after_it_was_forgotten),
         cmocka_unit_test(one_logit_is_yes_against_no),
         cmocka_unit_test(images_that_nobody_asks_about_still_have_logits),
+        cmocka_unit_test(a_resident_engine_computes_with_its_first_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

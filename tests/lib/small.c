@@ -38,6 +38,11 @@ struct wn_graph *small_load(const char *network)
     return g;
 }
 
+const char *small_backend(void)
+{
+    return backend;
+}
+
 struct wn_engine *small_engine(struct wn_graph *g, int max_images, int max_rows, const float *black)
 {
     struct wn_error err = {0};

@@ -18,6 +18,7 @@ extern float pictures[IMAGES][PIXELS];
 /* PROGRAM BACKEND FOLDER: 0, or the status to end with where the build has no such backend. FOLDER holds the networks. */
 int small_begin(int argc, char **argv);
 
+const char *small_backend(void); /* its BACKEND */
 /* They fail the test where they fail. black: of the engine's options. */
 struct wn_graph *small_load(const char *network);
 struct wn_engine *small_engine(struct wn_graph *g, int max_images, int max_rows, const float *black);
