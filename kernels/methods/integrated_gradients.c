@@ -1,5 +1,6 @@
 /* Integrated Gradients: the gradient averaged along the straight path from a baseline to the picture, times their difference. */
 #include "method.h"
+#include "scalar.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,63 +8,10 @@
 
 #define BIT(s) (1u << WN_SETTING_##s)
 
-enum path_target { AUTO, FROZEN, PROBABILITY, LOG_ODDS }; /* in the order of method_options.def */
-
 static int build(struct wn_program *p, const struct wn_method_in *in)
 {
     (void)p;
     return in->gradient; /* (R,C,H,W): what one node gives */
-}
-
-/* ---- the scalar along the path ---- */
-
-struct scalar {
-    enum path_target kind;
-    int classes;        /* K of the network */
-    const float *seed;  /* FROZEN: v, K */
-    signed char *sides; /* else: max(K, 2) */
-};
-
-static double log_sum(const float *y, const signed char *sides, int n, int side)
-{
-    double most = -INFINITY, sum = 0;
-    for (int i = 0; i < n; i++)
-        if (sides[i] == side && y[i] > most) most = y[i];
-    for (int i = 0; i < n; i++)
-        if (sides[i] == side) sum += exp(y[i] - most);
-    return most + log(sum);
-}
-
-/* The scalar for these logits, and its gradient there (K; may be NULL). */
-static double evaluate(const struct scalar *s, const float *logits, float *seed)
-{
-    int n = s->classes > 1 ? s->classes : 2, shift = n - s->classes; /* one output: the logits 0 and y */
-    const float two[2] = {0, logits[0]}, *y = shift ? two : logits;
-    double sum = 0;
-    if (s->kind == FROZEN) {
-        for (int i = 0; i < s->classes; i++) sum += (double)s->seed[i] * logits[i];
-        if (seed) memcpy(seed, s->seed, (size_t)s->classes * sizeof *seed);
-        return sum;
-    }
-    double mine = log_sum(y, s->sides, n, 1), theirs = log_sum(y, s->sides, n, -1), odds = mine - theirs;
-    double e = exp(-fabs(odds)), scale = s->kind == PROBABILITY ? e / ((1 + e) * (1 + e)) : 1; /* p (1 - p) */
-    for (int i = shift; i < n && seed; i++)
-        seed[i - shift] = s->sides[i] ? (float)(scale * s->sides[i] * exp(y[i] - (s->sides[i] > 0 ? mine : theirs))) : 0;
-    return s->kind == PROBABILITY ? 1 / (1 + exp(-odds)) : odds;
-}
-
-static enum wn_code choose(const struct wn_run *r, struct scalar *s, struct wn_error *err)
-{
-    const struct wn_contrast *c = r->question->contrast;
-    s->kind = (enum path_target)wn_setting(&r->question->settings, WN_SETTING_PATH_TARGET);
-    s->classes = r->classes;
-    s->seed = r->seed;
-    if (s->kind == AUTO) s->kind = c->odds == WN_ODDS_NONE ? FROZEN : c->explains_probability ? PROBABILITY : LOG_ODDS;
-    if (s->kind == FROZEN) return WN_OK;
-    if (c->odds == WN_ODDS_NONE)
-        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' sets no classes against others, so a path_target of probability or log-odds has no meaning; take 'frozen'", c->name);
-    s->sides = malloc((size_t)r->classes + 1);
-    return s->sides && wn_run_sides(r, s->sides) ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a path");
 }
 
 /* ---- nodes ---- */
@@ -139,7 +87,7 @@ static enum wn_code path_init(struct wn_run *r, struct path *p, struct wn_error 
 }
 
 /* Nodes [first, first + n): their gradients, weighed, into the sum. */
-static enum wn_code add_nodes(struct wn_run *r, struct path *p, const struct scalar *s, int first, int n, struct wn_error *err)
+static enum wn_code add_nodes(struct wn_run *r, struct path *p, const struct wn_scalar *s, int first, int n, struct wn_error *err)
 {
     size_t k = (size_t)r->classes;
     for (int i = 0; i < n; i++) {
@@ -148,27 +96,26 @@ static enum wn_code add_nodes(struct wn_run *r, struct path *p, const struct sca
         for (size_t j = 0; j < p->pixels; j++) x[j] = (float)(p->baseline[j] + t * ((double)r->image[j] - p->baseline[j]));
     }
     enum wn_code code = wn_run_forward(r, n, p->logits, err);
-    for (int i = 0; i < n && code == WN_OK; i++) evaluate(s, p->logits + (size_t)i * k, p->seeds + (size_t)i * k);
+    for (int i = 0; i < n && code == WN_OK; i++) wn_scalar_at(s, p->logits + (size_t)i * k, p->seeds + (size_t)i * k);
     if (code == WN_OK) code = wn_run_backward(r, n, p->seeds, p->gradients, err);
     for (int i = 0; i < n && code == WN_OK; i++)
         for (size_t j = 0; j < p->pixels; j++) p->sum[j] += p->weight[first + i] * p->gradients[(size_t)i * p->pixels + j];
     return code;
 }
 
-static enum wn_code walk(struct wn_run *r, struct path *p, const struct scalar *s, struct wn_error *err)
+static enum wn_code walk(struct wn_run *r, struct path *p, const struct wn_scalar *s, struct wn_error *err)
 {
     memcpy(wn_run_image(r, 0), p->baseline, p->pixels * sizeof *p->baseline);
     enum wn_code code = wn_run_forward(r, 1, p->logits, err);
     if (code != WN_OK) return code;
-    r->completeness.expected = evaluate(s, r->logits, NULL) - evaluate(s, p->logits, NULL);
+    r->completeness.expected = wn_scalar_at(s, r->logits, NULL) - wn_scalar_at(s, p->logits, NULL);
     for (int i = 0; i < p->steps && code == WN_OK; i += p->room)
         code = add_nodes(r, p, s, i, p->steps - i < p->room ? p->steps - i : p->room, err);
     return code;
 }
 
-static enum wn_code fill_map(struct wn_run *r, const struct path *p, const struct scalar *s, struct wn_error *err)
+static enum wn_code fill_map(struct wn_run *r, const struct path *p, const struct wn_scalar *s, struct wn_error *err)
 {
-    static const char *const names[] = {"", "v.y", "probability", "log-odds"};
     size_t plane = (size_t)(r->height * r->width);
     r->h = (int)r->height;
     r->w = (int)r->width;
@@ -183,21 +130,21 @@ static enum wn_code fill_map(struct wn_run *r, const struct path *p, const struc
         r->map[j] = (float)sum;
         r->completeness.sum += sum;
     }
-    r->completeness.scalar = names[s->kind];
+    r->completeness.scalar = wn_scalar_name(s);
     r->completeness.known = true;
     return WN_OK;
 }
 
 static enum wn_code run(struct wn_run *r, struct wn_error *err)
 {
-    struct scalar s = {0};
+    struct wn_scalar s = {0};
     struct path p = {0};
-    enum wn_code code = choose(r, &s, err);
+    enum wn_code code = wn_scalar_choose(r, &s, err);
     if (code == WN_OK) code = path_init(r, &p, err);
     if (code == WN_OK) code = walk(r, &p, &s, err);
     if (code == WN_OK) code = fill_map(r, &p, &s, err);
     path_finish(&p);
-    free(s.sides);
+    wn_scalar_finish(&s);
     return code;
 }
 

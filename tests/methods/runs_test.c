@@ -82,7 +82,7 @@ static void without_noise_smoothgrad_is_its_base_method(void **state)
         const char *name = wn_method_at(i)->name;
         unsigned flags = wn_method_at(i)->flags;
         if (strcmp(name, "smoothgrad") == 0 || strcmp(name, "lrp-composite") == 0) continue; /* nobody said these pixels' range */
-        if (flags & WN_METHOD_AREAS) continue; /* asked about class 1, which need not be the answer */
+        if (flags & WN_METHOD_AREAS) continue; /* areas of a noisy picture are others; what suffices is asked about the answer alone */
         const char *contrast = flags & WN_METHOD_CLASSLESS ? "logit" : flags & WN_METHOD_RELEVANCE ? "clrp" : "pair";
         struct wn_question q = question(0, "smoothgrad", contrast, 1), base = question(0, name, contrast, 1);
         set(&q, WN_SETTING_BASE_METHOD, name);
