@@ -206,6 +206,13 @@ static void set_up(CURL *h, const struct cli_peer *p, const char *method, const 
     }
 }
 
+static bool add_header(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (longer) *list = longer;
+    return longer != NULL;
+}
+
 /* One try. *wait_s: what Retry-After asks for, or 0. */
 static enum wn_code try_http(struct cli_peer *p, const char *method, const char *uri, const void *body, size_t size,
                              struct cli_reply *out, long *wait_s, struct wn_error *err)
@@ -215,10 +222,9 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     CURL *h = take_handle(p);
     enum wn_code code = wn_buffer_printf(&url, err, "%s%s", p->url, uri);
     if (code == WN_OK && !h) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
+    bool all = add_header(&headers, "Expect:") && (!p->key[0] || add_header(&headers, p->key)) && (!body || add_header(&headers, p->body_type));
+    if (code == WN_OK && !all) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request"); /* or it would go without its key */
     if (code != WN_OK) goto finish;
-    headers = curl_slist_append(NULL, "Expect:");
-    if (headers && p->key[0]) curl_slist_append(headers, p->key);
-    if (headers && body) curl_slist_append(headers, p->body_type);
     set_up(h, p, method, (char *)url.data, body, size, headers, &out->body);
     CURLcode result = curl_easy_perform(h);
     long status = 0;
