@@ -52,4 +52,5 @@ class Faulty(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    Faults()  # or there is nothing to try here
     unittest.main()
