@@ -251,14 +251,16 @@ static enum wn_code fill_map(struct wn_run *r, const struct search *s, struct wn
     return WN_OK;
 }
 
-/* What the whole picture says; its own forward pass has just been run. */
-static enum wn_code look_at_all(struct wn_run *r, struct search *s, struct wn_error *err)
+/* Where the class is not ahead in the whole picture, none of it is enough for that: no area is on. The whole picture's own forward pass has just
+ * been run. */
+static enum wn_code find(struct wn_run *r, struct search *s, struct wn_error *err)
 {
     const double whole = margin(s, r->logits, s->seeds);
-    if (whole <= 0)
-        return wn_fail(err, WN_BAD_REQUEST, "the network does not put the target before its rivals in the whole picture, so no part of it is enough for that; ask about the class that it answers");
+    if (whole <= 0) return WN_OK;
     if (whole < s->kappa) s->kappa = whole / 2;
-    return climb(r, s, 1, s->slope, err);
+    enum wn_code code = climb(r, s, 1, s->slope, err);
+    if (code == WN_OK) code = search_all(r, s, err);
+    return code == WN_OK ? choose(r, s, err) : code;
 }
 
 static enum wn_code run(struct wn_run *r, struct wn_error *err)
@@ -267,9 +269,7 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
     if (r->question->contrast->flags & WN_CONTRAST_VALUE)
         return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' sets no classes against others, so nothing can be enough for one", r->question->contrast->name);
     enum wn_code code = search_init(r, &s, err);
-    if (code == WN_OK) code = look_at_all(r, &s, err);
-    if (code == WN_OK) code = search_all(r, &s, err);
-    if (code == WN_OK) code = choose(r, &s, err);
+    if (code == WN_OK) code = find(r, &s, err);
     if (code == WN_OK) code = fill_map(r, &s, err);
     search_finish(&s);
     return code;
@@ -287,7 +287,7 @@ const struct wn_method wn_method_pertinent_positive = {
     .formula = "x(m) = x0 + m (x - x0), m >= 0 an area: min_m c max(0, kappa - (y_P - max_Q y_Q)(x(m))) + beta |m|_1; then areas by m until P is ahead; 1 there, else 0",
     .source = "Luss et al. 2021 (CEM-MAF), without attribute functions; areas: SLIC, Achanta et al. 2012",
     .cost = "up to three passes for each of `rounds` times `iterations` steps, and one for each area",
-    .misleads = "Enough is not all that was used: other areas may be enough as well. A picture with holes is unlike any that the network was trained on.",
+    .misleads = "Empty: the class is not ahead even in the whole picture. Enough is not all that was used: other areas may be enough as well. A picture with holes is unlike any that the network was trained on.",
     .flags = WN_METHOD_INPUT | WN_METHOD_AREAS,
     .settings = BIT(SUPERPIXELS) | BIT(KAPPA) | BIT(BETA) | BIT(ROUNDS) | BIT(ITERATIONS) | BIT(BASELINE),
     .build = build,
