@@ -76,6 +76,7 @@ JSON = [
     ("a million deep in objects", b'{"a":' * 1000000),
     ("a million keys", b"{" + b",".join(b'"%d":0' % i for i in range(1000000)) + b"}"),
     ("a million labels", b'{"why_not":[' + b'"a",' * 1000000 + b'"a"]}'),
+    ("half a million numbers, short enough as text", b'{"why_not":[' + b"0," * 500000 + b"0]}"),
     ("one string of 8 MiB", b'{"id":"' + b"a" * MEGA + b'"}'),
     ("one number of 8 MiB", b'{"top_k":' + b"1" * MEGA + b"}"),
 ]
