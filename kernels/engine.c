@@ -52,6 +52,7 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     e->max_images = options->max_images > 0 ? options->max_images : traits.images;
     e->resident = options->resident;
     e->max_rows = options->max_rows > 0 ? options->max_rows : traits.rows;
+    e->plan_bytes = PLAN_BYTES * (size_t)e->max_images;
     if ((code = reserve(e, err)) != WN_OK || (code = keep_black(e, options->black, err)) != WN_OK) goto fail;
     if ((code = wn_engine_plan(e, &key, &first, err)) != WN_OK) goto fail;
     *out = e;
@@ -139,6 +140,27 @@ static int plan_slot(const struct wn_engine *e)
     return oldest;
 }
 
+/* Weights are everybody's and stay; the rest is this engine's plans. */
+static bool is_over_budget(const struct wn_engine *e)
+{
+    struct wn_backend_traits t = {0};
+    e->backend->impl->traits(e->backend, &t);
+    return t.device_bytes - t.shared_bytes > e->plan_bytes;
+}
+
+static void let_old_plans_go(struct wn_engine *e)
+{
+    int n = 0;
+    for (int i = 0; i < MAX_PLANS; i++) n += e->plans[i] != NULL;
+    for (; n > MIN_PLANS && is_over_budget(e); n--) {
+        int oldest = -1;
+        for (int i = 0; i < MAX_PLANS; i++)
+            if (e->plans[i] && (oldest < 0 || e->used[i] < e->used[oldest])) oldest = i;
+        wn_plan_destroy(e->plans[oldest]);
+        e->plans[oldest] = NULL;
+    }
+}
+
 static enum wn_code grow_maps(struct wn_engine *e, const struct wn_plan *plan, struct wn_error *err)
 {
     size_t need = 0;
@@ -182,6 +204,8 @@ enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, 
         slot = plan_slot(e);
         wn_plan_destroy(e->plans[slot]);
         e->plans[slot] = made;
+        e->used[slot] = ++e->clock;
+        let_old_plans_go(e);
     }
     e->used[slot] = ++e->clock;
     *out = e->plans[slot];

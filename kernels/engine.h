@@ -7,8 +7,11 @@
 #include "plan.h"
 #include "stack.h"
 
-/* Plans that stay compiled: the automatic layer's, and those asked for last. */
+/* Plans that stay compiled: those asked for last, as many as may lie in so many bytes together for each image of a run. Early layers of large networks make large plans; one call
+ * never holds more than MIN_PLANS. */
 #define MAX_PLANS 16
+#define MIN_PLANS 4
+#define PLAN_BYTES ((size_t)512 << 20)
 /* Plans for all classes at once, made when they are first asked for. */
 #define MAX_STACK_PLANS 4
 
@@ -19,6 +22,7 @@ struct wn_engine {
     bool resident;            /* images are sent to each plan once */
     struct wn_plan *plans[MAX_PLANS];
     unsigned long used[MAX_PLANS], clock; /* least recently used goes first */
+    size_t plan_bytes;                    /* PLAN_BYTES for each image of a run */
     float *black; /* C, or NULL */
     float *images;                        /* staging, 2 * max_images * C*H*W: images, then their baselines; NULL until a run needs it */
     float *logits;                        /* 2 * max_images * K */
@@ -35,7 +39,7 @@ struct wn_engine {
 
 /* What of a plan's key a method and its settings decide; layer: as wn_engine_layer says. Still to be said: images and rows. */
 struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_settings *s, int layer);
-/* The compiled plan of that key; it stays until MAX_PLANS others were asked for. */
+/* The compiled plan of that key; it stays until MIN_PLANS others were asked for. */
 enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
 /* The plan of a forward pass of n images (at most max_images) about which nobody asks. */
 enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan **out, struct wn_error *err);

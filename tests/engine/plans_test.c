@@ -1,0 +1,83 @@
+/* What an engine keeps compiled stays within its bytes, and what it let go answers again.
+ *
+ *     plans_test BACKEND FOLDER     FOLDER holds the networks of make_goldens.py */
+#include "small.h"
+
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int kept(const struct wn_engine *e)
+{
+    int n = 0;
+    for (int i = 0; i < MAX_PLANS; i++) n += e->plans[i] != NULL;
+    return n;
+}
+
+static struct wn_answer ask(struct wn_engine *e, struct wn_graph *g, int layer)
+{
+    const float *image = pictures[0];
+    float *logits = calloc((size_t)wn_graph_classes(g), sizeof *logits);
+    struct wn_question q = question(0, "la", "logit", 2);
+    struct wn_answer a = {0};
+    struct wn_error err = {0};
+    q.layer = layer;
+    assert_non_null(logits);
+    assert_int_equal(wn_engine_explain(e, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, &err), WN_OK);
+    assert_int_equal(a.error.code, WN_OK);
+    free(logits);
+    return a;
+}
+
+static void plans_that_are_too_large_together_go_and_answer_again(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *all = small_engine(g, 1, 1, NULL), *few = small_engine(g, 1, 1, NULL);
+    const int n = wn_graph_layers(g);
+    assert_true(n > MIN_PLANS);
+    few->plan_bytes = 1;
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < n; i++) {
+            struct wn_answer a = ask(all, g, i), b = ask(few, g, i);
+            assert_memory_equal(a.map, b.map, (size_t)(a.h * a.w) * sizeof(float));
+            wn_answer_finish(&a);
+            wn_answer_finish(&b);
+            assert_true(kept(few) <= MIN_PLANS);
+        }
+    assert_int_equal(kept(few), MIN_PLANS);
+    assert_true(kept(all) >= (n < MAX_PLANS ? n : MAX_PLANS));
+    wn_engine_destroy(all);
+    wn_engine_destroy(few);
+    wn_graph_destroy(g);
+}
+
+static void what_fits_stays(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
+    struct wn_backend_traits t = {0};
+    for (int i = 0; i < wn_graph_layers(g); i++) {
+        struct wn_answer a = ask(e, g, i);
+        wn_answer_finish(&a);
+        e->backend->impl->traits(e->backend, &t);
+        if (i == MIN_PLANS + 1) e->plan_bytes = t.device_bytes - t.shared_bytes;
+        if (i > MIN_PLANS + 1) assert_true(t.device_bytes - t.shared_bytes <= e->plan_bytes || kept(e) == MIN_PLANS);
+    }
+    assert_true(kept(e) > MIN_PLANS);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+int main(int argc, char **argv)
+{
+    int status = small_begin(argc, argv);
+    if (status) return status;
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plans_that_are_too_large_together_go_and_answer_again),
+        cmocka_unit_test(what_fits_stays),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
