@@ -206,6 +206,16 @@ static void set_up(CURL *h, const struct cli_peer *p, const char *method, const 
     }
 }
 
+/* Where libcurl 7.88 gets no memory for the query it asks without it, which is another question: so what goes out is looked at. */
+static int look_at_head(CURL *h, curl_infotype what, char *data, size_t n, void *has_query)
+{
+    (void)h;
+    if (what != CURLINFO_HEADER_OUT) return 0;
+    const char *end = memchr(data, '\r', n);
+    if (memchr(data, '?', end ? (size_t)(end - data) : n)) *(bool *)has_query = true;
+    return 0;
+}
+
 static bool add_header(struct curl_slist **list, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(*list, line);
@@ -226,7 +236,12 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     if (code == WN_OK && !all) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request"); /* or it would go without its key */
     if (code != WN_OK) goto finish;
     set_up(h, p, method, (char *)url.data, body, size, headers, &out->body);
+    bool has_query = false;
+    curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
+    curl_easy_setopt(h, CURLOPT_DEBUGFUNCTION, look_at_head);
+    curl_easy_setopt(h, CURLOPT_DEBUGDATA, &has_query);
     CURLcode result = curl_easy_perform(h);
+    curl_easy_setopt(h, CURLOPT_VERBOSE, 0L); /* has_query ends here, the handle does not */
     long status = 0;
     curl_off_t wait = 0;
     curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
@@ -235,6 +250,8 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     *wait_s = (long)wait;
     if (result != CURLE_OK)
         code = wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s", p->url, curl_easy_strerror(result));
+    else if (strchr(uri, '?') && !has_query)
+        code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
 finish:
     curl_slist_free_all(headers);
     if (h) give_handle(p, h);

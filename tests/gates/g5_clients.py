@@ -138,15 +138,13 @@ class Tally:
 
     def see(self, command, kind, on, who, code, out, err, good):
         what = "%s, %s%s, asked by %s" % (command.name, kind, " and on" if on else "", who)
-        # Where it gets no memory for a question's query, libcurl 7.88 asks without it.
-        theirs = who.startswith(FATAL) if code not in range(6) else code == 0 and who.startswith("libcurl")
+        theirs = code not in range(6) and who.startswith(FATAL)
         with lock:
             self.runs += 1
             self.codes[code] = self.codes.get(code, 0) + 1
             if theirs:
                 self.theirs += 1
-                if code:
-                    say("a library's: %s: ended with %s" % (what, code))
+                say("a library's: %s: ended with %s" % (what, code))
             elif code not in range(6):
                 self.complain("%s: ended with %s %s" % (what, code, err[-200:]))
             elif code and not err.strip() and not out.strip():
