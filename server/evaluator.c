@@ -235,7 +235,7 @@ static enum wn_code make_room(struct wn_evaluator *e, const struct wn_assessment
     if (has_its_share(e, job->key)) return wn_fail(err, WN_QUEUE_FULL, "this key has as many evaluations under way as it may; cancel one, or try again later");
     while (e->n >= e->config->max_evaluations || e->bytes + job->bytes > most) {
         struct wn_assessment *gone = oldest(e, job->key);
-        if (!gone) return wn_fail(err, WN_QUEUE_FULL, "%d evaluations wait or run already", e->n);
+        if (!gone) return wn_fail(err, WN_QUEUE_FULL, "%d evaluations wait or run already: cancel one, or send this again when one is done (--max-evaluations allows more)", e->n);
         drop(e, gone);
     }
     return WN_OK;

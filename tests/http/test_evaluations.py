@@ -182,6 +182,7 @@ class Bounds(Jobs, unittest.TestCase):
             self.assertEqual(d.get("/v1/evaluations/" + done).status, 404)
             a = self.evaluate(d, self.long, "slow")
             self.assertEqual((a.status, a.headers["Retry-After"]), (429, "10"))
+            self.assertIn("--max-evaluations", a.json["detail"])
             d.request("POST", "/v1/evaluations/%s/cancel" % ids[1])
             self.start(d, self.long, "slow")
             self.assertEqual(d.get("/v1/evaluations/" + ids[1]).status, 404)
