@@ -1,10 +1,13 @@
 /* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the backend's own
  * code, no GPU is needed, and none has run them.
  * plans_test CARD.json [--all] [MODEL.onnx...]: with --all every shape in every batch bucket, else a sample; and the convolutions that
- * the lowered programs of these models hold, forward and back to the picture. */
+ * the lowered programs of these models hold, forward and back to the picture.
+ * plans_test CARD.json --describe FILE, on a card: writes cuDNN's own description of it, and says whether the card takes a plan that was made
+ * from the description CARD.json alone. Exits 77 where there is no card. */
 #include "conv_graph.h"
 #include "graph.h"
 #include "program.h"
+#include "vendor.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -232,10 +235,55 @@ static char *read_text(const char *path)
     return text;
 }
 
+/* ---- on a card ---- */
+
+static char *description_of(cudnnHandle_t handle)
+{
+    cudnnBackendDescriptor_t d = NULL;
+    int64_t n = 0;
+    char *text = NULL;
+    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendFinalize(d) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &n, NULL) == CUDNN_STATUS_SUCCESS &&
+        (text = calloc((size_t)n + 1, 1)) &&
+        cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, &n, text) != CUDNN_STATUS_SUCCESS)
+        free(text), text = NULL;
+    if (d) cudnnBackendDestroyDescriptor(d);
+    return text;
+}
+
+static bool write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "wb");
+    return f && fputs(text, f) >= 0 && fclose(f) == 0;
+}
+
+static int describe(const char *card, const char *to)
+{
+    struct wn_error err = {0};
+    cudnnHandle_t handle;
+    struct wn_cuda_plan *plan = NULL, *again = NULL;
+    int n = 0;
+    struct wn_cuda_conv_shape shape = shape_of(&rows[1], 8, &ways[3]);
+    shape.bias = shape.relu = true;
+    if (!(planner.description = wn_cuda_describe_device(card, &err))) return fprintf(stderr, "%s\n", err.text), 1;
+    if (cudnnCreate(&handle) != CUDNN_STATUS_SUCCESS) return printf("skipped: there is no card\n"), 77;
+    char *own = description_of(handle), *text = NULL;
+    if (!own || !write_text(to, own)) return fprintf(stderr, "cuDNN does not describe this card\n"), 1;
+    printf("| cuDNN's description of this card: %zu bytes in %s\n", strlen(own), to);
+    if (wn_cuda_plans(&planner, &shape, 1, &plan, &n, &err) == WN_OK) text = wn_cuda_plan_save(plan, &err);
+    const struct wn_cuda_planner here = {.handle = handle};
+    const bool taken = text && wn_cuda_plan_load(&here, text, &again, &err) == WN_OK;
+    printf("| a plan that was made from the description alone is %s%s\n", taken ? "taken" : "refused: ", taken ? "" : err.text);
+    return !taken;
+}
+
 int main(int argc, char **argv)
 {
     struct wn_error err = {0};
     if (argc < 2) return fprintf(stderr, "usage: plans_test CARD.json [--all] [MODEL.onnx...]\n"), 2;
+    if (argc == 4 && strcmp(argv[2], "--describe") == 0) return describe(read_text(argv[1]), argv[3]);
     all = argc > 2 && strcmp(argv[2], "--all") == 0;
     models = argv + 2 + all, n_models = argc - 2 - all;
     char *json = read_text(argv[1]);
