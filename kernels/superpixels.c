@@ -70,8 +70,9 @@ static void place_clusters(const struct slic *s)
 {
     for (int i = 0; i < s->rows * s->columns; i++) {
         struct cluster *c = &s->clusters[i];
-        c->y = (i / s->columns + 0.5) * s->h / s->rows - 0.5;
-        c->x = (i % s->columns + 0.5) * s->w / s->columns - 0.5;
+        const int row = i / s->columns, column = i % s->columns;
+        c->y = (row + 0.5) * s->h / s->rows - 0.5;
+        c->x = (column + 0.5) * s->w / s->columns - 0.5;
         const float *color = s->color + 3 * ((size_t)lround(c->y) * (size_t)s->w + (size_t)lround(c->x));
         for (int k = 0; k < 3; k++) c->color[k] = color[k];
     }
@@ -116,9 +117,10 @@ static void move_clusters(const struct slic *s)
     for (int i = 0; i < n; i++) s->sums[i] = (struct cluster){0}, s->members[i] = 0;
     for (int i = 0; i < s->h * s->w; i++) {
         struct cluster *sum = &s->sums[s->of[i]];
+        const int row = i / s->w, column = i % s->w;
         for (int k = 0; k < 3; k++) sum->color[k] += s->color[3 * i + k];
-        sum->x += i % s->w;
-        sum->y += i / s->w;
+        sum->x += column;
+        sum->y += row;
         s->members[s->of[i]]++;
     }
     for (int i = 0; i < n; i++) {

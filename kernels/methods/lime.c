@@ -111,7 +111,7 @@ static enum wn_code look(struct wn_run *r, struct fit *f, const struct wn_scalar
             toss(&random, first + i == 0, on, f->n);
             for (size_t j = 0; j < f->pixels; j++) x[j] = on[f->of[j % f->plane]] ? r->image[j] : f->flat[j];
         }
-        code = wn_run_forward(r, n, f->logits, err);
+        code = wn_run_forward(r, n, f->logits, err); /* analyzer: what the fit owns, fit_finish gives back */
         for (int i = 0; i < n && code == WN_OK; i++)
             add(f, f->on + (size_t)i * (size_t)f->n, wn_scalar_at(s, f->logits + (size_t)i * (size_t)r->classes, NULL));
     }

@@ -83,6 +83,7 @@ static double margin(const struct search *s, const float *logits, float *seed)
         if (s->sides[i] < 0 && (theirs < 0 || y[i] > y[theirs])) theirs = i;
     }
     if (seed) memset(seed, 0, (size_t)s->classes * sizeof *seed);
+    if (mine < 0 || theirs < 0) return 0; /* nobody is against anybody */
     if (seed && mine >= shift) seed[mine - shift] += 1;
     if (seed && theirs >= shift) seed[theirs - shift] -= 1;
     return (double)y[mine] - y[theirs];
