@@ -119,6 +119,8 @@ static double size_of(const struct search *s, const double *m)
 static enum wn_code climb(struct wn_run *r, struct search *s, double by, double *weights, struct wn_error *err)
 {
     enum wn_code code = wn_run_backward(r, 1, s->seeds, s->gradient, err);
+    for (size_t i = 0; i < s->pixels && code == WN_OK; i++) /* a weight that is no number would be taken for one that has shrunk away */
+        if (!isfinite(s->gradient[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the gradient is not finite for a picture that '%s' tried", r->method->name);
     for (size_t i = 0; i < s->pixels && code == WN_OK; i++)
         weights[s->of[i % s->plane]] += by * ((double)r->image[i] - s->fill[i]) * s->gradient[i];
     return code;
