@@ -85,6 +85,11 @@ bool record_agrees(const struct record *a, const struct record *b, float toleran
 static int ask(const struct desk *d, const struct wn_method *m, struct wn_question *q)
 {
     static const char *const contrasts[] = {"logit", "pair", "weighted", "finer"}, *const relevance[] = {"logit", "sglrp", "clrp", "pair"};
+    static const struct {
+        enum wn_setting setting;
+        const char *text;
+    } few[] = {{WN_SETTING_STEPS, "3"},       {WN_SETTING_SAMPLES, "2"},    {WN_SETTING_CHANNELS, "2"},      {WN_SETTING_ROUNDS, "2"},
+               {WN_SETTING_ITERATIONS, "2"}, {WN_SETTING_SUPERPIXELS, "4"}, {WN_SETTING_PERTURBATIONS, "10"}}; /* passes, so that many failures can be tried */
     static const int layers[] = {0, 1};
     int n = 0;
     for (; n < 4; n++)
@@ -98,10 +103,8 @@ static int ask(const struct desk *d, const struct wn_method *m, struct wn_questi
         q[n].n_layers = 2;
     }
     n++;
-    for (int i = 0; i < n; i++) { /* few passes, so that many failures can be tried */
-        wn_setting_set(&q[i].settings, WN_SETTING_STEPS, "3", NULL);
-        wn_setting_set(&q[i].settings, WN_SETTING_SAMPLES, "2", NULL);
-        wn_setting_set(&q[i].settings, WN_SETTING_CHANNELS, "2", NULL);
+    for (int i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof few / sizeof *few; k++) wn_setting_set(&q[i].settings, few[k].setting, few[k].text, NULL);
         wn_setting_set(&q[i].settings, WN_SETTING_BASELINE, i % 2 ? "blurred" : "black", NULL);
         q[i].settings.given &= m->settings;
     }
