@@ -17,6 +17,7 @@ struct subject {
     void *state;
     int arg;
     int stages, captured; /* of its engine, after its last run */
+    char walked[128];     /* why not all of them */
     double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */
 };
 

@@ -62,7 +62,7 @@ static void report_table(const struct bench *b, const struct bench_options *o)
         const struct subject *s = &b->subjects[i];
         printf("  %-28s %10.3f %10.3f %10.3f", s->name, s->median, s->low, s->high);
         if (s->stages && s->median > 0) printf("  %9.0f images/s, %d of %d stages captured", o->batch * 1e3 / s->median, s->captured, s->stages);
-        printf("\n");
+        printf("%s%s\n", s->walked[0] ? ": " : "", s->walked);
     }
     for (int i = 0; i < 2; i++)
         if (b->lacking[i][0]) printf("  torch compiled %-13s does not work here: %s\n", i ? "explain" : "forward", b->lacking[i]);

@@ -44,6 +44,7 @@ struct wn_backend_traits {
     int devices;              /* that this machine has of the backend's kind; 0: it does not count them, and has one */
     int engines;              /* that gain by working side by side on one device; 0: one for each of the machine's cores */
     int stages, captured;     /* of the programs compiled now, where the backend captures stages to replay them; and how many it could */
+    char walked[128];         /* why the last one could not be; "" where all could */
     const char *backend;      /* the row's name, static; filled in by wn_engine_traits */
 };
 

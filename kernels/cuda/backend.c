@@ -73,6 +73,7 @@ static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits 
                                       .draws = WN_CUDA_HEATMAP_PIXELS, .prepares = WN_CUDA_PICTURE_BYTES, .devices = be->devices, .engines = ENGINES,
                                       .stages = be->stages, .captured = be->captured,
                                       .precision = wn_precision_name(be->precision)};
+    memcpy(out->walked, be->walked, sizeof out->walked);
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
 

@@ -187,6 +187,7 @@ enum wn_code wn_cuda_capture(struct wn_cuda_exe *exe, struct wn_cuda_stage *stag
         if (code == WN_OK && ended == WN_OK) instantiate(stage, graph, &why);
         if (graph) cudaGraphDestroy(graph);
     }
+    if (!stage->graph) snprintf(exe->be->walked, sizeof exe->be->walked, "%.127s", why.text);
     return wn_cuda_lost() ? wn_fail(err, why.code, "%s", why.text) : WN_OK;
 }
 

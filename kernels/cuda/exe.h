@@ -97,6 +97,7 @@ struct wn_cuda_backend {
     struct wn_cuda_weight **weights;     /* those that its programs use, counted by their users */
     int n_weights, cap_weights;
     int stages, captured; /* of its programs */
+    char walked[128];     /* why the last one that could not be captured could not */
     size_t bytes;        /* device memory held now for itself */
     size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
     struct CUstream_st *stream;  /* for what belongs to no executable; whoever queues there waits for it */

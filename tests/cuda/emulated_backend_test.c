@@ -411,6 +411,28 @@ static void a_stage_is_replayed(void **state)
     subject_finish(&s);
 }
 
+static void a_stage_that_cannot_be_captured_is_walked_and_says_why(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    struct wn_backend_traits traits;
+    fake_runtime.no_graphs = true;
+    judge(three_steps, WN_PRECISION_F32, 1e-5);
+    subject_init(&s, 1, false);
+    three_steps(&s);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    be->impl->traits(be, &traits);
+    assert_true(traits.stages == 1 && traits.captured == 0);
+    assert_non_null(strstr(traits.walked, "cudaStreamBeginCapture"));
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+    fake_runtime.no_graphs = false;
+}
+
 /* The host is ahead of the device: what it writes next must not reach what is queued. */
 static void a_write_may_follow_a_run_at_once(void **state)
 {
@@ -577,6 +599,7 @@ int main(void)
         cmocka_unit_test(a_stream_of_another_device_is_refused),
         cmocka_unit_test(the_workspace_holds_what_the_largest_wants),
         cmocka_unit_test(a_stage_is_replayed),
+        cmocka_unit_test(a_stage_that_cannot_be_captured_is_walked_and_says_why),
         cmocka_unit_test(a_write_may_follow_a_run_at_once),
         cmocka_unit_test(questions_may_follow_questions_at_once),
         cmocka_unit_test(a_copy_is_done_when_it_is_waited_for),

@@ -409,6 +409,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
         fprintf(stderr, "fake runtime: a capture that other threads disturb\n");
         abort();
     }
+    if (e == cudaSuccess && fake_runtime.no_graphs) e = last = cudaErrorStreamCaptureUnsupported;
     if (e == cudaSuccess) e = answer();
     if (e == cudaSuccess) fake_streams_capture((void *)stream);
     return e;
