@@ -240,7 +240,7 @@ static enum wn_code spare(struct wn_run *r, struct search *s, const struct area 
     int left = 0;
     for (int i = 0; i < s->n; i++) left += s->on[i] > 0;
     for (int i = s->n; i-- > 0 && left > 1 && code == WN_OK;) {
-        double *on = &s->on[order[i].number], ahead;
+        double *on = &s->on[order[i].number], ahead = 0;
         if (*on == 0) continue;
         *on = 0;
         code = look(r, s, (const double *const[]){s->on}, 1, &ahead, err);
