@@ -130,14 +130,20 @@ enum wn_code wn_engine_room(struct wn_engine *e, struct wn_error *err)
 
 /* ---- plans ---- */
 
-static int plan_slot(const struct wn_engine *e)
+/* Of those that there are; the first place where there is none. */
+static int oldest_plan(const struct wn_engine *e)
 {
     int oldest = 0;
-    for (int i = 0; i < MAX_PLANS; i++) {
-        if (!e->plans[i]) return i;
-        if (e->used[i] < e->used[oldest]) oldest = i;
-    }
+    for (int i = 0; i < MAX_PLANS; i++)
+        if (e->plans[i] && (!e->plans[oldest] || e->used[i] < e->used[oldest])) oldest = i;
     return oldest;
+}
+
+static int plan_slot(const struct wn_engine *e)
+{
+    for (int i = 0; i < MAX_PLANS; i++)
+        if (!e->plans[i]) return i;
+    return oldest_plan(e);
 }
 
 /* Weights are everybody's and stay; the rest is this engine's plans. */
@@ -153,9 +159,7 @@ static void let_old_plans_go(struct wn_engine *e)
     int n = 0;
     for (int i = 0; i < MAX_PLANS; i++) n += e->plans[i] != NULL;
     for (; n > MIN_PLANS && is_over_budget(e); n--) {
-        int oldest = -1;
-        for (int i = 0; i < MAX_PLANS; i++)
-            if (e->plans[i] && (oldest < 0 || e->used[i] < e->used[oldest])) oldest = i;
+        const int oldest = oldest_plan(e);
         wn_plan_destroy(e->plans[oldest]);
         e->plans[oldest] = NULL;
     }

@@ -370,7 +370,7 @@ static void sweep(struct run *x)
 {
     int64_t limit = now_ns() - x->timeout_ns;
     while (x->head != x->tail && x->queue[x->head % x->room].intended_ns < limit) {
-        count(x, &x->queue[x->head % x->room], 0, &x->r->timeouts);
+        count(x, &x->queue[x->head % x->room], 0, &x->r->timeouts); /* analyzer: the queue is the run's, whose end frees it */
         x->head++;
     }
     for (int i = 0; i < x->n_links; i++) {
