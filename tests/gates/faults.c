@@ -5,6 +5,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -58,8 +59,26 @@ static void disarm(void)
     arm->kind = NONE;
 }
 
+/* Who asked last in this thread, and in which arming: another thread may be refused something between a library's refusal and the crash that
+ * comes of it. */
+static __thread struct {
+    char who[sizeof none.who];
+    long arming;
+} mine __attribute__((tls_model("initial-exec")));
+static _Atomic long arming; /* counted by their first refusals */
+
+/* In the thread that crashes, which then ends as it would have. */
+static void on_crash(int number)
+{
+    if (arm->refused && mine.arming == arming) memcpy(arm->who, mine.who, sizeof mine.who);
+    arm->kind = NONE;
+    signal(number, SIG_DFL);
+}
+
 static int disarm_behind(int argc, char **argv, char **environment)
 {
+    static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) signal(crashes[i], on_crash);
     atexit(disarm);
     begun = true;
     return main_of_it(argc, argv, environment);
@@ -126,8 +145,10 @@ static bool fails_for(enum kind kind, const void *caller)
     if (arm->kind != (int)kind || !begun) return false;
     arm->asked++;
     if (!is_turn(caller)) return false;
-    arm->refused++;
-    name_library(caller, arm->who, sizeof arm->who);
+    if (atomic_fetch_add(&arm->refused, 1) == 0) arming++;
+    name_library(caller, mine.who, sizeof mine.who);
+    mine.arming = arming;
+    memcpy(arm->who, mine.who, sizeof mine.who);
     return true;
 }
 
