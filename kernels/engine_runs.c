@@ -150,6 +150,17 @@ enum wn_code wn_run_superpixels(const struct wn_run *r, int wanted, int *of, int
     return code;
 }
 
+enum wn_code wn_run_paint(struct wn_run *r, const int *of, const double *values, struct wn_error *err)
+{
+    const size_t plane = (size_t)(r->height * r->width);
+    r->h = (int)r->height;
+    r->w = (int)r->width;
+    r->map = malloc(plane * sizeof *r->map);
+    if (!r->map) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
+    for (size_t i = 0; i < plane; i++) r->map[i] = (float)values[of[i]];
+    return WN_OK;
+}
+
 /* ---- a method, from its image to its map ---- */
 
 /* Fills run->logits (K, the caller's) and, where the caller has none, run->seed through `a`; then lets the method drive. */

@@ -154,16 +154,6 @@ static void solve(struct fit *f)
     }
 }
 
-static enum wn_code fill_map(struct wn_run *r, const struct fit *f, struct wn_error *err)
-{
-    r->h = (int)r->height;
-    r->w = (int)r->width;
-    r->map = malloc(f->plane * sizeof *r->map);
-    if (!r->map) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
-    for (size_t i = 0; i < f->plane; i++) r->map[i] = (float)f->at[f->of[i]];
-    return WN_OK;
-}
-
 static enum wn_code run(struct wn_run *r, struct wn_error *err)
 {
     struct wn_scalar s = {0};
@@ -174,7 +164,7 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
     if (code == WN_OK) {
         center(&f);
         solve(&f);
-        code = fill_map(r, &f, err);
+        code = wn_run_paint(r, f.of, f.at, err);
     }
     fit_finish(&f);
     wn_scalar_finish(&s);

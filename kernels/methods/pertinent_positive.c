@@ -262,16 +262,6 @@ static enum wn_code choose(struct wn_run *r, struct search *s, struct wn_error *
     return code;
 }
 
-static enum wn_code fill_map(struct wn_run *r, const struct search *s, struct wn_error *err)
-{
-    r->h = (int)r->height;
-    r->w = (int)r->width;
-    r->map = malloc(s->plane * sizeof *r->map);
-    if (!r->map) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
-    for (size_t i = 0; i < s->plane; i++) r->map[i] = (float)s->on[s->of[i]];
-    return WN_OK;
-}
-
 /* Where the class is not ahead in the whole picture, none of it is enough for that: no area is on. The whole picture's own forward pass has just
  * been run. */
 static enum wn_code find(struct wn_run *r, struct search *s, struct wn_error *err)
@@ -291,7 +281,7 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
         return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' sets no classes against others, so nothing can be enough for one", r->question->contrast->name);
     enum wn_code code = search_init(r, &s, err);
     if (code == WN_OK) code = find(r, &s, err);
-    if (code == WN_OK) code = fill_map(r, &s, err);
+    if (code == WN_OK) code = wn_run_paint(r, s.of, s.on, err);
     search_finish(&s);
     return code;
 }
