@@ -1,60 +1,12 @@
 /* What the shared harness does not ask of a backend, and this one has code of its own for: more parts than one launch takes,
  * copies whose strides fit no axis, gathers that are looked through, and an arena that shares its bytes. On the emulation. */
+#include "judging.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include <cuda_runtime_api.h>
-
-#include "emulation_control.h"
 #include "exe.h"
-#include "fake_runtime.h"
-#include "subject.h"
-
-#include <whynot/explain.h>
-
-typedef void build_function(struct subject *s);
-
-static void judge(build_function *build, enum wn_precision precision, double tolerance)
-{
-    struct wn_backend *judged, *oracle;
-    const struct wn_backend_options options = {.precision = precision};
-    struct wn_error err = {0};
-    assert_int_equal(wn_backend_open("cuda", &options, &judged, &err), WN_OK);
-    assert_int_equal(wn_backend_open("ref", NULL, &oracle, &err), WN_OK);
-    const int orders = precision == WN_PRECISION_F32 ? 3 : 1; /* the type changes nothing about barriers */
-    for (wn_emulated_order = 3 - orders; wn_emulated_order < 3; wn_emulated_order++) {
-        struct subject s;
-        struct outcome got, ref;
-        subject_init(&s, 7, true);
-        build(&s);
-        if (subject_run(&s, judged, &got, &err) != WN_OK || subject_run(&s, oracle, &ref, &err) != WN_OK) fail_msg("%s", err.text);
-        for (int i = 0; i < ref.n; i++)
-            if (!(relative_error(got.data[i], ref.data[i], ref.count[i], 0) <= tolerance))
-                fail_msg("output %d is off by %g", i, relative_error(got.data[i], ref.data[i], ref.count[i], 0));
-        outcome_finish(&got), outcome_finish(&ref), subject_finish(&s);
-    }
-    wn_backend_close(judged), wn_backend_close(oracle);
-}
-
-static void judge_all(build_function *build)
-{
-    judge(build, WN_PRECISION_F32, 1e-5);
-    judge(build, WN_PRECISION_BF16, 2e-2);
-    judge(build, WN_PRECISION_F16, 4e-3);
-}
-
-static int input(struct subject *s, struct wn_shape shape)
-{
-    return subject_input(s, shape, true, -1, 1);
-}
 
 /* ---- moving ---- */
 
@@ -180,11 +132,6 @@ static void a_product_takes_either_layout(void **state)
 
 /* ---- a scale, a shift and an activation in a row ---- */
 
-static int weight(struct subject *s, struct wn_shape shape)
-{
-    return subject_weight(s, shape, -2, 2);
-}
-
 static void affine(struct subject *s)
 {
     int x = input(s, SHAPE(2, 24, 3, 5));
@@ -205,12 +152,6 @@ static void an_affine_chain_is_one_launch(void **state)
 {
     (void)state;
     judge_all(affine);
-}
-
-static void three_steps(struct subject *s)
-{
-    int x = input(s, SHAPE(1, 8, 2, 2));
-    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, x, weight(s, SHAPE(1, 8, 1, 1))), weight(s, SHAPE(1, 8, 1, 1)))));
 }
 
 static void scale_shift_and_activation_launch_once(void **state)
@@ -380,168 +321,6 @@ static void the_workspace_holds_what_the_largest_wants(void **state)
     fake_libraries_can = before;
 }
 
-/* ---- what is queued, and what is captured ---- */
-
-static void a_stage_is_replayed(void **state)
-{
-    (void)state;
-    struct subject s;
-    struct wn_backend *be;
-    struct wn_exe *exe;
-    static float first[4096], again[4096];
-    subject_init(&s, 1, false);
-    three_steps(&s);
-    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
-    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
-    struct wn_backend_traits traits;
-    be->impl->traits(be, &traits);
-    assert_true(traits.stages == 1 && traits.captured == 1);
-    const long before = fake_runtime.replays;
-    for (int k = 0; k < 2; k++) {
-        for (int i = 0; i < s.n_inputs; i++) assert_int_equal(be->impl->write(exe, s.inputs[i].value, s.inputs[i].data, NULL), WN_OK);
-        assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
-        assert_int_equal(be->impl->read(exe, s.outputs[0], k ? again : first, NULL), WN_OK);
-    }
-    assert_int_equal(fake_runtime.replays - before, 2);
-    assert_memory_equal(first, again, sizeof first);
-    be->impl->release(exe);
-    be->impl->traits(be, &traits);
-    assert_true(traits.stages == 0 && traits.captured == 0);
-    wn_backend_close(be);
-    subject_finish(&s);
-}
-
-static void a_stage_that_cannot_be_captured_is_walked_and_says_why(void **state)
-{
-    (void)state;
-    struct subject s;
-    struct wn_backend *be;
-    struct wn_exe *exe;
-    struct wn_backend_traits traits;
-    fake_runtime.no_graphs = true;
-    judge(three_steps, WN_PRECISION_F32, 1e-5);
-    subject_init(&s, 1, false);
-    three_steps(&s);
-    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
-    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
-    be->impl->traits(be, &traits);
-    assert_true(traits.stages == 1 && traits.captured == 0);
-    assert_non_null(strstr(traits.walked, "cudaStreamBeginCapture"));
-    be->impl->release(exe);
-    wn_backend_close(be);
-    subject_finish(&s);
-    fake_runtime.no_graphs = false;
-}
-
-/* The host is ahead of the device: what it writes next must not reach what is queued. */
-static void a_write_may_follow_a_run_at_once(void **state)
-{
-    (void)state;
-    struct subject s;
-    struct wn_backend *be;
-    struct wn_exe *exe;
-    static float numbers[2][64], out[64];
-    subject_init(&s, 1, false);
-    const int x = input(&s, SHAPE(1, 64)), y = wn_linear(s.p, x, 2, 0);
-    subject_output(&s, y);
-    for (int i = 0; i < 64; i++) numbers[0][i] = (float)(i + 1), numbers[1][i] = (float)-i;
-    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
-    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
-    for (int k = 0; k < 2; k++) {
-        assert_int_equal(be->impl->write(exe, x, numbers[k], NULL), WN_OK);
-        if (!k) assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
-    }
-    assert_int_equal(be->impl->read(exe, y, out, NULL), WN_OK);
-    for (int i = 0; i < 64; i++) assert_true(out[i] == 2 * numbers[0][i]);
-    be->impl->release(exe);
-    wn_backend_close(be);
-    subject_finish(&s);
-}
-
-/* Also by what the device makes seeds of. */
-static void questions_may_follow_questions_at_once(void **state)
-{
-    enum { CLASSES = 4 };
-    (void)state;
-    struct subject s;
-    struct wn_backend *be;
-    struct wn_exe *exe;
-    float out[CLASSES];
-    const float numbers[CLASSES] = {1, 2, 3, 4};
-    subject_init(&s, 1, false);
-    const int x = input(&s, SHAPE(1, CLASSES)), logits = wn_linear(s.p, x, 1, 0);
-    subject_output(&s, logits);
-    wn_program_end_stage(s.p);
-    const int seed = input(&s, SHAPE(1, CLASSES)), y = wn_linear(s.p, seed, 2, 0);
-    subject_output(&s, y);
-    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
-    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
-    assert_int_equal(be->impl->write(exe, x, numbers, NULL), WN_OK);
-    assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
-    for (int k = 0; k < 2; k++) {
-        const struct wn_seed_row row = {.form = *wn_contrast_find("logit")->form, .target = k};
-        assert_int_equal(be->impl->seed(exe, logits, seed, &row, 1, NULL), WN_OK);
-        if (!k) assert_int_equal(be->impl->run(exe, 1, NULL), WN_OK);
-    }
-    assert_int_equal(be->impl->read(exe, y, out, NULL), WN_OK);
-    for (int i = 0; i < CLASSES; i++) assert_true(out[i] == (i == 0 ? 2 : 0));
-    be->impl->release(exe);
-    wn_backend_close(be);
-    subject_finish(&s);
-}
-
-/* That the fake runtime would have noticed: what a copy brings is there when it was waited for, and not before. */
-static void a_copy_is_done_when_it_is_waited_for(void **state)
-{
-    (void)state;
-    struct wn_backend *base;
-    assert_int_equal(wn_backend_open("cuda", NULL, &base, NULL), WN_OK);
-    const struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
-    const struct wn_cuda_staging *c = &be->drawing;
-    c->pinned[0] = 1;
-    assert_int_equal(wn_cuda_staging_send(c, be->stream, 1, NULL), WN_OK);
-    assert_int_not_equal(c->device[0], 1);
-    c->pinned[0] = 2; /* too early: this goes there */
-    assert_int_equal(wn_cuda_staging_fetch(c, be->stream, 0, 1, NULL), WN_OK);
-    assert_int_equal(c->device[0], 2);
-    wn_backend_close(base);
-}
-
-static void allocate_while_capturing(void)
-{
-    struct CUstream_st *stream;
-    void *memory;
-    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
-    cudaMalloc(&memory, 1);
-}
-
-static void wait_while_capturing(void)
-{
-    struct CUstream_st *stream;
-    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
-    cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal);
-    cudaStreamSynchronize(stream);
-}
-
-static void what_a_card_refuses_while_it_captures_ends_the_process(void **state)
-{
-    void (*const scenes[])(void) = {allocate_while_capturing, wait_while_capturing};
-    (void)state;
-    for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
-        int how = 0;
-        const pid_t child = fork();
-        assert_true(child >= 0);
-        if (!child) {
-            fclose(stderr);
-            scenes[i]();
-            _exit(0);
-        }
-        assert_int_equal(waitpid(child, &how, 0), child);
-        assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT);
-    }
-}
-
 /* That the fake runtime would have noticed. */
 static void a_stream_of_another_device_is_refused(void **state)
 {
@@ -598,12 +377,6 @@ int main(void)
         cmocka_unit_test(whoever_enters_a_backend_makes_its_device_the_current_one),
         cmocka_unit_test(a_stream_of_another_device_is_refused),
         cmocka_unit_test(the_workspace_holds_what_the_largest_wants),
-        cmocka_unit_test(a_stage_is_replayed),
-        cmocka_unit_test(a_stage_that_cannot_be_captured_is_walked_and_says_why),
-        cmocka_unit_test(a_write_may_follow_a_run_at_once),
-        cmocka_unit_test(questions_may_follow_questions_at_once),
-        cmocka_unit_test(a_copy_is_done_when_it_is_waited_for),
-        cmocka_unit_test(what_a_card_refuses_while_it_captures_ends_the_process),
         cmocka_unit_test(halves_round_to_the_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
