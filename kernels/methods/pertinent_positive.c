@@ -296,7 +296,8 @@ const struct wn_method wn_method_pertinent_positive = {
     .name = "pertinent-positive",
     .summary = "What suffices: the few areas of the picture that are enough for the answer when all others are painted over.",
     .formula = "x(m) = x0 + m (x - x0), m >= 0 an area: min_m c max(0, kappa - (y_P - max_Q y_Q)(x(m))) + beta |m|_1; then areas by m until P is ahead, less those that it does not need; 1 there, else 0",
-    .source = "Luss et al. 2021 (CEM-MAF), without attribute functions; and without areas that turn out not to be needed; areas: SLIC, Achanta et al. 2012",
+    .source = "Luss et al. 2021 (CEM-MAF), without attribute functions. Ours: a search succeeds by its second half, equal weights go by gradient, and areas that turn out "
+              "not to be needed go again. Areas: SLIC, Achanta et al. 2012",
     .cost = "up to three passes for each of `rounds` times `iterations` steps, and up to two for each area",
     .misleads = "Empty: the class is not ahead even in the whole picture. Enough is not all that was used: other areas may be enough as well. A picture with holes is unlike any that the network was trained on.",
     .flags = WN_METHOD_INPUT | WN_METHOD_AREAS,
