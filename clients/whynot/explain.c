@@ -211,6 +211,17 @@ static enum wn_code check_object(const struct wn_buffer *body, struct wn_error *
     return object ? WN_OK : wn_fail(err, WN_NOT_READY, "the answer is no JSON object, as a daemon of ours would give");
 }
 
+/* What is put into words or files; else they would say numbers that nobody said. */
+static enum wn_code read_answer(const struct wn_buffer *body, json_t **answer, struct wn_error *err)
+{
+    struct wn_error wrong = {0};
+    enum wn_code code = wn_json_parse(body->data, body->size, answer, &wrong);
+    if (code == WN_NO_MEMORY) return wn_fail(err, code, "no memory to read the answer");
+    if (code != WN_OK) return wn_fail(err, WN_NOT_READY, "the answer is no JSON: %.200s", wrong.text);
+    if (json_is_array(json_object_get(*answer, "predictions")) && json_is_array(json_object_get(*answer, "maps"))) return WN_OK;
+    return wn_fail(err, WN_NOT_READY, "the answer lacks predictions or maps, which a daemon of ours would give");
+}
+
 static enum cli_exit ask(void *arg, int i, struct cli_result *out)
 {
     struct asking *a = arg;
@@ -229,12 +240,7 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
         goto finish;
     }
     if (out->good) code = check_object(&reply.body, &err);
-    if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder)) {
-        struct wn_error wrong = {0};
-        code = wn_json_parse(reply.body.data, reply.body.size, &answer, &wrong);
-        if (code == WN_NO_MEMORY) wn_fail(&err, code, "no memory to read the answer");
-        else if (code != WN_OK) code = wn_fail(&err, WN_NOT_READY, "the answer is no JSON: %.200s", wrong.text);
-    }
+    if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder)) code = read_answer(&reply.body, &answer, &err);
     if (out->good && a->folder && code == WN_OK) code = cli_answer_files(answer, a->folder, p->stem, paths, &err);
     if (code == WN_OK && a->form == FORM_WORDS) code = put_words(a, p, &reply, answer, &picture, &out->text, &err);
     if (code == WN_OK && a->form == FORM_LINES) code = put_line(a, p, &reply, paths, &out->text, &err);

@@ -163,10 +163,10 @@ class Answers(unittest.TestCase):
             list(pool.map(lambda words: self.spoil(*words, step=7), commands))
 
     def test_explain_as_words_with_drawings(self):
-        self.spoil("explain", self.one, "-m", "tiny", "-q", "auto:2", "--text", "--draw", "blocks", step=2, keys_wanted=False)
+        self.spoil("explain", self.one, "-m", "tiny", "-q", "auto:2", "--text", "--draw", "blocks", step=2)
 
     def test_explain_as_lines_with_files(self):
-        self.spoil("explain", self.one, "-m", "tiny", "-q", "auto:1", "--png", "maps", step=6, keys_wanted=False)
+        self.spoil("explain", self.one, "-m", "tiny", "-q", "auto:1", "--png", "maps", step=6)
 
     def test_explain_as_json_finds_the_only_model(self):
         self.spoil("explain", self.one, "-m", "tiny", "--json", step=12, keys_wanted=False)
