@@ -27,12 +27,12 @@ struct inside {
     struct wn_shape x, y;
 };
 
-/* 1 where a window of one cell reads the picture, 0 where it reads padding. */
+/* 1 where a window of one cell reads the picture, 0 where it reads padding; once for each image. */
 static void fill_inside(float *dst, const void *arg)
 {
     const struct inside *in = arg;
-    for (int64_t at = 0, n = plane(&in->y); at < n; at++) {
-        int64_t rest = at;
+    for (int64_t at = 0, n = plane(&in->y); at < in->y.dim[0] * n; at++) {
+        int64_t rest = at % n;
         dst[at] = 1;
         for (int i = in->win->rank - 1; i >= 0; i--) {
             int64_t read = rest % in->y.dim[2 + i] * in->win->stride[i] - in->win->pad_lo[i];
@@ -45,9 +45,10 @@ static void fill_inside(float *dst, const void *arg)
 static int inside_field(struct wn_forward_pass *b, const struct wn_step *s)
 {
     struct inside in = {&s->u.conv.win, shape_of(b, s->in[0]), shape_of(b, s->out[0])};
-    struct wn_shape field = wn_shape_of(2, (int64_t[]){1, plane(&in.y)});
-    char key[256] = "inside";
-    for (int i = 0, at = 6; i < in.win->rank; i++)
+    struct wn_shape field = wn_shape_of(2, (int64_t[]){b->images, plane(&in.y)});
+    char key[256];
+    int at = snprintf(key, sizeof key, "inside|%lld", (long long)b->images);
+    for (int i = 0; i < in.win->rank; i++)
         at += snprintf(key + at, sizeof key - (size_t)at, "|%lld %lld %lld %lld", (long long)in.x.dim[2 + i],
                        (long long)in.y.dim[2 + i], (long long)in.win->stride[i], (long long)in.win->pad_lo[i]);
     return wn_program_derive(b->p, key, &field, fill_inside, &in);
@@ -88,7 +89,7 @@ static struct wn_tangent conv_of_layer(struct wn_forward_pass *b, const struct w
     const struct wn_window *win = &s->u.conv.win;
     struct wn_shape y = shape_of(b, s->out[0]);
     int64_t channels = y.dim[1];
-    int z = as(p, wn_forward_crop(p, s->out[0], win->pad_lo, win->pad_hi, win->rank), channels, b->directions);
+    int z = wn_forward_columns(b, wn_forward_crop(p, s->out[0], win->pad_lo, win->pad_hi, win->rank), channels, b->directions);
     if (s->in[2] != WN_NONE) z = wn_binary(p, WN_BINARY_SUB, z, as(p, s->in[2], channels, 1));
     return around(b, s, b->of[s->in[0]], wn_linear(p, z, b->step, 0));
 }

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Floats of one spread tangent: beyond that a pass for each class is kinder to the memory. */
+/* Floats of one spread tangent, of all images together: beyond that fewer images at a time, and in the end a pass for each class, are
+ * kinder to the memory. Nothing is lost by it: the directions of one image that are spread over cells are a batch by themselves. Heads
+ * of matrices, such as VGG's and SqueezeNet's, spread nothing and are never refused for their number of images. */
 #define MOST_SPREAD (INT64_C(1) << 25)
 
 static int64_t count_of(const struct wn_forward_pass *b, int v)
@@ -24,21 +26,11 @@ struct wn_tangent wn_tangent_refuse(struct wn_forward_pass *b, const char *why)
 /* The same tangent with cells == 1. */
 static struct wn_tangent spread(struct wn_forward_pass *b, struct wn_tangent t)
 {
-    struct wn_program *p = b->p;
-    if ((t.cells == 1 && !t.diagonal) || p->error.code) return t;
+    if ((t.cells == 1 && !t.diagonal) || b->p->error.code) return t;
     if (t.diagonal) return wn_tangent_refuse(b, "directions of single cells that meet");
-    if (b->directions > b->most_directions || t.blocks * t.cells * b->directions > MOST_SPREAD)
+    if (b->directions > b->most_directions || t.blocks * t.cells * b->directions * b->images > MOST_SPREAD)
         return wn_tangent_refuse(b, "a pass for each class is cheaper here");
-    struct wn_shape thin = wn_shape_of(3, (int64_t[]){t.blocks, 1, b->directions}), whole = thin;
-    whole.dim[1] = t.cells;
-    int m = wn_reshape(p, t.m, &thin);
-    if (t.f == WN_NONE) {
-        m = wn_expand(p, m, &whole);
-    } else {
-        struct wn_shape field = wn_shape_of(3, (int64_t[]){shape_of(b, t.f).dim[0], t.cells, 1});
-        m = wn_mul(p, m, wn_reshape(p, t.f, &field));
-    }
-    return alike(as(p, m, t.blocks * t.cells, b->directions), WN_NONE, t.blocks * t.cells, 1);
+    return alike(wn_forward_product(b, t), WN_NONE, t.blocks * t.cells, 1);
 }
 
 int wn_tangent_batch(struct wn_forward_pass *b, int v)
@@ -46,25 +38,25 @@ int wn_tangent_batch(struct wn_forward_pass *b, int v)
     struct wn_shape s = shape_of(b, v);
     struct wn_tangent t = spread(b, b->of[v]);
     if (b->p->error.code) return -1;
-    if (s.rank < 1 || s.dim[0] != 1) {
+    if (s.rank < 1 || s.dim[0] != b->images) {
         wn_tangent_refuse(b, "a step does not keep the batch on its first axis");
         return -1;
     }
-    s.dim[0] = b->directions;
+    s.dim[0] = b->images * b->directions;
     return wn_reshape(b->p, wn_transpose(b->p, t.m, (int[]){1, 0}), &s);
 }
 
 struct wn_tangent wn_tangent_unbatch(struct wn_forward_pass *b, int v)
 {
     if (b->p->error.code || v < 0) return wn_still;
-    int64_t n = count_of(b, v) / b->directions;
-    return alike(wn_transpose(b->p, as(b->p, v, b->directions, n), (int[]){1, 0}), WN_NONE, n, 1);
+    int64_t columns = b->images * b->directions, n = count_of(b, v) / columns;
+    return alike(wn_transpose(b->p, as(b->p, v, columns, n), (int[]){1, 0}), WN_NONE, n, 1);
 }
 
 struct wn_tangent wn_tangent_tidy(struct wn_forward_pass *b, struct wn_tangent t)
 {
-    if (t.cells > 1 || t.f == WN_NONE) return t;
-    t.m = wn_mul(b->p, t.m, t.f);
+    if (t.cells > 1 || t.f == WN_NONE || b->p->error.code) return t;
+    t.m = wn_forward_scale(b, t.m, t.blocks, t.f, shape_of(b, t.f).dim[0] / b->images);
     t.f = WN_NONE;
     return t;
 }
@@ -109,9 +101,9 @@ static struct wn_tangent pool_rule(struct wn_forward_pass *b, const struct wn_st
     if (max) return wn_tangent_refuse(b, "a max-pool over cells that move differently");
     if (t.f != WN_NONE && by_plane(b, s->in[0], t)) {
         struct wn_shape field = x;
-        field.dim[1] = shape_of(b, t.f).dim[0];
+        field.dim[1] = shape_of(b, t.f).dim[0] / b->images;
         int f = wn_avgpool(b->p, wn_reshape(b->p, t.f, &field), win, s->u.pool.count_pad);
-        return wn_tangent_tidy(b, alike(t.m, as(b->p, f, field.dim[1], plane(&y)), t.blocks, plane(&y)));
+        return wn_tangent_tidy(b, alike(t.m, as(b->p, f, b->images * field.dim[1], plane(&y)), t.blocks, plane(&y)));
     }
     return wn_tangent_unbatch(b, wn_avgpool(b->p, wn_tangent_batch(b, s->in[0]), win, s->u.pool.count_pad));
 }
@@ -125,10 +117,11 @@ static struct wn_tangent matmul_rule(struct wn_forward_pass *b, const struct wn_
     struct wn_tangent t = b->of[s->in[0]];
     if (moves(b, s->in[1]) || !moves(b, s->in[0]) || s->u.matmul.trans_a)
         return wn_tangent_refuse(b, "a product of two values that move");
+    if (b->images > 1 && p->values[s->in[1]].batched) return wn_tangent_refuse(b, "a product of two values of a batch");
     struct wn_shape x = shape_of(b, s->in[0]), y = shape_of(b, s->out[0]);
     if (x.rank != 2)
         return wn_tangent_unbatch(b, wn_matmul(p, wn_tangent_batch(b, s->in[0]), false, s->in[1], trans_b, WN_NONE));
-    if (x.dim[0] != 1) return wn_tangent_refuse(b, "a product over other rows than the image's");
+    if (x.dim[0] != b->images) return wn_tangent_refuse(b, "a product over other rows than the images'");
     if (t.cells > 1 && !t.diagonal && t.f == WN_NONE && p->values[s->in[1]].kind == WN_VALUE_CONST) {
         int w = wn_summed_weight(p, s->in[1], !trans_b, t.blocks, t.cells);
         return alike(wn_matmul(p, w, false, t.m, false, WN_NONE), WN_NONE, y.dim[1], 1);
@@ -144,11 +137,14 @@ static struct wn_tangent times(struct wn_forward_pass *b, struct wn_tangent t, i
 {
     if (b->p->error.code) return wn_still;
     if (t.diagonal && shape_of(b, z).rank > 2) z = wn_forward_crop(b->p, z, t.lo, t.hi, shape_of(b, z).rank - 2);
-    int field = as(b->p, z, t.blocks, t.diagonal ? b->directions : t.cells);
-    if (t.cells == 1 || t.diagonal)
-        t.m = wn_mul(b->p, t.m, field);
-    else
-        t.f = t.f == WN_NONE ? field : wn_mul(b->p, t.f, field);
+    if (t.diagonal) {
+        t.m = wn_mul(b->p, t.m, wn_forward_columns(b, z, t.blocks, b->directions));
+    } else if (t.cells == 1) {
+        t.m = wn_forward_scale(b, t.m, t.blocks, z, t.blocks);
+    } else {
+        int field = as(b->p, z, b->images * t.blocks, t.cells);
+        t.f = t.f == WN_NONE ? field : wn_forward_fields(b, t.f, field, t.blocks, t.cells);
+    }
     return t;
 }
 
@@ -167,23 +163,31 @@ static struct wn_tangent unary_rule(struct wn_forward_pass *b, const struct wn_s
     return times(b, t, wn_unary_bwd(b->p, u->kind, wn_linear(b->p, z, 0, 1), z, u->alpha, u->beta));
 }
 
-/* Whether z, broadcast to y, is one number for each block. */
-static bool constant_on_blocks(const struct wn_shape *z, const struct wn_shape *y, struct wn_tangent t)
+/* Images that z, broadcast to y, tells apart. */
+static int64_t images_of(const struct wn_forward_pass *b, const struct wn_shape *z, const struct wn_shape *y)
 {
-    if (wn_shape_count(z) == 1) return true;
-    if (y->rank < 2 || y->dim[0] != 1 || y->dim[1] != t.blocks || plane(y) != t.cells) return false;
+    return z->rank == y->rank && z->rank > 0 && z->dim[0] == b->images ? b->images : 1;
+}
+
+/* Whether z, broadcast to y, is one number for each block. */
+static bool constant_on_blocks(const struct wn_forward_pass *b, const struct wn_shape *z, const struct wn_shape *y, struct wn_tangent t)
+{
+    if (wn_shape_count(z) == images_of(b, z, y)) return true;
+    if (y->rank < 2 || y->dim[0] != b->images || y->dim[1] != t.blocks || plane(y) != t.cells) return false;
     for (int i = 1; i <= y->rank - 2 && i <= z->rank; i++)
         if (z->dim[z->rank - i] != 1) return false;
-    return wn_shape_count(z) == t.blocks;
+    return wn_shape_count(z) == images_of(b, z, y) * t.blocks;
 }
 
 /* The tangent of a value of shape y times z, which broadcasts to y. */
 static struct wn_tangent times_broadcast(struct wn_forward_pass *b, struct wn_tangent t, int z,
                                          const struct wn_shape *y)
 {
+    if (b->p->error.code) return wn_still;
     struct wn_shape s = shape_of(b, z);
-    if (!constant_on_blocks(&s, y, t)) return times(b, t, wn_expand(b->p, z, y));
-    t.m = wn_mul(b->p, t.m, as(b->p, z, wn_shape_count(&s), 1));
+    if (!constant_on_blocks(b, &s, y, t)) return times(b, t, wn_expand(b->p, z, y));
+    int64_t images = images_of(b, &s, y), rows = wn_shape_count(&s) / images;
+    t.m = images > 1 ? wn_forward_scale(b, t.m, t.blocks, z, rows) : wn_mul(b->p, t.m, as(b->p, z, rows, 1));
     return t;
 }
 
@@ -192,8 +196,8 @@ static struct wn_tangent stretched(struct wn_forward_pass *b, int v, const struc
 {
     struct wn_shape whole = *y;
     if (!moves(b, v) || count_of(b, v) == wn_shape_count(y)) return b->of[v];
-    if (shape_of(b, v).rank != y->rank || y->dim[0] != 1) return wn_tangent_refuse(b, "a step stretches what moves");
-    whole.dim[0] = b->directions;
+    if (shape_of(b, v).rank != y->rank || y->dim[0] != b->images) return wn_tangent_refuse(b, "a step stretches what moves");
+    whole.dim[0] = b->images * b->directions;
     return wn_tangent_unbatch(b, wn_expand(b->p, wn_tangent_batch(b, v), &whole));
 }
 
@@ -261,20 +265,12 @@ static struct wn_tangent reduce_rule(struct wn_forward_pass *b, const struct wn_
     return wn_tangent_unbatch(b, wn_reduce(b->p, s->u.reduce.kind, wn_tangent_batch(b, s->in[0]), axes));
 }
 
-/* One more axis in front of the walk: the directions. */
 static struct wn_tangent copy_rule(struct wn_forward_pass *b, const struct wn_step *s)
 {
     struct wn_copy c = s->u.copy;
     struct wn_shape y = batch_shape(b, s->out[0]);
-    if (c.rank == WN_MAX_RANK || y.rank < 1 || shape_of(b, s->out[0]).dim[0] != 1)
+    if (y.rank < 1 || shape_of(b, s->out[0]).dim[0] != b->images || !wn_forward_walk(b, &c, count_of(b, s->in[0]), count_of(b, s->out[0])))
         return wn_tangent_refuse(b, "a copy over too many axes");
-    memmove(c.extent + 1, c.extent, (size_t)c.rank * sizeof *c.extent);
-    memmove(c.x_stride + 1, c.x_stride, (size_t)c.rank * sizeof *c.x_stride);
-    memmove(c.y_stride + 1, c.y_stride, (size_t)c.rank * sizeof *c.y_stride);
-    c.rank++;
-    c.extent[0] = b->directions;
-    c.x_stride[0] = count_of(b, s->in[0]);
-    c.y_stride[0] = count_of(b, s->out[0]);
     c.fill = 0;
     return wn_tangent_unbatch(b, wn_copy(b->p, wn_tangent_batch(b, s->in[0]), &y, &c));
 }
@@ -362,24 +358,24 @@ static int stack_of(struct wn_program *p, int layer, int logits, int64_t most_di
 {
     if (p->error.code || layer < 0 || logits < 0) return -1;
     struct wn_shape a = p->values[layer].shape, y = p->values[logits].shape;
-    if (a.rank != 4 || a.dim[0] != 1 || y.rank != 2)
-        return wn_program_fail(p, WN_UNSUPPORTED,
-                               "a stack of maps needs one image and a layer with a plane for each channel");
+    if (a.rank != 4 || y.rank != 2 || y.dim[0] != a.dim[0])
+        return wn_program_fail(p, WN_UNSUPPORTED, "a stack of maps needs a layer with a plane for each channel and a row of logits for each image");
     int n = p->n_values, result = -1;
     struct wn_forward_pass b = {.p = p,
                                 .layer = layer,
+                                .images = a.dim[0],
                                 .directions = plane(&a),
                                 .most_directions = most_directions,
                                 .step = diagonal ? 1 : 1.0f / (float)plane(&a),
                                 .of = malloc((size_t)n * sizeof *b.of)};
     if (!b.of) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a pass in forward mode");
     for (int i = 0; i < n; i++) b.of[i] = wn_still;
-    b.of[layer] = scaled(&b, alike(as(p, layer, a.dim[1], b.directions), WN_NONE, a.dim[1], b.directions), b.step);
+    b.of[layer] = scaled(&b, alike(wn_forward_columns(&b, layer, a.dim[1], b.directions), WN_NONE, a.dim[1], b.directions), b.step);
     b.of[layer].diagonal = diagonal && b.directions > 1;
     struct wn_tangent t =
         run_pass(&b, layer, logits, p->values[logits].kind == WN_VALUE_STEP ? p->values[logits].step + 1 : 0);
-    struct wn_shape stack = wn_shape_of(4, (int64_t[]){1, y.dim[1], a.dim[2], a.dim[3]});
-    if (!p->error.code) result = wn_reshape(p, t.m, &stack);
+    struct wn_shape stack = wn_shape_of(4, (int64_t[]){a.dim[0], y.dim[1], a.dim[2], a.dim[3]});
+    if (!p->error.code) result = wn_forward_result(&b, t.m, &stack);
     free(b.of);
     return result;
 }

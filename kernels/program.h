@@ -106,10 +106,11 @@ bool wn_unary_from_output(enum wn_unary kind);
 
 /* ---- forward_mode.c: forward mode over the primitives ---- */
 
-/* One image only. Appends the Grad-CAM maps of every logit at a layer (1,C,h,w): (1,K,h,w). Map s at cell t is how logit s moves when
- * each channel's whole plane moves by its activation at t, over h*w; so h*w directions are pushed through the tail at once,
- * most of the way as one number a plane. Fails with WN_UNSUPPORTED where a step has no rule, or where planes would have to be spread
- * over their cells for more than most_directions directions; WN_NO_SUCH_LAYER where the logits do not depend on the layer. */
+/* Appends the Grad-CAM maps of every logit at a layer (N,C,h,w): (N,K,h,w). Map s at cell t is how logit s moves when
+ * each channel's whole plane moves by its activation at t, over h*w; so h*w directions an image are pushed through the
+ * tail at once, most of the way as one number a plane. Fails with WN_UNSUPPORTED where a step has no rule or does not keep the images
+ * apart, or where planes would have to be spread over their cells for more than most_directions directions of an image, or for more of
+ * all images than memory is meant for (fewer images may go); WN_NO_SUCH_LAYER where the logits do not depend on the layer. */
 int wn_forward_stack(struct wn_program *p, int layer, int logits, int64_t most_directions);
 /* The same for the linear approximation: in direction t all channels move by themselves at cell t, and nowhere else. Such directions
  * stay apart until a mean over space, so there are rules for pooled heads only. */

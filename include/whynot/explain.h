@@ -138,8 +138,8 @@ struct wn_method {
     enum wn_code (*run)(struct wn_run *run, struct wn_error *err);
     /* Forward passes of one answer with these settings, a backward pass counted as one more; NULL: that of one run. */
     int64_t (*passes)(const struct wn_settings *s);
-    /* May be NULL. Appends the maps of every class of one image without a backward pass a class; returns (1,K,h,w). Fails with
-     * WN_UNSUPPORTED where there is no such short cut: the caller then goes the long way. */
+    /* May be NULL. Appends the maps of every class without a backward pass a class; returns (N,K,h,w) for a layer of N images. Fails with
+     * WN_UNSUPPORTED where there is no such short cut for so many: the caller then tries fewer, and in the end goes the long way. */
     int (*build_all)(struct wn_program *p, int layer, int logits, int64_t classes);
 };
 

@@ -10,10 +10,10 @@
 
 #include "ref/ref.h"
 
-enum { C = 6, H = 4, W = 6, K = 5, NETS = 600 };
+enum { C = 6, H = 4, W = 6, K = 5, IMAGES = 3, NETS = 600 };
 static const double tolerance = 1e-6; /* summed weights and scales are rounded to f32 */
 
-/* ---- heads: (1,C,H,W) -> (1,K) ---- */
+/* ---- heads: (N,C,H,W) -> (N,K) ---- */
 
 enum expected { MATRICES, SPREADS, REFUSED }; /* SPREADS: has to make a number for each cell and direction */
 
@@ -31,7 +31,7 @@ static struct wn_shape shape_of(const struct subject *s, int v)
 
 static int flat(struct subject *s, int x)
 {
-    struct wn_shape shape = shape_of(s, x), f = SHAPE(1, wn_shape_count(&shape));
+    struct wn_shape shape = shape_of(s, x), f = SHAPE(shape.dim[0], wn_shape_count(&shape) / shape.dim[0]);
     return wn_reshape(s->p, x, &f);
 }
 
@@ -228,6 +228,11 @@ static int64_t classes(const struct trial *t)
     return wn_program_value(t->s.p, t->logits)->shape.dim[1];
 }
 
+static int64_t images(const struct trial *t)
+{
+    return wn_program_value(t->s.p, t->logits)->shape.dim[0];
+}
+
 /* The tail is there already; `most` as in wn_forward_stack. */
 static void append_stack(struct trial *t, enum way way, int64_t most)
 {
@@ -242,13 +247,16 @@ static void append_stack(struct trial *t, enum way way, int64_t most)
         t->stack = wn_program_output(p, stack);
         return;
     }
-    int64_t k = classes(t);
-    float *one_hot = calloc((size_t)(k * k), sizeof *one_hot), *zeros = calloc((size_t)k, sizeof *zeros);
-    for (int64_t i = 0; i < k; i++) one_hot[i * k + i] = 1;
-    int row = subject_given(&t->s, SHAPE(k), zeros), seed = subject_given(&t->s, SHAPE(k, k), one_hot);
-    t->gradient = wn_program_output(p, wn_backward(p, t->logits, seed, t->layer, (struct wn_rows){row, k}));
+    int64_t k = classes(t), r = images(t) * k;
+    float *one_hot = calloc((size_t)(r * k), sizeof *one_hot), *image = calloc((size_t)r, sizeof *image);
+    for (int64_t i = 0; i < r; i++) {
+        one_hot[i * k + i % k] = 1;
+        image[i] = (float)(i / k);
+    }
+    int row = subject_given(&t->s, SHAPE(r), image), seed = subject_given(&t->s, SHAPE(r, k), one_hot);
+    t->gradient = wn_program_output(p, wn_backward(p, t->logits, seed, t->layer, (struct wn_rows){row, r}));
     free(one_hot);
-    free(zeros);
+    free(image);
 }
 
 static double *read_value(struct wn_exe *exe, const struct trial *t, int value)
@@ -262,20 +270,20 @@ static double *read_value(struct wn_exe *exe, const struct trial *t, int value)
 static double *maps_of_gradient(const struct trial *t, const double *gradient, const double *activation, bool cells)
 {
     const struct wn_shape *a = &wn_program_value(t->s.p, t->layer)->shape;
-    int64_t area = a->dim[2] * a->dim[3], k = classes(t), channels = a->dim[1];
-    double *maps = calloc((size_t)(k * area), sizeof *maps);
-    for (int64_t s = 0; s < k; s++)
+    int64_t area = a->dim[2] * a->dim[3], k = classes(t), channels = a->dim[1], rows = images(t) * k;
+    double *maps = calloc((size_t)(rows * area), sizeof *maps);
+    for (int64_t s = 0; s < rows; s++)
         for (int64_t c = 0; c < channels; c++) {
             const double *g = gradient + (s * channels + c) * area;
             double sum = 0;
             for (int64_t i = 0; i < area; i++) sum += g[i];
             for (int64_t i = 0; i < area; i++)
-                maps[s * area + i] += (cells ? g[i] : sum / (double)area) * activation[c * area + i];
+                maps[s * area + i] += (cells ? g[i] : sum / (double)area) * activation[(s / k * channels + c) * area + i];
         }
     return maps;
 }
 
-/* K*h*w doubles, or NULL where the stack was refused. cells: which maps are made of a gradient. */
+/* N*K*h*w doubles, or NULL where the stack was refused. cells: which maps are made of a gradient. */
 static double *run(struct trial *t, struct wn_backend *ref, bool cells)
 {
     struct wn_error err = {0};
@@ -303,7 +311,7 @@ static double compare(const struct trial *t, const double *got, const double *wa
 {
     const struct wn_shape *a = &wn_program_value(t->s.p, t->layer)->shape;
     double off = 0, largest = 0;
-    for (int64_t i = 0; i < classes(t) * a->dim[2] * a->dim[3]; i++) {
+    for (int64_t i = 0; i < images(t) * classes(t) * a->dim[2] * a->dim[3]; i++) {
         if (!(fabs(got[i] - want[i]) <= off)) off = fabs(got[i] - want[i]);
         largest = fmax(largest, fabs(want[i]));
     }
@@ -317,31 +325,31 @@ static bool spreads(const struct trial *t)
 {
     const struct wn_shape *a = &wn_program_value(t->s.p, t->layer)->shape;
     struct wn_stage stage = wn_program_stage(t->s.p, 1);
-    int64_t most = 16 * a->dim[2] * a->dim[3]; /* no more than 16 blocks anywhere in these heads */
+    int64_t most = 16 * a->dim[0] * a->dim[2] * a->dim[3]; /* no more than 16 blocks anywhere in these heads */
     for (int i = stage.begin; i < stage.end; i++)
         if (wn_shape_count(&wn_program_value(t->s.p, wn_program_step(t->s.p, i)->out[0])->shape) > most) return true;
     return false;
 }
 
-static void build_head(struct trial *t, const struct head *head)
+static void build_head(struct trial *t, const struct head *head, int64_t n)
 {
     subject_init(&t->s, 7, false);
-    t->layer = wn_relu(t->s.p, conv(&t->s, subject_input(&t->s, SHAPE(1, 2, H, W), true, -1, 1), C, 3, 1));
+    t->layer = wn_relu(t->s.p, conv(&t->s, subject_input(&t->s, SHAPE(n, 2, H, W), true, -1, 1), C, 3, 1));
     t->logits = head->build(&t->s, t->layer);
 }
 
-static void judge(const struct head *head, struct wn_backend *ref, bool cells)
+static void judge(const struct head *head, struct wn_backend *ref, bool cells, int64_t n)
 {
     struct trial forward, backward;
     bool expected = cells ? head->cells : head->expected != REFUSED;
-    build_head(&forward, head);
+    build_head(&forward, head, n);
     append_stack(&forward, cells ? FORWARD_CELLS : FORWARD, INT64_MAX);
     double *got = run(&forward, ref, cells);
     if (!got == expected) fail_msg("%s", got ? "a rule is new here" : "there should be a rule for this");
     if (got) {
         bool spread = !cells && head->expected == SPREADS;
         if (spreads(&forward) != spread) fail_msg("matrices should %sdo", spread ? "not " : "");
-        build_head(&backward, head);
+        build_head(&backward, head, n);
         append_stack(&backward, BACKWARD, 0);
         double *want = run(&backward, ref, cells);
         if (compare(&forward, got, want) < 1e-3) fail_msg("the head lets nothing through");
@@ -356,8 +364,10 @@ static void stack_is_one_backward_pass_a_class(void **state)
 {
     struct wn_backend *ref;
     assert_int_equal(wn_backend_open("ref", NULL, &ref, NULL), WN_OK);
-    judge(*state, ref, false);
-    judge(*state, ref, true);
+    for (int64_t n = 1; n <= IMAGES; n += IMAGES - 1) {
+        judge(*state, ref, false, n);
+        judge(*state, ref, true, n);
+    }
     wn_backend_close(ref);
 }
 
@@ -365,25 +375,93 @@ static void planes_are_not_spread_for_more_directions_than_asked(void **state)
 {
     (void)state;
     struct trial t;
-    build_head(&t, &(struct head){"", convolved, SPREADS, false});
+    build_head(&t, &(struct head){"", convolved, SPREADS, false}, IMAGES);
     append_stack(&t, FORWARD, H * W - 1);
     assert_int_equal(wn_program_error(t.s.p, NULL), WN_UNSUPPORTED);
     subject_finish(&t.s);
-    build_head(&t, &(struct head){"", convolved, SPREADS, false});
+    build_head(&t, &(struct head){"", convolved, SPREADS, false}, IMAGES);
     append_stack(&t, FORWARD, H * W);
     assert_int_equal(wn_program_error(t.s.p, NULL), WN_OK);
     subject_finish(&t.s);
 }
 
-static void a_layer_without_planes_or_a_batch_is_refused(void **state)
+/* One image of this head is 3*16*16*256 numbers of a spread tangent: so many fit into the memory that is meant for it. */
+static void more_images_than_their_spread_planes_have_memory_for_are_refused(void **state)
+{
+    enum { FIT = (1 << 25) / (3 * 16 * 16 * 256) };
+    (void)state;
+    for (int64_t n = FIT; n <= FIT + 1; n++) {
+        struct subject s;
+        subject_init(&s, 1, false);
+        int x = subject_input(&s, SHAPE(n, 3, 16, 16), true, -1, 1);
+        int stack = wn_forward_stack(s.p, x, flat(&s, mean(&s, wn_relu(s.p, conv(&s, wn_relu(s.p, x), 3, 3, 1)))), INT64_MAX);
+        assert_int_equal(wn_program_error(s.p, NULL), n == FIT ? WN_OK : WN_UNSUPPORTED);
+        assert_int_equal(stack >= 0, n == FIT);
+        subject_finish(&s);
+    }
+}
+
+/* ... that mix the images, one way or another, of as many images as the layer has channels and rows. */
+static int transposed(struct subject *s, int x)
+{
+    return wn_transpose(s->p, flat(s, mean(s, wn_transpose(s->p, x, (int[]){1, 0, 2, 3}))), (int[]){1, 0});
+}
+
+static int turned_around(struct subject *s, int x)
+{
+    struct wn_shape turned = SHAPE(3, 3, 3, 3);
+    return flat(s, mean(s, wn_reshape(s->p, wn_transpose(s->p, x, (int[]){1, 0, 2, 3}), &turned)));
+}
+
+static int backwards(struct subject *s, int x)
+{
+    return flat(s, mean(s, wn_slice(s->p, x, 0, 2, 3, -1)));
+}
+
+static int shifted(struct subject *s, int x)
+{
+    return flat(s, mean(s, wn_pad(s->p, x, (int64_t[]){1, 0, 0, 0}, (int64_t[]){-1, 0, 0, 0}, 0)));
+}
+
+static int less_their_mean(struct subject *s, int x)
+{
+    return flat(s, mean(s, wn_binary(s->p, WN_BINARY_SUB, x, wn_reduce(s->p, WN_REDUCE_MEAN, x, 1))));
+}
+
+static int times_the_batch(struct subject *s, int x)
+{
+    int64_t n = 3;
+    return wn_matmul(s->p, flat(s, mean(s, x)), false, flat(s, wn_reduce(s->p, WN_REDUCE_MAX, subject_input(s, SHAPE(n, 3, 3, 3), true, -1, 1), 12)), false,
+                     WN_NONE);
+}
+
+static void a_step_that_mixes_images_is_refused(void **state)
+{
+    static int (*const heads_of[])(struct subject *s, int x) = {transposed, turned_around, backwards, shifted, less_their_mean, times_the_batch};
+    (void)state;
+    for (size_t i = 0; i < sizeof heads_of / sizeof *heads_of; i++) {
+        struct subject s;
+        subject_init(&s, 1, false);
+        int x = subject_input(&s, SHAPE(3, 3, 3, 3), true, -1, 1), y = heads_of[i](&s, x);
+        assert_int_equal(wn_program_error(s.p, NULL), WN_OK);
+        int stack = wn_forward_stack(s.p, x, y, 100);
+        if (stack != -1 || wn_program_error(s.p, NULL) != WN_UNSUPPORTED) fail_msg("head %zu is not refused", i);
+        subject_finish(&s);
+    }
+}
+
+static void a_layer_or_logits_without_an_image_each_are_refused(void **state)
 {
     (void)state;
-    struct subject s;
-    subject_init(&s, 1, false);
-    int x = subject_input(&s, SHAPE(2, 3, 4, 4), true, -1, 1);
-    assert_int_equal(wn_forward_stack(s.p, x, wn_reduce(s.p, WN_REDUCE_MEAN, x, 12), 100), -1);
-    assert_int_equal(wn_program_error(s.p, NULL), WN_UNSUPPORTED);
-    subject_finish(&s);
+    for (int turn = 0; turn < 2; turn++) {
+        struct subject s;
+        subject_init(&s, 1, false);
+        int x = subject_input(&s, SHAPE(2, 3, 4, 4), true, -1, 1), y = wn_reduce(s.p, WN_REDUCE_MEAN, x, 12);
+        struct wn_shape one = SHAPE(1, 6);
+        assert_int_equal(wn_forward_stack(s.p, x, turn ? wn_reshape(s.p, y, &one) : y, 100), -1);
+        assert_int_equal(wn_program_error(s.p, NULL), WN_UNSUPPORTED);
+        subject_finish(&s);
+    }
 }
 
 static void logits_that_do_not_depend_on_the_layer_are_refused(void **state)
@@ -405,12 +483,12 @@ static bool build_random(struct trial *t, uint64_t seed)
     struct path path = random_net(&t->s, 0);
     t->layer = path.to;
     t->logits = path.from;
-    bool one = wn_program_error(t->s.p, NULL) == WN_OK && wn_program_value(t->s.p, t->layer)->shape.dim[0] == 1;
-    if (!one) subject_finish(&t->s);
-    return one;
+    bool built = wn_program_error(t->s.p, NULL) == WN_OK;
+    if (!built) subject_finish(&t->s);
+    return built;
 }
 
-/* Adds to agreed or refused. */
+/* Adds to agreed or refused, of one image and of several. */
 static void judge_random(uint64_t seed, struct wn_backend *ref, bool cells, int *agreed, int *refused)
 {
     struct trial forward, backward;
@@ -425,7 +503,7 @@ static void judge_random(uint64_t seed, struct wn_backend *ref, bool cells, int 
         free(want);
         subject_finish(&backward.s);
     }
-    *(got ? agreed : refused) += 1;
+    (got ? agreed : refused)[images(&forward) > 1] += 1;
     free(got);
     subject_finish(&forward.s);
 }
@@ -434,26 +512,30 @@ static void random_networks_agree_or_are_refused(void **state)
 {
     (void)state;
     struct wn_backend *ref;
-    int agreed = 0, refused = 0, cells_agreed = 0, cells_refused = 0;
+    int agreed[2] = {0}, refused[2] = {0}, cells_agreed[2] = {0}, cells_refused[2] = {0};
     assert_int_equal(wn_backend_open("ref", NULL, &ref, NULL), WN_OK);
     for (uint64_t seed = 1; seed <= NETS; seed++) {
-        judge_random(seed, ref, false, &agreed, &refused);
-        judge_random(seed, ref, true, &cells_agreed, &cells_refused);
+        judge_random(seed, ref, false, agreed, refused);
+        judge_random(seed, ref, true, cells_agreed, cells_refused);
     }
-    print_message("%d random networks agreed, %d had no rule; cell by cell %d and %d\n", agreed, refused, cells_agreed,
-                  cells_refused);
-    assert_true(agreed > 3 * refused && cells_agreed > 20);
+    for (int i = 0; i < 2; i++) {
+        print_message("%s: %d random networks agreed, %d had no rule; cell by cell %d and %d\n", i ? "several images" : "one image", agreed[i],
+                      refused[i], cells_agreed[i], cells_refused[i]);
+        assert_true(agreed[i] > 3 * refused[i] && cells_agreed[i] > 20);
+    }
     wn_backend_close(ref);
 }
 
 int main(void)
 {
-    enum { HEADS = sizeof heads / sizeof *heads, MORE = 4 };
+    enum { HEADS = sizeof heads / sizeof *heads, MORE = 6 };
     struct CMUnitTest tests[HEADS + MORE] = {
         [HEADS] = cmocka_unit_test(planes_are_not_spread_for_more_directions_than_asked),
-        [HEADS + 1] = cmocka_unit_test(a_layer_without_planes_or_a_batch_is_refused),
+        [HEADS + 1] = cmocka_unit_test(a_layer_or_logits_without_an_image_each_are_refused),
         [HEADS + 2] = cmocka_unit_test(logits_that_do_not_depend_on_the_layer_are_refused),
         [HEADS + 3] = cmocka_unit_test(random_networks_agree_or_are_refused),
+        [HEADS + 4] = cmocka_unit_test(more_images_than_their_spread_planes_have_memory_for_are_refused),
+        [HEADS + 5] = cmocka_unit_test(a_step_that_mixes_images_is_refused),
     };
     for (int i = 0; i < HEADS; i++)
         tests[i] =
