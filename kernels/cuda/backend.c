@@ -116,18 +116,33 @@ enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t byte
     return code == WN_OK ? wn_cuda_upload(exe->be, *out, src, bytes, err) : code;
 }
 
-static enum wn_code constant(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
-                             struct wn_error *err)
+/* As it lies in t. */
+static enum wn_code laid(struct wn_cuda_exe *exe, int value, const struct wn_cuda_tensor *t, struct wn_cuda_tensor *out, struct wn_error *err)
 {
     struct wn_cuda_weight *w;
     if (!wn_cuda_grow(&exe->held, exe->n_held, &exe->cap_held, sizeof *exe->held))
         return wn_fail(err, WN_NO_MEMORY, "no memory for the weights of a program");
-    enum wn_code code = wn_cuda_weight_take(exe->be, wn_program_value(exe->prog, value)->weight, type,
-                                            exe->values[value].channels_last, &w, err);
+    enum wn_code code = wn_cuda_weight_take(exe->be, wn_program_value(exe->prog, value)->weight, t, &w, err);
     if (code != WN_OK) return code;
     exe->held[exe->n_held++] = w;
     *out = *wn_cuda_weight_tensor(w);
     return WN_OK;
+}
+
+static enum wn_code constant(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
+                             struct wn_error *err)
+{
+    const struct wn_cuda_tensor t = wn_cuda_tensor_of(&exe->values[value].shape, type, exe->values[value].channels_last);
+    return laid(exe, value, &t, out, err);
+}
+
+enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch, struct wn_cuda_tensor *out,
+                            struct wn_error *err)
+{
+    const struct wn_cuda_tensor t = wn_cuda_tensor_padded(&exe->values[value].shape, type, pitch);
+    enum wn_code code = laid(exe, value, &t, out, err);
+    if (code == WN_OK) *out = wn_cuda_tensor_whole(out);
+    return code;
 }
 
 enum wn_code wn_cuda_value(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *out, struct wn_error *err)

@@ -198,6 +198,9 @@ struct wn_cuda_window wn_cuda_window_of(const struct wn_window *win, const struc
 /* The value as a tensor in that type: itself, a constant uploaded in that type, or scratch that a conversion job fills. */
 enum wn_code wn_cuda_operand(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
                              struct wn_error *err);
+/* The constant filter of a convolution whose picture has so many channels a pixel: zeros where its own end, and counted among its channels. */
+enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch, struct wn_cuda_tensor *out,
+                            struct wn_error *err);
 /* Scratch of the step being made, the shape and layout of `like` in another type. */
 struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like, enum wn_cuda_type type);
 /* Bytes that one tensor takes of the scratch. */
@@ -207,8 +210,9 @@ size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step);
 
 /* ---- weights.c: constants on the device, uploaded once and shared by every program of every backend there. From any thread, each with
  * its own backend, whose device is the current one ---- */
-enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *w, enum wn_cuda_type type,
-                                 bool channels_last, struct wn_cuda_weight **out, struct wn_error *err);
+/* As it lies in t, of the weight's shape, whose data is not used; what pads it is zero. */
+enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *w, const struct wn_cuda_tensor *t,
+                                 struct wn_cuda_weight **out, struct wn_error *err);
 void wn_cuda_weight_give(struct wn_cuda_backend *be, struct wn_cuda_weight *w); /* NULL is fine */
 const struct wn_cuda_tensor *wn_cuda_weight_tensor(const struct wn_cuda_weight *w);
 

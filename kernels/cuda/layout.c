@@ -153,6 +153,56 @@ static void share_reshapes(struct wn_cuda_exe *exe)
     }
 }
 
+/* ---- a picture of few channels is padded where it lies, for the convolutions that read it ---- */
+
+static bool readers_take_pitch(const struct wn_cuda_exe *exe, int value, int64_t pitch, bool *convolved);
+
+/* Whether operand k of the step may be padded. What a gather makes lies as what it reads. */
+static bool takes_pitch(const struct wn_cuda_exe *exe, const struct wn_step *s, int k, int64_t pitch, bool *convolved)
+{
+    switch (s->prim) {
+    case WN_PRIM_CONV: {
+        const bool takes = k == 0 && s->u.conv.groups == 1 && is_const(exe, s->in[1]);
+        *convolved = *convolved || takes;
+        return takes;
+    }
+    case WN_PRIM_GATHER: return readers_take_pitch(exe, s->out[0], pitch, convolved);
+    case WN_PRIM_UNARY:
+    case WN_PRIM_UNARY_BWD:
+    case WN_PRIM_BINARY:
+    case WN_PRIM_REDUCE:
+    case WN_PRIM_CHANNEL_DOT: return true;
+    default: return false;
+    }
+}
+
+static bool readers_take_pitch(const struct wn_cuda_exe *exe, int value, int64_t pitch, bool *convolved)
+{
+    const struct wn_shape *shape = &wn_program_value(exe->prog, value)->shape;
+    if (wn_shape_count(shape) / shape->dim[1] > INT32_MAX / pitch) return false; /* offsets inside a launch are ints */
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        for (int k = 0; k < s->n_in; k++)
+            if (s->in[k] == value && !takes_pitch(exe, s, k, pitch, convolved)) return false;
+    }
+    return true;
+}
+
+/* Behind what the value is made from. Nobody writes what pads an input, which is zero from the start, as the whole arena is. */
+static void pad(struct wn_cuda_exe *exe, int value)
+{
+    const struct wn_value *v = wn_program_value(exe->prog, value);
+    struct wn_cuda_tensor *t = &exe->values[value];
+    const struct wn_step *s = v->kind == WN_VALUE_STEP ? wn_program_step(exe->prog, v->step) : NULL;
+    if (s && s->prim == WN_PRIM_GATHER && wn_cuda_tensor_is_padded(&exe->values[s->in[0]]))
+        *t = wn_cuda_tensor_padded(&t->shape, t->type, wn_cuda_tensor_pitch(&exe->values[s->in[0]]));
+    if (v->kind != WN_VALUE_INPUT || t->shape.rank != 4) return;
+    const int64_t pitch = wn_cuda_pixel_pitch(t->shape.dim[1], t->type, exe->be->precision == WN_PRECISION_F32);
+    bool convolved = false;
+    if (pitch != t->shape.dim[1] && readers_take_pitch(exe, value, pitch, &convolved) && convolved)
+        *t = wn_cuda_tensor_padded(&t->shape, t->type, pitch);
+}
+
 /* Offsets inside a launch are ints. */
 static enum wn_code check_sizes(const struct wn_cuda_exe *exe, struct wn_error *err)
 {
@@ -183,7 +233,9 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
         const bool channels_last = value->shape.rank >= 4 || (value->shape.rank == 3 && lines);
         exe->values[v] = wn_cuda_tensor_of(&value->shape, WN_CUDA_F32, channels_last);
         exe->home[v] = value->kind == WN_VALUE_STEP && value->step < 0 ? -1 : v;
-        if (exe->home[v] == v) exe->values[v].type = type_of(exe, v);
+        if (exe->home[v] != v) continue;
+        exe->values[v].type = type_of(exe, v);
+        pad(exe, v);
     }
     find_plain_readers(exe, read_plainly);
     drop_gathers(exe, read_plainly);

@@ -136,9 +136,9 @@ static void plane_strides(const struct wn_cuda_tensor *t, int positions, int *n,
 {
     int images, channels, spatial;
     wn_cuda_tensor_planes(t, &images, &channels, &spatial);
-    *n = channels * spatial;
+    *n = (int)t->stride[0];
     *c = t->channels_last ? 1 : spatial;
-    *s = spatial == 1 && positions > 1 ? 0 : t->channels_last ? channels : 1;
+    *s = spatial == 1 && positions > 1 ? 0 : t->channels_last ? (int)wn_cuda_tensor_pitch(t) : 1;
 }
 
 enum wn_code wn_cuda_make_channel_dot(struct wn_cuda_exe *exe, int step, struct wn_error *err)

@@ -72,7 +72,8 @@ enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_t
 {
     int n, c, spatial;
     wn_cuda_tensor_planes(x, &n, &c, &spatial);
-    if (x->channels_last != y->channels_last && c >= TRANSPOSE_FROM && spatial >= TRANSPOSE_FROM)
+    const bool dense = !wn_cuda_tensor_is_padded(x) && !wn_cuda_tensor_is_padded(y);
+    if (dense && x->channels_last != y->channels_last && c >= TRANSPOSE_FROM && spatial >= TRANSPOSE_FROM)
         return x->channels_last ? job_transpose(exe, x, y, n, spatial, c, err) : job_transpose(exe, x, y, n, c, spatial, err);
     const struct wn_cuda_tensor *list[2] = {x, y};
     struct wn_cuda_loop loop;
@@ -277,8 +278,8 @@ enum wn_code wn_cuda_make_gather(struct wn_cuda_exe *exe, int step, struct wn_er
     if (code != WN_OK) return code;
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_gather, err);
     if (!j) return WN_NO_MEMORY;
-    const int n = (int)x.shape.dim[0];
+    const int n = (int)x.shape.dim[0]; /* what pads a picture goes with it: both lie alike */
     j->u.gather.x = x.data, j->u.gather.row = row.data, j->u.gather.y = y.data, j->u.gather.type = x.type;
-    j->u.gather.n = n, j->u.gather.rows = (int)y.shape.dim[0], j->u.gather.inner = (int)(wn_shape_count(&x.shape) / n);
+    j->u.gather.n = n, j->u.gather.rows = (int)y.shape.dim[0], j->u.gather.inner = (int)x.stride[0];
     return WN_OK;
 }

@@ -193,7 +193,10 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     struct convolution c = {.act.kind = WN_UNARY_COUNT};
     if (!backward) c.act = s->u.conv.act;
     enum wn_code code = wn_cuda_operand(exe, s->in[0], type, &c.src, err);
-    if (code == WN_OK) code = wn_cuda_operand(exe, s->in[1], type, &c.w, err);
+    const bool padded = code == WN_OK && wn_cuda_tensor_is_padded(&c.src);
+    if (padded) c.src = wn_cuda_tensor_whole(&c.src);
+    if (code == WN_OK)
+        code = padded ? wn_cuda_filter(exe, s->in[1], type, c.src.shape.dim[1], &c.w, err) : wn_cuda_operand(exe, s->in[1], type, &c.w, err);
     if (code == WN_OK && s->in[2] != WN_NONE) code = wn_cuda_value(exe, s->in[2], &c.bias, err);
     if (code == WN_OK && c.bias.data && wn_program_value(exe->prog, s->in[2])->kind == WN_VALUE_CONST)
         code = wn_cuda_operand(exe, s->in[2], type, &c.own_bias, err);

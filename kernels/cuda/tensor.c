@@ -16,22 +16,61 @@ void wn_cuda_tensor_order(const struct wn_cuda_tensor *t, int order[WN_MAX_RANK]
     if (t->channels_last) order[n] = 1;
 }
 
+static void lay(struct wn_cuda_tensor *t, int64_t pitch)
+{
+    int order[WN_MAX_RANK];
+    int64_t step = 1;
+    wn_cuda_tensor_order(t, order);
+    for (int i = t->shape.rank - 1; i >= 0; i--) {
+        t->stride[order[i]] = step;
+        step *= t->channels_last && order[i] == 1 ? pitch : t->shape.dim[order[i]];
+    }
+}
+
 struct wn_cuda_tensor wn_cuda_tensor_of(const struct wn_shape *shape, enum wn_cuda_type type, bool channels_last)
 {
     struct wn_cuda_tensor t = {.shape = *shape, .type = type, .channels_last = channels_last && shape->rank >= 3};
-    int order[WN_MAX_RANK];
-    int64_t step = 1;
-    wn_cuda_tensor_order(&t, order);
-    for (int i = shape->rank - 1; i >= 0; i--) {
-        t.stride[order[i]] = step;
-        step *= shape->dim[order[i]];
-    }
+    lay(&t, t.channels_last ? shape->dim[1] : 0);
     return t;
+}
+
+struct wn_cuda_tensor wn_cuda_tensor_padded(const struct wn_shape *shape, enum wn_cuda_type type, int64_t pitch)
+{
+    struct wn_cuda_tensor t = {.shape = *shape, .type = type, .channels_last = true};
+    lay(&t, pitch);
+    return t;
+}
+
+int64_t wn_cuda_tensor_pitch(const struct wn_cuda_tensor *t)
+{
+    return t->stride[t->shape.rank - 1];
+}
+
+bool wn_cuda_tensor_is_padded(const struct wn_cuda_tensor *t)
+{
+    return t->channels_last && wn_cuda_tensor_pitch(t) != t->shape.dim[1];
+}
+
+struct wn_cuda_tensor wn_cuda_tensor_whole(const struct wn_cuda_tensor *t)
+{
+    struct wn_cuda_tensor whole = *t;
+    if (t->channels_last) whole.shape.dim[1] = wn_cuda_tensor_pitch(t);
+    return whole;
+}
+
+/* 16 bytes, which cuDNN's tensor-core engines load at once: fewer make them pad by themselves in each run, or load number by number. On f32 units
+ * the engine is the same with and without, and has more to multiply; a single channel lies row-major already. */
+int64_t wn_cuda_pixel_pitch(int64_t channels, enum wn_cuda_type type, bool exact)
+{
+    const int64_t wide = 16 / (int64_t)wn_cuda_type_size(type);
+    if (exact || channels < 2 || channels > WN_CUDA_WIDTH) return channels;
+    return (channels + wide - 1) / wide * wide;
 }
 
 size_t wn_cuda_tensor_bytes(const struct wn_cuda_tensor *t)
 {
-    return (size_t)wn_shape_count(&t->shape) * wn_cuda_type_size(t->type);
+    const int64_t elements = t->shape.rank ? t->shape.dim[0] * t->stride[0] : 1;
+    return (size_t)elements * wn_cuda_type_size(t->type);
 }
 
 void wn_cuda_tensor_planes(const struct wn_cuda_tensor *t, int *n, int *c, int *spatial)
@@ -47,7 +86,7 @@ bool wn_cuda_tensor_is_flat(const struct wn_cuda_tensor *t)
 {
     int n, c, spatial;
     wn_cuda_tensor_planes(t, &n, &c, &spatial);
-    return !t->channels_last || c == 1 || spatial == 1;
+    return !t->channels_last || ((c == 1 || spatial == 1) && !wn_cuda_tensor_is_padded(t));
 }
 
 bool wn_cuda_tensor_same_memory(const struct wn_cuda_tensor *a, const struct wn_cuda_tensor *b)
@@ -55,7 +94,7 @@ bool wn_cuda_tensor_same_memory(const struct wn_cuda_tensor *a, const struct wn_
     int an, ac, as, bn, bc, bs;
     if (a->type != b->type) return false;
     if (wn_cuda_tensor_is_flat(a) && wn_cuda_tensor_is_flat(b)) return true;
-    if (a->channels_last != b->channels_last) return false;
+    if (a->channels_last != b->channels_last || wn_cuda_tensor_is_padded(a) || wn_cuda_tensor_is_padded(b)) return false;
     wn_cuda_tensor_planes(a, &an, &ac, &as);
     wn_cuda_tensor_planes(b, &bn, &bc, &bs);
     return an == bn && ac == bc && as == bs;

@@ -3,7 +3,8 @@
  *
  * One rule lays out everything: a value with channels and at least two spatial axes (rank 4 and more) lies channels last, which is what
  * the tensor cores want, and so do weights of that rank; everything else lies row-major. Values of rank 3 follow the
- * program: channels last where it has one-dimensional windows. */
+ * program: channels last where it has one-dimensional windows. What lies channels last may be padded: its pixels take more channels than
+ * it has, and the rest are zero. Only layout.c and make_window.c pad anything. */
 #ifndef WN_CUDA_TENSOR_H
 #define WN_CUDA_TENSOR_H
 
@@ -19,6 +20,15 @@ struct wn_cuda_tensor {
 
 size_t wn_cuda_type_size(enum wn_cuda_type type);
 struct wn_cuda_tensor wn_cuda_tensor_of(const struct wn_shape *shape, enum wn_cuda_type type, bool channels_last);
+/* Channels last, `pitch` channels a pixel: at least those of the shape, whose rank is 3 or more. */
+struct wn_cuda_tensor wn_cuda_tensor_padded(const struct wn_shape *shape, enum wn_cuda_type type, int64_t pitch);
+/* Channels that a pixel of a tensor that lies channels last takes. */
+int64_t wn_cuda_tensor_pitch(const struct wn_cuda_tensor *t);
+bool wn_cuda_tensor_is_padded(const struct wn_cuda_tensor *t);
+/* The same memory, what pads it now channels like the others. */
+struct wn_cuda_tensor wn_cuda_tensor_whole(const struct wn_cuda_tensor *t);
+/* Channels a pixel for the picture that a convolution reads, `channels` where padding would gain nothing. exact: computed by f32 units only. */
+int64_t wn_cuda_pixel_pitch(int64_t channels, enum wn_cuda_type type, bool exact);
 size_t wn_cuda_tensor_bytes(const struct wn_cuda_tensor *t);
 /* Logical axes in the order in which they lie in memory, outermost first. */
 void wn_cuda_tensor_order(const struct wn_cuda_tensor *t, int order[WN_MAX_RANK]);

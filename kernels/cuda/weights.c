@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* One upload. Nothing in it changes while somebody holds it, but the holders, which the lock guards. */
 struct copy {
@@ -41,12 +42,14 @@ const struct wn_cuda_tensor *wn_cuda_weight_tensor(const struct wn_cuda_weight *
     return &w->copy->tensor;
 }
 
-static bool is_copy(const struct copy *c, const struct wn_weight *source, enum wn_cuda_type type, bool channels_last)
+static bool is_copy(const struct copy *c, const struct wn_weight *source, const struct wn_cuda_tensor *t)
 {
-    return c->source == source && c->tensor.type == type && c->tensor.channels_last == channels_last;
+    const struct wn_cuda_tensor *own = &c->tensor;
+    return c->source == source && own->type == t->type && own->channels_last == t->channels_last &&
+           memcmp(own->stride, t->stride, sizeof t->stride) == 0;
 }
 
-/* src, row-major, in the order and the type of t. Rounds to nearest even. */
+/* src, row-major, in the order and the type of t. Rounds to nearest even. dst: zeros, where t is padded. */
 static void pack(const struct wn_cuda_tensor *t, const float *src, void *dst)
 {
     int n, c, spatial;
@@ -55,7 +58,7 @@ static void pack(const struct wn_cuda_tensor *t, const float *src, void *dst)
     for (int i = 0; i < n; i++)
         for (int j = 0; j < c; j++)
             for (int s = 0; s < spatial; s++, from++) {
-                const int64_t to = t->channels_last ? ((int64_t)i * spatial + s) * c + j : from;
+                const int64_t to = t->channels_last ? ((int64_t)i * spatial + s) * wn_cuda_tensor_pitch(t) + j : from;
                 if (t->type == WN_CUDA_F32)
                     ((float *)dst)[to] = src[from];
                 else
@@ -65,7 +68,7 @@ static void pack(const struct wn_cuda_tensor *t, const float *src, void *dst)
 
 static enum wn_code fill(struct wn_cuda_backend *be, const struct copy *c, struct wn_error *err)
 {
-    void *packed = malloc(c->bytes ? c->bytes : 1);
+    void *packed = calloc(c->bytes ? c->bytes : 1, 1);
     if (!packed) return wn_fail(err, WN_NO_MEMORY, "no host memory to pack a weight of %zu bytes", c->bytes);
     pack(&c->tensor, c->source->data, packed);
     enum wn_code code = wn_cuda_upload(be, c->tensor.data, packed, c->bytes, err);
@@ -98,7 +101,7 @@ static enum wn_code make(struct wn_cuda_backend *be, const struct wn_weight *sou
 static struct copy *find(int device, const struct wn_weight *source, const struct wn_cuda_tensor *t)
 {
     struct copy *c = table.first;
-    while (c && (c->device != device || !is_copy(c, source, t->type, t->channels_last))) c = c->next;
+    while (c && (c->device != device || !is_copy(c, source, t))) c = c->next;
     return c;
 }
 
@@ -131,18 +134,17 @@ static void let_go(struct copy *c)
     if (last) destroy(c);
 }
 
-enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *source, enum wn_cuda_type type,
-                                 bool channels_last, struct wn_cuda_weight **out, struct wn_error *err)
+enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t,
+                                 struct wn_cuda_weight **out, struct wn_error *err)
 {
-    const struct wn_cuda_tensor t = wn_cuda_tensor_of(&source->shape, type, channels_last);
     for (int i = 0; i < be->n_weights; i++)
-        if (is_copy(be->weights[i]->copy, source, type, t.channels_last)) return (*out = be->weights[i])->users++, WN_OK;
+        if (is_copy(be->weights[i]->copy, source, t)) return (*out = be->weights[i])->users++, WN_OK;
     struct wn_cuda_weight *w = calloc(1, sizeof *w);
     if (!w || !wn_cuda_grow(&be->weights, be->n_weights, &be->cap_weights, sizeof *be->weights)) {
         free(w);
         return wn_fail(err, WN_NO_MEMORY, "no memory for the table of weights");
     }
-    enum wn_code code = hold(be, source, &t, &w->copy, err);
+    enum wn_code code = hold(be, source, t, &w->copy, err);
     if (code != WN_OK) return free(w), code;
     w->users = 1;
     be->weight_bytes += w->copy->bytes;

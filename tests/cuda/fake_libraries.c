@@ -161,11 +161,23 @@ enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job 
     return queue(exe, job, workspace_of(&job->u.conv.plan->shape), compute_plan);
 }
 
+/* Channels that do not fit each other, which the real one refuses, would be read past their end here. */
+static bool channels_fit(const struct wn_cuda_conv_shape *s)
+{
+    return s->x.dim[1] == s->w.dim[1] * s->groups && s->y.dim[1] == s->w.dim[0];
+}
+
+const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan *plan)
+{
+    return &plan->shape;
+}
+
 enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
                               struct wn_error *err)
 {
     /* As the real one: neither an addition nor an activation without a bias. */
     if (!fake_libraries_can || (!shape->bias && (shape->relu || shape->residual))) return WN_UNSUPPORTED;
+    if (!channels_fit(shape)) return wn_fail(err, WN_INTERNAL, "a convolution's picture and filter differ in channels");
     const size_t count = (size_t)(wn_shape_count(&shape->x) + wn_shape_count(&shape->y) + wn_shape_count(&shape->w));
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);
     if (plan) plan->sum = calloc(count, sizeof *plan->sum);

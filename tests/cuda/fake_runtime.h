@@ -36,6 +36,8 @@ void fake_runtime_launch(const void *stream, void (*run)(void *arg), void (*drop
 /* The libraries of the emulation: whether they have a plan or an algorithm for everything, or for nothing, so that our own
  * kernels do the work. */
 extern bool fake_libraries_can;
+struct wn_cuda_plan;
+const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan *plan); /* what was planned */
 
 /* A 16-bit number of the emulation, widened. */
 float fake_half(unsigned short bits);

@@ -7,6 +7,7 @@
 #include "conv_graph.h"
 #include "graph.h"
 #include "program.h"
+#include "tensor.h"
 #include "vendor.h"
 
 #include <setjmp.h>
@@ -53,6 +54,16 @@ static struct wn_cuda_conv_shape shape_of(const struct row *r, int64_t n, const 
         .win = {2, {r->k, r->k}, {r->s, r->s}, {1, 1}, {r->p, r->p}, {r->p, r->p}}};
 }
 
+/* As the backend lays the picture that the first convolution reads. */
+static bool pad(struct wn_cuda_conv_shape *s)
+{
+    const int64_t pitch = s->groups == 1 ? wn_cuda_pixel_pitch(s->x.dim[1], s->type, s->exact) : s->x.dim[1];
+    const bool padded = pitch != s->x.dim[1];
+    s->x.dim[1] = pitch;
+    if (padded) s->w.dim[1] = pitch;
+    return padded;
+}
+
 /* 16-bit numbers in the bulk of a network (for few channels the heuristics know better): whatever keeps them off the tensor cores (a layout, an alignment, a type) costs most of the speed. */
 static bool wants_tensor_cores(const struct wn_cuda_conv_shape *s)
 {
@@ -60,7 +71,7 @@ static bool wants_tensor_cores(const struct wn_cuda_conv_shape *s)
 }
 
 /* One plan, and the text of it that a cache would hold is taken back. */
-static void must_plan(const struct wn_cuda_conv_shape *shape, const struct row *r, int64_t n, const char *way)
+static struct wn_cuda_plan_facts must_plan(const struct wn_cuda_conv_shape *shape, const struct row *r, int64_t n, const char *way)
 {
     struct wn_error err = {0};
     struct wn_cuda_plan *plan = NULL;
@@ -73,17 +84,29 @@ static void must_plan(const struct wn_cuda_conv_shape *shape, const struct row *
     assert_true(facts.workspace_bytes >= 0 && facts.workspace_bytes <= (int64_t)4 << 30); /* two engines and their values beside it */
     if (wants_tensor_cores(shape) && !facts.tensor_cores) fail_msg("%s, batch %lld, %s: no tensor cores for %s", r->net, (long long)n, way, key);
     wn_cuda_plan_destroy(plan);
+    return facts;
+}
+
+/* A picture of three channels lies dense where something else wants it so: both have plans. Padded in 16 bits cuDNN has no reason left to make
+ * a copy of its own, which is what its workspace is for three channels. */
+static void must_plan_either(const struct wn_cuda_conv_shape *dense, const struct row *r, int64_t n, const char *way)
+{
+    struct wn_cuda_conv_shape padded = *dense;
+    must_plan(dense, r, n, way);
+    if (!pad(&padded)) return;
+    const struct wn_cuda_plan_facts facts = must_plan(&padded, r, n, way);
+    if (padded.type != WN_CUDA_F32) assert_int_equal(facts.workspace_bytes, 0);
 }
 
 static void plan_row(const struct row *r, int64_t n, const struct way *way)
 {
     struct wn_cuda_conv_shape shape = shape_of(r, n, way);
     if (r->act == RELU || r->residual) shape.bias = true, shape.relu = r->act == RELU, shape.residual = r->residual;
-    must_plan(&shape, r, n, way->name);
+    must_plan_either(&shape, r, n, way->name);
     if (r->act == RELU6) return; /* bare, with an epilogue of ours */
     shape = shape_of(r, n, way);
     shape.bias = true;
-    must_plan(&shape, r, n, way->name);
+    must_plan_either(&shape, r, n, way->name);
 }
 
 static void every_convolution_has_a_fused_plan(void **state)
@@ -120,12 +143,13 @@ static void plan_step(const struct wn_program *p, const struct wn_step *step, co
     const struct wn_shape *in = &wn_program_value(p, step->in[0])->shape, *out = &wn_program_value(p, step->out[0])->shape;
     const bool relu = step->u.conv.act.kind == WN_UNARY_RELU && !backward;
     const bool residual = !backward && step->in[3] != WN_NONE, tail = residual || relu || step->in[2] != WN_NONE;
-    const struct wn_cuda_conv_shape shape = {
+    struct wn_cuda_conv_shape shape = {
         .backward = backward, .bias = tail && !backward, .residual = residual, .relu = relu, .exact = way->exact,
         .type = way->type, .x = backward ? *out : *in, .y = backward ? *in : *out,
         .w = wn_program_value(p, step->in[1])->shape, .win = step->u.conv.win, .groups = step->u.conv.groups};
     const struct row row = {.net = model};
     must_plan(&shape, &row, in->dim[0], way->name);
+    if (!backward && wn_program_value(p, step->in[0])->kind == WN_VALUE_INPUT && pad(&shape)) must_plan(&shape, &row, in->dim[0], way->name);
 }
 
 /* Forward to the logits and, where every step has a derivative, back to the picture. */

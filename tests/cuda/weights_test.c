@@ -58,8 +58,19 @@ static struct wn_cuda_weight *take(struct wn_cuda_backend *be, int i, enum wn_cu
 {
     struct wn_cuda_weight *w;
     struct wn_error err = {0};
+    const struct wn_cuda_tensor t = wn_cuda_tensor_of(&weights[i].shape, type, channels_last);
     wn_cuda_device_use(be, NULL);
-    if (wn_cuda_weight_take(be, &weights[i], type, channels_last, &w, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_cuda_weight_take(be, &weights[i], &t, &w, &err) != WN_OK) fail_msg("%s", err.text);
+    return w;
+}
+
+static struct wn_cuda_weight *take_padded(struct wn_cuda_backend *be, int i, enum wn_cuda_type type, int64_t pitch)
+{
+    struct wn_cuda_weight *w;
+    struct wn_error err = {0};
+    const struct wn_cuda_tensor t = wn_cuda_tensor_padded(&weights[i].shape, type, pitch);
+    wn_cuda_device_use(be, NULL);
+    if (wn_cuda_weight_take(be, &weights[i], &t, &w, &err) != WN_OK) fail_msg("%s", err.text);
     return w;
 }
 
@@ -106,6 +117,28 @@ static void another_type_layout_or_device_is_another_copy(void **state)
     shut(&a), shut(&b);
 }
 
+/* (2,3,2,2) at 4 and at 8 channels a pixel: what is not the weight's is zero, and nobody who wants another pitch gets this copy. */
+static void a_padded_copy_has_zeros_behind_its_channels_and_is_a_copy_of_its_own(void **state)
+{
+    (void)state;
+    struct wn_cuda_backend be = open_on(0);
+    struct wn_cuda_weight *dense = take(&be, 4, WN_CUDA_F32, true);
+    for (int64_t pitch = 4; pitch <= 8; pitch += 4) {
+        struct wn_cuda_weight *w = take_padded(&be, 4, WN_CUDA_F32, pitch), *again = take_padded(&be, 4, WN_CUDA_F32, pitch);
+        assert_ptr_equal(w, again);
+        assert_ptr_not_equal(data(w), data(dense));
+        assert_int_equal(wn_cuda_tensor_bytes(wn_cuda_weight_tensor(w)), 8 * pitch * (int64_t)sizeof(float));
+        for (int p = 0; p < 8; p++)
+            for (int c = 0; c < pitch; c++)
+                assert_true(data(w)[p * pitch + c] == (c < 3 ? numbers[4][p / 4 * 12 + c * 4 + p % 4] : 0));
+        give(&be, w), give(&be, again);
+    }
+    struct wn_cuda_weight *four = take_padded(&be, 4, WN_CUDA_BF16, 4), *eight = take_padded(&be, 4, WN_CUDA_BF16, 8);
+    assert_ptr_not_equal(data(four), data(eight));
+    give(&be, four), give(&be, eight), give(&be, dense);
+    shut(&be);
+}
+
 /* Every call of the runtime in which the first upload could fail. */
 static void a_fault_in_one_upload_leaves_the_other_backend_whole(void **state)
 {
@@ -113,12 +146,13 @@ static void a_fault_in_one_upload_leaves_the_other_backend_whole(void **state)
     struct wn_cuda_backend a = open_on(0), b = open_on(0);
     struct wn_cuda_weight *kept = take(&b, 0, WN_CUDA_F32, false), *w;
     const long before = fake_runtime.held_blocks;
+    const struct wn_cuda_tensor plain = wn_cuda_tensor_of(&weights[3].shape, WN_CUDA_F32, false);
     int failures = 0;
     for (long n = 1; n <= 3; n++) { /* memory, copy, wait */
         struct wn_error err = {0};
         wn_cuda_device_use(&a, NULL);
         fake_runtime.calls = 0, fake_runtime.fail_at = n, fake_runtime.fail_with = n == 1 ? 2 : 1;
-        failures += wn_cuda_weight_take(&a, &weights[3], WN_CUDA_F32, false, &w, &err) == (n == 1 ? WN_NO_MEMORY : WN_DEVICE);
+        failures += wn_cuda_weight_take(&a, &weights[3], &plain, &w, &err) == (n == 1 ? WN_NO_MEMORY : WN_DEVICE);
         fake_runtime.fail_at = 0;
         assert_int_equal(fake_runtime.held_blocks, before);
         assert_int_equal(a.n_weights, 0);
@@ -168,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(backends_of_a_device_hold_one_copy_and_the_last_frees_it),
         cmocka_unit_test(another_type_layout_or_device_is_another_copy),
+        cmocka_unit_test(a_padded_copy_has_zeros_behind_its_channels_and_is_a_copy_of_its_own),
         cmocka_unit_test(a_fault_in_one_upload_leaves_the_other_backend_whole),
         cmocka_unit_test(threads_that_open_and_close_at_once_see_whole_copies),
     };
