@@ -267,6 +267,23 @@ static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescrip
     return WN_OK;
 }
 
+/* The heuristics put engines of the plain units first for some small products and narrow convolutions, also ones whose workspace is as large as x
+ * and y. In 16 bits the first of theirs on tensor cores goes before them; not of groups, where that one wants the large workspace. */
+static bool wants_tensor_cores(const struct wn_cuda_conv_shape *c)
+{
+    return c->type != WN_CUDA_F32 && c->groups == 1;
+}
+
+/* NULL where it is not acceptable, or cannot be finished. */
+static struct wn_cuda_plan *plan_if(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c,
+                                    bool tensor_cores)
+{
+    struct wn_cuda_plan_facts facts = {.engine = -1};
+    struct wn_cuda_plan *plan = NULL;
+    if (!acceptable(config, c, &facts) || (tensor_cores && !facts.tensor_cores)) return NULL;
+    return plan_of(p, config, &facts, &plan, NULL) == WN_OK ? plan : NULL;
+}
+
 static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cudnnBackendDescriptor_t *configs)
 {
     int64_t n = 0;
@@ -289,11 +306,11 @@ static void ask(struct sketch *s, const struct wn_cuda_planner *p, const struct 
     if (!p->handle) set(s, h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &p->description);
     finalize(s, h);
     const int64_t found = s->code == WN_OK ? results(s, h, configs) : 0;
-    for (int64_t i = 0; i < found && *n < most; i++) {
-        struct wn_cuda_plan_facts facts = {.engine = -1};
-        struct wn_cuda_plan *plan = NULL;
-        if (acceptable(configs[i], c, &facts) && plan_of(p, configs[i], &facts, &plan, NULL) == WN_OK) out[(*n)++] = plan;
-    }
+    int64_t ahead = -1;
+    for (int64_t i = 0; i < found && ahead < 0 && wants_tensor_cores(c); i++)
+        if ((out[*n] = plan_if(p, configs[i], c, true))) ahead = i, ++*n;
+    for (int64_t i = 0; i < found && *n < most; i++)
+        if (i != ahead && (out[*n] = plan_if(p, configs[i], c, false))) ++*n;
     for (int i = 0; i < MOST_CONFIGS; i++)
         if (configs[i]) cudnnBackendDestroyDescriptor(configs[i]);
 }

@@ -36,7 +36,7 @@ struct wn_cuda_plan_facts {
     bool tensor_cores; /* as cuDNN notes it; false for a plan that was text */
 };
 
-/* Up to `most` plans, the one that the heuristics prefer first. WN_UNSUPPORTED where there is none, with cuDNN's words. */
+/* Up to `most` plans, at least 1: as the heuristics prefer them, but for 16-bit types first of all the best on tensor cores. WN_UNSUPPORTED where there is none, with cuDNN's words. */
 enum wn_code wn_cuda_plans(const struct wn_cuda_planner *planner, const struct wn_cuda_conv_shape *shape, int most,
                            struct wn_cuda_plan **out, int *n, struct wn_error *err);
 struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan);
