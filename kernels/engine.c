@@ -154,14 +154,25 @@ static bool is_over_budget(const struct wn_engine *e)
     return t.device_bytes - t.shared_bytes > e->plan_bytes;
 }
 
-static void let_old_plans_go(struct wn_engine *e)
+static int count_plans(const struct wn_engine *e)
 {
     int n = 0;
     for (int i = 0; i < MAX_PLANS; i++) n += e->plans[i] != NULL;
-    for (; n > MIN_PLANS && is_over_budget(e); n--) {
-        const int oldest = oldest_plan(e);
-        wn_plan_destroy(e->plans[oldest]);
-        e->plans[oldest] = NULL;
+    return n;
+}
+
+void wn_engine_let_old_plans_go(struct wn_engine *e)
+{
+    while (is_over_budget(e)) {
+        const int plan = count_plans(e) > MIN_PLANS ? oldest_plan(e) : WN_NONE, stack = wn_engine_spare_stack(e);
+        if (plan == WN_NONE && stack == WN_NONE) return;
+        if (stack == WN_NONE || (plan != WN_NONE && e->used[plan] < e->stack_used[stack])) {
+            wn_plan_destroy(e->plans[plan]);
+            e->plans[plan] = NULL;
+        } else {
+            wn_stack_plan_destroy(e->stacks[stack]);
+            e->stacks[stack] = NULL;
+        }
     }
 }
 
@@ -209,7 +220,7 @@ enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, 
         wn_plan_destroy(e->plans[slot]);
         e->plans[slot] = made;
         e->used[slot] = ++e->clock;
-        let_old_plans_go(e);
+        wn_engine_let_old_plans_go(e);
     }
     e->used[slot] = ++e->clock;
     *out = e->plans[slot];
@@ -227,61 +238,4 @@ enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan *
 {
     const struct wn_plan_key key = {.layer = wn_engine_default_layer(e->graph), .images = wn_engine_bucket(n, e->max_images), .rows = 1};
     return wn_engine_plan(e, &key, out, err);
-}
-
-/* ---- every class at once ---- */
-
-static enum wn_code find_stack_plan(struct wn_engine *e, int layer, const struct wn_method *method, struct wn_stack_plan **out,
-                                    struct wn_error *err)
-{
-    int slot = 0;
-    for (int i = 0; i < MAX_STACK_PLANS; i++) {
-        const struct wn_stack_plan *p = e->stacks[i];
-        if (p && p->layer == layer && p->method == method) {
-            slot = i;
-            goto found;
-        }
-        if (!p || e->stack_used[i] < e->stack_used[slot]) slot = i;
-    }
-    struct wn_stack_plan *made;
-    enum wn_code code = wn_stack_plan_create(e->graph, e->backend, layer, method, &made, err);
-    if (code != WN_OK) return code;
-    wn_stack_plan_destroy(e->stacks[slot]);
-    e->stacks[slot] = made;
-found:
-    e->stack_used[slot] = ++e->clock;
-    *out = e->stacks[slot];
-    return WN_OK;
-}
-
-enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer, const struct wn_method *method, float *logits,
-                             struct wn_stack *out, struct wn_error *err)
-{
-    struct wn_stack_plan *plan;
-    int at = layer == WN_LAYER_AUTO ? e->graph->auto_layer : layer, k = e->graph->classes;
-    *out = (struct wn_stack){.layer = at, .classes = k};
-    if (!method) return wn_fail(err, WN_BAD_REQUEST, "a stack needs a method");
-    if (method->flags & WN_METHOD_INPUT) return wn_fail(err, WN_UNSUPPORTED, "method '%s' has maps as large as the picture: ask one question at a time", method->name);
-    if (at < 0 || at >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", layer);
-    enum wn_code code = find_stack_plan(e, at, method, &plan, err);
-    if (code != WN_OK) return code;
-    out->h = (int)plan->h;
-    out->w = (int)plan->w;
-    out->forward_mode = plan->rows == 0;
-    out->maps = malloc((size_t)k * (size_t)(plan->h * plan->w) * sizeof *out->maps);
-    if (!out->maps) return wn_fail(err, WN_NO_MEMORY, "no memory for the maps of %d classes", k);
-    code = wn_stack_plan_run(plan, image, k, logits, out->maps, err);
-    out->made = plan->made;
-    if (code != WN_OK) wn_stack_finish(out);
-    return code;
-}
-
-/* The maps of a backward pass a class never lie together on the device. */
-enum wn_code wn_engine_statistics(struct wn_engine *e, const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
-                                  enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out, struct wn_error *err)
-{
-    struct wn_masker device = {.backend = e->backend};
-    for (int i = 0; i < MAX_STACK_PLANS; i++)
-        if (e->stacks[i] && s->made && e->stacks[i]->made == s->made && !e->stacks[i]->rows) device.exe = e->stacks[i]->exe, device.value = e->stacks[i]->maps;
-    return wn_statistics_on(&device, s, logits, target, contrast, kind, height, width, out, err);
 }

@@ -12,8 +12,9 @@
 #define MAX_PLANS 16
 #define MIN_PLANS 4
 #define PLAN_BYTES ((size_t)512 << 20)
-/* Plans for all classes at once, made when they are first asked for. */
-#define MAX_STACK_PLANS 4
+/* Plans for all classes at once, made when they are first asked for: one for each size of a batch, and some for other layers and methods. They share those
+ * bytes, and one of them stays. */
+#define MAX_STACK_PLANS 8
 
 struct wn_engine {
     struct wn_graph *graph;
@@ -41,6 +42,8 @@ struct wn_engine {
 struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_settings *s, int layer);
 /* The compiled plan of that key; it stays until MIN_PLANS others were asked for. */
 enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);
+/* Of plans of both kinds, those asked for longest ago, until the rest fits. */
+void wn_engine_let_old_plans_go(struct wn_engine *e);
 /* The plan of a forward pass of n images (at most max_images) about which nobody asks. */
 enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan **out, struct wn_error *err);
 /* Floats of one image, and room for 2*max_images of them in e->images. */
@@ -51,6 +54,11 @@ int wn_engine_default_layer(const struct wn_graph *g);
 
 /* Batches run in sizes that are powers of two, so that few programs serve every batch. */
 int64_t wn_engine_bucket(int n, int most);
+
+/* ---- engine_stack.c: every class at once ---- */
+
+/* The stack plan that was asked for longest ago and may go, or WN_NONE where there is none but the last. */
+int wn_engine_spare_stack(const struct wn_engine *e);
 
 /* ---- engine_batch.c: one call ---- */
 

@@ -1,4 +1,4 @@
-/* The maps of every class from one forward pass: forward mode where there is a rule for the tail, else as many backward
+/* The maps of every class from one forward pass, of one image or of several: forward mode where there is a rule for the tail, else as many backward
  * passes as there are classes. Also what a stack answers by itself. Knows no question and no picture. */
 #include "stack.h"
 
@@ -65,6 +65,10 @@ static void append_maps(struct wn_stack_plan *plan, int layer_value, int classes
     struct wn_program *p = plan->program;
     struct wn_error why = {0};
     if (append_forward_mode(plan, layer_value, classes)) return;
+    if (plan->images > 1) {
+        wn_program_fail(p, WN_UNSUPPORTED, "forward mode has no rule for %d images at a time", plan->images);
+        return;
+    }
     struct wn_mark before = wn_program_mark(p);
     append_backward(plan, layer_value, classes, rows_of(plan, layer_value, classes));
     if (p->error.code != WN_UNSUPPORTED || plan->rows == 1) return;
@@ -78,7 +82,7 @@ static enum wn_code build(struct wn_stack_plan *plan, struct wn_graph *g, struct
     struct wn_forward forward = {0};
     int onnx_value = g->layer_values[plan->layer];
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
-    enum wn_code code = wn_graph_lower(g, p, 1, &onnx_value, 1, &forward, err);
+    enum wn_code code = wn_graph_lower(g, p, plan->images, &onnx_value, 1, &forward, err);
     if (code != WN_OK) return code;
     plan->input = forward.input;
     plan->logits = forward.logits;
@@ -97,14 +101,15 @@ static enum wn_code build(struct wn_stack_plan *plan, struct wn_graph *g, struct
 
 static enum wn_code reserve(struct wn_stack_plan *plan, int classes, struct wn_error *err)
 {
-    if (!plan->rows) return WN_OK;
-    plan->seeds = calloc((size_t)plan->rows * (size_t)classes, sizeof *plan->seeds);
-    plan->staged = calloc((size_t)(plan->rows * plan->h * plan->w), sizeof *plan->staged);
-    if (plan->seeds && plan->staged) return WN_OK;
-    return wn_fail(err, WN_NO_MEMORY, "no memory for the seeds of %d classes", classes);
+    size_t area = (size_t)(plan->h * plan->w), rows = (size_t)plan->rows, k = (size_t)classes, n = (size_t)plan->images;
+    if (!rows && n == 1) return WN_OK;
+    if (rows) plan->seeds = calloc(rows * k, sizeof *plan->seeds);
+    plan->staged = calloc(rows ? rows * area : n * k * (1 + area), sizeof *plan->staged);
+    if ((plan->seeds || !rows) && plan->staged) return WN_OK;
+    return wn_fail(err, WN_NO_MEMORY, "no memory for the seeds and maps of %d classes", classes);
 }
 
-enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, const struct wn_method *method,
+enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, const struct wn_method *method, int images,
                                   struct wn_stack_plan **out, struct wn_error *err)
 {
     if (!(method->flags & WN_METHOD_LINEAR))
@@ -114,6 +119,7 @@ enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
     plan->layer = layer;
     plan->method = method;
+    plan->images = images;
     enum wn_code code = wn_program_create(&plan->program, err);
     if (code == WN_OK) code = build(plan, g, err);
     if (code == WN_OK) code = reserve(plan, g->classes, err);
@@ -167,33 +173,63 @@ static enum wn_code run_backward(struct wn_stack_plan *plan, int classes, float 
 
 static bool all_finite(const float *x, size_t n)
 {
-    float sum = 0; /* a term x - x is 0, or NaN for NaN and infinity */
-    for (size_t i = 0; i < n; i++) sum += x[i] - x[i];
-    return sum == 0;
+    uint32_t most = 0, bits;
+    for (size_t i = 0; i < n; i++) {
+        memcpy(&bits, &x[i], sizeof bits);
+        bits &= 0x7f800000; /* the exponent: all ones for NaN and infinity alone */
+        most = bits > most ? bits : most;
+    }
+    return most < 0x7f800000;
 }
 
-enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *image, int classes, float *logits, float *maps,
-                               struct wn_error *err)
+/* Both stages are under way before anybody waits for the first. */
+static enum wn_code run_forward_mode(struct wn_stack_plan *plan, float *logits, float *maps, struct wn_error *err)
+{
+    const struct wn_backend_impl *impl = plan->exe->backend->impl;
+    enum wn_code code = impl->run(plan->exe, 0, err);
+    if (code == WN_OK) code = impl->run(plan->exe, plan->stage, err);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, logits, err);
+    return code == WN_OK ? impl->read(plan->exe, plan->maps, maps, err) : code;
+}
+
+/* Hundreds of backward passes are not begun for logits that fail anyway. */
+static enum wn_code run_both_ways(struct wn_stack_plan *plan, int classes, float *logits, float *maps, struct wn_error *err)
+{
+    const struct wn_backend_impl *impl = plan->exe->backend->impl;
+    enum wn_code code = impl->run(plan->exe, 0, err);
+    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, logits, err);
+    return code == WN_OK && all_finite(logits, (size_t)classes) ? run_backward(plan, classes, maps, err) : code;
+}
+
+static void judge(const struct wn_stack *s, const float *logits, struct wn_error *err)
+{
+    if (!all_finite(logits, (size_t)s->classes))
+        wn_fail(err, WN_BAD_NUMBERS, "the network's logits for this image are not finite");
+    else if (!all_finite(s->maps, (size_t)s->classes * (size_t)s->h * (size_t)s->w))
+        wn_fail(err, WN_BAD_NUMBERS, "the maps have values that are not finite");
+}
+
+enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *images, int n, float *logits, struct wn_stack *stacks,
+                               struct wn_error *errors, struct wn_error *err)
 {
     static atomic_ullong runs;
-    const struct wn_backend_impl *impl = plan->exe->backend->impl;
+    const bool staged = plan->images > 1;
+    const size_t k = (size_t)stacks[0].classes, each = k * (size_t)(plan->h * plan->w);
+    float *y = staged ? plan->staged : logits, *maps = staged ? y + (size_t)plan->images * k : stacks[0].maps;
+    enum wn_code code = images ? plan->exe->backend->impl->write(plan->exe, plan->input, images, err) : WN_OK;
     plan->made = 0;
-    enum wn_code code = impl->write(plan->exe, plan->input, image, err);
-    if (code == WN_OK) code = impl->run(plan->exe, 0, err);
-    if (code == WN_OK) code = impl->read(plan->exe, plan->logits, logits, err);
+    plan->sent = true;
+    if (code == WN_OK) code = plan->rows ? run_both_ways(plan, (int)k, y, maps, err) : run_forward_mode(plan, y, maps, err);
     if (code != WN_OK) return code;
-    if (!all_finite(logits, (size_t)classes))
-        return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for this image are not finite");
-    if (plan->rows) {
-        code = run_backward(plan, classes, maps, err);
-    } else {
-        code = impl->run(plan->exe, plan->stage, err);
-        if (code == WN_OK) code = impl->read(plan->exe, plan->maps, maps, err);
+    plan->made = atomic_fetch_add(&runs, 1) + 1;
+    if (staged) memcpy(logits, y, (size_t)n * k * sizeof *logits);
+    for (int i = 0; i < n; i++) {
+        if (staged) memcpy(stacks[i].maps, maps + (size_t)i * each, each * sizeof *maps);
+        stacks[i].made = plan->made;
+        stacks[i].place = i;
+        judge(&stacks[i], logits + (size_t)i * k, &errors[i]);
     }
-    if (code == WN_OK && !all_finite(maps, (size_t)classes * (size_t)(plan->h * plan->w)))
-        return wn_fail(err, WN_BAD_NUMBERS, "the maps have values that are not finite");
-    if (code == WN_OK) plan->made = atomic_fetch_add(&runs, 1) + 1;
-    return code;
+    return WN_OK;
 }
 
 /* ---- what a stack answers by itself ---- */

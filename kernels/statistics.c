@@ -187,7 +187,7 @@ static enum wn_code device_masks(const struct wn_masker *device, const struct pr
 {
     struct wn_taps down = {0}, across = {0};
     struct wn_masks m = {.classes = s->classes, .target = target, .heavy = shared->heavy, .h = s->h, .w = s->w, .height = out->h, .width = out->w,
-                         .maps = s->maps, .exe = device->exe, .value = device->value, .base = shared->base, .exact = shared->exact,
+                         .maps = s->maps, .exe = device->exe, .value = device->value, .image = device->image, .base = shared->base, .exact = shared->exact,
                          .down = &down, .across = &across, .mean = out->mean, .variance = out->variance};
     struct wn_error why = {0};
     enum wn_code code = WN_NO_MEMORY;

@@ -59,8 +59,8 @@ struct wn_finding {
 struct wn_masks {
     int classes, target, heavy, h, w, height, width;
     const float *maps;                     /* K*h*w on the host */
-    struct wn_exe *exe;                    /* NULL, or the executable in whose value (1,K,h,w) the same maps lie since its last run */
-    int value;
+    struct wn_exe *exe;                    /* NULL, or the executable in whose value (N,K,h,w) the same maps lie since its last run ... */
+    int value, image;                      /* ... as those of that image */
     const float *base, *exact;             /* h*w each */
     const struct wn_taps *down, *across;   /* two taps a cell of the answer: low + weight of the second * (second - first) */
     float *mean, *variance;                /* height*width, the caller's: over all foils, variance unbiased and 0 where there is one */

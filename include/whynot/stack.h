@@ -9,13 +9,14 @@
 extern "C" {
 #endif
 
-/* Filled by wn_engine_stack; wn_stack_finish frees what it owns. */
+/* Filled by wn_engine_stacks; wn_stack_finish frees what it owns. */
 struct wn_stack {
     int classes, layer; /* layer as resolved: number among wn_graph_layer */
     int h, w;
     float *maps;        /* K*h*w: map s is the method's map for seed e_s, signed; owned */
     bool forward_mode;  /* one pass for all classes; false: one backward pass a class */
     uint64_t made;      /* which run of all this process's engines made it; 0: nobody knows */
+    int place;          /* as which image of that run */
 };
 WN_API void wn_stack_finish(struct wn_stack *s);
 

@@ -24,7 +24,8 @@ static size_t take(size_t *at, size_t count, size_t each)
 /* The class axis and the position axis of maps that lie on the device as this kernel can read them. */
 static bool lies_there(const struct wn_cuda_tensor *t, const struct wn_masks *m)
 {
-    return t->data && t->type == WN_CUDA_F32 && t->shape.rank == 4 && t->stride[2] == m->w * t->stride[3] && t->shape.dim[1] == m->classes;
+    return t->data && t->type == WN_CUDA_F32 && t->shape.rank == 4 && t->stride[2] == m->w * t->stride[3] && t->shape.dim[1] == m->classes &&
+           m->image < t->shape.dim[0];
 }
 
 static struct foils_plan plan_of(const struct wn_masks *m, bool there)
@@ -67,7 +68,7 @@ static void pack(const struct wn_masks *m, const struct foils_plan *p, bool ther
 static struct wn_cuda_foils foils_of(const struct wn_masks *m, const struct foils_plan *p, const struct wn_cuda_tensor *t, char *at)
 {
     struct wn_cuda_foils f = {.classes = m->classes, .target = m->target, .heavy = m->heavy, .h = m->h, .w = m->w, .height = m->height, .width = m->width};
-    f.maps = t ? t->data : (void *)(at + p->maps);
+    f.maps = t ? (const float *)t->data + (int64_t)m->image * t->stride[0] : (void *)(at + p->maps);
     f.map_class = t ? (int)t->stride[1] : m->h * m->w;
     f.map_position = t ? (int)t->stride[3] : 1;
     f.base = (void *)(at + p->base), f.exact = (void *)(at + p->exact);

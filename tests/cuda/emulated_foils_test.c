@@ -214,6 +214,42 @@ static void the_engine_takes_the_maps_where_they_lie(void **state)
     wn_graph_destroy(g);
 }
 
+/* Each of a batch from its own place, though the host's copies are spoiled. */
+static void each_image_of_a_batch_has_its_own_maps_there(void **state)
+{
+    enum { IMAGES = 3 };
+    (void)state;
+    struct wn_graph *g;
+    struct wn_engine *e;
+    struct wn_error err = {0}, errors[IMAGES];
+    struct wn_stack s[IMAGES];
+    struct wn_statistics before, spoiled;
+    const struct wn_graph_options how = {.height = 9, .width = 9};
+    const struct wn_engine_options options = {.backend = "cuda"};
+    if (wn_graph_load(network, &how, &g, &err) != WN_OK || wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
+    const int pixels = (int)(wn_graph_channels(g) * 81), classes = wn_graph_classes(g);
+    float *pictures = malloc((size_t)(IMAGES * pixels) * sizeof *pictures), *logits = malloc((size_t)(IMAGES * classes) * sizeof *logits);
+    const float *images[IMAGES];
+    struct rng rng = {3};
+    for (int i = 0; i < IMAGES * pixels; i++) pictures[i] = (float)rng_uniform(&rng, -1, 1);
+    for (int i = 0; i < IMAGES; i++) images[i] = pictures + i * pixels;
+    if (wn_engine_stacks(e, images, IMAGES, WN_LAYER_AUTO, wn_method_find("gradcam"), logits, s, errors, &err) != WN_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < IMAGES; i++) {
+        assert_int_equal(s[i].place, i);
+        assert_int_equal(s[i].made, s[0].made);
+        assert_int_equal(wn_stack_statistics(&s[i], logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, &before, NULL), WN_OK);
+        for (int j = s[i].h * s[i].w; j < 2 * s[i].h * s[i].w; j++) s[i].maps[j] = -3 * s[i].maps[j] + (float)(j % 3);
+        statistics(e, &s[i], logits, &spoiled);
+        assert_true(off_by(spoiled.mean, before.mean, 130) <= 1e-5);
+        assert_true(off_by(spoiled.variance, before.variance, 130) <= 1e-4);
+        wn_statistics_finish(&before), wn_statistics_finish(&spoiled);
+        wn_stack_finish(&s[i]);
+    }
+    free(pictures), free(logits);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +257,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_backend_gives_what_the_host_gives),
         cmocka_unit_test(maps_that_say_nothing_have_no_masks),
         cmocka_unit_test(the_engine_takes_the_maps_where_they_lie),
+        cmocka_unit_test(each_image_of_a_batch_has_its_own_maps_there),
     };
     if (argc != 2) return fprintf(stderr, "usage: emulated_foils_test NETWORK.onnx\n"), 2;
     network = argv[1];

@@ -71,6 +71,110 @@ static void what_fits_stays(void **state)
     wn_graph_destroy(g);
 }
 
+/* ---- every class at once ---- */
+
+static int stacks_kept(const struct wn_engine *e)
+{
+    int n = 0;
+    for (int i = 0; i < MAX_STACK_PLANS; i++) n += e->stacks[i] != NULL;
+    return n;
+}
+
+static struct wn_stack_plan *stack_plan(const struct wn_engine *e, int images)
+{
+    for (int i = 0; i < MAX_STACK_PLANS; i++)
+        if (e->stacks[i] && e->stacks[i]->images == images) return e->stacks[i];
+    return NULL;
+}
+
+/* Maps of the first n pictures; places[i]: as which of its run picture i went. */
+static void stack(struct wn_engine *e, struct wn_graph *g, const char *method, int n, int *places)
+{
+    const float *images[IMAGES];
+    struct wn_stack stacks[IMAGES];
+    struct wn_error errors[IMAGES], err = {0};
+    float *logits = calloc((size_t)(IMAGES * wn_graph_classes(g)), sizeof *logits);
+    for (int i = 0; i < n; i++) images[i] = pictures[i];
+    if (wn_engine_stacks(e, images, n, WN_LAYER_AUTO, wn_method_find(method), logits, stacks, errors, &err) != WN_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(errors[i].code, WN_OK);
+        places[i] = stacks[i].place;
+        wn_stack_finish(&stacks[i]);
+    }
+    free(logits);
+}
+
+static void images_go_in_runs_of_powers_of_two(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 4, 4, NULL);
+    int place[IMAGES];
+    stack(e, g, "gradcam", 3, place);
+    assert_memory_equal(place, ((int[]){0, 1, 2}), 3 * sizeof *place);
+    assert_non_null(stack_plan(e, 4));
+    assert_int_equal(stacks_kept(e), 1);
+    stack(e, g, "gradcam", 5, place);
+    assert_memory_equal(place, ((int[]){0, 1, 2, 3, 0}), sizeof place);
+    assert_non_null(stack_plan(e, 1));
+    assert_int_equal(stacks_kept(e), 2);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static void what_was_refused_for_many_images_is_not_tried_again(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 4, 4, NULL);
+    int place[IMAGES];
+    stack(e, g, "gradcam", 2, place);
+    stack_plan(e, 2)->refused = 4;
+    stack(e, g, "gradcam", 5, place);
+    assert_memory_equal(place, ((int[]){0, 1, 0, 1, 0}), sizeof place);
+    assert_null(stack_plan(e, 4));
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static void backward_passes_have_one_plan_for_any_number_of_images(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("vgg_head");
+    struct wn_engine *e = small_engine(g, 4, 4, NULL);
+    int place[IMAGES];
+    for (int n = 1; n <= IMAGES; n++) {
+        stack(e, g, "la", n, place);
+        for (int i = 0; i < n; i++) assert_int_equal(place[i], 0);
+        assert_int_equal(stacks_kept(e), 1);
+        assert_int_equal(stack_plan(e, 1)->refused, n > 1 ? 2 : 0);
+    }
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static void plans_of_stacks_share_the_bytes_and_the_last_one_stays(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *all = small_engine(g, 4, 4, NULL), *few = small_engine(g, 4, 4, NULL);
+    int place[IMAGES];
+    few->plan_bytes = 1;
+    for (int round = 0; round < 2; round++)
+        for (int n = 1; n <= IMAGES; n++) {
+            stack(all, g, "gradcam", n, place);
+            stack(few, g, "gradcam", n, place);
+            assert_int_equal(stacks_kept(few), 1);
+            assert_non_null(stack_plan(few, n == 5 ? 1 : n == 3 ? 4 : n));
+            struct wn_answer a = ask(few, g, n % wn_graph_layers(g));
+            wn_answer_finish(&a);
+        }
+    assert_int_equal(stacks_kept(all), 3);
+    wn_engine_destroy(all);
+    wn_engine_destroy(few);
+    wn_graph_destroy(g);
+}
+
 int main(int argc, char **argv)
 {
     int status = small_begin(argc, argv);
@@ -78,6 +182,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_that_are_too_large_together_go_and_answer_again),
         cmocka_unit_test(what_fits_stays),
+        cmocka_unit_test(images_go_in_runs_of_powers_of_two),
+        cmocka_unit_test(what_was_refused_for_many_images_is_not_tried_again),
+        cmocka_unit_test(backward_passes_have_one_plan_for_any_number_of_images),
+        cmocka_unit_test(plans_of_stacks_share_the_bytes_and_the_last_one_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
-/* wn_engine_stack on whole networks: the stack of every layer is one explanation a class, and any contrast of the
- * automatic layer is its weighted sum:
+/* wn_engine_stack on whole networks: the stack of every layer is one explanation a class, any contrast of the
+ * automatic layer is its weighted sum, and a batch of stacks is the stacks of its images:
  *
- *     stack_test BACKEND MODEL.onnx INPUT
+ *     stack_test BACKEND MODEL.onnx INPUT [batches]
  *
- * INPUT: a .golden or a .npy. */
+ * INPUT: a .golden or a .npy. batches: only batches, of the automatic layer. */
 #include "lab.h"
 
 #include <math.h>
@@ -157,6 +157,92 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
     free(logits);
 }
 
+/* Every layer where that is little work, else the automatic one and the last two. */
+static bool worth_asking(const struct lab *lab, int layer)
+{
+    int n = wn_graph_layers(lab->graph);
+    return layer == wn_graph_find_layer(lab->graph, "auto") || lab->pixels < 3 * 64 * 64 ||
+           (layer >= n - 2 && lab->classes < 50);
+}
+
+/* ---- several images at once ---- */
+
+enum { BATCH = 5, TOGETHER = 4 };
+
+/* Pictures that differ from each other, however few the lab has. */
+static float *make_batch(const struct lab *lab, const float **images)
+{
+    float *all = malloc(BATCH * (size_t)lab->pixels * sizeof *all);
+    for (int i = 0; i < BATCH; i++) {
+        float *image = all + i * lab->pixels;
+        for (int64_t j = 0; j < lab->pixels; j++) image[j] = lab->images[i % lab->n_images * lab->pixels + j] * (1 - 0.15f * (float)i);
+        images[i] = image;
+    }
+    return all;
+}
+
+/* A stack, or what came of it, is that of its image alone. */
+static void check_same(struct lab *lab, const struct wn_stack *got, const float *logits, const struct wn_error *why, const float *image, int layer,
+                       const char *method)
+{
+    struct wn_stack want;
+    struct wn_error err = {0};
+    float *y = malloc((size_t)lab->classes * sizeof *y);
+    const char *name = wn_graph_layer(lab->graph, layer)->name;
+    if (wn_engine_stack(lab->engine, image, layer, wn_method_find(method), y, &want, &err) != WN_OK) {
+        if (why->code != err.code || got->maps) wrong(name, "an image of a batch does not fail as it does alone");
+    } else if (why->code != WN_OK) {
+        wrong(name, why->text);
+    } else if (got->h != want.h || got->w != want.w || got->layer != want.layer || got->forward_mode != want.forward_mode) {
+        wrong(name, "a stack of a batch says another layer, size or way");
+    } else {
+        verdict("maps of an image of a batch", name, off(got->maps, want.maps, (int64_t)want.classes * want.h * want.w) / 2); /* 1e-5 */
+        verdict("logits of an image of a batch", name, off(logits, y, lab->classes) / 2);
+    }
+    wn_stack_finish(&want);
+    free(y);
+}
+
+static void check_batch(struct lab *lab, struct wn_engine *many, const float *const *images, int n, int layer, const char *method, const char *model)
+{
+    struct wn_stack stacks[BATCH];
+    struct wn_error errors[BATCH], err = {0};
+    float *y = malloc(BATCH * (size_t)lab->classes * sizeof *y);
+    bool automatic = layer == wn_graph_find_layer(lab->graph, "auto");
+    if (wn_engine_stacks(many, images, n, layer, wn_method_find(method), y, stacks, errors, &err) != WN_OK) wrong(method, err.text);
+    for (int i = 0; i < n && err.code == WN_OK; i++)
+        check_same(lab, &stacks[i], y + i * lab->classes, &errors[i], images[i], layer, method);
+    for (int i = 0; i < n && err.code == WN_OK && automatic && must_be_forward(model, method); i++)
+        if (errors[i].code == WN_OK && (stacks[i].made != stacks[i / TOGETHER * TOGETHER].made || stacks[i].place != i % TOGETHER))
+            wrong(model, "images that could go in one run do not");
+    for (int i = 0; i < n; i++) wn_stack_finish(&stacks[i]);
+    free(y);
+}
+
+/* Odd numbers of images, more than go together, and one between the others that is no picture. */
+static void check_batches(struct lab *lab, const char *model, bool automatic)
+{
+    static const char *const methods[] = {"gradcam", "la"};
+    struct wn_engine *many;
+    struct wn_error err = {0};
+    const float *images[BATCH];
+    float *all = make_batch(lab, images);
+    if (wn_engine_create(lab->graph, &(struct wn_engine_options){.backend = lab->backend, .max_images = TOGETHER}, &many, &err) != WN_OK) {
+        wrong("batches", err.text);
+        free(all);
+        return;
+    }
+    const int at = wn_graph_find_layer(lab->graph, "auto");
+    for (int layer = 0; layer < wn_graph_layers(lab->graph); layer++)
+        for (int m = 0; m < 2 && (layer == at || (!automatic && worth_asking(lab, layer))); m++)
+            for (int n = BATCH; n > 0; n -= layer == at ? 2 : BATCH) check_batch(lab, many, images, n, layer, methods[m], model);
+    all[2 * lab->pixels] = INFINITY; /* activations may take NaN for 0, and in a few networks even this */
+    for (int m = 0; m < 2; m++)
+        for (int n = 3; n <= BATCH; n += 2) check_batch(lab, many, images, n, at, methods[m], model);
+    wn_engine_destroy(many);
+    free(all);
+}
+
 static void refusals(struct lab *lab)
 {
     struct wn_stack s;
@@ -174,19 +260,12 @@ static void refusals(struct lab *lab)
     free(y);
 }
 
-/* Every layer where that is little work, else the automatic one and the last two. */
-static bool worth_asking(const struct lab *lab, int layer)
-{
-    int n = wn_graph_layers(lab->graph);
-    return layer == wn_graph_find_layer(lab->graph, "auto") || lab->pixels < 3 * 64 * 64 ||
-           (layer >= n - 2 && lab->classes < 50);
-}
-
 int main(int argc, char **argv)
 {
     struct lab lab;
-    if (argc != 4) {
-        fprintf(stderr, "usage: stack_test BACKEND MODEL.onnx INPUT\n");
+    const bool only_batches = argc == 5 && strcmp(argv[4], "batches") == 0;
+    if (argc != 4 && !only_batches) {
+        fprintf(stderr, "usage: stack_test BACKEND MODEL.onnx INPUT [batches]\n");
         return 2;
     }
     if (!wn_backend_find(argv[1])) {
@@ -194,7 +273,7 @@ int main(int argc, char **argv)
         return 77;
     }
     if (!lab_open(&lab, argv[1], argv[2], argv[3])) return 1;
-    for (int image = 0; image < lab.n_images; image++)
+    for (int image = 0; image < lab.n_images && !only_batches; image++)
         for (int layer = 0; layer < wn_graph_layers(lab.graph); layer++) {
             if (!worth_asking(&lab, layer)) continue;
             const struct wn_layer *l = wn_graph_layer(lab.graph, layer);
@@ -204,6 +283,7 @@ int main(int argc, char **argv)
             if (image == 0) check_layer(&lab, layer, image, "la", argv[2]);
             if (image == 0 && lab.classes < 50) check_layer(&lab, layer, image, "xgradcam", argv[2]);
         }
+    check_batches(&lab, argv[2], only_batches);
     refusals(&lab);
     lab_close(&lab);
     printf("%d held, %d did not\n", passed, failed);
