@@ -96,6 +96,12 @@ enum wn_code wn_engine_draw(struct wn_engine *e, struct wn_heatmap *const *heatm
     return impl->draw && n ? impl->draw(e->backend, heatmaps, n, err) : WN_OK;
 }
 
+enum wn_code wn_engine_lap(struct wn_engine *e, double *ms, struct wn_error *err)
+{
+    const struct wn_backend_impl *impl = e->backend->impl;
+    return impl->lap ? impl->lap(e->backend, ms, err) : wn_fail(err, WN_UNSUPPORTED, "the backend '%s' has no clock of its own", impl->name);
+}
+
 void wn_answer_finish(struct wn_answer *a)
 {
     free(a->map);

@@ -19,6 +19,8 @@ struct subject {
     int stages, captured; /* of its engine, after its last run */
     char walked[128];     /* why not all of them */
     double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */
+    double device_ms[BENCH_MAX_ROUNDS], device;     /* the same by the device's own clock, and its median */
+    double lap;                                     /* of its last run; negative: there is no such clock */
 };
 
 struct bench {
@@ -48,7 +50,7 @@ double bench_now_ms(void);
 struct subject *bench_add(struct bench *b, const char *name);
 /* Shuffled rounds over all subjects, then the medians. */
 void bench_measure(struct bench *b, int rounds, int pause_ms);
-/* NULL where there is none of that name or it failed. */
+/* NULL where there is none of that name or it failed; its `device` is 0 where there is no clock but the host's. */
 const struct subject *bench_find(const struct bench *b, const char *name);
 void bench_finish(struct bench *b);
 

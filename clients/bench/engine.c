@@ -32,12 +32,19 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static double median_of(double *ms, int rounds)
+{
+    qsort(ms, (size_t)rounds, sizeof *ms, by_value);
+    return rounds % 2 ? ms[rounds / 2] : (ms[rounds / 2 - 1] + ms[rounds / 2]) / 2;
+}
+
 static void summarise(struct subject *s, int rounds)
 {
-    qsort(s->ms, (size_t)rounds, sizeof *s->ms, by_value);
-    s->median = rounds % 2 ? s->ms[rounds / 2] : (s->ms[rounds / 2 - 1] + s->ms[rounds / 2]) / 2;
+    s->median = median_of(s->ms, rounds);
     s->low = s->ms[rounds / 4];
     s->high = s->ms[rounds - 1 - rounds / 4];
+    s->device = median_of(s->device_ms, rounds);
+    if (s->device_ms[0] < 0) s->device = 0; /* not every run had one */
 }
 
 /* Threads that spin behind one subject must not steal from the next. */
@@ -62,9 +69,10 @@ void bench_measure(struct bench *b, int rounds, int pause_ms)
         for (int i = 0; i < n; i++) {
             struct subject *s = &b->subjects[order[i]];
             rest(pause_ms);
+            s->lap = -1;
             double ms = s->median < 0 ? -1 : s->run(s);
             if (ms < 0) s->median = -1;
-            if (r >= 0) s->ms[r] = ms;
+            if (r >= 0) s->ms[r] = ms, s->device_ms[r] = s->lap;
         }
     }
     for (int i = 0; i < b->n; i++)

@@ -115,6 +115,10 @@ struct wn_backend_impl {
     /* May be NULL. Writes an input (N,C,H,W) without anyone seeing the pictures: picture i is what row i makes of the image, those past the last row
      * repeat it; 1 <= n <= N. Memory grows with the largest that was asked for. Any error but WN_DEVICE: the caller makes them and writes. */
     enum wn_code (*hide)(struct wn_exe *exe, int value, const struct wn_hiding *h, struct wn_error *err);
+    /* May be NULL: the host's clock is the only one. The device's own, for measuring. ms NULL: from the next run on. Else milliseconds from where
+     * the device began the first run since then, of whatever executable of this backend, to where it ended the last; waits for that. Errors:
+     * WN_BAD_REQUEST where nothing ran since; WN_NO_MEMORY, WN_DEVICE. */
+    enum wn_code (*lap)(struct wn_backend *be, double *ms, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */
     void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);

@@ -32,6 +32,11 @@ struct wn_engine_times {
     double forward_ms, backward_ms; /* backward: seed, backward pass and map together */
 };
 
+/* The device's own clock, for measuring. ms NULL: it starts with the engine's next run. Else *ms: from where the device began the first run since
+ * then to where it ended the last, copies before and behind them left out; waits. Errors: WN_UNSUPPORTED where the backend has no clock of its own,
+ * WN_BAD_REQUEST where nothing ran since it was started, WN_DEVICE. */
+WN_API enum wn_code wn_engine_lap(struct wn_engine *e, double *ms, struct wn_error *err);
+
 struct wn_batch {
     int n_images;
     const float *const *images; /* n_images pointers to C*H*W preprocessed floats, caller's; NULL where the picture below is given */

@@ -35,6 +35,7 @@ static void cuda_close(struct wn_backend *base)
 {
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
     if (be->stream) wn_cuda_device_use(be, NULL);
+    wn_cuda_clock_close(be);
     wn_cuda_staging_close(be, &be->drawing);
     wn_cuda_staging_close(be, &be->foils);
     wn_cuda_staging_close(be, &be->preparing);
@@ -370,8 +371,10 @@ static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *er
     if (stage == 0) exe->ahead = NULL;
     wn_cuda_fault_run(exe->stream);
     wn_cuda_range_begin(stage == 0 ? "forward" : "backward");
-    code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
-                                    : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
+    code = wn_cuda_clock_begin(exe, err);
+    if (code == WN_OK)
+        code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err) : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
+    if (code == WN_OK) code = wn_cuda_clock_end(exe, err);
     wn_cuda_range_end();
     if (code == WN_DEVICE) wn_cuda_probe(); /* a library's failure may have been the device's */
     return code;
@@ -436,6 +439,7 @@ const struct wn_backend_impl wn_backend_cuda = {
     .seed = wn_cuda_seed,
     .masks = wn_cuda_masks,
     .hide = wn_cuda_hide,
+    .lap = wn_cuda_lap,
     .diagnose = wn_cuda_diagnose,
     .lost = wn_cuda_lost,
 };

@@ -88,6 +88,12 @@ struct wn_cuda_staging {
     void *busy;         /* cudaEvent_t: behind the last use that was ended so */
 };
 
+/* Two events that the device passes before the first run of a measurement and behind the last. */
+struct wn_cuda_clock {
+    void *began, *ended; /* cudaEvent_t; NULL until it is first started */
+    bool started, runs;  /* runs: the first of them has passed */
+};
+
 struct wn_cuda_backend {
     struct wn_backend base;
     int device, devices; /* its number, and how many there are */
@@ -101,6 +107,7 @@ struct wn_cuda_backend {
     size_t bytes;        /* device memory held now for itself */
     size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
     struct CUstream_st *stream;  /* for what belongs to no executable; whoever queues there waits for it */
+    struct wn_cuda_clock clock;     /* of measurements; stands unless somebody asks */
     struct wn_cuda_staging drawing; /* of heatmaps */
     struct wn_cuda_staging foils;   /* of masks of all foils; opened when they are first asked for */
     struct wn_cuda_staging preparing; /* of decoded pictures */
@@ -290,6 +297,13 @@ enum wn_code wn_cuda_port_collect(struct wn_cuda_exe *exe, float *dst, size_t co
 enum wn_code wn_cuda_port_begin(const struct wn_cuda_port *port, struct wn_error *err);
 enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at, size_t count, struct wn_error *err);
 enum wn_code wn_cuda_port_end(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err);
+
+/* ---- clock.c ---- */
+enum wn_code wn_cuda_lap(struct wn_backend *be, double *ms, struct wn_error *err);
+/* Around each run; nothing where the clock was not started. */
+enum wn_code wn_cuda_clock_begin(struct wn_cuda_exe *exe, struct wn_error *err);
+enum wn_code wn_cuda_clock_end(struct wn_cuda_exe *exe, struct wn_error *err);
+void wn_cuda_clock_close(struct wn_cuda_backend *be);
 
 /* ---- picture.c ---- */
 #ifndef WN_CUDA_PICTURE_ROOM

@@ -8,7 +8,9 @@ import tempfile
 import unittest
 
 BENCH = os.environ["WHYNOT_BENCH"]
-NETWORK = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "models", "signs-resnet", "model.onnx")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+NETWORK = os.path.join(ROOT, "models", "signs-resnet", "model.onnx")
+SMALL = os.path.join(ROOT, "tests", "golden", "data", "residual.onnx")
 
 
 def run(*options):
@@ -32,6 +34,12 @@ class Errors(unittest.TestCase):
 
     def test_f32_alone_is_compared_with_nothing(self):
         self.assertEqual(json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1").stdout)["models"][0]["map_errors"], {})
+
+    def test_a_processor_has_the_hosts_clock_and_its_goals(self):
+        model = json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1", "--batch", "32", "--model", SMALL).stdout)["models"][0]
+        self.assertEqual(model["device_ms"], {})
+        self.assertIn("C1/C2: explanation / own forward, f32", model["ratios"])
+        self.assertFalse([words for words in model["ratios"] if words.startswith("H")], model["ratios"])
 
 
 FAKE = """import sys

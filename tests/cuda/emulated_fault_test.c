@@ -92,6 +92,7 @@ static enum wn_code live(struct subject *s, struct wn_error *err)
     static float buffer[4096];
     struct wn_backend *be = NULL;
     struct wn_exe *exe = NULL;
+    double ms;
     enum wn_code code = wn_backend_open("cuda", &(struct wn_backend_options){.device = 1}, &be, err);
     if (code != WN_OK) return code;
     code = be->impl->compile(be, s->p, &exe, err);
@@ -99,11 +100,13 @@ static enum wn_code live(struct subject *s, struct wn_error *err)
     for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
     if (code == WN_OK) code = prepare(be, exe, err);
     if (code == WN_OK) code = hide(exe, s->inputs[0].value, s->inputs[0].data, err);
+    if (code == WN_OK) code = be->impl->lap(be, NULL, err);
     if (code == WN_OK) code = be->impl->run(exe, 0, err);
     if (code == WN_OK) code = ask(be, exe, err);
     if (code == WN_OK) code = be->impl->run(exe, 1, err);
     for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], buffer, err);
     if (code == WN_OK) code = draw(be, err);
+    if (code == WN_OK) code = be->impl->lap(be, &ms, err);
     be->impl->release(exe);
 close:
     wn_backend_close(be);

@@ -138,6 +138,45 @@ static void a_copy_is_done_when_it_is_waited_for(void **state)
     wn_backend_close(base);
 }
 
+/* Milliseconds of the fake device are things done. The host's waits and copies between two runs, and what comes behind the last, are not runs', but
+ * what lies between two runs on their stream is part of the span. */
+static void the_devices_clock_spans_the_runs_and_nothing_else(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    static float out[4096];
+    double ms = -1;
+    for (int graphs = 0; graphs < 2; graphs++) {
+        fake_runtime.no_graphs = !graphs;
+        subject_init(&s, 1, false);
+        const int x = input(&s, SHAPE(1, 64)), y = wn_concat(s.p, (int[]){wn_linear(s.p, x, 2, 0), x}, 2, 1);
+        subject_output(&s, y);
+        assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+        assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+        const int jobs = ((struct wn_cuda_exe *)exe)->stages[0].end;
+        assert_true(jobs > 1);
+        assert_int_equal(be->impl->lap(be, &ms, NULL), WN_BAD_REQUEST);
+        assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+        assert_int_equal(be->impl->lap(be, &ms, NULL), WN_BAD_REQUEST); /* a run before it was started */
+        assert_int_equal(be->impl->lap(be, NULL, NULL), WN_OK);
+        assert_int_equal(be->impl->lap(be, &ms, NULL), WN_BAD_REQUEST);
+        for (int runs = 1; runs < 4; runs++) {
+            assert_int_equal(be->impl->lap(be, NULL, NULL), WN_OK);
+            assert_int_equal(be->impl->write(exe, x, out, NULL), WN_OK);
+            for (int i = 0; i < runs; i++) assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+            assert_int_equal(be->impl->read(exe, y, out, NULL), WN_OK);
+            assert_int_equal(be->impl->lap(be, &ms, NULL), WN_OK);
+            assert_int_equal(ms, runs * (jobs + 1)); /* each event that is passed is a thing done, but the last */
+        }
+        be->impl->release(exe);
+        wn_backend_close(be);
+        subject_finish(&s);
+    }
+    assert_int_equal(fake_runtime.held_blocks, 0);
+}
+
 static void allocate_while_capturing(void)
 {
     struct CUstream_st *stream;
@@ -180,6 +219,7 @@ int main(void)
         cmocka_unit_test(a_stage_that_cannot_be_captured_is_walked_and_says_why),
         cmocka_unit_test(a_write_may_follow_a_run_at_once),
         cmocka_unit_test(questions_may_follow_questions_at_once),
+        cmocka_unit_test(the_devices_clock_spans_the_runs_and_nothing_else),
         cmocka_unit_test(a_copy_is_done_when_it_is_waited_for),
         cmocka_unit_test(what_a_card_refuses_while_it_captures_ends_the_process),
     };

@@ -366,18 +366,31 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
 struct event {
     long moment; /* of the record, for the count of waits */
     struct fake_mark mark;
+    bool timed;
+    long done; /* of a timed one: what the device had done when its stream came by; 0: it has not */
 };
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags)
 {
-    (void)flags;
     const cudaError_t e = make((void **)event, sizeof(struct event), current);
     if (e == cudaSuccess) memset(*event, 0, sizeof(struct event)); /* as one that has happened */
+    if (e == cudaSuccess) ((struct event *)(void *)*event)->timed = !(flags & cudaEventDisableTiming);
     return e;
+}
+
+static void come_by(void *event)
+{
+    ((struct event *)event)->done = fake_streams_done();
+}
+
+static void keep(void *event)
+{
+    (void)event;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event)
 {
+    if (event) fake_streams_reach(((struct event *)(void *)event)->mark);
     return drop(event, "an event");
 }
 
@@ -385,9 +398,11 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     cudaError_t e = check_handle("an event", event);
     if (e == cudaSuccess) e = check_handle("a stream", stream);
-    if (e == cudaSuccess) ((struct event *)(void *)event)->mark = fake_streams_mark((void *)stream);
+    struct event *made = (struct event *)(void *)event;
+    if (e == cudaSuccess && made->timed) made->done = 0, fake_streams_queue((void *)stream, come_by, keep, made);
+    if (e == cudaSuccess) made->mark = fake_streams_mark((void *)stream);
     pthread_mutex_lock(&lock);
-    if (e == cudaSuccess) ((struct event *)(void *)event)->moment = now;
+    if (e == cudaSuccess) made->moment = now;
     pthread_mutex_unlock(&lock);
     return e == cudaSuccess ? answer() : e;
 }
@@ -397,6 +412,18 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
     const cudaError_t e = check_handle("an event", event);
     fake_streams_refuse("cudaEventSynchronize");
     if (e == cudaSuccess) fake_streams_reach(((struct event *)(void *)event)->mark), wait_for(event);
+    return e == cudaSuccess ? answer() : e;
+}
+
+/* The device's time: a millisecond for each thing that it does, and none while it waits. */
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
+{
+    const struct event *from = (const struct event *)(const void *)start, *to = (const struct event *)(const void *)end;
+    cudaError_t e = check_handle("an event", start);
+    if (e == cudaSuccess) e = check_handle("an event", end);
+    if (e == cudaSuccess && (!from->timed || !to->timed || !from->moment || !to->moment)) e = last = cudaErrorInvalidResourceHandle;
+    if (e == cudaSuccess && (from->done == 0 || to->done == 0)) e = last = cudaErrorNotReady;
+    if (e == cudaSuccess) *ms = (float)(to->done - from->done);
     return e == cudaSuccess ? answer() : e;
 }
 

@@ -16,6 +16,9 @@ void fake_streams_queue(const void *stream, void (*run)(void *arg), void (*drop)
 void fake_streams_finish(const void *stream);
 void fake_streams_finish_all(void);
 
+/* Things done so far on all streams, those of a replayed graph one by one. To be asked from what is done there. */
+long fake_streams_done(void);
+
 /* A place in a stream, which may end before it is asked about. */
 struct fake_mark {
     long stream, place;

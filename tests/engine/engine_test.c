@@ -200,6 +200,35 @@ static void a_resident_engine_computes_with_its_first_images(void **state)
     wn_graph_destroy(g);
 }
 
+static void the_devices_clock_counts_its_runs_where_there_is_one(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 4, 4, NULL);
+    struct wn_backend_traits traits;
+    struct wn_question q = question(0, "gradcam", "weighted", WN_TARGET_PREDICTED);
+    struct wn_answer a;
+    struct wn_error err = {0};
+    double forward = -1, both = -1;
+    wn_engine_traits(e, &traits);
+    if (!wn_backend_find(traits.backend)->lap) {
+        assert_int_equal(wn_engine_lap(e, &both, &err), WN_UNSUPPORTED);
+        assert_non_null(strstr(err.text, traits.backend));
+    } else {
+        assert_int_equal(wn_engine_lap(e, NULL, &err), WN_OK);
+        explain(e, g, 1, &q, &a, 0, NULL);
+        assert_int_equal(wn_engine_lap(e, &forward, &err), WN_OK);
+        assert_int_equal(wn_engine_lap(e, NULL, &err), WN_OK);
+        explain(e, g, 1, &q, &a, 1, NULL);
+        assert_int_equal(wn_engine_lap(e, &both, &err), WN_OK);
+        assert_int_equal(a.error.code, WN_OK);
+        assert_true(forward > 0 && both > 0);
+        wn_answer_finish(&a);
+    }
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
 static void images_that_nobody_asks_about_still_have_logits(void **state)
 {
     (void)state;
@@ -232,6 +261,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_layer_answers_again_after_it_was_forgotten),
         cmocka_unit_test(one_logit_is_yes_against_no),
         cmocka_unit_test(images_that_nobody_asks_about_still_have_logits),
+        cmocka_unit_test(the_devices_clock_counts_its_runs_where_there_is_one),
         cmocka_unit_test(a_resident_engine_computes_with_its_first_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

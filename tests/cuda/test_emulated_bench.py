@@ -1,0 +1,61 @@
+"""whynot-bench engine on the emulation: what it says where the device has a clock of its own. A millisecond there is one thing done."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BENCH = os.environ["WHYNOT_BENCH"]
+NETWORK = os.environ["WHYNOT_NETWORK"]  # small; its name says which goals it is judged by
+
+FAKE = """import sys
+print("ready", flush=True)
+for line in sys.stdin:
+    print({"forward": 4e6, "explain": 9e6}[line.strip()], flush=True)
+"""
+
+
+class Clock(unittest.TestCase):
+    def run_bench(self, name, *options):
+        with tempfile.TemporaryDirectory() as folder:
+            network = os.path.join(folder, name + ".onnx")
+            shutil.copy(NETWORK, network)
+            fake = os.path.join(folder, "fake.py")
+            with open(fake, "w") as f:
+                f.write(FAKE)
+            done = subprocess.run([BENCH, "engine", "--backend", "cuda", "--model", network, "--rounds", "1", "--foils", "1", "--pause-ms", "0", "--resident", "--whole-batch",
+                                   "--torch", fake, "--python", sys.executable, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return done.stdout
+
+    def numbers(self, *options):
+        return json.loads(self.run_bench(*options, "--json"))["models"][0]
+
+    def test_ratios_are_those_of_the_devices_clock(self):
+        model = self.numbers("resnet50", "--batch", "32", "--precisions", "bf16")
+        forward, explain = model["device_ms"]["own bf16 forward"], model["device_ms"]["own bf16 explain 1"]
+        self.assertEqual((forward, explain), (int(forward), int(explain)))
+        self.assertAlmostEqual(model["ratios"][": explanations a second, bf16"], 32e3 / explain, 3)
+        self.assertGreater(explain, forward)
+        self.assertAlmostEqual(model["ratios"]["H7: explanation / own forward, bf16"], explain / forward, 3)
+        self.assertAlmostEqual(model["ratios"]["H12: PyTorch Grad-CAM / own explanation, bf16"] * model["median_ms"]["own bf16 explain 1"] / 9e6, 1, 2)
+        self.assertFalse([words for words in model["ratios"] if words.startswith("C")], model["ratios"])
+
+    def test_a_goal_is_of_its_batch_its_network_and_its_precision(self):
+        def goals(*options):
+            return {words.split(":")[0] for words in self.numbers(*options)["ratios"]} - {""}
+        self.assertEqual(goals("resnet50", "--batch", "1", "--precisions", "f16"), {"H6"})
+        self.assertEqual(goals("resnet50", "--batch", "8", "--precisions", "f16"), set())
+        self.assertEqual(goals("resnet50", "--batch", "32", "--precisions", "f32", "--method", "ixg"), {"H9"})
+
+    def test_the_table_says_what_was_missed_and_by_which_clock(self):
+        table = self.run_bench("resnet50", "--precisions", "f16")
+        self.assertRegex(table, r"median ms +quartile +quartile +device ms\n")
+        row = next(line.split() for line in table.splitlines() if line.startswith("  own f16 explain 1"))
+        self.assertRegex(table, r"H6 +forward pass and map, ms, f16 +%s  \(at most 0\.45\)  MISSED" % row[7])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
