@@ -280,6 +280,73 @@ static void what_pads_a_picture_stays_zero(void **state)
     }
 }
 
+/* ---- what the device writes itself: pictures that it prepares, and pictures of which it hides parts ---- */
+
+enum { IMAGE = 3 * 5 * 7 };
+
+static void prepare_pictures(struct compiled *c, int value)
+{
+    static uint8_t rgb[2][5 * 7 * 3];
+    static float numbers[IMAGE];
+    struct wn_picture p[2];
+    struct wn_error err = {0};
+    for (int i = 0; i < 2; i++) {
+        for (int k = 0; k < 5 * 7 * 3; k++) rgb[i][k] = (uint8_t)(37 * k + 101 * i);
+        p[i] = (struct wn_picture){.rgb = rgb[i], .src_w = 7, .src_h = 5, .part_w = 7, .part_h = 5, .box_w = 7, .box_h = 5, .dst_w = 7, .dst_h = 5, .w = 7,
+                                   .h = 5, .channels = 3, .scale = 1 / 64.f, .mean = {1, 2, 1.5f}, .std = {1, 0.5f, 2}};
+    }
+    for (int k = 0; k < IMAGE; k++) numbers[k] = (float)(k % 17) / 8 - 1;
+    const struct wn_picture *const pictures[3] = {&p[0], NULL, &p[1]};
+    const float *const ready[3] = {NULL, numbers, NULL};
+    if (c->be->impl->prepare(&c->exe->base, value, ready, pictures, 3, &err) != WN_OK) fail_msg("%s", err.text);
+}
+
+static void hide_parts(struct compiled *c, int value)
+{
+    static float image[IMAGE];
+    static const float map[4] = {1, -2, -3, 4}, colour[3] = {0.5f, -0.25f, 2};
+    const float *const maps[1] = {map};
+    const struct wn_cover cover = {.kind = WN_COVER_COLOUR, .colour = colour};
+    const struct wn_hidden rows[3] = {{0, -1, WN_KEEP_POSITIVE}, {0, 7, WN_KEEP_NEGATIVE}, {0, 0, WN_KEEP_POSITIVE}};
+    struct wn_error err = {0};
+    for (int k = 0; k < IMAGE; k++) image[k] = (float)(k % 23) / 4 - 3;
+    const struct wn_hiding h = {.image = image, .cover = &cover, .maps = maps, .n_maps = 1, .h = 2, .w = 2, .rows = rows, .n = 3};
+    if (c->be->impl->hide(&c->exe->base, value, &h, &err) != WN_OK) fail_msg("%s", err.text);
+}
+
+/* The input says what it holds, and gives the same answer when the host writes that. */
+static void must_be_as_written(enum wn_precision precision, void (*fill)(struct compiled *c, int value))
+{
+    static float held[3 * IMAGE], filled[4096], written[4096];
+    struct compiled c = compile(read_by_the_host, precision, 3, 3);
+    const struct wn_backend_impl *impl = c.be->impl;
+    struct wn_exe *exe = &c.exe->base;
+    const int value = c.s.inputs[0].value;
+    const size_t bytes = (size_t)wn_shape_count(&c.exe->values[c.s.outputs[0]].shape) * sizeof(float);
+    fill(&c, value);
+    assert_int_equal(impl->run(exe, 0, NULL), WN_OK);
+    assert_int_equal(impl->read(exe, c.s.outputs[0], filled, NULL), WN_OK);
+    assert_int_equal(impl->read(exe, value, held, NULL), WN_OK);
+    must_be_padded_with_zeros(&c.exe->values[value]);
+    drop(&c);
+    c = compile(read_by_the_host, precision, 3, 3);
+    assert_int_equal(impl->write(&c.exe->base, value, held, NULL), WN_OK);
+    assert_int_equal(impl->run(&c.exe->base, 0, NULL), WN_OK);
+    assert_int_equal(impl->read(&c.exe->base, c.s.outputs[0], written, NULL), WN_OK);
+    assert_memory_equal(filled, written, bytes);
+    assert_memory_not_equal(held, held + IMAGE, IMAGE * sizeof *held);
+    drop(&c);
+}
+
+static void what_the_device_writes_itself_is_padded_as_what_the_host_writes(void **state)
+{
+    (void)state;
+    for (int precision = WN_PRECISION_TF32; precision <= WN_PRECISION_F16; precision++) {
+        must_be_as_written((enum wn_precision)precision, prepare_pictures);
+        must_be_as_written((enum wn_precision)precision, hide_parts);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_pixel_takes_sixteen_bytes_where_that_gains_something),
         cmocka_unit_test(cudnn_is_asked_for_the_padded_shapes),
         cmocka_unit_test(what_pads_a_picture_stays_zero),
+        cmocka_unit_test(what_the_device_writes_itself_is_padded_as_what_the_host_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
