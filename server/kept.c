@@ -50,7 +50,7 @@ static void put_in(struct wn_kept_list *list, struct wn_kept *kept)
     list->bytes += kept->bytes;
 }
 
-static bool same(const struct wn_kept_key *a, const struct wn_kept_key *b)
+bool wn_kept_same_key(const struct wn_kept_key *a, const struct wn_kept_key *b)
 {
     return a->model == b->model && a->layer == b->layer && a->method == b->method &&
            memcmp(a->picture, b->picture, sizeof a->picture) == 0;
@@ -60,7 +60,7 @@ static bool same(const struct wn_kept_key *a, const struct wn_kept_key *b)
 static struct wn_kept *look(struct wn_kept_list *list, const struct wn_kept_key *key)
 {
     struct wn_kept *kept = list->newest;
-    while (kept && !same(&kept->key, key)) kept = kept->older;
+    while (kept && !wn_kept_same_key(&kept->key, key)) kept = kept->older;
     return kept;
 }
 
@@ -107,6 +107,14 @@ struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key 
         }
     }
     pthread_mutex_unlock(&list->lock);
+    return kept;
+}
+
+struct wn_kept *wn_kept_hold(struct wn_kept_list *list, struct wn_kept *kept)
+{
+    if (list) pthread_mutex_lock(&list->lock);
+    kept->refs++;
+    if (list) pthread_mutex_unlock(&list->lock);
     return kept;
 }
 

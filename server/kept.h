@@ -36,6 +36,8 @@ struct wn_kept_list {
 void wn_kept_init(struct wn_kept_list *list, size_t most_bytes);
 void wn_kept_finish(struct wn_kept_list *list); /* nothing may be held */
 
+bool wn_kept_same_key(const struct wn_kept_key *a, const struct wn_kept_key *b);
+
 /* A list may be NULL below: nothing is found and nothing kept.
  *
  * The entry, held for the caller, or NULL. */
@@ -44,6 +46,8 @@ struct wn_kept *wn_kept_find(struct wn_kept_list *list, const struct wn_kept_key
  * that key is there already. NULL: no memory, and the stack is still the caller's. */
 struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key *key, struct wn_stack *stack, const float *logits,
                             const struct wn_geometry *geometry);
+/* The same entry, held once more. */
+struct wn_kept *wn_kept_hold(struct wn_kept_list *list, struct wn_kept *kept);
 void wn_kept_release(struct wn_kept_list *list, struct wn_kept *kept); /* NULL is fine */
 size_t wn_kept_bytes(struct wn_kept_list *list);
 

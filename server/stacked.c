@@ -21,22 +21,7 @@ void wn_item_keep_logits(struct wn_item *item, const float *logits)
     memcpy(item->logits + (k == 1), logits, (size_t)k * sizeof *logits);
 }
 
-/* ---- the maps of every class ---- */
-
-static enum wn_code make(struct wn_engine *engine, struct wn_item *item, struct wn_error *err)
-{
-    int64_t begin = wn_now_ns();
-    struct wn_stack stack = {0};
-    float *logits = malloc((size_t)wn_graph_classes(item->model->graph) * sizeof *logits);
-    enum wn_code code = WN_NO_MEMORY;
-    if (logits) code = wn_engine_stack(engine, item->input, item->key.layer, wn_method_at(item->key.method), logits, &stack, err);
-    if (code == WN_OK) item->kept = wn_kept_add(item->kept_list, &item->key, &stack, logits, &item->geometry);
-    if (!item->kept && (code == WN_OK || !logits)) code = wn_fail(err, WN_NO_MEMORY, "no memory for the maps of every class");
-    wn_stack_finish(&stack);
-    free(logits);
-    item->forward_ms += ms_since(begin);
-    return code;
-}
+/* ---- answers from the maps of every class ---- */
 
 /* One of the two maps of a slot over all foils, into its answer. */
 static void take(struct wn_answer *a, const struct wn_kept *kept, int target, const struct wn_statistics *s, const float *map)
@@ -116,16 +101,14 @@ static void run_slot(struct wn_engine *engine, struct wn_slot *slot)
         wn_stack_explain(&kept->stack, kept->logits, &item->questions[i], &item->answers[i]);
 }
 
-enum wn_code wn_stacked_run(struct wn_engine *engine, struct wn_item *item, struct wn_error *err)
+void wn_stacked_run(struct wn_engine *engine, struct wn_item *item)
 {
-    if (!item->kept && make(engine, item, err) != WN_OK) return err->code;
     wn_item_keep_logits(item, item->kept->logits);
     wn_item_plan(item, item->logits);
     int64_t begin = wn_now_ns();
     for (int i = 0; i < item->job->n_slots; i++)
         if (item->job->slots[i].item == item && item->job->slots[i].problem.error.code == WN_OK) run_slot(engine, &item->job->slots[i]);
     item->cam_ms += ms_since(begin);
-    return WN_OK;
 }
 
 /* ---- masked pictures ---- */

@@ -6,6 +6,7 @@
 #include "metrics.h"
 #include "predraw.h"
 #include "stacked.h"
+#include "stacks.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ struct wn_worker {
     struct wn_workers *all;
     int number;
     pthread_t thread;
-    struct wn_item *items[MOST_BATCH], *ordinary[MOST_BATCH], *again[MOST_BATCH]; /* of the batch that runs */
+    struct wn_item *items[MOST_BATCH], *ordinary[MOST_BATCH], *stacked[MOST_BATCH], *again[MOST_BATCH]; /* of the batch that runs */
 };
 
 /* ---- a batch ---- */
@@ -82,14 +83,11 @@ static void run_batch(struct wn_worker *w, int n)
 {
     struct wn_item **items = w->items;
     struct wn_engine *engine = items[0]->model->engines[w->number]; /* the job holds the model, and so its engines */
-    int together = 0;
-    for (int i = 0; i < n; i++) {
-        struct wn_error err = {0};
-        if (!items[i]->stacked)
-            w->ordinary[together++] = items[i];
-        else if (wn_stacked_run(engine, items[i], &err) != WN_OK)
-            fail_items(&items[i], 1, &err);
-    }
+    int together = 0, stacked = 0;
+    for (int i = 0; i < n; i++) *(items[i]->stacked ? &w->stacked[stacked++] : &w->ordinary[together++]) = items[i];
+    wn_stacks_make(engine, w->stacked, stacked);
+    for (int i = 0; i < stacked; i++)
+        if (w->stacked[i]->problem.error.code == WN_OK) wn_stacked_run(engine, w->stacked[i]);
     if (together) run_together(engine, w->ordinary, together, w->again);
     for (int i = 0; i < n; i++)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);

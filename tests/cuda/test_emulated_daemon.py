@@ -1,6 +1,8 @@
 """The daemon on the emulation: two workers a device, several devices, one queue; the same bytes as with one of each, and a device that
 fails for good ends the process. No card is in it: what passes here is "emulated"."""
+import base64
 import os
+import struct
 import sys
 import tempfile
 import time
@@ -64,6 +66,23 @@ class Devices(unittest.TestCase):
                     break
             self.assertGreater(done(d, 0, "images_total"), 0)
             self.assertGreater(done(d, 1, "images_total"), 0)
+
+    def test_maps_of_every_class_of_several_pictures_are_each_pictures_own(self):
+        def all_classes(i):
+            a = d.explain(daemon.picture(i), "?why_not=all&outputs=raw&statistics=masks")
+            assert a.status == 200, a.body
+            answers[i] = [struct.unpack("<%df" % (m["raw"]["shape"][0] * m["raw"]["shape"][1]), base64.b64decode(m["raw"]["data"])) for m in a.json["maps"]]
+        answers, each = {}, []
+        for size, delay in (("1", "0"), ("4", "200000")):
+            with daemon.Daemon(self.folder, "--backend", "cuda", "--workers", "1", "--max-batch-size", size, "--preferred-batch-size", size,
+                               "--max-queue-delay-us", delay) as d:
+                daemon.in_threads(PICTURES, all_classes)
+                each.append(dict(answers))
+                daemon.in_threads(PICTURES, all_classes)  # from what is kept
+                self.assertEqual(answers, each[-1])
+        for i in range(PICTURES):
+            for got, want in zip(each[1][i], each[0][i]):
+                self.assertLess(max(abs(g - w) for g, w in zip(got, want)), 1e-4 * max(map(abs, want)), i)
 
     def test_memory_counts_what_is_shared_once_for_each_device(self):
         with start(self.folder, 2) as d:

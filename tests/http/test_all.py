@@ -282,6 +282,67 @@ class Kept(All):
         self.assertEqual(self.counts(), [hits, misses + 2])
 
 
+class Together(All):
+    """Maps of every class are made for several pictures in one run: each keeps its own."""
+    options = asking.LARGE_BATCHES[:-1] + ["1000000"]  # eight at a time find themselves in one batch
+    queries = ["why_not=all", "why_not=all&method=la", "why_not=all&contrast=pair&rivals=3", "reuse=true&why_not=2&target=1"]
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.alone = daemon.Daemon(cls.folder.name)
+        cls.addClassCleanup(cls.alone.__exit__, None, None, None)
+
+    def same(self, got, want, where):
+        self.assertEqual(got["target"]["index"], want["target"]["index"], where)
+        self.assertLess(off([c["logit"] for c in got["predictions"]], [c["logit"] for c in want["predictions"]]), 1e-5, where)
+        self.assertEqual(len(got["maps"]), len(want["maps"]), where)
+        for a, b in zip(got["maps"], want["maps"]):
+            self.assertLess(off(raw(a), raw(b)), 2e-5, where)
+        if "rivals" in want:
+            self.assertLess(off(floats(got["rivals"]), floats(want["rivals"])), 2e-5, where)
+
+    def test_each_client_gets_the_answer_of_its_own_picture(self):
+        def ask(i):
+            query = "?outputs=raw&" + self.queries[i % 4]
+            got[i] = self.good(picture(50 + i // 4), query)
+            self.same(got[i], self.alone.explain(picture(50 + i // 4), query, "tiny").json, (i, query))
+
+        def ask_again(i):  # what is kept of each is its own
+            again = self.good(picture(50 + i // 4), "?outputs=raw&" + self.queries[i % 4])
+            self.assertEqual(again["timings_ms"]["forward"], 0)
+            self.assertEqual([raw(m) for m in again["maps"]], [raw(m) for m in got[i]["maps"]])
+        got = {}
+        daemon.in_threads(16, ask)
+        daemon.in_threads(16, ask_again)
+
+    def test_a_list_of_pictures_is_one_batch_with_an_answer_for_each(self):
+        pictures = [picture(70 + i % 6) for i in range(7)]  # one of them twice
+        instances = [{"image": {"b64": daemon.b64(p)}} for p in pictures]
+        layer = self.d.get("/v1/models/tiny/layers").json["layers"][1]["name"]  # methods differ before the last one
+        for i, more in ((1, {}), (2, {"method": "la"}), (4, {"method": "xgradcam"}), (5, {})):
+            instances[i].update(more, layer=layer)
+        before = self.d.metric("whynot_batch_size_count")
+        got = self.d.ask({"instances": instances, "why_not": "all", "outputs": "raw"}).json["explanations"]
+        self.assertEqual(self.d.metric("whynot_batch_size_count"), before + 1)
+        for a, instance in zip(got, instances):
+            self.same(a, self.alone.ask(dict(instance, why_not="all", outputs="raw")).json, [instance.get(k) for k in ("layer", "method")])
+            self.assertGreater(a["timings_ms"]["forward"], 0)
+
+    def test_pictures_whose_numbers_overflow_fail_alone(self):
+        big = {"inputs": [{"name": "input", "datatype": "FP32", "shape": [1, 3, 16, 16], "data": [3e38] * 768}],
+               "parameters": {"explain": True, "why_not": "all"}}
+
+        def ask(i):
+            if i in (1, 4, 5):
+                a = self.d.ask(big, "/v2/models/tiny/infer")
+                self.assertEqual((a.status, a.json["code"]), (422, "BAD_NUMBERS"), a.body[:300])
+                return
+            query = "?outputs=raw&why_not=all"
+            self.same(self.good(picture(80 + i), query), self.alone.explain(picture(80 + i), query, "tiny").json, i)
+        daemon.in_threads(8, ask)
+
+
 class KeptLittle(All):
     options = ["--stack-cache-bytes", "20000"]
 

@@ -44,6 +44,21 @@ class Faults(life.Folder):
                 self.assertEqual(d.metric("whynot_batch_size_count"), 1, "it was one batch")
         self.assertEqual(*answers.values())
 
+    def test_no_memory_for_the_maps_of_every_class_of_a_batch_is_one_run_for_each_picture(self):
+        gather = ["--max-batch-size", "8", "--preferred-batch-size", "4", "--max-queue-delay-us", "1000000"]
+        body = {"instances": [{"image": {"b64": daemon.b64(daemon.picture(i))}} for i in range(4)], "why_not": "all"}
+        answers = {}
+        for fault in ("none@armed=0", "memory@armed=1", "memory@armed=2", "device@armed=1", "shortage@armed=1"):
+            with self.start(fault, *gather) as d:
+                a = d.ask(body)
+                self.assertEqual(d.metric("whynot_batch_size_count"), 1, "it was one batch")
+                answers[fault] = [x.get("maps") or x["code"] for x in a.json["explanations"]] if "explanations" in a.json else [a.json["code"]] * 4
+        maps = answers["none@armed=0"]
+        self.assertEqual(len(set(m[0]["data"] for m in maps)), 4)
+        self.assertEqual(answers["memory@armed=1"], maps)  # the first run is that of all
+        self.assertEqual(answers["memory@armed=2"], maps)
+        self.assertEqual((answers["device@armed=1"], answers["shortage@armed=1"]), (["DEVICE"] * 4, ["NO_MEMORY"] * 4))
+
     def test_no_memory_for_the_halves_either_is_503_and_the_daemon_lives(self):
         gather = ["--max-batch-size", "8", "--preferred-batch-size", "4", "--max-queue-delay-us", "1000000"]
         body = {"instances": [{"image": {"b64": daemon.b64(daemon.picture(i))}} for i in range(4)]}
