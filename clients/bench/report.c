@@ -43,6 +43,8 @@ static const struct goal {
     {"H5", "explanations a second", "own * explain 1", NULL, 8000, true, CLOSED, "densenet121", "bf16 f16", DEVICE, RATE, 128},
     {"H6", "forward pass and map, ms", "own * explain 1", NULL, 0.45, false, CLOSED, "resnet50", "bf16 f16", DEVICE, TIME, 1},
     {"H7", "explanation / own forward", "own * explain 1", "own * forward", 1.05, false, CLOSED, NULL, NULL, DEVICE, RATIO, 32},
+    {"H8", "maps of every class / 1", "own * stack", "own * explain 1", 1.15, false, CLOSED, "resnet", NULL, DEVICE, RATIO, 32},
+    {"H8", "maps of every class / 1", "own * stack", "own * explain 1", 2.5, false, CLOSED, "vgg", NULL, DEVICE, RATIO, 32},
     {"H8", "999 contrasts / 1", "own * 999 contrasts", "own * explain 1", 1.15, false, CLOSED, "resnet", NULL, DEVICE_HOST, RATIO, 32},
     {"H8", "999 contrasts / 1", "own * 999 contrasts", "own * explain 1", 2.5, false, CLOSED, "vgg", NULL, DEVICE_HOST, RATIO, 32},
     {"H9", "explanation / own forward", "own * explain 1", "own * forward", 2.8, false, WHOLE, NULL, NULL, DEVICE, RATIO, 32},

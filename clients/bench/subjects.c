@@ -24,6 +24,8 @@ struct engine {
     struct wn_question *questions;
     struct wn_answer *answers;
     int *foils;
+    struct wn_stack *fresh; /* batch: of a run */
+    struct wn_error *errors;
     struct wn_stack stack; /* of the first picture, made when a subject asks for it alone */
     float *seed, *map;
 };
@@ -38,6 +40,8 @@ static void engine_destroy(struct engine *e)
     free(e->questions);
     free(e->answers);
     free(e->foils);
+    free(e->fresh);
+    free(e->errors);
     wn_stack_finish(&e->stack);
     free(e->seed);
     free(e->map);
@@ -90,7 +94,9 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
     e->questions = calloc(MOST_QUESTIONS, sizeof *e->questions);
     e->answers = calloc(MOST_QUESTIONS, sizeof *e->answers);
     e->foils = calloc(MOST_QUESTIONS, sizeof *e->foils);
-    bool ready = e->pixels && e->logits && e->images && e->questions && e->answers && e->foils;
+    e->fresh = calloc((size_t)o->batch, sizeof *e->fresh);
+    e->errors = calloc((size_t)o->batch, sizeof *e->errors);
+    bool ready = e->pixels && e->logits && e->images && e->questions && e->answers && e->foils && e->fresh && e->errors;
     if (!ready) wn_fail(err, WN_NO_MEMORY, "no memory for the bench");
     if (!ready || wn_engine_create(graph, &how, &e->engine, err) != WN_OK) {
         engine_destroy(e);
@@ -146,9 +152,9 @@ static double engine_run(struct subject *s)
 /* ---- every class at once ---- */
 
 /* "Why the prediction, rather than Q?" for n foils Q, from a stack alone. */
-static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, int n)
+static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, const float *logits, int n)
 {
-    int p = wn_argmax(e->logits, e->classes);
+    int p = wn_argmax(logits, e->classes);
     memset(e->seed, 0, (size_t)e->classes * sizeof *e->seed);
     e->seed[p] = 1;
     for (int q = 0, done = 0; q < e->classes && done < n; q++) {
@@ -160,33 +166,44 @@ static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, int n
     }
 }
 
-/* arg: contrasts of the stack just made; negative: how many of the stack that is there already. */
+/* The stack of the first picture, and room for its contrasts. */
+static enum wn_code keep_stack(struct engine *e, struct wn_error *err)
+{
+    if (e->stack.maps) return WN_OK;
+    enum wn_code code = wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, e->questions[0].method, e->logits, &e->stack, err);
+    if (code != WN_OK) return code;
+    e->seed = malloc((size_t)e->classes * sizeof *e->seed);
+    e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
+    return e->seed && e->map ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a contrast of the stack");
+}
+
+/* Stacks of all pictures, and n contrasts of each. */
+static enum wn_code fresh_stacks(struct engine *e, int n, struct wn_error *err)
+{
+    enum wn_code code = wn_engine_stacks(e->engine, e->images, e->batch, WN_LAYER_AUTO, e->questions[0].method, e->logits, e->fresh, e->errors, err);
+    for (int i = 0; i < e->batch; i++) {
+        if (code == WN_OK && e->errors[i].code != WN_OK) code = wn_fail(err, e->errors[i].code, "%s", e->errors[i].text);
+        if (code == WN_OK) pairs_of_stack(e, &e->fresh[i], e->logits + (size_t)i * (size_t)e->classes, n);
+        wn_stack_finish(&e->fresh[i]);
+    }
+    return code;
+}
+
+/* arg: contrasts of each of the stacks just made; negative: how many of the stack that is there already. */
 static double stack_run(struct subject *s)
 {
     struct engine *e = s->state;
-    struct wn_stack fresh;
     struct wn_error err = {0};
-    const struct wn_method *method = e->questions[0].method;
-    if (!e->stack.maps && wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, method, e->logits, &e->stack, &err) != WN_OK) goto fail;
-    if (!e->seed) e->seed = malloc((size_t)e->classes * sizeof *e->seed);
-    if (!e->map) e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
-    if (!e->seed || !e->map) {
-        wn_fail(&err, WN_NO_MEMORY, "no memory for a contrast of the stack");
-        goto fail;
-    }
+    enum wn_code code = keep_stack(e, &err);
     start_lap(e);
-    double start = bench_now_ms(), ms;
-    if (s->arg < 0) {
-        pairs_of_stack(e, &e->stack, -s->arg);
-        return bench_now_ms() - start;
-    }
-    if (wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, method, e->logits, &fresh, &err) != WN_OK) goto fail;
-    pairs_of_stack(e, &fresh, s->arg);
-    wn_stack_finish(&fresh);
-    ms = bench_now_ms() - start;
-    end_lap(s);
-    return ms;
-fail:
+    double start = bench_now_ms();
+    if (code == WN_OK && s->arg < 0)
+        pairs_of_stack(e, &e->stack, e->logits, -s->arg);
+    else if (code == WN_OK)
+        code = fresh_stacks(e, s->arg, &err);
+    double ms = bench_now_ms() - start;
+    if (s->arg >= 0) end_lap(s);
+    if (code == WN_OK) return ms;
     fprintf(stderr, "%s: %s\n", s->name, err.text);
     return -1;
 }
@@ -197,18 +214,20 @@ static double statistics_run(struct subject *s)
     struct engine *e = s->state;
     struct wn_statistics all;
     struct wn_error err = {0};
-    if (!e->stack.maps && stack_run(s) < 0) return -1;
+    enum wn_code code = keep_stack(e, &err);
     double start = bench_now_ms();
-    if (wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, &err) != WN_OK) {
+    if (code == WN_OK)
+        code = wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, &err);
+    double ms = bench_now_ms() - start;
+    if (code != WN_OK) {
         fprintf(stderr, "%s: %s\n", s->name, err.text);
         return -1;
     }
-    double ms = bench_now_ms() - start;
     wn_statistics_finish(&all);
     return ms;
 }
 
-/* Only where the maps of classes add up and lie at a layer. */
+/* Only where the maps of classes add up and lie at a layer. What is kept is of one picture. */
 static void add_stack(struct bench *b, struct engine *e, enum wn_precision precision)
 {
     unsigned flags = e->questions[0].method->flags;
@@ -216,10 +235,12 @@ static void add_stack(struct bench *b, struct engine *e, enum wn_precision preci
         const char *name;
         int arg;
         double (*run)(struct subject *s);
-    } rows[] = {{"stack", 0, stack_run}, {"999 contrasts", 999, stack_run}, {"cached pair", -1, stack_run}, {"all-foil masks", 0, statistics_run}};
+        bool kept;
+    } rows[] = {{"stack", 0, stack_run, false}, {"999 contrasts", 999, stack_run, false}, {"cached pair", -1, stack_run, true}, {"all-foil masks", 0, statistics_run, true}};
+    if (e->classes < 2 || !(flags & WN_METHOD_LINEAR) || flags & WN_METHOD_INPUT) return;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (e->batch != 1 || e->classes < 2 || !(flags & WN_METHOD_LINEAR) || flags & WN_METHOD_INPUT) return;
         char name[48];
+        if (rows[i].kept && e->batch != 1) continue;
         snprintf(name, sizeof name, "own %s %s", wn_precision_name(precision), rows[i].name);
         struct subject *s = bench_add(b, name);
         if (!s) return;

@@ -41,6 +41,12 @@ class Errors(unittest.TestCase):
         self.assertIn("C1/C2: explanation / own forward, f32", model["ratios"])
         self.assertFalse([words for words in model["ratios"] if words.startswith("H")], model["ratios"])
 
+    def test_maps_of_every_class_are_timed_in_any_batch_and_what_is_kept_of_one_picture_alone(self):
+        for options, kept in ((["--batch", "1"], True), (["--batch", "3"], False), (["--batch", "3", "--whole-batch"], False)):
+            times = json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1", "--model", SMALL, *options).stdout)["models"][0]["median_ms"]
+            for row, there in (("stack", True), ("999 contrasts", True), ("cached pair", kept), ("all-foil masks", kept)):
+                self.assertEqual(times.get("own f32 " + row, 0) > 0, there, (options, row))
+
 
 FAKE = """import sys
 print("ready", flush=True)

@@ -43,6 +43,17 @@ class Clock(unittest.TestCase):
         self.assertAlmostEqual(model["ratios"]["H12: PyTorch Grad-CAM / own explanation, bf16"] * model["median_ms"]["own bf16 explain 1"] / 9e6, 1, 2)
         self.assertFalse([words for words in model["ratios"] if words.startswith("C")], model["ratios"])
 
+    def test_maps_of_every_class_of_a_batch_are_one_run(self):
+        each = {}
+        for batch in (1, 32):
+            each[batch] = self.numbers("resnet50", "--batch", str(batch), "--precisions", "f16")
+        stack, explain = ({n: m["device_ms"]["own f16 " + row] for n, m in each.items()} for row in ("stack", "explain 1"))
+        self.assertLess(stack[32], stack[1] + 8)  # a few launches that keep the images apart
+        ratios = each[32]["ratios"]
+        self.assertAlmostEqual(ratios["H8: maps of every class / 1, f16"], stack[32] / explain[32], 3)
+        self.assertIn("H8: 999 contrasts / 1, f16", ratios)
+        self.assertNotIn("H8", str(each[1]["ratios"]))
+
     def test_a_goal_is_of_its_batch_its_network_and_its_precision(self):
         def goals(*options):
             return {words.split(":")[0] for words in self.numbers(*options)["ratios"]} - {""}
