@@ -47,6 +47,12 @@ struct wn_cuda_job {
             int n, rows, cols;
         } transpose;
         struct {
+            const float *x;
+            void *y;
+            enum wn_cuda_type type;
+            int n, channels, plane, pitch;
+        } pixels;
+        struct {
             const void *x;
             const float *row;
             void *y;

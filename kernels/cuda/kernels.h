@@ -64,6 +64,9 @@ void wn_cuda_launch_fill(void *data, enum wn_cuda_type type, int count, float va
 /* (n, rows, cols) -> (n, cols, rows): the change between channels first and channels last. */
 void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type, void *y, enum wn_cuda_type y_type, int n, int rows,
                               int cols, struct CUstream_st *stream);
+/* Pictures x (n, channels, plane) to pixels y (n, plane, pitch), zero behind the channels. pitch: 8, or 4 of f32, and no less than the channels;
+ * y on a multiple of 16 bytes. */
+void wn_cuda_launch_pixels(const float *x, int n, int channels, int plane, void *y, enum wn_cuda_type type, int pitch, struct CUstream_st *stream);
 /* A strided copy whose offsets are row-major while the memory is not: channels and spatial say where an offset lies
  * (1, 1 for row-major memory). */
 struct wn_cuda_mapped {

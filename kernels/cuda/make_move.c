@@ -26,6 +26,13 @@ static enum wn_code run_transpose(struct wn_cuda_exe *exe, const struct wn_cuda_
     return wn_cuda_launched(j->name, err);
 }
 
+static enum wn_code run_pixels(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_pixels(j->u.pixels.x, j->u.pixels.n, j->u.pixels.channels, j->u.pixels.plane, j->u.pixels.y, j->u.pixels.type, j->u.pixels.pitch,
+                          exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
 static enum wn_code run_gather(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
 {
     wn_cuda_launch_gather(j->u.gather.x, j->u.gather.type, j->u.gather.n, j->u.gather.row, j->u.gather.rows,
@@ -65,12 +72,32 @@ static enum wn_code job_transpose(struct wn_cuda_exe *exe, const struct wn_cuda_
     return WN_OK;
 }
 
+/* What the host wrote, to pictures that are padded. */
+static enum wn_code job_pixels(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y, struct wn_error *err)
+{
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, "pixels", run_pixels, err);
+    if (!j) return WN_NO_MEMORY;
+    wn_cuda_tensor_planes(x, &j->u.pixels.n, &j->u.pixels.channels, &j->u.pixels.plane);
+    j->u.pixels.x = x->data, j->u.pixels.y = y->data;
+    j->u.pixels.type = y->type, j->u.pixels.pitch = (int)wn_cuda_tensor_pitch(y);
+    return WN_OK;
+}
+
+/* Whole pixels of 16 bytes or two times that. */
+static bool is_pixels(const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y)
+{
+    const int64_t pitch = wn_cuda_tensor_pitch(y);
+    return wn_cuda_tensor_is_padded(y) && x->type == WN_CUDA_F32 && wn_cuda_tensor_is_flat(x) && !wn_cuda_tensor_is_padded(x) &&
+           (pitch == WN_CUDA_WIDTH || (pitch == 4 && y->type == WN_CUDA_F32));
+}
+
 enum { TRANSPOSE_FROM = 8 }; /* channels: below it a plain copy fills its cache lines as well */
 
 enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y,
                                  struct wn_error *err)
 {
     int n, c, spatial;
+    if (is_pixels(x, y)) return job_pixels(exe, x, y, err);
     wn_cuda_tensor_planes(x, &n, &c, &spatial);
     const bool dense = !wn_cuda_tensor_is_padded(x) && !wn_cuda_tensor_is_padded(y);
     if (dense && x->channels_last != y->channels_last && c >= TRANSPOSE_FROM && spatial >= TRANSPOSE_FROM)

@@ -64,6 +64,24 @@ __global__ void transpose_kernel(const void *x, enum wn_cuda_type x_type, void *
     }
 }
 
+/* A thread makes a pixel and writes it whole, zeros behind its own channels. */
+template <int PITCH>
+__global__ void pixels_kernel(const float *x, int channels, int plane, void *y, enum wn_cuda_type type, unsigned n)
+{
+    const unsigned step = gridDim.x * blockDim.x;
+    for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
+        const int image = (int)(p / plane), at = image * channels * plane + (int)(p - image * plane);
+        float v[WN_CUDA_WIDTH] = {0};
+#pragma unroll
+        for (int c = 0; c < PITCH; c++)
+            if (c < channels) v[c] = x[at + c * plane];
+        if (PITCH == WN_CUDA_WIDTH)
+            wn_store_wide(y, type, (int)p * PITCH, v);
+        else
+            static_cast<float4 *>(y)[p] = make_float4(v[0], v[1], v[2], v[3]);
+    }
+}
+
 /* inner counts units of T; the copy never looks inside them. */
 template <class T>
 __global__ void gather_kernel(const T *x, int n, const float *row, unsigned count, unsigned inner, T *y)
@@ -150,6 +168,16 @@ extern "C" void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type
     const dim3 grid(tiles, n < 65535 ? n : 65535), block(TILE, TILE_ROWS);
     WN_LAUNCH(transpose_kernel, grid, block, sizeof(float) * TILE * (TILE + 1), stream, x, x_type, y, y_type, n, rows,
               cols);
+}
+
+extern "C" void wn_cuda_launch_pixels(const float *x, int n, int channels, int plane, void *y, enum wn_cuda_type type, int pitch,
+                                      struct CUstream_st *stream)
+{
+    const unsigned pixels = (unsigned)n * (unsigned)plane;
+    if (pitch == WN_CUDA_WIDTH)
+        WN_LAUNCH(pixels_kernel<WN_CUDA_WIDTH>, wn_blocks(pixels, THREADS), THREADS, 0, stream, x, channels, plane, y, type, pixels);
+    else
+        WN_LAUNCH(pixels_kernel<4>, wn_blocks(pixels, THREADS), THREADS, 0, stream, x, channels, plane, y, type, pixels);
 }
 
 extern "C" void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int n, const float *row, int rows, int inner,
