@@ -272,6 +272,14 @@ void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map)
     }
 }
 
+/* A difference of two floats, rounded once, is what double precision makes of it. */
+void wn_stack_pair(const struct wn_stack *s, int target, int foil, float *map)
+{
+    size_t area = (size_t)s->h * (size_t)s->w;
+    const float *p = s->maps + (size_t)target * area, *q = s->maps + (size_t)foil * area;
+    for (size_t i = 0; i < area; i++) map[i] = p[i] - q[i];
+}
+
 /* One allocation: the seed, and behind it the map before it is copied into the answer. */
 enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logits, const struct wn_question *q, struct wn_answer *a)
 {

@@ -27,7 +27,7 @@ struct engine {
     struct wn_stack *fresh; /* batch: of a run */
     struct wn_error *errors;
     struct wn_stack stack; /* of the first picture, made when a subject asks for it alone */
-    float *seed, *map;
+    float *map;
 };
 
 static void engine_destroy(struct engine *e)
@@ -43,7 +43,6 @@ static void engine_destroy(struct engine *e)
     free(e->fresh);
     free(e->errors);
     wn_stack_finish(&e->stack);
-    free(e->seed);
     free(e->map);
     free(e);
 }
@@ -155,13 +154,9 @@ static double engine_run(struct subject *s)
 static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, const float *logits, int n)
 {
     int p = wn_argmax(logits, e->classes);
-    memset(e->seed, 0, (size_t)e->classes * sizeof *e->seed);
-    e->seed[p] = 1;
     for (int q = 0, done = 0; q < e->classes && done < n; q++) {
         if (q == p) continue;
-        e->seed[q] = -1;
-        wn_stack_contrast(stack, e->seed, e->map);
-        e->seed[q] = 0;
+        wn_stack_pair(stack, p, q, e->map);
         done++;
     }
 }
@@ -172,9 +167,8 @@ static enum wn_code keep_stack(struct engine *e, struct wn_error *err)
     if (e->stack.maps) return WN_OK;
     enum wn_code code = wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, e->questions[0].method, e->logits, &e->stack, err);
     if (code != WN_OK) return code;
-    e->seed = malloc((size_t)e->classes * sizeof *e->seed);
     e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
-    return e->seed && e->map ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a contrast of the stack");
+    return e->map ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a contrast of the stack");
 }
 
 /* Stacks of all pictures, and n contrasts of each. */

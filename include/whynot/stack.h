@@ -22,6 +22,8 @@ WN_API void wn_stack_finish(struct wn_stack *s);
 
 /* map[h*w], the caller's: sum over s of seed[s] * map s, the map of that seed. Classes with a seed of 0 are skipped. */
 WN_API void wn_stack_contrast(const struct wn_stack *s, const float *seed, float *map);
+/* The same for the seed of "target rather than foil", 1 and -1, which nobody has to fill or read: for who wants all foils. Both are classes. */
+WN_API void wn_stack_pair(const struct wn_stack *s, int target, int foil, float *map);
 
 /* A question answered from the stack of its image and its layer, as wn_engine_explain answers it within rounding: the same target,
  * foils, flags and score. logits: those that came with the stack. The question's image and layer are not looked at. *a:

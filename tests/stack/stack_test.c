@@ -91,6 +91,26 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
     free(seed);
 }
 
+/* Every pair of classes, the short way and by its seed. */
+static void check_pairs(const struct lab *lab, const struct wn_stack *stack)
+{
+    const int n = stack->h * stack->w, most = lab->classes < 12 ? lab->classes : 12;
+    float *seed = calloc((size_t)lab->classes, sizeof *seed), *want = malloc((size_t)n * sizeof *want), *got = malloc((size_t)n * sizeof *got);
+    for (int p = 0; p < most; p++)
+        for (int q = 0; q < most; q++) {
+            if (p == q) continue;
+            seed[p] = 1, seed[q] = -1;
+            wn_stack_contrast(stack, seed, want);
+            wn_stack_pair(stack, p, q, got);
+            seed[p] = seed[q] = 0;
+            for (int i = 0; i < n; i++)
+                if (got[i] != want[i]) wrong("wn_stack_pair", "a pair is not its seed's map");
+        }
+    free(seed);
+    free(want);
+    free(got);
+}
+
 /* Mean and unbiased variance, over all foils, of the maps that the engine gives for each cross-entropy question. */
 static void check_raw_statistics(struct lab *lab, const struct wn_stack *stack, int image, const float *y,
                                  const char *method, const char *layer)
@@ -146,6 +166,7 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
             if (!stack.forward_mode && must_be_forward(model, method))
                 wrong(model, "a backward pass a class where one pass would do");
             check_contrasts(lab, &stack, image, method, l->name);
+            check_pairs(lab, &stack);
             if (lab->classes > 1 && lab->classes < 50) check_raw_statistics(lab, &stack, image, y, method, l->name);
             printf("      %s at %s: %s\n", method, l->name,
                    stack.forward_mode ? "forward mode" : "a backward pass a class");
