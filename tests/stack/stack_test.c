@@ -255,7 +255,7 @@ static void check_batches(struct lab *lab, const char *model, bool automatic)
     }
     const int at = wn_graph_find_layer(lab->graph, "auto");
     for (int layer = 0; layer < wn_graph_layers(lab->graph); layer++)
-        for (int m = 0; m < 2 && (layer == at || (!automatic && worth_asking(lab, layer))); m++)
+        for (int m = 0; m < (layer == at ? 2 : !automatic && worth_asking(lab, layer)); m++)
             for (int n = BATCH; n > 0; n -= layer == at ? 2 : BATCH) check_batch(lab, many, images, n, layer, methods[m], model);
     all[2 * lab->pixels] = INFINITY; /* activations may take NaN for 0, and in a few networks even this */
     for (int m = 0; m < 2; m++)
