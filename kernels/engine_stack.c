@@ -86,15 +86,20 @@ static enum wn_code stage(struct wn_engine *e, const struct wn_stack_plan *plan,
     return WN_OK;
 }
 
-static enum wn_code make_room(const struct wn_stack_plan *plan, struct wn_stack *stacks, int n, struct wn_error *err)
+/* Each in the room of the stack that was there, or in new room. */
+static enum wn_code make_room(const struct wn_engine *e, const struct wn_stack_plan *plan, struct wn_stack *stacks, int n, struct wn_error *err)
 {
     for (int i = 0; i < n; i++) {
-        struct wn_stack *s = &stacks[i];
-        s->h = (int)plan->h;
-        s->w = (int)plan->w;
-        s->forward_mode = plan->rows == 0;
-        s->maps = malloc((size_t)s->classes * (size_t)(plan->h * plan->w) * sizeof *s->maps);
-        if (!s->maps) return wn_fail(err, WN_NO_MEMORY, "no memory for the maps of %d classes", s->classes);
+        const struct wn_stack before = stacks[i];
+        const int k = e->graph->classes;
+        stacks[i] = (struct wn_stack){.layer = plan->layer, .classes = k, .h = (int)plan->h, .w = (int)plan->w, .forward_mode = plan->rows == 0};
+        if (before.maps && before.classes == k && before.h == stacks[i].h && before.w == stacks[i].w) {
+            stacks[i].maps = before.maps;
+            continue;
+        }
+        free(before.maps);
+        stacks[i].maps = malloc((size_t)k * (size_t)(plan->h * plan->w) * sizeof *stacks[i].maps);
+        if (!stacks[i].maps) return wn_fail(err, WN_NO_MEMORY, "no memory for the maps of %d classes", k);
     }
     return WN_OK;
 }
@@ -108,7 +113,7 @@ static enum wn_code run_some(struct wn_engine *e, const float *const *images, in
     enum wn_code code = plan_for(e, layer, method, (int)wn_engine_bucket(n, e->max_images), &plan, err);
     if (code != WN_OK) return code;
     *done = n < plan->images ? n : plan->images;
-    code = make_room(plan, stacks, *done, err);
+    code = make_room(e, plan, stacks, *done, err);
     if (code == WN_OK) code = stage(e, plan, images, *done, &source, err);
     return code == WN_OK ? wn_stack_plan_run(plan, source, *done, logits, stacks, errors, err) : code;
 }
@@ -125,10 +130,7 @@ enum wn_code wn_engine_stacks(struct wn_engine *e, const float *const *images, i
                               struct wn_stack *stacks, struct wn_error *errors, struct wn_error *err)
 {
     const int at = layer == WN_LAYER_AUTO ? e->graph->auto_layer : layer, k = e->graph->classes;
-    for (int i = 0; i < n; i++) {
-        stacks[i] = (struct wn_stack){.layer = at, .classes = k};
-        errors[i] = (struct wn_error){0};
-    }
+    for (int i = 0; i < n; i++) errors[i] = (struct wn_error){0};
     enum wn_code code = check(e, layer, at, method, err);
     for (int i = 0, some = 0; i < n && code == WN_OK; i += some)
         code = run_some(e, images + i, n - i, at, method, logits + (size_t)i * (size_t)k, stacks + i, errors + i, &some, err);
@@ -141,6 +143,7 @@ enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer,
                              struct wn_stack *out, struct wn_error *err)
 {
     struct wn_error why;
+    *out = (struct wn_stack){0};
     enum wn_code code = wn_engine_stacks(e, &image, 1, layer, method, logits, out, &why, err);
     return code == WN_OK && why.code != WN_OK ? wn_fail(err, why.code, "%s", why.text) : code;
 }

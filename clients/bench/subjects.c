@@ -24,7 +24,7 @@ struct engine {
     struct wn_question *questions;
     struct wn_answer *answers;
     int *foils;
-    struct wn_stack *fresh; /* batch: of a run */
+    struct wn_stack *fresh; /* batch: of the last run, in whose memory the next one makes its own */
     struct wn_error *errors;
     struct wn_stack stack; /* of the first picture, made when a subject asks for it alone */
     float *map;
@@ -40,6 +40,7 @@ static void engine_destroy(struct engine *e)
     free(e->questions);
     free(e->answers);
     free(e->foils);
+    for (int i = 0; i < e->batch && e->fresh; i++) wn_stack_finish(&e->fresh[i]);
     free(e->fresh);
     free(e->errors);
     wn_stack_finish(&e->stack);
@@ -178,7 +179,6 @@ static enum wn_code fresh_stacks(struct engine *e, int n, struct wn_error *err)
     for (int i = 0; i < e->batch; i++) {
         if (code == WN_OK && e->errors[i].code != WN_OK) code = wn_fail(err, e->errors[i].code, "%s", e->errors[i].text);
         if (code == WN_OK) pairs_of_stack(e, &e->fresh[i], e->logits + (size_t)i * (size_t)e->classes, n);
-        wn_stack_finish(&e->fresh[i]);
     }
     return code;
 }

@@ -222,7 +222,7 @@ static void each_image_of_a_batch_has_its_own_maps_there(void **state)
     struct wn_graph *g;
     struct wn_engine *e;
     struct wn_error err = {0}, errors[IMAGES];
-    struct wn_stack s[IMAGES];
+    struct wn_stack s[IMAGES] = {0};
     struct wn_statistics before, spoiled;
     const struct wn_graph_options how = {.height = 9, .width = 9};
     const struct wn_engine_options options = {.backend = "cuda"};

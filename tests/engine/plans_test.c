@@ -91,7 +91,7 @@ static struct wn_stack_plan *stack_plan(const struct wn_engine *e, int images)
 static void stack(struct wn_engine *e, struct wn_graph *g, const char *method, int n, int *places)
 {
     const float *images[IMAGES];
-    struct wn_stack stacks[IMAGES];
+    struct wn_stack stacks[IMAGES] = {0};
     struct wn_error errors[IMAGES], err = {0};
     float *logits = calloc((size_t)(IMAGES * wn_graph_classes(g)), sizeof *logits);
     for (int i = 0; i < n; i++) images[i] = pictures[i];
@@ -175,6 +175,45 @@ static void plans_of_stacks_share_the_bytes_and_the_last_one_stays(void **state)
     wn_graph_destroy(g);
 }
 
+/* The second call writes where the first one did, except where a map has another size or there is none. */
+static void memory_of_an_earlier_call_is_used_again(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 4, 4, NULL);
+    const size_t k = (size_t)wn_graph_classes(g);
+    const float *images[] = {pictures[0], pictures[1], pictures[2]}, *swapped[] = {pictures[1], pictures[0], pictures[2]};
+    float *logits = calloc(3 * k, sizeof *logits), *maps[3], *first;
+    struct wn_stack stacks[3] = {0};
+    struct wn_error errors[3], err = {0};
+    const struct wn_method *m = wn_method_find("gradcam");
+    assert_int_equal(wn_engine_stacks(e, images, 3, WN_LAYER_AUTO, m, logits, stacks, errors, &err), WN_OK);
+    const size_t bytes = k * (size_t)(stacks[0].h * stacks[0].w) * sizeof *first;
+    first = malloc(bytes);
+    memcpy(first, stacks[0].maps, bytes);
+    wn_stack_finish(&stacks[2]);
+    for (int i = 0; i < 3; i++) maps[i] = stacks[i].maps;
+    assert_int_equal(wn_engine_stacks(e, swapped, 3, WN_LAYER_AUTO, m, logits, stacks, errors, &err), WN_OK);
+    assert_ptr_equal(stacks[0].maps, maps[0]);
+    assert_ptr_equal(stacks[1].maps, maps[1]);
+    assert_non_null(stacks[2].maps);
+    assert_memory_equal(stacks[1].maps, first, bytes);
+    wn_stack_finish(&stacks[0]); /* and now one that is too small */
+    stacks[0].h = stacks[0].w = 1;
+    stacks[0].maps = malloc(k * sizeof *first);
+    assert_int_equal(wn_engine_stacks(e, images, 3, WN_LAYER_AUTO, m, logits, stacks, errors, &err), WN_OK);
+    assert_memory_equal(stacks[0].maps, first, bytes);
+    assert_int_equal(wn_engine_stacks(e, images, 3, 100000, m, logits, stacks, errors, &err), WN_NO_SUCH_LAYER);
+    for (int i = 0; i < 3; i++) {
+        assert_null(stacks[i].maps);
+        wn_stack_finish(&stacks[i]);
+    }
+    free(first);
+    free(logits);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
 int main(int argc, char **argv)
 {
     int status = small_begin(argc, argv);
@@ -186,6 +225,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_was_refused_for_many_images_is_not_tried_again),
         cmocka_unit_test(backward_passes_have_one_plan_for_any_number_of_images),
         cmocka_unit_test(plans_of_stacks_share_the_bytes_and_the_last_one_stays),
+        cmocka_unit_test(memory_of_an_earlier_call_is_used_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static float picture[3 * 256 * 256], logits[IMAGES * 1024];
 static enum wn_code several(struct wn_engine *e, const char *method, const struct wn_stack *alone, struct wn_error *err)
 {
     const float *images[IMAGES] = {picture, picture, picture};
-    struct wn_stack stacks[IMAGES];
+    struct wn_stack stacks[IMAGES] = {0};
     struct wn_error errors[IMAGES];
     enum wn_code code = wn_engine_stacks(e, images, IMAGES, WN_LAYER_AUTO, wn_method_find(method), logits, stacks, errors, err);
     for (int i = 0; i < IMAGES; i++) {

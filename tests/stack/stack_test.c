@@ -226,7 +226,7 @@ static void check_same(struct lab *lab, const struct wn_stack *got, const float 
 
 static void check_batch(struct lab *lab, struct wn_engine *many, const float *const *images, int n, int layer, const char *method, const char *model)
 {
-    struct wn_stack stacks[BATCH];
+    struct wn_stack stacks[BATCH] = {0};
     struct wn_error errors[BATCH], err = {0};
     float *y = malloc(BATCH * (size_t)lab->classes * sizeof *y);
     bool automatic = layer == wn_graph_find_layer(lab->graph, "auto");
