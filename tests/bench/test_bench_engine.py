@@ -45,7 +45,7 @@ class Errors(unittest.TestCase):
         for options, kept in ((["--batch", "1"], True), (["--batch", "3"], False), (["--batch", "3", "--whole-batch"], False)):
             times = json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1", "--model", SMALL, *options).stdout)["models"][0]["median_ms"]
             for row, there in (("stack", True), ("999 contrasts", True), ("cached pair", kept), ("all-foil masks", kept)):
-                self.assertEqual(times.get("own f32 " + row, 0) > 0, there, (options, row))
+                self.assertEqual(times.get("own f32 " + row, -1) >= 0, there, (options, row))  # a pair may take less than is printed
 
 
 FAKE = """import sys
