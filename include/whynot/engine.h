@@ -78,9 +78,9 @@ WN_API enum wn_code wn_engine_gradient(struct wn_engine *e, const float *image, 
  * forward mode has a rule for; by backward passes they go one by one. A program is compiled when a layer, a method and a size of a batch
  * are first asked for. layer: number, or WN_LAYER_AUTO. logits: n*K floats, the caller's. stacks: n, each all zeros or of an
  * earlier call, whose memory is then used again where it is of the same size: new memory costs a page fault for every four kilobytes, which
- * beside a quick device is much. Finished with wn_stack_finish, also after a failure. errors: n, the caller's, filled: an image whose numbers are not finite fails alone, with WN_BAD_NUMBERS, and
- * has no maps. Any other failure is the call's, and leaves no maps at all: WN_UNSUPPORTED for methods whose maps do not add up or are as
- * large as the picture, WN_NO_SUCH_LAYER, WN_NO_MEMORY, WN_DEVICE. */
+ * beside a quick device is much. Finished with wn_stack_finish, also after a failure. errors: n, the caller's, filled: an image whose numbers
+ * are not finite fails alone, with WN_BAD_NUMBERS, and has no maps. Any other failure is the call's, and leaves no maps at all:
+ * WN_UNSUPPORTED for methods whose maps do not add up or are as large as the picture, WN_NO_SUCH_LAYER, WN_NO_MEMORY, WN_DEVICE. */
 WN_API enum wn_code wn_engine_stacks(struct wn_engine *e, const float *const *images, int n, int layer, const struct wn_method *method,
                                      float *logits, struct wn_stack *stacks, struct wn_error *errors, struct wn_error *err);
 /* The same for one image, whose failure is the call's. */
