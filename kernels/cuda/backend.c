@@ -41,6 +41,7 @@ static void cuda_close(struct wn_backend *base)
     wn_cuda_staging_close(be, &be->preparing);
     wn_cuda_staging_close(be, &be->seeding);
     wn_cuda_staging_close(be, &be->hiding);
+    wn_cuda_plans_close(be);
     wn_cuda_libraries_close(be);
     wn_cuda_device_close(be);
     free(be->weights);
@@ -211,13 +212,15 @@ static void cuda_release(struct wn_exe *base)
     for (int i = 0; exe->stages && i < wn_program_stages(exe->prog); i++) wn_cuda_graph_destroy(&exe->stages[i]);
     for (int i = 0; exe->ports && i < wn_program_values(exe->prog); i++) wn_cuda_port_close(&exe->ports[i]);
     for (int i = 0; i < exe->n_held; i++) wn_cuda_weight_give(exe->be, exe->held[i]);
-    for (int i = 0; i < exe->n_plans; i++) wn_cuda_plan_destroy(exe->plans[i]);
+    for (int i = 0; i < exe->n_jobs; i++)
+        if (exe->jobs[i].run == wn_cuda_run_plan) wn_cuda_plan_unbind(&exe->jobs[i]);
+    wn_cuda_plans_give(exe);
     for (int i = 0; i < exe->n_gemms; i++) wn_cuda_gemm_destroy(exe->gemms[i]);
     for (int i = 0; i < exe->n_tables; i++) wn_cuda_free(exe->be, exe->tables[i].memory, exe->tables[i].bytes);
     wn_cuda_free(exe->be, exe->arena, exe->arena_bytes);
     wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
     free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->held), free(exe->jobs);
-    free(exe->plans), free(exe->gemms), free(exe->tables), free(exe);
+    free(exe->gemms), free(exe->tables), free(exe);
 }
 
 static enum wn_code reserve(struct wn_cuda_exe *exe, struct wn_error *err)
@@ -300,6 +303,14 @@ static enum wn_code reserve_workspace(struct wn_cuda_exe *exe, struct wn_error *
     return exe->workspace_bytes ? wn_cuda_alloc(exe->be, exe->workspace_bytes, "the workspace of the libraries", &exe->workspace, err) : WN_OK;
 }
 
+static enum wn_code bind_plans(struct wn_cuda_exe *exe, struct wn_error *err)
+{
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < exe->n_jobs && code == WN_OK; i++)
+        if (exe->jobs[i].run == wn_cuda_run_plan) code = wn_cuda_plan_bind(exe, &exe->jobs[i], err);
+    return code;
+}
+
 /* Every stage once, so that libraries load their kernels now and a fault shows here; then once more into a graph. */
 static enum wn_code warm(struct wn_cuda_exe *exe, struct wn_error *err)
 {
@@ -329,6 +340,7 @@ static enum wn_code build(struct wn_cuda_exe *exe, struct wn_error *err)
     for (int i = 0; code == WN_OK && i < wn_program_stages(exe->prog); i++) code = make_stage(exe, i, err);
     if (code == WN_OK) code = make_ports(exe, err);
     if (code == WN_OK) code = reserve_workspace(exe, err);
+    if (code == WN_OK) code = bind_plans(exe, err);
     return code == WN_OK ? warm(exe, err) : code;
 }
 

@@ -340,27 +340,11 @@ struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan)
 void wn_cuda_plan_destroy(struct wn_cuda_plan *plan)
 {
     if (!plan) return;
-    if (plan->variants) cudnnBackendDestroyDescriptor(plan->variants);
     cudnnBackendDestroyDescriptor(plan->descriptor);
     free(plan);
 }
 
 /* ---- plans as text ---- */
-
-int wn_cuda_conv_key(const struct wn_cuda_conv_shape *c, char *dst, size_t size)
-{
-    int at = snprintf(dst, size, "%s%s%s%s%s-t%d-g%lld", c->backward ? "bwd" : "fwd", c->residual ? "+res" : "",
-                      c->bias ? "+bias" : "", c->relu ? "+relu" : "", c->exact ? "-exact" : "", (int)c->type,
-                      (long long)c->groups);
-    const struct wn_shape *shapes[3] = {&c->x, &c->w, &c->y};
-    for (int i = 0; i < 3; i++)
-        for (int d = 0; d < shapes[i]->rank && (size_t)at < size; d++)
-            at += snprintf(dst + at, size - (size_t)at, "%c%lld", d ? 'x' : "XWY"[i], (long long)shapes[i]->dim[d]);
-    for (int d = 0; d < c->win.rank && (size_t)at < size; d++)
-        at += snprintf(dst + at, size - (size_t)at, "-s%lldd%lldp%lld.%lld", (long long)c->win.stride[d],
-                       (long long)c->win.dilation[d], (long long)c->win.pad_lo[d], (long long)c->win.pad_hi[d]);
-    return at;
-}
 
 char *wn_cuda_plan_save(const struct wn_cuda_plan *plan, struct wn_error *err)
 {

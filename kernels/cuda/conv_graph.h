@@ -19,6 +19,9 @@ struct wn_cuda_conv_shape {
     int64_t groups;
 };
 
+/* plans.c: a name for the shape that is the same wherever it is the same, in a process and in a folder. Returns its length. */
+int wn_cuda_conv_key(const struct wn_cuda_conv_shape *shape, char *dst, size_t size);
+
 /* Who plans: exactly one of the two is set; both are cuDNN's and opaque here. */
 struct wn_cuda_planner {
     void *handle;      /* cudnnHandle_t */
@@ -42,8 +45,6 @@ enum wn_code wn_cuda_plans(const struct wn_cuda_planner *planner, const struct w
 struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan);
 void wn_cuda_plan_destroy(struct wn_cuda_plan *plan); /* NULL is fine */
 
-/* A name for the shape that is the same wherever it is the same: the key of the plan cache. Returns its length. */
-int wn_cuda_conv_key(const struct wn_cuda_conv_shape *shape, char *dst, size_t size);
 /* A plan as text, and back: malloc'd, caller's; NULL with err filled. */
 char *wn_cuda_plan_save(const struct wn_cuda_plan *plan, struct wn_error *err);
 enum wn_code wn_cuda_plan_load(const struct wn_cuda_planner *planner, const char *text, struct wn_cuda_plan **out,

@@ -13,6 +13,7 @@
 
 struct wn_cuda_exe;
 struct wn_cuda_plan; /* conv_graph.h */
+struct wn_cuda_shared_plan; /* plans.c */
 struct wn_cuda_gemm; /* gemm.c */
 
 /* One launch. */
@@ -67,7 +68,8 @@ struct wn_cuda_job {
         struct wn_cuda_direct_conv direct;
         struct wn_cuda_product product;
         struct {
-            struct wn_cuda_plan *plan; /* the executable's */
+            struct wn_cuda_plan *plan; /* the backend's */
+            void *bound;               /* what ties the pointers to it; NULL before that */
             void *x, *w, *bias, *residual, *y;
         } conv;
         struct {
@@ -108,6 +110,9 @@ struct wn_cuda_backend {
     struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */
     struct wn_cuda_weight **weights;     /* those that its programs use, counted by their users */
     int n_weights, cap_weights;
+    struct wn_cuda_shared_plan **plans; /* of all its programs, those that ended too: the next one may have the same convolutions */
+    int n_plans, cap_plans;
+    unsigned long plans_taken; /* so often */
     int stages, captured; /* of its programs */
     char walked[128];     /* why the last one that could not be captured could not */
     size_t bytes;        /* device memory held now for itself */
@@ -154,7 +159,7 @@ struct wn_cuda_exe {
         size_t bytes;
     } *tables; /* taps of the axis maps, on the device */
     int n_tables, cap_tables;
-    struct wn_cuda_plan **plans;
+    struct wn_cuda_shared_plan **plans; /* of its convolutions, one for each job */
     int n_plans, cap_plans;
     struct wn_cuda_gemm **gemms;
     int n_gemms, cap_gemms;
@@ -229,11 +234,23 @@ enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_wei
 void wn_cuda_weight_give(struct wn_cuda_backend *be, struct wn_cuda_weight *w); /* NULL is fine */
 const struct wn_cuda_tensor *wn_cuda_weight_tensor(const struct wn_cuda_weight *w);
 
-/* ---- the two libraries; WN_UNSUPPORTED: they cannot do this one, use a kernel of ours ---- */
+/* ---- plans.c ---- */
+#ifndef WN_CUDA_MOST_PLANS
+#define WN_CUDA_MOST_PLANS 1024 /* kept of one backend, unless more are in use: those of a large network in runs of every size */
+#endif
 struct wn_cuda_conv_shape;
-enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
-                              struct wn_error *err);
-void wn_cuda_plan_destroy(struct wn_cuda_plan *plan);
+/* Gives the job the plan of its shape, a kept one or a new one. WN_UNSUPPORTED: there is none, use a kernel of ours. */
+enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job, struct wn_error *err);
+void wn_cuda_plans_give(struct wn_cuda_exe *exe); /* back: the executable ends */
+void wn_cuda_plans_close(struct wn_cuda_backend *be);
+
+/* ---- the two libraries; WN_UNSUPPORTED: they cannot do this one, use a kernel of ours ---- */
+/* A new plan, the caller's, chosen where it will run: job has its pointers. */
+enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
+                               struct wn_error *err);
+/* Ties the job's pointers and the workspace to its plan, once all of them are known; it runs after that. */
+enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job, struct wn_error *err);
+void wn_cuda_plan_unbind(struct wn_cuda_job *job); /* also one that was not bound */
 enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
 
 struct wn_cuda_gemm_shape {

@@ -43,9 +43,8 @@ void wn_cuda_libraries_close(struct wn_cuda_backend *be)
 
 /* ---- running ---- */
 
-static enum wn_code bind(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
+enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job, struct wn_error *err)
 {
-    struct wn_cuda_plan *plan = job->u.conv.plan;
     const int64_t ids[] = {WN_PLAN_X, WN_PLAN_W, WN_PLAN_Y, WN_PLAN_BIAS, WN_PLAN_RESIDUAL};
     void *const all[] = {job->u.conv.x, job->u.conv.w, job->u.conv.y, job->u.conv.bias, job->u.conv.residual};
     int64_t used[5];
@@ -56,7 +55,7 @@ static enum wn_code bind(struct wn_cuda_exe *exe, const struct wn_cuda_job *job,
     cudnnBackendDescriptor_t v;
     enum wn_code code = WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &v), err);
     if (code != WN_OK) return code;
-    plan->variants = v;
+    job->u.conv.bound = v;
     code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, used), err);
     if (code == WN_OK)
         code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers), err);
@@ -65,21 +64,17 @@ static enum wn_code bind(struct wn_cuda_exe *exe, const struct wn_cuda_job *job,
     return code == WN_OK ? WN_CALL(dnn, cudnnBackendFinalize(v), err) : code;
 }
 
-/* The pointers are bound in the first run, which compile makes: later runs allocate nothing. */
+void wn_cuda_plan_unbind(struct wn_cuda_job *job)
+{
+    if (job->u.conv.bound) cudnnBackendDestroyDescriptor(job->u.conv.bound);
+    job->u.conv.bound = NULL;
+}
+
 enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     cudnnHandle_t dnn = exe->be->libraries->dnn;
-    enum wn_code code = job->u.conv.plan->variants ? WN_OK : bind(exe, job, err);
-    if (code == WN_OK) code = WN_CALL(dnn, cudnnSetStream(dnn, exe->stream), err);
-    if (code == WN_OK)
-        code = WN_CALL(dnn, cudnnBackendExecute(dnn, job->u.conv.plan->descriptor, job->u.conv.plan->variants), err);
-    return code;
-}
-
-static void unbind(struct wn_cuda_plan *plan)
-{
-    if (plan->variants) cudnnBackendDestroyDescriptor(plan->variants);
-    plan->variants = NULL;
+    enum wn_code code = WN_CALL(dnn, cudnnSetStream(dnn, exe->stream), err);
+    return code == WN_OK ? WN_CALL(dnn, cudnnBackendExecute(dnn, job->u.conv.plan->descriptor, job->u.conv.bound), err) : code;
 }
 
 /* ---- choosing by time ---- */
@@ -93,7 +88,7 @@ static float time_of(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const s
     float best = HUGE_VALF, ms;
     job.u.conv.plan = plan;
     bool good = wn_cuda_alloc(exe->be, bytes, "timing a plan", &exe->workspace, NULL) == WN_OK &&
-                cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess &&
+                cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess && wn_cuda_plan_bind(exe, &job, NULL) == WN_OK &&
                 wn_cuda_run_plan(exe, &job, NULL) == WN_OK;
     for (int i = 0; good && i < TIMED_RUNS; i++) {
         good = cudaEventRecord(begin, exe->stream) == cudaSuccess && wn_cuda_run_plan(exe, &job, NULL) == WN_OK &&
@@ -103,7 +98,7 @@ static float time_of(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const s
     }
     if (begin) cudaEventDestroy(begin);
     if (end) cudaEventDestroy(end);
-    unbind(plan);
+    wn_cuda_plan_unbind(&job);
     wn_cuda_free(exe->be, exe->workspace, bytes);
     exe->workspace = NULL;
     return good ? best : HUGE_VALF;
@@ -161,10 +156,10 @@ static void cache_put(const struct wn_cuda_plan *plan, const char *path)
     free(text);
 }
 
-/* ---- a job ---- */
+/* ---- a plan ---- */
 
-static enum wn_code choose(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job,
-                           struct wn_cuda_plan **out, struct wn_error *err)
+enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
+                               struct wn_error *err)
 {
     const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
     struct wn_cuda_plan *plans[MOST_PLANS];
@@ -183,21 +178,6 @@ static enum wn_code choose(struct wn_cuda_exe *exe, const struct wn_cuda_conv_sh
     for (int i = 0; i < n; i++)
         if (i != best) wn_cuda_plan_destroy(plans[i]);
     *out = plans[best];
-    return WN_OK;
-}
-
-enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
-                              struct wn_error *err)
-{
-    struct wn_cuda_plan *plan;
-    if (!wn_cuda_grow(&exe->plans, exe->n_plans, &exe->cap_plans, sizeof *exe->plans))
-        return wn_fail(err, WN_NO_MEMORY, "no memory for the plans of a program");
-    enum wn_code code = choose(exe, shape, job, &plan, err);
-    if (code != WN_OK) return code;
-    exe->plans[exe->n_plans++] = plan;
-    job->run = wn_cuda_run_plan;
-    job->u.conv.plan = plan;
-    wn_cuda_workspace(exe, (size_t)plan->facts.workspace_bytes);
     return WN_OK;
 }
 

@@ -12,7 +12,7 @@
 enum { WN_PLAN_X = 1, WN_PLAN_W, WN_PLAN_BIAS, WN_PLAN_RESIDUAL, WN_PLAN_Y, WN_PLAN_BETWEEN };
 
 struct wn_cuda_plan {
-    cudnnBackendDescriptor_t descriptor, variants; /* variants: the pointers, once they are known; NULL before */
+    cudnnBackendDescriptor_t descriptor;
     struct wn_cuda_plan_facts facts;
 };
 

@@ -361,6 +361,64 @@ static void halves_round_to_the_nearest_even(void **state)
     assert_int_equal(wn_cuda_narrow(-INFINITY, WN_CUDA_BF16), 0xff80);
 }
 
+/* ---- the plans of convolutions ---- */
+
+/* n convolutions of ever more filters, of which each next reads the picture as well. */
+static struct wn_exe *convolutions(struct subject *s, struct wn_backend *be, int first, int n, int times)
+{
+    struct wn_exe *exe;
+    subject_init(s, 1, false);
+    const int x = input(s, SHAPE(1, 3, 4, 4));
+    for (int i = 0; i < n * times; i++)
+        subject_output(s, wn_conv(s->p, x, weight(s, SHAPE(first + i % n, 3, 1, 1)), WN_NONE, &(struct wn_window){2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, 1));
+    assert_int_equal(be->impl->compile(be, s->p, &exe, NULL), WN_OK);
+    return exe;
+}
+
+static void convolutions_of_a_shape_have_one_plan_in_all_programs(void **state)
+{
+    (void)state;
+    struct wn_backend *be;
+    struct subject s[3];
+    const int before = fake_plans;
+    fake_libraries_can = true;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    struct wn_exe *a = convolutions(&s[0], be, 2, 2, 3), *b = convolutions(&s[1], be, 3, 2, 1);
+    assert_int_equal(fake_plans - before, 3); /* of 2, 3 and 4 filters */
+    be->impl->release(a);
+    assert_int_equal(fake_plans - before, 3);
+    a = convolutions(&s[2], be, 2, 2, 1); /* what ended left its plans */
+    assert_int_equal(fake_plans - before, 3);
+    be->impl->release(a);
+    be->impl->release(b);
+    wn_backend_close(be);
+    assert_int_equal(fake_plans, before);
+    for (int i = 0; i < 3; i++) subject_finish(&s[i]);
+}
+
+static void plans_that_nobody_uses_make_room_for_others(void **state)
+{
+    (void)state;
+    struct wn_backend *be;
+    struct subject s[4];
+    const int before = fake_plans;
+    fake_libraries_can = true;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    struct wn_exe *used = convolutions(&s[0], be, 1, 2, 1), *idle = convolutions(&s[1], be, 3, WN_CUDA_MOST_PLANS - 2, 1);
+    be->impl->release(idle);
+    assert_int_equal(fake_plans - before, WN_CUDA_MOST_PLANS);
+    struct wn_exe *more = convolutions(&s[2], be, 1, WN_CUDA_MOST_PLANS + 3, 1); /* of which two are used and the rest was there, or is new */
+    assert_int_equal(fake_plans - before, WN_CUDA_MOST_PLANS + 3);
+    be->impl->release(used);
+    be->impl->release(more);
+    used = convolutions(&s[3], be, 100, 1, 1);
+    assert_int_equal(fake_plans - before, WN_CUDA_MOST_PLANS + 3); /* in the place of one of them */
+    be->impl->release(used);
+    wn_backend_close(be);
+    assert_int_equal(fake_plans, before);
+    for (int i = 0; i < 4; i++) subject_finish(&s[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +436,8 @@ int main(void)
         cmocka_unit_test(a_stream_of_another_device_is_refused),
         cmocka_unit_test(the_workspace_holds_what_the_largest_wants),
         cmocka_unit_test(halves_round_to_the_nearest_even),
+        cmocka_unit_test(convolutions_of_a_shape_have_one_plan_in_all_programs),
+        cmocka_unit_test(plans_that_nobody_uses_make_room_for_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

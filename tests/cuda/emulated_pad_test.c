@@ -237,8 +237,9 @@ static void cudnn_is_asked_for_the_padded_shapes(void **state)
     struct compiled c = compile(rows_of_pictures, WN_PRECISION_BF16, 3, 3);
     static const int64_t channels[3] = {8, 3, 8}; /* forward, back, forward for the rows */
     assert_int_equal(c.exe->n_plans, 3);
-    for (int i = 0; i < 3; i++) {
-        const struct wn_cuda_conv_shape *s = fake_libraries_shape(c.exe->plans[i]);
+    for (int i = 0, job = 0; i < 3; i++, job++) {
+        while (c.exe->jobs[job].run != wn_cuda_run_plan) job++;
+        const struct wn_cuda_conv_shape *s = fake_libraries_shape(c.exe->jobs[job].u.conv.plan);
         assert_int_equal(s->x.dim[1], channels[i]);
         assert_int_equal(s->w.dim[1], channels[i]);
         assert_int_equal(s->backward, i == 1);

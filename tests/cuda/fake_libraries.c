@@ -8,6 +8,7 @@
 #include "fake_runtime.h"
 
 bool fake_libraries_can = true;
+int fake_plans;
 
 struct wn_cuda_plan {
     struct wn_cuda_conv_shape shape;
@@ -157,7 +158,8 @@ static size_t workspace_of(const struct wn_cuda_conv_shape *s)
 
 enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
-    (void)err;
+    void *const *bound = job->u.conv.bound;
+    if (!bound || bound[0] != job->u.conv.x || bound[1] != exe->workspace) return wn_fail(err, WN_INTERNAL, "a plan runs whose pointers were not bound, or have changed");
     return queue(exe, job, workspace_of(&job->u.conv.plan->shape), compute_plan);
 }
 
@@ -172,30 +174,49 @@ const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan 
     return &plan->shape;
 }
 
-enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
-                              struct wn_error *err)
+enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
+                               struct wn_error *err)
 {
+    (void)exe, (void)job;
     /* As the real one: neither an addition nor an activation without a bias. */
     if (!fake_libraries_can || (!shape->bias && (shape->relu || shape->residual))) return WN_UNSUPPORTED;
     if (!channels_fit(shape)) return wn_fail(err, WN_INTERNAL, "a convolution's picture and filter differ in channels");
     const size_t count = (size_t)(wn_shape_count(&shape->x) + wn_shape_count(&shape->y) + wn_shape_count(&shape->w));
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);
-    if (plan) plan->sum = calloc(count, sizeof *plan->sum);
-    if (!plan || !plan->sum || !wn_cuda_grow(&exe->plans, exe->n_plans, &exe->cap_plans, sizeof *exe->plans)) {
+    if (plan) fake_plans++, plan->sum = calloc(count, sizeof *plan->sum);
+    if (!plan || !plan->sum) {
         wn_cuda_plan_destroy(plan);
         return wn_fail(err, WN_NO_MEMORY, "no memory for the fake plan");
     }
     plan->shape = *shape;
-    wn_cuda_workspace(exe, workspace_of(shape));
-    exe->plans[exe->n_plans++] = plan;
-    job->run = wn_cuda_run_plan;
-    job->u.conv.plan = plan;
+    *out = plan;
     return WN_OK;
+}
+
+struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan)
+{
+    return (struct wn_cuda_plan_facts){.workspace_bytes = (int64_t)workspace_of(&plan->shape)};
+}
+
+/* As the real one, only what is bound runs, and no pointer may change after that. */
+enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job, struct wn_error *err)
+{
+    void **bound = calloc(2, sizeof *bound);
+    if (!bound) return wn_fail(err, WN_NO_MEMORY, "no memory for what a fake plan reads");
+    bound[0] = job->u.conv.x, bound[1] = exe->workspace;
+    job->u.conv.bound = bound;
+    return WN_OK;
+}
+
+void wn_cuda_plan_unbind(struct wn_cuda_job *job)
+{
+    free(job->u.conv.bound);
+    job->u.conv.bound = NULL;
 }
 
 void wn_cuda_plan_destroy(struct wn_cuda_plan *plan)
 {
-    if (plan) free(plan->sum);
+    if (plan) free(plan->sum), fake_plans--;
     free(plan);
 }
 
