@@ -240,8 +240,16 @@ int64_t wn_engine_bucket(int n, int most)
     return size < most ? size : most;
 }
 
+int64_t wn_engine_rows(int n, int64_t images, int most)
+{
+    int64_t size = images;
+    while (size < n && size < most) size *= 4;
+    return size < most ? size : most;
+}
+
 enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan **out, struct wn_error *err)
 {
-    const struct wn_plan_key key = {.layer = wn_engine_default_layer(e->graph), .images = wn_engine_bucket(n, e->max_images), .rows = 1};
+    struct wn_plan_key key = {.layer = wn_engine_default_layer(e->graph), .images = wn_engine_bucket(n, e->max_images)};
+    key.rows = wn_engine_rows(0, key.images, e->max_rows);
     return wn_engine_plan(e, &key, out, err);
 }

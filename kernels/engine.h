@@ -9,7 +9,7 @@
 
 /* Plans that stay compiled: those asked for last, as many as may lie in so many bytes together for each image of a run. Early layers of large networks make large plans; one call
  * never holds more than MIN_PLANS. */
-#define MAX_PLANS 16
+#define MAX_PLANS 24 /* more than the pairs of sizes of a run, so that no load makes the common layer's programs drive each other out */
 #define MIN_PLANS 4
 #define PLAN_BYTES ((size_t)512 << 20)
 /* Plans for all classes at once, made when they are first asked for: one for each size of a batch, and some for other layers and methods. They share those
@@ -54,6 +54,9 @@ int wn_engine_default_layer(const struct wn_graph *g);
 
 /* Batches run in sizes that are powers of two, so that few programs serve every batch. */
 int64_t wn_engine_bucket(int n, int most);
+/* And the rows of n questions about so many images in as many as these, four times as many, sixteen times...: each pair of sizes is a program of its
+ * own, compiled when it is first asked for. */
+int64_t wn_engine_rows(int n, int64_t images, int most);
 
 /* ---- engine_stack.c: every class at once ---- */
 

@@ -298,7 +298,7 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
     struct wn_plan *plan;
     struct wn_plan_key key = at.key;
     key.images = wn_engine_bucket(c->n, e->max_images);
-    key.rows = wn_engine_bucket(n_questions, e->max_rows);
+    key.rows = wn_engine_rows(n_questions, key.images, e->max_rows);
     enum wn_code code = wn_engine_plan(e, &key, &plan, err);
     if (code == WN_OK) code = forward(c, plan, at, err);
     double start = now_ms() - c->times.forward_ms; /* the wait for the logits is the forward pass's */

@@ -9,28 +9,83 @@
 
 #define MOST_IMAGES 1024
 
-/* The first answer of an engine pays for what backends put off: let it be asked by nobody. */
+/* Grey pictures with a question each: what a run of a size is compiled and timed with. */
+struct greys {
+    const float **images;
+    float *input, *logits;
+    struct wn_question *questions;
+    struct wn_answer *answers;
+};
+
+static void greys_finish(struct greys *g)
+{
+    free(g->images);
+    free(g->input);
+    free(g->logits);
+    free(g->questions);
+    free(g->answers);
+}
+
+static enum wn_code greys_make(struct greys *g, const struct wn_model *m, int n, struct wn_error *err)
+{
+    const struct wn_graph *of = m->graph;
+    const size_t pixels = (size_t)(wn_graph_channels(of) * wn_graph_height(of) * wn_graph_width(of)), many = (size_t)n;
+    *g = (struct greys){calloc(many, sizeof *g->images), calloc(pixels, sizeof *g->input), calloc(many * (size_t)m->classes, sizeof *g->logits),
+                        calloc(many, sizeof *g->questions), calloc(many, sizeof *g->answers)};
+    if (!g->images || !g->input || !g->logits || !g->questions || !g->answers) {
+        greys_finish(g);
+        return wn_fail(err, WN_NO_MEMORY, "no memory to warm up");
+    }
+    for (int i = 0; i < n; i++) {
+        g->images[i] = g->input;
+        g->questions[i] = (struct wn_question){.image = i, .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
+    }
+    return WN_OK;
+}
+
+static enum wn_code greys_run(struct greys *g, struct wn_engine *engine, int n, struct wn_error *err)
+{
+    const struct wn_batch batch = {n, g->images, n, g->questions, NULL, NULL, NULL};
+    enum wn_code code = wn_engine_explain(engine, &batch, g->logits, g->answers, NULL, err);
+    for (int i = 0; i < n; i++) {
+        const struct wn_error *why = &g->answers[i].error;
+        const bool harmless = why->code == WN_BAD_NUMBERS || why->code == WN_NO_SUCH_LAYER; /* of a grey picture, of this method */
+        if (code == WN_OK && why->code != WN_OK && !harmless) code = wn_fail(err, why->code, "%s", why->text);
+        wn_answer_finish(&g->answers[i]);
+        g->answers[i] = (struct wn_answer){0};
+    }
+    return code;
+}
+
+/* The i-th size of a run, and how many sizes there are. */
+static int size_at(int i, int most)
+{
+    return 1 << i < most ? 1 << i : most;
+}
+
+static int count_sizes(int most)
+{
+    int n = 1;
+    while (n < WN_MODEL_SIZES && 1 << (n - 1) < most) n++;
+    return n;
+}
+
+static int most_images(const struct wn_engine *e)
+{
+    struct wn_backend_traits traits;
+    wn_engine_traits(e, &traits);
+    return traits.images < 1 ? 1 : traits.images > MOST_IMAGES ? MOST_IMAGES : traits.images;
+}
+
+/* The first run of each size pays for its program and for what backends put off: let it be asked by nobody. */
 static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, struct wn_error *err)
 {
-    const struct wn_graph *g = m->graph;
-    size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g));
-    float *input = calloc(pixels, sizeof *input), *logits = calloc((size_t)m->classes, sizeof *logits);
-    enum wn_code code = WN_NO_MEMORY;
-    struct wn_question q = {
-        .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
-    struct wn_answer a = {0};
-    const float *images[1] = {input};
-    struct wn_batch batch = {1, images, 1, &q, NULL, NULL, NULL};
-    if (input && logits)
-        code = wn_engine_explain(engine, &batch, logits, &a, NULL, err);
-    else
-        wn_fail(err, code, "no memory to warm up");
-    bool harmless =
-        a.error.code == WN_BAD_NUMBERS || a.error.code == WN_NO_SUCH_LAYER; /* of a grey picture, of this method */
-    if (code == WN_OK && a.error.code != WN_OK && !harmless) code = wn_fail(err, a.error.code, "%s", a.error.text);
-    wn_answer_finish(&a);
-    free(input);
-    free(logits);
+    const int most = most_images(engine);
+    struct greys g;
+    enum wn_code code = greys_make(&g, m, most, err);
+    if (code != WN_OK) return code;
+    for (int i = 0; i < count_sizes(most) && code == WN_OK; i++) code = greys_run(&g, engine, size_at(i, most), err);
+    greys_finish(&g);
     return code;
 }
 
@@ -60,34 +115,27 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
 /* How long runs of 1, 2, 4, ... images take on a backend that takes several, and from which size on a larger one gains little. */
 static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, struct wn_error *err)
 {
-    const struct wn_graph *g = m->graph;
-    size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g)), most = (size_t)m->most_images;
-    const float **images = calloc(most, sizeof *images);
-    float *input = calloc(pixels, sizeof *input), *logits = calloc(most * (size_t)wn_graph_classes(g), sizeof *logits);
-    enum wn_code code = images && input && logits ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory to measure batches");
+    struct greys g;
     double best = 0;
-    for (size_t i = 0; i < most && images; i++) images[i] = input;
-    for (int i = 0; i < WN_MODEL_SIZES && (i == 0 || 1 << (i - 1) < m->most_images) && code == WN_OK; i++) {
-        int n = 1 << i < m->most_images ? 1 << i : m->most_images;
-        struct wn_batch batch = {n, images, 0, NULL, NULL, NULL, NULL};
-        for (int k = 0; k < 3 && code == WN_OK; k++) { /* the first one compiles */
+    enum wn_code code = greys_make(&g, m, m->most_images, err);
+    if (code != WN_OK) return code;
+    for (int i = 0; i < count_sizes(m->most_images) && code == WN_OK; i++) {
+        const int n = size_at(i, m->most_images);
+        for (int k = 0; k < 2 && code == WN_OK; k++) {
             int64_t begin = wn_now_ns();
-            code = wn_engine_explain(m->engines[0], &batch, logits, NULL, NULL, err);
+            code = greys_run(&g, m->engines[0], n, err);
             int64_t us = (wn_now_ns() - begin) / 1000 + 1;
-            if (k > 0 && (!m->run_us[i] || us < m->run_us[i])) m->run_us[i] = us;
+            if (!m->run_us[i] || us < m->run_us[i]) m->run_us[i] = us;
         }
-        if (code != WN_OK) break;
         double rate = (double)n / (double)m->run_us[i];
         if (rate > 1.1 * best) m->preferred = n, best = rate;
     }
+    greys_finish(&g);
     wn_guard_look();
     if (c->preferred_batch_size) { /* the operator knows better */
         memset(m->run_us, 0, sizeof m->run_us);
         m->preferred = c->preferred_batch_size < m->most_images ? (int)c->preferred_batch_size : m->most_images;
     }
-    free(images);
-    free(input);
-    free(logits);
     return code;
 }
 
@@ -100,7 +148,7 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
     if (code != WN_OK) return code;
     m->n_engines = 1;
     wn_engine_traits(m->engines[0], &traits);
-    m->most_images = traits.images < 1 ? 1 : traits.images > MOST_IMAGES ? MOST_IMAGES : traits.images;
+    m->most_images = most_images(m->engines[0]);
     if (m->most_images > 1 && (code = measure_runs(m, config, err)) != WN_OK) return code;
     wn_engine_traits(m->engines[0], &traits); /* with what runs of every size have reserved */
     m->precision = traits.precision;

@@ -53,6 +53,62 @@ static void plans_that_are_too_large_together_go_and_answer_again(void **state)
     wn_graph_destroy(g);
 }
 
+/* Any load of the common layer, on a card: 32 images and 128 rows. */
+static void sizes_of_runs_are_so_few_that_all_of_them_stay(void **state)
+{
+    (void)state;
+    int64_t seen[64][2];
+    int n = 0;
+    for (int images = 1; images <= 32; images++)
+        for (int questions = 0; questions <= 128; questions++) {
+            const int64_t size = wn_engine_bucket(images, 32), rows = wn_engine_rows(questions, size, 128);
+            assert_true(size >= images && rows >= questions && rows <= 128);
+            assert_true(questions <= size ? rows == size : rows < 4 * questions); /* a question a picture wastes none */
+            int i = 0;
+            while (i < n && (seen[i][0] != size || seen[i][1] != rows)) i++;
+            if (i < n) continue;
+            seen[n][0] = size, seen[n++][1] = rows;
+            assert_true(n < 64);
+        }
+    assert_true(n < MAX_PLANS);
+    assert_int_equal(wn_engine_rows(7, 4, 2), 2);
+}
+
+static int kept_after(struct wn_engine *e, struct wn_graph *g, int n_images, int n_questions)
+{
+    const float *images[IMAGES];
+    struct wn_question q[8];
+    struct wn_answer a[8] = {0};
+    struct wn_error err = {0};
+    float *logits = calloc((size_t)(IMAGES * wn_graph_classes(g)), sizeof *logits);
+    assert_non_null(logits);
+    for (int i = 0; i < n_images; i++) images[i] = pictures[i];
+    for (int i = 0; i < n_questions; i++) q[i] = question(i % n_images, "gradcam", "logit", 1);
+    if (wn_engine_explain(e, &(struct wn_batch){n_images, images, n_questions, q, NULL, NULL, NULL}, logits, a, NULL, &err) != WN_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < n_questions; i++) wn_answer_finish(&a[i]);
+    free(logits);
+    return kept(e);
+}
+
+/* What a model is warmed up with serves what comes: as many questions as pictures, fewer, or none. */
+static void pictures_with_a_question_each_run_what_pictures_without_ran(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 4, 16, NULL);
+    assert_int_equal(kept_after(e, g, 3, 3), 2); /* one came with the engine */
+    assert_int_equal(kept_after(e, g, 4, 0), 2);
+    assert_int_equal(kept_after(e, g, 3, 1), 2);
+    assert_int_equal(kept_after(e, g, 4, 4), 2);
+    assert_int_equal(kept_after(e, g, 4, 5), 3); /* 16 rows */
+    assert_int_equal(kept_after(e, g, 1, 1), 3);
+    struct wn_plan *plan;
+    assert_int_equal(wn_engine_forward_plan(e, 3, &plan, NULL), WN_OK);
+    assert_int_equal(kept(e), 3);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
 static void what_fits_stays(void **state)
 {
     (void)state;
@@ -221,6 +277,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_that_are_too_large_together_go_and_answer_again),
         cmocka_unit_test(what_fits_stays),
+        cmocka_unit_test(sizes_of_runs_are_so_few_that_all_of_them_stay),
+        cmocka_unit_test(pictures_with_a_question_each_run_what_pictures_without_ran),
         cmocka_unit_test(images_go_in_runs_of_powers_of_two),
         cmocka_unit_test(what_was_refused_for_many_images_is_not_tried_again),
         cmocka_unit_test(backward_passes_have_one_plan_for_any_number_of_images),
