@@ -16,6 +16,7 @@ struct subject {
     void (*finish)(struct subject *s);
     void *state;
     int arg;
+    int answers;          /* explanations that its last run gave */
     int stages, captured; /* of its engine, after its last run */
     char walked[128];     /* why not all of them */
     double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */

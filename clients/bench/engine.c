@@ -178,7 +178,7 @@ static int usage(void)
             "  --backend NAME   row of the backend table (default onednn)\n"
             "  --threads N      of one run (default 1)\n"
             "  --batch N        images of one call (default 1)\n"
-            "  --foils A,B,..   questions about each image (default 1,10)\n"
+            "  --foils A,B,..   questions about each image, up to 8 numbers (default 1,10)\n"
             "  --method NAME    of the explanations (default gradcam)\n"
             "  --rounds N       shuffled rounds, medians are taken (default 21)\n"
             "  --pause-ms N     rest before each run (default 5)\n"
@@ -194,14 +194,17 @@ static int usage(void)
     return 2;
 }
 
-static void read_foils(struct bench_options *o, const char *text)
+static bool read_foils(struct bench_options *o, const char *text)
 {
     o->n_foils = 0;
-    while (*text && o->n_foils < 8) {
+    do {
         char *end;
-        o->foils[o->n_foils++] = (int)strtol(text, &end, 10);
-        text = *end == ',' ? end + 1 : end + strlen(end);
-    }
+        const long n = strtol(text, &end, 10);
+        if (end == text || (*end && *end != ',') || n < 1 || n > 10000 || o->n_foils == (int)(sizeof o->foils / sizeof *o->foils)) return false;
+        o->foils[o->n_foils++] = (int)n;
+        text = end + (*end == ',');
+    } while (*text);
+    return true;
 }
 
 static bool read_precisions(struct bench_options *o, const char *text)
@@ -275,7 +278,7 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
     else if (strcmp(name, "--pause-ms") == 0)
         return read_whole(value, &o->pause_ms);
     else if (strcmp(name, "--foils") == 0)
-        read_foils(o, value);
+        return read_foils(o, value);
     else
         return false;
     return true;

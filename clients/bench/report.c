@@ -154,6 +154,13 @@ static void report_json(const struct bench *b, const struct bench_options *o, bo
         comma = ", ";
     }
     comma = "";
+    printf("}, \"answers\": {");
+    for (int i = 0; i < b->n; i++) {
+        if (!b->subjects[i].answers) continue;
+        printf("%s\"%s\": %d", comma, b->subjects[i].name, b->subjects[i].answers);
+        comma = ", ";
+    }
+    comma = "";
     printf("}, \"map_errors\": {");
     for (int i = 0; i < o->n_precisions; i++) {
         if (!b->maps[i]) continue;

@@ -13,12 +13,11 @@
 
 /* ---- engines ---- */
 
-#define MOST_QUESTIONS 1024
-
 /* One engine serves several subjects: forward alone, and each number of questions. */
 struct engine {
     struct wn_engine *engine;
     int holders, batch, classes;
+    int most; /* questions of one call */
     float *pixels, *logits;
     const float **images;
     struct wn_question *questions;
@@ -66,14 +65,14 @@ static void make_pictures(struct engine *e, size_t pixels)
 
 static void make_questions(struct engine *e, const struct wn_method *method)
 {
-    for (int i = 0; i < MOST_QUESTIONS; i++) {
+    for (int i = 0; i < e->most; i++) {
         e->foils[i] = 1 + i % (e->classes - 1);
         e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO,
                                                .method = method,
                                                .contrast = wn_contrast_find("weighted"),
                                                .target = i % e->classes};
     }
-    for (int i = 0; i < MOST_QUESTIONS && method->settings >> WN_SETTING_STEPS & 1; i++) wn_setting_set(&e->questions[i].settings, WN_SETTING_STEPS, "32", NULL);
+    for (int i = 0; i < e->most && method->settings >> WN_SETTING_STEPS & 1; i++) wn_setting_set(&e->questions[i].settings, WN_SETTING_STEPS, "32", NULL);
 }
 
 static struct engine *engine_create(struct wn_graph *graph, const struct bench_options *o, enum wn_precision precision,
@@ -91,9 +90,12 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
     e->pixels = malloc(pixels * (size_t)o->batch * sizeof *e->pixels);
     e->logits = malloc((size_t)e->classes * (size_t)o->batch * sizeof *e->logits);
     e->images = calloc((size_t)o->batch, sizeof *e->images);
-    e->questions = calloc(MOST_QUESTIONS, sizeof *e->questions);
-    e->answers = calloc(MOST_QUESTIONS, sizeof *e->answers);
-    e->foils = calloc(MOST_QUESTIONS, sizeof *e->foils);
+    e->most = o->batch;
+    for (int i = 0; i < o->n_foils; i++)
+        if (o->foils[i] > e->most / o->batch) e->most = o->foils[i] * o->batch;
+    e->questions = calloc((size_t)e->most, sizeof *e->questions);
+    e->answers = calloc((size_t)e->most, sizeof *e->answers);
+    e->foils = calloc((size_t)e->most, sizeof *e->foils);
     e->fresh = calloc((size_t)o->batch, sizeof *e->fresh);
     e->errors = calloc((size_t)o->batch, sizeof *e->errors);
     bool ready = e->pixels && e->logits && e->images && e->questions && e->answers && e->foils && e->fresh && e->errors;
@@ -124,7 +126,7 @@ static double engine_run(struct subject *s)
 {
     struct engine *e = s->state;
     struct wn_error err = {0};
-    int n = s->arg * e->batch < MOST_QUESTIONS ? s->arg * e->batch : MOST_QUESTIONS;
+    const int n = s->arg * e->batch;
     struct wn_batch batch = {e->batch, e->images, n, e->questions, NULL, NULL, NULL};
     struct wn_backend_traits traits;
     for (int i = 0; i < n; i++) e->questions[i].image = i % e->batch;
@@ -133,7 +135,9 @@ static double engine_run(struct subject *s)
     enum wn_code code = wn_engine_explain(e->engine, &batch, e->logits, e->answers, NULL, &err);
     double ms = bench_now_ms() - start;
     end_lap(s);
+    s->answers = 0;
     for (int i = 0; i < n; i++) {
+        s->answers += e->answers[i].map != NULL;
         if (e->answers[i].error.code != WN_OK && code == WN_OK) {
             code = e->answers[i].error.code;
             wn_fail(&err, code, "%s", e->answers[i].error.text);

@@ -35,6 +35,14 @@ class Errors(unittest.TestCase):
     def test_f32_alone_is_compared_with_nothing(self):
         self.assertEqual(json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1").stdout)["models"][0]["map_errors"], {})
 
+    def test_every_picture_is_asked_as_often_as_the_row_says(self):
+        model = json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1,400", "--batch", "8", "--model", SMALL).stdout)["models"][0]
+        self.assertEqual(model["answers"], {"own f32 explain 1": 8, "own f32 explain 400": 3200})
+
+    def test_foils_are_numbers(self):
+        for wrong in ("0", "-1", "x", "1,2,3,4,5,6,7,8,9", "1;2", ""):
+            self.assertEqual(run("--backend", "ref", "--foils", wrong).returncode, 2, wrong)
+
     def test_a_processor_has_the_hosts_clock_and_its_goals(self):
         model = json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1", "--batch", "32", "--model", SMALL).stdout)["models"][0]
         self.assertEqual(model["device_ms"], {})
