@@ -245,13 +245,15 @@ static void set_planner(struct sketch *s, cudnnBackendDescriptor_t d, const stru
 
 static enum wn_code finish_plan(cudnnBackendDescriptor_t d, const struct wn_cuda_plan_facts *facts, struct wn_cuda_plan **out, struct wn_error *err)
 {
-    int64_t n;
+    int64_t n, workspace_bytes = 0;
+    enum wn_code code = WN_CALL(dnn, cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &workspace_bytes), err);
+    if (code != WN_OK) return code;
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
     *plan = (struct wn_cuda_plan){.descriptor = d, .facts = *facts};
+    plan->facts.workspace_bytes = workspace_bytes;
     *out = plan;
-    return WN_CALL(dnn, cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
-                                                 &plan->facts.workspace_bytes), err);
+    return WN_OK;
 }
 
 static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config, const struct wn_cuda_plan_facts *facts,
@@ -286,13 +288,14 @@ static struct wn_cuda_plan *plan_if(const struct wn_cuda_planner *p, cudnnBacken
 
 static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cudnnBackendDescriptor_t *configs)
 {
-    int64_t n = 0;
-    for (int i = 0; i < MOST_CONFIGS; i++)
-        if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[i]) != CUDNN_STATUS_SUCCESS)
-            configs[i] = NULL;
+    int64_t n = 0, room = 0;
+    while (room < MOST_CONFIGS && s->code == WN_OK) {
+        s->code = WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[room]), s->err);
+        if (s->code == WN_OK) room++;
+    }
     if (s->code == WN_OK)
         s->code = WN_CALL(dnn, cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                                        MOST_CONFIGS, &n, configs), s->err);
+                                                        room, &n, configs), s->err);
     return s->code == WN_OK ? n : 0;
 }
 

@@ -1,0 +1,160 @@
+/* The backend's calls of cuDNN and cuBLASLt, over fakes of the vendor's functions: plans that are timed and kept in a folder, and every call that
+ * fails once. */
+#include "judging.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exe.h"
+#include "fake_vendor.h"
+
+enum { CLASSES = 5 };
+
+/* Convolutions of two shapes, one of them fused with all that there is, its gradient, and a product with bias and activation. */
+static void network(struct subject *s)
+{
+    const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    subject_init(s, 1, false);
+    const int x = input(s, SHAPE(2, 4, 5, 6)), w = weight(s, SHAPE(4, 4, 3, 3)), bias = weight(s, SHAPE(4));
+    int y = wn_relu(s->p, wn_conv(s->p, x, w, bias, &win, 1));
+    y = wn_relu(s->p, wn_add(s->p, wn_conv(s->p, y, w, bias, &win, 1), x));
+    const int pooled = wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, 4}});
+    subject_output(s, wn_relu(s->p, wn_matmul(s->p, pooled, false, weight(s, SHAPE(4, CLASSES)), false, weight(s, SHAPE(CLASSES)))));
+    subject_output(s, wn_conv_bwd(s->p, y, w, WN_NONE, &win, 1, &(struct wn_shape){4, {2, 4, 5, 6}}));
+    if (wn_program_optimize(s->p, NULL) != WN_OK) fail();
+}
+
+static enum wn_code compute(struct subject *s, float *out, struct wn_error *err)
+{
+    struct wn_backend *be = NULL;
+    struct wn_exe *exe = NULL;
+    enum wn_code code = wn_backend_open("cuda", NULL, &be, err);
+    if (code != WN_OK) return code;
+    code = be->impl->compile(be, s->p, &exe, err);
+    if (code != WN_OK) goto close;
+    for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
+    if (code == WN_OK) code = be->impl->run(exe, 0, err);
+    for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], out + i * 1024, err);
+    be->impl->release(exe);
+close:
+    wn_backend_close(be);
+    return code;
+}
+
+static float first[2048], again[2048];
+
+/* As another precision computes them: they are as large as 60. call: which one failed. */
+static void must_be_close(const float *a, const float *b, long call)
+{
+    for (int i = 0; i < 2048; i++)
+        if (!(fabsf(a[i] - b[i]) < 0.2f)) fail_msg("call %ld: number %d is %g and not %g", call, i, (double)b[i], (double)a[i]);
+}
+
+/* ---- plans in a folder ---- */
+
+static int files_of(const char *folder, char *path, size_t size)
+{
+    DIR *d = opendir(folder);
+    int n = 0;
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));)
+        if (strstr(e->d_name, ".json")) snprintf(path, size, "%s/%s", folder, e->d_name), n++;
+    closedir(d);
+    return n;
+}
+
+static void remove_all(const char *folder)
+{
+    char path[1024];
+    while (files_of(folder, path, sizeof path)) unlink(path);
+    rmdir(folder);
+}
+
+static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX", path[1024];
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    network(&s);
+    const struct fake_vendor before = fake_vendor;
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    assert_int_equal(files_of(folder, path, sizeof path), 3); /* two ways forward and one back */
+    assert_true(fake_vendor.planned - before.planned > 3);    /* of which the quickest was kept */
+    assert_int_equal(fake_vendor.loaded, before.loaded);
+    const long planned = fake_vendor.planned;
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_int_equal(fake_vendor.planned, planned);
+    assert_int_equal(fake_vendor.loaded - before.loaded, 3);
+    assert_memory_equal(first, again, sizeof first);
+    FILE *f = fopen(path, "wb"); /* cut short by whatever */
+    assert_true(f && fputs("{}", f) >= 0 && fclose(f) == 0);
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_true(fake_vendor.planned > planned);
+    assert_memory_equal(first, again, sizeof first);
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+    assert_int_equal(fake_vendor.held, before.held);
+}
+
+/* ---- faults ---- */
+
+static void every_call_fails_once_and_all_is_given_back(const char *folder)
+{
+    struct subject s;
+    network(&s);
+    const long held = fake_vendor.held, blocks = fake_runtime.held_blocks;
+    fake_vendor.calls = 0;
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    const long calls = fake_vendor.calls;
+    long failed = 0;
+    assert_true(calls > 100);
+    for (long n = 1; n <= calls; n++) {
+        char path[1024];
+        struct wn_error err = {0};
+        while (folder && files_of(folder, path, sizeof path)) unlink(path);
+        fake_vendor.calls = 0, fake_vendor.fail_at = n;
+        const enum wn_code code = compute(&s, again, &err);
+        fake_vendor.fail_at = 0;
+        if (code == WN_OK) must_be_close(first, again, n); /* another plan, or a kernel of ours, did it */
+        else failed++, assert_true(err.text[0] && code == err.code);
+        if (fake_vendor.held != held || fake_runtime.held_blocks != blocks) fail_msg("call %ld of %ld: something is not given back", n, calls);
+    }
+    assert_true(failed > 10);
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    must_be_close(first, again, 0);
+    subject_finish(&s);
+}
+
+static void a_failing_call_gives_everything_back(void **state)
+{
+    (void)state;
+    every_call_fails_once_and_all_is_given_back(NULL);
+}
+
+static void a_failing_call_while_plans_are_timed_gives_everything_back(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/whynot-plans-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    every_call_fails_once_and_all_is_given_back(folder);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
+        cmocka_unit_test(a_failing_call_gives_everything_back),
+        cmocka_unit_test(a_failing_call_while_plans_are_timed_gives_everything_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}

@@ -1,0 +1,28 @@
+/* The vendor's two libraries by what their manuals say, on the emulated device: for the backend's own files that call them. Private to
+ * fake_vendor.c, fake_dnn.c and fake_blas.c, but for the counters. */
+#ifndef WN_FAKE_VENDOR_H
+#define WN_FAKE_VENDOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct fake_vendor {
+    long calls, fail_at; /* the fail_at'th call fails (0: none) */
+    long held;           /* handles and descriptors alive */
+    long planned, loaded; /* plans chosen by heuristics, plans taken from text */
+};
+extern struct fake_vendor fake_vendor;
+
+bool fake_vendor_fails(void); /* counts a call */
+void fake_dnn_fill(void);
+void fake_blas_fill(void);
+
+/* Element i of data of one of the types. */
+double fake_load(const void *data, int type, int64_t i);
+void fake_store(void *data, int type, int64_t i, double value);
+enum { FAKE_F32, FAKE_F16, FAKE_BF16 };
+/* What tensor cores read of an f32: ten bits behind the point. */
+double fake_tf32(double value);
+
+#endif
