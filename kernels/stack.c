@@ -2,6 +2,7 @@
  * passes as there are classes. Also what a stack answers by itself. Knows no question and no picture. */
 #include "stack.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -102,6 +103,7 @@ static enum wn_code build(struct wn_stack_plan *plan, struct wn_graph *g, struct
 static enum wn_code reserve(struct wn_stack_plan *plan, int classes, struct wn_error *err)
 {
     size_t area = (size_t)(plan->h * plan->w), rows = (size_t)plan->rows, k = (size_t)classes, n = (size_t)plan->images;
+    assert(area && k && n);
     if (!rows && n == 1) return WN_OK;
     if (rows) plan->seeds = calloc(rows * k, sizeof *plan->seeds);
     plan->staged = calloc(rows ? rows * area : n * k * (1 + area), sizeof *plan->staged);

@@ -231,10 +231,10 @@ static void add_stack(struct bench *b, struct engine *e, enum wn_precision preci
     unsigned flags = e->questions[0].method->flags;
     static const struct {
         const char *name;
-        int arg;
         double (*run)(struct subject *s);
+        int arg;
         bool kept;
-    } rows[] = {{"stack", 0, stack_run, false}, {"999 contrasts", 999, stack_run, false}, {"cached pair", -1, stack_run, true}, {"all-foil masks", 0, statistics_run, true}};
+    } rows[] = {{"stack", stack_run, 0, false}, {"999 contrasts", stack_run, 999, false}, {"cached pair", stack_run, -1, true}, {"all-foil masks", statistics_run, 0, true}};
     if (e->classes < 2 || !(flags & WN_METHOD_LINEAR) || flags & WN_METHOD_INPUT) return;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char name[48];

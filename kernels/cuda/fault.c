@@ -21,10 +21,11 @@ struct wish {
 /* "cuda:700@call=100" */
 static bool wished(struct wish *w)
 {
-    char kind[16];
+    char kind[16], at[16];
     const char *text = getenv("WHYNOT_FAULT");
-    if (!text || sscanf(text, "%7[a-z]:%15[a-z0-9]@%7[a-z]=%ld", w->library, kind, w->unit, &w->at) != 4) return false;
-    w->status = atoi(kind);
+    if (!text || sscanf(text, "%7[a-z]:%15[a-z0-9]@%7[a-z]=%15[0-9]", w->library, kind, w->unit, at) != 4) return false;
+    w->status = (int)strtol(kind, NULL, 10);
+    w->at = strtol(at, NULL, 10);
     return true;
 }
 
