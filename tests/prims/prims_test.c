@@ -28,10 +28,11 @@ static double tolerance(void)
 {
     switch (options.precision) {
     case WN_PRECISION_BF16:
-        return 2e-2;
+        return 1e-2;
     case WN_PRECISION_F16:
-    case WN_PRECISION_TF32:
         return 4e-3;
+    case WN_PRECISION_TF32:
+        return 2e-3;
     default:
         return 1e-5;
     }
