@@ -284,6 +284,18 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
     return true;
 }
 
+static bool asks_too_much(const struct bench_options *o)
+{
+    enum { MOST = 1000000 };
+    for (int i = 0; i < o->n_foils; i++) {
+        if (o->foils[i] <= MOST / o->batch) continue;
+        fprintf(stderr, "whynot-bench engine: %d questions about each of %d images are more than %d at once: take fewer foils or a smaller batch\n",
+                o->foils[i], o->batch, MOST);
+        return true;
+    }
+    return false;
+}
+
 int bench_engine(int argc, char **argv)
 {
     struct bench_options o = {.backend = "onednn",
@@ -308,6 +320,7 @@ int bench_engine(int argc, char **argv)
     if (o.cpu_time) bench_clock = CLOCK_PROCESS_CPUTIME_ID;
     if (!o.path || !o.method || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1)
         return usage();
+    if (asks_too_much(&o)) return 2;
     int n = scandir(o.path, &files, is_model, alphasort);
     int status = n >= 0 ? measure_folder(&o, files, n) : measure_model(o.path, &o, true);
     return bench_report_end(&o) ? status : 1;

@@ -22,7 +22,6 @@ struct engine {
     const float **images;
     struct wn_question *questions;
     struct wn_answer *answers;
-    int *foils;
     struct wn_stack *fresh; /* batch: of the last run, in whose memory the next one makes its own */
     struct wn_error *errors;
     struct wn_stack stack; /* of the first picture, made when a subject asks for it alone */
@@ -38,7 +37,6 @@ static void engine_destroy(struct engine *e)
     free(e->images);
     free(e->questions);
     free(e->answers);
-    free(e->foils);
     for (int i = 0; i < e->batch && e->fresh; i++) wn_stack_finish(&e->fresh[i]);
     free(e->fresh);
     free(e->errors);
@@ -66,7 +64,6 @@ static void make_pictures(struct engine *e, size_t pixels)
 static void make_questions(struct engine *e, const struct wn_method *method)
 {
     for (int i = 0; i < e->most; i++) {
-        e->foils[i] = 1 + i % (e->classes - 1);
         e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO,
                                                .method = method,
                                                .contrast = wn_contrast_find("weighted"),
@@ -95,10 +92,9 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
         if (o->foils[i] > e->most / o->batch) e->most = o->foils[i] * o->batch;
     e->questions = calloc((size_t)e->most, sizeof *e->questions);
     e->answers = calloc((size_t)e->most, sizeof *e->answers);
-    e->foils = calloc((size_t)e->most, sizeof *e->foils);
     e->fresh = calloc((size_t)o->batch, sizeof *e->fresh);
     e->errors = calloc((size_t)o->batch, sizeof *e->errors);
-    bool ready = e->pixels && e->logits && e->images && e->questions && e->answers && e->foils && e->fresh && e->errors;
+    bool ready = e->pixels && e->logits && e->images && e->questions && e->answers && e->fresh && e->errors;
     if (!ready) wn_fail(err, WN_NO_MEMORY, "no memory for the bench");
     if (!ready || wn_engine_create(graph, &how, &e->engine, err) != WN_OK) {
         engine_destroy(e);

@@ -39,6 +39,16 @@ class Errors(unittest.TestCase):
         model = json.loads(run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1,400", "--batch", "8", "--model", SMALL).stdout)["models"][0]
         self.assertEqual(model["answers"], {"own f32 explain 1": 8, "own f32 explain 400": 3200})
 
+    def test_more_questions_than_are_meant_for_one_call_are_refused(self):
+        done = run("--backend", "ref", "--foils", "1,10000", "--batch", "101")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("10000 questions about each of 101 images are more than 1000000", done.stderr)
+
+    def test_a_network_of_one_logit_is_timed_too(self):
+        done = run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1", "--model", SMALL.replace("residual", "one_logit"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["models"][0]["answers"], {"own f32 explain 1": 1})
+
     def test_foils_are_numbers(self):
         for wrong in ("0", "-1", "x", "1,2,3,4,5,6,7,8,9", "1;2", ""):
             self.assertEqual(run("--backend", "ref", "--foils", wrong).returncode, 2, wrong)
