@@ -298,3 +298,11 @@ int wn_queue_depth(struct wn_queue *q)
     pthread_mutex_unlock(&q->lock);
     return n;
 }
+
+int wn_queue_running(struct wn_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    int n = q->running;
+    pthread_mutex_unlock(&q->lock);
+    return n;
+}

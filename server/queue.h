@@ -82,5 +82,6 @@ bool wn_queue_drain(struct wn_queue *q, int64_t until_ns);
 /* Wakes all whose answer is not there yet, with this failure. */
 void wn_queue_give_up(struct wn_queue *q, enum wn_code code, const char *why);
 int wn_queue_depth(struct wn_queue *q);
+int wn_queue_running(struct wn_queue *q); /* items that workers have now */
 
 #endif

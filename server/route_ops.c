@@ -134,6 +134,7 @@ bool wn_route_metrics(struct wn_request *r)
     r->reply.type = "text/plain; version=0.0.4; charset=utf-8";
     wn_metrics_write(out);
     gauge(out, "whynot_queue_depth", "Pictures that wait for a worker.", wn_queue_depth(&s->queue));
+    gauge(out, "whynot_pictures_running", "Pictures that workers have now.", wn_queue_running(&s->queue));
     gauge(out, "whynot_requests_in_flight", "Requests begun and not yet over.", atomic_load(&s->requests));
     gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.",
           (long long)atomic_load(&s->bytes_in_flight));

@@ -92,7 +92,10 @@ static void runs_have_the_size_that_costs_least_a_picture(void **state)
     for (int wanted = 8, left = 21; left; left -= wanted) {
         wanted = left < 8 ? left : 8;
         assert_int_equal(take(0, items), wanted);
+        assert_int_equal(wn_queue_running(&q), wanted);
+        assert_int_equal(wn_queue_depth(&q), left - wanted);
         wn_queue_done(&q, items, wanted);
+        assert_int_equal(wn_queue_running(&q), 0);
     }
     push_away(&plain, 8, 0, WN_PRIORITY_NORMAL);
     for (int i = 0; i < 8; i++) {

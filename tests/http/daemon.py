@@ -177,8 +177,8 @@ class Daemon:
                 pass
             return out
 
-    def metric(self, line):
-        for text in self.get("/metrics").body.decode().splitlines():
+    def metric(self, line, headers=None):
+        for text in self.request("GET", "/metrics", headers=headers).body.decode().splitlines():
             if text.startswith(line + " "):
                 return float(text.rsplit(" ", 1)[1])
         return 0.0

@@ -26,6 +26,15 @@ def slow_seconds(d):
     return (time.monotonic() - start) / 3
 
 
+def occupied(d, headers=None):
+    """A connection whose question keeps the only worker until it is closed: a minute and more under sanitizers. It is the one that runs, and not behind who
+    comes next."""
+    busy = d.connect()
+    busy.request("POST", "/v1/models/slow/explain?method=ig&steps=256", picture(1, SIZE, SIZE), {"Content-Type": "image/png", **(headers or {})})
+    daemon.wait_until(lambda: d.metric("whynot_pictures_running", headers) == 1)
+    return busy
+
+
 class Load(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -251,9 +260,7 @@ class Load(unittest.TestCase):
     def test_a_client_that_closes_its_sending_side_gives_its_request_up(self):
         with self.slow_daemon() as d:
             gone = 'whynot_rejected_total{reason="client_gone"}'
-            busy = d.connect()
-            busy.request("POST", "/v1/models/slow/explain?method=ig&steps=256", picture(1, SIZE, SIZE), {"Content-Type": "image/png"})
-            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
+            busy = occupied(d)
             data = picture(2, SIZE, SIZE)
             with socket.create_connection(("127.0.0.1", d.port)) as s:
                 s.sendall(b"POST /v1/models/slow/explain HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(data) + data)
@@ -284,9 +291,7 @@ class Load(unittest.TestCase):
             questions = ["?target=%d" % k for k in range(4)] + ["?why_not=auto:3", "?maps=contrast,rival&why_not=auto:2", "?method=la", "?contrast=max"]
             want = [d.explain(picture(5, SIZE, SIZE), q, "slow").json["maps"] for q in questions]
             runs = d.metric("whynot_batch_size_count")
-            busy = d.connect()  # and stays so until all others wait
-            busy.request("POST", "/v1/models/slow/explain?method=ig&steps=256", picture(1, SIZE, SIZE), {"Content-Type": "image/png"})
-            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 2)
+            busy = occupied(d)  # and stays so until all others wait
             got = [None] * len(questions)
 
             def ask(i):
@@ -316,21 +321,16 @@ class Load(unittest.TestCase):
         with open(os.open(keys, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
             f.write("plain explain %(plain)s\nfirst explain %(first)s high\nlast explain %(last)s\tlow\n" % tokens)
 
-        def ask(name, wish, path="/v1/models/slow/explain"):
-            head = {"Content-Type": "image/png", "Authorization": "Bearer " + tokens[name], "X-Request-Id": name, "X-Request-Timeout-Ms": "250000"}
-            c = d.connect()
-            c.request("POST", path, picture(sorted(tokens).index(name), SIZE, SIZE), dict(head, **({"X-Request-Priority": wish} if wish else {})))
-            return c
-
-        def waiting():
-            a = d.request("GET", "/metrics", headers={"Authorization": "Bearer " + tokens["plain"]})
-            return float(next(x.split()[-1] for x in a.body.decode().splitlines() if x.startswith("whynot_queue_depth")))
+        def key(name):
+            return {"Authorization": "Bearer " + tokens[name]}
         with self.slow_daemon("--keys", keys) as d:
-            busy = ask("plain", None, "/v1/models/slow/explain?method=ig&steps=256")
+            busy = occupied(d, key("plain"))
             others = []
-            for name, wish in (("last", "high"), ("plain", "high"), ("first", "high")):  # the worst comes first
-                others.append(ask(name, wish))
-                daemon.wait_until(lambda: waiting() >= len(others))
+            for name in ("last", "plain", "first"):  # the worst comes first
+                others.append(d.connect())
+                others[-1].request("POST", "/v1/models/slow/explain", picture(sorted(tokens).index(name), SIZE, SIZE),
+                                   {"Content-Type": "image/png", "X-Request-Id": name, "X-Request-Timeout-Ms": "250000", "X-Request-Priority": "high", **key(name)})
+                daemon.wait_until(lambda: d.metric("whynot_queue_depth", key("plain")) >= len(others))
             busy.close()
             for c in others:
                 self.assertEqual(c.getresponse().status, 200)

@@ -79,7 +79,7 @@ class Routes(asking.Tiny):
         self.d.get("/version")
         daemon.wait_until(lambda: self.d.metric(line) == before + 1)
         text = self.d.get("/metrics").body.decode()
-        for name in ("whynot_queue_depth", "whynot_batch_size_bucket", 'whynot_model_loaded{model="tiny"', "whynot_build_info",
+        for name in ("whynot_queue_depth", "whynot_pictures_running", "whynot_batch_size_bucket", 'whynot_model_loaded{model="tiny"', "whynot_build_info",
                      'whynot_stage_seconds_count{stage="forward"}', "whynot_rejected_total"):
             if "stage" not in name:
                 self.assertIn(name, text)
