@@ -1,31 +1,8 @@
 /* y = f(a, b), element by element: activations, their derivatives, arithmetic, and what follows a convolution or a product.
  * The functions themselves are those of unary.def; knows nothing of shapes beyond the loop it is given. */
-#include "../unary_f32.h"
-#include "number.h"
-
-#define WN_MAX fmaxf
-#define WN_MIN fminf
+#include "unary.h"
 
 namespace {
-
-struct wn_none {
-    __device__ float forward(float x, float, float) const { return x; }
-};
-#define X(id, name, from, fwd, bwd)                                                                                    \
-    struct wn_##id {                                                                                                   \
-        __device__ float forward(float x, float a, float b) const                                                      \
-        {                                                                                                              \
-            (void)a, (void)b;                                                                                          \
-            return fwd;                                                                                                \
-        }                                                                                                              \
-        __device__ float backward(float z, float g, float a, float b) const                                            \
-        {                                                                                                              \
-            (void)z, (void)a, (void)b;                                                                                 \
-            return bwd;                                                                                                \
-        }                                                                                                              \
-    };
-#include <whynot/unary.def>
-#undef X
 
 template <int kind>
 __device__ __forceinline__ float binary_of(float a, float b)

@@ -174,6 +174,8 @@ struct wn_cuda_affine {
     struct wn_act act;
 };
 bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out);
+/* The concatenation that makes the value, where a chain of those swallows it; else NULL. */
+const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value);
 /* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the
  * range of bf16 even where the forward pass is f16. */
 enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage);
@@ -211,6 +213,9 @@ enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_t
 enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,
                                   const struct wn_cuda_tensor *bias, const struct wn_cuda_tensor *residual,
                                   const struct wn_act *act, const struct wn_cuda_tensor *y, struct wn_error *err);
+/* The parts of a concatenation through what reads them; f->x is not looked at. */
+enum wn_code wn_cuda_job_concat(struct wn_cuda_exe *exe, const struct wn_step *concat, const struct wn_cuda_affine *f,
+                                const struct wn_cuda_tensor *y, struct wn_error *err);
 struct wn_cuda_window wn_cuda_window_of(const struct wn_window *win, const struct wn_cuda_tensor *x,
                                         const struct wn_cuda_tensor *y);
 /* The value as a tensor in that type: itself, a constant uploaded in that type, or scratch that a conversion job fills. */

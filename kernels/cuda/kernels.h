@@ -79,17 +79,6 @@ void wn_cuda_launch_copy_mapped(const struct wn_cuda_loop *loop, const struct wn
 /* y[r] = x[row[r]], blocks of `inner` elements. A row outside [0, n) reads the nearest image. */
 void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int n, const float *row, int rows, int inner, void *y,
                            struct CUstream_st *stream);
-#define WN_CUDA_PARTS 32
-/* Part i has `outer` runs of length[i] elements; they are laid side by side in runs of `pitch` from `start` on. */
-struct wn_cuda_concat {
-    int n, outer, start, pitch;
-    enum wn_cuda_type y_type;
-    void *y;
-    const void *x[WN_CUDA_PARTS];
-    enum wn_cuda_type x_type[WN_CUDA_PARTS];
-    int length[WN_CUDA_PARTS];
-};
-void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUstream_st *stream);
 /* x (outer, in, inner) -> y (outer, out, inner): y[j] = sum over t of weight[j*taps+t] * x[index[j*taps+t]]. */
 struct wn_cuda_axis_map {
     const void *x;
@@ -100,6 +89,26 @@ struct wn_cuda_axis_map {
     const float *weight;
 };
 void wn_cuda_launch_axis_map(const struct wn_cuda_axis_map *m, struct CUstream_st *stream);
+
+/* ---- concat.cu ---- */
+#define WN_CUDA_PARTS 32
+/* A number for every element of a run, or one for all of them (step 0); without data there is none. */
+struct wn_cuda_factor {
+    const float *data;
+    int step;
+};
+/* y = act(x*scale + shift): part i has `outer` runs of length[i] elements, which lie from first[i] on in runs of `pitch`. */
+struct wn_cuda_concat {
+    int n, outer, pitch;
+    enum wn_cuda_type y_type;
+    void *y;
+    const void *x[WN_CUDA_PARTS];
+    enum wn_cuda_type x_type[WN_CUDA_PARTS];
+    int length[WN_CUDA_PARTS], first[WN_CUDA_PARTS];
+    struct wn_cuda_factor scale, shift;
+    struct wn_act act; /* of a kind behind the last: none */
+};
+void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUstream_st *stream);
 
 /* ---- reduce.cu ---- */
 /* y[i] = reduction of x over `inner` for every i of `outer`; x has a stride for each of both. */

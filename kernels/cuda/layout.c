@@ -73,7 +73,8 @@ static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly
     }
 }
 
-/* ---- a scale, a shift and an activation in a row, as batch-norms before a convolution leave them, are one launch ---- */
+/* ---- a scale, a shift and an activation in a row, as batch-norms before a convolution leave them, are one launch, and so is a
+ * concatenation in front of them ---- */
 
 static bool is_const(const struct wn_cuda_exe *exe, int value)
 {
@@ -99,6 +100,23 @@ static int with_constant(const struct wn_cuda_exe *exe, const struct wn_step *s,
     return -1;
 }
 
+const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value)
+{
+    const struct wn_value *v = wn_program_value(exe->prog, value);
+    if (exe->home[value] >= 0 || v->kind != WN_VALUE_STEP || v->step < 0) return NULL;
+    const struct wn_step *s = wn_program_step(exe->prog, v->step);
+    return s->prim == WN_PRIM_CONCAT ? s : NULL;
+}
+
+/* One number for each channel of y, or one for all. */
+static bool is_per_channel(const struct wn_cuda_exe *exe, int value, const struct wn_shape *y)
+{
+    const struct wn_shape *c = &wn_program_value(exe->prog, value)->shape;
+    for (int d = 0; d < c->rank; d++)
+        if (c->dim[d] != 1 && d + y->rank - c->rank != 1) return false;
+    return true;
+}
+
 bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
@@ -112,6 +130,7 @@ bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_a
     if (x < 0) return false;
     out->x = s->in[x], out->shift = s->in[!x];
     if (exe->home[out->x] >= 0) return out->act.kind != WN_UNARY_COUNT;
+    if (wn_cuda_swallowed_concat(exe, out->x)) return true;
     s = wn_program_step(exe->prog, wn_program_value(exe->prog, out->x)->step);
     const int m = with_constant(exe, s, WN_BINARY_MUL);
     out->x = s->in[m], out->scale = s->in[!m];
@@ -128,6 +147,27 @@ static void drop_between(struct wn_cuda_exe *exe, const int *readers)
         if (scale && with_constant(exe, scale, WN_BINARY_MUL) >= 0) exe->home[s->in[x]] = -1;
         const struct wn_step *shift = s->prim == WN_PRIM_UNARY ? sole_maker(exe, readers, s->in[0], i) : NULL;
         if (shift && with_constant(exe, shift, WN_BINARY_ADD) >= 0) exe->home[s->in[0]] = -1;
+    }
+}
+
+/* Whether what the chain reads is a concatenation along channels that lie innermost, made for it alone. */
+static bool reads_own_concat(const struct wn_cuda_exe *exe, const int *readers, int step, const struct wn_cuda_affine *f)
+{
+    const struct wn_step *concat = sole_maker(exe, readers, f->x, step);
+    const struct wn_cuda_tensor *x = &exe->values[f->x];
+    return concat && concat->prim == WN_PRIM_CONCAT && concat->u.concat.axis == 1 && (x->channels_last || x->shape.rank == 2) &&
+           is_per_channel(exe, f->shift, &x->shape) && (f->scale == WN_NONE || is_per_channel(exe, f->scale, &x->shape));
+}
+
+/* What is laid side by side only to be scaled and shifted goes there scaled and shifted. */
+static void drop_concats(struct wn_cuda_exe *exe, const int *readers)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        struct wn_cuda_affine f;
+        if ((s->prim != WN_PRIM_UNARY && s->prim != WN_PRIM_BINARY) || exe->home[s->out[0]] < 0) continue;
+        wn_cuda_affine_of(exe, i, &f);
+        if (f.shift != WN_NONE && reads_own_concat(exe, readers, i, &f)) exe->home[f.x] = -1;
     }
 }
 
@@ -241,6 +281,7 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     drop_gathers(exe, read_plainly);
     count_readers(exe, readers);
     drop_between(exe, readers);
+    drop_concats(exe, readers);
     share_reshapes(exe);
 free_readers:
     free(readers);

@@ -62,6 +62,8 @@ static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary
 static enum wn_code make_affine(struct wn_cuda_exe *exe, int step, const struct wn_cuda_affine *f, struct wn_error *err)
 {
     struct wn_cuda_tensor x, scale = {0}, shift = {0}, y = exe->values[wn_program_step(exe->prog, step)->out[0]];
+    const struct wn_step *concat = wn_cuda_swallowed_concat(exe, f->x);
+    if (concat) return wn_cuda_job_concat(exe, concat, f, &y, err);
     enum wn_code code = wn_cuda_value(exe, f->x, &x, err);
     if (code == WN_OK && f->scale != WN_NONE) code = wn_cuda_value(exe, f->scale, &scale, err);
     if (code == WN_OK) code = wn_cuda_value(exe, f->shift, &shift, err);

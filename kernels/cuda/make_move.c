@@ -252,27 +252,45 @@ static void around(const struct wn_cuda_tensor *t, int axis, int *outer, int *in
     for (i++; i < t->shape.rank; i++) *inner *= (int)t->shape.dim[order[i]];
 }
 
+static enum wn_code factor(struct wn_cuda_exe *exe, int value, struct wn_cuda_factor *out, struct wn_error *err)
+{
+    struct wn_cuda_tensor t;
+    if (value == WN_NONE) return WN_OK;
+    enum wn_code code = wn_cuda_value(exe, value, &t, err);
+    if (code == WN_OK) *out = (struct wn_cuda_factor){t.data, wn_shape_count(&t.shape) > 1};
+    return code;
+}
+
+enum wn_code wn_cuda_job_concat(struct wn_cuda_exe *exe, const struct wn_step *concat, const struct wn_cuda_affine *f,
+                                const struct wn_cuda_tensor *y, struct wn_error *err)
+{
+    struct wn_cuda_concat c = {.y = y->data, .y_type = y->type, .act = f->act};
+    enum wn_code code = factor(exe, f->scale, &c.scale, err);
+    if (code == WN_OK) code = factor(exe, f->shift, &c.shift, err);
+    const int axis = concat->u.concat.axis;
+    int inner, first = 0;
+    around(y, axis, &c.outer, &inner);
+    c.pitch = (int)y->shape.dim[axis] * inner;
+    for (int i = 0; code == WN_OK && i < concat->n_in; i += c.n) {
+        for (c.n = 0; c.n < WN_CUDA_PARTS && i + c.n < concat->n_in; c.n++) {
+            struct wn_cuda_tensor x;
+            if ((code = wn_cuda_value(exe, concat->in[i + c.n], &x, err)) != WN_OK) return code;
+            c.x[c.n] = x.data, c.x_type[c.n] = x.type, c.first[c.n] = first;
+            first += c.length[c.n] = (int)x.shape.dim[axis] * inner;
+        }
+        struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(concat->prim), run_concat, err);
+        if (!j) return WN_NO_MEMORY;
+        j->u.concat = c;
+    }
+    return code;
+}
+
 enum wn_code wn_cuda_make_concat(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
-    const struct wn_cuda_tensor y = exe->values[s->out[0]];
-    int outer, inner, start = 0;
-    around(&y, s->u.concat.axis, &outer, &inner);
-    for (int i = 0; i < s->n_in; i += WN_CUDA_PARTS) {
-        struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_concat, err);
-        if (!j) return WN_NO_MEMORY;
-        struct wn_cuda_concat c = {.outer = outer, .start = start, .y = y.data, .y_type = y.type};
-        c.pitch = (int)y.shape.dim[s->u.concat.axis] * inner;
-        for (; c.n < WN_CUDA_PARTS && i + c.n < s->n_in; c.n++) {
-            struct wn_cuda_tensor x;
-            enum wn_code code = wn_cuda_value(exe, s->in[i + c.n], &x, err);
-            if (code != WN_OK) return code;
-            c.x[c.n] = x.data, c.x_type[c.n] = x.type;
-            start += c.length[c.n] = (int)x.shape.dim[s->u.concat.axis] * inner;
-        }
-        exe->jobs[exe->n_jobs - 1].u.concat = c;
-    }
-    return WN_OK;
+    const struct wn_cuda_affine none = {.scale = WN_NONE, .shift = WN_NONE, .act.kind = WN_UNARY_COUNT};
+    if (exe->home[s->out[0]] < 0) return WN_OK; /* swallowed by what reads it */
+    return wn_cuda_job_concat(exe, s, &none, &exe->values[s->out[0]], err);
 }
 
 enum wn_code wn_cuda_make_axis_map(struct wn_cuda_exe *exe, int step, struct wn_error *err)

@@ -1,5 +1,5 @@
-/* The same numbers somewhere else: copies, changes of layout and type, gathers, concatenations, and tap tables along an
- * axis. Knows no arithmetic but the taps' weighted sum. */
+/* The same numbers somewhere else: copies, changes of layout and type, gathers, and tap tables along an axis.
+ * Knows no arithmetic but the taps' weighted sum. */
 #include "number.h"
 
 namespace {
@@ -95,21 +95,6 @@ __global__ void gather_kernel(const T *x, int n, const float *row, unsigned coun
 }
 
 template <int V>
-__global__ void concat_kernel(struct wn_cuda_concat c, int total)
-{
-    const unsigned n = (unsigned)(c.outer * total) / V, width = total / V, step = gridDim.x * blockDim.x;
-    for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
-        const int outer = (int)(p / width), at = (int)(p - outer * width) * V;
-        int part = 0, first = 0;
-        while (at >= first + c.length[part]) first += c.length[part++];
-        float v[V];
-        const struct wn_cuda_arg x = {const_cast<void *>(c.x[part]), c.x_type[part], {0}}, y = {c.y, c.y_type, {0}};
-        wn_fetch<V>(x, outer * c.length[part] + at - first, 1, v);
-        wn_put<V>(y, outer * c.pitch + c.start + at, v);
-    }
-}
-
-template <int V>
 __global__ void axis_map_kernel(struct wn_cuda_axis_map m)
 {
     const unsigned n = (unsigned)(m.outer * m.out * m.inner) / V, inner = m.inner / V, step = gridDim.x * blockDim.x;
@@ -197,21 +182,6 @@ extern "C" void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int
         WN_LAUNCH(gather_kernel<unsigned short>, wn_blocks(count, THREADS), THREADS, 0, stream,
                   static_cast<const unsigned short *>(x), n, row, count, (unsigned)inner, static_cast<unsigned short *>(y));
     }
-}
-
-extern "C" void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUstream_st *stream)
-{
-    int total = 0;
-    bool wide = c->start % WN_CUDA_WIDTH == 0 && c->pitch % WN_CUDA_WIDTH == 0 && aligned(c->y, 16);
-    for (int i = 0; i < c->n; i++) {
-        total += c->length[i];
-        wide = wide && c->length[i] % WN_CUDA_WIDTH == 0 && aligned(c->x[i], 16);
-    }
-    const long long count = (long long)c->outer * total;
-    if (wide)
-        WN_LAUNCH((concat_kernel<WN_CUDA_WIDTH>), wn_blocks(count / WN_CUDA_WIDTH, THREADS), THREADS, 0, stream, *c, total);
-    else
-        WN_LAUNCH((concat_kernel<1>), wn_blocks(count, THREADS), THREADS, 0, stream, *c, total);
 }
 
 extern "C" void wn_cuda_launch_axis_map(const struct wn_cuda_axis_map *m, struct CUstream_st *stream)

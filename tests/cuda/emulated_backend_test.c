@@ -154,22 +154,115 @@ static void an_affine_chain_is_one_launch(void **state)
     judge_all(affine);
 }
 
-static void scale_shift_and_activation_launch_once(void **state)
+/* Parts of any width and type, read by a batch-norm alone; and all that keeps a concatenation from being swallowed. */
+static void joined(struct subject *s)
+{
+    int x[4], flat[2], both, read;
+    for (int i = 0; i < 4; i++) x[i] = input(s, SHAPE(2, (int[]){8, 1, 3, 16}[i], 3, 5));
+    for (int i = 0; i < 2; i++) flat[i] = input(s, SHAPE(3, 8 + i));
+    int relu = wn_relu(s->p, x[0]), wide = input(s, SHAPE(2, 24, 3, 5));
+#define JOIN(...) wn_concat(s->p, (int[]){__VA_ARGS__}, (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), 1)
+#define C(...) weight(s, SHAPE(__VA_ARGS__))
+    subject_output(s, wn_relu(s->p, wn_add(s->p, C(1, 28, 1, 1), wn_mul(s->p, JOIN(x[0], x[1], x[2], x[3]), C(28, 1, 1)))));
+    subject_output(s, wn_unary(s->p, WN_UNARY_SIGMOID, wn_add(s->p, wn_mul(s->p, C(1, 24, 1, 1), JOIN(relu, x[3])), C(1, 1)), 0, 0)); /* in 16 bytes */
+    subject_output(s, wn_add(s->p, JOIN(x[3], relu, wide, relu), C(56, 1, 1)));
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, JOIN(flat[0], flat[1], flat[0]), C(25)), C(1, 25)))); /* no plane */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, JOIN(x[0], x[3]), C(24, 3, 5)), C(24, 1, 1))));       /* a number a pixel */
+    subject_output(s, wn_add(s->p, wn_mul(s->p, JOIN(x[0], x[3]), C(5)), C(1)));
+    subject_output(s, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, (int[]){x[0], relu}, 2, 2), C(8, 1, 1)), C(8, 1, 1))); /* rows */
+    subject_output(s, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, (int[]){x[0], relu}, 2, 0), C(8, 1, 1)), C(8, 1, 1))); /* images */
+    both = JOIN(x[0], x[3]); /* has two readers */
+    subject_output(s, wn_add(s->p, wn_relu(s->p, wn_add(s->p, both, C(24, 1, 1))), both));
+    read = JOIN(x[3], x[0]);
+    subject_output(s, read); /* is read, and so has to exist */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, read, C(24, 1, 1)), C(24, 1, 1))));
+    wn_program_end_stage(s->p);
+    subject_output(s, wn_relu(s->p, wn_add(s->p, JOIN(x[0], wide), C(32, 1, 1)))); /* of parts that an earlier stage made */
+#undef C
+#undef JOIN
+}
+
+/* Parts of one, two and three times so many channels; more of them than one launch takes. */
+static void forty_joined(struct subject *s, int channels)
+{
+    int x[40], all = 0;
+    for (int i = 0; i < 40; i++) x[i] = input(s, SHAPE(2, channels * (1 + i % 3), 2, 1)), all += channels * (1 + i % 3);
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, x, 40, 1), weight(s, SHAPE(all, 1, 1))), weight(s, SHAPE(all, 1, 1)))));
+}
+static void forty_joined_wide(struct subject *s)
+{
+    forty_joined(s, 8);
+}
+static void forty_joined_thin(struct subject *s)
+{
+    forty_joined(s, 1);
+}
+
+/* Three launches; the parts of the second are wide ones, and its first does not begin on 16 bytes. */
+static void sixty_five_joined(struct subject *s)
+{
+    int x[65], wide = input(s, SHAPE(1, 8, 2, 1)), thin = input(s, SHAPE(1, 1, 2, 1));
+    for (int i = 0; i < 65; i++) x[i] = i < 31 || i == 64 ? thin : wide;
+    subject_output(s, wn_add(s->p, wn_concat(s->p, x, 65, 1), weight(s, SHAPE(32 + 33 * 8, 1, 1))));
+}
+
+static void parts_go_through_the_chain_that_alone_reads_them(void **state)
 {
     (void)state;
+    judge_all(joined);
+    judge_all(forty_joined_wide);
+    judge_all(forty_joined_thin);
+    judge_all(sixty_five_joined);
+}
+
+/* Parts of 8 channels, then a batch-norm and a ReLU. */
+static void join_and_scale(struct subject *s, int parts, bool also_read)
+{
+    int x[40];
+    for (int i = 0; i < parts; i++) x[i] = input(s, SHAPE(1, 8, 2, 2));
+    int y = wn_concat(s->p, x, parts, 1);
+    if (also_read) subject_output(s, y);
+    y = wn_add(s->p, wn_mul(s->p, y, weight(s, SHAPE(8 * parts, 1, 1))), weight(s, SHAPE(8 * parts, 1, 1)));
+    subject_output(s, wn_relu(s->p, y));
+}
+
+static void three_parts(struct subject *s)
+{
+    join_and_scale(s, 3, false);
+}
+static void three_parts_read(struct subject *s)
+{
+    join_and_scale(s, 3, true);
+}
+static void forty_parts_scaled(struct subject *s)
+{
+    join_and_scale(s, 40, false);
+}
+
+static long launches_of(build_function *build)
+{
     struct subject s;
     struct wn_backend *be;
     struct wn_exe *exe;
     subject_init(&s, 1, false);
-    three_steps(&s);
+    build(&s);
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
     const long before = wn_emulated_launches;
     assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
     be->impl->release(exe);
-    assert_int_equal(wn_emulated_launches - before, 1);
     wn_backend_close(be);
     subject_finish(&s);
+    return wn_emulated_launches - before;
+}
+
+static void what_belongs_together_launches_once(void **state)
+{
+    (void)state;
+    assert_int_equal(launches_of(three_steps), 1);
+    assert_int_equal(launches_of(three_parts), 1);
+    assert_int_equal(launches_of(three_parts_read), 2);
+    assert_int_equal(launches_of(forty_parts_scaled), 2); /* 32 and 8 */
 }
 
 /* ---- memory ---- */
@@ -428,7 +521,8 @@ int main(void)
         cmocka_unit_test(many_rows_look_their_images_up),
         cmocka_unit_test(a_product_takes_either_layout),
         cmocka_unit_test(an_affine_chain_is_one_launch),
-        cmocka_unit_test(scale_shift_and_activation_launch_once),
+        cmocka_unit_test(parts_go_through_the_chain_that_alone_reads_them),
+        cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
         cmocka_unit_test(two_backends_share_their_weights_and_say_so),
