@@ -36,21 +36,25 @@ __global__ void unary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg x, str
 }
 
 template <class F, int V>
-__global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg dy, struct wn_cuda_arg z,
-                                 struct wn_cuda_arg dx, float alpha, float beta)
+__global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_bwd b)
 {
     const F f;
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
     for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
-        int at[3] = {0, 0, 0};
-        const int *const stride[3] = {dy.stride, z.stride, dx.stride};
+        int at[4] = {0, 0, 0, 0};
+        const int *const stride[4] = {b.dy.stride, b.more.stride, b.z.stride, b.dx.stride};
         wn_locate<V>(loop, p, stride, at);
         float g[V], s[V];
-        wn_fetch<V>(dy, at[0], dy.stride[WN_CUDA_INNER], g);
-        wn_fetch<V>(z, at[1], z.stride[WN_CUDA_INNER], s);
+        wn_fetch<V>(b.dy, at[0], b.dy.stride[WN_CUDA_INNER], g);
+        if (b.more.data) {
+            wn_fetch<V>(b.more, at[1], b.more.stride[WN_CUDA_INNER], s);
 #pragma unroll
-        for (int k = 0; k < V; k++) g[k] = f.backward(s[k], g[k], alpha, beta);
-        wn_put<V>(dx, at[2], g);
+            for (int k = 0; k < V; k++) g[k] += s[k];
+        }
+        wn_fetch<V>(b.z, at[2], b.z.stride[WN_CUDA_INNER], s);
+#pragma unroll
+        for (int k = 0; k < V; k++) g[k] = f.backward(s[k], g[k], b.act.alpha, b.act.beta);
+        wn_put<V>(b.dx, at[3], g);
     }
 }
 
@@ -132,15 +136,13 @@ extern "C" void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const stru
     }
 }
 
-extern "C" void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_act *act,
-                                         const struct wn_cuda_arg *dy, const struct wn_cuda_arg *z,
-                                         const struct wn_cuda_arg *dx, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b, struct CUstream_st *stream)
 {
-    switch (act->kind) {
+    switch (b->act.kind) {
 #define X(id, name, from, fwd, bwd)                                                                                    \
     case WN_UNARY_##id:                                                                                                \
         WN_WIDE_OR_NOT((unary_bwd_kernel<wn_##id, WN_CUDA_WIDTH>), (unary_bwd_kernel<wn_##id, 1>), loop, stream,       \
-                       *loop, *dy, *z, *dx, act->alpha, act->beta);                                                    \
+                       *loop, *b);                                                                                     \
         break;
 #include <whynot/unary.def>
 #undef X

@@ -33,6 +33,10 @@ struct wn_cuda_job {
         } epilogue;
         struct {
             struct wn_cuda_loop loop;
+            struct wn_cuda_unary_bwd b;
+        } unary_bwd;
+        struct {
+            struct wn_cuda_loop loop;
             struct wn_cuda_mapped x, y;
         } mapped;
         struct {
@@ -174,6 +178,8 @@ struct wn_cuda_affine {
     struct wn_act act;
 };
 bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out);
+/* The sum that makes the gradient which an activation's derivative takes, where that adds the two up itself; else NULL. */
+const struct wn_step *wn_cuda_swallowed_sum(const struct wn_cuda_exe *exe, int value);
 /* The concatenation that makes the value, where a chain of those swallows it; else NULL. */
 const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value);
 /* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the

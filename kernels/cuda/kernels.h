@@ -46,8 +46,12 @@ struct wn_cuda_arg {
 /* ---- elementwise.cu ---- */
 void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *x,
                           const struct wn_cuda_arg *y, struct CUstream_st *stream);
-void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *dy,
-                              const struct wn_cuda_arg *z, const struct wn_cuda_arg *dx, struct CUstream_st *stream);
+/* dx = act'(z) * (dy + more); more may have a NULL data: it is left out. z: what the function's row in unary.def says. */
+struct wn_cuda_unary_bwd {
+    struct wn_cuda_arg dy, more, z, dx;
+    struct wn_act act;
+};
+void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b, struct CUstream_st *stream);
 void wn_cuda_launch_binary(const struct wn_cuda_loop *loop, enum wn_binary kind, const struct wn_cuda_arg *a,
                            const struct wn_cuda_arg *b, const struct wn_cuda_arg *y, struct CUstream_st *stream);
 /* y = act(x*scale + bias + residual); operands with a NULL data are left out. y may be x. */

@@ -100,12 +100,22 @@ static int with_constant(const struct wn_cuda_exe *exe, const struct wn_step *s,
     return -1;
 }
 
-const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value)
+static const struct wn_step *swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim)
 {
     const struct wn_value *v = wn_program_value(exe->prog, value);
     if (exe->home[value] >= 0 || v->kind != WN_VALUE_STEP || v->step < 0) return NULL;
     const struct wn_step *s = wn_program_step(exe->prog, v->step);
-    return s->prim == WN_PRIM_CONCAT ? s : NULL;
+    return s->prim == prim ? s : NULL;
+}
+
+const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value)
+{
+    return swallowed(exe, value, WN_PRIM_CONCAT);
+}
+
+const struct wn_step *wn_cuda_swallowed_sum(const struct wn_cuda_exe *exe, int value)
+{
+    return swallowed(exe, value, WN_PRIM_BINARY);
 }
 
 /* One number for each channel of y, or one for all. */
@@ -168,6 +178,17 @@ static void drop_concats(struct wn_cuda_exe *exe, const int *readers)
         if ((s->prim != WN_PRIM_UNARY && s->prim != WN_PRIM_BINARY) || exe->home[s->out[0]] < 0) continue;
         wn_cuda_affine_of(exe, i, &f);
         if (f.shift != WN_NONE && reads_own_concat(exe, readers, i, &f)) exe->home[f.x] = -1;
+    }
+}
+
+/* Where two ways back meet behind an activation, as they do in residual networks, its derivative adds them up. */
+static void drop_sums(struct wn_cuda_exe *exe, const int *readers)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        const struct wn_step *sum = s->prim == WN_PRIM_UNARY_BWD ? sole_maker(exe, readers, s->in[0], i) : NULL;
+        if (sum && sum->prim == WN_PRIM_BINARY && sum->u.binary == WN_BINARY_ADD && !is_const(exe, sum->in[0]) && !is_const(exe, sum->in[1]))
+            exe->home[s->in[0]] = -1;
     }
 }
 
@@ -282,6 +303,7 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     count_readers(exe, readers);
     drop_between(exe, readers);
     drop_concats(exe, readers);
+    drop_sums(exe, readers);
     share_reshapes(exe);
 free_readers:
     free(readers);

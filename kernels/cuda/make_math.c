@@ -9,7 +9,7 @@ static enum wn_code run_unary(struct wn_cuda_exe *exe, const struct wn_cuda_job 
 
 static enum wn_code run_unary_bwd(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
 {
-    wn_cuda_launch_unary_bwd(&j->u.map.loop, &j->u.map.act, &j->u.map.a, &j->u.map.b, &j->u.map.y, exe->stream);
+    wn_cuda_launch_unary_bwd(&j->u.unary_bwd.loop, &j->u.unary_bwd.b, exe->stream);
     return wn_cuda_launched(j->name, err);
 }
 
@@ -79,7 +79,19 @@ enum wn_code wn_cuda_make_unary(struct wn_cuda_exe *exe, int step, struct wn_err
 
 enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
-    return make_map(exe, step, run_unary_bwd, 2, err);
+    const struct wn_step *s = wn_program_step(exe->prog, step), *sum = wn_cuda_swallowed_sum(exe, s->in[0]);
+    struct wn_cuda_tensor dy, more, z, dx = exe->values[s->out[0]];
+    enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &dy, err);
+    if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &more, err);
+    if (code == WN_OK) code = wn_cuda_value(exe, s->in[1], &z, err);
+    if (code != WN_OK) return code;
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_unary_bwd, err);
+    if (!j) return WN_NO_MEMORY;
+    const struct wn_cuda_tensor *list[4] = {&dy, sum ? &more : NULL, &z, &dx};
+    struct wn_cuda_arg args[4];
+    wn_cuda_walk(list, 4, &j->u.unary_bwd.loop, args);
+    j->u.unary_bwd.b = (struct wn_cuda_unary_bwd){args[0], args[1], args[2], args[3], s->u.unary};
+    return WN_OK;
 }
 
 enum wn_code wn_cuda_make_binary(struct wn_cuda_exe *exe, int step, struct wn_error *err)

@@ -215,6 +215,43 @@ static void parts_go_through_the_chain_that_alone_reads_them(void **state)
     judge_all(sixty_five_joined);
 }
 
+/* ---- two gradients that meet behind an activation ---- */
+
+static void meeting(struct subject *s)
+{
+    int a = input(s, SHAPE(2, 24, 3, 5)), b = input(s, SHAPE(2, 24, 3, 5)), z = input(s, SHAPE(2, 24, 3, 5)), thin = input(s, SHAPE(2, 24, 1, 1)), sum, twice;
+    int odd[3];
+    for (int i = 0; i < 3; i++) odd[i] = input(s, SHAPE(2, 3, 5, 1));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, wn_add(s->p, odd[0], odd[1]), odd[2], 0.25f, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_CLIP, wn_add(s->p, thin, a), z, -0.5f, 0.5f)); /* stretched */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, a), z, 0, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, wn_add(s->p, a, b), z), b, 0, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, weight(s, SHAPE(24, 1, 1))), z, 0, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_mul(s->p, a, b), z, 0, 0)); /* no sum */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_relu(s->p, a), z, 0, 0));
+    sum = wn_add(s->p, b, z);
+    subject_output(s, sum); /* is read, and so has to exist */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, sum, a, 0, 0));
+    twice = wn_add(s->p, a, z); /* has two readers, once as the unit itself */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, twice, twice, 0, 0));
+    sum = wn_add(s->p, a, b);
+    wn_program_end_stage(s->p);
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, sum, z, 0, 0)); /* of an earlier stage */
+}
+
+static void an_activations_derivative_adds_up_what_meets_there(void **state)
+{
+    (void)state;
+    judge_all(meeting);
+}
+
+static void meet_once(struct subject *s)
+{
+    int a = input(s, SHAPE(1, 8, 2, 2)), b = input(s, SHAPE(1, 8, 2, 2)), z = input(s, SHAPE(1, 8, 2, 2));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0));
+}
+
 /* Parts of 8 channels, then a batch-norm and a ReLU. */
 static void join_and_scale(struct subject *s, int parts, bool also_read)
 {
@@ -263,6 +300,7 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(three_parts), 1);
     assert_int_equal(launches_of(three_parts_read), 2);
     assert_int_equal(launches_of(forty_parts_scaled), 2); /* 32 and 8 */
+    assert_int_equal(launches_of(meet_once), 1);
 }
 
 /* ---- memory ---- */
@@ -522,6 +560,7 @@ int main(void)
         cmocka_unit_test(a_product_takes_either_layout),
         cmocka_unit_test(an_affine_chain_is_one_launch),
         cmocka_unit_test(parts_go_through_the_chain_that_alone_reads_them),
+        cmocka_unit_test(an_activations_derivative_adds_up_what_meets_there),
         cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
