@@ -40,21 +40,24 @@ __global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_
 {
     const F f;
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
-    for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
-        int at[4] = {0, 0, 0, 0};
-        const int *const stride[4] = {b.dy.stride, b.more.stride, b.z.stride, b.dx.stride};
-        wn_locate<V>(loop, p, stride, at);
-        float g[V], s[V];
-        wn_fetch<V>(b.dy, at[0], b.dy.stride[WN_CUDA_INNER], g);
-        if (b.more.data) {
-            wn_fetch<V>(b.more, at[1], b.more.stride[WN_CUDA_INNER], s);
+    for (int r = blockIdx.y; r < b.rows; r += gridDim.y) {
+        const int image = b.row ? wn_image_of_row(b.row, r, b.images) : 0;
+        for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
+            int at[4] = {r * b.dy_pitch, r * b.more_pitch, image * b.z_pitch, r * b.dx_pitch};
+            const int *const stride[4] = {b.dy.stride, b.more.stride, b.z.stride, b.dx.stride};
+            wn_locate<V>(loop, p, stride, at);
+            float g[V], s[V];
+            wn_fetch<V>(b.dy, at[0], b.dy.stride[WN_CUDA_INNER], g);
+            if (b.more.data) {
+                wn_fetch<V>(b.more, at[1], b.more.stride[WN_CUDA_INNER], s);
 #pragma unroll
-            for (int k = 0; k < V; k++) g[k] += s[k];
+                for (int k = 0; k < V; k++) g[k] += s[k];
+            }
+            wn_fetch<V>(b.z, at[2], b.z.stride[WN_CUDA_INNER], s);
+#pragma unroll
+            for (int k = 0; k < V; k++) g[k] = f.backward(s[k], g[k], b.act.alpha, b.act.beta);
+            wn_put<V>(b.dx, at[3], g);
         }
-        wn_fetch<V>(b.z, at[2], b.z.stride[WN_CUDA_INNER], s);
-#pragma unroll
-        for (int k = 0; k < V; k++) g[k] = f.backward(s[k], g[k], b.act.alpha, b.act.beta);
-        wn_put<V>(b.dx, at[3], g);
     }
 }
 
@@ -113,13 +116,16 @@ __global__ void epilogue_kernel(struct wn_cuda_loop loop, struct wn_cuda_epilogu
 
 enum { THREADS = 256 };
 
-#define WN_WIDE_OR_NOT(kernel_wide, kernel_one, loop, stream, ...)                                                     \
+#define WN_ROWS_WIDE_OR_NOT(kernel_wide, kernel_one, loop, rows, stream, ...)                                          \
     do {                                                                                                               \
+        const dim3 grid(wn_blocks((loop)->vector ? (loop)->count / WN_CUDA_WIDTH : (loop)->count, THREADS), rows);     \
         if ((loop)->vector)                                                                                            \
-            WN_LAUNCH(kernel_wide, wn_blocks((loop)->count / WN_CUDA_WIDTH, THREADS), THREADS, 0, stream, __VA_ARGS__); \
+            WN_LAUNCH(kernel_wide, grid, THREADS, 0, stream, __VA_ARGS__);                                             \
         else                                                                                                           \
-            WN_LAUNCH(kernel_one, wn_blocks((loop)->count, THREADS), THREADS, 0, stream, __VA_ARGS__);                 \
+            WN_LAUNCH(kernel_one, grid, THREADS, 0, stream, __VA_ARGS__);                                              \
     } while (0)
+#define WN_WIDE_OR_NOT(kernel_wide, kernel_one, loop, stream, ...)                                                     \
+    WN_ROWS_WIDE_OR_NOT(kernel_wide, kernel_one, loop, 1, stream, __VA_ARGS__)
 
 extern "C" void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *x,
                                      const struct wn_cuda_arg *y, struct CUstream_st *stream)
@@ -138,11 +144,12 @@ extern "C" void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const stru
 
 extern "C" void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b, struct CUstream_st *stream)
 {
+    const unsigned rows = b->rows < 65535 ? (unsigned)b->rows : 65535;
     switch (b->act.kind) {
 #define X(id, name, from, fwd, bwd)                                                                                    \
     case WN_UNARY_##id:                                                                                                \
-        WN_WIDE_OR_NOT((unary_bwd_kernel<wn_##id, WN_CUDA_WIDTH>), (unary_bwd_kernel<wn_##id, 1>), loop, stream,       \
-                       *loop, *b);                                                                                     \
+        WN_ROWS_WIDE_OR_NOT((unary_bwd_kernel<wn_##id, WN_CUDA_WIDTH>), (unary_bwd_kernel<wn_##id, 1>), loop, rows,    \
+                            stream, *loop, *b);                                                                        \
         break;
 #include <whynot/unary.def>
 #undef X

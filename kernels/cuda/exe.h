@@ -178,10 +178,8 @@ struct wn_cuda_affine {
     struct wn_act act;
 };
 bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out);
-/* The sum that makes the gradient which an activation's derivative takes, where that adds the two up itself; else NULL. */
-const struct wn_step *wn_cuda_swallowed_sum(const struct wn_cuda_exe *exe, int value);
-/* The concatenation that makes the value, where a chain of those swallows it; else NULL. */
-const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value);
+/* The step of that primitive which makes the value, where nobody makes it: its readers do the step's work themselves. Else NULL. */
+const struct wn_step *wn_cuda_swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim);
 /* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the
  * range of bf16 even where the forward pass is f16. */
 enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage);

@@ -54,7 +54,8 @@ static enum wn_cuda_type type_of(const struct wn_cuda_exe *exe, int value)
     return wn_cuda_stage_type(exe->be->precision, wn_cuda_stage_of(exe->prog, v->step));
 }
 
-/* A gather that only weighted sums over channels read is never made: they look their rows up themselves. */
+/* A gather that only weighted sums over channels read, or an activation's derivative as its unit, is never made: they look their rows
+ * up themselves. */
 static void drop_gathers(struct wn_cuda_exe *exe, const bool *read_plainly)
 {
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
@@ -69,7 +70,8 @@ static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] != WN_NONE && !(s->prim == WN_PRIM_CHANNEL_DOT && k == 0)) read_plainly[s->in[k]] = true;
+            if (s->in[k] != WN_NONE && !(s->prim == WN_PRIM_CHANNEL_DOT && k == 0) && !(s->prim == WN_PRIM_UNARY_BWD && k == 1))
+                read_plainly[s->in[k]] = true;
     }
 }
 
@@ -100,22 +102,12 @@ static int with_constant(const struct wn_cuda_exe *exe, const struct wn_step *s,
     return -1;
 }
 
-static const struct wn_step *swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim)
+const struct wn_step *wn_cuda_swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim)
 {
     const struct wn_value *v = wn_program_value(exe->prog, value);
     if (exe->home[value] >= 0 || v->kind != WN_VALUE_STEP || v->step < 0) return NULL;
     const struct wn_step *s = wn_program_step(exe->prog, v->step);
     return s->prim == prim ? s : NULL;
-}
-
-const struct wn_step *wn_cuda_swallowed_concat(const struct wn_cuda_exe *exe, int value)
-{
-    return swallowed(exe, value, WN_PRIM_CONCAT);
-}
-
-const struct wn_step *wn_cuda_swallowed_sum(const struct wn_cuda_exe *exe, int value)
-{
-    return swallowed(exe, value, WN_PRIM_BINARY);
 }
 
 /* One number for each channel of y, or one for all. */
@@ -140,7 +132,7 @@ bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_a
     if (x < 0) return false;
     out->x = s->in[x], out->shift = s->in[!x];
     if (exe->home[out->x] >= 0) return out->act.kind != WN_UNARY_COUNT;
-    if (wn_cuda_swallowed_concat(exe, out->x)) return true;
+    if (wn_cuda_swallowed(exe, out->x, WN_PRIM_CONCAT)) return true;
     s = wn_program_step(exe->prog, wn_program_value(exe->prog, out->x)->step);
     const int m = with_constant(exe, s, WN_BINARY_MUL);
     out->x = s->in[m], out->scale = s->in[!m];

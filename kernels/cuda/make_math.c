@@ -62,7 +62,7 @@ static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary
 static enum wn_code make_affine(struct wn_cuda_exe *exe, int step, const struct wn_cuda_affine *f, struct wn_error *err)
 {
     struct wn_cuda_tensor x, scale = {0}, shift = {0}, y = exe->values[wn_program_step(exe->prog, step)->out[0]];
-    const struct wn_step *concat = wn_cuda_swallowed_concat(exe, f->x);
+    const struct wn_step *concat = wn_cuda_swallowed(exe, f->x, WN_PRIM_CONCAT);
     if (concat) return wn_cuda_job_concat(exe, concat, f, &y, err);
     enum wn_code code = wn_cuda_value(exe, f->x, &x, err);
     if (code == WN_OK && f->scale != WN_NONE) code = wn_cuda_value(exe, f->scale, &scale, err);
@@ -77,20 +77,41 @@ enum wn_code wn_cuda_make_unary(struct wn_cuda_exe *exe, int step, struct wn_err
     return wn_cuda_affine_of(exe, step, &f) ? make_affine(exe, step, &f, err) : make_map(exe, step, run_unary, 1, err);
 }
 
+/* One image of the tensor, and how far the next one lies; 0 where all rows share it. */
+static int first_image(struct wn_cuda_tensor *t)
+{
+    const int pitch = t->shape.dim[0] == 1 ? 0 : (int)t->stride[0];
+    t->shape.dim[0] = 1;
+    return pitch;
+}
+
+/* Row by row, where each looks its image's unit up. What is walked in 16 bytes has rows of as many. */
+static void walk_rows(struct wn_cuda_unary_bwd *b, struct wn_cuda_tensor *t, bool more)
+{
+    b->rows = (int)t[3].shape.dim[0], b->images = (int)t[2].shape.dim[0];
+    b->dy_pitch = first_image(&t[0]), b->more_pitch = more ? first_image(&t[1]) : 0;
+    b->z_pitch = first_image(&t[2]), b->dx_pitch = first_image(&t[3]);
+}
+
 enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
-    const struct wn_step *s = wn_program_step(exe->prog, step), *sum = wn_cuda_swallowed_sum(exe, s->in[0]);
-    struct wn_cuda_tensor dy, more, z, dx = exe->values[s->out[0]];
-    enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &dy, err);
-    if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &more, err);
-    if (code == WN_OK) code = wn_cuda_value(exe, s->in[1], &z, err);
+    const struct wn_step *s = wn_program_step(exe->prog, step), *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY);
+    const struct wn_step *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
+    struct wn_cuda_tensor t[4] = {[3] = exe->values[s->out[0]]}, row = {0}; /* dy, more, z, dx */
+    enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &t[0], err);
+    if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &t[1], err);
+    if (code == WN_OK) code = wn_cuda_value(exe, gather ? gather->in[0] : s->in[1], &t[2], err);
+    if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &row, err);
     if (code != WN_OK) return code;
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_unary_bwd, err);
     if (!j) return WN_NO_MEMORY;
-    const struct wn_cuda_tensor *list[4] = {&dy, sum ? &more : NULL, &z, &dx};
+    struct wn_cuda_unary_bwd b = {.act = s->u.unary, .rows = 1, .row = row.data};
+    if (gather) walk_rows(&b, t, sum != NULL);
+    const struct wn_cuda_tensor *list[4] = {&t[0], sum ? &t[1] : NULL, &t[2], &t[3]};
     struct wn_cuda_arg args[4];
     wn_cuda_walk(list, 4, &j->u.unary_bwd.loop, args);
-    j->u.unary_bwd.b = (struct wn_cuda_unary_bwd){args[0], args[1], args[2], args[3], s->u.unary};
+    b.dy = args[0], b.more = args[1], b.z = args[2], b.dx = args[3];
+    j->u.unary_bwd.b = b;
     return WN_OK;
 }
 
@@ -158,7 +179,7 @@ static void plane_strides(const struct wn_cuda_tensor *t, int positions, int *n,
 enum wn_code wn_cuda_make_channel_dot(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
-    const struct wn_step *gather = exe->home[s->in[0]] < 0 ? wn_program_step(exe->prog, wn_program_value(exe->prog, s->in[0])->step) : NULL;
+    const struct wn_step *gather = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_GATHER);
     struct wn_cuda_tensor a, g, row = {0}, y = exe->values[s->out[0]];
     enum wn_code code = wn_cuda_value(exe, gather ? gather->in[0] : s->in[0], &a, err);
     if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &row, err);

@@ -89,7 +89,7 @@ __global__ void gather_kernel(const T *x, int n, const float *row, unsigned coun
     const unsigned step = gridDim.x * blockDim.x;
     for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < count; p += step) {
         const unsigned r = p / inner;
-        const int wanted = (int)row[r], image = wanted < 0 ? 0 : wanted >= n ? n - 1 : wanted;
+        const int image = wn_image_of_row(row, (int)r, n);
         y[p] = x[(unsigned)image * inner + (p - r * inner)];
     }
 }

@@ -92,6 +92,13 @@ static __device__ __forceinline__ void wn_put(const struct wn_cuda_arg &a, int i
         wn_store_wide(a.data, a.type, i, in);
 }
 
+/* Rows come from the host at run time: one outside is read as the nearest, never as foreign memory. */
+static __device__ __forceinline__ int wn_image_of_row(const float *row, int r, int images)
+{
+    const int wanted = (int)row[r];
+    return wanted < 0 ? 0 : wanted >= images ? images - 1 : wanted;
+}
+
 /* Where step p of a loop is: adds index*stride to the offset of each of N operands. Unrolled over the axes, so that every
  * array of the launch is read at a fixed place and nothing is copied to a stack frame. */
 template <int V, int N>

@@ -84,8 +84,7 @@ __global__ void channel_dot_kernel(struct wn_cuda_channel_dot d)
     const struct wn_cuda_arg a = {const_cast<void *>(d.a), d.a_type, {0}}, g = {const_cast<void *>(d.g), d.g_type, {0}};
     for (unsigned o = blockIdx.x * ROW_WARPS + threadIdx.x / WARP; o < n; o += warps) {
         const int r = (int)(o / d.positions), s = (int)o - r * d.positions;
-        int image = d.row ? (int)d.row[r] : r;
-        image = image < 0 ? 0 : image >= d.images ? d.images - 1 : image;
+        const int image = d.row ? wn_image_of_row(d.row, r, d.images) : r;
         const int from_a = image * d.a_n + s * d.a_s, from_g = r * d.g_n + s * d.g_s;
         float sum = 0, u[V], v[V];
         for (int c = (int)lane * V; c < d.channels; c += WARP * V) {

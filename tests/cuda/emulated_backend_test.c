@@ -246,6 +246,56 @@ static void an_activations_derivative_adds_up_what_meets_there(void **state)
     judge_all(meeting);
 }
 
+/* Units of three images, looked up by seven rows; and what keeps a gather from being looked through. */
+static void units(struct subject *s, struct wn_shape unit, struct wn_shape gradient)
+{
+    const int z = wn_relu(s->p, input(s, unit));
+    subject_output(s, z);
+    wn_program_end_stage(s->p);
+    const int rows = subject_rows(s, 7, 3), g = input(s, gradient), more = input(s, gradient);
+    int of = wn_gather(s->p, z, rows);
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, of, 0, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, wn_add(s->p, g, more), of, 0.25f, 0));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, wn_reduce(s->p, WN_REDUCE_MEAN, more, 1)), of, 0, 0)); /* one row for all */
+    of = wn_gather(s->p, z, rows); /* is read plainly as well */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, of, 0, 0));
+    subject_output(s, wn_linear(s->p, of, 2, 1));
+    of = wn_gather(s->p, z, rows); /* as a gradient, not as a unit */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, of, g, 0, 0));
+}
+
+static void wide_units(struct subject *s)
+{
+    units(s, SHAPE(3, 16, 3, 2), SHAPE(7, 16, 3, 2));
+}
+static void odd_units(struct subject *s)
+{
+    units(s, SHAPE(3, 3, 5, 3), SHAPE(7, 3, 5, 3));
+}
+static void flat_units(struct subject *s)
+{
+    units(s, SHAPE(3, 24), SHAPE(7, 24));
+}
+static void units_that_share_16_bytes(struct subject *s)
+{
+    units(s, SHAPE(3, 12), SHAPE(7, 12));
+}
+
+static void rows_look_the_units_of_their_images_up(void **state)
+{
+    (void)state;
+    judge_all(wide_units);
+    judge_all(odd_units);
+    judge_all(flat_units);
+    judge_all(units_that_share_16_bytes);
+}
+
+static void look_up_once(struct subject *s)
+{
+    const int z = input(s, SHAPE(3, 8, 2, 2)), rows = subject_rows(s, 7, 3), g = input(s, SHAPE(7, 8, 2, 2));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, wn_gather(s->p, z, rows), 0, 0));
+}
+
 static void meet_once(struct subject *s)
 {
     int a = input(s, SHAPE(1, 8, 2, 2)), b = input(s, SHAPE(1, 8, 2, 2)), z = input(s, SHAPE(1, 8, 2, 2));
@@ -301,6 +351,7 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(three_parts_read), 2);
     assert_int_equal(launches_of(forty_parts_scaled), 2); /* 32 and 8 */
     assert_int_equal(launches_of(meet_once), 1);
+    assert_int_equal(launches_of(look_up_once), 1);
 }
 
 /* ---- memory ---- */
@@ -561,6 +612,7 @@ int main(void)
         cmocka_unit_test(an_affine_chain_is_one_launch),
         cmocka_unit_test(parts_go_through_the_chain_that_alone_reads_them),
         cmocka_unit_test(an_activations_derivative_adds_up_what_meets_there),
+        cmocka_unit_test(rows_look_the_units_of_their_images_up),
         cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
