@@ -127,8 +127,37 @@ bool wn_unary_from_output(enum wn_unary kind)
     return table[kind] == FROM_Y;
 }
 
+static const struct wn_step *maker(const struct wn_program *p, int v)
+{
+    return value(p, v)->kind == WN_VALUE_STEP && value(p, v)->step >= 0 ? &p->steps[value(p, v)->step] : NULL;
+}
+
+/* The forward step that made the value, be it looked up by rows since; or NULL. */
+static const struct wn_step *maker_before_rows(const struct wn_program *p, int v)
+{
+    const struct wn_step *s = maker(p, v);
+    return s && s->prim == WN_PRIM_GATHER ? maker(p, s->in[0]) : s;
+}
+
+/* What comes back through the max-pool that reads the ReLU s, where all of dy does: only winners pass anything on, a winner is on where the
+ * pool's result is above 0, and of those there are fewer to ask. Else false. */
+static bool relu_behind_maxpool(struct pass *b, const struct wn_step *s, int dy)
+{
+    struct wn_program *p = b->p;
+    const struct wn_step *back = maker(p, dy);
+    if (s->u.unary.kind != WN_UNARY_RELU || !back || back->prim != WN_PRIM_MAXPOOL_BWD) return false;
+    const struct wn_step *pool = maker_before_rows(p, back->in[1]);
+    if (!pool || pool->prim != WN_PRIM_MAXPOOL || pool->in[0] != s->out[0]) return false;
+    const int above = back->in[0], index = back->in[1], y = pool->out[0];
+    const struct wn_window win = back->u.pool.win;
+    const struct wn_shape x = value(p, dy)->shape;
+    give(b, s->in[0], wn_maxpool_bwd(p, wn_unary_bwd(p, WN_UNARY_RELU, above, forward(b, y), 0, 0), index, &win, &x));
+    return true;
+}
+
 static void unary_rule(struct pass *b, const struct wn_step *s, int dy)
 {
+    if (relu_behind_maxpool(b, s, dy)) return;
     const struct wn_act *u = &s->u.unary;
     if (u->kind == WN_UNARY_LINEAR) {
         give(b, s->in[0], wn_linear(b->p, dy, u->alpha, 0));

@@ -251,6 +251,47 @@ static void optimising_keeps_the_numbers_and_saves_steps(void **state)
     assert_true(after < before * 19 / 20);
 }
 
+enum readers { POOL, POOL_AND_SUM, POOL_OF_A_SUM };
+
+/* How many units a gradient through a ReLU and a max-pool asks whether they are on. */
+static int64_t units_asked(enum readers readers, int flags)
+{
+    struct subject s;
+    const struct wn_window win = {2, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}};
+    const struct wn_shape shape = {4, {3, 2, 4, 6}};
+    int index, row = WN_NONE;
+    int64_t asked = 0;
+    subject_init(&s, 1, false);
+    const int x = subject_input(&s, shape, true, -1, 1), relu = wn_relu(s.p, x);
+    const int read = readers == POOL_OF_A_SUM ? wn_add(s.p, relu, subject_input(&s, shape, true, -1, 1)) : relu;
+    const int pooled = wn_maxpool(s.p, read, &win, &index);
+    const int y = readers == POOL_AND_SUM ? wn_add(s.p, wn_reduce(s.p, WN_REDUCE_SUM, relu, 12), wn_reduce(s.p, WN_REDUCE_SUM, pooled, 12)) : pooled;
+    wn_program_output(s.p, y);
+    struct wn_shape seed = wn_program_value(s.p, y)->shape;
+    if (flags & GATHERED) {
+        wn_program_end_stage(s.p);
+        row = subject_rows(&s, ROWS, 3);
+        seed.dim[0] = ROWS;
+    }
+    wn_program_output(s.p, wn_backward(s.p, y, subject_input(&s, seed, true, -1, 1), x, (struct wn_rows){row, seed.dim[0]}));
+    assert_int_equal(wn_program_optimize(s.p, NULL), WN_OK);
+    for (int i = 0; i < wn_program_steps(s.p); i++) {
+        const struct wn_step *at = wn_program_step(s.p, i);
+        if (at->prim == WN_PRIM_UNARY_BWD) asked += wn_shape_count(&wn_program_value(s.p, at->out[0])->shape);
+    }
+    subject_finish(&s);
+    return asked;
+}
+
+static void a_relu_before_a_maxpool_is_undone_behind_it(void **state)
+{
+    (void)state;
+    assert_int_equal(units_asked(POOL, 0), 3 * 2 * 2 * 3);
+    assert_int_equal(units_asked(POOL, GATHERED), ROWS * 2 * 2 * 3);
+    assert_int_equal(units_asked(POOL_AND_SUM, 0), 3 * 2 * 4 * 6);
+    assert_int_equal(units_asked(POOL_OF_A_SUM, 0), 3 * 2 * 4 * 6);
+}
+
 static void channel_mean_is_the_mean_of_the_gradient_on_random_nets(void **state)
 {
     (void)state;
@@ -339,6 +380,7 @@ int main(void)
         cmocka_unit_test(rows_are_refused_where_images_meet),
         cmocka_unit_test(random_nets_have_the_gradient_of_differences),
         cmocka_unit_test(optimised_nets_have_the_gradient_of_differences),
+        cmocka_unit_test(a_relu_before_a_maxpool_is_undone_behind_it),
         cmocka_unit_test(optimising_keeps_the_numbers_and_saves_steps),
         cmocka_unit_test(channel_mean_is_the_mean_of_the_gradient_on_random_nets),
         cmocka_unit_test(a_layer_that_the_logits_do_not_see_is_refused),
