@@ -156,6 +156,8 @@ struct wn_cuda_pool {
     enum wn_cuda_type src_type, dst_type;
     float *index;           /* max: offset of the winner; written forward (may be NULL), read backward */
     const float *index_in;
+    const float *row; /* backward, max: the image whose winners each of the n takes, of `images`; NULL: its own */
+    int images;
 };
 void wn_cuda_launch_maxpool(const struct wn_cuda_pool *p, struct CUstream_st *stream);
 void wn_cuda_launch_maxpool_bwd(const struct wn_cuda_pool *p, struct CUstream_st *stream);

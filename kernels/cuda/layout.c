@@ -54,8 +54,18 @@ static enum wn_cuda_type type_of(const struct wn_cuda_exe *exe, int value)
     return wn_cuda_stage_type(exe->be->precision, wn_cuda_stage_of(exe->prog, v->step));
 }
 
-/* A gather that only weighted sums over channels read, or an activation's derivative as its unit, is never made: they look their rows
- * up themselves. */
+/* Which operand of a step looks its images up by rows itself, where a gather made it; -1: none. */
+static int looked_up(enum wn_prim prim)
+{
+    switch (prim) {
+    case WN_PRIM_CHANNEL_DOT: return 0;  /* activations */
+    case WN_PRIM_UNARY_BWD:              /* units */
+    case WN_PRIM_MAXPOOL_BWD: return 1;  /* winners */
+    default: return -1;
+    }
+}
+
+/* A gather that nobody else reads is never made. */
 static void drop_gathers(struct wn_cuda_exe *exe, const bool *read_plainly)
 {
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
@@ -70,8 +80,7 @@ static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] != WN_NONE && !(s->prim == WN_PRIM_CHANNEL_DOT && k == 0) && !(s->prim == WN_PRIM_UNARY_BWD && k == 1))
-                read_plainly[s->in[k]] = true;
+            if (s->in[k] != WN_NONE && k != looked_up(s->prim)) read_plainly[s->in[k]] = true;
     }
 }
 

@@ -62,9 +62,13 @@ static enum wn_code make_pool(struct wn_cuda_exe *exe, int step, typeof(run_maxp
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
     const struct wn_cuda_tensor dst = exe->values[s->out[0]];
-    struct wn_cuda_tensor src, index = {0};
+    struct wn_cuda_tensor src, index = {0}, row = {0};
     enum wn_code code = wn_cuda_value(exe, s->in[0], &src, err);
-    if (code == WN_OK && s->prim == WN_PRIM_MAXPOOL_BWD) code = wn_cuda_value(exe, s->in[1], &index, err);
+    if (code == WN_OK && s->prim == WN_PRIM_MAXPOOL_BWD) {
+        const struct wn_step *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
+        code = wn_cuda_value(exe, gather ? gather->in[0] : s->in[1], &index, err);
+        if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &row, err);
+    }
     if (code != WN_OK) return code;
     if (s->prim == WN_PRIM_MAXPOOL && s->n_out > 1 && s->out[1] != WN_NONE) index = exe->values[s->out[1]];
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run, err);
@@ -72,7 +76,7 @@ static enum wn_code make_pool(struct wn_cuda_exe *exe, int step, typeof(run_maxp
     struct wn_cuda_pool *p = &j->u.pool;
     *p = (struct wn_cuda_pool){.n = (int)dst.shape.dim[0], .channels = (int)dst.shape.dim[1], .src = src.data,
                                .src_type = src.type, .dst = dst.data, .dst_type = dst.type,
-                               .count_pad = s->u.pool.count_pad, .index = index.data, .index_in = index.data};
+                               .count_pad = s->u.pool.count_pad, .index = index.data, .index_in = index.data, .row = row.data, .images = (int)index.shape.dim[0]};
     p->win = backward ? wn_cuda_window_of(&s->u.pool.win, &dst, &src) : wn_cuda_window_of(&s->u.pool.win, &src, &dst);
     return WN_OK;
 }

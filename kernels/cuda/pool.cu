@@ -62,14 +62,15 @@ __global__ void maxpool_bwd_kernel(struct wn_cuda_pool q, int x_size, int y_size
     for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < count; p += step) {
         const struct place at = place_of<V>(p, q.channels, x_size);
         const struct wn_at i = wn_unflatten(at.s, w.x);
+        const int image = q.row ? wn_image_of_row(q.row, at.n, q.images) : at.n;
         float sum[V] = {0}, v[V], winner[V];
         FOR_TAPS(t, w)
         {
             const int o0 = wn_over(w, 0, i.i[0], t0), o1 = wn_over(w, 1, i.i[1], t1), o2 = wn_over(w, 2, i.i[2], t2);
             if (o0 < 0 || o1 < 0 || o2 < 0) continue;
-            const int from = (at.n * y_size + wn_flatten(o0, o1, o2, w.y)) * q.channels + at.c;
-            wn_fetch<V>(dy, from, 1, v);
-            wn_fetch<V>(index, from, 1, winner);
+            const int o = wn_flatten(o0, o1, o2, w.y);
+            wn_fetch<V>(dy, (at.n * y_size + o) * q.channels + at.c, 1, v);
+            wn_fetch<V>(index, (image * y_size + o) * q.channels + at.c, 1, winner);
 #pragma unroll
             for (int k = 0; k < V; k++) sum[k] += winner[k] == (float)at.s ? v[k] : 0.0f;
         }

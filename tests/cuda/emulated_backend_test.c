@@ -290,6 +290,47 @@ static void rows_look_the_units_of_their_images_up(void **state)
     judge_all(units_that_share_16_bytes);
 }
 
+static void winners(struct subject *s, int64_t channels)
+{
+    const struct wn_window win = {2, {3, 2}, {2, 1}, {1, 1}, {1, 0}, {0, 1}};
+    const struct wn_shape shape = SHAPE(7, channels, 5, 4);
+    int index;
+    const int y = wn_maxpool(s->p, input(s, SHAPE(3, channels, 5, 4)), &win, &index);
+    subject_output(s, y);
+    wn_program_end_stage(s->p);
+    struct wn_shape above = wn_program_value(s->p, y)->shape;
+    above.dim[0] = 7;
+    const int rows = subject_rows(s, 7, 3), g = input(s, above);
+    subject_output(s, wn_maxpool_bwd(s->p, g, wn_gather(s->p, index, rows), &win, &shape));
+    const int of = wn_gather(s->p, index, rows); /* is read as well, and so has to exist */
+    subject_output(s, wn_maxpool_bwd(s->p, g, of, &win, &shape));
+    subject_output(s, of);
+}
+
+static void wide_winners(struct subject *s)
+{
+    winners(s, 16);
+}
+static void odd_winners(struct subject *s)
+{
+    winners(s, 3);
+}
+
+static void rows_look_the_winners_of_their_images_up(void **state)
+{
+    (void)state;
+    judge_all(wide_winners);
+    judge_all(odd_winners);
+}
+
+static void look_winners_up_once(struct subject *s)
+{
+    const struct wn_window win = {2, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}};
+    const struct wn_shape shape = SHAPE(7, 8, 4, 4);
+    const int index = input(s, SHAPE(3, 8, 2, 2)), rows = subject_rows(s, 7, 3), g = input(s, SHAPE(7, 8, 2, 2));
+    subject_output(s, wn_maxpool_bwd(s->p, g, wn_gather(s->p, index, rows), &win, &shape));
+}
+
 static void look_up_once(struct subject *s)
 {
     const int z = input(s, SHAPE(3, 8, 2, 2)), rows = subject_rows(s, 7, 3), g = input(s, SHAPE(7, 8, 2, 2));
@@ -352,6 +393,7 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(forty_parts_scaled), 2); /* 32 and 8 */
     assert_int_equal(launches_of(meet_once), 1);
     assert_int_equal(launches_of(look_up_once), 1);
+    assert_int_equal(launches_of(look_winners_up_once), 1);
 }
 
 /* ---- memory ---- */
@@ -613,6 +655,7 @@ int main(void)
         cmocka_unit_test(parts_go_through_the_chain_that_alone_reads_them),
         cmocka_unit_test(an_activations_derivative_adds_up_what_meets_there),
         cmocka_unit_test(rows_look_the_units_of_their_images_up),
+        cmocka_unit_test(rows_look_the_winners_of_their_images_up),
         cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
