@@ -65,6 +65,7 @@ struct wn_cuda_job {
             int n, rows, inner;
         } gather;
         struct wn_cuda_concat concat;
+        struct wn_cuda_sum sum;
         struct wn_cuda_axis_map axis_map;
         struct wn_cuda_reduce reduce;
         struct wn_cuda_channel_dot channel_dot;
@@ -178,6 +179,8 @@ struct wn_cuda_affine {
     struct wn_act act;
 };
 bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out);
+/* Whether the step is a slice of channels that lie innermost, of those of x from *first on. */
+bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, int64_t *first);
 /* The step of that primitive which makes the value, where nobody makes it: its readers do the step's work themselves. Else NULL. */
 const struct wn_step *wn_cuda_swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim);
 /* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the

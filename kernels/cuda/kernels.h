@@ -118,6 +118,19 @@ struct wn_cuda_concat {
 };
 void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUstream_st *stream);
 
+/* ---- sum.cu ---- */
+#define WN_CUDA_TERMS 32
+/* y (outer, length) = the sum of n terms, at least one, of which each has its runs of `length` so far apart as its pitch says. y may be a term. */
+struct wn_cuda_sum {
+    int n, outer, length;
+    enum wn_cuda_type y_type;
+    void *y;
+    const void *x[WN_CUDA_TERMS];
+    enum wn_cuda_type x_type[WN_CUDA_TERMS];
+    int pitch[WN_CUDA_TERMS];
+};
+void wn_cuda_launch_sum(const struct wn_cuda_sum *s, struct CUstream_st *stream);
+
 /* ---- reduce.cu ---- */
 /* y[i] = reduction of x over `inner` for every i of `outer`; x has a stride for each of both. */
 struct wn_cuda_reduce {

@@ -193,6 +193,56 @@ static void drop_sums(struct wn_cuda_exe *exe, const int *readers)
     }
 }
 
+/* ---- sums of more than two terms, and of slices: what many concatenations of a part give back to it ---- */
+
+static bool is_sum(const struct wn_cuda_exe *exe, const struct wn_step *s)
+{
+    if (s->prim != WN_PRIM_BINARY || s->u.binary != WN_BINARY_ADD) return false;
+    const struct wn_cuda_tensor *y = &exe->values[s->out[0]];
+    for (int k = 0; k < 2; k++)
+        if (is_const(exe, s->in[k]) || !wn_shape_equal(&exe->values[s->in[k]].shape, &y->shape)) return false;
+    return y->channels_last || y->shape.rank == 2;
+}
+
+bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, int64_t *first)
+{
+    if (s->prim != WN_PRIM_COPY) return false;
+    const struct wn_copy *c = &s->u.copy;
+    const struct wn_cuda_tensor *x = &exe->values[s->in[0]], *y = &exe->values[s->out[0]];
+    const int rank = y->shape.rank;
+    int64_t x_stride = 1, y_stride = 1;
+    if (is_const(exe, s->in[0]) || c->rank != rank || x->shape.rank != rank || c->y_offset || !(y->channels_last || rank == 2)) return false;
+    for (int d = rank - 1; d >= 0; d--) {
+        if (c->extent[d] != y->shape.dim[d] || c->x_stride[d] != x_stride || c->y_stride[d] != y_stride) return false;
+        if (d != 1 && x->shape.dim[d] != y->shape.dim[d]) return false;
+        x_stride *= x->shape.dim[d], y_stride *= y->shape.dim[d];
+    }
+    *first = c->x_offset / c->x_stride[1];
+    return c->x_offset % c->x_stride[1] == 0;
+}
+
+/* step: that of the sum s, or of the one that swallowed it. depth: how many sums may still lie in one another; what lies deeper begins anew. */
+static void swallow_terms(struct wn_cuda_exe *exe, const int *readers, int step, const struct wn_step *s, int depth)
+{
+    int64_t first;
+    for (int k = 0; k < 2; k++) {
+        const struct wn_step *term = sole_maker(exe, readers, s->in[k], step);
+        if (!term) continue;
+        if (is_sum(exe, term) && depth) swallow_terms(exe, readers, step, term, depth - 1);
+        else if (!wn_cuda_slice_of(exe, term, &first)) continue;
+        exe->home[s->in[k]] = -1;
+    }
+}
+
+static void drop_terms(struct wn_cuda_exe *exe, const int *readers)
+{
+    enum { DEPTH = 100 }; /* of the stack of calls, too */
+    for (int i = wn_program_steps(exe->prog) - 1; i >= 0; i--) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        if (is_sum(exe, s) && exe->home[s->out[0]] >= 0) swallow_terms(exe, readers, i, s, DEPTH);
+    }
+}
+
 static void count_readers(const struct wn_cuda_exe *exe, int *readers)
 {
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
@@ -305,6 +355,7 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     drop_between(exe, readers);
     drop_concats(exe, readers);
     drop_sums(exe, readers);
+    drop_terms(exe, readers);
     share_reshapes(exe);
 free_readers:
     free(readers);

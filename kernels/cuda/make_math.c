@@ -37,6 +37,12 @@ static enum wn_code run_channel_dot(struct wn_cuda_exe *exe, const struct wn_cud
     return wn_cuda_launched(j->name, err);
 }
 
+static enum wn_code run_sum(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_sum(&j->u.sum, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
 /* One walk over one or two operands and a result. */
 static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary) *run, int operands, struct wn_error *err)
 {
@@ -115,11 +121,68 @@ enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn
     return WN_OK;
 }
 
+/* ---- sums of many terms ---- */
+
+static enum wn_code end_sum(struct wn_cuda_exe *exe, const struct wn_cuda_sum *sum, struct wn_error *err)
+{
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, "sum", run_sum, err);
+    if (!j) return WN_NO_MEMORY;
+    j->u.sum = *sum;
+    return WN_OK;
+}
+
+static void add_term(struct wn_cuda_sum *sum, const struct wn_cuda_tensor *x, int64_t first)
+{
+    const int64_t pitch = x->channels_last ? wn_cuda_tensor_pitch(x) : x->shape.dim[1];
+    sum->x[sum->n] = (const char *)x->data + first * (int64_t)wn_cuda_type_size(x->type);
+    sum->x_type[sum->n] = x->type;
+    sum->pitch[sum->n++] = (int)pitch;
+}
+
+/* The value as one term, or the terms that it comes to; what is full goes into y, which is then a term of what follows. */
+static enum wn_code add_terms(struct wn_cuda_exe *exe, int value, struct wn_cuda_sum *sum, const struct wn_cuda_tensor *y, struct wn_error *err)
+{
+    const struct wn_step *inner = wn_cuda_swallowed(exe, value, WN_PRIM_BINARY), *slice = wn_cuda_swallowed(exe, value, WN_PRIM_COPY);
+    struct wn_cuda_tensor x;
+    int64_t first = 0;
+    enum wn_code code = WN_OK;
+    if (inner) {
+        code = add_terms(exe, inner->in[0], sum, y, err);
+        return code == WN_OK ? add_terms(exe, inner->in[1], sum, y, err) : code;
+    }
+    if (slice) wn_cuda_slice_of(exe, slice, &first);
+    if (sum->n == WN_CUDA_TERMS) {
+        code = end_sum(exe, sum, err);
+        sum->n = 0;
+        add_term(sum, y, 0);
+    }
+    if (code == WN_OK) code = wn_cuda_value(exe, slice ? slice->in[0] : value, &x, err);
+    if (code == WN_OK) add_term(sum, &x, first);
+    return code;
+}
+
+static bool swallows_terms(const struct wn_cuda_exe *exe, const struct wn_step *s)
+{
+    return s->u.binary == WN_BINARY_ADD && (exe->home[s->in[0]] < 0 || exe->home[s->in[1]] < 0);
+}
+
+static enum wn_code make_sum(struct wn_cuda_exe *exe, const struct wn_step *s, struct wn_error *err)
+{
+    const struct wn_cuda_tensor y = exe->values[s->out[0]];
+    struct wn_cuda_sum sum = {.length = (int)y.shape.dim[1], .y = y.data, .y_type = y.type};
+    sum.outer = (int)(wn_shape_count(&y.shape) / y.shape.dim[1]);
+    enum wn_code code = add_terms(exe, s->in[0], &sum, &y, err);
+    if (code == WN_OK) code = add_terms(exe, s->in[1], &sum, &y, err);
+    return code == WN_OK ? end_sum(exe, &sum, err) : code;
+}
+
 enum wn_code wn_cuda_make_binary(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
     struct wn_cuda_affine f;
     if (exe->home[wn_program_step(exe->prog, step)->out[0]] < 0) return WN_OK; /* swallowed by the step that reads it */
-    return wn_cuda_affine_of(exe, step, &f) ? make_affine(exe, step, &f, err) : make_map(exe, step, run_binary, 2, err);
+    if (wn_cuda_affine_of(exe, step, &f)) return make_affine(exe, step, &f, err);
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    return swallows_terms(exe, s) ? make_sum(exe, s, err) : make_map(exe, step, run_binary, 2, err);
 }
 
 enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,

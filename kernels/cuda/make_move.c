@@ -215,6 +215,7 @@ enum wn_code wn_cuda_make_copy(struct wn_cuda_exe *exe, int step, struct wn_erro
     int64_t moved = 1;
     enum wn_code code = wn_cuda_value(exe, s->in[0], &x, err);
     for (int d = 0; d < c->rank; d++) moved *= c->extent[d];
+    if (exe->home[s->out[0]] < 0) return WN_OK; /* swallowed by the sum that reads it */
     if (code == WN_OK && moved < wn_shape_count(&y.shape)) code = job_fill(exe, &y, c->fill, err);
     return code == WN_OK && moved ? job_copied(exe, c, &x, &y, err) : code;
 }

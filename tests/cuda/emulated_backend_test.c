@@ -290,6 +290,91 @@ static void rows_look_the_units_of_their_images_up(void **state)
     judge_all(units_that_share_16_bytes);
 }
 
+/* ---- sums of many terms, and of slices ---- */
+
+static int added(struct subject *s, const int *x, int n)
+{
+    int sum = x[0];
+    for (int i = 1; i < n; i++) sum = wn_add(s->p, sum, x[i]);
+    return sum;
+}
+
+/* A part that concatenations of `wide` channels and more give back, and a plain term between. */
+static void given_back(struct subject *s, int64_t part, int64_t wide)
+{
+    int x[6];
+    for (int i = 0; i < 6; i++) x[i] = input(s, SHAPE(2, i == 3 ? part : wide + part * i, 3, 2));
+    for (int i = 0; i < 6; i++)
+        if (i != 3) x[i] = wn_slice(s->p, x[i], 1, i * part, part, 1);
+    subject_output(s, added(s, x, 6));
+}
+static void given_back_wide(struct subject *s)
+{
+    given_back(s, 16, 24);
+}
+static void given_back_odd(struct subject *s)
+{
+    given_back(s, 3, 4);
+}
+static void given_back_to_thirds(struct subject *s)
+{
+    given_back(s, 8, 12); /* slices that do not begin on 16 bytes */
+}
+
+/* What is not a slice of channels, or has another reader, or another shape. */
+static void not_given_back(struct subject *s)
+{
+    const struct wn_shape pixels = SHAPE(2, 8, 3, 2);
+    int x = input(s, SHAPE(2, 16, 3, 2)), y = input(s, SHAPE(2, 8, 3, 2)), tall = input(s, SHAPE(2, 8, 5, 2)), thin = input(s, SHAPE(2, 8, 1, 1));
+    int flat = input(s, SHAPE(3, 40)), two = input(s, SHAPE(4, 8, 3, 2)), line = input(s, SHAPE(2, 12, 9));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, tall, 2, 1, 3, 1), y));   /* rows */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, two, 0, 1, 2, 1), y));    /* images */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, tall, 2, 0, 3, 1), y));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, two, 0, 0, 2, 1), y));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 1, 8, 2), y));      /* every other channel */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 15, 8, -1), y));    /* backwards */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), thin));   /* stretched */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), weight(s, SHAPE(1, 8, 3, 2))));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, flat, 1, 8, 16, 1), wn_slice(s->p, flat, 1, 23, 16, 1)));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, line, 1, 2, 8, 1), wn_slice(s->p, line, 1, 3, 8, 1)));
+    int read = wn_slice(s->p, x, 1, 3, 8, 1), twice = wn_slice(s->p, x, 1, 4, 8, 1), inner = wn_add(s->p, y, read);
+    subject_output(s, read);
+    subject_output(s, wn_add(s->p, inner, twice));
+    subject_output(s, wn_add(s->p, wn_add(s->p, twice, twice), inner));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), y), wn_slice(s->p, x, 1, 5, 8, 1)), y, 0, 0));
+    const struct wn_copy few = {.rank = 4, .extent = {2, 8, 2, 2}, .x_stride = {96, 6, 2, 1}, .y_stride = {48, 6, 2, 1}, .fill = 3};
+    subject_output(s, wn_add(s->p, wn_copy(s->p, x, &pixels, &few), y)); /* what it leaves out is filled */
+    const struct wn_copy shifted = {.rank = 4, .extent = {2, 8, 3, 2}, .x_offset = 7, .x_stride = {96, 6, 2, 1}, .y_stride = {48, 6, 2, 1}};
+    subject_output(s, wn_add(s->p, wn_copy(s->p, x, &pixels, &shifted), y)); /* channels and a pixel */
+    subject_output(s, wn_add(s->p, wn_add(s->p, wn_slice(s->p, x, 1, 6, 8, 1), y), weight(s, pixels)));
+}
+
+static void forty_terms(struct subject *s)
+{
+    int x[40];
+    for (int i = 0; i < 40; i++) x[i] = i % 2 ? wn_slice(s->p, input(s, SHAPE(1, 24, 2, 1)), 1, 8 * (i % 3), 8, 1) : input(s, SHAPE(1, 8, 2, 1));
+    subject_output(s, added(s, x, 40));
+}
+
+/* More sums in one another than are swallowed at once. */
+static void three_hundred_terms(struct subject *s)
+{
+    int x[300], two[2] = {input(s, SHAPE(1, 3, 2, 1)), input(s, SHAPE(1, 3, 2, 1))};
+    for (int i = 0; i < 300; i++) x[i] = two[i % 2];
+    subject_output(s, wn_linear(s->p, added(s, x, 300), 1 / 64.0f, 0));
+}
+
+static void what_many_concatenations_give_back_is_added_up_where_it_lies(void **state)
+{
+    (void)state;
+    judge_all(given_back_wide);
+    judge_all(given_back_odd);
+    judge_all(given_back_to_thirds);
+    judge_all(not_given_back);
+    judge_all(forty_terms);
+    judge_all(three_hundred_terms);
+}
+
 static void winners(struct subject *s, int64_t channels)
 {
     const struct wn_window win = {2, {3, 2}, {2, 1}, {1, 1}, {1, 0}, {0, 1}};
@@ -394,6 +479,8 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(meet_once), 1);
     assert_int_equal(launches_of(look_up_once), 1);
     assert_int_equal(launches_of(look_winners_up_once), 1);
+    assert_int_equal(launches_of(given_back_wide), 1);
+    assert_int_equal(launches_of(forty_terms), 2); /* 32, and those with 8 more */
 }
 
 /* ---- memory ---- */
@@ -656,6 +743,7 @@ int main(void)
         cmocka_unit_test(an_activations_derivative_adds_up_what_meets_there),
         cmocka_unit_test(rows_look_the_units_of_their_images_up),
         cmocka_unit_test(rows_look_the_winners_of_their_images_up),
+        cmocka_unit_test(what_many_concatenations_give_back_is_added_up_where_it_lies),
         cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
