@@ -43,8 +43,8 @@ __global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_
     for (int r = blockIdx.y; r < b.rows; r += gridDim.y) {
         const int image = b.row ? wn_image_of_row(b.row, r, b.images) : 0;
         for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
-            int at[4] = {r * b.dy_pitch, r * b.more_pitch, image * b.z_pitch, r * b.dx_pitch};
-            const int *const stride[4] = {b.dy.stride, b.more.stride, b.z.stride, b.dx.stride};
+            int at[5] = {r * b.dy_pitch, r * b.more_pitch, image * b.z_pitch, 0, r * b.dx_pitch};
+            const int *const stride[5] = {b.dy.stride, b.more.stride, b.z.stride, b.scale.stride, b.dx.stride};
             wn_locate<V>(loop, p, stride, at);
             float g[V], s[V];
             wn_fetch<V>(b.dy, at[0], b.dy.stride[WN_CUDA_INNER], g);
@@ -56,7 +56,12 @@ __global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_
             wn_fetch<V>(b.z, at[2], b.z.stride[WN_CUDA_INNER], s);
 #pragma unroll
             for (int k = 0; k < V; k++) g[k] = f.backward(s[k], g[k], b.act.alpha, b.act.beta);
-            wn_put<V>(b.dx, at[3], g);
+            if (b.scale.data) {
+                wn_fetch<V>(b.scale, at[3], b.scale.stride[WN_CUDA_INNER], s);
+#pragma unroll
+                for (int k = 0; k < V; k++) g[k] *= s[k];
+            }
+            wn_put<V>(b.dx, at[4], g);
         }
     }
 }

@@ -46,11 +46,11 @@ struct wn_cuda_arg {
 /* ---- elementwise.cu ---- */
 void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *x,
                           const struct wn_cuda_arg *y, struct CUstream_st *stream);
-/* dx = act'(z) * (dy + more); more may have a NULL data: it is left out. z: what the function's row in unary.def says.
+/* dx = scale * act'(z) * (dy + more); of more and scale, those with a NULL data are left out. z: what the function's row in unary.def says.
  * row NULL: the loop walks all of it, and rows is 1. Else the loop walks one of `rows`, which lie so far apart, and row r
  * takes the z of image row[r], of `images`; the nearest of them where there is none of that number. */
 struct wn_cuda_unary_bwd {
-    struct wn_cuda_arg dy, more, z, dx;
+    struct wn_cuda_arg dy, more, z, scale, dx; /* scale: the same for all rows */
     struct wn_act act;
     const float *row;
     int rows, images, dy_pitch, more_pitch, z_pitch, dx_pitch;

@@ -193,6 +193,18 @@ static void drop_sums(struct wn_cuda_exe *exe, const int *readers)
     }
 }
 
+/* Behind an activation's derivative the way back through a batch-norm is a number for each channel. */
+static void drop_derivatives(struct wn_cuda_exe *exe, const int *readers)
+{
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        const int k = with_constant(exe, s, WN_BINARY_MUL);
+        if (k < 0 || exe->home[s->out[0]] < 0 || !is_per_channel(exe, s->in[!k], &exe->values[s->out[0]].shape)) continue;
+        const struct wn_step *derivative = sole_maker(exe, readers, s->in[k], i);
+        if (derivative && derivative->prim == WN_PRIM_UNARY_BWD) exe->home[s->in[k]] = -1;
+    }
+}
+
 /* ---- sums of more than two terms, and of slices: what many concatenations of a part give back to it ---- */
 
 static bool is_sum(const struct wn_cuda_exe *exe, const struct wn_step *s)
@@ -356,6 +368,7 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     drop_concats(exe, readers);
     drop_sums(exe, readers);
     drop_terms(exe, readers);
+    drop_derivatives(exe, readers);
     share_reshapes(exe);
 free_readers:
     free(readers);

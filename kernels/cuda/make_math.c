@@ -94,31 +94,38 @@ static int first_image(struct wn_cuda_tensor *t)
 /* Row by row, where each looks its image's unit up. What is walked in 16 bytes has rows of as many. */
 static void walk_rows(struct wn_cuda_unary_bwd *b, struct wn_cuda_tensor *t, bool more)
 {
-    b->rows = (int)t[3].shape.dim[0], b->images = (int)t[2].shape.dim[0];
+    b->rows = (int)t[4].shape.dim[0], b->images = (int)t[2].shape.dim[0];
     b->dy_pitch = first_image(&t[0]), b->more_pitch = more ? first_image(&t[1]) : 0;
-    b->z_pitch = first_image(&t[2]), b->dx_pitch = first_image(&t[3]);
+    b->z_pitch = first_image(&t[2]), b->dx_pitch = first_image(&t[4]);
 }
 
-enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+/* scale: WN_NONE, or a constant that what goes to `out` is multiplied by. */
+static enum wn_code make_derivative(struct wn_cuda_exe *exe, const struct wn_step *s, int scale, int out, struct wn_error *err)
 {
-    const struct wn_step *s = wn_program_step(exe->prog, step), *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY);
-    const struct wn_step *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
-    struct wn_cuda_tensor t[4] = {[3] = exe->values[s->out[0]]}, row = {0}; /* dy, more, z, dx */
+    const struct wn_step *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY), *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
+    struct wn_cuda_tensor t[5] = {[4] = exe->values[out]}, row = {0}; /* dy, more, z, scale, dx */
     enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &t[0], err);
     if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &t[1], err);
     if (code == WN_OK) code = wn_cuda_value(exe, gather ? gather->in[0] : s->in[1], &t[2], err);
     if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &row, err);
+    if (code == WN_OK && scale != WN_NONE) code = wn_cuda_value(exe, scale, &t[3], err);
     if (code != WN_OK) return code;
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_unary_bwd, err);
     if (!j) return WN_NO_MEMORY;
     struct wn_cuda_unary_bwd b = {.act = s->u.unary, .rows = 1, .row = row.data};
     if (gather) walk_rows(&b, t, sum != NULL);
-    const struct wn_cuda_tensor *list[4] = {&t[0], sum ? &t[1] : NULL, &t[2], &t[3]};
-    struct wn_cuda_arg args[4];
-    wn_cuda_walk(list, 4, &j->u.unary_bwd.loop, args);
-    b.dy = args[0], b.more = args[1], b.z = args[2], b.dx = args[3];
+    const struct wn_cuda_tensor *list[5] = {&t[0], sum ? &t[1] : NULL, &t[2], scale != WN_NONE ? &t[3] : NULL, &t[4]};
+    struct wn_cuda_arg args[5];
+    wn_cuda_walk(list, 5, &j->u.unary_bwd.loop, args);
+    b.dy = args[0], b.more = args[1], b.z = args[2], b.scale = args[3], b.dx = args[4];
     j->u.unary_bwd.b = b;
     return WN_OK;
+}
+
+enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step);
+    return exe->home[s->out[0]] < 0 ? WN_OK : make_derivative(exe, s, WN_NONE, s->out[0], err); /* swallowed by what scales it */
 }
 
 /* ---- sums of many terms ---- */
@@ -182,6 +189,10 @@ enum wn_code wn_cuda_make_binary(struct wn_cuda_exe *exe, int step, struct wn_er
     if (exe->home[wn_program_step(exe->prog, step)->out[0]] < 0) return WN_OK; /* swallowed by the step that reads it */
     if (wn_cuda_affine_of(exe, step, &f)) return make_affine(exe, step, &f, err);
     const struct wn_step *s = wn_program_step(exe->prog, step);
+    for (int k = 0; k < 2; k++) {
+        const struct wn_step *derivative = wn_cuda_swallowed(exe, s->in[k], WN_PRIM_UNARY_BWD); /* of which this is the scale */
+        if (derivative) return make_derivative(exe, derivative, s->in[!k], s->out[0], err);
+    }
     return swallows_terms(exe, s) ? make_sum(exe, s, err) : make_map(exe, step, run_binary, 2, err);
 }
 

@@ -422,6 +422,44 @@ static void look_up_once(struct subject *s)
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, wn_gather(s->p, z, rows), 0, 0));
 }
 
+/* The way back through a batch-norm in front of an activation. */
+static void scaled(struct subject *s)
+{
+    const int z = wn_relu(s->p, input(s, SHAPE(3, 16, 3, 2))), odd = wn_relu(s->p, input(s, SHAPE(3, 5, 3)));
+    subject_output(s, z);
+    subject_output(s, odd);
+    wn_program_end_stage(s->p);
+    const int rows = subject_rows(s, 7, 3), of = wn_gather(s->p, z, rows), g = input(s, SHAPE(7, 16, 3, 2)), more = input(s, SHAPE(7, 16, 3, 2));
+    const int h = input(s, SHAPE(3, 5, 3));
+#define C(...) weight(s, SHAPE(__VA_ARGS__))
+#define BACK(dy, unit) wn_unary_bwd(s->p, WN_UNARY_RELU, dy, unit, 0, 0)
+    subject_output(s, wn_mul(s->p, C(16, 1, 1), BACK(g, of)));
+    subject_output(s, wn_mul(s->p, BACK(wn_add(s->p, g, more), of), C(1)));
+    subject_output(s, wn_mul(s->p, BACK(h, odd), C(1, 5, 1)));
+    subject_output(s, wn_mul(s->p, BACK(g, of), C(16, 3, 2)));    /* a number a pixel */
+    subject_output(s, wn_mul(s->p, BACK(g, of), C(7, 16, 3, 2))); /* and a row */
+    subject_output(s, wn_mul(s->p, BACK(g, of), more));
+    subject_output(s, wn_binary(s->p, WN_BINARY_DIV, BACK(g, of), C(16, 1, 1)));
+    subject_output(s, wn_add(s->p, wn_mul(s->p, BACK(g, of), C(16, 1, 1)), C(16, 1, 1))); /* whose scale goes with the shift */
+    const int read = BACK(g, of);
+    subject_output(s, read); /* is read, and so has to exist */
+    subject_output(s, wn_mul(s->p, read, C(16, 1, 1)));
+#undef BACK
+#undef C
+}
+
+static void a_batch_norms_way_back_is_the_derivatives_too(void **state)
+{
+    (void)state;
+    judge_all(scaled);
+}
+
+static void scale_once(struct subject *s)
+{
+    int a = input(s, SHAPE(1, 8, 2, 2)), b = input(s, SHAPE(1, 8, 2, 2)), z = input(s, SHAPE(1, 8, 2, 2));
+    subject_output(s, wn_mul(s->p, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0), weight(s, SHAPE(8, 1, 1))));
+}
+
 static void meet_once(struct subject *s)
 {
     int a = input(s, SHAPE(1, 8, 2, 2)), b = input(s, SHAPE(1, 8, 2, 2)), z = input(s, SHAPE(1, 8, 2, 2));
@@ -477,6 +515,7 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(three_parts_read), 2);
     assert_int_equal(launches_of(forty_parts_scaled), 2); /* 32 and 8 */
     assert_int_equal(launches_of(meet_once), 1);
+    assert_int_equal(launches_of(scale_once), 1);
     assert_int_equal(launches_of(look_up_once), 1);
     assert_int_equal(launches_of(look_winners_up_once), 1);
     assert_int_equal(launches_of(given_back_wide), 1);
@@ -744,6 +783,7 @@ int main(void)
         cmocka_unit_test(rows_look_the_units_of_their_images_up),
         cmocka_unit_test(rows_look_the_winners_of_their_images_up),
         cmocka_unit_test(what_many_concatenations_give_back_is_added_up_where_it_lies),
+        cmocka_unit_test(a_batch_norms_way_back_is_the_derivatives_too),
         cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),
