@@ -266,6 +266,8 @@ static void unary_functions_have_their_values(void **state)
         {WN_UNARY_LINEAR, -2, 0.5f, 3, -5.5f},
         {WN_UNARY_POW, 3, 0, 2, 8},
         {WN_UNARY_SQUARE, 0, 0, -3, 9},
+        {WN_UNARY_EPSILON_GATE, 0.5f, 0, 1, 0.450693856f},
+        {WN_UNARY_EPSILON_GATE, 0.5f, 0, -1, -0.450693856f},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         EXPECT(wn_unary(s.p, rows[i].kind, GIVEN(SHAPE(1), rows[i].x), rows[i].a, rows[i].b), rows[i].y);
@@ -300,6 +302,8 @@ static void unary_derivatives_have_their_values(void **state)
         {WN_UNARY_LINEAR, -2, 0.5f, 3, -20},
         {WN_UNARY_POW, 3, 0, 2, 120},
         {WN_UNARY_SQUARE, 0, 0, 3, 60},
+        {WN_UNARY_EPSILON_GATE, 0.5f, 0, -1.5f, 7.5f},
+        {WN_UNARY_EPSILON_GATE, 0.5f, 0, 0, 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         int dy = GIVEN(SHAPE(1), 10), z = GIVEN(SHAPE(1), rows[i].z);
