@@ -83,9 +83,10 @@ enum wn_code wn_cuda_make_unary(struct wn_cuda_exe *exe, int step, struct wn_err
     return wn_cuda_affine_of(exe, step, &f) ? make_affine(exe, step, &f, err) : make_map(exe, step, run_unary, 1, err);
 }
 
-/* One image of the tensor, and how far the next one lies; 0 where all rows share it. */
-static int first_image(struct wn_cuda_tensor *t)
+/* One image of a tensor whose first of `rank` axes, if it has so many, is that of images; and how far the next one lies, 0 where all rows share it. */
+static int first_image(struct wn_cuda_tensor *t, int rank)
 {
+    if (t->shape.rank < rank) return 0;
     const int pitch = t->shape.dim[0] == 1 ? 0 : (int)t->stride[0];
     t->shape.dim[0] = 1;
     return pitch;
@@ -94,9 +95,10 @@ static int first_image(struct wn_cuda_tensor *t)
 /* Row by row, where each looks its image's unit up. What is walked in 16 bytes has rows of as many. */
 static void walk_rows(struct wn_cuda_unary_bwd *b, struct wn_cuda_tensor *t, bool more)
 {
+    const int rank = t[4].shape.rank;
     b->rows = (int)t[4].shape.dim[0], b->images = (int)t[2].shape.dim[0];
-    b->dy_pitch = first_image(&t[0]), b->more_pitch = more ? first_image(&t[1]) : 0;
-    b->z_pitch = first_image(&t[2]), b->dx_pitch = first_image(&t[4]);
+    b->dy_pitch = first_image(&t[0], rank), b->more_pitch = more ? first_image(&t[1], rank) : 0;
+    b->z_pitch = first_image(&t[2], rank), b->dx_pitch = first_image(&t[4], rank);
 }
 
 /* scale: WN_NONE, or a constant that what goes to `out` is multiplied by. */

@@ -257,6 +257,8 @@ static void units(struct subject *s, struct wn_shape unit, struct wn_shape gradi
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, of, 0, 0));
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, wn_add(s->p, g, more), of, 0.25f, 0));
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, wn_reduce(s->p, WN_REDUCE_MEAN, more, 1)), of, 0, 0)); /* one row for all */
+    const struct wn_shape last = SHAPE(gradient.dim[gradient.rank - 1]);
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, input(s, last)), of, 0, 0)); /* one line for all */
     of = wn_gather(s->p, z, rows); /* is read plainly as well */
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, of, 0, 0));
     subject_output(s, wn_linear(s->p, of, 2, 1));
