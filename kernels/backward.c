@@ -132,11 +132,11 @@ static const struct wn_step *maker(const struct wn_program *p, int v)
     return value(p, v)->kind == WN_VALUE_STEP && value(p, v)->step >= 0 ? &p->steps[value(p, v)->step] : NULL;
 }
 
-/* The forward step that made the value, be it looked up by rows since; or NULL. */
-static const struct wn_step *maker_before_rows(const struct wn_program *p, int v)
+/* The forward step that made what these rows see as the value; or NULL. */
+static const struct wn_step *maker_before_rows(const struct wn_program *p, int v, struct wn_rows rows)
 {
     const struct wn_step *s = maker(p, v);
-    return s && s->prim == WN_PRIM_GATHER ? maker(p, s->in[0]) : s;
+    return s && s->prim == WN_PRIM_GATHER && s->in[1] == rows.row ? maker(p, s->in[0]) : s;
 }
 
 /* What comes back through the max-pool that reads the ReLU s, where all of dy does: only winners pass anything on, a winner is on where the
@@ -146,7 +146,7 @@ static bool relu_behind_maxpool(struct pass *b, const struct wn_step *s, int dy)
     struct wn_program *p = b->p;
     const struct wn_step *back = maker(p, dy);
     if (s->u.unary.kind != WN_UNARY_RELU || !back || back->prim != WN_PRIM_MAXPOOL_BWD) return false;
-    const struct wn_step *pool = maker_before_rows(p, back->in[1]);
+    const struct wn_step *pool = maker_before_rows(p, back->in[1], b->rows);
     if (!pool || pool->prim != WN_PRIM_MAXPOOL || pool->in[0] != s->out[0]) return false;
     const int above = back->in[0], index = back->in[1], y = pool->out[0];
     const struct wn_window win = back->u.pool.win;

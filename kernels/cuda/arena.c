@@ -30,7 +30,7 @@ static void use(const struct wn_cuda_exe *exe, struct block *blocks, int value, 
     if (step > b->last) b->last = step;
 }
 
-/* A gather that is never made is read through by those who would have read it. */
+/* What is never made is read through by those who would have read it. */
 static void use_through(const struct wn_cuda_exe *exe, struct block *blocks, int value, int step)
 {
     const struct wn_value *v = wn_program_value(exe->prog, value);

@@ -173,7 +173,7 @@ struct wn_cuda_exe {
 /* ---- layout.c: types, layouts, and which values share memory or have none ---- */
 enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err);
 /* y = act(x*scale + shift), what the step and those before it that it swallows come to; scale may be WN_NONE. Values that are
- * swallowed have no home. False where the step stands for itself alone. */
+ * swallowed have no home, and x may be one: a concatenation. False where the step stands for itself alone; *out says even so what it adds. */
 struct wn_cuda_affine {
     int x, scale, shift;
     struct wn_act act;

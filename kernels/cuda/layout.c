@@ -65,7 +65,7 @@ static int looked_up(enum wn_prim prim)
     }
 }
 
-/* A gather that nobody else reads is never made. */
+/* A gather that nobody else reads, nor a later stage, is never made: the later stage reads what it was when its own was run. */
 static void drop_gathers(struct wn_cuda_exe *exe, const bool *read_plainly)
 {
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
@@ -74,13 +74,19 @@ static void drop_gathers(struct wn_cuda_exe *exe, const bool *read_plainly)
     }
 }
 
+static bool is_of_another_stage(const struct wn_cuda_exe *exe, int value, int step)
+{
+    const int maker = wn_program_value(exe->prog, value)->step;
+    return maker >= 0 && wn_cuda_stage_of(exe->prog, maker) != wn_cuda_stage_of(exe->prog, step);
+}
+
 static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly)
 {
     for (int v = 0; v < wn_program_values(exe->prog); v++) read_plainly[v] = wn_program_value(exe->prog, v)->readable;
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] != WN_NONE && k != looked_up(s->prim)) read_plainly[s->in[k]] = true;
+            if (s->in[k] != WN_NONE && (k != looked_up(s->prim) || is_of_another_stage(exe, s->in[k], i))) read_plainly[s->in[k]] = true;
     }
 }
 
@@ -213,7 +219,7 @@ static bool is_sum(const struct wn_cuda_exe *exe, const struct wn_step *s)
     const struct wn_cuda_tensor *y = &exe->values[s->out[0]];
     for (int k = 0; k < 2; k++)
         if (is_const(exe, s->in[k]) || !wn_shape_equal(&exe->values[s->in[k]].shape, &y->shape)) return false;
-    return y->channels_last || y->shape.rank == 2;
+    return (y->channels_last || y->shape.rank == 2) && wn_shape_count(&y->shape);
 }
 
 bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, int64_t *first)

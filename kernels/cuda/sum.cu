@@ -1,5 +1,5 @@
 /* Sums of many terms, each of which may be a slice of wider runs: what comes back to one of the parts that many concatenations read, as in
- * DenseNet. Every term is read once, and the sum is rounded once. */
+ * DenseNet. Every term is read once, and what one launch takes of them is rounded once. */
 #include "number.h"
 
 namespace {

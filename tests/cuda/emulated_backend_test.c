@@ -351,6 +351,17 @@ static void not_given_back(struct subject *s)
     subject_output(s, wn_add(s->p, wn_add(s->p, wn_slice(s->p, x, 1, 6, 8, 1), y), weight(s, pixels)));
 }
 
+/* Nothing is added to nothing, cut out of what has something and of what has not. */
+static void nothing_given_back(struct subject *s)
+{
+    int none[3], x = input(s, SHAPE(2, 8, 3, 3)), flat = input(s, SHAPE(2, 8, 0, 3)), y = input(s, SHAPE(2, 8, 3, 3));
+    for (int i = 0; i < 3; i++) none[i] = input(s, SHAPE(2, 0, 3, 3));
+    subject_output(s, added(s, none, 3));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 0, 0, 1), wn_slice(s->p, x, 1, 4, 0, 1)));
+    subject_output(s, wn_add(s->p, wn_slice(s->p, flat, 1, 0, 4, 1), wn_slice(s->p, flat, 1, 4, 4, 1)));
+    subject_output(s, wn_add(s->p, x, y));
+}
+
 static void forty_terms(struct subject *s)
 {
     int x[40];
@@ -373,6 +384,7 @@ static void what_many_concatenations_give_back_is_added_up_where_it_lies(void **
     judge_all(given_back_odd);
     judge_all(given_back_to_thirds);
     judge_all(not_given_back);
+    judge_all(nothing_given_back);
     judge_all(forty_terms);
     judge_all(three_hundred_terms);
 }
@@ -490,6 +502,41 @@ static void three_parts_read(struct subject *s)
 static void forty_parts_scaled(struct subject *s)
 {
     join_and_scale(s, 40, false);
+}
+
+/* A stage reads what an earlier one made when that was run, whatever the host has written since. */
+static void a_gather_of_an_earlier_stage_stays_as_it_was(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    float before[7 * 8 * 4], after[7 * 8 * 4];
+    subject_init(&s, 1, false);
+    const int z = input(&s, SHAPE(3, 8, 2, 2)), rows = subject_rows(&s, 7, 3), g = input(&s, SHAPE(7, 8, 2, 2)), w = input(&s, SHAPE(7, 8, 1, 1));
+    const int of = wn_gather(s.p, z, rows);
+    subject_output(&s, wn_channel_dot(s.p, of, w));
+    wn_program_end_stage(s.p);
+    const int y = wn_unary_bwd(s.p, WN_UNARY_RELU, g, of, 0, 0);
+    subject_output(&s, y);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    for (int k = 0; k < s.n_inputs; k++) assert_int_equal(be->impl->write(exe, s.inputs[k].value, s.inputs[k].data, NULL), WN_OK);
+    for (int stage = 0; stage < 2; stage++) assert_int_equal(be->impl->run(exe, stage, NULL), WN_OK);
+    assert_int_equal(be->impl->read(exe, y, before, NULL), WN_OK);
+    for (int k = 0; k < s.n_inputs; k++)
+        for (int r = 0; s.inputs[k].value == rows && r < 7; r++) s.inputs[k].data[r] = (float)(((int)s.inputs[k].data[r] + 1) % 3);
+    for (int k = 0; k < s.n_inputs; k++) assert_int_equal(be->impl->write(exe, s.inputs[k].value, s.inputs[k].data, NULL), WN_OK);
+    assert_int_equal(be->impl->run(exe, 1, NULL), WN_OK);
+    assert_int_equal(be->impl->read(exe, y, after, NULL), WN_OK);
+    assert_memory_equal(before, after, sizeof before);
+    assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+    assert_int_equal(be->impl->run(exe, 1, NULL), WN_OK);
+    assert_int_equal(be->impl->read(exe, y, after, NULL), WN_OK);
+    assert_memory_not_equal(before, after, sizeof before);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
 }
 
 static long launches_of(build_function *build)
@@ -786,6 +833,7 @@ int main(void)
         cmocka_unit_test(rows_look_the_winners_of_their_images_up),
         cmocka_unit_test(what_many_concatenations_give_back_is_added_up_where_it_lies),
         cmocka_unit_test(a_batch_norms_way_back_is_the_derivatives_too),
+        cmocka_unit_test(a_gather_of_an_earlier_stage_stays_as_it_was),
         cmocka_unit_test(what_belongs_together_launches_once),
         cmocka_unit_test(values_of_a_chain_share_bytes),
         cmocka_unit_test(two_programs_share_their_weights),

@@ -253,6 +253,17 @@ static void optimising_keeps_the_numbers_and_saves_steps(void **state)
 
 enum readers { POOL, POOL_AND_SUM, POOL_OF_A_SUM };
 
+static int64_t units_of(struct wn_program *p)
+{
+    int64_t units = 0;
+    assert_int_equal(wn_program_optimize(p, NULL), WN_OK);
+    for (int i = 0; i < wn_program_steps(p); i++) {
+        const struct wn_step *s = wn_program_step(p, i);
+        if (s->prim == WN_PRIM_UNARY_BWD) units += wn_shape_count(&wn_program_value(p, s->out[0])->shape);
+    }
+    return units;
+}
+
 /* How many units a gradient through a ReLU and a max-pool asks whether they are on. */
 static int64_t units_asked(enum readers readers, int flags)
 {
@@ -260,7 +271,6 @@ static int64_t units_asked(enum readers readers, int flags)
     const struct wn_window win = {2, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}};
     const struct wn_shape shape = {4, {3, 2, 4, 6}};
     int index, row = WN_NONE;
-    int64_t asked = 0;
     subject_init(&s, 1, false);
     const int x = subject_input(&s, shape, true, -1, 1), relu = wn_relu(s.p, x);
     const int read = readers == POOL_OF_A_SUM ? wn_add(s.p, relu, subject_input(&s, shape, true, -1, 1)) : relu;
@@ -274,11 +284,26 @@ static int64_t units_asked(enum readers readers, int flags)
         seed.dim[0] = ROWS;
     }
     wn_program_output(s.p, wn_backward(s.p, y, subject_input(&s, seed, true, -1, 1), x, (struct wn_rows){row, seed.dim[0]}));
-    assert_int_equal(wn_program_optimize(s.p, NULL), WN_OK);
-    for (int i = 0; i < wn_program_steps(s.p); i++) {
-        const struct wn_step *at = wn_program_step(s.p, i);
-        if (at->prim == WN_PRIM_UNARY_BWD) asked += wn_shape_count(&wn_program_value(s.p, at->out[0])->shape);
-    }
+    const int64_t asked = units_of(s.p);
+    subject_finish(&s);
+    return asked;
+}
+
+/* The same where what comes back has passed the winners of other rows than those that ask. */
+static int64_t units_asked_by_others(void)
+{
+    struct subject s;
+    const struct wn_window win = {2, {2, 2}, {2, 2}, {1, 1}, {0, 0}, {0, 0}};
+    const struct wn_shape shape = {4, {3, 2, 4, 6}}, above = {4, {ROWS, 2, 2, 3}}, below = {4, {ROWS, 2, 4, 6}};
+    int index;
+    subject_init(&s, 1, false);
+    const int x = subject_input(&s, shape, true, -1, 1), relu = wn_relu(s.p, x);
+    wn_program_output(s.p, wn_maxpool(s.p, relu, &win, &index));
+    wn_program_end_stage(s.p);
+    const int own = subject_rows(&s, ROWS, 3), others = subject_rows(&s, ROWS, 3);
+    const int seed = wn_maxpool_bwd(s.p, subject_input(&s, above, true, -1, 1), wn_gather(s.p, index, others), &win, &below);
+    wn_program_output(s.p, wn_backward(s.p, relu, seed, x, (struct wn_rows){own, ROWS}));
+    const int64_t asked = units_of(s.p);
     subject_finish(&s);
     return asked;
 }
@@ -290,6 +315,7 @@ static void a_relu_before_a_maxpool_is_undone_behind_it(void **state)
     assert_int_equal(units_asked(POOL, GATHERED), ROWS * 2 * 2 * 3);
     assert_int_equal(units_asked(POOL_AND_SUM, 0), 3 * 2 * 4 * 6);
     assert_int_equal(units_asked(POOL_OF_A_SUM, 0), 3 * 2 * 4 * 6);
+    assert_int_equal(units_asked_by_others(), ROWS * 2 * 4 * 6);
 }
 
 static void channel_mean_is_the_mean_of_the_gradient_on_random_nets(void **state)
