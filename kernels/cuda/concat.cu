@@ -4,12 +4,12 @@
 
 namespace {
 
-/* One number for each of the V channels from `at` on, or the same for all. */
-template <int V>
-__device__ __forceinline__ void factors(const struct wn_cuda_factor &f, int at, float *out)
+/* One number for each channel, or the same for all. */
+__device__ __forceinline__ struct wn_cuda_arg operand(const struct wn_cuda_factor &f)
 {
-    const struct wn_cuda_arg arg = {const_cast<float *>(f.data), WN_CUDA_F32, {0}};
-    wn_fetch<V>(arg, at * f.step, f.step, out);
+    struct wn_cuda_arg a = {const_cast<float *>(f.data), WN_CUDA_F32, {0}};
+    a.stride[WN_CUDA_INNER] = f.step;
+    return a;
 }
 
 template <class F, int V>
@@ -19,20 +19,13 @@ __global__ void concat_kernel(struct wn_cuda_concat c)
     const int part = blockIdx.y, length = c.length[part], first = c.first[part];
     const unsigned width = (unsigned)length / V, n = (unsigned)c.outer * width, step = gridDim.x * blockDim.x;
     const struct wn_cuda_arg x = {const_cast<void *>(c.x[part]), c.x_type[part], {0}}, y = {c.y, c.y_type, {0}};
+    const struct wn_cuda_arg scale = operand(c.scale), shift = operand(c.shift);
     for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
         const int outer = (int)(p / width), at = (int)(p - (unsigned)outer * width) * V;
-        float v[V], u[V];
+        float v[V];
         wn_fetch<V>(x, outer * length + at, 1, v);
-        if (c.scale.data) {
-            factors<V>(c.scale, first + at, u);
-#pragma unroll
-            for (int k = 0; k < V; k++) v[k] *= u[k];
-        }
-        if (c.shift.data) {
-            factors<V>(c.shift, first + at, u);
-#pragma unroll
-            for (int k = 0; k < V; k++) v[k] += u[k];
-        }
+        wn_times<V>(scale, (first + at) * c.scale.step, v);
+        wn_plus<V>(shift, (first + at) * c.shift.step, v);
 #pragma unroll
         for (int k = 0; k < V; k++) v[k] = f.forward(v[k], c.act.alpha, c.act.beta);
         wn_put<V>(y, outer * c.pitch + first + at, v);

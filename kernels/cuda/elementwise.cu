@@ -48,19 +48,11 @@ __global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_
             wn_locate<V>(loop, p, stride, at);
             float g[V], s[V];
             wn_fetch<V>(b.dy, at[0], b.dy.stride[WN_CUDA_INNER], g);
-            if (b.more.data) {
-                wn_fetch<V>(b.more, at[1], b.more.stride[WN_CUDA_INNER], s);
-#pragma unroll
-                for (int k = 0; k < V; k++) g[k] += s[k];
-            }
+            wn_plus<V>(b.more, at[1], g);
             wn_fetch<V>(b.z, at[2], b.z.stride[WN_CUDA_INNER], s);
 #pragma unroll
             for (int k = 0; k < V; k++) g[k] = f.backward(s[k], g[k], b.act.alpha, b.act.beta);
-            if (b.scale.data) {
-                wn_fetch<V>(b.scale, at[3], b.scale.stride[WN_CUDA_INNER], s);
-#pragma unroll
-                for (int k = 0; k < V; k++) g[k] *= s[k];
-            }
+            wn_times<V>(b.scale, at[3], g);
             wn_put<V>(b.dx, at[4], g);
         }
     }
@@ -92,23 +84,11 @@ __global__ void epilogue_kernel(struct wn_cuda_loop loop, struct wn_cuda_epilogu
         int at[5] = {0, 0, 0, 0, 0};
         const int *const stride[5] = {e.x.stride, e.scale.stride, e.bias.stride, e.residual.stride, e.y.stride};
         wn_locate<V>(loop, p, stride, at);
-        float v[V], u[V];
+        float v[V];
         wn_fetch<V>(e.x, at[0], e.x.stride[WN_CUDA_INNER], v);
-        if (e.scale.data) {
-            wn_fetch<V>(e.scale, at[1], e.scale.stride[WN_CUDA_INNER], u);
-#pragma unroll
-            for (int k = 0; k < V; k++) v[k] *= u[k];
-        }
-        if (e.bias.data) {
-            wn_fetch<V>(e.bias, at[2], e.bias.stride[WN_CUDA_INNER], u);
-#pragma unroll
-            for (int k = 0; k < V; k++) v[k] += u[k];
-        }
-        if (e.residual.data) {
-            wn_fetch<V>(e.residual, at[3], e.residual.stride[WN_CUDA_INNER], u);
-#pragma unroll
-            for (int k = 0; k < V; k++) v[k] += u[k];
-        }
+        wn_times<V>(e.scale, at[1], v);
+        wn_plus<V>(e.bias, at[2], v);
+        wn_plus<V>(e.residual, at[3], v);
 #pragma unroll
         for (int k = 0; k < V; k++) v[k] = f.forward(v[k], e.act.alpha, e.act.beta);
         wn_put<V>(e.y, at[4], v);

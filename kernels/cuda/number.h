@@ -83,6 +83,27 @@ static __device__ __forceinline__ void wn_fetch(const struct wn_cuda_arg &a, int
     }
 }
 
+/* v += or *= an operand that may be left out: its data is NULL. */
+template <int V>
+static __device__ __forceinline__ void wn_plus(const struct wn_cuda_arg &a, int i, float *v)
+{
+    float u[V];
+    if (!a.data) return;
+    wn_fetch<V>(a, i, a.stride[WN_CUDA_INNER], u);
+#pragma unroll
+    for (int k = 0; k < V; k++) v[k] += u[k];
+}
+
+template <int V>
+static __device__ __forceinline__ void wn_times(const struct wn_cuda_arg &a, int i, float *v)
+{
+    float u[V];
+    if (!a.data) return;
+    wn_fetch<V>(a, i, a.stride[WN_CUDA_INNER], u);
+#pragma unroll
+    for (int k = 0; k < V; k++) v[k] *= u[k];
+}
+
 template <int V>
 static __device__ __forceinline__ void wn_put(const struct wn_cuda_arg &a, int i, const float *in)
 {
