@@ -206,6 +206,22 @@ static void residual_fuses_before_the_bias_and_not_without_one(void **state)
     wn_cuda_plan_destroy(plan);
 }
 
+static void nothing_fuses_behind_a_gradient(void **state)
+{
+    (void)state;
+    for (int w = 0; w < 4; w++)
+        for (int behind = 1; behind < 8; behind++) {
+            struct wn_cuda_plan *plan = NULL;
+            struct wn_error err = {0};
+            int n = 0;
+            struct wn_cuda_conv_shape shape = shape_of(&rows[4], 32, &ways[w]);
+            shape.backward = true;
+            shape.residual = behind & 1, shape.bias = behind & 2, shape.relu = behind & 4;
+            assert_int_equal(wn_cuda_plans(&planner, &shape, 1, &plan, &n, &err), WN_UNSUPPORTED);
+            assert_non_null(strstr(err.text, "cuDNN has no plan"));
+        }
+}
+
 /* The heuristics' own first choice, when this was found out: an engine of the plain units that wants 18 MiB, as much as x and y. What is timed where plans
  * are timed is no poorer for it. */
 static void tensor_cores_come_first_in_16_bits_and_the_heuristics_choice_behind_them(void **state)
@@ -339,6 +355,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_convolution_has_a_backward_plan),
         cmocka_unit_test(every_convolution_of_the_models_has_a_plan),
         cmocka_unit_test(residual_fuses_before_the_bias_and_not_without_one),
+        cmocka_unit_test(nothing_fuses_behind_a_gradient),
         cmocka_unit_test(tensor_cores_come_first_in_16_bits_and_the_heuristics_choice_behind_them),
         cmocka_unit_test(a_plan_survives_being_written_down),
         cmocka_unit_test(keys_tell_shapes_apart),
