@@ -108,7 +108,7 @@ wn_dnn_loop wn_dnn_loop_dot;
  * backward: dx, dy, index. Average: y, x; backward dx, dy. */
 struct wn_dnn_pool {
     int64_t n, c, in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-    bool count_pad, bf16_x;
+    bool count_pad, bf16_x; /* max forward: both x and y are, and there is an index */
 };
 wn_dnn_loop wn_dnn_loop_maxpool, wn_dnn_loop_maxpool_bwd, wn_dnn_loop_avgpool, wn_dnn_loop_avgpool_bwd;
 

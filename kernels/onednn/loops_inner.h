@@ -21,6 +21,14 @@ static inline float wn_bf16_up(uint16_t x)
     return y;
 }
 
+/* Of a number that is one. */
+static inline uint16_t wn_bf16_high(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
 static inline uint16_t wn_bf16_down(float x)
 {
     uint32_t bits;

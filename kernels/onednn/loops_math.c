@@ -157,11 +157,38 @@ static float dot_strided(const float *a, int64_t sa, const float *b, int64_t sb,
     return sum;
 }
 
+/* Pixels of few channels, one behind the other: vectors run over pixels, since a sum over channels would be a call for three numbers. */
+#define FEW 4
+static inline __attribute__((always_inline)) void dots_of(float *restrict y, const float *a, const float *g, int64_t n, int channels)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (int c = 0; c < channels; c++) sum += a[i * channels + c] * g[i * channels + c];
+        y[i] = sum;
+    }
+}
+
+WN_CLONES static void dots_f32(float *restrict y, const float *a, const float *g, int64_t n, int channels)
+{
+    if (channels == 1) dots_of(y, a, g, n, 1);
+    else if (channels == 2) dots_of(y, a, g, n, 2);
+    else if (channels == 3) dots_of(y, a, g, n, 3);
+    else dots_of(y, a, g, n, FEW);
+}
+
+static bool is_run_of_pixels(const struct wn_dnn_dot *d)
+{
+    const int64_t c = d->channels;
+    return d->a_type == WN_DNN_F32 && c > 0 && c <= FEW && d->a[1] == 1 && d->g[1] == 1 && d->a[2] == c && d->g[2] == c && d->y[1] == 1;
+}
+
 void wn_dnn_loop_dot(const void *spec, void *const *p)
 {
     const struct wn_dnn_dot *d = spec;
     bool dense = d->a[1] == 1 && d->g[1] == 1;
-    for (int64_t r = 0; r < d->rows; r++)
+    for (int64_t r = 0; r < d->rows && is_run_of_pixels(d); r++)
+        dots_f32((float *)p[0] + r * d->y[0], (const float *)p[1] + r * d->a[0], (const float *)p[2] + r * d->g[0], d->pixels, (int)d->channels);
+    for (int64_t r = 0; r < d->rows && !is_run_of_pixels(d); r++)
         for (int64_t i = 0; i < d->pixels; i++) {
             int64_t at = r * d->a[0] + i * d->a[2];
             const float *g = (const float *)p[2] + r * d->g[0] + i * d->g[2];

@@ -255,7 +255,9 @@ void wn_dnn_maxpool(struct wn_dnn_exe *e, const struct wn_step *s)
     bool index = s->out[1] != WN_NONE && wn_dnn_is_read(e, s->out[1]);
     if (!index && plain_pool(e, s, true)) return;
     struct wn_dnn_pool q = pool_spec(&e->values[s->in[0]].t, &e->values[s->out[0]].t, &s->u.pool.win);
-    int x = wn_dnn_want(e, s->in[0], WN_DNN_F32), y = wn_dnn_give(e, s->out[0], WN_DNN_F32);
+    const enum wn_dnn_type type = index ? wn_dnn_type_of(e, s->in[0]) : WN_DNN_F32;
+    q.bf16_x = type == WN_DNN_BF16;
+    int x = wn_dnn_want(e, s->in[0], type), y = wn_dnn_give(e, s->out[0], type);
     int which = index ? wn_dnn_give(e, s->out[1], WN_DNN_F32) : WN_DNN_FAILED;
     wn_dnn_emit_loop(e, wn_dnn_loop_maxpool, &q, sizeof q, 3, (int[]){y, which, x});
 }

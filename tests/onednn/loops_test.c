@@ -278,6 +278,92 @@ static void channels_are_summed_where_they_lie_apart(void **state)
     }
 }
 
+static void few_channels_are_summed_for_many_pixels_at_once(void **state)
+{
+    (void)state;
+    for (int64_t c = 1; c <= 5; c++)
+        for (int wide = 0; wide < 2; wide++) { /* or with a step between results */
+            const struct wn_dnn_dot spec = {WN_DNN_F32, 2, c, 37, {200, 1, c}, {300, 1, c}, {120, wide ? 3 : 1}};
+            clear();
+            wn_dnn_loop_dot(&spec, (void *[]){y, x, other});
+            for (int64_t r = 0; r < 2; r++)
+                for (int64_t i = 0; i < 37; i++) {
+                    double sum = 0;
+                    for (int64_t k = 0; k < c; k++) sum += (double)x[r * 200 + i * c + k] * (double)other[r * 300 + i * c + k];
+                    want[r * 120 + i * spec.y[1]] = (float)sum;
+                }
+            same("dot of few", 1e-5f);
+        }
+}
+
+/* ---- max-pools, along one axis of 12 cells: c channels, kernel k ---- */
+
+static struct wn_dnn_pool line_pool(int64_t c, int64_t k, int64_t stride, int64_t dilation, int64_t pad)
+{
+    struct wn_dnn_pool q = {.n = 1, .c = c, .in = {1, 1, 12}, .out = {1, 1, 0}, .kernel = {1, 1, k}, .stride = {1, 1, stride}, .dilation = {1, 1, dilation}, .pad = {0, 0, pad}};
+    q.out[2] = (12 + 2 * pad - dilation * (k - 1) - 1) / stride + 1;
+    return q;
+}
+
+/* Of one window and channel: the winner's cell, -1 where there is none. NaN wins and stays; of equal ones the first. */
+static int64_t winner_of(const struct wn_dnn_pool *q, const float *values, int64_t o, int64_t c)
+{
+    int64_t best = -1;
+    for (int64_t t = 0; t < q->kernel[2]; t++) {
+        const int64_t at = o * q->stride[2] - q->pad[2] + t * q->dilation[2];
+        if (at < 0 || at >= q->in[2]) continue;
+        const float v = values[at * q->c + c];
+        if (best < 0 || v > values[best * q->c + c] || (isnan(v) && !isnan(values[best * q->c + c]))) best = at;
+    }
+    return best;
+}
+
+static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_type type)
+{
+    struct wn_dnn_pool q = *shape;
+    static float index[CELLS], dx[CELLS], sum[CELLS];
+    float *read = type == WN_DNN_F32 ? values : x;
+    q.bf16_x = type == WN_DNN_BF16;
+    for (int64_t i = 0; q.bf16_x && i < q.in[2] * q.c; i++) narrow_x[i] = wn_bf16_down(values[i]), x[i] = wn_bf16_up(narrow_x[i]);
+    clear();
+    wn_dnn_loop_maxpool(&q, (void *[]){q.bf16_x ? (void *)narrow_y : (void *)y, index, q.bf16_x ? (void *)narrow_x : (void *)values});
+    memset(sum, 0, sizeof sum);
+    for (int64_t o = 0; o < q.out[2]; o++)
+        for (int64_t c = 0; c < q.c; c++) {
+            const int64_t at = o * q.c + c, best = winner_of(&q, read, o, c);
+            const float got = q.bf16_x ? wn_bf16_up(narrow_y[at]) : y[at], expected = best < 0 ? -INFINITY : read[best * q.c + c];
+            if (isnan(expected)) {
+                assert_true(isnan(got) && isnan(read[(int64_t)index[at] * q.c + c]));
+            } else {
+                assert_true(got == expected);
+                assert_true(index[at] == (float)best);
+            }
+            if (best >= 0) sum[best * q.c + c] += other[at];
+        }
+    for (int64_t i = 0; i < q.in[2] * q.c; i++)
+        if (isnan(read[i])) return; /* which of several won, nothing is said of */
+    for (int64_t i = q.out[2] * q.c; i < CELLS; i++) index[i] = 11; /* of windows that there are not */
+    wn_dnn_loop_maxpool_bwd(&q, (void *[]){dx, other, index});
+    for (int64_t i = 0; i < q.in[2] * q.c; i++) assert_float_equal(dx[i], sum[i], 1e-5f);
+}
+
+static void every_window_has_its_winner_and_gives_back_to_it(void **state)
+{
+    static const int64_t channels[] = {1, 3, 16, 31, 64, 100}, windows[][4] = {{2, 2, 1, 0}, {3, 2, 1, 1}, {5, 1, 1, 2}, {7, 3, 1, 3}, {3, 1, 3, 2}, {1, 2, 1, 1}};
+    static float values[CELLS];
+    for (int c = 0; c < 6; c++)
+        for (int w = 0; w < 6; w++)
+            for (int strange = 0; strange < 3; strange++)
+                for (int type = WN_DNN_F32; type <= WN_DNN_BF16; type++) {
+                    const struct wn_dnn_pool q = line_pool(channels[c], windows[w][0], windows[w][1], windows[w][2], windows[w][3]);
+                    fill(state);
+                    for (int i = 0; i < CELLS; i++) values[i] = strange == 2 ? -INFINITY : x[i];
+                    for (int i = 0; strange == 1 && i < CELLS; i += 41) values[i] = NAN, values[i + 1] = -INFINITY;
+                    pool(&q, values, (enum wn_dnn_type)type);
+                }
+    fill(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +377,8 @@ int main(void)
         cmocka_unit_test(activations_bend_where_they_should),
         cmocka_unit_test(rows_are_scaled_and_shifted_in_both_types),
         cmocka_unit_test(channels_are_summed_where_they_lie_apart),
+        cmocka_unit_test(few_channels_are_summed_for_many_pixels_at_once),
+        cmocka_unit_test(every_window_has_its_winner_and_gives_back_to_it),
     };
     return cmocka_run_group_tests(tests, fill, NULL);
 }
