@@ -79,14 +79,32 @@ struct wn_shape wn_bent_shape(const struct wn_bent *at, int v)
 
 /* ---- one rule a primitive: dy is the gradient of out[0] ---- */
 
+/* Where the kernel is a single cell, what the convolution makes of padding comes from no cell of x: dy without it, and the window that is left. */
+static int without_padding(struct wn_program *p, int dy, struct wn_window *win)
+{
+    int64_t lo[WN_MAX_RANK] = {0}, hi[WN_MAX_RANK] = {0};
+    bool any = false;
+    for (int d = 0; d < win->rank; d++) {
+        if (win->kernel[d] != 1 || win->stride[d] != 1) return dy;
+        any = any || win->pad_lo[d] || win->pad_hi[d];
+        lo[2 + d] = -win->pad_lo[d], hi[2 + d] = -win->pad_hi[d];
+    }
+    if (!any) return dy;
+    for (int d = 0; d < win->rank; d++) win->pad_lo[d] = win->pad_hi[d] = 0;
+    return wn_pad(p, dy, lo, hi, 0);
+}
+
 static void conv_rule(struct pass *b, const struct wn_step *s, int dy)
 {
     struct wn_shape x = rows_shape(b->p, s->in[0], b->rows);
+    struct wn_window win = s->u.conv.win;
     if (wanted(b, s->in[1])) wn_program_fail(b->p, WN_UNSUPPORTED, "a filter that depends on the picture has no gradient here");
-    if (s->prim == WN_PRIM_CONV)
-        give(b, s->in[0], wn_conv_bwd(b->p, dy, s->in[1], WN_NONE, &s->u.conv.win, s->u.conv.groups, &x));
-    else
+    if (s->prim == WN_PRIM_CONV) {
+        dy = without_padding(b->p, dy, &win);
+        give(b, s->in[0], wn_conv_bwd(b->p, dy, s->in[1], WN_NONE, &win, s->u.conv.groups, &x));
+    } else {
         give(b, s->in[0], wn_conv(b->p, dy, s->in[1], WN_NONE, &s->u.conv.win, s->u.conv.groups));
+    }
 }
 
 static void pool_rule(struct pass *b, const struct wn_step *s, int dy)

@@ -1,5 +1,5 @@
-/* Makes a finished program smaller: drops steps that no output needs, and fuses an addition and an activation into the
- * convolution or product before them. Changes no number beyond rounding; knows no backend. */
+/* Makes a finished program smaller: drops steps that no output needs, turns gradients of convolutions into convolutions where they are some, and fuses an
+ * addition and an activation into the convolution or product before them. Changes no number beyond rounding; knows no backend. */
 #include "program.h"
 
 #include <stdlib.h>
@@ -136,6 +136,24 @@ static void fuse_addition(struct wn_program *p, struct uses *u, int i)
     fuse_bias(p, u, i, 1);
 }
 
+/* New filters are new values: true where there are any. */
+static bool turn_gradients(struct wn_program *p, const struct uses *u)
+{
+    bool any = false;
+    for (int i = 0; i < p->n_steps && !p->error.code; i++)
+        if (u->keep[i] && wn_program_turn(p, i)) any = true;
+    return any;
+}
+
+static bool count_anew(struct wn_program *p, struct uses *u)
+{
+    int *count = realloc(u->count, ((size_t)p->n_values + 1) * sizeof *count);
+    if (!count) return false;
+    u->count = count;
+    mark_needed(p, u);
+    return true;
+}
+
 /* ---- closing the gaps ---- */
 
 static void compact(struct wn_program *p, const bool *keep)
@@ -165,6 +183,11 @@ enum wn_code wn_program_optimize(struct wn_program *p, struct wn_error *err)
         goto out;
     }
     mark_needed(p, &u);
+    if (turn_gradients(p, &u) && !count_anew(p, &u)) wn_program_fail(p, WN_NO_MEMORY, "no memory to optimise a program");
+    if (p->error.code) {
+        code = wn_program_error(p, err);
+        goto out;
+    }
     for (int i = 0; i < p->n_steps; i++) {
         if (!u.keep[i]) continue;
         drop_unused_second(p, &p->steps[i], u.count);

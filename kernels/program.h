@@ -51,6 +51,9 @@ void wn_program_use_weights(struct wn_program *p, struct wn_weight_source source
 /* The value of a derived weight, or -1. key names what it is made from. */
 int wn_program_derive(struct wn_program *p, const char *key, const struct wn_shape *shape,
                       void (*make)(float *dst, const void *arg), const void *arg);
+/* turn.c: makes the step, where it is a gradient of a convolution with stride 1 and a constant filter, the convolution that it is. False: it stays what it
+ * was, and the failure, if there was one, is set. */
+bool wn_program_turn(struct wn_program *p, int step);
 /* Where a program stood, so that a formula that failed can be taken back: nothing but what was appended since is lost. */
 struct wn_mark {
     int values, steps, stages;

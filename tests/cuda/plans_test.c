@@ -132,6 +132,27 @@ static void every_convolution_has_a_backward_plan(void **state)
             }
 }
 
+/* What wn_program_turn makes of a gradient, alone and with what it is added to. */
+static void every_gradient_that_is_a_convolution_has_a_plan_as_one(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ROWS; i++)
+        for (int b = 0; b < 4; b++)
+            for (int w = 0; w < 4; w++) {
+                const struct row *r = &rows[i];
+                const struct wn_cuda_conv_shape to = shape_of(r, batches[b], &ways[w]);
+                struct wn_cuda_conv_shape shape = to;
+                const int64_t pad = r->k - 1 - r->p;
+                if (r->s != 1 || pad < 0 || r->c < 5) continue;
+                shape.x = to.y, shape.y = to.x;
+                shape.w.dim[0] = r->c, shape.w.dim[1] = r->o / r->g;
+                for (int d = 0; d < 2; d++) shape.win.pad_lo[d] = shape.win.pad_hi[d] = pad;
+                must_plan(&shape, r, batches[b], ways[w].name);
+                shape.residual = shape.bias = true;
+                must_plan(&shape, r, batches[b], ways[w].name);
+            }
+}
+
 /* ---- models: what their programs hold ---- */
 
 static char **models;
@@ -353,6 +374,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_convolution_has_a_fused_plan),
         cmocka_unit_test(every_convolution_has_a_backward_plan),
+        cmocka_unit_test(every_gradient_that_is_a_convolution_has_a_plan_as_one),
         cmocka_unit_test(every_convolution_of_the_models_has_a_plan),
         cmocka_unit_test(residual_fuses_before_the_bias_and_not_without_one),
         cmocka_unit_test(nothing_fuses_behind_a_gradient),

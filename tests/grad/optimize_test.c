@@ -169,6 +169,130 @@ static void a_pool_keeps_its_index_only_for_a_gradient(void **state)
     assert_int_equal(wn_program_value(p, index)->step, -1);
 }
 
+/* ---- gradients of convolutions ---- */
+
+enum { HAS_BIAS = 1, COMPUTED = 2 };
+
+/* A program of one gradient: of (2,c,..) with respect to x, from its inputs and weights by seed. */
+static void build_gradient(struct subject *t, const struct wn_window *win, int64_t c, int64_t o, int64_t groups, struct wn_shape x, int flags)
+{
+    struct wn_shape w = {win->rank + 2, {o, c / groups}}, dy = x;
+    subject_init(t, 7, false);
+    dy.dim[1] = o;
+    for (int d = 0; d < win->rank; d++) {
+        w.dim[2 + d] = win->kernel[d];
+        dy.dim[2 + d] = (x.dim[2 + d] + win->pad_lo[d] + win->pad_hi[d] - win->dilation[d] * (win->kernel[d] - 1) - 1) / win->stride[d] + 1;
+    }
+    const int filter = flags & COMPUTED ? subject_input(t, w, false, -1, 1) : subject_weight(t, w, -1, 1);
+    const int bias = flags & HAS_BIAS ? subject_weight(t, SHAPE(c), -1, 1) : WN_NONE;
+    wn_program_output(t->p, wn_conv_bwd(t->p, subject_input(t, dy, true, -1, 1), filter, bias, win, groups, &x));
+}
+
+static float *result_of(struct subject *t)
+{
+    const struct wn_backend_options options = {0};
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    struct wn_error err = {0};
+    if (wn_backend_open("ref", &options, &be, &err) || be->impl->compile(be, t->p, &exe, &err)) fail_msg("%s", err.text);
+    for (int i = 0; i < t->n_inputs; i++) be->impl->write(exe, t->inputs[i].value, t->inputs[i].data, NULL);
+    const int y = wn_program_step(t->p, wn_program_steps(t->p) - 1)->out[0];
+    float *data = malloc((size_t)wn_shape_count(&wn_program_value(t->p, y)->shape) * sizeof *data);
+    if (be->impl->run(exe, 0, &err) || be->impl->read(exe, y, data, &err)) fail_msg("%s", err.text);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    return data;
+}
+
+/* Whether it is one convolution afterwards; that its numbers are the same is judged here. */
+static bool turns(const struct wn_window *win, int64_t c, int64_t o, int64_t groups, struct wn_shape x, int flags)
+{
+    struct subject plain, turned;
+    build_gradient(&plain, win, c, o, groups, x, flags);
+    build_gradient(&turned, win, c, o, groups, x, flags);
+    assert_int_equal(wn_program_optimize(turned.p, NULL), WN_OK);
+    assert_int_equal(wn_program_steps(turned.p), 1);
+    float *a = result_of(&plain), *b = result_of(&turned);
+    for (int64_t i = 0; i < wn_shape_count(&x); i++) assert_float_equal(a[i], b[i], 1e-4f);
+    const bool is = wn_program_step(turned.p, 0)->prim == WN_PRIM_CONV;
+    free(a);
+    free(b);
+    subject_finish(&plain);
+    subject_finish(&turned);
+    return is;
+}
+
+static void a_gradient_with_stride_1_is_a_convolution(void **state)
+{
+    (void)state;
+    const struct wn_window one = {2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, wide = {2, {5, 3}, {1, 1}, {1, 1}, {2, 0}, {2, 0}},
+                           apart = {2, {3, 3}, {1, 1}, {2, 3}, {1, 3}, {1, 3}}, line = {1, {3}, {1}, {1}, {1}, {1}},
+                           solid = {3, {3, 1, 2}, {1, 1, 1}, {1, 1, 1}, {1, 0, 0}, {1, 0, 0}};
+    for (int flags = 0; flags <= HAS_BIAS; flags++) {
+        assert_true(turns(&one, 6, 9, 1, SHAPE(2, 6, 5, 4), flags));
+        assert_true(turns(&same, 5, 4, 1, SHAPE(2, 5, 5, 4), flags));
+        assert_true(turns(&wide, 6, 4, 2, SHAPE(2, 6, 7, 5), flags));
+        assert_true(turns(&apart, 8, 8, 8, SHAPE(1, 8, 6, 8), flags));
+        assert_true(turns(&line, 6, 3, 3, SHAPE(2, 6, 9), flags));
+        assert_true(turns(&solid, 6, 4, 1, SHAPE(1, 6, 4, 3, 5), flags));
+    }
+}
+
+static void a_gradient_that_is_no_plain_convolution_stays_one(void **state)
+{
+    (void)state;
+    const struct wn_window steps = {2, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}}, uneven = {2, {3, 3}, {1, 1}, {1, 1}, {0, 1}, {2, 1}},
+                           beyond = {2, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    assert_false(turns(&steps, 6, 4, 1, SHAPE(2, 6, 5, 4), 0));
+    assert_false(turns(&uneven, 6, 4, 1, SHAPE(2, 6, 5, 4), 0));
+    assert_false(turns(&beyond, 6, 4, 1, SHAPE(2, 6, 5, 4), 0));
+    assert_false(turns(&same, 6, 4, 1, SHAPE(2, 6, 5, 4), COMPUTED));
+    assert_false(turns(&same, 4, 6, 1, SHAPE(2, 4, 5, 4), 0)); /* a picture */
+}
+
+static void the_sum_behind_a_gradient_is_its_residual(void **state)
+{
+    (void)state;
+    const struct wn_shape shape = SHAPE(1, 6, 5, 5);
+    const int w = subject_weight(&s, SHAPE(6, 6, 3, 3), -1, 1);
+    for (int i = 0; i < 2; i++) { /* and the filter is turned once */
+        const int dy = subject_input(&s, shape, true, -1, 1), skip = subject_input(&s, shape, true, -1, 1);
+        wn_program_output(p, wn_add(p, skip, wn_conv_bwd(p, dy, w, WN_NONE, &same, 1, &shape)));
+    }
+    steps_after(2);
+    assert_int_equal(wn_program_step(p, 0)->prim, WN_PRIM_CONV);
+    assert_int_not_equal(wn_program_step(p, 0)->in[3], WN_NONE);
+}
+
+static void no_filter_is_turned_for_nobody(void **state)
+{
+    (void)state;
+    const struct wn_shape shape = SHAPE(1, 6, 5, 5);
+    const int dy = subject_input(&s, shape, true, -1, 1);
+    wn_conv_bwd(p, dy, subject_weight(&s, SHAPE(6, 6, 3, 3), -1, 1), WN_NONE, &same, 1, &shape);
+    wn_program_output(p, wn_relu(p, dy));
+    const int values = wn_program_values(p);
+    steps_after(1);
+    assert_int_equal(wn_program_values(p), values);
+}
+
+/* What a 1x1 convolution makes of padding leads nowhere: its gradient is of the cells alone. */
+static void padding_around_a_single_cell_is_cut_off_first(void **state)
+{
+    (void)state;
+    const struct wn_window win = {2, {1, 1}, {1, 1}, {1, 1}, {1, 2}, {1, 2}};
+    const struct wn_shape shape = SHAPE(2, 6, 4, 3), cells = SHAPE(2, 7, 4, 3);
+    const int x = subject_input(&s, shape, true, -1, 1), y = wn_conv(p, x, subject_weight(&s, SHAPE(7, 6, 1, 1), -1, 1), WN_NONE, &win, 1);
+    wn_program_output(p, y);
+    wn_program_end_stage(p);
+    const int seed = subject_input(&s, wn_program_value(p, y)->shape, true, -1, 1);
+    wn_program_output(p, wn_backward(p, y, seed, x, (struct wn_rows){WN_NONE, 2}));
+    assert_int_equal(wn_program_optimize(p, NULL), WN_OK);
+    const struct wn_step *last = wn_program_step(p, wn_program_steps(p) - 1);
+    assert_int_equal(last->prim, WN_PRIM_CONV);
+    assert_true(wn_shape_equal(&wn_program_value(p, last->in[0])->shape, &cells));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -186,6 +310,11 @@ int main(void)
         TEST(steps_that_nothing_needs_go_and_stages_close_up),
         TEST(a_stage_of_dead_steps_is_still_a_stage),
         TEST(a_pool_keeps_its_index_only_for_a_gradient),
+        TEST(a_gradient_with_stride_1_is_a_convolution),
+        TEST(a_gradient_that_is_no_plain_convolution_stays_one),
+        TEST(the_sum_behind_a_gradient_is_its_residual),
+        TEST(no_filter_is_turned_for_nobody),
+        TEST(padding_around_a_single_cell_is_cut_off_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
