@@ -67,6 +67,7 @@ void wn_engine_destroy(struct wn_engine *e)
     if (!e) return;
     for (int i = 0; i < MAX_PLANS; i++) wn_plan_destroy(e->plans[i]);
     for (int i = 0; i < MAX_STACK_PLANS; i++) wn_stack_plan_destroy(e->stacks[i]);
+    wn_engine_profile(e, NULL, NULL);
     wn_backend_close(e->backend);
     free(e->images);
     free(e->black);

@@ -19,6 +19,7 @@
 struct wn_engine {
     struct wn_graph *graph;
     struct wn_backend *backend;
+    struct wn_profiled *profiled; /* profile.c; NULL: it runs as it always does */
     int max_images, max_rows; /* of one run */
     bool resident;            /* images are sent to each plan once */
     struct wn_plan *plans[MAX_PLANS];

@@ -43,6 +43,7 @@ struct bench_options {
     int n_precisions;
     int rounds, threads, batch, pause_ms;
     int foils[8], n_foils; /* questions of one image */
+    int steps;             /* of them, those that take longest are listed; 0: the whole is measured */
     bool json, bare, cpu_time, torch_compile;
     bool resident, whole; /* pictures are on the device when the clock starts; a run takes all of a batch */
 };
@@ -54,17 +55,26 @@ void bench_measure(struct bench *b, int rounds, int pause_ms);
 /* NULL where there is none of that name or it failed; its `device` is 0 where there is no clock but the host's. */
 const struct subject *bench_find(const struct bench *b, const char *name);
 void bench_finish(struct bench *b);
+/* Sorts ms, of so many rounds. */
+double bench_median(double *ms, int rounds);
 
 /* subjects.c */
 enum wn_code bench_add_engine(struct bench *b, struct wn_graph *graph, const struct bench_options *o,
                               enum wn_precision precision, struct wn_error *err);
+/* That of a subject which bench_add_engine made. */
+struct wn_engine *bench_engine_of(const struct subject *s);
 void bench_add_bare(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
 void bench_add_torch(struct bench *b, const struct bench_options *o);
 
 /* errors.c */
 void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
 
+/* steps.c: what each step of one network's programs costs. Not 0 after a failure, which was said on stderr. */
+int bench_steps(struct wn_graph *graph, const char *model, const struct bench_options *o, enum wn_precision precision, const char *device, bool first);
+
 /* report.c */
+/* Before the first of the models' reports, and between them. */
+void bench_report_begin(const struct bench_options *o, const char *device, bool first);
 void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first);
 /* False: not all of it could be written, and it was said so on stderr. */
 bool bench_report_end(const struct bench_options *o);

@@ -32,7 +32,7 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static double median_of(double *ms, int rounds)
+double bench_median(double *ms, int rounds)
 {
     qsort(ms, (size_t)rounds, sizeof *ms, by_value);
     return rounds % 2 ? ms[rounds / 2] : (ms[rounds / 2 - 1] + ms[rounds / 2]) / 2;
@@ -40,10 +40,10 @@ static double median_of(double *ms, int rounds)
 
 static void summarise(struct subject *s, int rounds)
 {
-    s->median = median_of(s->ms, rounds);
+    s->median = bench_median(s->ms, rounds);
     s->low = s->ms[rounds / 4];
     s->high = s->ms[rounds - 1 - rounds / 4];
-    s->device = median_of(s->device_ms, rounds);
+    s->device = bench_median(s->device_ms, rounds);
     if (s->device_ms[0] < 0) s->device = 0; /* not every run had one */
 }
 
@@ -117,8 +117,23 @@ static void device_name(const struct bench_options *o, char *name, size_t size)
     wn_backend_close(be);
 }
 
+static int list_steps(const char *path, const struct bench_options *o, bool first)
+{
+    struct wn_graph *graph;
+    struct wn_error err = {0};
+    char device[128], name[64];
+    if (wn_graph_load(path, NULL, &graph, &err) != WN_OK) return fprintf(stderr, "%s: %s\n", path, err.text), 1;
+    model_name(path, name, sizeof name);
+    device_name(o, device, sizeof device);
+    const int status = bench_steps(graph, name, o, o->precisions[0], device, first);
+    for (int i = 1; i < o->n_precisions && !status; i++) bench_steps(graph, name, o, o->precisions[i], device, false);
+    wn_graph_destroy(graph);
+    return status;
+}
+
 static int measure_model(const char *path, const struct bench_options *o, bool first)
 {
+    if (o->steps) return list_steps(path, o, first);
     struct wn_graph *graph = NULL;
     struct wn_error err = {0};
     char device[128];
@@ -189,6 +204,7 @@ static int usage(void)
             "  --python FILE    its interpreter (default /usr/bin/python3)\n"
             "  --resident       the pictures lie on the device when the clock starts\n"
             "  --whole-batch    one run for all images of a call, also where the backend asks for fewer\n"
+            "  --steps N        lists what each step of the programs costs instead, and the N that take longest; by the first of the foils\n"
             "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
             "  --no-bf16 (--precisions f32), --no-bare, --json\n");
     return 2;
@@ -277,6 +293,8 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
         return read_whole(value, &o->rounds);
     else if (strcmp(name, "--pause-ms") == 0)
         return read_whole(value, &o->pause_ms);
+    else if (strcmp(name, "--steps") == 0)
+        return read_whole(value, &o->steps);
     else if (strcmp(name, "--foils") == 0)
         return read_foils(o, value);
     else

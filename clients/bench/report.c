@@ -140,11 +140,11 @@ static void report_table(const struct bench *b, const struct bench_options *o)
             if (value_of(b, o, &goals[i], k, &value)) report_goal(&goals[i], wn_precision_name(o->precisions[k]), value);
 }
 
-static void report_json(const struct bench *b, const struct bench_options *o, bool first)
+static void report_json(const struct bench *b, const struct bench_options *o)
 {
     double value;
     const char *comma = "";
-    printf("%s\n  {\"model\": \"%s\", \"rounds\": %d, \"median_ms\": {", first ? "" : ",", b->model, b->rounds);
+    printf("{\"model\": \"%s\", \"rounds\": %d, \"median_ms\": {", b->model, b->rounds);
     for (int i = 0; i < b->n; i++) printf("%s\"%s\": %.4f", i ? ", " : "", b->subjects[i].name, b->subjects[i].median);
     printf("}, \"device_ms\": {");
     for (int i = 0; i < b->n; i++) {
@@ -179,14 +179,20 @@ static void report_json(const struct bench *b, const struct bench_options *o, bo
     printf("}}");
 }
 
-void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first)
+void bench_report_begin(const struct bench_options *o, const char *device, bool first)
 {
     if (first && o->json)
         printf("{\"device\": \"%s\", \"threads\": %d, \"batch\": %d, \"models\": [", device, o->threads, o->batch);
     else if (first)
         printf("%s, batch %d\n", device, o->batch);
+    if (o->json) printf("%s\n  ", first ? "" : ",");
+}
+
+void bench_report(const struct bench *b, const struct bench_options *o, const char *device, bool first)
+{
+    bench_report_begin(o, device, first);
     if (o->json)
-        report_json(b, o, first);
+        report_json(b, o);
     else
         report_table(b, o);
     fflush(stdout);

@@ -149,6 +149,11 @@ static double engine_run(struct subject *s)
     return -1;
 }
 
+struct wn_engine *bench_engine_of(const struct subject *s)
+{
+    return ((const struct engine *)s->state)->engine;
+}
+
 /* ---- every class at once ---- */
 
 /* "Why the prediction, rather than Q?" for n foils Q, from a stack alone. */

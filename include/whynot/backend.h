@@ -48,6 +48,19 @@ struct wn_backend_traits {
     const char *backend;      /* the row's name, static; filled in by wn_engine_traits */
 };
 
+/* What one step of an executable cost in one run. */
+struct wn_step_cost {
+    const struct wn_program *program;
+    int stage, step; /* of the program; where several steps are done as one, it stands for all of them */
+    int launches;    /* of kernels, calls of libraries, loops */
+    double ms;
+    double bytes;    /* that it reads and writes at the least: each operand once, as it lies in memory; negative: not counted */
+};
+struct wn_profiler {
+    void (*say)(void *arg, const struct wn_step_cost *cost);
+    void *arg;
+};
+
 /* One thing that was looked at: a library, a device, memory. */
 struct wn_finding {
     const char *topic, *value; /* "cuDNN", "9.1.0" */
@@ -119,6 +132,8 @@ struct wn_backend_impl {
      * the device began the first run since then, of whatever executable of this backend, to where it ended the last; waits for that. Errors:
      * WN_BAD_REQUEST where nothing ran since; WN_NO_MEMORY, WN_DEVICE. */
     enum wn_code (*lap)(struct wn_backend *be, double *ms, struct wn_error *err);
+    /* May be NULL. As `run`, but slow: step by step, waits for the last, and then says of each that did anything what it cost, in their order. */
+    enum wn_code (*profile)(struct wn_exe *exe, int stage, const struct wn_profiler *profiler, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */
     void (*diagnose)(void (*say)(void *arg, const struct wn_finding *finding), void *arg);

@@ -37,6 +37,10 @@ struct wn_engine_times {
  * WN_BAD_REQUEST where nothing ran since it was started, WN_DEVICE. */
 WN_API enum wn_code wn_engine_lap(struct wn_engine *e, double *ms, struct wn_error *err);
 
+/* For measuring: from now on (profiler NULL: no more) every run of the engine goes step by step, and profiler->say is told of each step. Copies the profiler.
+ * Errors: WN_UNSUPPORTED where the backend does not time its steps; WN_NO_MEMORY. */
+WN_API enum wn_code wn_engine_profile(struct wn_engine *e, const struct wn_profiler *profiler, struct wn_error *err);
+
 struct wn_batch {
     int n_images;
     const float *const *images; /* n_images pointers to C*H*W preprocessed floats, caller's; NULL where the picture below is given */

@@ -219,7 +219,7 @@ static void cuda_release(struct wn_exe *base)
     for (int i = 0; i < exe->n_tables; i++) wn_cuda_free(exe->be, exe->tables[i].memory, exe->tables[i].bytes);
     wn_cuda_free(exe->be, exe->arena, exe->arena_bytes);
     wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
-    free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->held), free(exe->jobs);
+    free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->first), free(exe->held), free(exe->jobs);
     free(exe->gemms), free(exe->tables), free(exe);
 }
 
@@ -256,10 +256,11 @@ static enum wn_code make_stage(struct wn_cuda_exe *exe, int stage, struct wn_err
         if (!makers[prim])
             return wn_fail(err, WN_UNSUPPORTED, "the cuda backend has no '%s'; use another backend", wn_prim_name(prim));
         exe->scratch_used = 0;
+        exe->first[i] = exe->n_jobs;
         enum wn_code code = makers[prim](exe, i, err);
         if (code != WN_OK) return code;
     }
-    exe->stages[stage].end = exe->n_jobs;
+    exe->first[range.end] = exe->stages[stage].end = exe->n_jobs;
     return WN_OK;
 }
 
@@ -331,7 +332,8 @@ static enum wn_code build(struct wn_cuda_exe *exe, struct wn_error *err)
     exe->home = calloc(n, sizeof *exe->home);
     exe->ports = calloc(n, sizeof *exe->ports);
     exe->stages = calloc((size_t)wn_program_stages(exe->prog) + 1, sizeof *exe->stages);
-    if (!exe->values || !exe->home || !exe->ports || !exe->stages)
+    exe->first = calloc((size_t)wn_program_steps(exe->prog) + 1, sizeof *exe->first);
+    if (!exe->values || !exe->home || !exe->ports || !exe->stages || !exe->first)
         return wn_fail(err, WN_NO_MEMORY, "no memory for a program of %zu values", n);
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code == WN_OK) code = wn_cuda_stream_open(exe, err);
@@ -373,14 +375,20 @@ enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stag
     return WN_OK;
 }
 
-static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *err)
+enum wn_code wn_cuda_begin_stage(struct wn_cuda_exe *exe, int stage, struct wn_error *err)
 {
-    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
     if (stage < 0 || stage >= wn_program_stages(exe->prog))
         return wn_fail(err, WN_INTERNAL, "there is no stage %d; the program has %d", stage, wn_program_stages(exe->prog));
     enum wn_code code = wn_cuda_device_use(exe->be, err);
+    if (code == WN_OK && stage == 0) exe->ahead = NULL;
+    return code;
+}
+
+static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *err)
+{
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    enum wn_code code = wn_cuda_begin_stage(exe, stage, err);
     if (code != WN_OK) return code;
-    if (stage == 0) exe->ahead = NULL;
     wn_cuda_fault_run(exe->stream);
     wn_cuda_range_begin(stage == 0 ? "forward" : "backward");
     code = wn_cuda_clock_begin(exe, err);
@@ -452,6 +460,7 @@ const struct wn_backend_impl wn_backend_cuda = {
     .masks = wn_cuda_masks,
     .hide = wn_cuda_hide,
     .lap = wn_cuda_lap,
+    .profile = wn_cuda_profile,
     .diagnose = wn_cuda_diagnose,
     .lost = wn_cuda_lost,
 };

@@ -152,6 +152,7 @@ struct wn_cuda_exe {
     struct wn_cuda_job *jobs;
     int n_jobs, cap_jobs;
     struct wn_cuda_stage *stages;
+    int *first; /* [steps + 1]: the job that each step's begin with */
     bool warm; /* compiled to the end: its stages are counted */
     struct CUstream_st *stream;
     char *arena;
@@ -340,6 +341,9 @@ enum wn_code wn_cuda_clock_begin(struct wn_cuda_exe *exe, struct wn_error *err);
 enum wn_code wn_cuda_clock_end(struct wn_cuda_exe *exe, struct wn_error *err);
 void wn_cuda_clock_close(struct wn_cuda_backend *be);
 
+/* ---- profile.c ---- */
+enum wn_code wn_cuda_profile(struct wn_exe *exe, int stage, const struct wn_profiler *profiler, struct wn_error *err);
+
 /* ---- picture.c ---- */
 #ifndef WN_CUDA_PICTURE_ROOM
 #define WN_CUDA_PICTURE_ROOM (16 << 20) /* bytes of pictures of one launch */
@@ -371,6 +375,8 @@ enum wn_code wn_cuda_hide(struct wn_exe *exe, int value, const struct wn_hiding 
 /* ---- backend.c ---- */
 /* The port of a value, or NULL with err filled where it has none. */
 struct wn_cuda_port *wn_cuda_port_of(struct wn_cuda_exe *exe, int value, struct wn_error *err);
+/* What every run of a stage begins with: the stage is one, the device the current one. */
+enum wn_code wn_cuda_begin_stage(struct wn_cuda_exe *exe, int stage, struct wn_error *err);
 enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);
 /* The conversion that the port wants, queued, if any. */
 enum wn_code wn_cuda_run_port(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the device ---- */
 
@@ -272,23 +273,56 @@ static enum wn_code exe_write(struct wn_exe *base, int value, const float *src, 
     return WN_OK;
 }
 
-static enum wn_code exe_run(struct wn_exe *base, int stage, struct wn_error *err)
+static enum wn_code run_action(const struct wn_dnn_exe *e, const struct wn_dnn_action *a, struct wn_error *err)
 {
-    struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
+    if (a->loop) return a->loop(a->spec, a->p), WN_OK;
+    dnnl_status_t status = dnnl_primitive_execute(a->prim, e->be->stream, a->n, a->args);
+    if (status == dnnl_success) return WN_OK;
+    return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN fails with status %d", (int)status);
+}
+
+/* The first action of the stage, which must be one. */
+static enum wn_code begin_stage(const struct wn_dnn_exe *e, int stage, int *first, struct wn_error *err)
+{
+    *first = 0;
     if (stage < 0 || stage >= wn_program_stages(e->prog))
         return wn_fail(err, WN_INTERNAL, "there is no stage %d", stage);
     omp_set_num_threads(e->be->threads); /* of the thread that runs, which need not be the one that compiled */
-    for (int i = stage ? e->stage_end[stage - 1] : 0; i < e->stage_end[stage]; i++) {
-        const struct wn_dnn_action *a = &e->actions[i];
-        if (a->loop) {
-            a->loop(a->spec, a->p);
-            continue;
-        }
-        dnnl_status_t status = dnnl_primitive_execute(a->prim, e->be->stream, a->n, a->args);
-        if (status != dnnl_success)
-            return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN fails with status %d", (int)status);
-    }
+    if (stage) *first = e->stage_end[stage - 1];
     return WN_OK;
+}
+
+static enum wn_code exe_run(struct wn_exe *base, int stage, struct wn_error *err)
+{
+    struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
+    int i;
+    enum wn_code code = begin_stage(e, stage, &i, err);
+    for (; code == WN_OK && i < e->stage_end[stage]; i++) code = run_action(e, &e->actions[i], err);
+    return code;
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+/* What it says of a step is not part of the next one's time. Bytes are not counted: half of what is moved here never leaves a cache. */
+static enum wn_code exe_profile(struct wn_exe *base, int stage, const struct wn_profiler *profiler, struct wn_error *err)
+{
+    struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
+    int i;
+    enum wn_code code = begin_stage(e, stage, &i, err);
+    while (code == WN_OK && i < e->stage_end[stage]) {
+        struct wn_step_cost cost = {.program = e->prog, .stage = stage, .step = e->actions[i].step, .bytes = -1};
+        const double start = now_ms();
+        for (; code == WN_OK && i < e->stage_end[stage] && e->actions[i].step == cost.step; i++, cost.launches++)
+            code = run_action(e, &e->actions[i], err);
+        cost.ms = now_ms() - start;
+        if (code == WN_OK) profiler->say(profiler->arg, &cost);
+    }
+    return code;
 }
 
 static enum wn_code exe_read(struct wn_exe *base, int value, float *dst, struct wn_error *err)
@@ -325,5 +359,6 @@ const struct wn_backend_impl wn_backend_onednn = {
     .write = exe_write,
     .run = exe_run,
     .read = exe_read,
+    .profile = exe_profile,
     .diagnose = be_diagnose,
 };

@@ -117,6 +117,7 @@ struct wn_dnn_action {
     dnnl_exec_arg_t *args;
     wn_dnn_loop *loop;
     const void *spec;
+    int step; /* of the program; of several that are done as one, the first */
     int n;
     int *buffers;
     void **p;

@@ -202,7 +202,7 @@ static struct wn_dnn_action *add_action(struct wn_dnn_exe *e, int n)
     void **p = wn_dnn_block(e, (size_t)n * sizeof *p);
     if (!buffers || !p || !grow(e, &e->actions, e->n_actions, &e->cap_actions, sizeof *e->actions)) return NULL;
     struct wn_dnn_action *a = &e->actions[e->n_actions];
-    *a = (struct wn_dnn_action){.n = n, .buffers = buffers, .p = p};
+    *a = (struct wn_dnn_action){.step = e->step, .n = n, .buffers = buffers, .p = p};
     return a;
 }
 

@@ -66,6 +66,24 @@ class Errors(unittest.TestCase):
                 self.assertEqual(times.get("own f32 " + row, -1) >= 0, there, (options, row))  # a pair may take less than is printed
 
 
+class Steps(unittest.TestCase):
+    def test_every_step_of_every_run_counts(self):
+        done = run("--model", SMALL, "--precisions", "f32", "--method", "ig", "--foils", "2", "--steps", "1", "--json")
+        if done.returncode:
+            self.skipTest("this build has no quick backend: " + done.stderr)
+        steps = json.loads(done.stdout)["models"][0]["steps"]
+        runs = 2 * 32  # nodes of two questions
+        self.assertEqual({s["launches"] for s in steps if s["primitive"] == "conv_bwd"}, {runs})
+        self.assertEqual({s["macs"] for s in steps if s["primitive"] == "conv_bwd"}, {runs * 81 * 4 * 4 * 9, runs * 81 * 4 * 3 * 9})
+        self.assertGreater(min(s["ms"] for s in steps), 0)
+        self.assertNotIn("bytes", steps[0])
+
+    def test_a_backend_that_does_not_time_its_steps_says_so(self):
+        done = run("--model", SMALL, "--precisions", "f32", "--backend", "ref", "--steps", "1")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("the backend 'ref' does not time its steps", done.stderr)
+
+
 FAKE = """import sys
 print("ready", flush=True)
 if "--compile" in sys.argv:

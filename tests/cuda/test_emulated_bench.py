@@ -21,7 +21,8 @@ class Clock(unittest.TestCase):
     def run_bench(self, name, *options):
         with tempfile.TemporaryDirectory() as folder:
             network = os.path.join(folder, name + ".onnx")
-            shutil.copy(NETWORK, network)
+            other = os.path.join(os.path.dirname(NETWORK), name + ".onnx")
+            shutil.copy(other if os.path.exists(other) else NETWORK, network)
             fake = os.path.join(folder, "fake.py")
             with open(fake, "w") as f:
                 f.write(FAKE)
@@ -60,6 +61,32 @@ class Clock(unittest.TestCase):
         self.assertEqual(goals("resnet50", "--batch", "1", "--precisions", "f16"), {"H6"})
         self.assertEqual(goals("resnet50", "--batch", "8", "--precisions", "f16"), set())
         self.assertEqual(goals("resnet50", "--batch", "32", "--precisions", "f32", "--method", "ixg"), {"H9"})
+
+    def test_each_step_has_its_launches_its_time_and_the_bytes_that_it_moves(self):
+        """residual.onnx: 9x9 cells, pictures of 3 channels that lie padded to 8, layers of 4, 2 pictures in 16 bits."""
+        model = self.numbers("residual", "--batch", "2", "--precisions", "bf16", "--method", "ixg", "--steps", "1", "--rounds", "2")
+        plane, row = 2 * 81 * 2, 2 * 4  # of one channel; of the numbers that say which picture a row is about
+        steps = model["steps"]
+        bytes_of = lambda what: [s["bytes"] for s in steps if s["what"] == what]
+        self.assertEqual(bytes_of("conv 3x3 3x9x9 > 4x9x9"), [8 * plane + 2 * (4 * 3 * 9 + 4) + 4 * plane])
+        self.assertEqual(bytes_of("conv 3x3 4x9x9 > 4x9x9")[1], 3 * 4 * plane + 2 * (4 * 4 * 9 + 4))  # with a residual
+        self.assertEqual(bytes_of("unary_bwd relu 4x9x9 > 4x9x9"), [3 * 4 * plane + row] * 2 + [4 * 4 * plane + row])  # the last adds two gradients up
+        self.assertEqual(bytes_of("conv_bwd 3x3 4x9x9 > 3x9x9"), [(4 + 3) * plane + 2 * 4 * 3 * 9])
+        self.assertEqual(bytes_of("channel_dot 3x9x9 > 1x9x9"), [(8 + 3) * plane + 2 * plane + row])
+        for s in steps:  # what it launches, and the event behind
+            self.assertEqual(s["ms"], s["launches"] + 1, s)
+        self.assertEqual([s["stage"] for s in steps], sorted(s["stage"] for s in steps))
+        self.assertEqual({s["macs"] for s in steps if s["what"] == "conv 3x3 4x9x9 > 4x9x9"}, {2 * 81 * 4 * 4 * 9})
+
+    def test_a_slice_reads_no_more_than_it_keeps(self):
+        steps = self.numbers("split", "--batch", "2", "--precisions", "f32", "--steps", "1", "--method", "ixg")["steps"]
+        self.assertEqual([s["bytes"] for s in steps if s["what"] == "copy 4x9x9 > 2x9x9"], [2 * (2 * 2 * 81 * 4)] * 2)
+
+    def test_the_table_of_steps_adds_up_by_stage_and_lists_the_longest(self):
+        table = self.run_bench("residual", "--precisions", "f32", "--method", "ixg", "--steps", "3").splitlines()
+        sums = {line.rsplit("  ", 1)[1]: line.split()[0] for line in table if "all of stage" in line}
+        self.assertEqual(list(sums), ["all of stage 0, the forward pass", "all of stage 1"])
+        self.assertEqual(len([line for line in table if "> " in line]), 3)
 
     def test_the_table_says_what_was_missed_and_by_which_clock(self):
         table = self.run_bench("resnet50", "--precisions", "f16")
