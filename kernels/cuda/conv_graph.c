@@ -164,7 +164,7 @@ static cudnnBackendDescriptor_t pointwise(struct sketch *s, cudnnPointwiseMode_t
 
 /* ---- the graph ---- */
 
-/* conv -> + residual -> + bias -> relu: in this order and no other does cuDNN 9 have engines that fuse all of it. What lies
+/* conv -> + residual -> + bias -> relu: in this order and no other does cuDNN 9 have engines that fuse all of it and need not be compiled first. What lies
  * between two operations is virtual, and f32. */
 static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct wn_cuda_planner *p,
                                                 const struct wn_cuda_conv_shape *c)
@@ -207,6 +207,17 @@ static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct w
 
 /* ---- choosing ---- */
 
+static bool is_compiled(cudnnBackendDescriptor_t engine)
+{
+    cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
+    int64_t n = 0;
+    bool compiled = false;
+    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, notes) != CUDNN_STATUS_SUCCESS)
+        return false;
+    for (int i = 0; i < n; i++) compiled = compiled || notes[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
+    return compiled;
+}
+
 /* What an engine does to numbers that we do not allow: answers that vary from run to run, ever; in exact f32 also tensor
  * cores, inputs made shorter, and transforms that lose digits. */
 static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c, struct wn_cuda_plan_facts *facts)
@@ -230,6 +241,7 @@ static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_con
         if (notes[i] == CUDNN_NUMERICAL_NOTE_TENSOR_CORE) facts->tensor_cores = true;
     }
     cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_GLOBAL_INDEX, CUDNN_TYPE_INT64, 1, &n, &facts->engine);
+    facts->compiled = is_compiled(engine);
     cudnnBackendDestroyDescriptor(engine);
     return good;
 }

@@ -304,6 +304,7 @@ static cudnnStatus_t ask(cudnnBackendDescriptor_t const descriptor, cudnnBackend
     case CUDNN_ATTR_ENGINEHEUR_RESULTS: return engines_of(d, most, n, dst);
     case CUDNN_ATTR_ENGINECFG_ENGINE: (*(struct descriptor **)dst)->graph = d->graph; return CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_ENGINE_GLOBAL_INDEX: *(int64_t *)dst = d->graph.engine; return CUDNN_STATUS_SUCCESS;
+    case CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE: return *n = 0, CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
         if (d->graph.engine == PLAIN) return *n = 0, CUDNN_STATUS_SUCCESS;
         *(cudnnBackendNumericalNote_t *)dst = d->graph.engine == VARYING ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC : CUDNN_NUMERICAL_NOTE_TENSOR_CORE;
