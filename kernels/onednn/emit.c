@@ -224,7 +224,7 @@ void wn_dnn_emit_loop(struct wn_dnn_exe *e, wn_dnn_loop *loop, const void *spec,
 
 void wn_dnn_emit_act(struct wn_dnn_exe *e, const struct wn_act *act, int value)
 {
-    struct wn_dnn_unary u = {*act, wn_dnn_tensor_count(&e->values[value].t)};
+    struct wn_dnn_unary u = {.act = *act, .count = wn_dnn_tensor_count(&e->values[value].t)};
     int buffer = e->values[value].buffer[WN_DNN_F32];
     if (act->kind != WN_UNARY_COUNT) wn_dnn_emit_loop(e, wn_dnn_loop_unary, &u, sizeof u, 2, (int[]){buffer, buffer});
 }

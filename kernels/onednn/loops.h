@@ -49,10 +49,11 @@ struct wn_dnn_binary {
 };
 wn_dnn_loop wn_dnn_loop_binary;
 
-/* unary: y, x; backward: dx, dy, z; all dense and f32 (relu backward: bf16 too). */
+/* unary: y, x, f32; backward: dx, dy, z, f32 or bf16; all dense. */
 struct wn_dnn_unary {
     struct wn_act act;
     int64_t count;
+    bool bf16; /* backward alone */
 };
 wn_dnn_loop wn_dnn_loop_unary, wn_dnn_loop_unary_bwd, wn_dnn_loop_relu_bwd_bf16;
 

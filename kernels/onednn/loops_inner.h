@@ -37,4 +37,10 @@ static inline uint16_t wn_bf16_down(float x)
     return (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : rounded);
 }
 
+/* Element i of f32s or bf16s; inlined, `bf16` known. */
+static inline float wn_dnn_element(const void *x, int64_t i, bool bf16)
+{
+    return bf16 ? wn_bf16_up(((const uint16_t *)x)[i]) : ((const float *)x)[i];
+}
+
 #endif

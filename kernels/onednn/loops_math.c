@@ -22,6 +22,14 @@ WN_CLONES void wn_dnn_narrow(uint16_t *y, const float *x, int64_t n)
     for (int64_t i = 0; i < n; i++) y[i] = wn_bf16_down(x[i]);
 }
 
+static inline void put_element(void *y, int64_t i, float v, bool bf16)
+{
+    if (bf16)
+        ((uint16_t *)y)[i] = wn_bf16_down(v);
+    else
+        ((float *)y)[i] = v;
+}
+
 /* ---- unary ---- */
 
 WN_CLONES void wn_dnn_apply(const struct wn_act *act, float *y, const float *in, int64_t n)
@@ -49,7 +57,8 @@ void wn_dnn_loop_unary(const void *spec, void *const *p)
     wn_dnn_apply(&u->act, p[0], p[1], u->count);
 }
 
-WN_CLONES static void apply_bwd(const struct wn_act *act, float *dx, const float *dy, const float *of, int64_t n)
+/* dx, dy and z of one type. */
+static inline __attribute__((always_inline)) void apply_bwd(const struct wn_act *act, void *dx, const void *dy, const void *of, int64_t n, bool bf16)
 {
     float a = act->alpha, b = act->beta;
     (void)a, (void)b;
@@ -57,9 +66,9 @@ WN_CLONES static void apply_bwd(const struct wn_act *act, float *dx, const float
 #define X(id, name, from, fwd, bwd)                                                                                    \
     case WN_UNARY_##id:                                                                                                \
         for (int64_t i = 0; i < n; i++) {                                                                              \
-            float g = dy[i], z = of[i];                                                                                \
+            float g = wn_dnn_element(dy, i, bf16), z = wn_dnn_element(of, i, bf16);                                                  \
             (void)z;                                                                                                   \
-            dx[i] = bwd;                                                                                               \
+            put_element(dx, i, bwd, bf16);                                                                             \
         }                                                                                                              \
         break;
 #include <whynot/unary.def>
@@ -69,10 +78,20 @@ WN_CLONES static void apply_bwd(const struct wn_act *act, float *dx, const float
     }
 }
 
+WN_CLONES static void apply_bwd_f32(const struct wn_act *act, void *dx, const void *dy, const void *of, int64_t n)
+{
+    apply_bwd(act, dx, dy, of, n, false);
+}
+
+WN_CLONES static void apply_bwd_bf16(const struct wn_act *act, void *dx, const void *dy, const void *of, int64_t n)
+{
+    apply_bwd(act, dx, dy, of, n, true);
+}
+
 void wn_dnn_loop_unary_bwd(const void *spec, void *const *p)
 {
     const struct wn_dnn_unary *u = spec;
-    apply_bwd(&u->act, p[0], p[1], p[2], u->count);
+    (u->bf16 ? apply_bwd_bf16 : apply_bwd_f32)(&u->act, p[0], p[1], p[2], u->count);
 }
 
 /* Above zero: sign bit clear and not all bits clear, which is "greater than 0" for a 16-bit signed number too. */

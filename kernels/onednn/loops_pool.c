@@ -53,11 +53,6 @@ static int64_t position(const struct wn_dnn_pool *q, const int64_t *origin, int6
 /* Taps side by side that are looked at in one pass over the channels, so that the best so far stays in registers. */
 #define ABREAST 3
 
-static inline float element(const void *x, int64_t i, bool bf16)
-{
-    return bf16 ? wn_bf16_up(((const uint16_t *)x)[i]) : ((const float *)x)[i];
-}
-
 /* n taps, `step` elements apart, which lie at[ABREAST] in their plane; fresh: nothing was looked at before them. NaN wins, as it does in other frameworks,
  * so that it is seen at the end; of equal ones the first. What is read from bf16 goes back without rounding. */
 static inline __attribute__((always_inline)) void max_taps(void *restrict y, float *restrict index, const void *restrict x, int64_t step, const float *at,
@@ -66,10 +61,10 @@ static inline __attribute__((always_inline)) void max_taps(void *restrict y, flo
     float where[ABREAST]; /* nothing that a loop would have to load */
     memcpy(where, at, sizeof where);
     for (int64_t c = 0; c < channels; c++) {
-        float best = fresh ? -INFINITY : element(y, c, bf16), winner = fresh ? where[0] : index[c];
+        float best = fresh ? -INFINITY : wn_dnn_element(y, c, bf16), winner = fresh ? where[0] : index[c];
 #pragma GCC unroll 3
         for (int t = 0; t < n; t++) {
-            const float v = element(x, t * step + c, bf16);
+            const float v = wn_dnn_element(x, t * step + c, bf16);
             winner = (v > best) | (v != v) ? where[t] : winner;
             best = (v > best) | (v != v) ? v : best;
         }

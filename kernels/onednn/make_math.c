@@ -88,7 +88,7 @@ void wn_dnn_unary(struct wn_dnn_exe *e, const struct wn_step *s)
     int x = s->in[0], y = s->out[0];
     enum wn_dnn_type type = wn_dnn_type_of(e, x);
     struct wn_dnn_tensor t = wn_dnn_tensor_of(e, x, type);
-    struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&t)};
+    struct wn_dnn_unary u = {.act = s->u.unary, .count = wn_dnn_tensor_count(&t)};
     struct wn_dnn_prim prim;
     bool ours = wn_dnn_make_unary(e->be->engine, u.count, type, &u.act, &prim) != dnnl_success;
     if (ours) type = WN_DNN_F32;
@@ -105,13 +105,11 @@ void wn_dnn_unary(struct wn_dnn_exe *e, const struct wn_step *s)
 void wn_dnn_unary_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
 {
     int dy = s->in[0], z = s->in[1], dx = s->out[0];
-    struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&e->values[dx].t)};
-    bool narrow =
-        u.act.kind == WN_UNARY_RELU && wn_dnn_type_of(e, dy) == WN_DNN_BF16 && wn_dnn_type_of(e, z) == WN_DNN_BF16;
+    const bool narrow = wn_dnn_type_of(e, dy) == WN_DNN_BF16 && wn_dnn_type_of(e, z) == WN_DNN_BF16;
+    const struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&e->values[dx].t), narrow};
     enum wn_dnn_type type = narrow ? WN_DNN_BF16 : WN_DNN_F32;
     int by = wn_dnn_want(e, dy, type), bz = wn_dnn_want(e, z, type), bx = result_over(e, dx, dy, type);
-    wn_dnn_emit_loop(e, narrow ? wn_dnn_loop_relu_bwd_bf16 : wn_dnn_loop_unary_bwd, &u, sizeof u, 3,
-                     (int[]){bx, by, bz});
+    wn_dnn_emit_loop(e, narrow && u.act.kind == WN_UNARY_RELU ? wn_dnn_loop_relu_bwd_bf16 : wn_dnn_loop_unary_bwd, &u, sizeof u, 3, (int[]){bx, by, bz});
 }
 
 /* ---- binary ---- */

@@ -241,6 +241,26 @@ static void activations_bend_where_they_should(void **state)
     }
 }
 
+/* What is computed of bf16s is what f32s would give, rounded once. */
+static void derivatives_in_bf16_are_those_in_f32(void **state)
+{
+    (void)state;
+    enum { N = 333 };
+    static uint16_t g[N], z[N], dx[N], again[N];
+    float wide_g[N], wide_z[N], wide[N];
+    for (int kind = 0; kind < WN_UNARY_COUNT; kind++) {
+        struct wn_dnn_unary u = {.act = {(enum wn_unary)kind, 0.25f, 0.5f}, .count = N};
+        for (int i = 0; i < N; i++) g[i] = wn_bf16_down(other[i]), z[i] = wn_bf16_down(kind == WN_UNARY_LOG || kind == WN_UNARY_SQRT ? other[i] : x[i]);
+        wn_dnn_widen(wide_g, g, N);
+        wn_dnn_widen(wide_z, z, N);
+        wn_dnn_loop_unary_bwd(&u, (void *[]){wide, wide_g, wide_z});
+        wn_dnn_narrow(again, wide, N);
+        u.bf16 = true;
+        wn_dnn_loop_unary_bwd(&u, (void *[]){dx, g, z});
+        for (int i = 0; i < N; i++) assert_float_equal(wn_bf16_up(dx[i]), wn_bf16_up(again[i]), 0);
+    }
+}
+
 static void rows_are_scaled_and_shifted_in_both_types(void **state)
 {
     (void)state;
@@ -375,6 +395,7 @@ int main(void)
         cmocka_unit_test(a_relu_in_bf16_lets_through_what_was_above_zero),
         cmocka_unit_test(no_activation_leaves_what_is_there),
         cmocka_unit_test(activations_bend_where_they_should),
+        cmocka_unit_test(derivatives_in_bf16_are_those_in_f32),
         cmocka_unit_test(rows_are_scaled_and_shifted_in_both_types),
         cmocka_unit_test(channels_are_summed_where_they_lie_apart),
         cmocka_unit_test(few_channels_are_summed_for_many_pixels_at_once),
