@@ -82,16 +82,11 @@ struct wn_shape wn_bent_shape(const struct wn_bent *at, int v)
 /* Where the kernel is a single cell, what the convolution makes of padding comes from no cell of x: dy without it, and the window that is left. */
 static int without_padding(struct wn_program *p, int dy, struct wn_window *win)
 {
-    int64_t lo[WN_MAX_RANK] = {0}, hi[WN_MAX_RANK] = {0};
-    bool any = false;
-    for (int d = 0; d < win->rank; d++) {
+    for (int d = 0; d < win->rank; d++)
         if (win->kernel[d] != 1 || win->stride[d] != 1) return dy;
-        any = any || win->pad_lo[d] || win->pad_hi[d];
-        lo[2 + d] = -win->pad_lo[d], hi[2 + d] = -win->pad_hi[d];
-    }
-    if (!any) return dy;
+    const int cells = wn_crop(p, dy, win->pad_lo, win->pad_hi, win->rank);
     for (int d = 0; d < win->rank; d++) win->pad_lo[d] = win->pad_hi[d] = 0;
-    return wn_pad(p, dy, lo, hi, 0);
+    return cells;
 }
 
 static void conv_rule(struct pass *b, const struct wn_step *s, int dy)

@@ -108,6 +108,18 @@ int wn_pad(struct wn_program *p, int x, const int64_t *lo, const int64_t *hi, fl
     return wn_copy(p, x, &y, &c);
 }
 
+int wn_crop(struct wn_program *p, int v, const int64_t *lo, const int64_t *hi, int rank)
+{
+    int64_t less_lo[WN_MAX_RANK] = {0}, less_hi[WN_MAX_RANK] = {0};
+    bool any = false;
+    for (int i = 0; i < rank; i++) {
+        less_lo[2 + i] = -lo[i];
+        less_hi[2 + i] = -hi[i];
+        any = any || lo[i] || hi[i];
+    }
+    return any ? wn_pad(p, v, less_lo, less_hi, 0) : v;
+}
+
 int wn_expand(struct wn_program *p, int x, const struct wn_shape *y)
 {
     if (!usable(p, x)) return -1;

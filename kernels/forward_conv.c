@@ -3,18 +3,6 @@
 
 #include <stdio.h>
 
-int wn_forward_crop(struct wn_program *p, int v, const int64_t *lo, const int64_t *hi, int rank)
-{
-    int64_t less_lo[WN_MAX_RANK] = {0}, less_hi[WN_MAX_RANK] = {0};
-    bool any = false;
-    for (int i = 0; i < rank; i++) {
-        less_lo[2 + i] = -lo[i];
-        less_hi[2 + i] = -hi[i];
-        any = any || lo[i] || hi[i];
-    }
-    return any ? wn_pad(p, v, less_lo, less_hi, 0) : v;
-}
-
 static bool is_single_cell(const struct wn_window *win)
 {
     for (int i = 0; i < win->rank; i++)
@@ -89,7 +77,7 @@ static struct wn_tangent conv_of_layer(struct wn_forward_pass *b, const struct w
     const struct wn_window *win = &s->u.conv.win;
     struct wn_shape y = shape_of(b, s->out[0]);
     int64_t channels = y.dim[1];
-    int z = wn_forward_columns(b, wn_forward_crop(p, s->out[0], win->pad_lo, win->pad_hi, win->rank), channels, b->directions);
+    int z = wn_forward_columns(b, wn_crop(p, s->out[0], win->pad_lo, win->pad_hi, win->rank), channels, b->directions);
     if (s->in[2] != WN_NONE) z = wn_binary(p, WN_BINARY_SUB, z, as(p, s->in[2], channels, 1));
     return around(b, s, b->of[s->in[0]], wn_linear(p, z, b->step, 0));
 }

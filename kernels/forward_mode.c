@@ -136,7 +136,7 @@ static struct wn_tangent matmul_rule(struct wn_forward_pass *b, const struct wn_
 static struct wn_tangent times(struct wn_forward_pass *b, struct wn_tangent t, int z)
 {
     if (b->p->error.code) return wn_still;
-    if (t.diagonal && shape_of(b, z).rank > 2) z = wn_forward_crop(b->p, z, t.lo, t.hi, shape_of(b, z).rank - 2);
+    if (t.diagonal && shape_of(b, z).rank > 2) z = wn_crop(b->p, z, t.lo, t.hi, shape_of(b, z).rank - 2);
     if (t.diagonal) {
         t.m = wn_mul(b->p, t.m, wn_forward_columns(b, z, t.blocks, b->directions));
     } else if (t.cells == 1) {

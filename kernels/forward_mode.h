@@ -108,7 +108,5 @@ bool wn_forward_walk(const struct wn_forward_pass *b, struct wn_copy *c, int64_t
 /* ---- forward_conv.c ---- */
 
 struct wn_tangent wn_forward_conv(struct wn_forward_pass *b, const struct wn_step *s);
-/* A value without lo and hi cells of each of the plane's axes. */
-int wn_forward_crop(struct wn_program *p, int v, const int64_t *lo, const int64_t *hi, int rank);
 
 #endif

@@ -1,4 +1,4 @@
-/* Makes a finished program smaller: drops steps that no output needs, turns gradients of convolutions into convolutions where they are some, and fuses an
+/* Makes a finished program smaller: drops steps that no output needs, makes gradients of convolutions convolutions where that is what they are, and fuses an
  * addition and an activation into the convolution or product before them. Changes no number beyond rounding; knows no backend. */
 #include "program.h"
 

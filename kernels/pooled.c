@@ -115,12 +115,8 @@ static bool is_pointwise(const struct wn_program *p, const struct wn_step *s)
 
 static int sum_of_pointwise(struct wn_program *p, const struct wn_step *s)
 {
-    int64_t lo[WN_MAX_RANK] = {0}, hi[WN_MAX_RANK] = {0};
-    for (int i = 0; i < s->u.conv.win.rank; i++) {
-        lo[2 + i] = -s->u.conv.win.pad_lo[i];
-        hi[2 + i] = -s->u.conv.win.pad_hi[i];
-    }
-    int dy = wn_pad(p, s->in[0], lo, hi, 0);
+    const struct wn_window *win = &s->u.conv.win;
+    int dy = wn_crop(p, s->in[0], win->pad_lo, win->pad_hi, win->rank);
     if (dy < 0) return -1;
     int matrix = wn_summed_weight(p, s->in[1], false, p->values[s->out[0]].shape.dim[1], 1);
     return wn_matmul(p, spatial_sum(p, dy), false, matrix, false, WN_NONE);

@@ -51,8 +51,8 @@ void wn_program_use_weights(struct wn_program *p, struct wn_weight_source source
 /* The value of a derived weight, or -1. key names what it is made from. */
 int wn_program_derive(struct wn_program *p, const char *key, const struct wn_shape *shape,
                       void (*make)(float *dst, const void *arg), const void *arg);
-/* turn.c: makes the step, where it is a gradient of a convolution with stride 1 and a constant filter, the convolution that it is. False: it stays what it
- * was, and the failure, if there was one, is set. */
+/* turn.c: makes the step, where it is a gradient of a convolution with stride 1, a constant filter, more input channels than a picture has and even padding that
+ * lies within the kernel, the convolution that it is. False: it stays what it was, and the failure, if there was one, is set. */
 bool wn_program_turn(struct wn_program *p, int step);
 /* Where a program stood, so that a formula that failed can be taken back: nothing but what was appended since is lost. */
 struct wn_mark {
@@ -99,6 +99,8 @@ int wn_rows_of(struct wn_program *p, int value, struct wn_rows rows);
 /* (R,C,s..) -> (R,C,1..): mean over the spatial axes of a gradient. Pushed through the steps that made the gradient wherever
  * the sum is known without it (broadcasts, pools, reshaped products with a weight summed in advance, 1x1 convolutions), so that the
  * gradient itself is often never made: the closed forms of CAM and of VGG's head come out of this one rule. */
+/* formula.c: a value without lo and hi cells of each of its plane's `rank` axes; itself where that is none. */
+int wn_crop(struct wn_program *p, int v, const int64_t *lo, const int64_t *hi, int rank);
 int wn_channel_mean(struct wn_program *p, int gradient);
 /* A constant of rank 2 or more, (K, channels*area) row-major or transposed (channels*area, K), summed over the area once per model:
  * (K, channels). With an area of 1 the weight as a matrix. */

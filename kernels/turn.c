@@ -1,12 +1,9 @@
-/* A convolution's gradient as a convolution: with stride 1 it is one, of the filter turned around and with its two kinds of channels exchanged. Libraries have
- * quicker ones, and sums and activations behind them. */
+/* A convolution's gradient as a convolution: with stride 1 it is one, of the filter turned around and with its two kinds of channels exchanged. Libraries compute
+ * convolutions quicker than gradients, and fuse the sum behind them. */
 #include "program.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* Of a picture's few channels backends have ways of their own. */
-#define FEWEST_CHANNELS 5
 
 struct turned {
     const struct wn_weight *w; /* (O, C/g, k..) */
@@ -57,7 +54,7 @@ bool wn_program_turn(struct wn_program *p, int step)
 {
     struct wn_window win;
     struct wn_step s = p->steps[step];
-    if (s.prim != WN_PRIM_CONV_BWD || p->values[s.in[1]].kind != WN_VALUE_CONST || p->values[s.out[0]].shape.dim[1] < FEWEST_CHANNELS) return false;
+    if (s.prim != WN_PRIM_CONV_BWD || p->values[s.in[1]].kind != WN_VALUE_CONST || p->values[s.out[0]].shape.dim[1] <= WN_PICTURE_CHANNELS) return false;
     if (!turned_window(p, &s, &win)) return false;
     const int filter = turned_filter(p, s.in[1], s.u.conv.groups);
     int *in = filter < 0 ? NULL : wn_program_block(p, (int[]){s.in[0], filter, s.in[2], WN_NONE}, 4 * sizeof *in);

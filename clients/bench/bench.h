@@ -69,7 +69,7 @@ void bench_add_torch(struct bench *b, const struct bench_options *o);
 /* errors.c */
 void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
 
-/* steps.c: what each step of one network's programs costs. Not 0 after a failure, which was said on stderr. */
+/* steps.c: what each step of one network's programs costs. Not 0 after a failure, which was said on stderr; a precision behind the first that the device lacks is none. */
 int bench_steps(struct wn_graph *graph, const char *model, const struct bench_options *o, enum wn_precision precision, const char *device, bool first);
 
 /* report.c */

@@ -125,8 +125,8 @@ static int list_steps(const char *path, const struct bench_options *o, bool firs
     if (wn_graph_load(path, NULL, &graph, &err) != WN_OK) return fprintf(stderr, "%s: %s\n", path, err.text), 1;
     model_name(path, name, sizeof name);
     device_name(o, device, sizeof device);
-    const int status = bench_steps(graph, name, o, o->precisions[0], device, first);
-    for (int i = 1; i < o->n_precisions && !status; i++) bench_steps(graph, name, o, o->precisions[i], device, false);
+    int status = bench_steps(graph, name, o, o->precisions[0], device, first);
+    for (int i = 1; i < o->n_precisions && !status; i++) status = bench_steps(graph, name, o, o->precisions[i], device, false);
     wn_graph_destroy(graph);
     return status;
 }
@@ -204,7 +204,7 @@ static int usage(void)
             "  --python FILE    its interpreter (default /usr/bin/python3)\n"
             "  --resident       the pictures lie on the device when the clock starts\n"
             "  --whole-batch    one run for all images of a call, also where the backend asks for fewer\n"
-            "  --steps N        lists what each step of the programs costs instead, and the N that take longest; by the first of the foils\n"
+            "  --steps N        lists what each step of the programs costs instead, by the clock, and the N that take longest; for the first of the foils\n"
             "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
             "  --no-bf16 (--precisions f32), --no-bare, --json\n");
     return 2;
@@ -338,6 +338,10 @@ int bench_engine(int argc, char **argv)
     if (o.cpu_time) bench_clock = CLOCK_PROCESS_CPUTIME_ID;
     if (!o.path || !o.method || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1)
         return usage();
+    if (o.steps && (o.cpu_time || o.torch)) {
+        fputs("whynot-bench engine: --steps has clocks of its own, and nobody beside it: leave --cpu-time and --torch out\n", stderr);
+        return 2;
+    }
     if (asks_too_much(&o)) return 2;
     int n = scandir(o.path, &files, is_model, alphasort);
     int status = n >= 0 ? measure_folder(&o, files, n) : measure_model(o.path, &o, true);

@@ -8,6 +8,7 @@
 /* One step of one program; of each a round has as many runs as the method takes. */
 struct row {
     const struct wn_program *program;
+    int number;                /* of the program, from 0 on */
     int stage, step, launches; /* of a round */
     enum wn_prim prim;
     double bytes, macs;        /* of a round; bytes negative: not counted */
@@ -77,6 +78,16 @@ static double macs_of(const struct wn_program *p, const struct wn_step *s)
 
 /* ---- gathering ---- */
 
+static int number_of(const struct listing *l, const struct wn_program *p)
+{
+    int most = -1;
+    for (int i = 0; i < l->n; i++) {
+        if (l->rows[i].program == p) return l->rows[i].number;
+        if (l->rows[i].number > most) most = l->rows[i].number;
+    }
+    return most + 1;
+}
+
 static struct row *add_row(struct listing *l, const struct wn_step_cost *c)
 {
     if (l->n == l->cap) {
@@ -87,7 +98,7 @@ static struct row *add_row(struct listing *l, const struct wn_step_cost *c)
     }
     struct row *r = &l->rows[l->n];
     const struct wn_step *s = wn_program_step(c->program, c->step);
-    *r = (struct row){.program = c->program, .stage = c->stage, .step = c->step, .prim = s->prim, .ms = calloc((size_t)l->rounds, sizeof *r->ms)};
+    *r = (struct row){.program = c->program, .number = number_of(l, c->program), .stage = c->stage, .step = c->step, .prim = s->prim, .ms = calloc((size_t)l->rounds, sizeof *r->ms)};
     if (!r->ms) return NULL;
     describe(c->program, s, r->what, sizeof r->what);
     l->n++;
@@ -188,18 +199,10 @@ static struct sum sum_of(const struct listing *l, const struct row *like, int pr
     return sum;
 }
 
-static int programs_before(const struct listing *l, int row)
-{
-    int n = 0;
-    for (int i = 0; i < row; i++) n += l->rows[i].program != l->rows[i + 1].program;
-    return n;
-}
-
 static void put_stage(const struct listing *l, int first, const struct bench_options *o)
 {
     const struct row *r = &l->rows[first];
     const struct sum all = sum_of(l, r, -1);
-    const int program = programs_before(l, first);
     for (int p = 0; p < WN_PRIM_COUNT; p++) {
         const struct sum sum = sum_of(l, r, p);
         if (!sum.steps) continue;
@@ -210,7 +213,7 @@ static void put_stage(const struct listing *l, int first, const struct bench_opt
     printf("  ");
     put_sum(&all, all.ms, o->batch);
     printf("all of stage %d%s", r->stage, r->stage ? "" : ", the forward pass");
-    if (program) printf(", of program %d", program + 1);
+    if (r->number) printf(", of program %d", r->number + 1);
     printf("\n");
 }
 
@@ -259,7 +262,7 @@ static void put_json(const struct listing *l, const char *model, const char *pre
     for (int i = 0; i < l->n; i++) {
         const struct row *r = &l->rows[i];
         printf("%s\n    {\"program\": %d, \"stage\": %d, \"step\": %d, \"primitive\": \"%s\", \"what\": \"%s\", \"launches\": %d, \"ms\": %.6g, \"macs\": %.15g", i ? "," : "",
-               programs_before(l, i), r->stage, r->step, wn_prim_name(r->prim), r->what, r->launches, r->median, r->macs);
+               r->number, r->stage, r->step, wn_prim_name(r->prim), r->what, r->launches, r->median, r->macs);
         if (r->bytes >= 0) printf(", \"bytes\": %.15g", r->bytes);
         printf("}");
     }
@@ -273,7 +276,7 @@ int bench_steps(struct wn_graph *graph, const char *model, const struct bench_op
     struct wn_error err = {0};
     struct bench *b = calloc(1, sizeof *b);
     char name[48], title[256];
-    bool done = false;
+    bool done = false, lacks = false;
     if (!b) return 1;
     one.n_foils = 1;
     if (bench_add_engine(b, graph, &one, precision, &err) == WN_OK) {
@@ -282,6 +285,7 @@ int bench_steps(struct wn_graph *graph, const char *model, const struct bench_op
             if (strcmp(b->subjects[i].name, name) == 0) done = gather(&l, &b->subjects[i]);
     } else {
         fprintf(stderr, "%s: without %s: %s\n", model, wn_precision_name(precision), err.text);
+        lacks = precision != o->precisions[0];
     }
     if (done) {
         bench_report_begin(o, device, first);
@@ -297,5 +301,5 @@ int bench_steps(struct wn_graph *graph, const char *model, const struct bench_op
     free(l.rows);
     bench_finish(b);
     free(b);
-    return !done;
+    return !done && !lacks;
 }

@@ -132,7 +132,8 @@ struct wn_backend_impl {
      * the device began the first run since then, of whatever executable of this backend, to where it ended the last; waits for that. Errors:
      * WN_BAD_REQUEST where nothing ran since; WN_NO_MEMORY, WN_DEVICE. */
     enum wn_code (*lap)(struct wn_backend *be, double *ms, struct wn_error *err);
-    /* May be NULL. As `run`, but slow: step by step, waits for the last, and then says of each that did anything what it cost, in their order. */
+    /* May be NULL. As `run`, but slow: step by step, waits for the last, and says of each that did anything what it cost, between them or behind the last, in the order
+     * in which they ran. After a failure some may have been told. */
     enum wn_code (*profile)(struct wn_exe *exe, int stage, const struct wn_profiler *profiler, struct wn_error *err);
     /* May be NULL. Says what stands behind the backend on this machine, one finding a call; for `whynot doctor`. Claims nothing that
      * did not answer just now. */

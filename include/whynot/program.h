@@ -22,6 +22,7 @@ extern "C" {
 #define WN_MAX_RANK 6
 #define WN_MAX_SPATIAL 3
 #define WN_NONE (-1) /* "no value": an operand that is left out */
+#define WN_PICTURE_CHANNELS 4 /* at most; gradients of convolutions at so few stay gradients: a backend may have a way of its own for them */
 
 struct wn_shape {
     int rank;
@@ -240,7 +241,7 @@ WN_API int wn_expand(struct wn_program *p, int x, const struct wn_shape *shape);
 WN_API int wn_reduce_to(struct wn_program *p, int x, const struct wn_shape *shape);
 
 /* ---- programs as a whole ---- */
-/* Removes steps that no output needs, fuses conv/matmul + bias + addition + activation. Value numbers stay valid for
+/* Removes steps that no output needs, makes gradients of convolutions with stride 1 convolutions, fuses conv/matmul + bias + addition + activation. Value numbers stay valid for
  * inputs, constants and outputs; a value that is gone has step -1. Call once, after everything is appended. */
 WN_API enum wn_code wn_program_optimize(struct wn_program *p, struct wn_error *err);
 

@@ -200,7 +200,7 @@ static void unpool(const struct wn_dnn_pool *q, float *dx, const float *dy, cons
     }
 }
 
-/* Where windows skip cells: from each window to its winner. */
+/* From each window to its winner. */
 static void unpool_winners(const struct wn_dnn_pool *q, float *dx, const float *dy, const float *index)
 {
     const int64_t in = plane(q->in), out = plane(q->out);
@@ -212,13 +212,25 @@ static void unpool_winners(const struct wn_dnn_pool *q, float *dx, const float *
         }
 }
 
+/* Whether each cell asks the windows around it: they skip no cell, are few, and no two cells have the same number as a float. */
+static bool sees_few_windows(const struct wn_dnn_pool *q)
+{
+    enum { FEW = 9, EXACT = 1 << 24 };
+    int64_t windows = 1;
+    for (int d = 0; d < 3; d++) {
+        if (q->dilation[d] > 1) return false;
+        windows *= (q->kernel[d] + q->stride[d] - 1) / q->stride[d];
+    }
+    return windows <= FEW && plane(q->in) <= EXACT;
+}
+
 void wn_dnn_loop_maxpool_bwd(const void *spec, void *const *p)
 {
     const struct wn_dnn_pool *q = spec;
     const int64_t in = plane(q->in) * q->c, out = plane(q->out) * q->c;
-    const bool skips = q->dilation[0] > 1 || q->dilation[1] > 1 || q->dilation[2] > 1;
+    const bool cells = sees_few_windows(q);
     for (int64_t i = 0; i < q->n; i++)
-        (skips ? unpool_winners : unpool)(q, (float *)p[0] + i * in, (const float *)p[1] + i * out, (const float *)p[2] + i * out);
+        (cells ? unpool : unpool_winners)(q, (float *)p[0] + i * in, (const float *)p[1] + i * out, (const float *)p[2] + i * out);
 }
 
 /* ---- average ---- */

@@ -154,12 +154,10 @@ static void add_bias(struct wn_dnn_exe *e, int y, int bias)
 }
 
 /* A vector of oneDNN's input channels is 16, a picture has 3. */
-#define FEW_CHANNELS 4
-
 static bool is_picture(const struct wn_dnn_tensor *x, const struct wn_dnn_tensor *y, const struct wn_step *s)
 {
     const struct wn_window *win = &s->u.conv.win;
-    return win->rank == 2 && s->u.conv.groups == 1 && x->dim[1] <= FEW_CHANNELS && win->dilation[0] == 1 && win->dilation[1] == 1 &&
+    return win->rank == 2 && s->u.conv.groups == 1 && x->dim[1] <= WN_PICTURE_CHANNELS && win->dilation[0] == 1 && win->dilation[1] == 1 &&
            win->kernel[0] * win->kernel[1] <= 1024 && x->channels_last && y->channels_last;
 }
 

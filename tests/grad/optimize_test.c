@@ -3,7 +3,9 @@
 #include "nets.h"
 
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -255,16 +257,53 @@ static void the_sum_behind_a_gradient_is_its_residual(void **state)
     (void)state;
     const struct wn_shape shape = SHAPE(1, 6, 5, 5);
     const int w = subject_weight(&s, SHAPE(6, 6, 3, 3), -1, 1);
-    for (int i = 0; i < 2; i++) { /* and the filter is turned once */
+    for (int i = 0; i < 2; i++) {
         const int dy = subject_input(&s, shape, true, -1, 1), skip = subject_input(&s, shape, true, -1, 1);
         wn_program_output(p, wn_add(p, skip, wn_conv_bwd(p, dy, w, WN_NONE, &same, 1, &shape)));
     }
     steps_after(2);
-    assert_int_equal(wn_program_step(p, 0)->prim, WN_PRIM_CONV);
-    assert_int_not_equal(wn_program_step(p, 0)->in[3], WN_NONE);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(wn_program_step(p, i)->prim, WN_PRIM_CONV);
+        assert_int_not_equal(wn_program_step(p, i)->in[3], WN_NONE);
+    }
 }
 
-static void no_filter_is_turned_for_nobody(void **state)
+/* A store of up to 4 weights by their keys, as a model has one. */
+static struct {
+    char key[4][256];
+    struct wn_weight weight[4];
+    int n;
+} kept;
+
+static const struct wn_weight *keep(void *ctx, const char *key, const struct wn_shape *shape, void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+{
+    (void)ctx, (void)err;
+    for (int i = 0; i < kept.n; i++)
+        if (strcmp(kept.key[i], key) == 0) return &kept.weight[i];
+    assert_true(kept.n < 4);
+    float *data = malloc((size_t)wn_shape_count(shape) * sizeof *data);
+    make(data, arg);
+    snprintf(kept.key[kept.n], sizeof kept.key[0], "%s", key);
+    kept.weight[kept.n] = (struct wn_weight){*shape, data, "turned"};
+    return &kept.weight[kept.n++];
+}
+
+static void a_filter_is_turned_once_for_each_number_of_groups(void **state)
+{
+    (void)state;
+    static const int64_t groups[] = {1, 1, 3};
+    const struct wn_shape shape[] = {SHAPE(1, 6, 5, 5), SHAPE(1, 6, 5, 5), SHAPE(1, 18, 5, 5)};
+    const int w = subject_weight(&s, SHAPE(6, 6, 3, 3), -1, 1);
+    wn_program_use_weights(p, (struct wn_weight_source){keep, NULL});
+    for (int i = 0; i < 3; i++) wn_program_output(p, wn_conv_bwd(p, subject_input(&s, SHAPE(1, 6, 5, 5), true, -1, 1), w, WN_NONE, &same, groups[i], &shape[i]));
+    steps_after(3);
+    assert_int_equal(wn_program_step(p, 0)->in[1], wn_program_step(p, 1)->in[1]);
+    assert_int_not_equal(wn_program_step(p, 0)->in[1], wn_program_step(p, 2)->in[1]);
+    assert_int_equal(kept.n, 2);
+    while (kept.n) free((void *)kept.weight[--kept.n].data);
+}
+
+static void a_gradient_that_nobody_needs_turns_no_filter(void **state)
 {
     (void)state;
     const struct wn_shape shape = SHAPE(1, 6, 5, 5);
@@ -313,7 +352,8 @@ int main(void)
         TEST(a_gradient_with_stride_1_is_a_convolution),
         TEST(a_gradient_that_is_no_plain_convolution_stays_one),
         TEST(the_sum_behind_a_gradient_is_its_residual),
-        TEST(no_filter_is_turned_for_nobody),
+        TEST(a_filter_is_turned_once_for_each_number_of_groups),
+        TEST(a_gradient_that_nobody_needs_turns_no_filter),
         TEST(padding_around_a_single_cell_is_cut_off_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -369,10 +369,10 @@ static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_typ
 
 static void every_window_has_its_winner_and_gives_back_to_it(void **state)
 {
-    static const int64_t channels[] = {1, 3, 16, 31, 64, 100}, windows[][4] = {{2, 2, 1, 0}, {3, 2, 1, 1}, {5, 1, 1, 2}, {7, 3, 1, 3}, {3, 1, 3, 2}, {1, 2, 1, 1}};
+    static const int64_t channels[] = {1, 3, 16, 31, 64, 100}, windows[][4] = {{2, 2, 1, 0}, {3, 2, 1, 1}, {5, 1, 1, 2}, {7, 3, 1, 3}, {3, 1, 3, 2}, {1, 2, 1, 1}, {11, 1, 1, 5}};
     static float values[CELLS];
     for (int c = 0; c < 6; c++)
-        for (int w = 0; w < 6; w++)
+        for (int w = 0; w < 7; w++)
             for (int strange = 0; strange < 3; strange++)
                 for (int type = WN_DNN_F32; type <= WN_DNN_BF16; type++) {
                     const struct wn_dnn_pool q = line_pool(channels[c], windows[w][0], windows[w][1], windows[w][2], windows[w][3]);
