@@ -27,7 +27,7 @@ class Clock(unittest.TestCase):
             with open(fake, "w") as f:
                 f.write(FAKE)
             done = subprocess.run([BENCH, "engine", "--backend", "cuda", "--model", network, "--rounds", "1", "--foils", "1", "--pause-ms", "0", "--resident", "--whole-batch",
-                                   "--torch", fake, "--python", sys.executable, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                   *([] if "--steps" in options else ["--torch", fake, "--python", sys.executable]), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             return done.stdout
 
