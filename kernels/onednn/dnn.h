@@ -109,6 +109,8 @@ struct wn_dnn_value {
     bool keep;              /* of root values: outlives its stage */
     int buffer[2];          /* by type, -1 where there is none */
     int stage[2];           /* in which the buffer's contents are good; -1: always */
+    int slice_of;           /* WN_NONE, or nobody makes it: whoever adds it reads the channels of that value from slice_from on */
+    int64_t slice_from;
 };
 
 /* One call of `run`: a primitive, or a loop over p[0..n). */
@@ -195,6 +197,9 @@ typedef void wn_dnn_maker(struct wn_dnn_exe *e, const struct wn_step *s);
 wn_dnn_maker wn_dnn_conv, wn_dnn_conv_bwd, wn_dnn_maxpool, wn_dnn_maxpool_bwd, wn_dnn_avgpool, wn_dnn_avgpool_bwd,
     wn_dnn_matmul, wn_dnn_unary, wn_dnn_unary_bwd, wn_dnn_binary, wn_dnn_reduce, wn_dnn_copy, wn_dnn_reshape,
     wn_dnn_concat, wn_dnn_axis_map, wn_dnn_gather, wn_dnn_channel_dot;
+/* make_sum.c. True: the copy is left to the sums that alone read it; the sum was made of such. */
+bool wn_dnn_leave_slice(struct wn_dnn_exe *e, const struct wn_step *s);
+bool wn_dnn_sum_of_slices(struct wn_dnn_exe *e, const struct wn_step *s);
 /* Steps from `step` on (before `end`) that were made as one action: 0 where nothing fits together. */
 int wn_dnn_affine_chain(struct wn_dnn_exe *e, int step, int end);
 int wn_dnn_product_chain(struct wn_dnn_exe *e, int step, int end);

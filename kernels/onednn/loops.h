@@ -49,6 +49,13 @@ struct wn_dnn_binary {
 };
 wn_dnn_loop wn_dnn_loop_binary;
 
+/* y, a, b: y[r,c] = a[r*step[0] + from[0] + c] + b[r*step[1] + from[1] + c], rows of C channels; y dense, all of one type */
+struct wn_dnn_sum {
+    int64_t rows, channels, from[2], step[2];
+    enum wn_dnn_type type;
+};
+wn_dnn_loop wn_dnn_loop_sum;
+
 /* unary: y, x, f32; backward: dx, dy, z, f32 or bf16; all dense. */
 struct wn_dnn_unary {
     struct wn_act act;

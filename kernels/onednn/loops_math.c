@@ -105,6 +105,26 @@ void wn_dnn_loop_relu_bwd_bf16(const void *spec, void *const *p)
     relu_bwd_bf16(p[0], p[1], p[2], ((const struct wn_dnn_unary *)spec)->count);
 }
 
+/* ---- sums of slices ---- */
+
+static inline __attribute__((always_inline)) void add_slice(const struct wn_dnn_sum *q, void *y, const void *a, const void *b, int64_t r, bool bf16)
+{
+    const int64_t to = r * q->channels, at = r * q->step[0] + q->from[0], bt = r * q->step[1] + q->from[1];
+#pragma omp simd /* y may be a, cell for cell */
+    for (int64_t c = 0; c < q->channels; c++) put_element(y, to + c, wn_dnn_element(a, at + c, bf16) + wn_dnn_element(b, bt + c, bf16), bf16);
+}
+
+WN_CLONES static void add_slices(const struct wn_dnn_sum *q, void *y, const void *a, const void *b)
+{
+    for (int64_t r = 0; r < q->rows && q->type == WN_DNN_F32; r++) add_slice(q, y, a, b, r, false);
+    for (int64_t r = 0; r < q->rows && q->type == WN_DNN_BF16; r++) add_slice(q, y, a, b, r, true);
+}
+
+void wn_dnn_loop_sum(const void *spec, void *const *p)
+{
+    add_slices(spec, p[0], p[1], p[2]);
+}
+
 /* ---- affine ---- */
 
 WN_CLONES static void affine_f32(float *y, const float *x, const float *scale, const float *shift, float floor,

@@ -176,7 +176,7 @@ static bool binary_primitive(struct wn_dnn_exe *e, const struct wn_step *s)
 
 void wn_dnn_binary(struct wn_dnn_exe *e, const struct wn_step *s)
 {
-    if (!binary_primitive(e, s)) binary_loop(e, s);
+    if (!wn_dnn_sum_of_slices(e, s) && !binary_primitive(e, s)) binary_loop(e, s);
 }
 
 /* ---- scale, shift and ReLU in one pass: a batch-norm in front of its convolution, as DenseNet has them ---- */

@@ -112,7 +112,7 @@ static void copy(struct wn_dnn_exe *e, const struct wn_copy *c, int x, int y)
 
 void wn_dnn_copy(struct wn_dnn_exe *e, const struct wn_step *s)
 {
-    copy(e, &s->u.copy, s->in[0], s->out[0]);
+    if (!wn_dnn_leave_slice(e, s)) copy(e, &s->u.copy, s->in[0], s->out[0]);
 }
 
 void wn_dnn_reshape(struct wn_dnn_exe *e, const struct wn_step *s)

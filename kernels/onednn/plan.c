@@ -123,7 +123,8 @@ enum wn_code wn_dnn_plan_values(struct wn_dnn_exe *e)
                                              .last_step = -1,
                                              .keep = v->kind != WN_VALUE_STEP,
                                              .buffer = {-1, -1},
-                                             .stage = {-1, -1}};
+                                             .stage = {-1, -1},
+                                             .slice_of = WN_NONE};
     }
     find_roots(e);
     find_uses(e);

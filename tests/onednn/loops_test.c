@@ -241,6 +241,24 @@ static void activations_bend_where_they_should(void **state)
     }
 }
 
+static void slices_are_added_where_they_lie(void **state)
+{
+    (void)state;
+    for (int type = WN_DNN_F32; type <= WN_DNN_BF16; type++) {
+        const struct wn_dnn_sum q = {.rows = 5, .channels = 21, .from = {3, 0}, .step = {40, 21}, .type = type};
+        void *target = type == WN_DNN_F32 ? (void *)y : (void *)narrow_y, *source = type == WN_DNN_F32 ? (void *)x : (void *)narrow_x;
+        clear();
+        for (int i = 0; i < 105; i++) { /* the second in the place of the result */
+            narrow_y[i] = wn_bf16_down(other[i]);
+            y[i] = other[i];
+            want[i] = value_of(source, type, i / 21 * 40 + 3 + i % 21) + value_of(target, type, i);
+        }
+        wn_dnn_loop_sum(&q, (void *[]){target, source, target});
+        for (int i = 0; i < CELLS; i++) y[i] = i < 105 ? value_of(target, type, i) : 77;
+        same("sum", type == WN_DNN_F32 ? 0 : 1.f / 128);
+    }
+}
+
 /* What is computed of bf16s is what f32s would give, rounded once. */
 static void derivatives_in_bf16_are_those_in_f32(void **state)
 {
@@ -395,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_relu_in_bf16_lets_through_what_was_above_zero),
         cmocka_unit_test(no_activation_leaves_what_is_there),
         cmocka_unit_test(activations_bend_where_they_should),
+        cmocka_unit_test(slices_are_added_where_they_lie),
         cmocka_unit_test(derivatives_in_bf16_are_those_in_f32),
         cmocka_unit_test(rows_are_scaled_and_shifted_in_both_types),
         cmocka_unit_test(channels_are_summed_where_they_lie_apart),

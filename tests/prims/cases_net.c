@@ -70,10 +70,42 @@ static void shared_values(struct subject *s, int unused)
     subject_output(s, wn_mul(s->p, z, y));
 }
 
+/* Slices, sums and concatenations in any order: a slice that is only added is read where it lies, whatever happens to that in between. Behind a ReLU nothing
+ * cancels out. */
+static void slices_and_sums_once(struct subject *s)
+{
+    enum { STEPS = 12 };
+    const int64_t c = PICK(s, 1, 4, 33), n = PICK(s, 1, 2);
+    int wide[STEPS + 1], narrow[STEPS + 2], n_wide = 1, n_narrow = 2;
+    wide[0] = wn_relu(s->p, conv(s, subject_input(s, SHAPE(n, 3 * c, 5, 6), true, -1, 1), 3 * c, 3 * c, &point));
+    narrow[0] = wn_slice(s->p, wide[0], 1, c, c, 1);
+    narrow[1] = wn_slice(s->p, wn_relu(s->p, subject_input(s, SHAPE(n, c, 7, 6), true, -1, 1)), 2, 0, 5, 1); /* of cells: one that is made */
+    for (int i = 0; i < STEPS; i++) {
+        const int a = narrow[rng_below(&s->rng, n_narrow)], b = narrow[n_narrow - 1], from = wide[rng_below(&s->rng, n_wide)];
+        switch (rng_below(&s->rng, 8)) {
+        case 0: wide[n_wide++] = wn_concat(s->p, (int[]){a, b, a}, 3, 1); break;
+        case 1: narrow[n_narrow++] = wn_binary(s->p, WN_BINARY_MAX, a, b); break;
+        case 2: wide[n_wide] = wn_linear(s->p, wide[n_wide - 1], 0.5f, 0.25f), n_wide++; break; /* perhaps in its place */
+        case 3:
+        case 4: narrow[n_narrow++] = wn_slice(s->p, from, 1, rng_below(&s->rng, 3) * c, c, 1); break;
+        default: narrow[n_narrow++] = wn_add(s->p, b, a); break;
+        }
+    }
+    subject_output(s, narrow[n_narrow - 1]);
+    subject_output(s, narrow[n_narrow / 2]);
+    subject_output(s, wide[n_wide - 1]);
+}
+
+static void slices_and_sums(struct subject *s, int times)
+{
+    while (times--) slices_and_sums_once(s);
+}
+
 const struct prim_case net_cases[] = {
     {"net_residual", residual_net, 0},
     {"net_branches", branches, 0},
     {"net_rows_in_a_second_stage", rows_in_a_second_stage, 0},
     {"net_shared_values", shared_values, 0},
+    {"net_slices_and_sums", slices_and_sums, 5},
     {0},
 };
