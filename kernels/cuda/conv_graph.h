@@ -37,7 +37,7 @@ struct wn_cuda_plan_facts {
     int64_t workspace_bytes;
     int64_t engine; /* cuDNN's number of it; -1 for a plan that was text */
     bool tensor_cores; /* as cuDNN notes it; false for a plan that was text */
-    bool compiled;     /* its kernel was compiled for it, which takes a second; likewise */
+    bool compiled;     /* its kernel was compiled while it was planned, which takes its time; likewise */
 };
 
 /* Up to `most` plans, at least 1: as the heuristics prefer them, but for 16-bit types first of all the best on tensor cores. WN_UNSUPPORTED where there is none, with cuDNN's words. */

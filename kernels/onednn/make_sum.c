@@ -1,15 +1,13 @@
 /* Sums of slices of channels, as concatenations give them back to their parts: what is only added is not cut out first. */
 #include "dnn.h"
 
-#include <string.h>
-
 /* Whether the copy is some of x's channels, of all cells, where both lie channels last; *from: the first of them. */
 static bool is_slice(const struct wn_dnn_exe *e, const struct wn_step *s, int64_t *from)
 {
     const struct wn_copy *c = &s->u.copy;
     const struct wn_dnn_tensor *x = &e->values[s->in[0]].t, *y = &e->values[s->out[0]].t;
     int64_t x_stride = 1, y_stride = 1;
-    if (!x->channels_last || !y->channels_last || c->rank != y->rank || x->rank != y->rank || c->y_offset) return false;
+    if (!x->channels_last || !y->channels_last || c->rank != y->rank || x->rank != y->rank || c->y_offset || !wn_dnn_tensor_count(y)) return false;
     for (int d = y->rank - 1; d >= 0; d--) {
         if (c->extent[d] != y->dim[d] || c->x_stride[d] != x_stride || c->y_stride[d] != y_stride) return false;
         if (d != 1 && x->dim[d] != y->dim[d]) return false;
@@ -76,7 +74,7 @@ bool wn_dnn_sum_of_slices(struct wn_dnn_exe *e, const struct wn_step *s)
     const struct wn_dnn_tensor *t = &e->values[y].t;
     const bool narrow = type_of(e, a) == WN_DNN_BF16 && type_of(e, b) == WN_DNN_BF16;
     const int whole = e->values[a].slice_of == WN_NONE ? a : b; /* may be a slice, too */
-    struct wn_dnn_sum q = {.rows = wn_dnn_tensor_count(t) / (t->dim[1] ? t->dim[1] : 1), .channels = t->dim[1], .type = narrow ? WN_DNN_BF16 : WN_DNN_F32};
+    struct wn_dnn_sum q = {.rows = wn_dnn_tensor_count(t) / t->dim[1], .channels = t->dim[1], .type = narrow ? WN_DNN_BF16 : WN_DNN_F32};
     const int ba = operand(e, a, q.type, &q.from[0], &q.step[0]), bb = operand(e, b, q.type, &q.from[1], &q.step[1]);
     int by = wn_dnn_give_over(e, y, whole, q.type);
     if (by < 0) by = wn_dnn_give(e, y, q.type);

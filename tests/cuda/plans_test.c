@@ -224,7 +224,7 @@ static void every_convolution_of_the_models_has_a_plan(void **state)
 
 /* ---- what the project found out about cuDNN, so that a new library that changes it is noticed ---- */
 
-/* Where there is a driver's library, cuDNN has engines besides that compile a kernel for what is planned, which takes up to two seconds. A card always has
+/* Where there is a driver's library, cuDNN has engines besides that compile a kernel for what is planned, which takes its time. A card always has
  * one; a machine without a card only where the test brings a stand-in along (fake_driver.c). */
 static bool has_driver;
 

@@ -229,6 +229,46 @@ static void the_devices_clock_counts_its_runs_where_there_is_one(void **state)
     wn_graph_destroy(g);
 }
 
+static void count_step(void *arg, const struct wn_step_cost *cost)
+{
+    assert_true(cost->launches > 0 && cost->ms >= 0);
+    ++*(int *)arg;
+}
+
+/* And where they are not timed any more, nobody is told of any. */
+static void timed_step_by_step_the_answers_are_the_same(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
+    struct wn_backend_traits traits;
+    struct wn_question q = question(0, "ixg", "weighted", WN_TARGET_PREDICTED);
+    struct wn_answer a[3];
+    struct wn_error err = {0};
+    int told = 0, before;
+    const struct wn_profiler profiler = {count_step, &told};
+    wn_engine_traits(e, &traits);
+    if (!wn_backend_find(traits.backend)->profile) {
+        assert_int_equal(wn_engine_profile(e, &profiler, &err), WN_UNSUPPORTED);
+        assert_non_null(strstr(err.text, traits.backend));
+        assert_int_equal(wn_engine_profile(e, NULL, &err), WN_OK);
+    } else {
+        explain(e, g, 1, &q, &a[0], 1, NULL);
+        for (int i = 0; i < 2; i++) assert_int_equal(wn_engine_profile(e, &profiler, &err), WN_OK); /* the second in the place of the first */
+        explain(e, g, 1, &q, &a[1], 1, NULL);
+        assert_true(told > 5);
+        assert_int_equal(wn_engine_profile(e, NULL, &err), WN_OK);
+        before = told;
+        explain(e, g, 1, &q, &a[2], 1, NULL);
+        assert_int_equal(told, before);
+        for (int i = 0; i < 3; i++) assert_int_equal(a[i].error.code, WN_OK);
+        for (int i = 1; i < 3; i++) assert_memory_equal(a[i].map, a[0].map, (size_t)(a[0].h * a[0].w) * sizeof *a[0].map);
+        for (int i = 0; i < 3; i++) wn_answer_finish(&a[i]);
+    }
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
 static void images_that_nobody_asks_about_still_have_logits(void **state)
 {
     (void)state;
@@ -262,6 +302,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_logit_is_yes_against_no),
         cmocka_unit_test(images_that_nobody_asks_about_still_have_logits),
         cmocka_unit_test(the_devices_clock_counts_its_runs_where_there_is_one),
+        cmocka_unit_test(timed_step_by_step_the_answers_are_the_same),
         cmocka_unit_test(a_resident_engine_computes_with_its_first_images),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

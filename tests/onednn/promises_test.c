@@ -355,6 +355,24 @@ static void an_earlier_stage_that_runs_again_leaves_later_results_alone(void **s
     subject_finish(&s);
 }
 
+/* Of an empty plane there are slices, too. */
+static void slices_of_nothing_are_added(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_exe *exe;
+    struct wn_error err = {0};
+    struct wn_backend *be = open_onednn(WN_PRECISION_F32, 1);
+    subject_init(&s, 5, false);
+    const int x = wn_relu(s.p, subject_input(&s, SHAPE(2, 4, 0, 3), true, -1, 1));
+    subject_output(&s, wn_add(s.p, wn_slice(s.p, x, 1, 0, 2, 1), wn_slice(s.p, x, 1, 2, 2, 1)));
+    if (be->impl->compile(be, s.p, &exe, &err) != WN_OK) fail_msg("%s", err.text);
+    run_once(&s, exe);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
 /* ---- refusals ---- */
 
 static void what_the_processor_lacks_is_refused(void **state)
@@ -404,6 +422,7 @@ int main(void)
         cmocka_unit_test(an_output_survives_the_steps_that_follow_it),
         cmocka_unit_test(scale_shift_and_relu_agree_with_the_oracle),
         cmocka_unit_test(an_earlier_stage_that_runs_again_leaves_later_results_alone),
+        cmocka_unit_test(slices_of_nothing_are_added),
         cmocka_unit_test(what_the_processor_lacks_is_refused),
         cmocka_unit_test(only_inputs_are_written_and_only_outputs_read),
     };
