@@ -13,6 +13,11 @@ case "$*" in *compute_cap*) echo 9.0 ;; *query-gpu*) echo "a card that is not th
 """
 
 
+CMAKE = """#!/bin/sh
+case "$*" in *-S*) echo 'CUDA backend: on' ;; esac
+"""
+
+
 class Run(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -23,6 +28,7 @@ class Run(unittest.TestCase):
 
     def tool(self, name, script):
         path = os.path.join(self.at, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as f:
             f.write(script)
         os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
@@ -32,6 +38,20 @@ class Run(unittest.TestCase):
         return subprocess.Popen([os.path.join(HERE, "run"), "--report", os.path.join(self.at, "report"), *options, os.path.join(self.at, "build")],
                                 env=dict(os.environ, PATH=path, WHYNOT_GPU_PACK=os.path.join(self.at, "none")),
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def assert_ended(self, name):
+        """The sleep whose process a tool has written to a file."""
+        with open(os.path.join(self.at, name)) as f:
+            child = f.read().strip()
+        for _ in range(200):
+            try:
+                with open("/proc/%s/cmdline" % child, "rb") as f:
+                    if b"sleep" not in f.read():
+                        return
+            except FileNotFoundError:
+                return
+            time.sleep(0.1)
+        self.fail("what the step started is still there")
 
     def table(self):
         with open(os.path.join(self.at, "report")) as f:
@@ -55,18 +75,8 @@ class Run(unittest.TestCase):
         run = self.start("--seconds", "9")
         out = run.communicate(timeout=60)[0]
         self.assertEqual(run.returncode, 1, out)
-        self.assertIn("TIMED OUT configure", out)
-        with open(os.path.join(self.at, "child")) as f:
-            child = f.read().strip()
-        for _ in range(200):
-            try:
-                with open("/proc/%s/cmdline" % child, "rb") as f:
-                    if b"sleep" not in f.read():
-                        return
-            except FileNotFoundError:
-                return
-            time.sleep(0.1)
-        self.fail("what the step started is still there")
+        self.assertIn("CUT OFF   configure", out)
+        self.assert_ended("child")
 
     def test_an_abort_leaves_the_table_and_what_is_missing(self):
         self.tool("nvidia-smi", SMI)
@@ -84,11 +94,11 @@ class Run(unittest.TestCase):
 
     def test_a_later_call_goes_on_behind_the_table_of_an_earlier_one(self):
         self.tool("nvidia-smi", SMI)
-        self.tool("cmake", "#!/bin/sh\ncase \"$*\" in *-S*) echo 'CUDA backend: on' ;; esac\n")
+        self.tool("cmake", CMAKE)
         earlier = os.path.join(self.at, "report")
         steps = ("prims-f32", "golden")
         with open(earlier, "w") as f:
-            f.write("card      a card\npassed    %s (1.0 s)\n| 64 figures\nskipped   %s: no such thing\nNOT RUN   prims-tf32\ntook      9 s\n" % steps)
+            f.write("card      a card\npassed    %s (1.0 s)\n| 64 figures\nFAILED    %s (exit 1 after 1.0 s)\nNOT RUN   prims-tf32\ntook      9 s\n" % steps)
         run = self.start("--after", earlier, "--only", "prims-")
         out = run.communicate(timeout=60)[0]
         table = self.table()
@@ -98,6 +108,38 @@ class Run(unittest.TestCase):
             self.assertNotIn(name, out)
         self.assertIn("prims-tf32 (exit 127", out)  # there is no such program here: it was tried
         self.assertNotIn("NOT RUN   prims-tf32", table)
+
+    def test_what_the_end_of_a_call_cut_off_is_run_by_the_next(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", CMAKE)
+        self.tool("build/tests/prims/prims_test", "#!/bin/sh\necho '| 64 figures'\n")
+        self.tool("build/tests/golden/golden_test", "#!/bin/sh\necho '| half a figure'\nexec sleep 1000\n")
+        run = self.start("--seconds", "8")
+        out = run.communicate(timeout=60)[0]
+        self.assertEqual(run.returncode, 0, out)  # nothing has failed
+        self.assertIn("passed    prims-f32", out)
+        self.assertIn("CUT OFF   golden", out)
+        self.assertIn(" golden ", out[out.index("NOT RUN"):])
+        with open(os.path.join(self.at, "report"), "a") as f:
+            f.write("skipped   prims-tf32: something was not here\n")
+        self.tool("build/tests/golden/golden_test", "#!/bin/sh\necho '| a figure'\n")
+        run = self.start("--seconds", "8", "--after", os.path.join(self.at, "report"))
+        out = run.communicate(timeout=60)[0]
+        table = self.table()
+        self.assertIn("passed    golden", out)
+        self.assertIn("passed    prims-tf32", out)
+        self.assertNotIn("prims-f32", out[:out.index("NOT RUN")] if "NOT RUN" in out else out)
+        for gone in ("CUT OFF   golden", "half a figure", "skipped   prims-tf32"):
+            self.assertNotIn(gone, table)
+        self.assertIn("| 64 figures\n", table[:table.index("earlier")])
+
+    def test_without_a_table_to_go_on_behind_every_step_is_run(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", CMAKE)
+        run = self.start("--after", os.path.join(self.at, "none"), "--only", "prims-f32")
+        out = run.communicate(timeout=60)[0]
+        self.assertIn("there is no table at", out)
+        self.assertIn("FAILED    prims-f32 (exit 127", out)  # there is no such program here: it was tried
 
 
 if __name__ == "__main__":
