@@ -141,6 +141,15 @@ class Run(unittest.TestCase):
         self.assertIn("there is no table at", out)
         self.assertIn("FAILED    prims-f32 (exit 127", out)  # there is no such program here: it was tried
 
+    def test_what_a_step_leaves_behind_ends_with_it(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", CMAKE)
+        self.tool("build/tests/prims/prims_test", "#!/bin/sh\n(trap '' TERM; exec sleep 1000) >/dev/null 2>&1 &\necho $! >%s/child\n" % self.at)
+        run = self.start("--only", "prims-f32")
+        out = run.communicate(timeout=60)[0]
+        self.assertIn("passed    prims-f32", out)
+        self.assert_ended("child")
+
 
 if __name__ == "__main__":
     unittest.main()
