@@ -3,6 +3,7 @@ import os
 import signal
 import stat
 import subprocess
+import tarfile
 import tempfile
 import time
 import unittest
@@ -91,6 +92,8 @@ class Run(unittest.TestCase):
         self.assertEqual(run.returncode, 143, out)
         self.assertIn("card", self.table())
         self.assertIn("NOT RUN   configure", self.table())
+        with tarfile.open(os.path.join(self.at, "logs.tar.gz")) as logs:
+            self.assertIn("logs/configure.log", logs.getnames())
 
     def test_a_later_call_goes_on_behind_the_table_of_an_earlier_one(self):
         self.tool("nvidia-smi", SMI)
@@ -119,6 +122,7 @@ class Run(unittest.TestCase):
         self.assertEqual(run.returncode, 0, out)  # nothing has failed
         self.assertIn("passed    prims-f32", out)
         self.assertIn("CUT OFF   golden", out)
+        self.assertIn("| 64 figures\n", out)
         self.assertIn(" golden ", out[out.index("NOT RUN"):])
         with open(os.path.join(self.at, "report"), "a") as f:
             f.write("skipped   prims-tf32: something was not here\n")
