@@ -154,6 +154,24 @@ class Run(unittest.TestCase):
         self.assertIn("passed    prims-f32", out)
         self.assert_ended("child")
 
+    def test_that_the_real_networks_are_missing_is_said(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", "#!/bin/sh\nexit 1\n")
+        os.environ.pop("WHYNOT_ASSETS", None)
+        self.assertIn("networks  the real ones are NOT here", self.start().communicate(timeout=60)[0])
+        self.tool("none/assets/models/resnet50.onnx.xz", "")
+        self.tool("none/commit", "0123456789ab\n")
+        self.assertNotIn("NOT here", self.start().communicate(timeout=60)[0])
+
+    def test_a_pack_without_the_networks_has_to_be_asked_for(self):
+        for environment in ({}, {"WHYNOT_ASSETS": self.at}):
+            kept = {name: value for name, value in os.environ.items() if name != "WHYNOT_ASSETS"}
+            pack = subprocess.run([os.path.join(HERE, "pack"), os.path.join(self.at, "pack")], env=dict(kept, **environment), stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True)
+            self.assertEqual(pack.returncode, 1, pack.stdout)
+            self.assertIn("--no-networks", pack.stdout)
+            self.assertFalse(os.path.exists(os.path.join(self.at, "pack")))
+
 
 if __name__ == "__main__":
     unittest.main()
