@@ -20,6 +20,23 @@ def settle(model):
     return model.eval()
 
 
+def write(model, path):
+    def export(**how):
+        # Under another name until it is whole: a part of a network would be taken for it.
+        part = path.with_suffix(".part")
+        torch.onnx.export(model, torch.randn(1, 3, 224, 224), part, input_names=["input"], output_names=["logits"], **how)
+        part.replace(path)
+
+    known = inspect.signature(torch.onnx.export).parameters
+    if "dynamo" not in known:
+        return export(opset_version=13)
+    try:
+        export(opset_version=13, dynamo=False)  # the exporter that writes one plain file, where there are two
+    except Exception as why:  # it is on its way out, and may be gone
+        print(f"{path.name}: not with dynamo=False: {why}", file=sys.stderr)
+        export(opset_version=18, **({"external_data": False} if "external_data" in known else {}))
+
+
 def main():
     folder, names = Path(sys.argv[1]), sys.argv[2:] or ["vgg16", "densenet121"]
     folder.mkdir(parents=True, exist_ok=True)
@@ -28,10 +45,7 @@ def main():
         model = getattr(torchvision.models, name)(weights=None).eval()
         if "densenet" in name or "bn" in name:
             settle(model)
-        # The exporter that writes one plain file, where there are two.
-        how = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-        torch.onnx.export(model, torch.randn(1, 3, 224, 224), folder / f"{name}.onnx", opset_version=13,
-                          input_names=["input"], output_names=["logits"], **how)
+        write(model, folder / f"{name}.onnx")
         print(folder / f"{name}.onnx")
 
 
