@@ -172,6 +172,19 @@ class Run(unittest.TestCase):
             self.assertIn("--no-networks", pack.stdout)
             self.assertFalse(os.path.exists(os.path.join(self.at, "pack")))
 
+    def test_what_pytorch_is_or_why_it_is_not_there_stands_before_the_first_figure(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", CMAKE)
+        self.tool("python3", "#!/bin/sh\necho 'No module named torch' >&2\nexit 1\n")
+        self.tool("build/clients/bench/whynot-bench", "#!/bin/sh\necho \"$@\"\n")
+        out = self.start("--only", "bench-first").communicate(timeout=60)[0]
+        self.assertIn("skipped   torch: No module named torch\npassed    bench-first", out)
+        self.assertNotIn("--torch", out)
+        self.tool("python3", "#!/bin/sh\ncase $2 in *print*torch.__version*) echo '| PyTorch 2' ;; esac\n")
+        out = self.start("--only", "bench-first").communicate(timeout=60)[0]
+        self.assertIn("| PyTorch 2\npassed    bench-first", out)
+        self.assertIn("--torch %s" % os.path.join(os.path.dirname(HERE), "bench", "torch_engine.py"), out)
+
 
 if __name__ == "__main__":
     unittest.main()
