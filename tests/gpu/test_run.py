@@ -68,7 +68,12 @@ class Run(unittest.TestCase):
         for words in ("a card that is not there", "FAILED    configure (exit 1", "|   CMake Error: no such thing", "prims-f32", "sanitizer-memcheck"):
             self.assertIn(words, out)
         self.assertIn("prims-f32", out[out.index("NOT RUN"):])
-        self.assertNotIn("configure", out[out.index("NOT RUN"):])
+        left = out[out.index("NOT RUN"):].split()
+        self.assertNotIn("configure", left)
+        rows = ["bench-%s-%s-%d" % (network, precision, batch) for network in ("resnet50", "vgg16") for precision in ("f32", "tf32", "bf16", "f16")
+                for batch in (1, 8, 32, 128)]
+        self.assertEqual([row for row in rows if row not in left], ["bench-resnet50-bf16-32"])  # which is bench-first
+        self.assertEqual(len(left), len(set(left)), left)
 
     def test_a_step_that_hangs_is_ended_with_all_that_it_started(self):
         self.tool("nvidia-smi", SMI)
