@@ -87,9 +87,10 @@ class Run(unittest.TestCase):
     def test_an_abort_leaves_the_table_and_what_is_missing(self):
         self.tool("nvidia-smi", SMI)
         self.tool("cmake", "#!/bin/sh\ntouch %s/begun\nexec sleep 1000\n" % self.at)
+        self.tool("sleep", "#!/bin/sh\n[ $1 != 90 ] || echo $$ >%s/watch\nexec /bin/sleep $1\n" % self.at)  # of the one that would end the step
         run = self.start()
         for _ in range(600):
-            if os.path.exists(os.path.join(self.at, "begun")):
+            if all(os.path.exists(os.path.join(self.at, name)) for name in ("begun", "watch")):
                 break
             time.sleep(0.1)
         run.send_signal(signal.SIGTERM)
@@ -97,6 +98,7 @@ class Run(unittest.TestCase):
         self.assertEqual(run.returncode, 143, out)
         self.assertIn("card", self.table())
         self.assertIn("NOT RUN   configure", self.table())
+        self.assert_ended("watch")
         with tarfile.open(os.path.join(self.at, "logs.tar.gz")) as logs:
             self.assertIn("logs/configure.log", logs.getnames())
 
