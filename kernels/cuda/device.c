@@ -31,7 +31,7 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
     if (options->device < 0 || options->device >= n)
         return wn_fail(err, WN_DEVICE, "there is no CUDA device %d; this machine has %d, counted from 0", options->device, n);
     struct cudaDeviceProp prop;
-    enum wn_code code = WN_CALL(runtime, cudaGetDeviceProperties(&prop, options->device), err);
+    enum wn_code code = WN_CALL(opening, cudaGetDeviceProperties(&prop, options->device), err);
     if (code != WN_OK) return code;
     be->device = options->device, be->devices = n;
     be->precision = options->precision;
@@ -40,8 +40,9 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
     if (code != WN_OK) return code;
     snprintf(be->device_name, sizeof be->device_name, "%.80s, sm_%d%d, %s", prop.name, prop.major, prop.minor,
              wn_precision_name(be->precision));
-    code = wn_cuda_device_use(be, err);
-    return code == WN_OK ? WN_CALL(runtime, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), err) : code;
+    cudaGetLastError();
+    code = WN_CALL(opening, cudaSetDevice(be->device), err);
+    return code == WN_OK ? WN_CALL(opening, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), err) : code;
 }
 
 void wn_cuda_device_close(struct wn_cuda_backend *be)

@@ -306,16 +306,65 @@ static bool ends_well(void (*scene)(int), int status)
     return WIFEXITED(how) && WEXITSTATUS(how) == 0;
 }
 
-/* Each in a process of its own, for a lost device stays lost. */
+/* Each in a process of its own, for a lost device stays lost. The last is one that no CUDA has yet. */
 static void every_fault_that_a_process_cannot_outlive_loses_the_device(void **state)
 {
-    static const int faults[] = {214 /* ECC */, 700 /* illegal address */, 702 /* launch timeout */, 710 /* assert */, 714, 715, 716, 717, 718, 719 /* launch failure */};
+    static const int faults[] = {46 /* unavailable */, 214 /* ECC */, 226 /* contained */, 700 /* illegal address */, 702 /* launch timeout */, 709 /* context destroyed */,
+                                 710 /* assert */, 714, 715, 716, 717, 718, 719 /* launch failure */, 721 /* tensor memory */, 810 /* MPS */, 911 /* external */,
+                                 999 /* unknown */, 998};
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         if (!ends_well(lose, faults[i])) fail_msg("after error %d the device was not lost as it should be", faults[i]);
         if (!ends_well(lose_in_a_library, faults[i])) fail_msg("error %d behind a library's failure was not seen", faults[i]);
     }
     assert_null(wn_backend_lost());
+}
+
+/* The device says the same when it is asked once more, and then answers again. */
+static void come_through(int status)
+{
+    struct subject s;
+    build(&s);
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = status, fake_runtime.sticky = true;
+    for (int i = 0; i < 10; i++) be->impl->run(exe, 0, NULL);
+    assert_int_equal(fake_runtime.stuck, status);
+    assert_null(wn_backend_lost());
+    fake_runtime.fail_at = 0, fake_runtime.sticky = false, fake_runtime.stuck = 0;
+    assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
+static void what_may_pass_loses_no_device_though_it_is_said_twice(void **state)
+{
+    static const int passing[] = {2 /* memory */, 600 /* not ready */, 900, 901, 906, 908 /* captures */};
+    (void)state;
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (!ends_well(come_through, passing[i])) fail_msg("error %d lost the device", passing[i]);
+}
+
+/* Another process has it: the processor computes, and nobody takes this one for broken. */
+static void find_it_taken(int nth_call)
+{
+    struct wn_backend *be;
+    fake_runtime.calls = 0, fake_runtime.fail_at = nth_call, fake_runtime.fail_with = 46, fake_runtime.sticky = true;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_DEVICE);
+    assert_null(wn_backend_lost());
+    assert_int_equal(wn_backend_open("auto", NULL, &be, NULL), WN_OK);
+    assert_string_not_equal(be->impl->name, "cuda");
+    wn_backend_close(be);
+}
+
+static void a_device_that_does_not_open_is_not_lost(void **state)
+{
+    (void)state;
+    for (int n = 1; n <= 4; n++) /* its properties, old errors, choosing it, its first stream */
+        if (!ends_well(find_it_taken, n)) fail_msg("call %d", n);
 }
 
 /* ---- what the doctor says ---- */
@@ -370,6 +419,8 @@ int main(void)
         cmocka_unit_test(an_old_card_refuses_what_it_lacks),
         cmocka_unit_test(the_doctor_claims_no_device_that_does_not_answer),
         cmocka_unit_test(every_fault_that_a_process_cannot_outlive_loses_the_device),
+        cmocka_unit_test(what_may_pass_loses_no_device_though_it_is_said_twice),
+        cmocka_unit_test(a_device_that_does_not_open_is_not_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
