@@ -208,6 +208,7 @@ static void cuda_release(struct wn_exe *base)
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
     wn_cuda_device_use(exe->be, NULL);
     if (exe->warm) count_stages(exe, -1);
+    wn_cuda_libraries_leave(exe->be);
     wn_cuda_stream_close(exe);
     for (int i = 0; exe->stages && i < wn_program_stages(exe->prog); i++) wn_cuda_graph_destroy(&exe->stages[i]);
     for (int i = 0; exe->ports && i < wn_program_values(exe->prog); i++) wn_cuda_port_close(&exe->ports[i]);

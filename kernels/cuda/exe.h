@@ -278,6 +278,7 @@ enum wn_code wn_cuda_run_gemm(struct wn_cuda_exe *exe, const struct wn_cuda_job 
 
 enum wn_code wn_cuda_libraries_open(struct wn_cuda_backend *be, struct wn_error *err);
 void wn_cuda_libraries_close(struct wn_cuda_backend *be);
+void wn_cuda_libraries_leave(struct wn_cuda_backend *be); /* the stream of an executable, which ends */
 /* The libraries' workspace shall hold `bytes`: a job needs them. It is reserved when all jobs are made. */
 void wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes);
 

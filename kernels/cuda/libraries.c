@@ -29,6 +29,7 @@ enum wn_code wn_cuda_libraries_open(struct wn_cuda_backend *be, struct wn_error 
     be->libraries = l;
     enum wn_code code = wn_cuda_vendor_load(err);
     if (code == WN_OK) code = WN_CALL(dnn, cudnnCreate(&l->dnn), err);
+    if (code == WN_OK) code = WN_CALL(dnn, cudnnSetStream(l->dnn, be->stream), err);
     return code == WN_OK ? WN_CALL(blas, cublasLtCreate(&l->blas), err) : code;
 }
 
@@ -39,6 +40,12 @@ void wn_cuda_libraries_close(struct wn_cuda_backend *be)
     if (l->dnn) cudnnDestroy(l->dnn);
     if (l->blas) cublasLtDestroy(l->blas);
     free(l);
+}
+
+/* Plans are asked for with the handle, and where its stream is gone already that is what is looked at. */
+void wn_cuda_libraries_leave(struct wn_cuda_backend *be)
+{
+    if (be->libraries && be->libraries->dnn) cudnnSetStream(be->libraries->dnn, be->stream);
 }
 
 /* ---- running ---- */

@@ -103,6 +103,32 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     assert_int_equal(fake_vendor.held, before.held);
 }
 
+/* ---- streams ---- */
+
+/* The handle was last used on the stream of a program that has ended when plans of the next one are asked for, and when it is closed. The fake ends
+ * the process where it is used with a stream that is gone. */
+static void programs_of_one_backend_follow_each_other(void **state)
+{
+    (void)state;
+    struct wn_backend *be;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    for (int64_t side = 4; side < 7; side++) { /* other shapes, so that each is planned */
+        const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+        struct subject s;
+        struct wn_exe *exe;
+        struct wn_error err = {0};
+        const long planned = fake_vendor.planned;
+        subject_init(&s, 1, false);
+        subject_output(&s, wn_conv(s.p, input(&s, SHAPE(1, 4, side, side)), weight(&s, SHAPE(4, 4, 3, 3)), WN_NONE, &win, 1));
+        if (be->impl->compile(be, s.p, &exe, &err) != WN_OK) fail_msg("%s", err.text);
+        assert_true(fake_vendor.planned > planned);
+        assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+        be->impl->release(exe);
+        subject_finish(&s);
+    }
+    wn_backend_close(be);
+}
+
 /* ---- faults ---- */
 
 static void every_call_fails_once_and_all_is_given_back(const char *folder)
@@ -153,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
+        cmocka_unit_test(programs_of_one_backend_follow_each_other),
         cmocka_unit_test(a_failing_call_gives_everything_back),
         cmocka_unit_test(a_failing_call_while_plans_are_timed_gives_everything_back),
     };

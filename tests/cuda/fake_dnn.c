@@ -12,6 +12,7 @@
 #include "vendor.h"
 
 #include "fake_runtime.h"
+#include "fake_streams.h"
 
 enum { ATTRIBUTES = 12, SPACE = 5, OPS = 4, WORKSPACE = 3000 };
 enum engine { TENSOR_CORES, PLAIN, VARYING, ENGINES };
@@ -79,6 +80,8 @@ static cudnnStatus_t dnn_create(cudnnHandle_t *handle)
 
 static cudnnStatus_t dnn_destroy(cudnnHandle_t handle)
 {
+    const cudaStream_t stream = ((struct handle *)(void *)handle)->stream;
+    check(!stream || fake_streams_has(stream), "a handle outlives its stream");
     fake_vendor.held--;
     free(handle);
     return CUDNN_STATUS_SUCCESS;
@@ -104,6 +107,12 @@ static const char *dnn_words(cudnnStatus_t status)
 static void dnn_last_words(char *dst, size_t size)
 {
     snprintf(dst, size, "the fake refuses this");
+}
+
+/* Neither the legacy one, which no stream of the backend waits for, nor one that is gone. */
+static void must_have_a_stream(const void *handle)
+{
+    check(handle && fake_streams_has(((const struct handle *)handle)->stream), "a handle is used whose stream was never set, or is gone");
 }
 
 static cudnnStatus_t begin(cudnnBackendDescriptorType_t kind, cudnnBackendDescriptor_t *out)
@@ -258,6 +267,7 @@ static cudnnStatus_t finalize(cudnnBackendDescriptor_t descriptor)
     if (d->kind == CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) d->graph = graph_of(d);
     if (d->kind == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
         check(get(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &handle, 1) && handle, "a plan without a handle");
+        must_have_a_stream(handle);
         const struct attribute *text = find(d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
         if (text) {
             if (text->count != 2 * (int64_t)sizeof d->graph + 1) return CUDNN_STATUS_BAD_PARAM;
@@ -279,10 +289,14 @@ static cudnnStatus_t finalize(cudnnBackendDescriptor_t descriptor)
 
 static cudnnStatus_t engines_of(const struct descriptor *heuristics, int64_t most, int64_t *n, void *dst)
 {
-    const struct graph g = other(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR)->graph;
+    const struct descriptor *asked = other(heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+    const struct graph g = asked->graph;
+    void *handle = NULL;
     struct descriptor **configs = dst;
     static const enum engine order[ENGINES] = {VARYING, TENSOR_CORES, PLAIN}; /* what is preferred is not what exact arithmetic may use */
     *n = 0;
+    get(asked, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, &handle, 1);
+    must_have_a_stream(handle);
     if (!has_engines(&g)) return CUDNN_STATUS_NOT_SUPPORTED;
     for (int i = 0; i < ENGINES && *n < most; i++) configs[*n]->graph = g, configs[*n]->graph.engine = order[i], ++*n;
     return CUDNN_STATUS_SUCCESS;
@@ -416,6 +430,7 @@ static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan
     check(p->final && v && v->final && p->kind == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR && v->kind == CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "no plan, or no pointers");
     get(p, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &made_for, 1);
     check(made_for == (void *)handle, "a plan of another handle");
+    must_have_a_stream(handle);
     if (fake_vendor_fails()) return CUDNN_STATUS_EXECUTION_FAILED;
     struct call *c = aligned_alloc(64, (sizeof *c + 63) / 64 * 64); /* not malloc, which tests let fail */
     memset(c, 0, sizeof *c);

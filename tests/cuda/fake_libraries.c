@@ -30,6 +30,11 @@ void wn_cuda_libraries_close(struct wn_cuda_backend *be)
     (void)be;
 }
 
+void wn_cuda_libraries_leave(struct wn_cuda_backend *be)
+{
+    (void)be;
+}
+
 static double load(const void *data, enum wn_cuda_type type, int64_t i)
 {
     if (type == WN_CUDA_F32) return ((const float *)data)[i];

@@ -105,6 +105,15 @@ void fake_streams_close(void *stream)
     pthread_mutex_unlock(&lock);
 }
 
+bool fake_streams_has(const void *stream)
+{
+    bool found = false;
+    pthread_mutex_lock(&lock);
+    for (struct stream *s = streams; s && !found; s = s->next) found = s == stream;
+    pthread_mutex_unlock(&lock);
+    return found;
+}
+
 void fake_streams_queue(const void *stream, void (*run)(void *arg), void (*drop)(void *arg), void *arg)
 {
     struct stream *s = (struct stream *)stream;

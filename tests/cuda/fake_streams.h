@@ -10,6 +10,7 @@ enum { FAKE_STREAM_BYTES = 64 };
 
 void fake_streams_open(void *stream); /* FAKE_STREAM_BYTES, the caller's */
 void fake_streams_close(void *stream); /* all of it is done first */
+bool fake_streams_has(const void *stream); /* it is open; of any address */
 
 /* Behind what is queued there, or into the graph that the stream is captured into; run may be called any number of times, drop once. */
 void fake_streams_queue(const void *stream, void (*run)(void *arg), void (*drop)(void *arg), void *arg);
