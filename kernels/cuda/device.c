@@ -1,5 +1,6 @@
 /* The CUDA runtime behind the few things the backend asks of it: devices, memory, copies, streams and captured graphs. Knows
  * jobs only as things that can be run while a stream is captured. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,19 +176,50 @@ static void instantiate(struct wn_cuda_stage *stage, cudaGraph_t graph, struct w
     if (WN_CALL(runtime, cudaGraphInstantiate(&exec, graph, 0), err) == WN_OK) stage->graph = exec;
 }
 
+static pthread_mutex_t captures = PTHREAD_MUTEX_INITIALIZER;
+
+void wn_cuda_handles_begin(void)
+{
+    pthread_mutex_lock(&captures);
+}
+
+void wn_cuda_handles_end(void)
+{
+    pthread_mutex_unlock(&captures);
+}
+
+/* What a capture is told where somebody else did what it does not bear; the library that was at work may have other words for it. */
+static bool is_disturbed(cudaError_t status)
+{
+    return status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated || status == cudaErrorStreamCaptureImplicit;
+}
+
+/* Leaves stage->graph NULL where it is not captured. Returns whether that was only because it was disturbed. */
+static bool capture_once(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, struct wn_error *why)
+{
+    cudaGraph_t graph = NULL;
+    wn_cuda_handles_begin();
+    cudaError_t status = cudaStreamBeginCapture(exe->stream, cudaStreamCaptureModeThreadLocal);
+    enum wn_code code = wn_cuda_check_runtime(status, "cudaStreamBeginCapture", why);
+    if (code == WN_OK) {
+        code = wn_cuda_run_jobs(exe, stage, why);
+        status = cudaStreamEndCapture(exe->stream, &graph);
+        const enum wn_code ended = wn_cuda_check_runtime(status, "cudaStreamEndCapture", why);
+        if (code == WN_OK) code = ended;
+    }
+    wn_cuda_handles_end();
+    if (code == WN_OK) instantiate(stage, graph, why);
+    if (graph) cudaGraphDestroy(graph);
+    return is_disturbed(status);
+}
+
 /* Whatever refuses to be captured is no fault: the stage is walked instead. Only a lost device is. */
 enum wn_code wn_cuda_capture(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, struct wn_error *err)
 {
+    enum { TRIES = 3 };
     struct wn_error why = {0};
-    cudaGraph_t graph = NULL;
     if (stage->begin == stage->end) return WN_OK;
-    enum wn_code code = WN_CALL(runtime, cudaStreamBeginCapture(exe->stream, cudaStreamCaptureModeThreadLocal), &why);
-    if (code == WN_OK) {
-        code = wn_cuda_run_jobs(exe, stage, &why);
-        const enum wn_code ended = WN_CALL(runtime, cudaStreamEndCapture(exe->stream, &graph), &why);
-        if (code == WN_OK && ended == WN_OK) instantiate(stage, graph, &why);
-        if (graph) cudaGraphDestroy(graph);
-    }
+    for (int i = 0; i < TRIES && capture_once(exe, stage, &why); i++) continue;
     if (!stage->graph) snprintf(exe->be->walked, sizeof exe->be->walked, "%.127s", why.text);
     return wn_cuda_lost() ? wn_fail(err, why.code, "%s", why.text) : WN_OK;
 }

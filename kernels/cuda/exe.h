@@ -306,6 +306,9 @@ enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *po
                                 struct wn_error *err);
 enum wn_code wn_cuda_wait(struct wn_cuda_exe *exe, struct wn_error *err);
 enum wn_code wn_cuda_launched(const char *name, struct wn_error *err); /* the error of the launch just made, if any */
+/* Around what makes or closes a handle of a library: that may wait for the device, which a capture of whatever thread does not bear. */
+void wn_cuda_handles_begin(void);
+void wn_cuda_handles_end(void);
 /* Captures the jobs of a stage into a graph; leaves stage->graph NULL where they cannot be captured. */
 enum wn_code wn_cuda_capture(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, struct wn_error *err);
 enum wn_code wn_cuda_replay(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);

@@ -28,17 +28,21 @@ enum wn_code wn_cuda_libraries_open(struct wn_cuda_backend *be, struct wn_error 
     if (!l) return wn_fail(err, WN_NO_MEMORY, "no memory for the handles of cuDNN and cuBLASLt");
     be->libraries = l;
     enum wn_code code = wn_cuda_vendor_load(err);
+    wn_cuda_handles_begin();
     if (code == WN_OK) code = WN_CALL(dnn, cudnnCreate(&l->dnn), err);
-    if (code == WN_OK) code = WN_CALL(dnn, cudnnSetStream(l->dnn, be->stream), err);
-    return code == WN_OK ? WN_CALL(blas, cublasLtCreate(&l->blas), err) : code;
+    if (code == WN_OK) code = WN_CALL(blas, cublasLtCreate(&l->blas), err);
+    wn_cuda_handles_end();
+    return code == WN_OK ? WN_CALL(dnn, cudnnSetStream(l->dnn, be->stream), err) : code;
 }
 
 void wn_cuda_libraries_close(struct wn_cuda_backend *be)
 {
     struct wn_cuda_libraries *l = be->libraries;
     if (!l) return;
+    wn_cuda_handles_begin();
     if (l->dnn) cudnnDestroy(l->dnn);
     if (l->blas) cublasLtDestroy(l->blas);
+    wn_cuda_handles_end();
     free(l);
 }
 

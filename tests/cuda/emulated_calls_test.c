@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,56 @@ static void programs_of_one_backend_follow_each_other(void **state)
     wn_backend_close(be);
 }
 
+/* ---- captures ---- */
+
+static pthread_t visitor;
+static struct wn_backend *guest;
+
+static void *open_or_close(void *unused)
+{
+    if (guest)
+        wn_backend_close(guest), guest = NULL;
+    else if (wn_backend_open("cuda", NULL, &guest, NULL) != WN_OK)
+        abort();
+    return unused;
+}
+
+/* Long enough for the other thread to be done where nothing keeps it from that. */
+static enum wn_code be_visited(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
+{
+    (void)exe, (void)job, (void)err;
+    assert_int_equal(pthread_create(&visitor, NULL, open_or_close, NULL), 0);
+    usleep(200000);
+    return WN_OK;
+}
+
+/* The fake ends the process where a handle is made or closed while any stream is captured. */
+static void no_handle_is_made_or_closed_while_another_thread_captures(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *base;
+    network(&s);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(be->impl->compile(be, s.p, &base, NULL), WN_OK);
+    struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
+    struct wn_cuda_job *job = &exe->jobs[exe->stages[0].begin], kept = *job;
+    job->run = be_visited;
+    for (int i = 0; i < 2; i++) {
+        struct wn_cuda_stage again = {.begin = exe->stages[0].begin, .end = exe->stages[0].begin + 1};
+        assert_int_equal(wn_cuda_capture(exe, &again, NULL), WN_OK);
+        assert_int_equal(pthread_join(visitor, NULL), 0);
+        assert_int_equal(guest != NULL, i == 0);
+        assert_non_null(again.graph);
+        wn_cuda_graph_destroy(&again);
+    }
+    *job = kept;
+    be->impl->release(base);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
 /* ---- faults ---- */
 
 static void every_call_fails_once_and_all_is_given_back(const char *folder)
@@ -180,6 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
+        cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
         cmocka_unit_test(a_failing_call_gives_everything_back),
         cmocka_unit_test(a_failing_call_while_plans_are_timed_gives_everything_back),
     };

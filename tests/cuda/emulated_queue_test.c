@@ -42,6 +42,31 @@ static void a_stage_is_replayed(void **state)
     subject_finish(&s);
 }
 
+static void a_disturbed_capture_is_tried_again(void **state)
+{
+    (void)state;
+    struct wn_backend *be;
+    struct subject s;
+    struct wn_exe *exe;
+    struct wn_backend_traits traits;
+    subject_init(&s, 3, false);
+    three_steps(&s);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    for (int times = 1; times <= 5; times++) {
+        fake_runtime.disturbed = times;
+        assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+        be->impl->traits(be, &traits);
+        assert_int_equal(traits.stages, 1);
+        assert_int_equal(traits.captured, times < 3); /* that often nobody else is at work by chance */
+        assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
+        be->impl->release(exe);
+    }
+    assert_non_null(strstr(traits.walked, "cudaStreamEndCapture"));
+    fake_runtime.disturbed = 0;
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
 static void a_stage_that_cannot_be_captured_is_walked_and_says_why(void **state)
 {
     (void)state;
@@ -216,6 +241,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stage_is_replayed),
+        cmocka_unit_test(a_disturbed_capture_is_tried_again),
         cmocka_unit_test(a_stage_that_cannot_be_captured_is_walked_and_says_why),
         cmocka_unit_test(a_write_may_follow_a_run_at_once),
         cmocka_unit_test(questions_may_follow_questions_at_once),

@@ -10,6 +10,7 @@
 #include "vendor.h"
 
 #include "fake_runtime.h"
+#include "fake_streams.h"
 
 struct desc {
     cublasComputeType_t compute;
@@ -65,11 +66,13 @@ static cublasStatus_t drop(void *p)
 
 static cublasStatus_t blas_create(cublasLtHandle_t *handle)
 {
+    check(!fake_streams_captures_anywhere(), "a handle is made while a stream is captured");
     return make(handle, &(int){0}, sizeof(int));
 }
 
 static cublasStatus_t blas_destroy(cublasLtHandle_t handle)
 {
+    check(!fake_streams_captures_anywhere(), "a handle is closed while a stream is captured");
     return drop(handle);
 }
 

@@ -70,6 +70,7 @@ static size_t size_of(cudnnBackendAttributeType_t type)
 
 static cudnnStatus_t dnn_create(cudnnHandle_t *handle)
 {
+    check(!fake_streams_captures_anywhere(), "a handle is made while a stream is captured");
     if (fake_vendor_fails()) return CUDNN_STATUS_NOT_INITIALIZED;
     struct handle *h = calloc(1, sizeof *h);
     if (!h) return CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED;
@@ -82,6 +83,7 @@ static cudnnStatus_t dnn_destroy(cudnnHandle_t handle)
 {
     const cudaStream_t stream = ((struct handle *)(void *)handle)->stream;
     check(!stream || fake_streams_has(stream), "a handle outlives its stream");
+    check(!fake_streams_captures_anywhere(), "a handle is closed while a stream is captured");
     fake_vendor.held--;
     free(handle);
     return CUDNN_STATUS_SUCCESS;

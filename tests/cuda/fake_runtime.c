@@ -451,8 +451,9 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
     struct fake_graph *g = fake_streams_captured((void *)stream);
-    const cudaError_t e = answer();
+    cudaError_t e = answer();
     *graph = NULL;
+    if (e == cudaSuccess && fake_runtime.disturbed) fake_runtime.disturbed--, e = last = cudaErrorStreamCaptureInvalidated;
     if (e == cudaSuccess && make_unasked((void **)graph, sizeof g, ANY_DEVICE) == cudaSuccess)
         memcpy(*graph, &g, sizeof g);
     else

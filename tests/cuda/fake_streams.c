@@ -39,6 +39,7 @@ static long last_number;
 static unsigned chance = 1;
 static long done; /* on all streams; guarded by the lock */
 static _Thread_local int captures; /* of this thread, under way */
+static int captures_of_all;        /* guarded by the lock */
 
 /* Not malloc, which tests let fail. */
 static void *zeros(size_t bytes)
@@ -174,6 +175,7 @@ void fake_streams_capture(void *stream)
     g->holders = 1;
     pthread_mutex_lock(&lock);
     ((struct stream *)stream)->into = g;
+    captures_of_all++;
     pthread_mutex_unlock(&lock);
     captures++;
 }
@@ -184,6 +186,7 @@ struct fake_graph *fake_streams_captured(void *stream)
     pthread_mutex_lock(&lock);
     struct fake_graph *g = s->into;
     s->into = NULL;
+    captures_of_all--;
     pthread_mutex_unlock(&lock);
     captures--;
     return g;
@@ -215,6 +218,14 @@ void fake_graph_run(void *graph)
 bool fake_streams_captures(void)
 {
     return captures;
+}
+
+bool fake_streams_captures_anywhere(void)
+{
+    pthread_mutex_lock(&lock);
+    const bool any = captures_of_all > 0;
+    pthread_mutex_unlock(&lock);
+    return any;
 }
 
 void fake_streams_refuse(const char *call)

@@ -34,6 +34,7 @@ void fake_graph_take(struct fake_graph *graph);
 void fake_graph_give(void *graph);
 void fake_graph_run(void *graph);
 bool fake_streams_captures(void); /* this thread does */
+bool fake_streams_captures_anywhere(void); /* some thread does */
 /* Ends the process where this thread captures: a card would refuse the call, and the backend would quietly go without a graph. */
 void fake_streams_refuse(const char *call);
 
