@@ -94,6 +94,18 @@ void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes)
     be->bytes -= bytes;
 }
 
+enum wn_code wn_cuda_pinned(size_t bytes, void **out, struct wn_error *err)
+{
+    const int status = wn_cuda_inject("cuda", cudaMallocHost(out, bytes));
+    if (status == cudaErrorMemoryAllocation) {
+        cudaGetLastError();
+        return wn_fail(err, WN_NO_MEMORY,
+                       "the machine has no %zu MiB of its own memory to pin for copies to the GPU; give it or its container more, or use fewer workers or models",
+                       (bytes >> 20) + 1);
+    }
+    return status == cudaSuccess ? WN_OK : wn_cuda_check_runtime(status, "cudaMallocHost", err);
+}
+
 /* A copy from pageable memory may return before it has arrived. */
 enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err)
 {
@@ -134,8 +146,10 @@ enum wn_code wn_cuda_launched(const char *name, struct wn_error *err)
 
 enum wn_code wn_cuda_port_open(struct wn_cuda_port *port, size_t count, struct wn_error *err)
 {
-    enum wn_code code = WN_CALL(runtime, cudaMallocHost((void **)&port->pinned, count * sizeof(float)), err);
+    void *pinned = NULL;
+    enum wn_code code = wn_cuda_pinned(count * sizeof(float), &pinned, err);
     if (code != WN_OK) return code;
+    port->pinned = pinned;
     return WN_CALL(runtime, cudaEventCreateWithFlags((cudaEvent_t *)&port->busy, cudaEventDisableTiming), err);
 }
 

@@ -291,6 +291,8 @@ void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes);
 /* The same on the current device, counted by nobody. */
 enum wn_code wn_cuda_memory(size_t bytes, const char *what, void **out, struct wn_error *err);
 void wn_cuda_memory_free(void *memory); /* NULL is fine */
+/* The host's, which copies of the device pass through at full speed. */
+enum wn_code wn_cuda_pinned(size_t bytes, void **out, struct wn_error *err);
 /* Waits for this copy alone: what other streams do goes on. */
 enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err);
 enum wn_code wn_cuda_clear(struct wn_cuda_exe *exe, void *dst, size_t bytes, struct wn_error *err);

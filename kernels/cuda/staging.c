@@ -14,7 +14,7 @@ enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_sta
     enum wn_code code = wn_cuda_alloc(be, pinned + scratch, what, &device, err);
     if (code != WN_OK) return code;
     s->device = device, s->bytes = pinned + scratch;
-    code = WN_CALL(runtime, cudaMallocHost(&host, pinned), err);
+    code = wn_cuda_pinned(pinned, &host, err);
     if (code != WN_OK) return code;
     s->pinned = host, s->twin = pinned;
     return WN_CALL(runtime, cudaEventCreateWithFlags((cudaEvent_t *)&s->busy, cudaEventDisableTiming), err);

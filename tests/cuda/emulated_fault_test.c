@@ -207,6 +207,29 @@ static void running_out_of_host_memory_anywhere_gives_everything_back(void **sta
     subject_finish(&s);
 }
 
+/* Not the GPU's, whose memory nobody need make room in then. */
+static void memory_that_cannot_be_pinned_is_the_machines(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_error err = {0};
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    build(&s);
+    fake_runtime.fail_at = 0, fake_runtime.no_pinned = true;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, &err), WN_NO_MEMORY);
+    assert_non_null(strstr(err.text, "to pin"));
+    fake_runtime.no_pinned = false;
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, &err), WN_OK);
+    fake_runtime.no_pinned = true, err = (struct wn_error){0};
+    assert_int_equal(be->impl->compile(be, s.p, &exe, &err), WN_NO_MEMORY);
+    assert_non_null(strstr(err.text, "to pin"));
+    fake_runtime.no_pinned = false;
+    wn_backend_close(be);
+    assert_int_equal(fake_runtime.held_blocks, 0);
+    subject_finish(&s);
+}
+
 static void no_device_is_an_error_of_the_device(void **state)
 {
     (void)state;
@@ -415,6 +438,7 @@ int main(void)
         cmocka_unit_test(running_out_of_memory_anywhere_gives_everything_back),
         cmocka_unit_test(running_out_of_host_memory_anywhere_gives_everything_back),
         cmocka_unit_test(a_passing_failure_anywhere_is_reported_and_forgotten),
+        cmocka_unit_test(memory_that_cannot_be_pinned_is_the_machines),
         cmocka_unit_test(no_device_is_an_error_of_the_device),
         cmocka_unit_test(an_old_card_refuses_what_it_lacks),
         cmocka_unit_test(the_doctor_claims_no_device_that_does_not_answer),

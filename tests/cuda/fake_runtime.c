@@ -233,6 +233,7 @@ cudaError_t cudaFree(void *memory)
 cudaError_t cudaMallocHost(void **out, size_t bytes)
 {
     fake_streams_refuse("cudaMallocHost");
+    if (fake_runtime.no_pinned) return last = cudaErrorMemoryAllocation;
     return make(out, bytes, ANY_DEVICE);
 }
 

@@ -11,6 +11,7 @@ enum fake_when { FAKE_LATE, FAKE_AT_ONCE, FAKE_AT_ANY_TIME };
 struct fake_runtime {
     enum fake_when when;
     bool no_graphs;       /* captures are refused */
+    bool no_pinned;       /* no memory of the host's is left to be pinned */
     int disturbed;        /* so many captures are of no use when they end, because of another thread */
     long replays;         /* of captured graphs */
     long calls_of_graphs; /* of those below: what only makes a graph, without which the stage is walked */
