@@ -14,7 +14,8 @@ enum wn_code wn_cuda_check_dnn(int status, const char *call, struct wn_error *er
     const int name = (int)strcspn(call, "( ");
     const bool unsupported = status / 1000 == CUDNN_STATUS_NOT_SUPPORTED / 1000;
     if (unsupported) return wn_fail(err, WN_UNSUPPORTED, "%.*s: %.200s", name, call, words);
-    return wn_fail(err, WN_DEVICE, "cuDNN failed at %.*s: %s %.200s", name, call, cudnnGetErrorString((cudnnStatus_t)status), words);
+    const bool memory = status == CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED || status == CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED;
+    return wn_fail(err, memory ? WN_NO_MEMORY : WN_DEVICE, "cuDNN failed at %.*s: %s %.200s", name, call, cudnnGetErrorString((cudnnStatus_t)status), words);
 }
 
 enum wn_code wn_cuda_check_blas(int status, const char *call, struct wn_error *err)

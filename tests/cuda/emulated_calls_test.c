@@ -10,8 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "exe.h"
 #include "fake_vendor.h"
+#include "vendor.h"
 
 enum { CLASSES = 5 };
 
@@ -209,6 +211,31 @@ static void every_call_fails_once_and_all_is_given_back(const char *folder)
     subject_finish(&s);
 }
 
+/* What a caller does about it hangs on the code: a smaller batch, a kernel of ours, or none of both. */
+static void a_librarys_status_says_whose_fault_it_is(void **state)
+{
+    static const struct {
+        int status;
+        enum wn_code code;
+    } dnn[] = {{CUDNN_STATUS_SUCCESS, WN_OK},
+               {CUDNN_STATUS_NOT_INITIALIZED, WN_DEVICE},
+               {CUDNN_STATUS_BAD_PARAM, WN_DEVICE},
+               {CUDNN_STATUS_NOT_SUPPORTED, WN_UNSUPPORTED},
+               {CUDNN_STATUS_NOT_SUPPORTED_SHAPE, WN_UNSUPPORTED},
+               {CUDNN_STATUS_INTERNAL_ERROR, WN_DEVICE},
+               {CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, WN_NO_MEMORY},
+               {CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, WN_NO_MEMORY},
+               {CUDNN_STATUS_EXECUTION_FAILED, WN_DEVICE}},
+      blas[] = {{CUBLAS_STATUS_SUCCESS, WN_OK},
+                {CUBLAS_STATUS_ALLOC_FAILED, WN_NO_MEMORY},
+                {CUBLAS_STATUS_NOT_SUPPORTED, WN_UNSUPPORTED},
+                {CUBLAS_STATUS_EXECUTION_FAILED, WN_DEVICE}};
+    (void)state;
+    assert_int_equal(wn_cuda_vendor_load(NULL), WN_OK);
+    for (size_t i = 0; i < sizeof dnn / sizeof *dnn; i++) assert_int_equal(wn_cuda_check_dnn(dnn[i].status, "cudnnCreate(&l->dnn)", NULL), dnn[i].code);
+    for (size_t i = 0; i < sizeof blas / sizeof *blas; i++) assert_int_equal(wn_cuda_check_blas(blas[i].status, "cublasLtCreate(&l->blas)", NULL), blas[i].code);
+}
+
 static void a_failing_call_gives_everything_back(void **state)
 {
     (void)state;
@@ -232,6 +259,7 @@ int main(void)
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
         cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
+        cmocka_unit_test(a_librarys_status_says_whose_fault_it_is),
         cmocka_unit_test(a_failing_call_gives_everything_back),
         cmocka_unit_test(a_failing_call_while_plans_are_timed_gives_everything_back),
     };
