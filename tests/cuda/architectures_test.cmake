@@ -1,0 +1,22 @@
+# cmake -DARCHITECTURES=kernels/cuda/architectures.cmake -DFOLDER=scratch -P: what an nvcc is asked for, by stand-ins that know more or less.
+cmake_minimum_required(VERSION 3.25)
+include(${ARCHITECTURES})
+file(MAKE_DIRECTORY ${FOLDER})
+
+function(expect nvcc wanted good bad)
+  file(WRITE ${FOLDER}/nvcc "#!/bin/sh\n${nvcc}\n")
+  file(CHMOD ${FOLDER}/nvcc PERMISSIONS OWNER_READ OWNER_WRITE OWNER_EXECUTE)
+  cuda_architectures(${FOLDER}/nvcc "${wanted}" known unknown)
+  if(NOT "${known}|${unknown}" STREQUAL "${good}|${bad}")
+    message(SEND_ERROR "of '${wanted}' [${nvcc}] gives '${known}' and leaves out '${unknown}', not '${good}' and '${bad}'")
+  endif()
+endfunction()
+
+set(of_12_4 "[ $1 = --list-gpu-arch ] || exit 1; printf 'compute_50\\ncompute_80\\ncompute_89\\ncompute_90\\ncompute_90a\\n'")
+set(of_13_0 "printf 'compute_75\\ncompute_80\\ncompute_90\\ncompute_100\\ncompute_103\\ncompute_120'")
+expect("${of_12_4}" "80;90;100" "80;90" "100")
+expect("${of_13_0}" "80;90;100" "80;90;100" "")
+expect("${of_12_4}" "90a;100f" "90a" "100f")
+expect("${of_13_0}" "90a;10;120" "90a;120" "10")
+expect("${of_13_0}" "70" "" "70")
+expect("exit 1" "80;100" "80;100" "")
