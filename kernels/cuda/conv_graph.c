@@ -395,6 +395,8 @@ void *wn_cuda_describe_device(const char *json, struct wn_error *err)
 {
     struct sketch s = {.err = err};
     s.code = wn_cuda_vendor_load(err); /* nobody opens a GPU first, where a card is only described */
+    if (s.code == WN_OK && cudnnGetVersion() < 90800)
+        s.code = wn_fail(err, WN_UNSUPPORTED, "cuDNN plans for a card that is only described since 9.8; this is %zu.%zu", cudnnGetVersion() / 10000, cudnnGetVersion() % 10000 / 100);
     cudnnBackendDescriptor_t d = begin(&s, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
     set(&s, d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(json) + 1, json);
     finalize(&s, d);

@@ -10,6 +10,15 @@
 
 #include <whynot/error.h>
 
+/* Planning for a card that is only described came with cuDNN 9.8, and no card needs it: built with an older one, its names are here and nothing of it works. */
+#if CUDNN_VERSION < 90800
+#define CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR ((cudnnBackendDescriptorType_t)38)
+#define CUDNN_ATTR_ENGINEHEUR_DEVICEPROP ((cudnnBackendAttributeName_t)204)
+#define CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP ((cudnnBackendAttributeName_t)407)
+#define CUDNN_ATTR_DEVICEPROP_HANDLE ((cudnnBackendAttributeName_t)2701)
+#define CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION ((cudnnBackendAttributeName_t)2702)
+#endif
+
 extern struct wn_cuda_vendor {
 #define X(library, name) __typeof__(&name) name##_;
 #include "vendor.def"
