@@ -89,6 +89,20 @@ class Deploy(unittest.TestCase):
             self.assertGreater(int(re.search(r"TimeoutStopSec=(\d+)s", text).group(1)) * 1000, ms + 3000)
             self.assertIn("Type=notify\n", text)
 
+    def test_the_unit_for_gpus_finds_the_devices_though_nobody_used_them_before(self):
+        text = self.unit("whynotd-cuda.service")
+        module = "modprobe@nvidia_uvm.service"
+        for key in ("Wants", "After"):
+            self.assertIn(module, re.search(r"^%s=(.*)$" % key, text, re.M).group(1).split())
+        before = re.findall(r"^ExecStartPre=(.*)$", text, re.M)
+        self.assertTrue(any("nvidia-modprobe" in command for command in before))
+        for command in before:  # unbound by what binds the daemon, and missing where the driver brings none
+            self.assertTrue(command.startswith(("-+/", "+-/")), command)
+        allowed = dict(re.findall(r"^DeviceAllow=(\S+) (\w+)$", text, re.M))
+        self.assertLessEqual({"char-nvidia", "char-nvidia-frontend", "char-nvidia-uvm"}, set(allowed))
+        self.assertEqual(set(allowed.values()), {"rwm"})  # to make nodes, they need leave of the unit's own cgroup
+        self.assertIn("\nCapabilityBoundingSet=\n", text)
+
     def test_a_second_installation_leaves_the_configuration_alone(self):
         path = self.installed("etc/whynot/whynotd.json")
         before = self.read("etc/whynot/whynotd.json")
