@@ -12,7 +12,7 @@
 
 /* ---- descriptors: a list that is freed in one place, and attributes that are set until the first failure ---- */
 
-enum { MOST_DESCRIPTORS = 24, MOST_CONFIGS = 32 };
+enum { MOST_DESCRIPTORS = 24, MOST_CONFIGS = 64 /* of one mode; lists of 37 were seen */ };
 
 struct sketch {
     cudnnBackendDescriptor_t made[MOST_DESCRIPTORS];
@@ -308,7 +308,7 @@ static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cu
     if (s->code == WN_OK)
         s->code = WN_CALL(dnn, cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
                                                         room, &n, configs), s->err);
-    return s->code == WN_OK ? n : 0;
+    return s->code != WN_OK ? 0 : n < room ? n : room; /* there may be more than were asked for */
 }
 
 /* Adds what one heuristic mode offers to the list. */

@@ -106,6 +106,22 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     assert_int_equal(fake_vendor.held, before.held);
 }
 
+static void an_engine_is_chosen_behind_many_that_nobody_may_choose(void **state)
+{
+    (void)state;
+    struct subject s;
+    network(&s);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    for (fake_vendor.refused = 40; fake_vendor.refused <= 100; fake_vendor.refused += 60) { /* 100: more than are looked at, and kernels of ours do it */
+        const long planned = fake_vendor.planned;
+        assert_int_equal(compute(&s, again, NULL), WN_OK);
+        assert_int_equal(fake_vendor.planned > planned, fake_vendor.refused == 40);
+        must_be_close(first, again, 0);
+    }
+    fake_vendor.refused = 0;
+    subject_finish(&s);
+}
+
 /* ---- streams ---- */
 
 /* The handle was last used on the stream of a program that has ended when plans of the next one are asked for, and when it is closed. The fake ends
@@ -257,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
+        cmocka_unit_test(an_engine_is_chosen_behind_many_that_nobody_may_choose),
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
         cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
         cmocka_unit_test(a_librarys_status_says_whose_fault_it_is),

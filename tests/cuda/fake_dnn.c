@@ -296,11 +296,14 @@ static cudnnStatus_t engines_of(const struct descriptor *heuristics, int64_t mos
     void *handle = NULL;
     struct descriptor **configs = dst;
     static const enum engine order[ENGINES] = {VARYING, TENSOR_CORES, PLAIN}; /* what is preferred is not what exact arithmetic may use */
+    const int64_t available = fake_vendor.refused + ENGINES;
     *n = 0;
     get(asked, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, &handle, 1);
     must_have_a_stream(handle);
     if (!has_engines(&g)) return CUDNN_STATUS_NOT_SUPPORTED;
-    for (int i = 0; i < ENGINES && *n < most; i++) configs[*n]->graph = g, configs[*n]->graph.engine = order[i], ++*n;
+    for (int64_t i = 0; i < available && i < most; i++)
+        configs[i]->graph = g, configs[i]->graph.engine = i < fake_vendor.refused ? VARYING : order[i - fake_vendor.refused];
+    *n = available;
     return CUDNN_STATUS_SUCCESS;
 }
 

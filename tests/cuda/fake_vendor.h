@@ -10,6 +10,7 @@
 struct fake_vendor {
     long calls, fail_at; /* the fail_at'th call fails (0: none) */
     long held;           /* handles and descriptors alive */
+    long refused;        /* so many engines whose answers vary come before the others, and all are reported whatever was asked for */
     long planned, loaded; /* plans chosen by heuristics, plans taken from text */
 };
 extern struct fake_vendor fake_vendor;
