@@ -153,12 +153,13 @@ static struct wn_cuda_plan *cache_get(const struct wn_cuda_planner *planner, con
     return plan;
 }
 
-/* Written aside and renamed, so that another process never reads half a plan. A cache that cannot be written is none. */
-static void cache_put(const struct wn_cuda_plan *plan, const char *path)
+/* Written aside and renamed, so that nobody reads half a plan; under a name of this process and this backend, for other workers may write the same one
+ * now. A cache that cannot be written is none. */
+static void cache_put(const struct wn_cuda_backend *be, const struct wn_cuda_plan *plan, const char *path)
 {
-    char aside[PATH_BYTES + 32];
+    char aside[PATH_BYTES + 64];
     char *text = wn_cuda_plan_save(plan, NULL);
-    snprintf(aside, sizeof aside, "%s.%ld", path, (long)getpid());
+    snprintf(aside, sizeof aside, "%s.%ld-%p", path, (long)getpid(), (const void *)be);
     FILE *f = text ? fopen(aside, "wb") : NULL;
     if (f) {
         const bool good = fwrite(text, 1, strlen(text), f) == strlen(text);
@@ -184,7 +185,7 @@ enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_con
     if (code != WN_OK) return wn_fail(err, code, "%s", why.text);
     if (cached) {
         best = quickest(exe, plans, n, job);
-        cache_put(plans[best], path);
+        cache_put(exe->be, plans[best], path);
     }
     for (int i = 0; i < n; i++)
         if (i != best) wn_cuda_plan_destroy(plans[i]);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -104,6 +105,35 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     remove_all(folder);
     unsetenv("WHYNOT_PLAN_CACHE");
     assert_int_equal(fake_vendor.held, before.held);
+}
+
+/* Where each plan is written aside before it gets its name, another worker of this process is at work on the same one: under the same name it would
+ * write into this one's file. A folder of that name stands for it. */
+static void workers_that_keep_the_same_plan_do_not_share_a_file(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX", paths[3][1024], other[3][1064];
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    network(&s);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(files_of(folder, paths[i], sizeof paths[i]), 3 - i);
+        assert_int_equal(unlink(paths[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        snprintf(other[i], sizeof other[i], "%s.%ld", paths[i], (long)getpid());
+        assert_int_equal(mkdir(other[i], 0700), 0);
+    }
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(access(paths[i], R_OK), 0);
+        assert_int_equal(rmdir(other[i]), 0);
+    }
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
 }
 
 static void an_engine_is_chosen_behind_many_that_nobody_may_choose(void **state)
@@ -273,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
+        cmocka_unit_test(workers_that_keep_the_same_plan_do_not_share_a_file),
         cmocka_unit_test(an_engine_is_chosen_behind_many_that_nobody_may_choose),
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
         cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
