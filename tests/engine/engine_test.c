@@ -45,7 +45,7 @@ static void rows_gathered_over_images_answer_as_if_alone(void **state)
         assert_int_equal(a[i].error.code, WN_OK);
         assert_int_equal(a[i].target, b[i].target);
         assert_int_equal(a[i].foil, b[i].foil);
-        assert_true(off(&a[i], &b[i], 1) < 1e-5);
+        assert_true(off(&a[i], &b[i], 1) < (small_on_a_card() ? 1e-4 : 1e-5));
         wn_answer_finish(&a[i]);
         wn_answer_finish(&b[i]);
     }
@@ -280,7 +280,8 @@ static void images_that_nobody_asks_about_still_have_logits(void **state)
     struct wn_answer a;
     explain(e, g, IMAGES, &q, &a, 1, all);
     explain(e, g, IMAGES, NULL, NULL, 0, none);
-    assert_memory_equal(all, none, (size_t)(IMAGES * k) * sizeof *all);
+    for (int i = 0; i < IMAGES * k; i++) /* with questions and without: two programs */
+        assert_true(small_on_a_card() ? fabsf(all[i] - none[i]) <= 1e-4f * fmaxf(1, fabsf(none[i])) : all[i] == none[i]);
     assert_true(all[4 * k] != 0 && all[0] != all[4 * k]);
     wn_answer_finish(&a);
     free(all);

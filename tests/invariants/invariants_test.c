@@ -14,8 +14,11 @@ int tested;
 
 int image; /* under test */
 
+static double least; /* bound of what is not said of every bit */
+
 void verdict(const char *what, double error, double bound)
 {
+    if (bound > 0 && bound < least) bound = least;
     bool ok = error <= bound;
     printf("%s %-70s %.2g (bound %.0g)\n", ok ? "ok   " : "WRONG", what, error, bound);
     *(ok ? &passed : &failed) += 1;
@@ -83,6 +86,7 @@ int main(int argc, char **argv)
         return 77;
     }
     if (!lab_open(&lab, argv[1], argv[2], argv[3])) return 1;
+    if (lab_on_a_card(&lab)) least = lab_of_plans;
     printf("%s on %s: %d classes, layer %s %dx%dx%d\n", argv[2], argv[1], lab.classes,
            wn_graph_layer(lab.graph, lab.layer)->name, lab.channels, lab.h, lab.w);
     run(&lab);

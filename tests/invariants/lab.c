@@ -90,6 +90,17 @@ bool lab_open(struct lab *lab, const char *backend, const char *model, const cha
     return open_engine(lab);
 }
 
+const double lab_of_plans = 1e-4; /* in f32, as far as a card may be from PyTorch's numbers (golden_test) */
+
+bool lab_on_a_card(const struct lab *lab)
+{
+#ifdef WN_EMULATED
+    return (void)lab, false;
+#else
+    return strcmp(lab->backend, "cuda") == 0;
+#endif
+}
+
 bool lab_reopen(struct lab *lab)
 {
     wn_engine_destroy(lab->engine);

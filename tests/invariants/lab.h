@@ -21,6 +21,10 @@ struct lab {
 /* input: a .golden of make_goldens.py (record "input") or a .npy of float32 (N,C,H,W). Prints and returns false on failure. */
 bool lab_open(struct lab *lab, const char *backend, const char *model, const char *input);
 void lab_close(struct lab *lab);
+/* Runs with more images or more rows have other plans there, which sum in another order: what is the same bytes elsewhere, or nearly, is within
+ * `lab_of_plans` of the largest value. Not on the emulated card, whose sums have one order. */
+bool lab_on_a_card(const struct lab *lab);
+extern const double lab_of_plans;
 /* A second engine on the same graph, after the test has changed its constants. */
 bool lab_reopen(struct lab *lab);
 

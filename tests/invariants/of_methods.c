@@ -266,7 +266,8 @@ void raw_convolution_cam(struct lab *lab, int t)
     lab_gradient_free(&z);
 }
 
-/* 24. The same question about the same image gives the same bytes in any batch, in any company. */
+/* 24. The same question about the same image gives the same bytes in any batch, in any company; on a card the same numbers, for a run of two images
+ * has other plans than one of a single image. */
 void batches_do_not_matter(struct lab *lab)
 {
     enum { MANY = 7 };
@@ -281,12 +282,14 @@ void batches_do_not_matter(struct lab *lab)
                                     .contrast = wn_contrast_find(i % 3 ? "weighted" : "logit")};
     struct wn_batch batch = {2, images, MANY, q, NULL, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, y, a, NULL, &err) != WN_OK) worst = INFINITY;
-    for (int i = 0; i < MANY && worst == 0; i++) {
+    for (int i = 0; i < MANY && isfinite(worst); i++) {
         float *alone = lab_map(lab, lab->n_images > 1 ? i % 2 : 0, q[i].method->name, q[i].contrast->name, q[i].target, NULL, 0);
-        worst = off(a[i].map, alone, 1, area(lab), 0);
+        const double apart = off(a[i].map, alone, 1, area(lab), lab_on_a_card(lab) ? lab_most(alone, area(lab)) : 0);
+        if (!(apart <= worst)) worst = apart;
         free(alone);
     }
     for (int i = 0; i < MANY; i++) wn_answer_finish(&a[i]);
-    verdict("24 a batch = its questions asked alone, bit for bit", worst, 0);
+    if (lab_on_a_card(lab)) verdict("24 a batch = its questions asked alone", worst, lab_of_plans);
+    else verdict("24 a batch = its questions asked alone, bit for bit", worst, 0);
     free(y);
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *backend, *folder;
 float pictures[IMAGES][PIXELS];
@@ -41,6 +42,15 @@ struct wn_graph *small_load(const char *network)
 const char *small_backend(void)
 {
     return backend;
+}
+
+bool small_on_a_card(void)
+{
+#ifdef WN_EMULATED
+    return false;
+#else
+    return strcmp(backend, "cuda") == 0;
+#endif
 }
 
 struct wn_engine *small_engine(struct wn_graph *g, int max_images, int max_rows, const float *black)

@@ -19,6 +19,8 @@ extern float pictures[IMAGES][PIXELS];
 int small_begin(int argc, char **argv);
 
 const char *small_backend(void); /* its BACKEND */
+/* Programs of other sizes or for other questions sum in another order there: not on the emulated card. */
+bool small_on_a_card(void);
 /* They fail the test where they fail. black: of the engine's options. */
 struct wn_graph *small_load(const char *network);
 struct wn_engine *small_engine(struct wn_graph *g, int max_images, int max_rows, const float *black);

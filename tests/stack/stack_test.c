@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const double bound = 5e-6;
+static double bound = 5e-6;
 static int failed, passed;
 
 static void verdict(const char *what, const char *layer, double error)
@@ -206,6 +206,7 @@ static float *make_batch(const struct lab *lab, const float **images)
 static void check_same(struct lab *lab, const struct wn_stack *got, const float *logits, const struct wn_error *why, const float *image, int layer,
                        const char *method)
 {
+    if (lab_on_a_card(lab) && !isfinite(lab_most(image, lab->pixels))) return; /* plans differ in what they make of infinities */
     struct wn_stack want;
     struct wn_error err = {0};
     float *y = malloc((size_t)lab->classes * sizeof *y);
@@ -217,8 +218,9 @@ static void check_same(struct lab *lab, const struct wn_stack *got, const float 
     } else if (got->h != want.h || got->w != want.w || got->layer != want.layer || got->forward_mode != want.forward_mode) {
         wrong(name, "a stack of a batch says another layer, size or way");
     } else {
-        verdict("maps of an image of a batch", name, off(got->maps, want.maps, (int64_t)want.classes * want.h * want.w) / 2); /* 1e-5 */
-        verdict("logits of an image of a batch", name, off(logits, y, lab->classes) / 2);
+        const double part = lab_on_a_card(lab) ? 1 : 2; /* 1e-5 */
+        verdict("maps of an image of a batch", name, off(got->maps, want.maps, (int64_t)want.classes * want.h * want.w) / part);
+        verdict("logits of an image of a batch", name, off(logits, y, lab->classes) / part);
     }
     wn_stack_finish(&want);
     free(y);
@@ -248,7 +250,8 @@ static void check_batches(struct lab *lab, const char *model, bool automatic)
     struct wn_error err = {0};
     const float *images[BATCH];
     float *all = make_batch(lab, images);
-    if (wn_engine_create(lab->graph, &(struct wn_engine_options){.backend = lab->backend, .max_images = TOGETHER}, &many, &err) != WN_OK) {
+    const struct wn_engine_options options = {.backend = lab->backend, .device.precision = WN_PRECISION_F32, .max_images = TOGETHER}; /* as the lab's own */
+    if (wn_engine_create(lab->graph, &options, &many, &err) != WN_OK) {
         wrong("batches", err.text);
         free(all);
         return;
@@ -294,6 +297,7 @@ int main(int argc, char **argv)
         return 77;
     }
     if (!lab_open(&lab, argv[1], argv[2], argv[3])) return 1;
+    if (lab_on_a_card(&lab)) bound = lab_of_plans;
     for (int image = 0; image < lab.n_images && !only_batches; image++)
         for (int layer = 0; layer < wn_graph_layers(lab.graph); layer++) {
             if (!worth_asking(&lab, layer)) continue;
