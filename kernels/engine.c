@@ -45,7 +45,7 @@ enum wn_code wn_engine_create(struct wn_graph *graph, const struct wn_engine_opt
     struct wn_plan *first;
     if (!e) return wn_fail(err, WN_NO_MEMORY, "no memory for an engine");
     e->graph = graph;
-    const struct wn_plan_key key = {.layer = wn_engine_default_layer(graph), .images = 1, .rows = 1};
+    const struct wn_plan_key key = {.layer = wn_engine_default_layer(graph), .images = 1, .rows = 1, .in_order = true};
     enum wn_code code = wn_backend_open(options->backend, &options->device, &e->backend, err);
     if (code != WN_OK) goto fail;
     e->backend->impl->traits(e->backend, &traits);
@@ -252,5 +252,6 @@ enum wn_code wn_engine_forward_plan(struct wn_engine *e, int n, struct wn_plan *
 {
     struct wn_plan_key key = {.layer = wn_engine_default_layer(e->graph), .images = wn_engine_bucket(n, e->max_images)};
     key.rows = wn_engine_rows(0, key.images, e->max_rows);
+    key.in_order = wn_plan_wants_order(&key);
     return wn_engine_plan(e, &key, out, err);
 }

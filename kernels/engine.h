@@ -39,7 +39,7 @@ struct wn_engine {
 
 /* ---- engine.c ---- */
 
-/* What of a plan's key a method and its settings decide; layer: as wn_engine_layer says. Still to be said: images and rows. */
+/* What of a plan's key a method and its settings decide; layer: as wn_engine_layer says. Still to be said: images, rows, and whether they are in order. */
 struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_settings *s, int layer);
 /* The compiled plan of that key; it stays until MIN_PLANS others were asked for. */
 enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err);

@@ -40,7 +40,7 @@ int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q)
 
 /* Questions that one plan answers. */
 struct place {
-    struct wn_plan_key key; /* but for images and rows */
+    struct wn_plan_key key; /* but for images, rows and their order */
     int baseline;           /* with a reference */
 };
 
@@ -71,6 +71,17 @@ static bool stands_alone(const struct wn_question *q)
 static bool asks_here(const struct chunk *c, int question)
 {
     return is_here(c, question) && !stands_alone(&c->batch->questions[question]);
+}
+
+/* Whether the questions of that place are one about each image, in their order. */
+static bool asked_in_order(const struct chunk *c, struct place at)
+{
+    int next = c->begin;
+    for (int i = 0; i < c->batch->n_questions; i++) {
+        const struct wn_question *q = &c->batch->questions[i];
+        if (asks_here(c, i) && same_place(place_of(c->e, q), at) && q->image != next++) return false;
+    }
+    return true;
 }
 
 /* Images of this chunk, as many as the plan takes, and behind them their baselines. Places past the end repeat the last image: any
@@ -247,7 +258,7 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
     const bool there = seed_there(c, plan, question, n, &code, err);
     if (!there) {
         if ((code = take_logits(c, plan, err)) != WN_OK) return code;
-        n = make_seeds(c, question, n, true);
+        n = make_seeds(c, question, n, !plan->key.in_order || plan->key.rows == 1);
         if (!n) return WN_OK;
         code = impl->write(plan->exe, plan->seed, e->seeds, err);
     }
@@ -276,6 +287,7 @@ static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct 
             wn_fail(&c->answers[i].error, why->code, "method '%s': %s", q->method->name, why->text);
             continue;
         }
+        if (plan->key.in_order && q->image - c->begin != n) return wn_fail(err, WN_INTERNAL, "a question is not about the image of its row");
         question[n++] = i;
         if (n < most) continue;
         code = run_rows(c, plan, method, question, n, err);
@@ -299,6 +311,7 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
     struct wn_plan_key key = at.key;
     key.images = wn_engine_bucket(c->n, e->max_images);
     key.rows = wn_engine_rows(n_questions, key.images, e->max_rows);
+    key.in_order = wn_plan_wants_order(&key) && (key.rows == 1 || asked_in_order(c, at));
     enum wn_code code = wn_engine_plan(e, &key, &plan, err);
     if (code == WN_OK) code = forward(c, plan, at, err);
     double start = now_ms() - c->times.forward_ms; /* the wait for the logits is the forward pass's */

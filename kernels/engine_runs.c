@@ -40,6 +40,7 @@ static enum wn_code open_plan(struct wn_run *r, const struct wn_method *m, struc
     bool wraps = !m->build && m->settings & 1u << WN_SETTING_BASE_METHOD;
     struct wn_plan_key key = wn_engine_key(wraps ? wn_method_at((int)wn_setting(s, WN_SETTING_BASE_METHOD)) : m, s, r->layer);
     key.images = key.rows = wn_run_room(r);
+    key.in_order = wn_plan_wants_order(&key);
     enum wn_code code = wn_engine_plan(runner->e, &key, &runner->plan, err);
     if (code != WN_OK) return code;
     runner->method = m->build ? wn_plan_method(m) : -1;

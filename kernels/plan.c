@@ -24,9 +24,15 @@ bool wn_plan_has_reference(const struct wn_plan_key *key)
     return key->alone && key->alone->flags & WN_METHOD_REFERENCE;
 }
 
+bool wn_plan_wants_order(const struct wn_plan_key *key)
+{
+    return key->images == key->rows && !wn_plan_has_reference(key) && (key->alone || key->rows == 1);
+}
+
 bool wn_plan_same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
 {
-    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha && a->images == b->images && a->rows == b->rows;
+    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha && a->images == b->images && a->rows == b->rows &&
+           a->in_order == b->in_order;
 }
 
 /* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
@@ -61,9 +67,8 @@ static void append_stages(struct wn_plan *plan, struct wn_program *p, int classe
     wn_program_output(p, plan->logits);
     wn_program_end_stage(p);
     plan->seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){plan->key.rows, classes}), true);
-    bool one = plan->key.images == 1 && plan->key.rows == 1 && !wn_plan_has_reference(&plan->key);
     struct wn_shape rows = wn_shape_of(1, &plan->key.rows);
-    plan->row = one ? WN_NONE : wn_program_input(p, rows, false);
+    plan->row = plan->key.in_order ? WN_NONE : wn_program_input(p, rows, false);
     plan->reference_row = wn_plan_has_reference(&plan->key) ? wn_program_input(p, rows, false) : WN_NONE;
     for (int i = 0; i < WN_MAX_METHODS && wn_method_at(i); i++)
         if (belongs(plan, wn_method_at(i))) append_method(plan, p, i, layer_value);
