@@ -144,10 +144,11 @@ static cudnnBackendDescriptor_t convolution(struct sketch *s, const struct wn_cu
     return op;
 }
 
-/* b NULL: of one operand. */
+/* b NULL: of one operand. Of a derivative x is the gradient that comes and b the units. */
 static cudnnBackendDescriptor_t pointwise(struct sketch *s, cudnnPointwiseMode_t mode, cudnnBackendDescriptor_t x,
                                           cudnnBackendDescriptor_t b, cudnnBackendDescriptor_t y)
 {
+    const bool back = mode == CUDNN_POINTWISE_RELU_BWD;
     const cudnnDataType_t f32 = CUDNN_DATA_FLOAT;
     cudnnBackendDescriptor_t how = begin(s, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     set(s, how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, &mode);
@@ -155,17 +156,17 @@ static cudnnBackendDescriptor_t pointwise(struct sketch *s, cudnnPointwiseMode_t
     finalize(s, how);
     cudnnBackendDescriptor_t op = begin(s, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     set_descriptor(s, op, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, how);
-    set_descriptor(s, op, CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
-    if (b) set_descriptor(s, op, CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
-    set_descriptor(s, op, CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
+    set_descriptor(s, op, back ? CUDNN_ATTR_OPERATION_POINTWISE_DYDESC : CUDNN_ATTR_OPERATION_POINTWISE_XDESC, x);
+    if (b) set_descriptor(s, op, back ? CUDNN_ATTR_OPERATION_POINTWISE_XDESC : CUDNN_ATTR_OPERATION_POINTWISE_BDESC, b);
+    set_descriptor(s, op, back ? CUDNN_ATTR_OPERATION_POINTWISE_DXDESC : CUDNN_ATTR_OPERATION_POINTWISE_YDESC, y);
     finalize(s, op);
     return op;
 }
 
 /* ---- the graph ---- */
 
-/* conv -> + residual -> + bias -> relu: in this order and no other does cuDNN 9 have engines that fuse all of it and need not be compiled first. What lies
- * between two operations is virtual, and f32. */
+/* conv -> + residual -> + bias -> relu: in this order and no other does cuDNN 9 have engines that fuse all of it and need not be compiled first. Those of
+ * conv -> + residual -> derivative all are compiled. What lies between two operations is virtual, and f32. */
 static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct wn_cuda_planner *p,
                                                 const struct wn_cuda_conv_shape *c)
 {
@@ -173,8 +174,8 @@ static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct w
     const cudnnDataType_t type = data_type(c->type), f32 = CUDNN_DATA_FLOAT;
     const struct dims *to = c->backward ? &x : &y;
     struct dims bias = *to;
-    cudnnBackendDescriptor_t ops[4];
-    int left = c->residual + c->bias + c->relu, n = 0;
+    cudnnBackendDescriptor_t ops[5];
+    int left = c->residual + c->bias + c->relu + c->derivative, n = 0;
     int64_t id = WN_PLAN_BETWEEN;
     cudnnBackendDescriptor_t tw = tensor(s, WN_PLAN_W, &w, type, false);
     cudnnBackendDescriptor_t in = tensor(s, WN_PLAN_X, c->backward ? &y : &x, type, false);
@@ -187,10 +188,11 @@ static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct w
         int64_t operand;
         const struct dims *dims;
         cudnnDataType_t type;
-    } tail[3] = {{c->residual, CUDNN_POINTWISE_ADD, WN_PLAN_RESIDUAL, to, type},
+    } tail[4] = {{c->residual, CUDNN_POINTWISE_ADD, WN_PLAN_RESIDUAL, to, type},
                  {c->bias, CUDNN_POINTWISE_ADD, WN_PLAN_BIAS, &bias, type},
-                 {c->relu, CUDNN_POINTWISE_RELU_FWD, 0, NULL, f32}};
-    for (int i = 0; i < 3; i++) {
+                 {c->relu, CUDNN_POINTWISE_RELU_FWD, 0, NULL, f32},
+                 {c->derivative, CUDNN_POINTWISE_RELU_BWD, WN_PLAN_UNITS, to, data_type(c->units_type)}};
+    for (int i = 0; i < 4; i++) {
         if (!tail[i].wanted) continue;
         left--;
         cudnnBackendDescriptor_t operand = tail[i].dims ? tensor(s, tail[i].operand, tail[i].dims, tail[i].type, false) : NULL;

@@ -7,13 +7,14 @@
 
 #include "kernels.h"
 
-/* y = relu(conv(x, w) + residual + bias), each part as asked for; backward: x = gradient of y with respect to x.
+/* y = relu(conv(x, w) + residual + bias), each part as asked for; backward: x = gradient of y with respect to x. derivative: y = conv(x, w) + residual where units,
+ * of y's shape and in units_type, are above 0, and else 0: what a relu makes of the gradient that the convolution is. Nothing else goes with it.
  * Shapes are logical (N, C, spatial...) and (O, C/groups, spatial...); memory is channels last. The bias has the type
  * of x too: cuDNN has no plan for an f32 bias beside 16-bit data. */
 struct wn_cuda_conv_shape {
-    bool backward, bias, residual, relu;
+    bool backward, bias, residual, relu, derivative;
     bool exact; /* f32 by f32 units only: no tf32, no Winograd */
-    enum wn_cuda_type type;
+    enum wn_cuda_type type, units_type;
     struct wn_shape x, w, y;
     struct wn_window win;
     int64_t groups;

@@ -75,7 +75,7 @@ struct wn_cuda_job {
         struct {
             struct wn_cuda_plan *plan; /* the backend's */
             void *bound;               /* what ties the pointers to it; NULL before that */
-            void *x, *w, *bias, *residual, *y;
+            void *x, *w, *bias, *residual, *units, *y;
         } conv;
         struct {
             struct wn_cuda_gemm *gemm; /* the executable's */
@@ -184,6 +184,11 @@ bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_a
 bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, int64_t *first);
 /* The step of that primitive which makes the value, where nobody makes it: its readers do the step's work themselves. Else NULL. */
 const struct wn_step *wn_cuda_swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim);
+/* The derivative of a relu that lies where the convolution lies which makes its gradient, and is that step's to compute; or NULL. */
+const struct wn_step *wn_cuda_derivative_behind(const struct wn_cuda_exe *exe, const struct wn_step *conv);
+#ifndef WN_CUDA_DERIVATIVE_FROM
+#define WN_CUDA_DERIVATIVE_FROM (4 << 20) /* elements: where two passes over them saved are worth a kernel that takes cuDNN about a second to compile */
+#endif
 /* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the
  * range of bf16 even where the forward pass is f16. */
 enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage);
@@ -224,6 +229,9 @@ enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_
 /* The parts of a concatenation through what reads them; f->x is not looked at. */
 enum wn_code wn_cuda_job_concat(struct wn_cuda_exe *exe, const struct wn_step *concat, const struct wn_cuda_affine *f,
                                 const struct wn_cuda_tensor *y, struct wn_error *err);
+/* dst = the gradient dy where the activation's derivative at the units z is not 0, times it; dst may be dy. */
+enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act *act, const struct wn_cuda_tensor *dy, const struct wn_cuda_tensor *z,
+                                    const struct wn_cuda_tensor *dst, struct wn_error *err);
 struct wn_cuda_window wn_cuda_window_of(const struct wn_window *win, const struct wn_cuda_tensor *x,
                                         const struct wn_cuda_tensor *y);
 /* The value as a tensor in that type: itself, a constant uploaded in that type, or scratch that a conversion job fills. */
@@ -261,6 +269,8 @@ void wn_cuda_plans_close(struct wn_cuda_backend *be);
 /* A new plan, the caller's, chosen where it will run: job has its pointers. */
 enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
                                struct wn_error *err);
+/* Whether there is a folder for plans, so that what takes long to make is made once. */
+bool wn_cuda_plans_are_kept(void);
 /* Ties the job's pointers and the workspace to its plan, once all of them are known; it runs after that. */
 enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job, struct wn_error *err);
 void wn_cuda_plan_unbind(struct wn_cuda_job *job); /* also one that was not bound */

@@ -211,6 +211,38 @@ static void drop_derivatives(struct wn_cuda_exe *exe, const int *readers)
     }
 }
 
+/* ---- a relu's derivative behind the convolution that makes its gradient is that plan's to compute, where plans may be compiled ---- */
+
+static bool takes_derivative(const struct wn_cuda_exe *exe, const struct wn_step *conv, const struct wn_step *s)
+{
+    const struct wn_cuda_tensor *y = &exe->values[conv->out[0]], *z = &exe->values[s->in[1]], *dx = &exe->values[s->out[0]];
+    if (conv->prim != WN_PRIM_CONV || conv->u.conv.act.kind != WN_UNARY_COUNT || conv->in[2] != WN_NONE) return false;
+    if (exe->values[conv->in[0]].type != y->type || dx->type != y->type || wn_shape_count(&y->shape) < WN_CUDA_DERIVATIVE_FROM) return false;
+    return wn_shape_equal(&z->shape, &y->shape) && exe->home[s->in[1]] >= 0 && !is_const(exe, s->in[1]) && z->channels_last && !wn_cuda_tensor_is_padded(z);
+}
+
+/* What the derivative makes lies where its gradient lay: nobody else reads that. */
+static void join_derivatives(struct wn_cuda_exe *exe, const int *readers)
+{
+    if (!wn_cuda_plans_are_kept()) return;
+    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
+        const struct wn_step *s = wn_program_step(exe->prog, i);
+        if (s->prim != WN_PRIM_UNARY_BWD || s->u.unary.kind != WN_UNARY_RELU || exe->home[s->out[0]] < 0 || exe->home[s->in[0]] < 0) continue;
+        const struct wn_step *conv = sole_maker(exe, readers, s->in[0], i);
+        if (conv && takes_derivative(exe, conv, s)) exe->home[s->out[0]] = s->in[0];
+    }
+}
+
+const struct wn_step *wn_cuda_derivative_behind(const struct wn_cuda_exe *exe, const struct wn_step *conv)
+{
+    for (int v = conv->out[0] + 1; v < wn_program_values(exe->prog); v++) { /* values are numbered after what they are made from */
+        const int maker = exe->home[v] == conv->out[0] ? wn_program_value(exe->prog, v)->step : -1;
+        const struct wn_step *s = maker >= 0 ? wn_program_step(exe->prog, maker) : NULL;
+        if (s && s->prim == WN_PRIM_UNARY_BWD && s->in[0] == conv->out[0]) return s;
+    }
+    return NULL;
+}
+
 /* ---- sums of more than two terms, and of slices: what many concatenations of a part give back to it ---- */
 
 static bool is_sum(const struct wn_cuda_exe *exe, const struct wn_step *s)
@@ -375,6 +407,7 @@ enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err)
     drop_sums(exe, readers);
     drop_terms(exe, readers);
     drop_derivatives(exe, readers);
+    join_derivatives(exe, readers);
     share_reshapes(exe);
 free_readers:
     free(readers);

@@ -56,12 +56,13 @@ void wn_cuda_libraries_leave(struct wn_cuda_backend *be)
 
 enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job, struct wn_error *err)
 {
-    const int64_t ids[] = {WN_PLAN_X, WN_PLAN_W, WN_PLAN_Y, WN_PLAN_BIAS, WN_PLAN_RESIDUAL};
-    void *const all[] = {job->u.conv.x, job->u.conv.w, job->u.conv.y, job->u.conv.bias, job->u.conv.residual};
-    int64_t used[5];
-    void *pointers[5];
+    enum { TENSORS = 6 };
+    const int64_t ids[TENSORS] = {WN_PLAN_X, WN_PLAN_W, WN_PLAN_Y, WN_PLAN_BIAS, WN_PLAN_RESIDUAL, WN_PLAN_UNITS};
+    void *const all[TENSORS] = {job->u.conv.x, job->u.conv.w, job->u.conv.y, job->u.conv.bias, job->u.conv.residual, job->u.conv.units};
+    int64_t used[TENSORS];
+    void *pointers[TENSORS];
     int n = 0;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < TENSORS; i++)
         if (all[i]) used[n] = ids[i], pointers[n++] = all[i];
     cudnnBackendDescriptor_t v;
     enum wn_code code = WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &v), err);
@@ -128,11 +129,22 @@ static int quickest(struct wn_cuda_exe *exe, struct wn_cuda_plan **plans, int n,
 
 /* ---- the cache ---- */
 
-static bool cache_path(const struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, char *path, size_t size)
+static const char *cache_folder(void)
 {
     const char *folder = getenv("WHYNOT_PLAN_CACHE");
+    return folder && *folder ? folder : NULL;
+}
+
+bool wn_cuda_plans_are_kept(void)
+{
+    return cache_folder();
+}
+
+static bool cache_path(const struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, char *path, size_t size)
+{
+    const char *folder = cache_folder();
     char key[512];
-    if (!folder || !*folder) return false;
+    if (!folder) return false;
     if ((size_t)wn_cuda_conv_key(shape, key, sizeof key) >= sizeof key) return false;
     int n = snprintf(path, size, "%s/%zu-%s-%s.json", folder, cudnnGetVersion(), exe->be->device_name, key);
     if (n < 0 || (size_t)n >= size) return false;
@@ -180,7 +192,8 @@ enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_con
     int n = 0, best = 0;
     const bool cached = cache_path(exe, shape, path, sizeof path);
     if (cached && (*out = cache_get(&planner, path))) return WN_OK;
-    enum wn_code code = wn_cuda_plans(&planner, shape, cached ? MOST_PLANS : 1, plans, &n, &why);
+    const int most = cached && !shape->derivative ? MOST_PLANS : 1; /* those of a derivative are compiled, which takes a second each */
+    enum wn_code code = wn_cuda_plans(&planner, shape, most, plans, &n, &why);
     if (code == WN_UNSUPPORTED) return code; /* no failure: somebody else will do it */
     if (code != WN_OK) return wn_fail(err, code, "%s", why.text);
     if (cached) {

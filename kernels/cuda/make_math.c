@@ -127,7 +127,21 @@ static enum wn_code make_derivative(struct wn_cuda_exe *exe, const struct wn_ste
 enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
-    return exe->home[s->out[0]] < 0 ? WN_OK : make_derivative(exe, s, WN_NONE, s->out[0], err); /* swallowed by what scales it */
+    const int home = exe->home[s->out[0]];
+    return home < 0 || home == s->in[0] ? WN_OK : make_derivative(exe, s, WN_NONE, s->out[0], err); /* of what scales it, or of the convolution before it */
+}
+
+enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act *act, const struct wn_cuda_tensor *dy, const struct wn_cuda_tensor *z,
+                                    const struct wn_cuda_tensor *dst, struct wn_error *err)
+{
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(WN_PRIM_UNARY_BWD), run_unary_bwd, err);
+    if (!j) return WN_NO_MEMORY;
+    struct wn_cuda_unary_bwd *b = &j->u.unary_bwd.b;
+    const struct wn_cuda_tensor *list[3] = {dy, z, dst};
+    struct wn_cuda_arg args[3];
+    wn_cuda_walk(list, 3, &j->u.unary_bwd.loop, args);
+    *b = (struct wn_cuda_unary_bwd){.act = *act, .rows = 1, .dy = args[0], .z = args[1], .dx = args[2]};
+    return WN_OK;
 }
 
 /* ---- sums of many terms ---- */

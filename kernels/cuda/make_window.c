@@ -106,9 +106,9 @@ enum wn_code wn_cuda_make_avgpool_bwd(struct wn_cuda_exe *exe, int step, struct 
 /* Everything that a convolution reads and writes, in the type that it is computed in. */
 struct convolution {
     struct wn_cuda_conv_shape shape;
-    struct wn_cuda_tensor src, w, bias, residual, dst; /* data NULL: left out */
+    struct wn_cuda_tensor src, w, bias, residual, units, dst; /* data NULL: left out */
     struct wn_cuda_tensor own_bias;                    /* the bias in the convolution's type, as cuDNN wants it */
-    struct wn_act act;
+    struct wn_act act, derivative; /* derivative: at the units */
 };
 
 /* A vector over channels as a tensor that broadcasts to y. */
@@ -151,6 +151,19 @@ static enum wn_code make_fused(struct wn_cuda_exe *exe, struct convolution *c, s
     return WN_OK;
 }
 
+/* Convolution, residual and the derivative of a relu in one plan. */
+static enum wn_code make_differentiated(struct wn_cuda_exe *exe, struct convolution *c, struct wn_error *err)
+{
+    if (c->residual.data && c->residual.type != c->src.type) return WN_UNSUPPORTED;
+    struct wn_cuda_conv_shape shape = c->shape;
+    struct wn_cuda_job job = {.name = "conv"};
+    shape.derivative = true, shape.residual = c->residual.data, shape.units_type = c->units.type;
+    job.u.conv.x = c->src.data, job.u.conv.w = c->w.data, job.u.conv.residual = c->residual.data;
+    job.u.conv.units = c->units.data, job.u.conv.y = c->dst.data;
+    enum wn_code code = wn_cuda_plan_job(exe, &shape, &job, err);
+    return code == WN_OK ? wn_cuda_job_add(exe, &job, err) : code;
+}
+
 /* By ourselves; the bias is added before the sum is rounded. */
 static enum wn_code make_direct(struct wn_cuda_exe *exe, struct convolution *c, struct wn_error *err)
 {
@@ -189,6 +202,15 @@ static enum wn_code make_convolution(struct wn_cuda_exe *exe, struct convolution
                                 &c->act, y, err);
 }
 
+/* A derivative that no plan takes is a launch of ours where the gradient lies. */
+static enum wn_code make_gradient(struct wn_cuda_exe *exe, struct convolution *c, struct wn_error *err)
+{
+    enum wn_code code = make_differentiated(exe, c, err);
+    if (code != WN_UNSUPPORTED) return code;
+    code = make_convolution(exe, c, &c->dst, err);
+    return code == WN_OK ? wn_cuda_job_derivative(exe, &c->derivative, &c->dst, &c->units, &c->dst, err) : code;
+}
+
 static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward, struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
@@ -205,6 +227,8 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     if (code == WN_OK && c.bias.data && wn_program_value(exe->prog, s->in[2])->kind == WN_VALUE_CONST)
         code = wn_cuda_operand(exe, s->in[2], type, &c.own_bias, err);
     if (code == WN_OK && !backward && s->in[3] != WN_NONE) code = wn_cuda_value(exe, s->in[3], &c.residual, err);
+    const struct wn_step *derivative = backward ? NULL : wn_cuda_derivative_behind(exe, s);
+    if (code == WN_OK && derivative) code = wn_cuda_value(exe, derivative->in[1], &c.units, err);
     if (code != WN_OK) return code;
     c.dst = y.type == type ? y : wn_cuda_scratch(exe, &y, type);
     c.shape = (struct wn_cuda_conv_shape){.backward = backward, .type = type, .win = s->u.conv.win, .groups = s->u.conv.groups,
@@ -212,7 +236,9 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     c.shape.x = backward ? c.dst.shape : c.src.shape;
     c.shape.y = backward ? c.src.shape : c.dst.shape;
     c.shape.w = c.w.shape;
-    return make_convolution(exe, &c, &y, err);
+    if (!derivative) return make_convolution(exe, &c, &y, err);
+    c.derivative = derivative->u.unary;
+    return make_gradient(exe, &c, err);
 }
 
 enum wn_code wn_cuda_make_conv(struct wn_cuda_exe *exe, int step, struct wn_error *err)

@@ -16,9 +16,9 @@ struct wn_cuda_shared_plan {
 
 int wn_cuda_conv_key(const struct wn_cuda_conv_shape *c, char *dst, size_t size)
 {
-    int at = snprintf(dst, size, "%s%s%s%s%s-t%d-g%lld", c->backward ? "bwd" : "fwd", c->residual ? "+res" : "",
-                      c->bias ? "+bias" : "", c->relu ? "+relu" : "", c->exact ? "-exact" : "", (int)c->type,
-                      (long long)c->groups);
+    int at = snprintf(dst, size, "%s%s%s%s", c->backward ? "bwd" : "fwd", c->residual ? "+res" : "", c->bias ? "+bias" : "", c->relu ? "+relu" : "");
+    if (c->derivative) at += snprintf(dst + at, size - (size_t)at, "+units%d", (int)c->units_type);
+    at += snprintf(dst + at, size - (size_t)at, "%s-t%d-g%lld", c->exact ? "-exact" : "", (int)c->type, (long long)c->groups);
     const struct wn_shape *shapes[3] = {&c->x, &c->w, &c->y};
     for (int i = 0; i < 3; i++)
         for (int d = 0; d < shapes[i]->rank && (size_t)at < size; d++)

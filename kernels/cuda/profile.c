@@ -42,6 +42,8 @@ static double bytes_of(const struct wn_cuda_exe *exe, int step)
     for (int k = 0; k < s->n_out; k++)
         if (s->out[k] != WN_NONE && exe->home[s->out[k]] >= 0) out += (double)wn_cuda_tensor_bytes(&exe->values[s->out[k]]);
     for (int k = 0; k < s->n_in; k++) in += bytes_in(exe, step, s->in[k], picks ? out : INFINITY);
+    const struct wn_step *derivative = s->prim == WN_PRIM_CONV ? wn_cuda_derivative_behind(exe, s) : NULL;
+    if (derivative) in += (double)wn_cuda_tensor_bytes(&exe->values[derivative->in[1]]);
     return in + out;
 }
 

@@ -16,9 +16,9 @@
 #include "fake_vendor.h"
 #include "vendor.h"
 
-enum { CLASSES = 5 };
+enum { CLASSES = 5, PLANS = 4 }; /* two ways forward, one back, and one with a derivative */
 
-/* Convolutions of two shapes, one of them fused with all that there is, its gradient, and a product with bias and activation. */
+/* Convolutions of two shapes, one of them fused with all that there is, its gradient, one with a derivative behind it, and a product with bias and activation. */
 static void network(struct subject *s)
 {
     const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
@@ -29,6 +29,7 @@ static void network(struct subject *s)
     const int pooled = wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, 4}});
     subject_output(s, wn_relu(s->p, wn_matmul(s->p, pooled, false, weight(s, SHAPE(4, CLASSES)), false, weight(s, SHAPE(CLASSES)))));
     subject_output(s, wn_conv_bwd(s->p, y, w, WN_NONE, &win, 1, &(struct wn_shape){4, {2, 4, 5, 6}}));
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, wn_conv(s->p, y, w, WN_NONE, &win, 1), x), y, 0, 0));
     if (wn_program_optimize(s->p, NULL) != WN_OK) fail();
 }
 
@@ -49,12 +50,13 @@ close:
     return code;
 }
 
-static float first[2048], again[2048];
+enum { OUTPUTS = 3, FLOATS = OUTPUTS * 1024 };
+static float first[FLOATS], again[FLOATS];
 
 /* As another precision computes them: they are as large as 60. call: which one failed. */
 static void must_be_close(const float *a, const float *b, long call)
 {
-    for (int i = 0; i < 2048; i++)
+    for (int i = 0; i < FLOATS; i++)
         if (!(fabsf(a[i] - b[i]) < 0.2f)) fail_msg("call %ld: number %d is %g and not %g", call, i, (double)b[i], (double)a[i]);
 }
 
@@ -88,13 +90,13 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     network(&s);
     const struct fake_vendor before = fake_vendor;
     assert_int_equal(compute(&s, first, NULL), WN_OK);
-    assert_int_equal(files_of(folder, path, sizeof path), 3); /* two ways forward and one back */
-    assert_true(fake_vendor.planned - before.planned > 3);    /* of which the quickest was kept */
+    assert_int_equal(files_of(folder, path, sizeof path), PLANS);
+    assert_true(fake_vendor.planned - before.planned > PLANS);    /* of which the quickest was kept */
     assert_int_equal(fake_vendor.loaded, before.loaded);
     const long planned = fake_vendor.planned;
     assert_int_equal(compute(&s, again, NULL), WN_OK);
     assert_int_equal(fake_vendor.planned, planned);
-    assert_int_equal(fake_vendor.loaded - before.loaded, 3);
+    assert_int_equal(fake_vendor.loaded - before.loaded, PLANS);
     assert_memory_equal(first, again, sizeof first);
     FILE *f = fopen(path, "wb"); /* cut short by whatever */
     assert_true(f && fputs("{}", f) >= 0 && fclose(f) == 0);
@@ -113,21 +115,21 @@ static void workers_that_keep_the_same_plan_do_not_share_a_file(void **state)
 {
     (void)state;
     struct subject s;
-    char folder[] = "/tmp/whynot-plans-XXXXXX", paths[3][1024], other[3][1064];
+    char folder[] = "/tmp/whynot-plans-XXXXXX", paths[PLANS][1024], other[PLANS][1064];
     assert_non_null(mkdtemp(folder));
     setenv("WHYNOT_PLAN_CACHE", folder, 1);
     network(&s);
     assert_int_equal(compute(&s, first, NULL), WN_OK);
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(files_of(folder, paths[i], sizeof paths[i]), 3 - i);
+    for (int i = 0; i < PLANS; i++) {
+        assert_int_equal(files_of(folder, paths[i], sizeof paths[i]), PLANS - i);
         assert_int_equal(unlink(paths[i]), 0);
     }
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < PLANS; i++) {
         snprintf(other[i], sizeof other[i], "%s.%ld", paths[i], (long)getpid());
         assert_int_equal(mkdir(other[i], 0700), 0);
     }
     assert_int_equal(compute(&s, again, NULL), WN_OK);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < PLANS; i++) {
         assert_int_equal(access(paths[i], R_OK), 0);
         assert_int_equal(rmdir(other[i]), 0);
     }

@@ -164,6 +164,83 @@ static void rows_look_the_units_of_their_images_up(void **state)
     judge_all(units_that_share_16_bytes);
 }
 
+/* ---- a relu's derivative behind the convolution that makes its gradient ---- */
+
+static int convolved(struct subject *s, int x, int64_t to, int64_t kernel)
+{
+    const struct wn_window win = {2, {kernel, kernel}, {1, 1}, {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
+    const int64_t from = wn_program_value(s->p, x)->shape.dim[1];
+    return wn_conv(s->p, x, weight(s, SHAPE(to, from, kernel, kernel)), WN_NONE, &win, 1);
+}
+
+static int relu_back(struct subject *s, int dy, int z)
+{
+    return wn_unary_bwd(s->p, WN_UNARY_RELU, dy, z, 0, 0);
+}
+
+/* On channels that are walked in 16 bytes and on others; a way back of several, as networks have it; and all that keeps a derivative from being taken. */
+static void differentiated(struct subject *s, int64_t wide)
+{
+    const int x = input(s, SHAPE(2, 6, 5, 4)), skip = input(s, SHAPE(2, wide, 5, 4)), one = input(s, SHAPE(1, wide, 5, 4));
+    const int z = wn_relu(s->p, skip), small = wn_relu(s->p, input(s, SHAPE(1, wide, 1, 1)));
+    subject_output(s, z);
+    wn_program_end_stage(s->p);
+    subject_output(s, relu_back(s, convolved(s, x, wide, 3), z));
+    subject_output(s, relu_back(s, wn_add(s->p, skip, convolved(s, x, wide, 1)), z));
+    const int back = relu_back(s, convolved(s, relu_back(s, convolved(s, x, wide, 1), z), wide, 3), z);
+    subject_output(s, wn_add(s->p, back, skip));
+    subject_output(s, wn_reshape(s->p, back, &(struct wn_shape){2, {2, wide * 20}}));
+    int g = convolved(s, x, wide, 1);
+    subject_output(s, g); /* is read, and so has to exist */
+    subject_output(s, relu_back(s, g, z));
+    g = convolved(s, x, wide, 1); /* has two readers */
+    subject_output(s, wn_add(s->p, relu_back(s, g, z), g));
+    g = convolved(s, x, wide, 1); /* is the unit itself */
+    subject_output(s, relu_back(s, g, g));
+    subject_output(s, relu_back(s, skip, convolved(s, x, wide, 1))); /* is the unit only */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, convolved(s, x, wide, 1), z, 0.25f, 0));
+    subject_output(s, wn_mul(s->p, relu_back(s, convolved(s, x, wide, 1), z), weight(s, SHAPE(wide, 1, 1))));
+    subject_output(s, relu_back(s, convolved(s, x, wide, 1), wn_gather(s->p, one, subject_rows(s, 2, 1))));
+    subject_output(s, relu_back(s, convolved(s, x, wide, 1), weight(s, SHAPE(2, wide, 5, 4))));
+    subject_output(s, relu_back(s, wn_relu(s->p, convolved(s, x, wide, 1)), z));
+    subject_output(s, relu_back(s, wn_add(s->p, convolved(s, x, wide, 1), weight(s, SHAPE(wide, 1, 1))), z));
+    subject_output(s, relu_back(s, convolved(s, input(s, SHAPE(1, 6, 1, 1)), wide, 1), small)); /* too little of it, and held in f32 */
+    subject_output(s, relu_back(s, wn_conv(s->p, x, weight(s, SHAPE(wide, 6, 1, 1)), weight(s, SHAPE(wide)), &(struct wn_window){2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, 1), z));
+    g = convolved(s, x, wide, 3);
+    wn_program_end_stage(s->p);
+    subject_output(s, relu_back(s, g, z)); /* of an earlier stage */
+}
+
+static void wide_differentiated(struct subject *s)
+{
+    differentiated(s, 16);
+}
+static void odd_differentiated(struct subject *s)
+{
+    differentiated(s, 7);
+}
+static void optimized(struct subject *s) /* what is added is the convolution's residual, or its bias */
+{
+    differentiated(s, 16);
+    if (wn_program_optimize(s->p, NULL) != WN_OK) fail();
+}
+
+/* Fused by the library, refused by it, and where plans are not kept. */
+static void a_derivative_goes_with_the_convolution_before_it(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 3; way++) {
+        fake_libraries_can = way != 1, fake_libraries_keep = way != 2;
+        build_function *const all[] = {wide_differentiated, odd_differentiated, optimized};
+        for (int i = 0; i < 3; i++) {
+            judge(all[i], WN_PRECISION_F32, 1e-5);
+            judge(all[i], WN_PRECISION_BF16, 2e-2);
+            judge(all[i], WN_PRECISION_F16, 2e-2); /* whose gradients are bf16 */
+        }
+    }
+    fake_libraries_can = fake_libraries_keep = true;
+}
+
 /* ---- sums of many terms, and of slices ---- */
 
 static int added(struct subject *s, const int *x, int n)
@@ -346,6 +423,13 @@ static void scale_once(struct subject *s)
     subject_output(s, wn_mul(s->p, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0), weight(s, SHAPE(8, 1, 1))));
 }
 
+static void convolve_back_once(struct subject *s)
+{
+    const int x = input(s, SHAPE(1, 8, 4, 4)), z = input(s, SHAPE(1, 16, 4, 4));
+    subject_output(s, relu_back(s, wn_add(s->p, convolved(s, x, 16, 1), input(s, SHAPE(1, 16, 4, 4))), z));
+    if (wn_program_optimize(s->p, NULL) != WN_OK) fail();
+}
+
 static void meet_once(struct subject *s)
 {
     int a = input(s, SHAPE(1, 8, 2, 2)), b = input(s, SHAPE(1, 8, 2, 2)), z = input(s, SHAPE(1, 8, 2, 2));
@@ -406,6 +490,10 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(scale_once), 1);
     assert_int_equal(launches_of(look_up_once), 1);
     assert_int_equal(launches_of(look_winners_up_once), 1);
+    assert_int_equal(launches_of(convolve_back_once), 0); /* the library's call is none of ours */
+    fake_libraries_keep = false;
+    assert_int_equal(launches_of(convolve_back_once), 1);
+    fake_libraries_keep = true;
     assert_int_equal(launches_of(given_back_wide), 1);
     assert_int_equal(launches_of(forty_terms), 2); /* 32, and those with 8 more */
 }
@@ -418,6 +506,7 @@ int main(void)
         cmocka_unit_test(an_activations_derivative_adds_up_what_meets_there),
         cmocka_unit_test(rows_look_the_units_of_their_images_up),
         cmocka_unit_test(rows_look_the_winners_of_their_images_up),
+        cmocka_unit_test(a_derivative_goes_with_the_convolution_before_it),
         cmocka_unit_test(what_many_concatenations_give_back_is_added_up_where_it_lies),
         cmocka_unit_test(a_batch_norms_way_back_is_the_derivatives_too),
         cmocka_unit_test(what_belongs_together_launches_once),

@@ -25,7 +25,7 @@ struct tensor {
 struct op {
     cudnnBackendDescriptorType_t kind;
     cudnnPointwiseMode_t mode;
-    struct tensor x, b, y; /* of a convolution, as it is forward: x picture, b filter; of one back, y is read and x is written */
+    struct tensor x, b, y; /* of a convolution, as it is forward: x picture, b filter; of one back, y is read and x is written; of a derivative b are the units */
     int64_t rank, stride[3], dilation[3], lo[3];
 };
 struct graph {
@@ -224,8 +224,10 @@ static struct op pointwise_of(const struct descriptor *d)
     struct op o = {.kind = d->kind};
     const struct descriptor *how = other(d, CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, CUDNN_BACKEND_POINTWISE_DESCRIPTOR);
     check(how && get(how, CUDNN_ATTR_POINTWISE_MODE, &o.mode, 1), "a pointwise operation without a mode");
-    o.x = tensor_of(d, CUDNN_ATTR_OPERATION_POINTWISE_XDESC), o.b = tensor_of(d, CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
-    o.y = tensor_of(d, CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
+    const bool back = o.mode == CUDNN_POINTWISE_RELU_BWD;
+    o.x = tensor_of(d, back ? CUDNN_ATTR_OPERATION_POINTWISE_DYDESC : CUDNN_ATTR_OPERATION_POINTWISE_XDESC);
+    o.b = tensor_of(d, back ? CUDNN_ATTR_OPERATION_POINTWISE_XDESC : CUDNN_ATTR_OPERATION_POINTWISE_BDESC);
+    o.y = tensor_of(d, back ? CUDNN_ATTR_OPERATION_POINTWISE_DXDESC : CUDNN_ATTR_OPERATION_POINTWISE_YDESC);
     check(o.x.rank && o.y.rank && (o.mode == CUDNN_POINTWISE_RELU_FWD) == !o.b.rank, "a pointwise operation that lacks something");
     return o;
 }
@@ -242,13 +244,16 @@ static struct graph graph_of(const struct descriptor *d)
     return g;
 }
 
-/* As on a card: neither a sum nor an activation without a bias, and a residual before the bias; none of it behind a gradient. */
+/* As on a card: neither a sum nor an activation without a bias, and a residual before the bias; a derivative only without one; none of it behind a gradient. */
 static bool has_engines(const struct graph *g)
 {
     bool bias = false, residual = false, relu = false;
+    if (g->op[g->n - 1].mode == CUDNN_POINTWISE_RELU_BWD)
+        return g->op[0].kind == CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR && (g->n == 2 || (g->n == 3 && g->op[1].b.dim[0] == g->op[1].y.dim[0]));
     for (int i = 1; i < g->n; i++) {
         const struct op *o = &g->op[i];
         const bool spread = o->b.rank && o->b.dim[0] == 1 && o->b.dim[2] == 1 && o->b.dim[1] == o->y.dim[1];
+        if (o->mode == CUDNN_POINTWISE_RELU_BWD) return false;
         if (o->mode == CUDNN_POINTWISE_RELU_FWD) relu = true;
         else if (spread && !bias) bias = true;
         else if (bias) return false;
@@ -416,6 +421,7 @@ static void run(void *arg)
             const struct op *p = &c->graph.op[k];
             if (p->mode == CUDNN_POINTWISE_ADD) sum[i] += fake_load(c->data[p->b.id], p->b.type, place(&p->b, to, i));
             if (p->mode == CUDNN_POINTWISE_RELU_FWD && !(sum[i] > 0)) sum[i] = 0;
+            if (p->mode == CUDNN_POINTWISE_RELU_BWD && !(fake_load(c->data[p->b.id], p->b.type, place(&p->b, to, i)) > 0)) sum[i] = 0;
         }
     for (int64_t i = 0; i < n; i++) fake_store(c->data[result->id], result->type, place(result, to, i), c->graph.engine == VARYING ? NAN : sum[i]);
     free(w), free(from), free(sum);

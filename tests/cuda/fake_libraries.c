@@ -7,7 +7,7 @@
 #include "exe.h"
 #include "fake_runtime.h"
 
-bool fake_libraries_can = true;
+bool fake_libraries_can = true, fake_libraries_keep = true;
 int fake_plans;
 
 struct wn_cuda_plan {
@@ -151,6 +151,7 @@ static void compute_plan(void *arg)
         if (s->residual) sum[i] += load(job->u.conv.residual, s->type, i);
         if (s->bias) sum[i] += load(job->u.conv.bias, s->type, i % to->dim[1]);
         if (s->relu && !(sum[i] > 0)) sum[i] = 0;
+        if (s->derivative && !(load(job->u.conv.units, s->units_type, i) > 0)) sum[i] = 0;
         store(job->u.conv.y, s->type, i, sum[i]);
     }
 }
@@ -179,12 +180,18 @@ const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan 
     return &plan->shape;
 }
 
+bool wn_cuda_plans_are_kept(void)
+{
+    return fake_libraries_keep;
+}
+
 enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
                                struct wn_error *err)
 {
     (void)exe, (void)job;
-    /* As the real one: neither an addition nor an activation without a bias. */
-    if (!fake_libraries_can || (!shape->bias && (shape->relu || shape->residual))) return WN_UNSUPPORTED;
+    /* As the real one: neither an addition nor an activation without a bias, and a derivative only without one. */
+    if (!fake_libraries_can || (!shape->bias && !shape->derivative && (shape->relu || shape->residual))) return WN_UNSUPPORTED;
+    if (shape->derivative && (shape->bias || shape->relu || shape->backward)) return WN_UNSUPPORTED;
     if (!channels_fit(shape)) return wn_fail(err, WN_INTERNAL, "a convolution's picture and filter differ in channels");
     const size_t count = (size_t)(wn_shape_count(&shape->x) + wn_shape_count(&shape->y) + wn_shape_count(&shape->w));
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);

@@ -38,6 +38,7 @@ void fake_runtime_launch(const void *stream, void (*run)(void *arg), void (*drop
 /* The libraries of the emulation: whether they have a plan or an algorithm for everything, or for nothing, so that our own
  * kernels do the work. */
 extern bool fake_libraries_can;
+extern bool fake_libraries_keep; /* whether plans are kept, and may therefore take long to make */
 extern int fake_plans; /* of convolutions, alive */
 struct wn_cuda_plan;
 const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan *plan); /* what was planned */

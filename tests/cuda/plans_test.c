@@ -272,6 +272,22 @@ static void what_fuses_behind_a_gradient_is_compiled(void **state)
     }
 }
 
+/* A second each: so a start that keeps plans makes them for large results only. In tf32 on tensor cores as well; f32 by its own units has none. */
+static void a_derivative_behind_a_gradient_is_compiled(void **state)
+{
+    (void)state;
+    static const struct row turned[] = {{"resnet50", 64, 56, 256, 1, 1, 0, 1, true, NONE}, {"vgg16", 128, 112, 128, 3, 1, 1, 1, false, NONE}};
+    for (int i = 0; i < 2; i++)
+        for (int w = 1; w < 4; w++) {
+            struct wn_cuda_conv_shape shape = shape_of(&turned[i], 32, &ways[w]);
+            shape.derivative = true, shape.units_type = ways[w].type, shape.residual = turned[i].residual;
+            wants_a_driver(&shape);
+        }
+    struct wn_cuda_conv_shape mixed = shape_of(&turned[0], 32, &ways[2]); /* f16 goes forward, bf16 back */
+    mixed.derivative = true, mixed.units_type = WN_CUDA_F16;
+    wants_a_driver(&mixed);
+}
+
 static void must_not_compile(const struct wn_cuda_conv_shape *shape, const struct row *r, const char *way)
 {
     if (must_plan(shape, r, shape->x.dim[0], way).compiled) fail_msg("%s, %s: the first plan is of a kernel that has to be compiled", r->net, way);
@@ -344,8 +360,8 @@ static void keys_tell_shapes_apart(void **state)
     char a[512], b[512];
     struct wn_cuda_conv_shape one = shape_of(&rows[1], 8, &ways[3]), other = one;
     wn_cuda_conv_key(&one, a, sizeof a);
-    bool *const flags[] = {&other.backward, &other.bias, &other.residual, &other.relu, &other.exact};
-    for (int i = 0; i < 5; i++) {
+    bool *const flags[] = {&other.backward, &other.bias, &other.residual, &other.relu, &other.derivative, &other.exact};
+    for (int i = 0; i < 6; i++) {
         *flags[i] = !*flags[i];
         wn_cuda_conv_key(&other, b, sizeof b);
         assert_string_not_equal(a, b);
@@ -431,6 +447,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest with_driver[] = {
         cmocka_unit_test(residual_fuses_before_the_bias_and_without_one_only_compiled),
         cmocka_unit_test(what_fuses_behind_a_gradient_is_compiled),
+        cmocka_unit_test(a_derivative_behind_a_gradient_is_compiled),
         cmocka_unit_test(what_a_network_runs_need_not_be_compiled),
     };
     const struct CMUnitTest tests[] = {
@@ -440,6 +457,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(every_convolution_of_the_models_has_a_plan),
         cmocka_unit_test(residual_fuses_before_the_bias_and_without_one_only_compiled),
         cmocka_unit_test(what_fuses_behind_a_gradient_is_compiled),
+        cmocka_unit_test(a_derivative_behind_a_gradient_is_compiled),
         cmocka_unit_test(tensor_cores_come_first_in_16_bits_and_the_heuristics_choice_behind_them),
         cmocka_unit_test(a_plan_survives_being_written_down),
         cmocka_unit_test(keys_tell_shapes_apart),
