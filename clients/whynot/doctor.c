@@ -257,7 +257,7 @@ static enum cli_exit load_config(const struct cli *c, struct wn_config *config)
 static enum cli_exit run(const struct cli *c)
 {
     struct visit v = {.json = cli_has(c, "json"), .part = "build"};
-    struct wn_config config;
+    static struct wn_config config; /* too large for the stack, beside all that is looked at */
     if (load_config(c, &config) != CLI_OK) return CLI_USAGE;
     if (v.json) wn_json_open(&v.out, '{'), wn_json_key(&v.out, "findings"), wn_json_open(&v.out, '[');
     found(&v, "whynot", NULL, "%s", wn_version());
