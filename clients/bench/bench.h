@@ -19,6 +19,8 @@ struct subject {
     int answers;          /* explanations that its last run gave */
     int stages, captured; /* of its engine, after its last run */
     char walked[128];     /* why not all of them */
+    int plain;            /* convolutions and products that no library took */
+    char refused[128];    /* why not */
     double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */
     double device_ms[BENCH_MAX_ROUNDS], device;     /* the same by the device's own clock, and its median */
     double lap;                                     /* of its last run; negative: there is no such clock */

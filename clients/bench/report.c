@@ -113,7 +113,9 @@ static void report_times(const struct bench *b, const struct bench_options *o)
         else if (clock)
             printf(" %10s", "");
         if (s->stages && s->median > 0) printf("  %9.0f images/s, %d of %d stages captured", o->batch * 1e3 / s->median, s->captured, s->stages);
-        printf("%s%s\n", s->walked[0] ? ": " : "", s->walked);
+        printf("%s%s", s->walked[0] ? ": " : "", s->walked);
+        if (s->plain) printf("; %d convolutions and products by PLAIN KERNELS: %s", s->plain, s->refused);
+        printf("\n");
     }
 }
 

@@ -144,6 +144,8 @@ static double engine_run(struct subject *s)
     wn_engine_traits(e->engine, &traits);
     s->stages = traits.stages, s->captured = traits.captured;
     memcpy(s->walked, traits.walked, sizeof s->walked);
+    s->plain = traits.plain;
+    memcpy(s->refused, traits.refused, sizeof s->refused);
     if (code == WN_OK) return ms;
     fprintf(stderr, "%s: %s\n", s->name, err.text);
     return -1;

@@ -45,6 +45,8 @@ struct wn_backend_traits {
     int engines;              /* that gain by working side by side on one device; 0: one for each of the machine's cores */
     int stages, captured;     /* of the programs compiled now, where the backend captures stages to replay them; and how many it could */
     char walked[128];         /* why the last one could not be; "" where all could */
+    int plain;                /* convolutions and products, of all programs so far, that the backend's libraries did not take, so that a plain kernel does each: slow */
+    char refused[128];        /* why the last one was not taken */
     const char *backend;      /* the row's name, static; filled in by wn_engine_traits */
 };
 

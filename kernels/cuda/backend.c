@@ -76,6 +76,7 @@ static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits 
                                       .stages = be->stages, .captured = be->captured,
                                       .precision = wn_precision_name(be->precision)};
     memcpy(out->walked, be->walked, sizeof out->walked);
+    if ((out->plain = be->plain)) memcpy(out->refused, be->refused, sizeof out->refused);
     memcpy(out->device_name, be->device_name, sizeof out->device_name);
 }
 

@@ -120,6 +120,8 @@ struct wn_cuda_backend {
     unsigned long plans_taken; /* so often */
     int stages, captured; /* of its programs */
     char walked[128];     /* why the last one that could not be captured could not */
+    int plain;            /* convolutions and products that no library took, of all programs so far */
+    char refused[128];    /* what cuDNN or cuBLASLt said of the last that it did not take */
     size_t bytes;        /* device memory held now for itself */
     size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
     struct CUstream_st *stream;  /* for what belongs to no executable; whoever queues there waits for it */

@@ -2,6 +2,7 @@
  * product, whose columns are our rows. Knows no program. */
 #include "libraries.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -97,12 +98,12 @@ static enum wn_code choose(struct wn_cuda_gemm *g, cublasLtHandle_t handle, stru
     if (code == WN_OK)
         code = WN_CALL(blas, cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
                                                                   sizeof schemes), err);
-    if (code == WN_OK && cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, 1, &found, &n) !=
-                             CUBLAS_STATUS_SUCCESS)
-        n = 0;
+    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+    if (code == WN_OK) status = cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, 1, &found, &n);
     cublasLtMatmulPreferenceDestroy(wish);
     if (code != WN_OK) return code;
-    if (!n || found.state != CUBLAS_STATUS_SUCCESS) return WN_UNSUPPORTED;
+    if (status == CUBLAS_STATUS_SUCCESS && n) status = found.state;
+    if (!n || status != CUBLAS_STATUS_SUCCESS) return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: status %d, %d found", (int)status, n);
     g->algo = found.algo, g->workspace_bytes = found.workspaceSize;
     return WN_OK;
 }
@@ -119,6 +120,7 @@ enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm
     if (code == WN_OK) code = choose(g, exe->be->libraries->blas, &why);
     if (code != WN_OK) {
         wn_cuda_gemm_destroy(g);
+        if (code == WN_UNSUPPORTED) snprintf(exe->be->refused, sizeof exe->be->refused, "%.127s", why.text);
         return code == WN_UNSUPPORTED ? code : wn_fail(err, code, "%s", why.text);
     }
     wn_cuda_workspace(exe, g->workspace_bytes);

@@ -194,7 +194,10 @@ enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_con
     if (cached && (*out = cache_get(&planner, path))) return WN_OK;
     const int most = cached && !shape->derivative ? MOST_PLANS : 1; /* those of a derivative are compiled, which takes a second each */
     enum wn_code code = wn_cuda_plans(&planner, shape, most, plans, &n, &why);
-    if (code == WN_UNSUPPORTED) return code; /* no failure: somebody else will do it */
+    if (code == WN_UNSUPPORTED) { /* no failure: somebody else will do it */
+        snprintf(exe->be->refused, sizeof exe->be->refused, "%.127s", why.text);
+        return code;
+    }
     if (code != WN_OK) return wn_fail(err, code, "%s", why.text);
     if (cached) {
         best = quickest(exe, plans, n, job);

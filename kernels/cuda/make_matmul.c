@@ -59,6 +59,7 @@ enum wn_code wn_cuda_make_matmul(struct wn_cuda_exe *exe, int step, struct wn_er
     }
     if (code == WN_UNSUPPORTED) {
         job.run = run_direct, job.u.product = shape.product;
+        exe->be->plain++;
     } else if (code == WN_OK) {
         job.u.gemm.a = a.data, job.u.gemm.b = b.data, job.u.gemm.y = y.data;
     } else {

@@ -175,6 +175,7 @@ static enum wn_code make_direct(struct wn_cuda_exe *exe, struct convolution *c, 
         .bias = c->bias.data, .dst = c->dst.data, .src_type = c->src.type, .w_type = c->w.type,
         .bias_type = c->bias.type, .dst_type = c->dst.type};
     c->bias.data = NULL;
+    exe->be->plain++;
     return wn_cuda_job_add(exe, &job, err);
 }
 

@@ -33,6 +33,8 @@ static void network(struct subject *s)
     if (wn_program_optimize(s->p, NULL) != WN_OK) fail();
 }
 
+static struct wn_backend_traits seen; /* of the backend that computed last */
+
 static enum wn_code compute(struct subject *s, float *out, struct wn_error *err)
 {
     struct wn_backend *be = NULL;
@@ -44,6 +46,7 @@ static enum wn_code compute(struct subject *s, float *out, struct wn_error *err)
     for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
     if (code == WN_OK) code = be->impl->run(exe, 0, err);
     for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], out + i * 1024, err);
+    be->impl->traits(be, &seen);
     be->impl->release(exe);
 close:
     wn_backend_close(be);
@@ -148,6 +151,8 @@ static void an_engine_is_chosen_behind_many_that_nobody_may_choose(void **state)
         const long planned = fake_vendor.planned;
         assert_int_equal(compute(&s, again, NULL), WN_OK);
         assert_int_equal(fake_vendor.planned > planned, fake_vendor.refused == 40);
+        assert_int_equal(seen.plain, fake_vendor.refused == 40 ? 0 : 4); /* all of the convolutions, which is said */
+        assert_true(fake_vendor.refused == 40 ? !seen.refused[0] : strstr(seen.refused, "cuDNN has no plan") != NULL);
         must_be_close(first, again, 0);
     }
     fake_vendor.refused = 0;
