@@ -1,7 +1,7 @@
 /* cuDNN on the card in the machine: its handle, the choice among plans, the cache of that choice, and running one. What a
  * convolution is stands in conv_graph.c; knows no program.
  *
- * Without a cache the plan that the heuristics prefer is taken: the same one in every process. With WHYNOT_PLAN_CACHE naming a
+ * Without a cache the first plan that runs is taken of those that the heuristics prefer: the same one in every process. With WHYNOT_PLAN_CACHE naming a
  * folder, the first few are timed where they will run and the quickest is kept there as a file, named by card, library version
  * and shape, so that later starts take it as it is. */
 #include "libraries.h"
@@ -18,7 +18,7 @@
 #include "exe.h"
 #include "plan.h"
 
-enum { MOST_PLANS = 4, TIMED_RUNS = 3, PATH_BYTES = 1024, PLAN_TEXT_BYTES = 1 << 20 };
+enum { MOST_PLANS = 4, TIMED_ROUNDS = 3, TIMED_RUNS = 4, PATH_BYTES = 1024, PLAN_TEXT_BYTES = 1 << 20 };
 
 /* ---- handles ---- */
 
@@ -89,42 +89,104 @@ enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job 
     return code == WN_OK ? WN_CALL(dnn, cudnnBackendExecute(dnn, job->u.conv.plan->descriptor, job->u.conv.bound), err) : code;
 }
 
-/* ---- choosing by time ---- */
+/* ---- choosing by running ---- */
 
-/* Milliseconds of the quickest of a few runs, in a workspace of its own; a plan that does not run is never the quickest. */
-static float time_of(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const struct wn_cuda_job *like)
+/* A plan that has run once, bound to a workspace of its own. */
+struct candidate {
+    struct wn_cuda_plan *plan;
+    struct wn_cuda_job job;
+    void *workspace;
+    float ms; /* of the quickest measurement */
+};
+
+static size_t workspace_bytes(const struct wn_cuda_plan *plan)
 {
-    const size_t bytes = (size_t)plan->facts.workspace_bytes;
-    struct wn_cuda_job job = *like;
-    cudaEvent_t begin = NULL, end = NULL;
-    float best = HUGE_VALF, ms;
-    job.u.conv.plan = plan;
-    bool good = wn_cuda_alloc(exe->be, bytes, "timing a plan", &exe->workspace, NULL) == WN_OK &&
-                cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess && wn_cuda_plan_bind(exe, &job, NULL) == WN_OK &&
-                wn_cuda_run_plan(exe, &job, NULL) == WN_OK;
-    for (int i = 0; good && i < TIMED_RUNS; i++) {
-        good = cudaEventRecord(begin, exe->stream) == cudaSuccess && wn_cuda_run_plan(exe, &job, NULL) == WN_OK &&
-               cudaEventRecord(end, exe->stream) == cudaSuccess && cudaEventSynchronize(end) == cudaSuccess &&
-               cudaEventElapsedTime(&ms, begin, end) == cudaSuccess;
-        if (good && ms < best) best = ms;
-    }
-    if (begin) cudaEventDestroy(begin);
-    if (end) cudaEventDestroy(end);
-    wn_cuda_plan_unbind(&job);
-    wn_cuda_free(exe->be, exe->workspace, bytes);
-    exe->workspace = NULL;
-    return good ? best : HUGE_VALF;
+    return (size_t)plan->facts.workspace_bytes;
 }
 
-static int quickest(struct wn_cuda_exe *exe, struct wn_cuda_plan **plans, int n, const struct wn_cuda_job *job)
+/* Its plan is the caller's. */
+static void candidate_finish(struct wn_cuda_exe *exe, struct candidate *c)
 {
+    wn_cuda_plan_unbind(&c->job);
+    wn_cuda_free(exe->be, c->workspace, workspace_bytes(c->plan));
+}
+
+static enum wn_code first_run(struct wn_cuda_exe *exe, struct candidate *c, struct wn_error *err)
+{
+    exe->workspace = c->workspace;
+    enum wn_code code = wn_cuda_plan_bind(exe, &c->job, err);
+    exe->workspace = NULL;
+    if (code == WN_OK) code = wn_cuda_run_plan(exe, &c->job, err);
+    return code == WN_OK ? wn_cuda_wait(exe, err) : code;
+}
+
+/* Runs the plan once, for one that can be made need not run. WN_UNSUPPORTED: it does not, and the device is well. Finish c in any case. */
+static enum wn_code candidate_init(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const struct wn_cuda_job *like, struct candidate *c, struct wn_error *err)
+{
+    struct wn_error why = {0};
+    enum wn_code code = WN_OK;
+    *c = (struct candidate){.plan = plan, .job = *like, .ms = HUGE_VALF};
+    c->job.u.conv.plan = plan;
+    if (workspace_bytes(plan)) code = wn_cuda_alloc(exe->be, workspace_bytes(plan), "the workspace of a convolution", &c->workspace, err);
+    if (code != WN_OK) return code;
+    code = first_run(exe, c, &why);
+    if (code == WN_DEVICE) wn_cuda_probe();
+    if (code == WN_DEVICE && !wn_cuda_lost()) code = WN_UNSUPPORTED;
+    return code == WN_OK ? code : wn_fail(err, code, "a plan of cuDNN's does not run: %s", why.text);
+}
+
+/* Several runs between two events: a single short one is mostly what the events themselves take. */
+static bool measure(struct wn_cuda_exe *exe, struct candidate *c, cudaEvent_t begin, cudaEvent_t end)
+{
+    float ms = 0;
+    bool good = cudaEventRecord(begin, exe->stream) == cudaSuccess;
+    for (int i = 0; good && i < TIMED_RUNS; i++) good = wn_cuda_run_plan(exe, &c->job, NULL) == WN_OK;
+    good = good && cudaEventRecord(end, exe->stream) == cudaSuccess && cudaEventSynchronize(end) == cudaSuccess &&
+           cudaEventElapsedTime(&ms, begin, end) == cudaSuccess;
+    if (good && ms < c->ms) c->ms = ms;
+    return good;
+}
+
+/* In turns, so that a card that is still speeding up favours none of them; and not the heuristics' first for a difference that is noise. */
+static int quickest(struct wn_cuda_exe *exe, struct candidate *c, int n)
+{
+    const float clearly = 0.97f;
+    cudaEvent_t begin = NULL, end = NULL;
+    bool good = cudaEventCreate(&begin) == cudaSuccess && cudaEventCreate(&end) == cudaSuccess;
     int best = 0;
-    float least = HUGE_VALF;
-    for (int i = 0; i < n; i++) {
-        const float ms = time_of(exe, plans[i], job);
-        if (ms < least) least = ms, best = i;
-    }
+    for (int i = 0; good && i < TIMED_ROUNDS * n; i++) good = measure(exe, &c[i % n], begin, end);
+    if (begin) cudaEventDestroy(begin);
+    if (end) cudaEventDestroy(end);
+    for (int i = 1; i < n; i++)
+        if (c[i].ms < clearly * c[best].ms) best = i;
     return best;
+}
+
+/* Of those that run, the quickest or, where time is no matter, the first. The others are destroyed. */
+static enum wn_code choose(struct wn_cuda_exe *exe, struct wn_cuda_plan **plans, int n, const struct wn_cuda_job *like, bool by_time, struct wn_cuda_plan **out,
+                           struct wn_error *err)
+{
+    struct candidate c[MOST_PLANS];
+    int running = 0, best = -1;
+    enum wn_code code = WN_UNSUPPORTED;
+    for (int i = 0; i < n; i++) {
+        if ((running == 0 || by_time) && code != WN_DEVICE) {
+            code = candidate_init(exe, plans[i], like, &c[running], err);
+            if (code == WN_OK) {
+                running++;
+                continue;
+            }
+            candidate_finish(exe, &c[running]);
+        }
+        wn_cuda_plan_destroy(plans[i]);
+    }
+    if (running) best = by_time ? quickest(exe, c, running) : 0;
+    for (int i = 0; i < running; i++) {
+        candidate_finish(exe, &c[i]);
+        if (i != best) wn_cuda_plan_destroy(c[i].plan);
+    }
+    if (running) *out = c[best].plan;
+    return running ? WN_OK : code;
 }
 
 /* ---- the cache ---- */
@@ -182,30 +244,35 @@ static void cache_put(const struct wn_cuda_backend *be, const struct wn_cuda_pla
 
 /* ---- a plan ---- */
 
+/* The best of `most` plans at the most. */
+static enum wn_code plan_anew(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, int most, bool by_time, const struct wn_cuda_job *job,
+                              struct wn_cuda_plan **out, int *n, struct wn_error *err)
+{
+    const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
+    struct wn_cuda_plan *plans[MOST_PLANS];
+    enum wn_code code = wn_cuda_plans(&planner, shape, most, plans, n, err);
+    return code == WN_OK ? choose(exe, plans, *n, job, by_time, out, err) : code;
+}
+
 enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
                                struct wn_error *err)
 {
     const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
-    struct wn_cuda_plan *plans[MOST_PLANS];
+    struct wn_cuda_plan *kept;
     struct wn_error why = {0};
     char path[PATH_BYTES];
-    int n = 0, best = 0;
+    int n = 0;
     const bool cached = cache_path(exe, shape, path, sizeof path);
-    if (cached && (*out = cache_get(&planner, path))) return WN_OK;
-    const int most = cached && !shape->derivative ? MOST_PLANS : 1; /* those of a derivative are compiled, which takes a second each */
-    enum wn_code code = wn_cuda_plans(&planner, shape, most, plans, &n, &why);
+    if (cached && (kept = cache_get(&planner, path)) && choose(exe, &kept, 1, job, false, out, &why) == WN_OK) return WN_OK;
+    const bool by_time = cached && !shape->derivative; /* those of a derivative are compiled, which takes a second each */
+    enum wn_code code = plan_anew(exe, shape, by_time ? MOST_PLANS : 1, by_time, job, out, &n, &why);
+    if (code == WN_UNSUPPORTED && n == 1) code = plan_anew(exe, shape, MOST_PLANS, false, job, out, &n, &why); /* the first does not run */
     if (code == WN_UNSUPPORTED) { /* no failure: somebody else will do it */
         snprintf(exe->be->refused, sizeof exe->be->refused, "%.127s", why.text);
         return code;
     }
     if (code != WN_OK) return wn_fail(err, code, "%s", why.text);
-    if (cached) {
-        best = quickest(exe, plans, n, job);
-        cache_put(exe->be, plans[best], path);
-    }
-    for (int i = 0; i < n; i++)
-        if (i != best) wn_cuda_plan_destroy(plans[i]);
-    *out = plans[best];
+    if (cached) cache_put(exe->be, *out, path);
     return WN_OK;
 }
 

@@ -159,6 +159,82 @@ static void an_engine_is_chosen_behind_many_that_nobody_may_choose(void **state)
     subject_finish(&s);
 }
 
+/* ---- plans that do not run, and plans that are slow ---- */
+
+static void a_plan_that_does_not_run_gives_way_to_the_next(void **state)
+{
+    (void)state;
+    struct subject s;
+    network(&s);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    const long held = fake_vendor.held, blocks = fake_runtime.held_blocks;
+    fake_vendor.plain.ran = 0, fake_vendor.tensor_cores.broken = true;
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_true(fake_vendor.plain.ran > 0);
+    assert_int_equal(seen.plain, 0);
+    must_be_close(first, again, 0);
+    fake_vendor.plain.broken = true; /* and where none runs, kernels of ours do it, which is said */
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_int_equal(seen.plain, 4);
+    assert_non_null(strstr(seen.refused, "does not run"));
+    must_be_close(first, again, 0);
+    fake_vendor.tensor_cores.broken = fake_vendor.plain.broken = false;
+    assert_true(fake_vendor.held == held && fake_runtime.held_blocks == blocks);
+    subject_finish(&s);
+}
+
+static void a_kept_plan_that_no_longer_runs_is_replaced(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    network(&s);
+    fake_vendor.plain.broken = true;
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    fake_vendor.plain.broken = false, fake_vendor.tensor_cores.broken = true;
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_int_equal(seen.plain, 0);
+    must_be_close(first, again, 0);
+    const long planned = fake_vendor.planned;
+    assert_int_equal(compute(&s, again, NULL), WN_OK); /* what took its place was kept */
+    assert_int_equal(fake_vendor.planned, planned);
+    fake_vendor.tensor_cores.broken = false;
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+}
+
+/* Which engine computes when both were timed. */
+static bool tensor_cores_are_chosen(long cost, long plain_cost)
+{
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    network(&s);
+    fake_vendor.tensor_cores.cost = cost, fake_vendor.plain.cost = plain_cost;
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    fake_vendor.tensor_cores.ran = 0, fake_vendor.plain.ran = 0;
+    assert_int_equal(compute(&s, again, NULL), WN_OK); /* with what was kept */
+    const bool chosen = fake_vendor.tensor_cores.ran > fake_vendor.plain.ran;
+    fake_vendor.tensor_cores.cost = fake_vendor.plain.cost = 0;
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+    return chosen;
+}
+
+static void another_plan_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker(void **state)
+{
+    (void)state;
+    assert_true(tensor_cores_are_chosen(10, 10));
+    assert_true(tensor_cores_are_chosen(10, 20));
+    assert_true(tensor_cores_are_chosen(100, 99)); /* which may be noise */
+    assert_false(tensor_cores_are_chosen(100, 90));
+}
+
 /* ---- streams ---- */
 
 /* The handle was last used on the stream of a program that has ended when plans of the next one are asked for, and when it is closed. The fake ends
@@ -312,6 +388,9 @@ int main(void)
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
         cmocka_unit_test(workers_that_keep_the_same_plan_do_not_share_a_file),
         cmocka_unit_test(an_engine_is_chosen_behind_many_that_nobody_may_choose),
+        cmocka_unit_test(a_plan_that_does_not_run_gives_way_to_the_next),
+        cmocka_unit_test(a_kept_plan_that_no_longer_runs_is_replaced),
+        cmocka_unit_test(another_plan_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker),
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
         cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
         cmocka_unit_test(a_librarys_status_says_whose_fault_it_is),

@@ -12,6 +12,11 @@ struct fake_vendor {
     long held;           /* handles and descriptors alive */
     long refused;        /* so many engines whose answers vary come before the others, and all are reported whatever was asked for */
     long planned, loaded; /* plans chosen by heuristics, plans taken from text */
+    struct fake_engine {
+        bool broken; /* its plans are made, but do not run */
+        long cost;   /* the milliseconds that one of its runs takes longer than a launch */
+        long ran;    /* so often, not counting what did not */
+    } tensor_cores, plain;
 };
 extern struct fake_vendor fake_vendor;
 
