@@ -2,6 +2,7 @@
 #include "engines.h"
 
 #include "guard.h"
+#include "log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,6 +140,14 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
     return code;
 }
 
+/* Nothing fails for it, and nothing else would say why the model is slow. */
+static void warn_of_plain(const struct wn_model *m, const struct wn_backend_traits *traits)
+{
+    if (traits->plain)
+        wn_log("warning", "model %s: plain kernels, which are slow, do %d convolutions and products that the device's libraries did not take: %s; `whynot doctor` looks at them",
+               m->name, traits->plain, traits->refused);
+}
+
 enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew, struct wn_error *err)
 {
     struct wn_backend_traits traits;
@@ -151,6 +160,7 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
     m->most_images = most_images(m->engines[0]);
     if (m->most_images > 1 && (code = measure_runs(m, config, err)) != WN_OK) return code;
     wn_engine_traits(m->engines[0], &traits); /* with what runs of every size have reserved */
+    warn_of_plain(m, &traits);
     m->precision = traits.precision;
     m->prepares = traits.prepares;
     snprintf(m->device, sizeof m->device, "%s", traits.device_name);

@@ -1,5 +1,6 @@
 /* `whynot doctor`: whether this machine, this build and these models are fit to answer, and what to do where they are not. */
 #include "peer.h"
+#include "selftest.h"
 
 #include <config.h>
 #include <inprocess.h>
@@ -145,6 +146,22 @@ static void check_files(struct visit *v, const struct wn_config *config)
 
 /* ---- the build ---- */
 
+/* A backend that opens need not compute: a driver that does not fit, a library that lacks a part. */
+static void check_numbers(struct visit *v, struct wn_backend *be)
+{
+    struct cli_selftest test = {0};
+    struct wn_error why = {0};
+    if (cli_selftest(be, &test, &why) != WN_OK)
+        found(v, "a convolution, a product", why.text, "failed");
+    else if (!(test.error < CLI_SELFTEST_WRONG))
+        found(v, "a convolution, a product", "its numbers are no good: try --precision f32, other versions of the driver and the libraries, or another backend", "wrong by %.3g", test.error);
+    else if (test.plain)
+        found(v, "a convolution, a product", "install all parts of the vendor's libraries, in versions that fit each other: without them a network is slow",
+              "right, but %d of 2 by a plain kernel: %s", test.plain, test.refused);
+    else
+        found(v, "a convolution, a product", NULL, "right");
+}
+
 /* What the devices behind the first one say when they are opened. */
 static void check_others(struct visit *v, const struct wn_backend_impl *impl, struct wn_backend_options options, const int *device, int n)
 {
@@ -158,6 +175,7 @@ static void check_others(struct visit *v, const struct wn_backend_impl *impl, st
         if (impl->open(&options, &be, &why) == WN_OK) {
             impl->traits(be, &traits);
             found(v, topic, NULL, "%s", traits.device_name);
+            check_numbers(v, be);
             impl->close(be);
         } else {
             found(v, topic, why.text, "nothing");
@@ -180,6 +198,7 @@ static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, b
     if (opens) {
         impl->traits(be, &traits);
         found(v, "computes on", NULL, "%s", traits.device_name);
+        check_numbers(v, be);
         impl->close(be);
         if (wn_devices_read(config, traits.devices, device, &n, &why) != WN_OK) found(v, "devices", why.text, "%s", config->devices);
         check_others(v, impl, options, device, n);
@@ -296,7 +315,7 @@ const struct cli_command cli_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "Look whether this machine, this build and these models are fit to answer.",
-    .text = "Looks at the processor, cores, memory and open files, at every backend of this build with its libraries and devices, at the models, "
+    .text = "Looks at the processor, cores, memory and open files, at every backend of this build with its libraries and devices and whether it computes right, at the models, "
             "and at a daemon where one is named. Each trouble comes with a line that says how to mend it, and the exit code is 1. A GPU is named "
             "only where it answered just now; a GPU backend that does not work is a trouble only where --backend asks for it.",
     .example = "  whynot doctor\n  whynot doctor --backend cuda",

@@ -31,6 +31,10 @@ class Doctor(unittest.TestCase):
             self.assertIn(("machine", topic), found)
         self.assertEqual(found["models", "tiny"]["value"], "12 classes")
         self.assertIn("f64", found["ref", "computes on"]["value"])
+        computing = {part for part, topic in found if topic == "computes on"}
+        self.assertIn("ref", computing)
+        for part in computing:
+            self.assertEqual(found[part, "a convolution, a product"]["value"], "right")
         r = whynot("doctor", "--models", self.models)
         self.assertIn("all is well", r.out)
 

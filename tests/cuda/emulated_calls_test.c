@@ -14,6 +14,7 @@
 #include "check.h"
 #include "exe.h"
 #include "fake_vendor.h"
+#include "selftest.h"
 #include "vendor.h"
 
 enum { CLASSES = 5, PLANS = 4 }; /* two ways forward, one back, and one with a derivative */
@@ -382,6 +383,57 @@ static void a_failing_call_while_plans_are_timed_gives_everything_back(void **st
     unsetenv("WHYNOT_PLAN_CACHE");
 }
 
+/* ---- `whynot doctor` ---- */
+
+static enum wn_code (*honest)(struct wn_exe *exe, int value, float *dst, struct wn_error *err);
+
+static enum wn_code lies(struct wn_exe *exe, int value, float *dst, struct wn_error *err)
+{
+    enum wn_code code = honest(exe, value, dst, err);
+    dst[3] *= 1.5f;
+    return code;
+}
+
+static enum wn_code knows_nothing(struct wn_exe *exe, int value, float *dst, struct wn_error *err)
+{
+    enum wn_code code = honest(exe, value, dst, err);
+    dst[3] = NAN;
+    return code;
+}
+
+static void the_doctor_sees_whether_a_backend_computes(void **state)
+{
+    struct wn_backend *be;
+    struct cli_selftest seen_by_it;
+    (void)state;
+    for (int p = WN_PRECISION_F32; p <= WN_PRECISION_F16; p++) {
+        const struct wn_backend_options options = {.precision = p};
+        assert_int_equal(wn_backend_open("cuda", &options, &be, NULL), WN_OK);
+        assert_int_equal(cli_selftest(be, &seen_by_it, NULL), WN_OK);
+        assert_true(seen_by_it.error < CLI_SELFTEST_WRONG / 2);
+        assert_int_equal(seen_by_it.plain, 0);
+        wn_backend_close(be);
+    }
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    struct wn_backend_impl altered = *be->impl;
+    be->impl = &altered;
+    honest = altered.read;
+    altered.read = lies;
+    assert_int_equal(cli_selftest(be, &seen_by_it, NULL), WN_OK);
+    assert_true(seen_by_it.error > CLI_SELFTEST_WRONG);
+    altered.read = knows_nothing;
+    assert_int_equal(cli_selftest(be, &seen_by_it, NULL), WN_OK);
+    assert_false(seen_by_it.error < CLI_SELFTEST_WRONG);
+    altered.read = honest;
+    fake_vendor.tensor_cores.broken = fake_vendor.plain.broken = true;
+    wn_backend_close(be); /* whose plan is kept */
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(cli_selftest(be, &seen_by_it, NULL), WN_OK);
+    assert_true(seen_by_it.error < CLI_SELFTEST_WRONG && seen_by_it.plain == 1 && strstr(seen_by_it.refused, "does not run"));
+    fake_vendor.tensor_cores.broken = fake_vendor.plain.broken = false;
+    wn_backend_close(be);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +446,7 @@ int main(void)
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
         cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
         cmocka_unit_test(a_librarys_status_says_whose_fault_it_is),
+        cmocka_unit_test(the_doctor_sees_whether_a_backend_computes),
         cmocka_unit_test(a_failing_call_gives_everything_back),
         cmocka_unit_test(a_failing_call_while_plans_are_timed_gives_everything_back),
     };

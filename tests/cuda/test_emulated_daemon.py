@@ -102,6 +102,12 @@ class Devices(unittest.TestCase):
         self.assertIn("there is no device 2; this machine has 2", d.errors())
         d.stop()
 
+    def test_a_model_that_the_devices_libraries_do_not_take_is_slow_and_the_log_says_why(self):
+        for libraries in ("none", "all"):
+            with start(self.folder, 1, "--workers", "1", WN_EMULATED_LIBRARIES=libraries) as d:
+                ask_all(d, 1)
+                self.assertEqual("model tiny: plain kernels, which are slow, do " in d.errors(), libraries == "none")
+
     def test_a_device_that_fails_for_good_ends_the_process_though_another_works(self):
         trigger = os.path.join(self.folder, "fault")
         d = start(self.folder, 2, WN_EMULATED_FAULT="700@device=1,file=" + trigger)
