@@ -4,7 +4,7 @@
 
 namespace {
 
-enum { WARP = 32, COLUMN_SPLITS = 8, ROW_WARPS = 4 };
+enum { WARP = 32, COLUMN_SPLITS = 8, ROW_WARPS = 4, THREADS = 128, NARROW = WARP / 2 };
 
 __device__ __forceinline__ float start_of(enum wn_reduce kind)
 {
@@ -76,16 +76,23 @@ __global__ void reduce_columns_kernel(struct wn_cuda_reduce r)
     }
 }
 
-/* A warp for each position of each row. The order of the sum depends on the number of channels alone. */
+/* Where the channels of position o of all rows begin. */
+__device__ __forceinline__ void dot_begins(const struct wn_cuda_channel_dot &d, unsigned o, int &from_a, int &from_g)
+{
+    const int r = (int)(o / d.positions), s = (int)o - r * d.positions;
+    const int image = d.row ? wn_image_of_row(d.row, r, d.images) : r;
+    from_a = image * d.a_n + s * d.a_s, from_g = r * d.g_n + s * d.g_s;
+}
+
+/* A warp for each position of each row. Here and below the order of the sum depends on the number of channels alone. */
 template <int V>
 __global__ void channel_dot_kernel(struct wn_cuda_channel_dot d)
 {
     const unsigned lane = threadIdx.x % WARP, warps = gridDim.x * ROW_WARPS, n = (unsigned)d.rows * (unsigned)d.positions;
     const struct wn_cuda_arg a = {const_cast<void *>(d.a), d.a_type, {0}}, g = {const_cast<void *>(d.g), d.g_type, {0}};
     for (unsigned o = blockIdx.x * ROW_WARPS + threadIdx.x / WARP; o < n; o += warps) {
-        const int r = (int)(o / d.positions), s = (int)o - r * d.positions;
-        const int image = d.row ? wn_image_of_row(d.row, r, d.images) : r;
-        const int from_a = image * d.a_n + s * d.a_s, from_g = r * d.g_n + s * d.g_s;
+        int from_a, from_g;
+        dot_begins(d, o, from_a, from_g);
         float sum = 0, u[V], v[V];
         for (int c = (int)lane * V; c < d.channels; c += WARP * V) {
             wn_fetch<V>(a, from_a + c * d.a_c, 1, u);
@@ -95,6 +102,19 @@ __global__ void channel_dot_kernel(struct wn_cuda_channel_dot d)
         }
         sum = warp_join(WN_REDUCE_SUM, sum);
         if (lane == 0) wn_store(d.y, d.y_type, (int)o, sum);
+    }
+}
+
+/* A thread for each position: of a picture's three channels most of a warp would have nothing to do. */
+__global__ void channel_dot_narrow_kernel(struct wn_cuda_channel_dot d)
+{
+    const unsigned n = (unsigned)d.rows * (unsigned)d.positions;
+    for (unsigned o = blockIdx.x * blockDim.x + threadIdx.x; o < n; o += gridDim.x * blockDim.x) {
+        int from_a, from_g;
+        float sum = 0;
+        dot_begins(d, o, from_a, from_g);
+        for (int c = 0; c < d.channels; c++) sum += wn_load(d.a, d.a_type, from_a + c * d.a_c) * wn_load(d.g, d.g_type, from_g + c * d.g_c);
+        wn_store(d.y, d.y_type, (int)o, sum);
     }
 }
 
@@ -119,7 +139,9 @@ extern "C" void wn_cuda_launch_channel_dot(const struct wn_cuda_channel_dot *d, 
     const unsigned blocks = wn_blocks((long long)d->rows * d->positions, ROW_WARPS);
     const bool side_by_side = d->a_c == 1 && d->g_c == 1;
     const int steps = d->channels | d->a_n | d->a_s | d->g_n | d->g_s;
-    if (side_by_side && steps % WN_CUDA_WIDTH == 0 && ((uintptr_t)d->a | (uintptr_t)d->g) % 32 == 0)
+    if (d->channels < NARROW)
+        WN_LAUNCH(channel_dot_narrow_kernel, wn_blocks((long long)d->rows * d->positions, THREADS), THREADS, 0, stream, *d);
+    else if (side_by_side && steps % WN_CUDA_WIDTH == 0 && ((uintptr_t)d->a | (uintptr_t)d->g) % 32 == 0)
         WN_LAUNCH((channel_dot_kernel<WN_CUDA_WIDTH>), blocks, WARP * ROW_WARPS, 0, stream, *d);
     else
         WN_LAUNCH((channel_dot_kernel<1>), blocks, WARP * ROW_WARPS, 0, stream, *d);

@@ -93,6 +93,14 @@ static void dot_33(struct subject *s)
 {
     dotted(s, 33, 3, 7);
 }
+static void dot_16(struct subject *s)
+{
+    dotted(s, 16, 5, 9);
+}
+static void dot_15(struct subject *s)
+{
+    dotted(s, 15, 9, 5);
+}
 static void dot_1(struct subject *s)
 {
     dotted(s, 1, 13, 1);
@@ -107,6 +115,8 @@ static void many_rows_look_their_images_up(void **state)
     (void)state;
     judge_all(dot_1000);
     judge_all(dot_33);
+    judge_all(dot_16);
+    judge_all(dot_15);
     judge_all(dot_1);
     judge_all(dot_one_place);
 }
