@@ -1,5 +1,5 @@
-/* The pages of docs/methods and docs/contrasts from the rows of the tables: make_pages DOCS writes them, make_pages --check DOCS says which
- * are not current, or stand there without a row. Knows nothing that is not in the rows. */
+/* The pages of docs/methods and docs/contrasts from the rows of the tables: make_pages DOCS writes them, make_pages
+ * --check DOCS says which are not current, or stand there without a row. Knows nothing that is not in the rows. */
 #include <whynot/whynot.h>
 
 #include <dirent.h>
@@ -43,7 +43,8 @@ static void write_settings(FILE *out, const struct wn_method *m)
     for (int i = 0; wn_setting_at(i); i++)
         if (m->settings >> i & 1) {
             const struct wn_setting_row *s = wn_setting_at(i);
-            fprintf(out, "| `%s` | %s | %s%s%s |\n", s->name, s->standard, s->words, s->choices[0] ? " One of: " : "", s->choices);
+            fprintf(out, "| `%s` | %s | %s%s%s |\n", s->name, s->standard, s->words, s->choices[0] ? " One of: " : "",
+                    s->choices);
         }
 }
 
@@ -52,25 +53,33 @@ static void write_method(FILE *out, const struct wn_method *m)
     bool input = m->flags & WN_METHOD_INPUT, linear = m->flags & WN_METHOD_LINEAR;
     fprintf(out, "# Method `%s`\n\n%s\n\n", m->name, m->summary);
     formula(out, m->formula);
-    fprintf(out, "a: activations of the layer, or the input x; g: gradient of the explained scalar v.y there; v: the contrast's seed, y: the logits.\n\n");
+    fprintf(out, "a: activations of the layer, or the input x; g: gradient of the explained scalar v.y there; v: the "
+                 "contrast's seed, y: the logits.\n\n");
     fprintf(out, "| | |\n|---|---|\n");
     bool wraps = m->settings >> WN_SETTING_BASE_METHOD & 1;
-    cell(out, "explains", wraps ? "what `base_method` explains: the pixels, or the layer that `layer` names" : input ? "the pixels of the network's input" : "a layer: the last convolutional stage, or the one that `layer` names");
+    cell(out, "explains",
+         wraps   ? "what `base_method` explains: the pixels, or the layer that `layer` names"
+         : input ? "the pixels of the network's input"
+                 : "a layer: the last convolutional stage, or the one that `layer` names");
     cell(out, "costs, beside one forward pass", or_else(m->cost, "as its formula says"));
     cell(out, "can mislead", or_else(m->misleads, "?"));
-    if (m->flags & WN_METHOD_CLASSLESS) cell(out, "contrasts", "`logit` alone, with the same map whatever the target is: it looks at no class");
+    if (m->flags & WN_METHOD_CLASSLESS)
+        cell(out, "contrasts", "`logit` alone, with the same map whatever the target is: it looks at no class");
     cell(out, "of a sum of seeds", linear ? "the sum of the maps" : "not the sum of the maps");
     cell(out, "`why_not=all`, `reuse=true`", linear && !input ? "yes" : "no");
     cell(out, "from", m->source);
     write_settings(out, m);
-    fprintf(out, "\n```sh\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?%smethod=%s'\n```\n\n",
+    fprintf(out,
+            "\n```sh\ncurl --data-binary @photo.jpg "
+            "'http://127.0.0.1:8420/v1/models/signs-resnet/explain?%smethod=%s'\n```\n\n",
             m->flags & WN_METHOD_CLASSLESS ? "" : "why_not=auto:1&", m->name);
 }
 
 static const char *rivals(const struct wn_contrast *c)
 {
     if (c->flags & WN_CONTRAST_VALUE) return "none; `value`, the number that the output might have been";
-    if (c->flags & WN_CONTRAST_FOIL) return "one, the runner-up if none is named; each of a list gives a map of its own";
+    if (c->flags & WN_CONTRAST_FOIL)
+        return "one, the runner-up if none is named; each of a list gives a map of its own";
     if (c->flags & WN_CONTRAST_NEAREST) return "a set, the three classes nearest in score if none is named";
     return c->flags & WN_CONTRAST_FOIL_SET ? "a set, all other classes if none is named" : "none";
 }
@@ -82,7 +91,8 @@ static void write_methods_of(FILE *out, const struct wn_contrast *c)
     if (!(c->flags & WN_CONTRAST_RELEVANCE)) return;
     for (int i = 0; wn_method_at(i); i++)
         if (wn_method_at(i)->flags & WN_METHOD_RELEVANCE && strlen(names) < 400)
-            snprintf(names + strlen(names), sizeof names - strlen(names), "%s`%s`", names[0] ? ", " : "", wn_method_at(i)->name);
+            snprintf(names + strlen(names), sizeof names - strlen(names), "%s`%s`", names[0] ? ", " : "",
+                     wn_method_at(i)->name);
     cell(out, "with these methods alone", names);
 }
 
@@ -90,19 +100,28 @@ static void write_contrast(FILE *out, const struct wn_contrast *c)
 {
     fprintf(out, "# Contrast `%s`\n\n%s\n\n", c->name, c->summary);
     formula(out, c->formula);
-    fprintf(out, "The explained scalar is v.y: y the logits, v the seed above, held fixed. e_s: 1 at class s; p: the softmax; t or P: the target; Q or s: a rival.\n\n");
+    fprintf(out, "The explained scalar is v.y: y the logits, v the seed above, held fixed. e_s: 1 at class s; p: the "
+                 "softmax; t or P: the target; Q or s: a rival.\n\n");
     fprintf(out, "| | |\n|---|---|\n");
     cell(out, "`why_not`", rivals(c));
     cell(out, "several targets", c->flags & WN_CONTRAST_TARGET_SET ? "yes" : "no");
     cell(out, "the target as its own rival", c->flags & WN_CONTRAST_SAME_OK ? "has a meaning" : "refused");
     write_methods_of(out, c);
     cell(out, "positive means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the target");
-    cell(out, "what all classes share", c->flags & WN_CONTRAST_UNBALANCED || strcmp(c->name, "logit") == 0 ? "is seen too" : "drops out: the seed sums to 0");
-    cell(out, "costs, beside the method", or_else(c->cost, "nothing: a seed is a vector of as many numbers as there are classes"));
+    cell(out, "what all classes share",
+         c->flags & WN_CONTRAST_UNBALANCED || strcmp(c->name, "logit") == 0 ? "is seen too"
+                                                                            : "drops out: the seed sums to 0");
+    cell(out, "costs, beside the method",
+         or_else(c->cost, "nothing: a seed is a vector of as many numbers as there are classes"));
     cell(out, "can mislead", or_else(c->misleads, "?"));
     cell(out, "from", c->source);
-    fprintf(out, "\n```sh\ncurl --data-binary @photo.jpg 'http://127.0.0.1:8420/v1/models/signs-resnet/explain?contrast=%s%s'\n```\n\n", c->name,
-            c->flags & WN_CONTRAST_RELEVANCE ? "&method=lrp-zplus" : c->flags & WN_CONTRAST_VALUE ? "&value=2.5" : "");
+    fprintf(out,
+            "\n```sh\ncurl --data-binary @photo.jpg "
+            "'http://127.0.0.1:8420/v1/models/signs-resnet/explain?contrast=%s%s'\n```\n\n",
+            c->name,
+            c->flags & WN_CONTRAST_RELEVANCE ? "&method=lrp-zplus"
+            : c->flags & WN_CONTRAST_VALUE   ? "&value=2.5"
+                                             : "");
 }
 
 static void sign(FILE *out)
@@ -163,7 +182,8 @@ static void sweep(const char *folder, row_at *row)
     for (struct dirent *e; d && (e = readdir(d));) {
         size_t n = strlen(e->d_name);
         bool wanted = e->d_name[0] == '.' || strcmp(e->d_name, "README.md") == 0;
-        for (int i = 0; row(i, NULL); i++) wanted = wanted || (n == strlen(row(i, NULL)) + 3 && strncmp(e->d_name, row(i, NULL), n - 3) == 0);
+        for (int i = 0; row(i, NULL); i++)
+            wanted = wanted || (n == strlen(row(i, NULL)) + 3 && strncmp(e->d_name, row(i, NULL), n - 3) == 0);
         snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
         if (wanted) continue;
         if (checks)
@@ -174,7 +194,8 @@ static void sweep(const char *folder, row_at *row)
     if (d) closedir(d);
 }
 
-static void write_folder(const char *docs, const char *name, const char *opening, row_at *row, const char *(*summary)(int))
+static void write_folder(const char *docs, const char *name, const char *opening, row_at *row,
+                         const char *(*summary)(int))
 {
     char folder[512], path[1024], *text, *index;
     size_t size, index_size;
@@ -192,8 +213,10 @@ static void write_folder(const char *docs, const char *name, const char *opening
         free(text);
         fprintf(list, "| [`%s`](%s.md) | %s |\n", row(i, NULL), row(i, NULL), summary(i));
     }
-    fprintf(list, "\n![one picture, \"no right turn\" rather than \"no left turn\": rows are methods, columns contrasts](../pictures/gallery.jpg)\n\n"
-                  "The gallery is drawn by `docs/make_gallery.py`; this page is made by `docs/make_pages.c` from the rows in the code.\n");
+    fprintf(list, "\n![one picture, \"no right turn\" rather than \"no left turn\": rows are methods, columns "
+                  "contrasts](../pictures/gallery.jpg)\n\n"
+                  "The gallery is drawn by `docs/make_gallery.py`; this page is made by `docs/make_pages.c` from the "
+                  "rows in the code.\n");
     fclose(list);
     snprintf(path, sizeof path, "%s/README.md", folder);
     put(path, index, index_size);
@@ -227,10 +250,15 @@ int main(int argc, char **argv)
         demand("method", wn_method_at(i)->name, "cost", wn_method_at(i)->cost);
         demand("method", wn_method_at(i)->name, "misleads", wn_method_at(i)->misleads);
     }
-    for (int i = 0; wn_contrast_at(i); i++) demand("contrast", wn_contrast_at(i)->name, "misleads", wn_contrast_at(i)->misleads);
-    write_folder(argv[argc - 1], "methods", "# Methods: how a question becomes a map\n\nAny method goes with any [contrast](../contrasts/README.md), but for those whose page says otherwise.\n\n",
+    for (int i = 0; wn_contrast_at(i); i++)
+        demand("contrast", wn_contrast_at(i)->name, "misleads", wn_contrast_at(i)->misleads);
+    write_folder(argv[argc - 1], "methods",
+                 "# Methods: how a question becomes a map\n\nAny method goes with any "
+                 "[contrast](../contrasts/README.md), but for those whose page says otherwise.\n\n",
                  method_row, method_summary);
-    write_folder(argv[argc - 1], "contrasts", "# Contrasts: what is compared with what\n\nAny contrast goes with any [method](../methods/README.md), but for those whose page says otherwise.\n\n",
+    write_folder(argv[argc - 1], "contrasts",
+                 "# Contrasts: what is compared with what\n\nAny contrast goes with any "
+                 "[method](../methods/README.md), but for those whose page says otherwise.\n\n",
                  contrast_row, contrast_summary);
     return stale != 0;
 }

@@ -79,7 +79,8 @@ struct wn_shape wn_bent_shape(const struct wn_bent *at, int v)
 
 /* ---- one rule a primitive: dy is the gradient of out[0] ---- */
 
-/* Where the kernel is a single cell, what the convolution makes of padding comes from no cell of x: dy without it, and the window that is left. */
+/* Where the kernel is a single cell, what the convolution makes of padding comes from no cell of x: dy without it,
+ * and the window that is left. */
 static int without_padding(struct wn_program *p, int dy, struct wn_window *win)
 {
     for (int d = 0; d < win->rank; d++)
@@ -93,7 +94,8 @@ static void conv_rule(struct pass *b, const struct wn_step *s, int dy)
 {
     struct wn_shape x = rows_shape(b->p, s->in[0], b->rows);
     struct wn_window win = s->u.conv.win;
-    if (wanted(b, s->in[1])) wn_program_fail(b->p, WN_UNSUPPORTED, "a filter that depends on the picture has no gradient here");
+    if (wanted(b, s->in[1]))
+        wn_program_fail(b->p, WN_UNSUPPORTED, "a filter that depends on the picture has no gradient here");
     if (s->prim == WN_PRIM_CONV) {
         dy = without_padding(b->p, dy, &win);
         give(b, s->in[0], wn_conv_bwd(b->p, dy, s->in[1], WN_NONE, &win, s->u.conv.groups, &x));
@@ -152,8 +154,8 @@ static const struct wn_step *maker_before_rows(const struct wn_program *p, int v
     return s && s->prim == WN_PRIM_GATHER && s->in[1] == rows.row ? maker(p, s->in[0]) : s;
 }
 
-/* What comes back through the max-pool that reads the ReLU s, where all of dy does: only winners pass anything on, a winner is on where the
- * pool's result is above 0, and of those there are fewer to ask. Else false. */
+/* What comes back through the max-pool that reads the ReLU s, where all of dy does: only winners pass anything on, a
+ * winner is on where the pool's result is above 0, and of those there are fewer to ask. Else false. */
 static bool relu_behind_maxpool(struct pass *b, const struct wn_step *s, int dy)
 {
     struct wn_program *p = b->p;
@@ -242,7 +244,8 @@ static bool copy_for_rows(struct pass *b, const struct wn_step *s, struct wn_cop
     return true;
 }
 
-/* The copy backwards: what was read many times (stride 0) is summed first, the rest is written back to where it was read. */
+/* The copy backwards: what was read many times (stride 0) is summed first, the rest is written back to where it was
+ * read. */
 static void copy_rule(struct pass *b, const struct wn_step *s, int dy)
 {
     struct wn_copy c;
@@ -258,7 +261,8 @@ static void copy_rule(struct pass *b, const struct wn_step *s, int dy)
         stride *= c.extent[i];
         put.x_stride[i] = c.y_stride[i];
         put.y_stride[i] = c.x_stride[i];
-        if (c.x_stride[i] == 0 && c.extent[i] > 1) repeated |= 1u << i; /* analyzer: an axis has a number below WN_MAX_RANK */
+        /* analyzer: an axis has a number below WN_MAX_RANK */
+        if (c.x_stride[i] == 0 && c.extent[i] > 1) repeated |= 1u << i;
     }
     put.x_offset = c.y_offset;
     if (repeated) {
@@ -380,7 +384,8 @@ static bool keeps_batch(struct pass *b, const struct wn_step *s, int64_t n)
     if (b->rows.row == WN_NONE) return true;
     const struct wn_shape *y = &value(b->p, s->out[0])->shape;
     if (y->rank > 0 && y->dim[0] == n && !joins_images(b->p, s)) return true;
-    wn_program_fail(b->p, WN_UNSUPPORTED, "a '%s' step does not keep the batch on its first axis", wn_prim_name(s->prim));
+    wn_program_fail(b->p, WN_UNSUPPORTED, "a '%s' step does not keep the batch on its first axis",
+                    wn_prim_name(s->prim));
     return false;
 }
 

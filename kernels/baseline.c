@@ -49,12 +49,14 @@ static enum wn_code blur(const struct wn_graph *g, float *x, struct wn_error *er
     return WN_OK;
 }
 
-enum wn_code wn_baseline(const struct wn_engine *e, enum wn_baseline kind, const float *image, float *out, struct wn_error *err)
+enum wn_code wn_baseline(const struct wn_engine *e, enum wn_baseline kind, const float *image, float *out,
+                         struct wn_error *err)
 {
     size_t pixels = wn_engine_pixels(e), plane = (size_t)(wn_graph_height(e->graph) * wn_graph_width(e->graph));
     if (kind == WN_BASELINE_ZERO) memset(out, 0, pixels * sizeof *out);
     if (kind == WN_BASELINE_BLACK && !e->black)
-        return wn_fail(err, WN_UNSUPPORTED, "nobody said what black is in this network's units; take the baseline 'zero' or 'blurred'");
+        return wn_fail(err, WN_UNSUPPORTED,
+                       "nobody said what black is in this network's units; take the baseline 'zero' or 'blurred'");
     if (kind == WN_BASELINE_BLACK)
         for (size_t i = 0; i < pixels; i++) out[i] = e->black[i / plane];
     if (kind != WN_BASELINE_BLURRED) return WN_OK;

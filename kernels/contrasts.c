@@ -32,7 +32,8 @@ static enum wn_code check_set(const struct wn_contrast_in *in, const int *set, i
 {
     for (int i = 0; i < n; i++) {
         if (set[i] < 0 || set[i] >= in->classes)
-            return wn_fail(err, WN_NO_SUCH_CLASS, "%s %d is not a class: the model has classes 0 to %d", what, set[i], in->classes - 1);
+            return wn_fail(err, WN_NO_SUCH_CLASS, "%s %d is not a class: the model has classes 0 to %d", what, set[i],
+                           in->classes - 1);
         if (seen[set[i]]) return wn_fail(err, WN_BAD_REQUEST, "class %d is named twice; name it once", set[i]);
         seen[set[i]] = true;
     }
@@ -43,7 +44,8 @@ static enum wn_code check_foils(const struct wn_contrast *c, const struct wn_con
 {
     if (!(c->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET))) {
         if (in->n_foils == 0) return WN_OK;
-        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes no foil; leave why_not out or ask for 'pair'", c->name);
+        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes no foil; leave why_not out or ask for 'pair'",
+                       c->name);
     }
     if (in->n_foils < 1) return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' needs a foil", c->name);
     if ((c->flags & WN_CONTRAST_FOIL) && in->n_foils > 1)
@@ -62,7 +64,8 @@ static enum wn_code check_sets(const struct wn_contrast *c, const struct wn_cont
             for (int k = 0; k < in->n_targets; k++)
                 if (in->foils[i] == in->targets[k])
                     code = wn_fail(err, WN_BAD_REQUEST,
-                                   "class %d is both target and foil; '%s' compares two different classes", in->foils[i], c->name);
+                                   "class %d is both target and foil; '%s' compares two different classes",
+                                   in->foils[i], c->name);
     if (code == WN_OK) code = check_set(in, in->foils, in->n_foils, seen, "foil", err);
     free(seen);
     return code;
@@ -75,7 +78,8 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
     for (int i = 0; i < in->classes; i++)
         if (!isfinite(in->logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "logit %d is not finite", i);
     if ((c->flags & WN_CONTRAST_VALUE) && !(in->has_value && isfinite(in->value)))
-        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' needs a value: the number that the output might have been", c->name);
+        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' needs a value: the number that the output might have been",
+                       c->name);
     if (in->has_value && !(c->flags & WN_CONTRAST_VALUE))
         return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes no value; 'regression' does", c->name);
     if (in->n_targets > 1 && !(c->flags & WN_CONTRAST_TARGET_SET))
@@ -88,7 +92,8 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
 
 /* ---- shared sums ---- */
 
-/* relevance/y. The epsilon rule takes back what a logit near 0 makes too large; below 1e-9 the weight goes to 0 with the logit. */
+/* relevance/y. The epsilon rule takes back what a logit near 0 makes too large; below 1e-9 the weight goes to 0 with
+ * the logit. */
 float wn_seed_of_relevance(double relevance, float y)
 {
     return (float)(relevance * y / ((double)y * y + 1e-18));
@@ -110,7 +115,8 @@ static double *softmax_except(const struct wn_contrast_in *in, int skip, struct 
     return p;
 }
 
-enum wn_code wn_seed_add_others(const struct wn_contrast_in *in, int skip, double scale, float *seed, struct wn_error *err)
+enum wn_code wn_seed_add_others(const struct wn_contrast_in *in, int skip, double scale, float *seed,
+                                struct wn_error *err)
 {
     double *alpha = softmax_except(in, skip, err);
     if (!alpha) return WN_NO_MEMORY;
@@ -131,8 +137,8 @@ enum wn_code wn_others_mass(const struct wn_contrast_in *in, int t, double *p_t,
     return WN_OK;
 }
 
-enum wn_code wn_seed_add_set(const struct wn_contrast_in *in, const int *set, int n, double scale,
-                             float *seed, struct wn_error *err)
+enum wn_code wn_seed_add_set(const struct wn_contrast_in *in, const int *set, int n, double scale, float *seed,
+                             struct wn_error *err)
 {
     bool *chosen = calloc((size_t)in->classes, sizeof *chosen);
     double *omega = malloc((size_t)in->classes * sizeof *omega);

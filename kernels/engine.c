@@ -100,7 +100,8 @@ enum wn_code wn_engine_draw(struct wn_engine *e, struct wn_heatmap *const *heatm
 enum wn_code wn_engine_lap(struct wn_engine *e, double *ms, struct wn_error *err)
 {
     const struct wn_backend_impl *impl = e->backend->impl;
-    return impl->lap ? impl->lap(e->backend, ms, err) : wn_fail(err, WN_UNSUPPORTED, "the backend '%s' has no clock of its own", impl->name);
+    return impl->lap ? impl->lap(e->backend, ms, err)
+                     : wn_fail(err, WN_UNSUPPORTED, "the backend '%s' has no clock of its own", impl->name);
 }
 
 void wn_answer_finish(struct wn_answer *a)
@@ -213,7 +214,8 @@ struct wn_plan_key wn_engine_key(const struct wn_method *m, const struct wn_sett
     return key;
 }
 
-enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out, struct wn_error *err)
+enum wn_code wn_engine_plan(struct wn_engine *e, const struct wn_plan_key *key, struct wn_plan **out,
+                            struct wn_error *err)
 {
     int slot = -1;
     for (int i = 0; i < MAX_PLANS && slot < 0; i++)

@@ -1,5 +1,5 @@
-/* One call of an engine: a batch's images in chunks, the questions about them gathered to plans; forward, seed, backward, map. Knows no HTTP and
- * no device. */
+/* One call of an engine: a batch's images in chunks, the questions about them gathered to plans; forward, seed,
+ * backward, map. Knows no HTTP and no device. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,10 @@ struct chunk {
     struct wn_engine *e;
     const struct wn_batch *batch;
     struct wn_answer *answers;
-    float *logits; /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
+    /* n*K of this chunk, the caller's; what a stage is seeded from is what its own plan computed, in e->logits */
+    float *logits;
     int begin, n;
-    float *scratch; /* K */
+    float *scratch;   /* K */
     bool have_logits; /* the caller's */
     bool unread;      /* the plan's forward pass is under way, and e->logits are not yet its own */
     void (*settle)(void *context, int image, const float *logits);
@@ -84,8 +85,8 @@ static bool asked_in_order(const struct chunk *c, struct place at)
     return true;
 }
 
-/* Images of this chunk, as many as the plan takes, and behind them their baselines. Places past the end repeat the last image: any
- * numbers will do there, as long as they are finite. */
+/* Images of this chunk, as many as the plan takes, and behind them their baselines. Places past the end repeat the
+ * last image: any numbers will do there, as long as they are finite. */
 static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
@@ -94,7 +95,8 @@ static enum wn_code stage_images(struct chunk *c, const struct wn_plan *plan, st
     for (size_t i = 0; i < n && code == WN_OK; i++) {
         const float *image = c->batch->images[c->begin + ((int)i < c->n ? (int)i : c->n - 1)];
         memcpy(e->images + i * pixels, image, pixels * sizeof *image);
-        if (wn_plan_has_reference(&at.key)) code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + i) * pixels, err);
+        if (wn_plan_has_reference(&at.key))
+            code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + i) * pixels, err);
     }
     return code;
 }
@@ -106,7 +108,8 @@ static bool any_picture(const struct chunk *c)
     return false;
 }
 
-/* By the backend, from numbers and decoded pictures as they come. Baselines are made for images with numbers: nobody asks for others'. */
+/* By the backend, from numbers and decoded pictures as they come. Baselines are made for images with numbers: nobody
+ * asks for others'. */
 static enum wn_code prepare_images(struct chunk *c, const struct wn_plan *plan, struct place at, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
@@ -123,7 +126,8 @@ static enum wn_code prepare_images(struct chunk *c, const struct wn_plan *plan, 
         code = wn_baseline(e, (enum wn_baseline)at.baseline, image, e->images + (n + (size_t)i) * pixels, err);
     }
     if (code != WN_OK) return code;
-    return e->backend->impl->prepare(plan->exe, plan->input, e->sources, e->pictures, reference ? 2 * (int)n : c->n, err);
+    return e->backend->impl->prepare(plan->exe, plan->input, e->sources, e->pictures, reference ? 2 * (int)n : c->n,
+                                     err);
 }
 
 static enum wn_code write_images(struct chunk *c, struct wn_plan *plan, struct place at, struct wn_error *err)
@@ -157,7 +161,8 @@ static enum wn_code take_logits(struct chunk *c, const struct wn_plan *plan, str
     return code;
 }
 
-/* Where questions wait for the logits, they are read before anybody looks at a question; else when somebody needs them. */
+/* Where questions wait for the logits, they are read before anybody looks at a question; else when somebody needs
+ * them. */
 static enum wn_code forward(struct chunk *c, struct wn_plan *plan, struct place at, struct wn_error *err)
 {
     struct wn_engine *e = c->e;
@@ -184,29 +189,34 @@ static void take_map(struct chunk *c, const struct wn_plan *plan, int method, co
     const struct wn_plan_method *m = &plan->method[method];
     int k = c->e->graph->classes;
     if (wn_plan_has_reference(&plan->key)) {
-        const float *y = c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, *y0 = y + (size_t)plan->key.images * (size_t)k;
+        const float *y = c->e->logits + (size_t)(q->image - c->begin) * (size_t)k,
+                    *y0 = y + (size_t)plan->key.images * (size_t)k;
         a->completeness.scalar = "v.y";
         for (int i = 0; i < k; i++) a->completeness.expected += (double)seed[i] * ((double)y[i] - y0[i]);
         for (int64_t i = 0; i < m->h * m->w; i++) a->completeness.sum += map[i];
         a->completeness.known = isfinite(a->completeness.sum) && isfinite(a->completeness.expected);
     }
-    wn_answer_take(a, map, plan->key.layer, (int)m->h, (int)m->w, c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
+    wn_answer_take(a, map, plan->key.layer, (int)m->h, (int)m->w,
+                   c->e->logits + (size_t)(q->image - c->begin) * (size_t)k, k);
 }
 
-/* The seeds of the questions listed, one a row; those that have none are told so, and left out where the others may move up. Returns how many stay. */
+/* The seeds of the questions listed, one a row; those that have none are told so, and left out where the others may
+ * move up. Returns how many stay. */
 static int make_seeds(struct chunk *c, int *question, int n, bool move_up)
 {
     const size_t k = (size_t)c->e->graph->classes;
     int kept = 0;
     for (int i = 0; i < n; i++) {
-        const bool made = make_seed(c, &c->batch->questions[question[i]], &c->answers[question[i]], c->e->seeds + (size_t)kept * k) == WN_OK;
+        const bool made = make_seed(c, &c->batch->questions[question[i]], &c->answers[question[i]],
+                                    c->e->seeds + (size_t)kept * k) == WN_OK;
         if (made || !move_up) question[kept++] = question[i];
     }
     return kept;
 }
 
 /* By the device, from the logits that lie there, so that it need not wait for us. False: not by the device. */
-static bool seed_there(struct chunk *c, const struct wn_plan *plan, const int *question, int n, enum wn_code *code, struct wn_error *err)
+static bool seed_there(struct chunk *c, const struct wn_plan *plan, const int *question, int n, enum wn_code *code,
+                       struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
@@ -223,19 +233,22 @@ static bool seed_there(struct chunk *c, const struct wn_plan *plan, const int *q
 }
 
 /* Which image each row is about. */
-static enum wn_code write_rows(struct chunk *c, const struct wn_plan *plan, const int *question, int n, struct wn_error *err)
+static enum wn_code write_rows(struct chunk *c, const struct wn_plan *plan, const int *question, int n,
+                               struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
     enum wn_code code = WN_OK;
-    for (int i = 0; i < plan->key.rows; i++) e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
+    for (int i = 0; i < plan->key.rows; i++)
+        e->rows[i] = (float)(i < n ? c->batch->questions[question[i]].image - c->begin : 0);
     if (plan->row != WN_NONE) code = impl->write(plan->exe, plan->row, e->rows, err);
     if (code != WN_OK || !wn_plan_has_reference(&plan->key)) return code;
     for (int i = 0; i < plan->key.rows; i++) e->rows[i] += (float)plan->key.images;
     return impl->write(plan->exe, plan->reference_row, e->rows, err);
 }
 
-static void take_rows(struct chunk *c, const struct wn_plan *plan, int method, const int *question, int n, enum wn_code code, const struct wn_error *err)
+static void take_rows(struct chunk *c, const struct wn_plan *plan, int method, const int *question, int n,
+                      enum wn_code code, const struct wn_error *err)
 {
     const struct wn_plan_method *m = &plan->method[method];
     for (int i = 0; i < n; i++) {
@@ -243,14 +256,15 @@ static void take_rows(struct chunk *c, const struct wn_plan *plan, int method, c
         if (code != WN_OK)
             wn_fail(&a->error, code, "%s", err ? err->text : "the backend failed");
         else if (a->error.code == WN_OK)
-            take_map(c, plan, method, c->e->maps + (size_t)(i * m->h * m->w), c->e->seeds + (size_t)i * (size_t)c->e->graph->classes,
-                     &c->batch->questions[question[i]], a);
+            take_map(c, plan, method, c->e->maps + (size_t)(i * m->h * m->w),
+                     c->e->seeds + (size_t)i * (size_t)c->e->graph->classes, &c->batch->questions[question[i]], a);
     }
 }
 
-/* Runs one method's stage for the n questions listed. Where the device makes the seeds, it is behind that stage already when the logits are
- * read, and the same seeds are made here for what the answers say beside their maps. */
-static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, int *question, int n, struct wn_error *err)
+/* Runs one method's stage for the n questions listed. Where the device makes the seeds, it is behind that stage
+ * already when the logits are read, and the same seeds are made here for what the answers say beside their maps. */
+static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, int *question, int n,
+                             struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     const struct wn_backend_impl *impl = e->backend->impl;
@@ -272,7 +286,8 @@ static enum wn_code run_rows(struct chunk *c, struct wn_plan *plan, int method, 
 }
 
 /* Gathers this chunk's questions of one layer and one method into rows, and runs them as they fill up. */
-static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct place here, int method, struct wn_error *err)
+static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct place here, int method,
+                                  struct wn_error *err)
 {
     struct wn_engine *e = c->e;
     int n = 0, question[256];
@@ -287,7 +302,8 @@ static enum wn_code answer_method(struct chunk *c, struct wn_plan *plan, struct 
             wn_fail(&c->answers[i].error, why->code, "method '%s': %s", q->method->name, why->text);
             continue;
         }
-        if (plan->key.in_order && q->image - c->begin != n) return wn_fail(err, WN_INTERNAL, "a question is not about the image of its row");
+        if (plan->key.in_order && q->image - c->begin != n)
+            return wn_fail(err, WN_INTERNAL, "a question is not about the image of its row");
         question[n++] = i;
         if (n < most) continue;
         code = run_rows(c, plan, method, question, n, err);
@@ -315,7 +331,8 @@ static enum wn_code answer_place(struct chunk *c, struct place at, int n_questio
     enum wn_code code = wn_engine_plan(e, &key, &plan, err);
     if (code == WN_OK) code = forward(c, plan, at, err);
     double start = now_ms() - c->times.forward_ms; /* the wait for the logits is the forward pass's */
-    for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++) code = answer_method(c, plan, at, m, err);
+    for (int m = 0; m < WN_MAX_METHODS && wn_method_at(m) && code == WN_OK; m++)
+        code = answer_method(c, plan, at, m, err);
     if (code == WN_OK) code = take_logits(c, plan, err);
     c->times.backward_ms += now_ms() - c->times.forward_ms - start;
     return code;
@@ -336,13 +353,15 @@ static bool any_alone(const struct chunk *c)
     return false;
 }
 
-/* Each by itself. Where the chunk is one image, its logits are known then too; a question that waits for them to be settled has them first. */
+/* Each by itself. Where the chunk is one image, its logits are known then too; a question that waits for them to be
+ * settled has them first. */
 static enum wn_code answer_alone(struct chunk *c, struct wn_error *err)
 {
     size_t k = (size_t)c->e->graph->classes;
     if (!any_alone(c)) return WN_OK;
     if (c->settle && !c->have_logits) {
-        enum wn_code code = answer_place(c, (struct place){.key = {.layer = wn_engine_default_layer(c->e->graph)}}, 1, err);
+        enum wn_code code =
+            answer_place(c, (struct place){.key = {.layer = wn_engine_default_layer(c->e->graph)}}, 1, err);
         if (code != WN_OK) return code;
     }
     double start = now_ms();
@@ -371,22 +390,28 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
     }
     enum wn_code code = answer_alone(c, err);
     if (code != WN_OK) return code;
-    return c->have_logits ? WN_OK : answer_place(c, (struct place){.key = {.layer = wn_engine_default_layer(c->e->graph)}}, 1, err);
+    return c->have_logits
+               ? WN_OK
+               : answer_place(c, (struct place){.key = {.layer = wn_engine_default_layer(c->e->graph)}}, 1, err);
 }
 
 static enum wn_code check_layers(const struct wn_engine *e, const struct wn_question *q, struct wn_error *err)
 {
     if (q->n_layers <= 1) return WN_OK;
     if (wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT)
-        return wn_fail(err, WN_BAD_REQUEST, "method '%s' explains the input: it has no layers to fuse", q->method->name);
-    if (q->n_layers > WN_MOST_LAYERS) return wn_fail(err, WN_BAD_REQUEST, "%d layers are more than %d", q->n_layers, WN_MOST_LAYERS);
+        return wn_fail(err, WN_BAD_REQUEST, "method '%s' explains the input: it has no layers to fuse",
+                       q->method->name);
+    if (q->n_layers > WN_MOST_LAYERS)
+        return wn_fail(err, WN_BAD_REQUEST, "%d layers are more than %d", q->n_layers, WN_MOST_LAYERS);
     for (int i = 0; i < q->n_layers; i++)
-        if (q->layers[i] < 0 || q->layers[i] >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", q->layers[i]);
+        if (q->layers[i] < 0 || q->layers[i] >= e->graph->n_layers)
+            return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", q->layers[i]);
     return WN_OK;
 }
 
 /* What can be said of a question before any number is computed. */
-static void check_question(const struct wn_engine *e, const struct wn_batch *batch, const struct wn_question *q, struct wn_answer *a)
+static void check_question(const struct wn_engine *e, const struct wn_batch *batch, const struct wn_question *q,
+                           struct wn_answer *a)
 {
     int classes = e->graph->classes > 1 ? e->graph->classes : 2;
     if (q->image < 0 || q->image >= batch->n_images)
@@ -396,16 +421,20 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
     else if (wn_method_check(q->method, &q->settings, &a->error) != WN_OK || check_layers(e, q, &a->error) != WN_OK)
         return;
     else if (wn_method_flags(q->method, &q->settings) & WN_METHOD_CLASSLESS && q->contrast != wn_contrast_find("logit"))
-        wn_fail(&a->error, WN_BAD_REQUEST, "method '%s' looks at no class, so it has no answer to '%s'; ask it with the contrast 'logit'",
+        wn_fail(&a->error, WN_BAD_REQUEST,
+                "method '%s' looks at no class, so it has no answer to '%s'; ask it with the contrast 'logit'",
                 q->method->name, q->contrast->name);
     else if (q->layer != WN_LAYER_AUTO && (q->layer < 0 || q->layer >= e->graph->n_layers))
         wn_fail(&a->error, WN_NO_SUCH_LAYER, "there is no layer %d", q->layer);
     else if (wn_engine_layer(e, q) < 0 && wn_engine_layer(e, q) != WN_LAYER_INPUT)
         wn_fail(&a->error, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
     else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
-        wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target, classes - 1);
-    else if (!batch->images[q->image] && (q->method->run || wn_method_flags(q->method, &q->settings) & WN_METHOD_REFERENCE))
-        wn_fail(&a->error, WN_UNSUPPORTED, "method '%s' wants the numbers of its image, and only a picture was given", q->method->name);
+        wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target,
+                classes - 1);
+    else if (!batch->images[q->image] &&
+             (q->method->run || wn_method_flags(q->method, &q->settings) & WN_METHOD_REFERENCE))
+        wn_fail(&a->error, WN_UNSUPPORTED, "method '%s' wants the numbers of its image, and only a picture was given",
+                q->method->name);
 }
 
 /* Images without numbers are pictures that the backend makes them of. */
@@ -417,16 +446,19 @@ static enum wn_code check_images(const struct wn_engine *e, const struct wn_batc
         const struct wn_picture *p = batch->images[i] || !batch->pictures ? NULL : batch->pictures[i];
         if (batch->images[i]) continue;
         if (!traits.images) e->backend->impl->traits(e->backend, &traits);
-        if (!p || !e->backend->impl->prepare || p->channels != wn_graph_channels(g) || p->h != wn_graph_height(g) || p->w != wn_graph_width(g) ||
-            wn_picture_bytes(p) > traits.prepares)
-            return wn_fail(err, WN_BAD_REQUEST, "image %d has no numbers, and no picture that the backend '%s' prepares for this network", i, e->backend->impl->name);
+        if (!p || !e->backend->impl->prepare || p->channels != wn_graph_channels(g) || p->h != wn_graph_height(g) ||
+            p->w != wn_graph_width(g) || wn_picture_bytes(p) > traits.prepares)
+            return wn_fail(err, WN_BAD_REQUEST,
+                           "image %d has no numbers, and no picture that the backend '%s' prepares for this network", i,
+                           e->backend->impl->name);
     }
     return WN_OK;
 }
 
 enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch,
-                                      void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
-                                      struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
+                                      void (*settle)(void *context, int image, const float *logits), void *context,
+                                      float *logits, struct wn_answer *answers, struct wn_engine_times *times,
+                                      struct wn_error *err)
 {
     struct wn_engine_times sum = {0};
     enum wn_code code = check_images(e, batch, err);
@@ -438,7 +470,8 @@ enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch
     if (!scratch) return wn_fail(err, WN_NO_MEMORY, "no memory for the logits of an image");
     for (int i = 0; i < batch->n_images && code == WN_OK; i += e->max_images) {
         int left = batch->n_images - i;
-        struct chunk c = {.e = e, .batch = batch, .answers = answers, .begin = i, .n = left < e->max_images ? left : e->max_images};
+        struct chunk c = {
+            .e = e, .batch = batch, .answers = answers, .begin = i, .n = left < e->max_images ? left : e->max_images};
         c.logits = logits + (size_t)i * (size_t)e->graph->classes;
         c.settle = settle;
         c.context = context;

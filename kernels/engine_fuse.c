@@ -1,5 +1,6 @@
-/* One map from the maps of several layers. Each is divided by its largest absolute value, so that none drowns another and its sign stays,
- * enlarged to the finest of them, and averaged (the averaging over layers of pytorch-grad-cam, without its rectification). */
+/* One map from the maps of several layers. Each is divided by its largest absolute value, so that none drowns
+ * another and its sign stays, enlarged to the finest of them, and averaged (the averaging over layers of
+ * pytorch-grad-cam, without its rectification). */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static void finest(const struct wn_answer *part, int n, int *h, int *w)
     }
 }
 
-static enum wn_code add_scaled(const struct wn_answer *part, int n, float *scratch, float *sum, int h, int w, struct wn_error *err)
+static enum wn_code add_scaled(const struct wn_answer *part, int n, float *scratch, float *sum, int h, int w,
+                               struct wn_error *err)
 {
     float most = 0;
     for (int i = 0; i < part->h * part->w; i++)
@@ -66,7 +68,8 @@ void wn_engine_fuse(struct wn_engine *e, const struct wn_batch *batch, int quest
     struct wn_question parts[WN_MOST_LAYERS];
     struct wn_answer answers[WN_MOST_LAYERS] = {0};
     struct one_of_many one = {batch, question};
-    struct wn_batch each = {.n_images = 1, .images = &batch->images[q->image], .n_questions = q->n_layers, .questions = parts, .ctx = &one};
+    struct wn_batch each = {
+        .n_images = 1, .images = &batch->images[q->image], .n_questions = q->n_layers, .questions = parts, .ctx = &one};
     if (batch->given_up) each.given_up = given_up;
     if (batch->pictures) each.pictures = &batch->pictures[q->image];
     for (int i = 0; i < q->n_layers; i++) {

@@ -1,5 +1,5 @@
-/* The driver of methods that take several runs: gives them forward passes, gradients and baselines, and ends them when nobody waits any
- * more. Knows no method by name. */
+/* The driver of methods that take several runs: gives them forward passes, gradients and baselines, and ends them
+ * when nobody waits any more. Knows no method by name. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,13 +32,15 @@ int wn_run_room(const struct wn_run *r)
     return e->max_images < e->max_rows ? e->max_images : e->max_rows;
 }
 
-/* Points the runner at a method's own stage; a method that has none has its logits from the program of the one that it drives. */
+/* Points the runner at a method's own stage; a method that has none has its logits from the program of the one that
+ * it drives. */
 static enum wn_code open_plan(struct wn_run *r, const struct wn_method *m, struct wn_error *err)
 {
     struct wn_runner *runner = r->runner;
     const struct wn_settings *s = &r->question->settings;
     bool wraps = !m->build && m->settings & 1u << WN_SETTING_BASE_METHOD;
-    struct wn_plan_key key = wn_engine_key(wraps ? wn_method_at((int)wn_setting(s, WN_SETTING_BASE_METHOD)) : m, s, r->layer);
+    struct wn_plan_key key =
+        wn_engine_key(wraps ? wn_method_at((int)wn_setting(s, WN_SETTING_BASE_METHOD)) : m, s, r->layer);
     key.images = key.rows = wn_run_room(r);
     key.in_order = wn_plan_wants_order(&key);
     enum wn_code code = wn_engine_plan(runner->e, &key, &runner->plan, err);
@@ -46,7 +48,8 @@ static enum wn_code open_plan(struct wn_run *r, const struct wn_method *m, struc
     runner->method = m->build ? wn_plan_method(m) : -1;
     if (runner->method < 0) return WN_OK;
     const struct wn_plan_method *stage = &runner->plan->method[runner->method];
-    if (stage->error.code != WN_OK) return wn_fail(err, stage->error.code, "method '%s': %s", m->name, stage->error.text);
+    if (stage->error.code != WN_OK)
+        return wn_fail(err, stage->error.code, "method '%s': %s", m->name, stage->error.text);
     return WN_OK;
 }
 
@@ -59,7 +62,8 @@ float *wn_run_image(struct wn_run *r, int i)
 
 enum wn_code wn_run_baseline(const struct wn_run *r, float *out, struct wn_error *err)
 {
-    return wn_baseline(r->runner->e, (enum wn_baseline)wn_setting(&r->question->settings, WN_SETTING_BASELINE), r->image, out, err);
+    return wn_baseline(r->runner->e, (enum wn_baseline)wn_setting(&r->question->settings, WN_SETTING_BASELINE),
+                       r->image, out, err);
 }
 
 /* Places past the last image repeat it; behind the images lie their baselines, where the plan wants any. */
@@ -69,7 +73,8 @@ static enum wn_code fill_images(struct wn_run *r, int n, struct wn_error *err)
     size_t pixels = wn_engine_pixels(r->runner->e);
     enum wn_baseline kind = (enum wn_baseline)wn_setting(&r->question->settings, WN_SETTING_BASELINE);
     enum wn_code code = WN_OK;
-    for (int i = n; i < plan->key.images; i++) memcpy(wn_run_image(r, i), wn_run_image(r, n - 1), pixels * sizeof(float));
+    for (int i = n; i < plan->key.images; i++)
+        memcpy(wn_run_image(r, i), wn_run_image(r, n - 1), pixels * sizeof(float));
     for (int i = 0; wn_plan_has_reference(&plan->key) && i < plan->key.images && code == WN_OK; i++)
         code = wn_baseline(r->runner->e, kind, wn_run_image(r, i), wn_run_image(r, i + (int)plan->key.images), err);
     return code;
@@ -87,7 +92,9 @@ enum wn_code wn_run_forward(struct wn_run *r, int n, float *logits, struct wn_er
     if (code == WN_OK) code = impl->run(plan->exe, 0, err);
     if (code == WN_OK) code = impl->read(plan->exe, plan->logits, e->logits, err);
     for (size_t i = 0; i < numbers && code == WN_OK; i++)
-        if (!isfinite(e->logits[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the network's logits are not finite for a picture that '%s' tried", r->method->name);
+        if (!isfinite(e->logits[i]))
+            code = wn_fail(err, WN_BAD_NUMBERS, "the network's logits are not finite for a picture that '%s' tried",
+                           r->method->name);
     if (code == WN_OK && logits) memcpy(logits, e->logits, numbers * sizeof *logits);
     return code;
 }
@@ -128,7 +135,8 @@ bool wn_run_sides(const struct wn_run *r, signed char *sides)
 bool wn_run_rivals(const struct wn_run *r, signed char *sides)
 {
     const struct wn_contrast *c = r->question->contrast;
-    const enum wn_odds plain = c->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? WN_ODDS_TARGETS_FOILS : WN_ODDS_TARGET_OTHERS;
+    const enum wn_odds plain =
+        c->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? WN_ODDS_TARGETS_FOILS : WN_ODDS_TARGET_OTHERS;
     return wn_question_sides(r->question, r->logits, r->classes, c->odds == WN_ODDS_NONE ? plain : c->odds, sides);
 }
 
@@ -164,7 +172,8 @@ enum wn_code wn_run_paint(struct wn_run *r, const int *of, const double *values,
 
 /* ---- a method, from its image to its map ---- */
 
-/* Fills run->logits (K, the caller's) and, where the caller has none, run->seed through `a`; then lets the method drive. */
+/* Fills run->logits (K, the caller's) and, where the caller has none, run->seed through `a`; then lets the method
+ * drive. */
 static enum wn_code drive(struct wn_run *run, float *logits, float *seed, struct wn_answer *a, struct wn_error *err)
 {
     struct wn_runner *runner = run->runner;
@@ -195,7 +204,8 @@ void wn_run_size(const struct wn_run *r, const struct wn_method *other, int *h, 
 }
 
 /* scratch: 2*K. */
-static enum wn_code drive_other(struct wn_run *r, const struct wn_method *other, const float *image, float *scratch, float *map, struct wn_error *err)
+static enum wn_code drive_other(struct wn_run *r, const struct wn_method *other, const float *image, float *scratch,
+                                float *map, struct wn_error *err)
 {
     size_t k = (size_t)r->classes;
     struct wn_run run = *r;
@@ -210,7 +220,8 @@ static enum wn_code drive_other(struct wn_run *r, const struct wn_method *other,
 }
 
 /* The images are copied first: the other method's own runs write where they stand. */
-static enum wn_code drive_others(struct wn_run *r, const struct wn_method *other, int n, size_t cells, float *maps, struct wn_error *err)
+static enum wn_code drive_others(struct wn_run *r, const struct wn_method *other, int n, size_t cells, float *maps,
+                                 struct wn_error *err)
 {
     size_t pixels = wn_engine_pixels(r->runner->e), all = (size_t)n * pixels;
     float *copies = malloc((all + 2 * (size_t)r->classes) * sizeof *copies);
@@ -266,7 +277,8 @@ void wn_engine_run(struct wn_engine *e, const struct wn_batch *batch, int questi
 
 extern const struct wn_method wn_method_integrated_gradients; /* whose stage is the gradient as it is */
 
-static enum wn_code whole_gradient(struct wn_run *run, float *logits, float *seed, float *gradient, struct wn_error *err)
+static enum wn_code whole_gradient(struct wn_run *run, float *logits, float *seed, float *gradient,
+                                   struct wn_error *err)
 {
     struct wn_answer a = {.target = -1};
     enum wn_code code = open_plan(run, run->method, err);
@@ -279,14 +291,20 @@ static enum wn_code whole_gradient(struct wn_run *run, float *logits, float *see
     return code == WN_OK ? wn_run_backward(run, 1, seed, gradient, err) : code;
 }
 
-enum wn_code wn_engine_gradient(struct wn_engine *e, const float *image, const struct wn_question *question, float *logits, float *gradient,
-                                struct wn_error *err)
+enum wn_code wn_engine_gradient(struct wn_engine *e, const float *image, const struct wn_question *question,
+                                float *logits, float *gradient, struct wn_error *err)
 {
     struct wn_batch none = {.n_images = 1, .images = &image};
     struct wn_runner runner = {.e = e, .batch = &none, .method = -1};
-    struct wn_run run = {.runner = &runner, .question = question, .method = &wn_method_integrated_gradients, .image = image, .layer = WN_LAYER_INPUT};
+    struct wn_run run = {.runner = &runner,
+                         .question = question,
+                         .method = &wn_method_integrated_gradients,
+                         .image = image,
+                         .layer = WN_LAYER_INPUT};
     run.classes = e->graph->classes;
-    if (question->contrast->less) return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' is a difference of two passes and has no one gradient", question->contrast->name);
+    if (question->contrast->less)
+        return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' is a difference of two passes and has no one gradient",
+                       question->contrast->name);
     float *seed = calloc((size_t)run.classes, sizeof *seed);
     if (!seed) return wn_fail(err, WN_NO_MEMORY, "no memory for a seed");
     enum wn_code code = whole_gradient(&run, logits, seed, gradient, err);

@@ -1,4 +1,5 @@
-/* An engine's maps of every class: the plans for them, and images in as many as one run takes. Knows no question and no HTTP. */
+/* An engine's maps of every class: the plans for them, and images in as many as one run takes. Knows no question and
+ * no HTTP. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,8 @@
 /* Where forward mode has been refused for so many images, the plan for fewer stands in. */
 static bool serves(const struct wn_stack_plan *p, int layer, const struct wn_method *method, int images)
 {
-    return p && p->layer == layer && p->method == method && (p->images == images || (p->refused && p->refused <= images && p->images < images));
+    return p && p->layer == layer && p->method == method &&
+           (p->images == images || (p->refused && p->refused <= images && p->images < images));
 }
 
 static int find(const struct wn_engine *e, int layer, const struct wn_method *method, int images)
@@ -46,10 +48,10 @@ static int keep(struct wn_engine *e, struct wn_stack_plan *made)
     return slot;
 }
 
-/* For so many images or, where forward mode has no rule for them together, for half as many, and so on. What one image has no rule for goes
- * by backward passes, one image at a time. */
-static enum wn_code plan_for(struct wn_engine *e, int layer, const struct wn_method *method, int images, struct wn_stack_plan **out,
-                             struct wn_error *err)
+/* For so many images or, where forward mode has no rule for them together, for half as many, and so on. What one
+ * image has no rule for goes by backward passes, one image at a time. */
+static enum wn_code plan_for(struct wn_engine *e, int layer, const struct wn_method *method, int images,
+                             struct wn_stack_plan **out, struct wn_error *err)
 {
     int refused = 0, slot;
     while ((slot = find(e, layer, method, images)) == WN_NONE) {
@@ -72,27 +74,31 @@ static enum wn_code plan_for(struct wn_engine *e, int layer, const struct wn_met
 
 /* ---- a call ---- */
 
-/* As many as the plan takes, one behind the other. Places past the end repeat the last image: any numbers will do there. */
-static enum wn_code stage(struct wn_engine *e, const struct wn_stack_plan *plan, const float *const *images, int n, const float **out,
-                          struct wn_error *err)
+/* As many as the plan takes, one behind the other. Places past the end repeat the last image: any numbers will do
+ * there. */
+static enum wn_code stage(struct wn_engine *e, const struct wn_stack_plan *plan, const float *const *images, int n,
+                          const float **out, struct wn_error *err)
 {
     size_t pixels = wn_engine_pixels(e);
     *out = e->resident && plan->sent ? NULL : images[0];
     if (!*out || plan->images == 1) return WN_OK;
     enum wn_code code = wn_engine_room(e, err);
     if (code != WN_OK) return code;
-    for (int i = 0; i < plan->images; i++) memcpy(e->images + (size_t)i * pixels, images[i < n ? i : n - 1], pixels * sizeof **images);
+    for (int i = 0; i < plan->images; i++)
+        memcpy(e->images + (size_t)i * pixels, images[i < n ? i : n - 1], pixels * sizeof **images);
     *out = e->images;
     return WN_OK;
 }
 
 /* Each in the room of the stack that was there, or in new room. */
-static enum wn_code make_room(const struct wn_engine *e, const struct wn_stack_plan *plan, struct wn_stack *stacks, int n, struct wn_error *err)
+static enum wn_code make_room(const struct wn_engine *e, const struct wn_stack_plan *plan, struct wn_stack *stacks,
+                              int n, struct wn_error *err)
 {
     for (int i = 0; i < n; i++) {
         const struct wn_stack before = stacks[i];
         const int k = e->graph->classes;
-        stacks[i] = (struct wn_stack){.layer = plan->layer, .classes = k, .h = (int)plan->h, .w = (int)plan->w, .forward_mode = plan->rows == 0};
+        stacks[i] = (struct wn_stack){
+            .layer = plan->layer, .classes = k, .h = (int)plan->h, .w = (int)plan->w, .forward_mode = plan->rows == 0};
         if (before.maps && before.classes == k && before.h == stacks[i].h && before.w == stacks[i].w) {
             stacks[i].maps = before.maps;
             continue;
@@ -105,8 +111,9 @@ static enum wn_code make_room(const struct wn_engine *e, const struct wn_stack_p
 }
 
 /* Some of n images, in one run; *done: how many. */
-static enum wn_code run_some(struct wn_engine *e, const float *const *images, int n, int layer, const struct wn_method *method, float *logits,
-                             struct wn_stack *stacks, struct wn_error *errors, int *done, struct wn_error *err)
+static enum wn_code run_some(struct wn_engine *e, const float *const *images, int n, int layer,
+                             const struct wn_method *method, float *logits, struct wn_stack *stacks,
+                             struct wn_error *errors, int *done, struct wn_error *err)
 {
     struct wn_stack_plan *plan;
     const float *source;
@@ -118,29 +125,34 @@ static enum wn_code run_some(struct wn_engine *e, const float *const *images, in
     return code == WN_OK ? wn_stack_plan_run(plan, source, *done, logits, stacks, errors, err) : code;
 }
 
-static enum wn_code check(const struct wn_engine *e, int layer, int at, const struct wn_method *method, struct wn_error *err)
+static enum wn_code check(const struct wn_engine *e, int layer, int at, const struct wn_method *method,
+                          struct wn_error *err)
 {
     if (!method) return wn_fail(err, WN_BAD_REQUEST, "a stack needs a method");
-    if (method->flags & WN_METHOD_INPUT) return wn_fail(err, WN_UNSUPPORTED, "method '%s' has maps as large as the picture: ask one question at a time", method->name);
+    if (method->flags & WN_METHOD_INPUT)
+        return wn_fail(err, WN_UNSUPPORTED, "method '%s' has maps as large as the picture: ask one question at a time",
+                       method->name);
     if (at < 0 || at >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", layer);
     return WN_OK;
 }
 
-enum wn_code wn_engine_stacks(struct wn_engine *e, const float *const *images, int n, int layer, const struct wn_method *method, float *logits,
-                              struct wn_stack *stacks, struct wn_error *errors, struct wn_error *err)
+enum wn_code wn_engine_stacks(struct wn_engine *e, const float *const *images, int n, int layer,
+                              const struct wn_method *method, float *logits, struct wn_stack *stacks,
+                              struct wn_error *errors, struct wn_error *err)
 {
     const int at = layer == WN_LAYER_AUTO ? e->graph->auto_layer : layer, k = e->graph->classes;
     for (int i = 0; i < n; i++) errors[i] = (struct wn_error){0};
     enum wn_code code = check(e, layer, at, method, err);
     for (int i = 0, some = 0; i < n && code == WN_OK; i += some)
-        code = run_some(e, images + i, n - i, at, method, logits + (size_t)i * (size_t)k, stacks + i, errors + i, &some, err);
+        code = run_some(e, images + i, n - i, at, method, logits + (size_t)i * (size_t)k, stacks + i, errors + i, &some,
+                        err);
     for (int i = 0; i < n; i++)
         if (code != WN_OK || errors[i].code != WN_OK) wn_stack_finish(&stacks[i]);
     return code;
 }
 
-enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer, const struct wn_method *method, float *logits,
-                             struct wn_stack *out, struct wn_error *err)
+enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer, const struct wn_method *method,
+                             float *logits, struct wn_stack *out, struct wn_error *err)
 {
     struct wn_error why;
     *out = (struct wn_stack){0};
@@ -149,13 +161,15 @@ enum wn_code wn_engine_stack(struct wn_engine *e, const float *image, int layer,
 }
 
 /* The maps of a backward pass a class never lie together on the device. */
-enum wn_code wn_engine_statistics(struct wn_engine *e, const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
-                                  enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out, struct wn_error *err)
+enum wn_code wn_engine_statistics(struct wn_engine *e, const struct wn_stack *s, const float *logits, int target,
+                                  const struct wn_contrast *contrast, enum wn_statistics_kind kind, int height,
+                                  int width, struct wn_statistics *out, struct wn_error *err)
 {
     struct wn_masker device = {.backend = e->backend};
     for (int i = 0; i < MAX_STACK_PLANS; i++) {
         const struct wn_stack_plan *p = e->stacks[i];
-        if (p && s->made && p->made == s->made && !p->rows) device = (struct wn_masker){e->backend, p->exe, p->maps, s->place};
+        if (p && s->made && p->made == s->made && !p->rows)
+            device = (struct wn_masker){e->backend, p->exe, p->maps, s->place};
     }
     return wn_statistics_on(&device, s, logits, target, contrast, kind, height, width, out, err);
 }

@@ -21,7 +21,8 @@ static float between(const float *row, struct wn_tap t)
 enum wn_code wn_enlarge(const float *map, int h, int w, bool align_corners, int height, int width, float *out,
                         struct wn_error *err)
 {
-    struct wn_tap *taps = malloc(((size_t)height + (size_t)width) * sizeof *taps), *across = taps ? taps + height : NULL;
+    struct wn_tap *taps = malloc(((size_t)height + (size_t)width) * sizeof *taps),
+                  *across = taps ? taps + height : NULL;
     if (!taps) return wn_fail(err, WN_NO_MEMORY, "no memory to enlarge a map to %d by %d", height, width);
     wn_fill_taps(taps, h, height, align_corners);
     wn_fill_taps(across, w, width, align_corners);

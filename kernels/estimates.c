@@ -47,7 +47,8 @@ static double permutation(const double *x, int n, uint64_t seed, double observed
     return (double)far / (WN_RESAMPLES + 1);
 }
 
-static enum wn_code estimate(double *kept, int n, uint64_t seed, struct wn_estimate *out, double *p, struct wn_error *err)
+static enum wn_code estimate(double *kept, int n, uint64_t seed, struct wn_estimate *out, double *p,
+                             struct wn_error *err)
 {
     *out = (struct wn_estimate){n, n > 0 ? mean_of(kept, n) : NAN, NAN, NAN};
     if (p) *p = n > 0 ? permutation(kept, n, seed + 1, out->mean) : NAN;
@@ -71,8 +72,8 @@ enum wn_code wn_estimate_mean(const double *values, int n, uint64_t seed, struct
     return code;
 }
 
-enum wn_code wn_estimate_difference(const double *a, const double *b, int n, uint64_t seed, struct wn_estimate *out, double *p,
-                                    struct wn_error *err)
+enum wn_code wn_estimate_difference(const double *a, const double *b, int n, uint64_t seed, struct wn_estimate *out,
+                                    double *p, struct wn_error *err)
 {
     double *kept = malloc(((size_t)n + 1) * sizeof *kept);
     int k = 0;

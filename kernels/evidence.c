@@ -27,16 +27,19 @@ double wn_relative_probability(const float *logits, int classes, const int *targ
 static enum wn_code check(const struct wn_graph *graph, const struct wn_masking_in *in, struct wn_error *err)
 {
     int classes = wn_graph_classes(graph) > 1 ? wn_graph_classes(graph) : 2;
-    if (in->n_targets < 1 || in->n_rivals < 1) return wn_fail(err, WN_BAD_REQUEST, "masking compares two sets of classes, and one is empty");
+    if (in->n_targets < 1 || in->n_rivals < 1)
+        return wn_fail(err, WN_BAD_REQUEST, "masking compares two sets of classes, and one is empty");
     for (int i = 0; i < in->n_targets + in->n_rivals; i++) {
         int c = i < in->n_targets ? in->targets[i] : in->rivals[i - in->n_targets];
-        if (c < 0 || c >= classes) return wn_fail(err, WN_BAD_REQUEST, "%d is not a class: the model has classes 0 to %d", c, classes - 1);
+        if (c < 0 || c >= classes)
+            return wn_fail(err, WN_BAD_REQUEST, "%d is not a class: the model has classes 0 to %d", c, classes - 1);
     }
     return WN_OK;
 }
 
 /* Room for both masked pictures and their logits; finished by freeing pictures and hidden. */
-static enum wn_code reserve(struct wn_hider_room *room, float **logits, size_t pixels, size_t planes, size_t classes, struct wn_error *err)
+static enum wn_code reserve(struct wn_hider_room *room, float **logits, size_t pixels, size_t planes, size_t classes,
+                            struct wn_error *err)
 {
     size_t image = pixels * planes;
     room->pictures = malloc((pixels + 3 * image + 2 * classes) * sizeof *room->pictures);
@@ -49,13 +52,16 @@ static enum wn_code reserve(struct wn_hider_room *room, float **logits, size_t p
 }
 
 /* logits: of the picture with each side kept. */
-static enum wn_code compare(const struct wn_masking_in *in, int classes, const float *logits, struct wn_masking *out, struct wn_error *err)
+static enum wn_code compare(const struct wn_masking_in *in, int classes, const float *logits, struct wn_masking *out,
+                            struct wn_error *err)
 {
     for (int i = 0; i < 2 * classes; i++)
-        if (!isfinite(logits[i])) return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for a masked picture are not finite");
+        if (!isfinite(logits[i]))
+            return wn_fail(err, WN_BAD_NUMBERS, "the network's logits for a masked picture are not finite");
     double *relative[2] = {&out->keep_positive, &out->keep_negative};
     for (int i = 0; i < 2; i++)
-        *relative[i] = wn_relative_probability(logits + i * classes, classes, in->targets, in->n_targets, in->rivals, in->n_rivals);
+        *relative[i] = wn_relative_probability(logits + i * classes, classes, in->targets, in->n_targets, in->rivals,
+                                               in->n_rivals);
     out->before = wn_relative_probability(in->logits, classes, in->targets, in->n_targets, in->rivals, in->n_rivals);
     out->turns = out->before > 0.5 ? out->keep_negative < 0.5 : out->keep_positive > 0.5;
     return WN_OK;
@@ -73,7 +79,8 @@ enum wn_code wn_engine_masking(struct wn_engine *e, const struct wn_graph *graph
     *out = (struct wn_masking){0};
     enum wn_code code = check(graph, in, err);
     if (code == WN_OK) code = wn_cover_of(in->fill, h, w, in->black, &cover, err);
-    if (code == WN_OK) code = reserve(&hider.room, &logits, pixels, (size_t)wn_graph_channels(graph), (size_t)classes, err);
+    if (code == WN_OK)
+        code = reserve(&hider.room, &logits, pixels, (size_t)wn_graph_channels(graph), (size_t)classes, err);
     if (code == WN_OK) {
         wn_hider_show(&hider, in->image, &cover, false);
         wn_hider_maps(&hider, &in->map, 1, in->h, in->w, in->align_corners);

@@ -283,7 +283,8 @@ static float unary(enum wn_unary kind, float x, float a, float b)
     (void)a, (void)b;
     switch (kind) {
 #define X(id, name, from, fwd, bwd)                                                                                    \
-    case WN_UNARY_##id: return fwd;
+    case WN_UNARY_##id:                                                                                                \
+        return fwd;
 #include <whynot/unary.def>
 #undef X
     case WN_UNARY_COUNT: break;

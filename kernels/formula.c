@@ -89,7 +89,8 @@ int wn_pad(struct wn_program *p, int x, const int64_t *lo, const int64_t *hi, fl
     struct wn_copy c = {.rank = s.rank, .fill = fill};
     bool same = true;
     for (int i = 0; i < s.rank; i++) {
-        if (lo[i] < -INT32_MAX || lo[i] > INT32_MAX || hi[i] < -INT32_MAX || hi[i] > INT32_MAX || s.dim[i] + lo[i] + hi[i] < 0)
+        if (lo[i] < -INT32_MAX || lo[i] > INT32_MAX || hi[i] < -INT32_MAX || hi[i] > INT32_MAX ||
+            s.dim[i] + lo[i] + hi[i] < 0)
             return wn_program_fail(p, WN_BAD_MODEL, "a padding leaves nothing of an axis");
         y.dim[i] = s.dim[i] + lo[i] + hi[i];
         same = same && !lo[i] && !hi[i];
@@ -136,7 +137,8 @@ int wn_expand(struct wn_program *p, int x, const struct wn_shape *y)
             return wn_program_fail(p, WN_BAD_MODEL, "a value does not broadcast to the shape that is asked for");
         c.x_stride[y->rank - i] = d == 1 ? 0 : stride[s.rank - i];
     }
-    if (s.rank > y->rank) return wn_program_fail(p, WN_BAD_MODEL, "a value has more axes than the shape it is broadcast to");
+    if (s.rank > y->rank)
+        return wn_program_fail(p, WN_BAD_MODEL, "a value has more axes than the shape it is broadcast to");
     return wn_copy(p, x, y, &c);
 }
 

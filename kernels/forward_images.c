@@ -1,5 +1,5 @@
-/* Where the images of a batch stay apart in forward mode: columns are images times directions, and each image scales its own. Knows no
- * primitive's rule. */
+/* Where the images of a batch stay apart in forward mode: columns are images times directions, and each image scales
+ * its own. Knows no primitive's rule. */
 #include "forward_mode.h"
 
 #include <string.h>
@@ -12,7 +12,8 @@ static int shaped(struct wn_program *p, int v, int rank, const int64_t *dim)
 
 int wn_forward_columns(struct wn_forward_pass *b, int v, int64_t rows, int64_t columns)
 {
-    if (b->images > 1) v = wn_transpose(b->p, shaped(b->p, v, 3, (int64_t[]){b->images, rows, columns}), (int[]){1, 0, 2});
+    if (b->images > 1)
+        v = wn_transpose(b->p, shaped(b->p, v, 3, (int64_t[]){b->images, rows, columns}), (int[]){1, 0, 2});
     return as(b->p, v, rows, b->images * columns);
 }
 
@@ -35,7 +36,8 @@ static struct wn_shape over_cells(const struct wn_forward_pass *b, int64_t rows,
 int wn_forward_product(struct wn_forward_pass *b, struct wn_tangent t)
 {
     struct wn_program *p = b->p;
-    struct wn_shape thin = over_cells(b, t.blocks, 1, b->directions), whole = over_cells(b, t.blocks, t.cells, b->directions);
+    struct wn_shape thin = over_cells(b, t.blocks, 1, b->directions),
+                    whole = over_cells(b, t.blocks, t.cells, b->directions);
     int m = wn_reshape(p, t.m, &thin);
     if (t.f == WN_NONE) {
         m = wn_expand(p, m, &whole);
@@ -61,7 +63,9 @@ int wn_forward_fields(struct wn_forward_pass *b, int f, int g, int64_t blocks, i
 
 int wn_forward_result(struct wn_forward_pass *b, int m, const struct wn_shape *shape)
 {
-    if (b->images > 1) m = wn_transpose(b->p, shaped(b->p, m, 3, (int64_t[]){shape->dim[1], b->images, b->directions}), (int[]){1, 0, 2});
+    if (b->images > 1)
+        m = wn_transpose(b->p, shaped(b->p, m, 3, (int64_t[]){shape->dim[1], b->images, b->directions}),
+                         (int[]){1, 0, 2});
     return wn_reshape(b->p, m, shape);
 }
 

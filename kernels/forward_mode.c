@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Floats of one spread tangent, of all images together: beyond that fewer images at a time, and in the end a pass for each class, are
- * kinder to the memory. Nothing is lost by it: the directions of one image that are spread over cells are a batch by themselves. Heads
- * of matrices, such as VGG's and SqueezeNet's, spread nothing and are never refused for their number of images. */
+/* Floats of one spread tangent, of all images together: beyond that fewer images at a time, and in the end a pass
+ * for each class, are kinder to the memory. Nothing is lost by it: the directions of one image that are spread over
+ * cells are a batch by themselves. Heads of matrices, such as VGG's and SqueezeNet's, spread nothing and are never
+ * refused for their number of images. */
 #define MOST_SPREAD (INT64_C(1) << 25)
 
 static int64_t count_of(const struct wn_forward_pass *b, int v)
@@ -170,7 +171,8 @@ static int64_t images_of(const struct wn_forward_pass *b, const struct wn_shape 
 }
 
 /* Whether z, broadcast to y, is one number for each block. */
-static bool constant_on_blocks(const struct wn_forward_pass *b, const struct wn_shape *z, const struct wn_shape *y, struct wn_tangent t)
+static bool constant_on_blocks(const struct wn_forward_pass *b, const struct wn_shape *z, const struct wn_shape *y,
+                               struct wn_tangent t)
 {
     if (wn_shape_count(z) == images_of(b, z, y)) return true;
     if (y->rank < 2 || y->dim[0] != b->images || y->dim[1] != t.blocks || plane(y) != t.cells) return false;
@@ -196,7 +198,8 @@ static struct wn_tangent stretched(struct wn_forward_pass *b, int v, const struc
 {
     struct wn_shape whole = *y;
     if (!moves(b, v) || count_of(b, v) == wn_shape_count(y)) return b->of[v];
-    if (shape_of(b, v).rank != y->rank || y->dim[0] != b->images) return wn_tangent_refuse(b, "a step stretches what moves");
+    if (shape_of(b, v).rank != y->rank || y->dim[0] != b->images)
+        return wn_tangent_refuse(b, "a step stretches what moves");
     whole.dim[0] = b->images * b->directions;
     return wn_tangent_unbatch(b, wn_expand(b->p, wn_tangent_batch(b, v), &whole));
 }
@@ -222,8 +225,7 @@ static struct wn_tangent binary_rule(struct wn_forward_pass *b, const struct wn_
     struct wn_tangent dx = stretched(b, left, &y), dy = stretched(b, right, &y);
     if (p->error.code) return wn_still;
     switch (s->u.binary) {
-    case WN_BINARY_ADD:
-        break;
+    case WN_BINARY_ADD: break;
     case WN_BINARY_SUB:
         if (dy.m != WN_NONE) dy = scaled(b, dy, -1);
         break;
@@ -236,8 +238,7 @@ static struct wn_tangent binary_rule(struct wn_forward_pass *b, const struct wn_
         if (dy.m != WN_NONE)
             dy = scaled(b, times_broadcast(b, dy, wn_binary(p, WN_BINARY_DIV, s->out[0], right), &y), -1);
         break;
-    default:
-        return wn_tangent_refuse(b, "a step between two values that has no rule here");
+    default: return wn_tangent_refuse(b, "a step between two values that has no rule here");
     }
     return sum(b, dx, dy);
 }
@@ -269,7 +270,8 @@ static struct wn_tangent copy_rule(struct wn_forward_pass *b, const struct wn_st
 {
     struct wn_copy c = s->u.copy;
     struct wn_shape y = batch_shape(b, s->out[0]);
-    if (y.rank < 1 || shape_of(b, s->out[0]).dim[0] != b->images || !wn_forward_walk(b, &c, count_of(b, s->in[0]), count_of(b, s->out[0])))
+    if (y.rank < 1 || shape_of(b, s->out[0]).dim[0] != b->images ||
+        !wn_forward_walk(b, &c, count_of(b, s->in[0]), count_of(b, s->out[0])))
         return wn_tangent_refuse(b, "a copy over too many axes");
     c.fill = 0;
     return wn_tangent_unbatch(b, wn_copy(b->p, wn_tangent_batch(b, s->in[0]), &y, &c));
@@ -310,29 +312,18 @@ static struct wn_tangent apply_rule(struct wn_forward_pass *b, const struct wn_s
 {
     switch (s->prim) {
     case WN_PRIM_CONV:
-    case WN_PRIM_CONV_BWD:
-        return wn_forward_conv(b, s);
+    case WN_PRIM_CONV_BWD: return wn_forward_conv(b, s);
     case WN_PRIM_MAXPOOL:
-    case WN_PRIM_AVGPOOL:
-        return pool_rule(b, s);
-    case WN_PRIM_MATMUL:
-        return matmul_rule(b, s);
-    case WN_PRIM_UNARY:
-        return unary_rule(b, s);
-    case WN_PRIM_BINARY:
-        return binary_rule(b, s);
-    case WN_PRIM_REDUCE:
-        return reduce_rule(b, s);
-    case WN_PRIM_COPY:
-        return copy_rule(b, s);
-    case WN_PRIM_RESHAPE:
-        return reshape_rule(b, s);
-    case WN_PRIM_CONCAT:
-        return concat_rule(b, s);
-    case WN_PRIM_AXIS_MAP:
-        return axis_map_rule(b, s);
-    default:
-        return wn_tangent_refuse(b, wn_prim_name(s->prim));
+    case WN_PRIM_AVGPOOL: return pool_rule(b, s);
+    case WN_PRIM_MATMUL: return matmul_rule(b, s);
+    case WN_PRIM_UNARY: return unary_rule(b, s);
+    case WN_PRIM_BINARY: return binary_rule(b, s);
+    case WN_PRIM_REDUCE: return reduce_rule(b, s);
+    case WN_PRIM_COPY: return copy_rule(b, s);
+    case WN_PRIM_RESHAPE: return reshape_rule(b, s);
+    case WN_PRIM_CONCAT: return concat_rule(b, s);
+    case WN_PRIM_AXIS_MAP: return axis_map_rule(b, s);
+    default: return wn_tangent_refuse(b, wn_prim_name(s->prim));
     }
 }
 
@@ -359,7 +350,9 @@ static int stack_of(struct wn_program *p, int layer, int logits, int64_t most_di
     if (p->error.code || layer < 0 || logits < 0) return -1;
     struct wn_shape a = p->values[layer].shape, y = p->values[logits].shape;
     if (a.rank != 4 || y.rank != 2 || y.dim[0] != a.dim[0])
-        return wn_program_fail(p, WN_UNSUPPORTED, "a stack of maps needs a layer with a plane for each channel and a row of logits for each image");
+        return wn_program_fail(
+            p, WN_UNSUPPORTED,
+            "a stack of maps needs a layer with a plane for each channel and a row of logits for each image");
     int n = p->n_values, result = -1;
     struct wn_forward_pass b = {.p = p,
                                 .layer = layer,
@@ -370,7 +363,8 @@ static int stack_of(struct wn_program *p, int layer, int logits, int64_t most_di
                                 .of = malloc((size_t)n * sizeof *b.of)};
     if (!b.of) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a pass in forward mode");
     for (int i = 0; i < n; i++) b.of[i] = wn_still;
-    b.of[layer] = scaled(&b, alike(wn_forward_columns(&b, layer, a.dim[1], b.directions), WN_NONE, a.dim[1], b.directions), b.step);
+    b.of[layer] = scaled(
+        &b, alike(wn_forward_columns(&b, layer, a.dim[1], b.directions), WN_NONE, a.dim[1], b.directions), b.step);
     b.of[layer].diagonal = diagonal && b.directions > 1;
     struct wn_tangent t =
         run_pass(&b, layer, logits, p->values[logits].kind == WN_VALUE_STEP ? p->values[logits].step + 1 : 0);

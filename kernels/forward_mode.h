@@ -4,17 +4,17 @@
 
 #include "program.h"
 
-/* How a value of N images moves in each of T directions of each image. An image's elements, row-major, are blocks*cells; element
- * (n, b, c) moves by m[b,n,t] * f[n,b,c] in direction t of image n, and in no direction of another image. cells == 1 can say
- * anything; whole planes that move alike need no more than their m. A product with a constant so is one product for all images,
- * whose columns stand side by side. Elements are of one image after the other whatever the axes, so a first axis of length N is the
- * images' own. */
+/* How a value of N images moves in each of T directions of each image. An image's elements, row-major, are
+ * blocks*cells; element (n, b, c) moves by m[b,n,t] * f[n,b,c] in direction t of image n, and in no direction of
+ * another image. cells == 1 can say anything; whole planes that move alike need no more than their m. A product with
+ * a constant so is one product for all images, whose columns stand side by side. Elements are of one image after the
+ * other whatever the axes, so a first axis of length N is the images' own. */
 struct wn_tangent {
     int m;                 /* (blocks, N*T); WN_NONE: the value does not move */
     int f;                 /* (N*blocks or N, cells), or WN_NONE: 1 everywhere */
     int64_t blocks, cells; /* of one image */
-    /* Direction t moves cell t of each block and no other; there is no f. The cells of directions lie inside lo and hi more, which
-     * never move. */
+    /* Direction t moves cell t of each block and no other; there is no f. The cells of directions lie inside lo and
+     * hi more, which never move. */
     bool diagonal;
     int64_t lo[WN_MAX_SPATIAL], hi[WN_MAX_SPATIAL];
 };
@@ -23,7 +23,7 @@ struct wn_forward_pass {
     struct wn_program *p;
     struct wn_tangent *of; /* [values at the start] */
     int layer;
-    float step; /* how far the layer moves in each direction, in units of itself */
+    float step;                                  /* how far the layer moves in each direction, in units of itself */
     int64_t images, directions, most_directions; /* directions: T, of one image */
 };
 

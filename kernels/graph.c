@@ -1,4 +1,5 @@
-/* A graph as its users see it: loading from a file, what it says of itself, and its end; the steps of loading are elsewhere. */
+/* A graph as its users see it: loading from a file, what it says of itself, and its end; the steps of loading are
+ * elsewhere. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -76,8 +77,8 @@ static void shuffle_weights(const struct wn_graph *g, uint64_t seed)
     }
 }
 
-enum wn_code wn_graph_parse(const void *data, size_t size, const struct wn_graph_options *options, struct wn_graph **out,
-                            struct wn_error *err)
+enum wn_code wn_graph_parse(const void *data, size_t size, const struct wn_graph_options *options,
+                            struct wn_graph **out, struct wn_error *err)
 {
     struct wn_graph_limits limits;
     struct wn_graph_options o;
@@ -140,8 +141,8 @@ static bool read_all(int fd, const char *path, char *data, size_t size, struct w
         ssize_t n = read(fd, data + done, size - done);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) {
-            wn_fail(err, WN_BAD_MODEL, "the model file '%s' cannot be read to its end: %s", wn_show(base_name(path)).text,
-                    n < 0 ? strerror(errno) : "it shrank");
+            wn_fail(err, WN_BAD_MODEL, "the model file '%s' cannot be read to its end: %s",
+                    wn_show(base_name(path)).text, n < 0 ? strerror(errno) : "it shrank");
             return false;
         }
         done += (size_t)n;

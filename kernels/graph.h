@@ -48,7 +48,7 @@ struct wn_weight_store {
         struct wn_weight weight;
         float *data;
         bool has_infinity;
-    } **rows;
+    } * *rows;
     int n, cap;
 };
 
@@ -81,18 +81,20 @@ struct wn_graph {
     char sha256[65];
     struct wn_graph_limits limits;
     struct wn_weight_store store;
-    struct wn_arena *arena; /* owner of names, nodes, attributes, constants: freed in one place */
+    struct wn_arena *arena;  /* owner of names, nodes, attributes, constants: freed in one place */
     int n_inputs, n_outputs; /* as the file lists them, inputs that are initializers left out */
     const struct wn_port *inputs;
     const int *outputs; /* value numbers */
 };
 
-/* Finds the weight of that key, or makes it: `make` fills count(shape) floats from `arg`; with `make` NULL the floats at `arg`
- * themselves are taken, which must live as long as the graph (a constant's `f`). NULL and a filled err on failure: WN_NO_MEMORY,
- * WN_BAD_MODEL where an element is no number (an activation would hide that: the larger of 0 and NaN is 0).
- * Thread-safe, and the store stays locked while `make` runs, so it must not ask for weights. Lives as long as the graph. */
+/* Finds the weight of that key, or makes it: `make` fills count(shape) floats from `arg`; with `make` NULL the
+ * floats at `arg` themselves are taken, which must live as long as the graph (a constant's `f`). NULL and a filled
+ * err on failure: WN_NO_MEMORY, WN_BAD_MODEL where an element is no number (an activation would hide that: the
+ * larger of 0 and NaN is 0). Thread-safe, and the store stays locked while `make` runs, so it must not ask for
+ * weights. Lives as long as the graph. */
 const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
-                                        void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err);
+                                        void (*make)(float *dst, const void *arg), const void *arg,
+                                        struct wn_error *err);
 
 /* Whether a weight of wn_graph_weight has an infinite element: a mask may, a factor may not. */
 bool wn_weight_has_infinity(const struct wn_weight *w);
@@ -101,7 +103,8 @@ void wn_weight_store_finish(struct wn_weight_store *store);
 
 /* ---- steps of loading, in order (wn_graph_parse does all three) ---- */
 
-/* onnx.c: the file as it stands, in topological order, no input or output chosen, no operator looked up. limits: never NULL. */
+/* onnx.c: the file as it stands, in topological order, no input or output chosen, no operator looked up. limits:
+ * never NULL. */
 enum wn_code wn_graph_read(const void *data, size_t size, const struct wn_graph_limits *limits, struct wn_graph **out,
                            struct wn_error *err);
 /* select.c: chooses input and logits, drops what the logits do not need, refuses operators that are not in ops.def. */
@@ -110,21 +113,22 @@ enum wn_code wn_graph_select(struct wn_graph *g, const struct wn_graph_options *
 enum wn_code wn_graph_find_layers(struct wn_graph *g, struct wn_error *err);
 
 /* Reads one serialised TensorProto, as the standard's test cases hold them. Freed with wn_tensor_destroy. */
-enum wn_code wn_tensor_parse(const void *data, size_t size, const struct wn_graph_limits *limits, struct wn_tensor **out,
-                             struct wn_error *err);
+enum wn_code wn_tensor_parse(const void *data, size_t size, const struct wn_graph_limits *limits,
+                             struct wn_tensor **out, struct wn_error *err);
 void wn_tensor_destroy(struct wn_tensor *t); /* only for tensors of wn_tensor_parse; NULL is fine */
 
 /* ---- lowering (lower.c) ---- */
 
 /* The forward pass of a graph inside a program. */
 struct wn_forward {
-    int input;   /* value: (N,C,H,W) */
-    int logits;  /* value: (N,K) */
-    int *values; /* [graph->n_values]: program value of each ONNX value, -1 where it is constant or was folded away; owned */
+    int input;  /* value: (N,C,H,W) */
+    int logits; /* value: (N,K) */
+    /* [graph->n_values]: program value of each ONNX value, -1 where it is constant or was folded away; owned */
+    int *values;
 };
 
-/* Appends the forward pass for a batch of n images. `keep` lists ONNX values (n_keep of them) that must exist as values of their
- * own (explained layers), so they are not folded into a neighbour. Freed with wn_forward_finish. */
+/* Appends the forward pass for a batch of n images. `keep` lists ONNX values (n_keep of them) that must exist as
+ * values of their own (explained layers), so they are not folded into a neighbour. Freed with wn_forward_finish. */
 enum wn_code wn_graph_lower(struct wn_graph *g, struct wn_program *p, int64_t n, const int *keep, int n_keep,
                             struct wn_forward *out, struct wn_error *err);
 void wn_forward_finish(struct wn_forward *f);
@@ -142,7 +146,8 @@ struct wn_outcome {
     int value;
     struct wn_tensor *constant;
 };
-/* in: one for each input of the file, out: one for each output, the caller's. Values are not batched: an operator may do to axis 0 what it likes. */
+/* in: one for each input of the file, out: one for each output, the caller's. Values are not batched: an operator
+ * may do to axis 0 what it likes. */
 enum wn_code wn_graph_lower_all(struct wn_graph *g, struct wn_program *p, struct wn_binding *in, struct wn_outcome *out,
                                 struct wn_error *err);
 void wn_outcome_finish(struct wn_outcome *o);

@@ -1,5 +1,5 @@
-/* Pictures with parts hidden, and the network's logits of them: in a program's input where the backend makes them there, else made here. Knows no
- * question, and not why something is hidden. */
+/* Pictures with parts hidden, and the network's logits of them: in a program's input where the backend makes them
+ * there, else made here. Knows no question, and not why something is hidden. */
 #include "hidden.h"
 
 #include <assert.h>
@@ -24,7 +24,8 @@ void wn_hider_maps(struct wn_hider *h, const float *const *maps, int n, int heig
 
 /* ---- by the device ---- */
 
-static enum wn_code ask_device(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found, struct wn_error *err)
+static enum wn_code ask_device(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found,
+                               struct wn_error *err)
 {
     struct wn_engine *e = h->engine;
     const struct wn_backend_impl *impl = e->backend->impl;
@@ -61,7 +62,8 @@ static enum wn_code need_cover(struct wn_hider *h, struct wn_error *err)
     const struct wn_graph *g = h->engine->graph;
     enum wn_code code = WN_OK;
     if (!h->covered)
-        code = wn_cover_make(h->what.cover, h->what.image, (int)wn_graph_channels(g), (int)wn_graph_height(g), (int)wn_graph_width(g), h->room.cover, err);
+        code = wn_cover_make(h->what.cover, h->what.image, (int)wn_graph_channels(g), (int)wn_graph_height(g),
+                             (int)wn_graph_width(g), h->room.cover, err);
     h->covered = code == WN_OK;
     return code;
 }
@@ -71,7 +73,8 @@ static enum wn_code need_map(struct wn_hider *h, int map, struct wn_error *err)
 {
     const struct wn_graph *g = h->engine->graph;
     if (h->at == map) return WN_OK;
-    enum wn_code code = wn_enlarge(h->what.maps[map], h->what.h, h->what.w, h->what.align_corners, (int)wn_graph_height(g), (int)wn_graph_width(g), h->room.map, err);
+    enum wn_code code = wn_enlarge(h->what.maps[map], h->what.h, h->what.w, h->what.align_corners,
+                                   (int)wn_graph_height(g), (int)wn_graph_width(g), h->room.map, err);
     h->at = code == WN_OK ? map : -1;
     h->ordered = -1;
     return code;
@@ -100,29 +103,36 @@ static enum wn_code choose(struct wn_hider *h, const struct wn_hidden *row, int 
     return WN_OK;
 }
 
-static enum wn_code make_pictures(struct wn_hider *h, const struct wn_hidden *rows, int n, int *found, struct wn_error *err)
+static enum wn_code make_pictures(struct wn_hider *h, const struct wn_hidden *rows, int n, int *found,
+                                  struct wn_error *err)
 {
-    const float *kept = h->what.appears ? h->room.cover : h->what.image, *put = h->what.appears ? h->what.image : h->room.cover;
+    const float *kept = h->what.appears ? h->room.cover : h->what.image,
+                *put = h->what.appears ? h->what.image : h->room.cover;
     enum wn_code code = need_cover(h, err);
     for (int i = 0; i < n && code == WN_OK; i++) {
         int hides;
         code = choose(h, &rows[i], &hides, err);
         if (code != WN_OK) return code;
         if (found) found[i] = hides;
-        wn_mask_apply(kept, put, h->room.hidden, (int)wn_graph_channels(h->engine->graph), (size_t)pixels_of(h), picture(h, i));
+        wn_mask_apply(kept, put, h->room.hidden, (int)wn_graph_channels(h->engine->graph), (size_t)pixels_of(h),
+                      picture(h, i));
     }
     return code;
 }
 
-static enum wn_code ask_host(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found, struct wn_error *err)
+static enum wn_code ask_host(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found,
+                             struct wn_error *err)
 {
     const float *images[WN_HIDER_ROWS];
     for (int i = 0; i < n; i++) images[i] = picture(h, i);
     enum wn_code code = make_pictures(h, rows, n, found, err);
-    return code == WN_OK ? wn_engine_explain(h->engine, &(struct wn_batch){.n_images = n, .images = images}, logits, NULL, NULL, err) : code;
+    return code == WN_OK ? wn_engine_explain(h->engine, &(struct wn_batch){.n_images = n, .images = images}, logits,
+                                             NULL, NULL, err)
+                         : code;
 }
 
-enum wn_code wn_hider_ask(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found, struct wn_error *err)
+enum wn_code wn_hider_ask(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found,
+                          struct wn_error *err)
 {
     struct wn_error why = {0};
     assert(n <= WN_HIDER_ROWS);

@@ -1,4 +1,5 @@
-/* The network asked about one picture with parts of it hidden, many times: what does not change is made once. Private to kernels/. */
+/* The network asked about one picture with parts of it hidden, many times: what does not change is made once.
+ * Private to kernels/. */
 #ifndef WN_KERNELS_HIDDEN_H
 #define WN_KERNELS_HIDDEN_H
 
@@ -24,11 +25,13 @@ struct wn_hider {
     int at, ordered; /* map that room.map holds, and the side that room.order begins with; -1: none */
 };
 
-/* From now on about this picture; image (C*H*W) stays the caller's, and so do the maps. appears: see wn_hiding. Maps are to be set anew. */
+/* From now on about this picture; image (C*H*W) stays the caller's, and so do the maps. appears: see wn_hiding. Maps
+ * are to be set anew. */
 void wn_hider_show(struct wn_hider *h, const float *image, const struct wn_cover *cover, bool appears);
 void wn_hider_maps(struct wn_hider *h, const float *const *maps, int n, int height, int width, bool align_corners);
-/* Logits (n*K, the caller's) of what n rows make of the picture, and how many pixels each hides (n, the caller's; or NULL). Errors: of the cover,
- * the engine's. */
-enum wn_code wn_hider_ask(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found, struct wn_error *err);
+/* Logits (n*K, the caller's) of what n rows make of the picture, and how many pixels each hides (n, the caller's; or
+ * NULL). Errors: of the cover, the engine's. */
+enum wn_code wn_hider_ask(struct wn_hider *h, const struct wn_hidden *rows, int n, float *logits, int *found,
+                          struct wn_error *err);
 
 #endif

@@ -1,7 +1,8 @@
-/* Which values of a graph can be explained, and which one is meant by "auto"; knows operators by name and shape only.
+/* Which values of a graph can be explained, and which one is meant by "auto"; knows operators by name and shape
+ * only.
  *
- * "auto" is the output of the last convolutional stage after its activation and before the last pool (Selvaraju 2017 hooks
- * the same place in VGG, ResNet and the like). It is found by walking back from the logits. */
+ * "auto" is the output of the last convolutional stage after its activation and before the last pool (Selvaraju 2017
+ * hooks the same place in VGG, ResNet and the like). It is found by walking back from the logits. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,12 +19,12 @@ struct walk {
     struct wn_forward forward;
 };
 
-static const char *const shape_ops[] = {"Identity", "Dropout",   "Flatten", "Reshape", "Squeeze",
+static const char *const shape_ops[] = {"Identity",  "Dropout",   "Flatten", "Reshape", "Squeeze",
                                         "Unsqueeze", "Transpose", "Cast",    "Pad",     NULL};
 static const char *const pools[] = {"MaxPool",       "AveragePool", "LpPool",    "GlobalAveragePool",
                                     "GlobalMaxPool", "ReduceMean",  "ReduceMax", NULL};
 static const char *const norms[] = {"BatchNormalization", "LRN", "InstanceNormalization", NULL};
-static const char *const activations[] = {"Relu",      "LeakyRelu", "PRelu", "Clip",        "Sigmoid",   "Tanh",
+static const char *const activations[] = {"Relu",        "LeakyRelu", "PRelu", "Clip",     "Sigmoid", "Tanh",
                                           "HardSigmoid", "HardSwish", "Elu",   "Softplus", NULL};
 static const char *const products[] = {"Gemm", "MatMul", "Conv", NULL};
 
@@ -37,7 +38,8 @@ static const struct wn_value *dynamic(const struct walk *w, int value)
 
 /* ---- shapes ---- */
 
-/* Every value is kept as it stands in the file, so that each has a shape; nothing is computed and no backend is asked. */
+/* Every value is kept as it stands in the file, so that each has a shape; nothing is computed and no backend is
+ * asked. */
 static bool lower(struct walk *w, struct wn_error *err)
 {
     int n = 0, total = 0;
@@ -123,7 +125,8 @@ static int main_input(const struct walk *w, const struct wn_node *node)
     return -1;
 }
 
-/* A normalisation behind a pool or an activation belongs to what follows; one behind a convolution is part of its stage. */
+/* A normalisation behind a pool or an activation belongs to what follows; one behind a convolution is part of its
+ * stage. */
 static bool norm_of_next_stage(const struct walk *w, const struct wn_node *norm)
 {
     static const char *const nothing[] = {"Identity", "Dropout", NULL};
@@ -132,7 +135,8 @@ static bool norm_of_next_stage(const struct walk *w, const struct wn_node *norm)
     return before && (wn_node_is(before, pools) || wn_node_is(before, activations));
 }
 
-/* The 1x1 convolution with one channel a class that makes `value`, directly or through an activation; NULL if it is not so made. */
+/* The 1x1 convolution with one channel a class that makes `value`, directly or through an activation; NULL if it is
+ * not so made. */
 static const struct wn_node *class_convolution(const struct walk *w, int value)
 {
     static const char *const conv[] = {"Conv", NULL};
@@ -144,7 +148,8 @@ static const struct wn_node *class_convolution(const struct walk *w, int value)
     return one && kernel->shape.dim[0] == w->g->classes ? node : NULL;
 }
 
-/* Steps back from `value`; *product: a matrix product or a convolution has been passed, so the classes are made. -1: this is it. */
+/* Steps back from `value`; *product: a matrix product or a convolution has been passed, so the classes are made. -1:
+ * this is it. */
 static int step_back(const struct walk *w, int value, bool *product)
 {
     const struct wn_node *node = maker(w, value), *conv;

@@ -7,7 +7,8 @@
 
 /* ---- blurs ---- */
 
-/* The outer product of these with themselves is what filtering a unit impulse of 11 x 11 with sigma 5, mirrored at half a pixel, gives. */
+/* The outer product of these with themselves is what filtering a unit impulse of 11 x 11 with sigma 5, mirrored at
+ * half a pixel, gives. */
 const float wn_rise_taps[11] = {.0879581f, .0888961f, .0904742f, .0921911f, .0934894f, .0939821f,
                                 .0934894f, .0921911f, .0904742f, .0888961f, .0879581f};
 
@@ -26,7 +27,8 @@ static void blur_down(const float *x, int h, int w, const float *taps, int radiu
         for (int i = -radius; i <= radius; i++) {
             int from = wn_reflected(y + i, h, border);
             const float *restrict row = x + (size_t)(from < 0 ? 0 : from) * (size_t)w;
-            float *restrict sum = out + (size_t)y * (size_t)w, tap = taps[i + radius]; /* analyzer: 2 * radius + 1 of them */
+            /* analyzer: 2 * radius + 1 of them */
+            float *restrict sum = out + (size_t)y * (size_t)w, tap = taps[i + radius];
             for (int k = 0; from >= 0 && k < w; k++) sum[k] += tap * row[k];
         }
 }
@@ -50,7 +52,8 @@ enum wn_code wn_blur(const float *x, int planes, int h, int w, const float *taps
                      float *out, struct wn_error *err)
 {
     if (border == WN_BORDER_MIRROR && (h <= radius || w <= radius))
-        return wn_fail(err, WN_BAD_REQUEST, "a blur of radius %d needs more than %d pixels a side, not %d x %d", radius, radius, w, h);
+        return wn_fail(err, WN_BAD_REQUEST, "a blur of radius %d needs more than %d pixels a side, not %d x %d", radius,
+                       radius, w, h);
     float *line = malloc(((size_t)w + 2 * (size_t)radius) * sizeof *line);
     if (!line) return wn_fail(err, WN_NO_MEMORY, "no memory for a blur");
     size_t plane = (size_t)h * (size_t)w;
@@ -107,7 +110,8 @@ static void blur_of(int h, int w, struct wn_cover *out)
     wn_gaussian_taps(WN_BLUR_SIGMA, out->radius, out->taps);
 }
 
-enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, struct wn_cover *out, struct wn_error *err)
+enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, struct wn_cover *out,
+                         struct wn_error *err)
 {
     *out = (struct wn_cover){.kind = WN_COVER_COLOUR};
     switch (fill) {
@@ -122,7 +126,8 @@ enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, st
     return wn_fail(err, WN_BAD_REQUEST, "nobody said what black is in this network's units");
 }
 
-enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, int h, int w, float *out, struct wn_error *err)
+enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, int h, int w, float *out,
+                           struct wn_error *err)
 {
     size_t plane = (size_t)h * (size_t)w;
     if (cover->kind == WN_COVER_BLUR) return wn_blur(x, c, h, w, cover->taps, cover->radius, cover->border, out, err);
@@ -135,8 +140,8 @@ enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, 
     return WN_OK;
 }
 
-enum wn_code wn_fill_make(enum wn_fill fill, const float *x, int c, int h, int w, const float *black, float *out, int *radius,
-                          struct wn_error *err)
+enum wn_code wn_fill_make(enum wn_fill fill, const float *x, int c, int h, int w, const float *black, float *out,
+                          int *radius, struct wn_error *err)
 {
     struct wn_cover cover;
     enum wn_code code = wn_cover_of(fill, h, w, black, &cover, err);
@@ -179,7 +184,8 @@ enum wn_code wn_mask_order(const float *map, size_t n, enum wn_keep keep, int *o
     return WN_OK;
 }
 
-enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden, struct wn_error *err)
+enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden,
+                             struct wn_error *err)
 {
     int *order = malloc((n ? n : 1) * sizeof *order);
     if (!order) return wn_fail(err, WN_NO_MEMORY, "no memory to rank %zu pixels", n);

@@ -63,7 +63,8 @@ static int at_most(int x, int high)
     return x < high ? x : high;
 }
 
-enum wn_code wn_content(const float *map, int h, int w, const struct wn_box *boxes, int n, double *share, struct wn_error *err)
+enum wn_code wn_content(const float *map, int h, int w, const struct wn_box *boxes, int n, double *share,
+                        struct wn_error *err)
 {
     uint8_t *inside = calloc((size_t)h * (size_t)w, 1);
     if (!inside) return wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
@@ -121,7 +122,8 @@ static void rank(const double *x, int n, struct value *scratch, double *ranks)
     for (int i = 0; i < n; i++) scratch[i] = (struct value){x[i], i};
     qsort(scratch, (size_t)n, sizeof *scratch, smaller_first);
     for (int i = 0, end; i < n; i = end) {
-        for (end = i + 1; end < n && scratch[end].value == scratch[i].value; end++) {}
+        for (end = i + 1; end < n && scratch[end].value == scratch[i].value; end++) {
+        }
         for (int k = i; k < end; k++) ranks[scratch[k].index] = (i + 1 + end) / 2.0;
     }
 }
@@ -164,13 +166,16 @@ static void mirror_rows(float *map, int h, int w)
         }
 }
 
-enum wn_code wn_map_view(const float *map, int h, int w, int y, int x, int height, int width, bool flip, float *out, struct wn_error *err)
+enum wn_code wn_map_view(const float *map, int h, int w, int y, int x, int height, int width, bool flip, float *out,
+                         struct wn_error *err)
 {
     if (y < 0 || x < 0 || height < 1 || width < 1 || height > h - y || width > w - x)
-        return wn_fail(err, WN_BAD_REQUEST, "a part of %d x %d at (%d, %d) is not inside a map of %d x %d", width, height, x, y, w, h);
+        return wn_fail(err, WN_BAD_REQUEST, "a part of %d x %d at (%d, %d) is not inside a map of %d x %d", width,
+                       height, x, y, w, h);
     float *part = malloc((size_t)height * (size_t)width * sizeof *part);
     if (!part) return wn_fail(err, WN_NO_MEMORY, "no memory for a part of a map");
-    for (int i = 0; i < height; i++) memcpy(part + (size_t)i * (size_t)width, map + (size_t)(y + i) * (size_t)w + x, (size_t)width * sizeof *part);
+    for (int i = 0; i < height; i++)
+        memcpy(part + (size_t)i * (size_t)width, map + (size_t)(y + i) * (size_t)w + x, (size_t)width * sizeof *part);
     enum wn_code code = wn_enlarge(part, height, width, false, h, w, out, err);
     free(part);
     if (code == WN_OK && flip) mirror_rows(out, h, w);

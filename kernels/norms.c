@@ -157,7 +157,9 @@ static int derive(struct plan *p, const struct pair *r, const struct wn_node *co
         snprintf(key, size, "%s|%s|folded %s", names[conv->out[0]], names[norm->out[0]], what);
         w = wn_graph_weight(lo->graph, key, shape, make, r, &why);
         if (w && wn_weight_has_infinity(w)) {
-            wn_fail(&why, WN_BAD_MODEL, "a convolution and the batch-norm behind it make a weight of infinite elements: export the network again");
+            wn_fail(&why, WN_BAD_MODEL,
+                    "a convolution and the batch-norm behind it make a weight of infinite elements: export the network "
+                    "again");
             w = NULL;
         }
     }

@@ -1,5 +1,5 @@
-/* An ONNX file made into a graph: names resolved to numbers, constants read, nodes in topological order. Refuses what is
- * malformed; knows no operator but Constant, and nothing of pictures or logits. */
+/* An ONNX file made into a graph: names resolved to numbers, constants read, nodes in topological order. Refuses
+ * what is malformed; knows no operator but Constant, and nothing of pictures or logits. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -76,7 +76,8 @@ ProtobufCMessage *wn_unpack(const ProtobufCMessageDescriptor *type, const void *
     if (failed)
         wn_fail(err, WN_NO_MEMORY, "no memory to unpack a model of %zu bytes", size);
     else if (!message)
-        wn_fail(err, WN_BAD_MODEL, "this is no ONNX file, or a damaged one: its fields do not fit the standard's types");
+        wn_fail(err, WN_BAD_MODEL,
+                "this is no ONNX file, or a damaged one: its fields do not fit the standard's types");
     return message;
 }
 
@@ -105,7 +106,8 @@ static bool define_all(struct builder *b)
     size_t n = proto->n_input + proto->n_initializer;
     for (size_t i = 0; i < proto->n_node; i++) n += proto->node[i]->n_output;
     if (n > INT_MAX / 2) return wn_reader_bad(&b->r, "the model has too many values");
-    if (!(b->sorted = calloc(n ? n : 1, sizeof *b->sorted))) return wn_fail(b->r.err, WN_NO_MEMORY, "no memory for names"), false;
+    if (!(b->sorted = calloc(n ? n : 1, sizeof *b->sorted)))
+        return wn_fail(b->r.err, WN_NO_MEMORY, "no memory for names"), false;
     for (size_t i = 0; i < proto->n_input; i++)
         if (!define(b, proto->input[i]->name, FROM_INPUT)) return false;
     for (size_t i = 0; i < proto->n_initializer; i++)
@@ -244,7 +246,8 @@ static bool read_outputs(struct builder *b)
 
 /* ---- nodes ---- */
 
-static bool resolve(struct builder *b, const struct wn_node *node, char **names, size_t n, const int **values, int *count)
+static bool resolve(struct builder *b, const struct wn_node *node, char **names, size_t n, const int **values,
+                    int *count)
 {
     int *list = wn_reader_take(&b->r, n, sizeof *list);
     if (!list) return false;
@@ -350,7 +353,8 @@ enum wn_code wn_graph_read(const void *data, size_t size, const struct wn_graph_
     struct wn_error why = {0};
     struct builder b = {.r = {.limits = limits, .err = &why}};
     if ((int64_t)size > limits->file_bytes || size > INT64_MAX)
-        return wn_fail(err, WN_BAD_MODEL, "the model has %zu bytes; the limit is %lld", size, (long long)limits->file_bytes);
+        return wn_fail(err, WN_BAD_MODEL, "the model has %zu bytes; the limit is %lld", size,
+                       (long long)limits->file_bytes);
     if (wn_prescan(data, size, &onnx__model_proto__descriptor, limits, &why) != WN_OK) goto fail;
     Onnx__ModelProto *model = (Onnx__ModelProto *)wn_unpack(&onnx__model_proto__descriptor, data, size, &why);
     if (!model) goto fail;

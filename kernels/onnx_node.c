@@ -52,9 +52,7 @@ static bool read_attribute(struct wn_reader *r, const Onnx__AttributeProto *a, s
         out->kind = WN_ATTR_FLOAT;
         out->f = a->f;
         return true;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
-        out->kind = WN_ATTR_STRING;
-        return read_string(r, a, out);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: out->kind = WN_ATTR_STRING; return read_string(r, a, out);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
         out->kind = WN_ATTR_INTS;
         return (out->ints = copy_list(r, a->ints, a->n_ints, sizeof *a->ints, &out->n));

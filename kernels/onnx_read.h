@@ -23,8 +23,9 @@ bool wn_reader_attributes(struct wn_reader *r, const Onnx__NodeProto *proto, str
 /* The tensor that a Constant node stands for; NULL and a filled err on failure. */
 struct wn_tensor *wn_reader_constant(struct wn_reader *r, const struct wn_node *node);
 
-/* Unpacks a message that wn_prescan has passed. Freed with protobuf_c_message_free_unpacked(.., NULL). NULL and a filled
- * err on failure. */
-ProtobufCMessage *wn_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size, struct wn_error *err);
+/* Unpacks a message that wn_prescan has passed. Freed with protobuf_c_message_free_unpacked(.., NULL). NULL and a
+ * filled err on failure. */
+ProtobufCMessage *wn_unpack(const ProtobufCMessageDescriptor *type, const void *data, size_t size,
+                            struct wn_error *err);
 
 #endif

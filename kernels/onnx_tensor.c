@@ -1,5 +1,5 @@
-/* ONNX tensors of every number type made into the two that are held here, f32 and int64; refuses any tensor whose bytes
- * are not exactly as many as its dimensions ask for. */
+/* ONNX tensors of every number type made into the two that are held here, f32 and int64; refuses any tensor whose
+ * bytes are not exactly as many as its dimensions ask for. */
 #include <string.h>
 
 #include "onnx_read.h"
@@ -129,21 +129,11 @@ static uint64_t typed_bits(const Onnx__TensorProto *t, enum typed typed, size_t 
 {
     uint64_t wide = 0;
     switch (typed) {
-    case FLOAT_DATA:
-        memcpy(&wide, &t->float_data[i], sizeof t->float_data[i]);
-        break;
-    case DOUBLE_DATA:
-        memcpy(&wide, &t->double_data[i], sizeof t->double_data[i]);
-        break;
-    case INT32_DATA:
-        wide = (uint32_t)t->int32_data[i];
-        break;
-    case INT64_DATA:
-        wide = (uint64_t)t->int64_data[i];
-        break;
-    case UINT64_DATA:
-        wide = t->uint64_data[i];
-        break;
+    case FLOAT_DATA: memcpy(&wide, &t->float_data[i], sizeof t->float_data[i]); break;
+    case DOUBLE_DATA: memcpy(&wide, &t->double_data[i], sizeof t->double_data[i]); break;
+    case INT32_DATA: wide = (uint32_t)t->int32_data[i]; break;
+    case INT64_DATA: wide = (uint64_t)t->int64_data[i]; break;
+    case UINT64_DATA: wide = t->uint64_data[i]; break;
     }
     return wide;
 }
@@ -163,7 +153,8 @@ static bool read_shape(struct wn_reader *r, const Onnx__TensorProto *t, struct w
 {
     int64_t n = 1;
     if (t->n_dims > WN_MAX_RANK)
-        return wn_reader_bad(r, "the tensor '%s' has %zu dimensions, more than %d", wn_show(t->name).text, t->n_dims, WN_MAX_RANK);
+        return wn_reader_bad(r, "the tensor '%s' has %zu dimensions, more than %d", wn_show(t->name).text, t->n_dims,
+                             WN_MAX_RANK);
     shape->rank = (int)t->n_dims;
     for (int d = 0; d < shape->rank; d++) {
         int64_t dim = shape->dim[d] = t->dims[d];
@@ -181,8 +172,10 @@ static bool check_count(struct wn_reader *r, const Onnx__TensorProto *t, const s
     size_t raw = t->raw_data.len, typed = typed_count(t, number->typed);
     bool exact = raw > 0 ? typed == 0 && raw % number->width == 0 && raw / number->width == count : typed == count;
     if (exact) return true;
-    return wn_reader_bad(r, "the tensor '%s' has %zu bytes and %zu typed elements where its dimensions ask for %zu elements of %zu bytes",
-                         wn_show(t->name).text, raw, typed, count, number->width);
+    return wn_reader_bad(
+        r,
+        "the tensor '%s' has %zu bytes and %zu typed elements where its dimensions ask for %zu elements of %zu bytes",
+        wn_show(t->name).text, raw, typed, count, number->width);
 }
 
 static bool fill(struct wn_reader *r, const Onnx__TensorProto *t, const struct number *number, size_t count,
@@ -222,8 +215,8 @@ struct lone_tensor {
     struct wn_arena *arena;
 };
 
-enum wn_code wn_tensor_parse(const void *data, size_t size, const struct wn_graph_limits *limits, struct wn_tensor **out,
-                             struct wn_error *err)
+enum wn_code wn_tensor_parse(const void *data, size_t size, const struct wn_graph_limits *limits,
+                             struct wn_tensor **out, struct wn_error *err)
 {
     struct wn_error why = {0};
     struct wn_reader r = {.limits = limits, .err = &why};

@@ -1,5 +1,6 @@
-/* Makes a finished program smaller: drops steps that no output needs, makes gradients of convolutions convolutions where that is what they are, and fuses an
- * addition and an activation into the convolution or product before them. Changes no number beyond rounding; knows no backend. */
+/* Makes a finished program smaller: drops steps that no output needs, makes gradients of convolutions convolutions
+ * where that is what they are, and fuses an addition and an activation into the convolution or product before them.
+ * Changes no number beyond rounding; knows no backend. */
 #include "program.h"
 
 #include <stdlib.h>
@@ -183,7 +184,8 @@ enum wn_code wn_program_optimize(struct wn_program *p, struct wn_error *err)
         goto out;
     }
     mark_needed(p, &u);
-    if (turn_gradients(p, &u) && !count_anew(p, &u)) wn_program_fail(p, WN_NO_MEMORY, "no memory to optimise a program");
+    if (turn_gradients(p, &u) && !count_anew(p, &u))
+        wn_program_fail(p, WN_NO_MEMORY, "no memory to optimise a program");
     if (p->error.code) {
         code = wn_program_error(p, err);
         goto out;

@@ -12,7 +12,7 @@ struct order {
     unsigned char *at; /* [nodes]: enum state */
     struct visit {
         int node, next; /* input to look at next */
-    } *stack;
+    } * stack;
     int depth, n_done;
     struct wn_node *done;
 };
@@ -51,8 +51,8 @@ static bool order_all(struct order *o, struct wn_node *nodes, int n_nodes, struc
     int culprit = -1;
     for (int i = 0; i < n_nodes; i++) {
         if (visit(o, i, &culprit)) continue;
-        wn_fail(err, WN_BAD_MODEL, "the graph has a cycle through the node '%s' (%s)", wn_show(nodes[culprit].name).text,
-                wn_show(nodes[culprit].op).text);
+        wn_fail(err, WN_BAD_MODEL, "the graph has a cycle through the node '%s' (%s)",
+                wn_show(nodes[culprit].name).text, wn_show(nodes[culprit].op).text);
         return false;
     }
     for (int i = 0; i < n_nodes; i++) nodes[i] = o->done[i];

@@ -4,7 +4,8 @@
 
 #include "graph.h"
 
-/* Puts each node behind those that make its inputs, otherwise as the file has them. False with WN_BAD_MODEL for a cycle. */
+/* Puts each node behind those that make its inputs, otherwise as the file has them. False with WN_BAD_MODEL for a
+ * cycle. */
 bool wn_order_nodes(struct wn_node *nodes, int n_nodes, int n_values, struct wn_error *err);
 
 /* The node that makes each value, -1 where none does: [n_values], malloc'd, the caller's. NULL: no memory. */

@@ -31,13 +31,13 @@ bool wn_plan_wants_order(const struct wn_plan_key *key)
 
 bool wn_plan_same_key(const struct wn_plan_key *a, const struct wn_plan_key *b)
 {
-    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha && a->images == b->images && a->rows == b->rows &&
-           a->in_order == b->in_order;
+    return a->layer == b->layer && a->alone == b->alone && a->epsilon == b->epsilon && a->alpha == b->alpha &&
+           a->images == b->images && a->rows == b->rows && a->in_order == b->in_order;
 }
 
-/* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for: Grad-CAM's
- * pooled gradient often needs no gradient at all, the linear approximation needs all of it. A method that this graph rules out
- * leaves its reason and no steps. */
+/* Each method has a stage of its own, from the seed to its map, so that a run pays only for the method asked for:
+ * Grad-CAM's pooled gradient often needs no gradient at all, the linear approximation needs all of it. A method that
+ * this graph rules out leaves its reason and no steps. */
 static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int layer_value)
 {
     struct wn_plan_method *m = &plan->method[i];
@@ -75,7 +75,8 @@ static void append_stages(struct wn_plan *plan, struct wn_program *p, int classe
 }
 
 static const struct wn_weight *graph_weight(void *graph, const char *key, const struct wn_shape *shape,
-                                            void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+                                            void (*make)(float *dst, const void *arg), const void *arg,
+                                            struct wn_error *err)
 {
     return wn_graph_weight(graph, key, shape, make, arg, err);
 }
@@ -88,21 +89,23 @@ static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_er
     int onnx_value = input ? g->input : g->layer_values[plan->key.layer];
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
     int64_t images = wn_plan_has_reference(&plan->key) ? 2 * plan->key.images : plan->key.images;
-    if (wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err) != WN_OK) return err ? err->code : WN_UNSUPPORTED;
+    if (wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err) != WN_OK)
+        return err ? err->code : WN_UNSUPPORTED;
     plan->low = g->low;
     plan->high = g->high;
     plan->input = forward.input;
     plan->logits = forward.logits;
     int layer_value = input ? forward.input : forward.values[onnx_value];
     wn_forward_finish(&forward);
-    if (layer_value < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->key.layer].name);
+    if (layer_value < 0)
+        return wn_fail(err, WN_NO_SUCH_LAYER, "layer '%.64s' is a constant", g->layers[plan->key.layer].name);
     append_stages(plan, p, g->classes, layer_value);
     if (wn_program_error(p, err) != WN_OK) return p->error.code;
     return wn_program_optimize(p, err);
 }
 
-enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, const struct wn_plan_key *key, struct wn_plan **out,
-                            struct wn_error *err)
+enum wn_code wn_plan_create(struct wn_graph *g, struct wn_backend *be, const struct wn_plan_key *key,
+                            struct wn_plan **out, struct wn_error *err)
 {
     struct wn_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");

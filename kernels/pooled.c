@@ -1,6 +1,7 @@
-/* Channel-pooled gradients without the gradient: the mean over space that Grad-CAM asks for, pushed through the steps that
- * made the gradient wherever the sum is known in advance. CAM's closed form for global-average-pool heads, VGG's pre-summed
- * first linear layer and SqueezeNet's 1x1 classifier are cases of this one rule. Knows no network by name. */
+/* Channel-pooled gradients without the gradient: the mean over space that Grad-CAM asks for, pushed through the
+ * steps that made the gradient wherever the sum is known in advance. CAM's closed form for global-average-pool
+ * heads, VGG's pre-summed first linear layer and SqueezeNet's 1x1 classifier are cases of this one rule. Knows no
+ * network by name. */
 #include "program.h"
 
 #include <stdio.h>

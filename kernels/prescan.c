@@ -1,8 +1,9 @@
-/* Refuses models that would hurt the unpacker or ask for what is not here; knows the wire format and a list of forbidden
- * fields, and leaves the meaning of everything else to onnx.c.
+/* Refuses models that would hurt the unpacker or ask for what is not here; knows the wire format and a list of
+ * forbidden fields, and leaves the meaning of everything else to onnx.c.
  *
- * The unpacker recurses as deep as the file nests and turns two bytes into hundreds, so both are bounded here, where a
- * bad file costs one pass over its bytes. The walk follows the unpacker's own descriptors, so the two cannot disagree. */
+ * The unpacker recurses as deep as the file nests and turns two bytes into hundreds, so both are bounded here, where
+ * a bad file costs one pass over its bytes. The walk follows the unpacker's own descriptors, so the two cannot
+ * disagree. */
 #include "prescan.h"
 
 #include <string.h>
@@ -33,8 +34,8 @@ struct scan {
 struct field {
     uint32_t number;
     int wire;
-    uint64_t value; /* of a varint */
-    size_t length;  /* of bytes; they begin at scan->at */
+    uint64_t value;                      /* of a varint */
+    size_t length;                       /* of bytes; they begin at scan->at */
     const ProtobufCFieldDescriptor *row; /* NULL: not in this version of the standard */
 };
 
@@ -52,7 +53,8 @@ static const struct {
     {&onnx__graph_proto__descriptor, 15, "sparse tensors"},
     {&onnx__model_proto__descriptor, 25, "functions inside a model"},
     {&onnx__tensor_proto__descriptor, 3, "segmented tensors"},
-    {&onnx__tensor_proto__descriptor, 13, "external data is not supported: save the model in one file. Tensors elsewhere"},
+    {&onnx__tensor_proto__descriptor, 13,
+     "external data is not supported: save the model in one file. Tensors elsewhere"},
 };
 
 static bool malformed(struct scan *s, const char *what)
@@ -99,14 +101,11 @@ static bool read_field(struct scan *s, struct field *f)
     f->wire = (int)(tag & 7);
     f->row = protobuf_c_message_descriptor_get_field(s->frame[s->depth].type, f->number);
     switch (f->wire) {
-    case WIRE_VARINT:
-        return varint(s, &f->value);
+    case WIRE_VARINT: return varint(s, &f->value);
     case WIRE_64:
     case WIRE_BYTES:
-    case WIRE_32:
-        return length(s, f);
-    default:
-        return malformed(s, "a field has no valid type");
+    case WIRE_32: return length(s, f);
+    default: return malformed(s, "a field has no valid type");
     }
 }
 
@@ -149,7 +148,8 @@ static bool count(struct scan *s, const struct field *f)
     return false;
 }
 
-/* Merging a message that is given twice is legal in the wire format, quadratic in the unpacker, and no writer does it. */
+/* Merging a message that is given twice is legal in the wire format, quadratic in the unpacker, and no writer does
+ * it. */
 static bool check_once(struct scan *s, const struct field *f)
 {
     struct frame *top = &s->frame[s->depth];

@@ -1,4 +1,5 @@
-/* The builders of the primitives: what each one's operands must be, and the shape of what it makes. Knows no backend and no ONNX. */
+/* The builders of the primitives: what each one's operands must be, and the shape of what it makes. Knows no backend
+ * and no ONNX. */
 #include "program.h"
 
 #include <stdlib.h>
@@ -17,7 +18,9 @@ static bool window_ok(struct wn_program *p, const struct wn_window *win)
         ok = win->kernel[i] >= 1 && win->stride[i] >= 1 && win->dilation[i] >= 1 && win->pad_lo[i] >= 0 &&
              win->pad_hi[i] >= 0 && win->kernel[i] < INT32_MAX && win->stride[i] < INT32_MAX &&
              win->dilation[i] < INT32_MAX && win->pad_lo[i] < INT32_MAX && win->pad_hi[i] < INT32_MAX;
-    if (!ok) wn_program_fail(p, WN_BAD_MODEL, "a window needs 1 to 3 axes, kernel, stride and dilation from 1 and pads from 0");
+    if (!ok)
+        wn_program_fail(p, WN_BAD_MODEL,
+                        "a window needs 1 to 3 axes, kernel, stride and dilation from 1 and pads from 0");
     return ok;
 }
 
@@ -90,7 +93,8 @@ int wn_conv(struct wn_program *p, int x, int w, int bias, const struct wn_window
     struct wn_shape y;
     if (p->error.code || !wn_program_has(p, x) || !wn_program_has(p, w)) return -1;
     if (!window_ok(p, win) || shape(p, x)->rank != win->rank + 2)
-        return wn_program_fail(p, WN_BAD_MODEL, "a convolution over %d axes was given a value of rank %d", win->rank, shape(p, x)->rank);
+        return wn_program_fail(p, WN_BAD_MODEL, "a convolution over %d axes was given a value of rank %d", win->rank,
+                               shape(p, x)->rank);
     if (!filter_ok(p, shape(p, w), shape(p, x)->dim[1], win, groups)) return -1;
     if (!window_shape(p, shape(p, x), win, shape(p, w)->dim[0], &y) || !bias_ok(p, bias, y.dim[1])) return -1;
     struct wn_step s = {.prim = WN_PRIM_CONV, .u.conv = {*win, groups, no_act}};
@@ -113,7 +117,8 @@ int wn_conv_bwd(struct wn_program *p, int dy, int w, int bias, const struct wn_w
 int wn_maxpool(struct wn_program *p, int x, const struct wn_window *win, int *index)
 {
     struct wn_shape y;
-    if (p->error.code || !wn_program_has(p, x) || !window_shape(p, shape(p, x), win, shape(p, x)->dim[1], &y)) return -1;
+    if (p->error.code || !wn_program_has(p, x) || !window_shape(p, shape(p, x), win, shape(p, x)->dim[1], &y))
+        return -1;
     struct wn_step s = {.prim = WN_PRIM_MAXPOOL, .u.pool = {*win, false}};
     int v = wn_program_add_step(p, s, &x, 1, &y);
     if (v < 0) return -1;
@@ -128,7 +133,8 @@ int wn_maxpool(struct wn_program *p, int x, const struct wn_window *win, int *in
 int wn_maxpool_bwd(struct wn_program *p, int dy, int index, const struct wn_window *win, const struct wn_shape *x_shape)
 {
     struct wn_shape x;
-    if (p->error.code || !wn_program_has(p, index) || !gradient_shape(p, dy, win, x_shape->dim[1], x_shape, &x)) return -1;
+    if (p->error.code || !wn_program_has(p, index) || !gradient_shape(p, dy, win, x_shape->dim[1], x_shape, &x))
+        return -1;
     if (!wn_shape_equal(shape(p, dy), shape(p, index)))
         return wn_program_fail(p, WN_INTERNAL, "a max-pool's gradient and its index differ in shape");
     struct wn_step s = {.prim = WN_PRIM_MAXPOOL_BWD, .u.pool = {*win, false}};
@@ -138,12 +144,14 @@ int wn_maxpool_bwd(struct wn_program *p, int dy, int index, const struct wn_wind
 int wn_avgpool(struct wn_program *p, int x, const struct wn_window *win, bool count_pad)
 {
     struct wn_shape y;
-    if (p->error.code || !wn_program_has(p, x) || !window_shape(p, shape(p, x), win, shape(p, x)->dim[1], &y)) return -1;
+    if (p->error.code || !wn_program_has(p, x) || !window_shape(p, shape(p, x), win, shape(p, x)->dim[1], &y))
+        return -1;
     struct wn_step s = {.prim = WN_PRIM_AVGPOOL, .u.pool = {*win, count_pad}};
     return wn_program_add_step(p, s, &x, 1, &y);
 }
 
-int wn_avgpool_bwd(struct wn_program *p, int dy, const struct wn_window *win, bool count_pad, const struct wn_shape *x_shape)
+int wn_avgpool_bwd(struct wn_program *p, int dy, const struct wn_window *win, bool count_pad,
+                   const struct wn_shape *x_shape)
 {
     struct wn_shape x;
     if (!gradient_shape(p, dy, win, x_shape->dim[1], x_shape, &x)) return -1;
@@ -163,7 +171,8 @@ int wn_matmul(struct wn_program *p, int a, bool trans_a, int b, bool trans_b, in
     int64_t m = sa->dim[r - 1 - !trans_a], ka = sa->dim[r - 1 - trans_a];
     int64_t kb = sb->dim[r - 1 - !trans_b], n = sb->dim[r - 1 - trans_b];
     if (ka != kb)
-        return wn_program_fail(p, WN_BAD_MODEL, "a product of %lld columns with %lld rows", (long long)ka, (long long)kb);
+        return wn_program_fail(p, WN_BAD_MODEL, "a product of %lld columns with %lld rows", (long long)ka,
+                               (long long)kb);
     struct wn_shape y = {.rank = r};
     if (r == 3) {
         if (sa->dim[0] != sb->dim[0] && sa->dim[0] != 1 && sb->dim[0] != 1)
@@ -181,7 +190,8 @@ int wn_channel_dot(struct wn_program *p, int a, int g)
 {
     if (p->error.code || !wn_program_has(p, a) || !wn_program_has(p, g)) return -1;
     const struct wn_shape *sa = shape(p, a), *sg = shape(p, g);
-    bool same = wn_shape_equal(sa, sg), ok = sa->rank >= 3 && sa->rank == sg->rank && sa->dim[0] == sg->dim[0] && sa->dim[1] == sg->dim[1];
+    bool same = wn_shape_equal(sa, sg),
+         ok = sa->rank >= 3 && sa->rank == sg->rank && sa->dim[0] == sg->dim[0] && sa->dim[1] == sg->dim[1];
     for (int i = 2; ok && !same && i < sg->rank; i++) ok = sg->dim[i] == 1;
     if (!ok) return wn_program_fail(p, WN_INTERNAL, "a weighted sum over channels needs weights (R,C,..) or (R,C,1..)");
     struct wn_shape y = *sa;
@@ -204,7 +214,8 @@ int wn_unary_bwd(struct wn_program *p, enum wn_unary kind, int dy, int z, float 
     if (!wn_shape_equal(shape(p, dy), shape(p, z)))
         return wn_program_fail(p, WN_INTERNAL, "an activation's gradient and its value differ in shape");
     struct wn_shape y = *shape(p, dy);
-    return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_UNARY_BWD, .u.unary = {kind, alpha, beta}}, (int[]){dy, z}, 2, &y);
+    return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_UNARY_BWD, .u.unary = {kind, alpha, beta}},
+                               (int[]){dy, z}, 2, &y);
 }
 
 int wn_binary(struct wn_program *p, enum wn_binary kind, int a, int b)
@@ -220,7 +231,8 @@ int wn_reduce(struct wn_program *p, enum wn_reduce kind, int x, unsigned axes)
 {
     if (p->error.code || !wn_program_has(p, x)) return -1;
     struct wn_shape y = *shape(p, x);
-    if (axes >> y.rank) return wn_program_fail(p, WN_BAD_MODEL, "a reduction names an axis that its value of rank %d lacks", y.rank);
+    if (axes >> y.rank)
+        return wn_program_fail(p, WN_BAD_MODEL, "a reduction names an axis that its value of rank %d lacks", y.rank);
     for (int i = 0; i < y.rank; i++)
         if (axes >> i & 1) y.dim[i] = 1;
     return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_REDUCE, .u.reduce = {kind, axes}}, &x, 1, &y);
@@ -267,13 +279,15 @@ int wn_concat(struct wn_program *p, const int *x, int n, int axis)
     if (p->error.code) return -1;
     if (n < 1 || !wn_program_has(p, x[0])) return wn_program_fail(p, WN_BAD_MODEL, "a concatenation of nothing");
     struct wn_shape y = *shape(p, x[0]);
-    if (axis < 0 || axis >= y.rank) return wn_program_fail(p, WN_BAD_MODEL, "a concatenation along an axis that is not there");
+    if (axis < 0 || axis >= y.rank)
+        return wn_program_fail(p, WN_BAD_MODEL, "a concatenation along an axis that is not there");
     for (int i = 1; i < n; i++) {
         if (!wn_program_has(p, x[i])) return -1;
         struct wn_shape s = *shape(p, x[i]);
         int64_t more = s.dim[axis];
         s.dim[axis] = y.dim[axis];
-        if (!wn_shape_equal(&s, &y)) return wn_program_fail(p, WN_BAD_MODEL, "the parts of a concatenation do not fit together");
+        if (!wn_shape_equal(&s, &y))
+            return wn_program_fail(p, WN_BAD_MODEL, "the parts of a concatenation do not fit together");
         y.dim[axis] += more;
     }
     return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_CONCAT, .u.concat = {axis}}, x, n, &y);
@@ -287,7 +301,8 @@ int wn_axis_map(struct wn_program *p, int x, int axis, const struct wn_taps *tap
         return wn_program_fail(p, WN_BAD_MODEL, "a tap table does not fit its axis");
     size_t n = (size_t)taps->out * (size_t)taps->taps;
     for (size_t i = 0; i < n; i++)
-        if (taps->index[i] < -1 || taps->index[i] >= taps->in) return wn_program_fail(p, WN_BAD_MODEL, "a tap lies outside its axis");
+        if (taps->index[i] < -1 || taps->index[i] >= taps->in)
+            return wn_program_fail(p, WN_BAD_MODEL, "a tap lies outside its axis");
     struct wn_taps own = *taps;
     own.index = wn_program_block(p, taps->index, n * sizeof *taps->index);
     own.weight = wn_program_block(p, taps->weight, n * sizeof *taps->weight);

@@ -84,7 +84,9 @@ enum wn_code wn_principal(const float *a, int channels, int cells, float *map, s
     bool by_cells = cells < channels;
     size_t n = (size_t)(by_cells ? cells : channels);
     if ((double)n * (double)n * (double)(by_cells ? channels : cells) > MOST_WORK)
-        return wn_fail(err, WN_UNSUPPORTED, "a layer of %d channels and %d cells is too large for its principal component; name a later one", channels, cells);
+        return wn_fail(err, WN_UNSUPPORTED,
+                       "a layer of %d channels and %d cells is too large for its principal component; name a later one",
+                       channels, cells);
     for (size_t i = 0; i < (size_t)channels * (size_t)cells; i++)
         if (!isfinite(a[i])) return wn_fail(err, WN_BAD_NUMBERS, "the layer has values that are not finite");
     double *g = calloc(n * n + 2 * n, sizeof *g);
@@ -108,7 +110,8 @@ enum wn_code wn_run_principal(struct wn_run *r, struct wn_error *err)
     r->w = r->at_w;
     r->map = malloc((size_t)cells * sizeof *r->map);
     enum wn_code code = a && r->map ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a map");
-    if (code == WN_OK) code = wn_run_backward(r, 1, r->seed, a, err); /* the image's own forward pass has just been run */
+    /* the image's own forward pass has just been run */
+    if (code == WN_OK) code = wn_run_backward(r, 1, r->seed, a, err);
     if (code == WN_OK) code = wn_principal(a, r->at_channels, cells, r->map, err);
     free(a);
     return code;

@@ -129,7 +129,8 @@ void *wn_program_block(struct wn_program *p, const void *src, size_t bytes)
 int wn_program_add_value(struct wn_program *p, struct wn_value v)
 {
     if (p->error.code) return -1;
-    if (!wn_shape_fits(&v.shape)) return wn_program_fail(p, WN_UNSUPPORTED, "a value has more than 2^31 elements or %d axes", WN_MAX_RANK + 1);
+    if (!wn_shape_fits(&v.shape))
+        return wn_program_fail(p, WN_UNSUPPORTED, "a value has more than 2^31 elements or %d axes", WN_MAX_RANK + 1);
     if (!grow(p, &p->values, p->n_values, &p->cap_values, sizeof *p->values)) return -1;
     p->values[p->n_values] = v;
     return p->n_values++;
@@ -157,7 +158,8 @@ int wn_program_add_step(struct wn_program *p, struct wn_step proto, const int *i
     if (!proto.in) return -1;
     proto.n_in = n_in;
     proto.n_out = 1;
-    int v = wn_program_add_value(p, (struct wn_value){.kind = WN_VALUE_STEP, .shape = *y, .step = p->n_steps, .batched = batched});
+    int v = wn_program_add_value(
+        p, (struct wn_value){.kind = WN_VALUE_STEP, .shape = *y, .step = p->n_steps, .batched = batched});
     if (v < 0) return -1;
     proto.out[0] = v;
     proto.out[1] = WN_NONE;
@@ -220,7 +222,8 @@ int wn_program_output(struct wn_program *p, int value)
 
 int wn_program_input(struct wn_program *p, struct wn_shape s, bool batched)
 {
-    return wn_program_add_value(p, (struct wn_value){.kind = WN_VALUE_INPUT, .shape = s, .step = -1, .batched = batched});
+    return wn_program_add_value(p,
+                                (struct wn_value){.kind = WN_VALUE_INPUT, .shape = s, .step = -1, .batched = batched});
 }
 
 int wn_program_const(struct wn_program *p, const struct wn_weight *w)
@@ -228,7 +231,8 @@ int wn_program_const(struct wn_program *p, const struct wn_weight *w)
     if (!w) return wn_program_fail(p, WN_INTERNAL, "a constant is missing");
     for (int i = 0; i < p->n_values; i++)
         if (p->values[i].weight == w) return i;
-    return wn_program_add_value(p, (struct wn_value){.kind = WN_VALUE_CONST, .shape = w->shape, .step = -1, .weight = w});
+    return wn_program_add_value(p,
+                                (struct wn_value){.kind = WN_VALUE_CONST, .shape = w->shape, .step = -1, .weight = w});
 }
 
 void wn_program_use_weights(struct wn_program *p, struct wn_weight_source source)
@@ -253,8 +257,8 @@ int wn_program_derive(struct wn_program *p, const char *key, const struct wn_sha
                       void (*make)(float *dst, const void *arg), const void *arg)
 {
     if (p->error.code) return -1;
-    const struct wn_weight *w = p->weights.get ? p->weights.get(p->weights.ctx, key, s, make, arg, &p->error)
-                                               : own_weight(p, s, make, arg);
+    const struct wn_weight *w =
+        p->weights.get ? p->weights.get(p->weights.ctx, key, s, make, arg, &p->error) : own_weight(p, s, make, arg);
     if (!w) return wn_program_fail(p, WN_NO_MEMORY, "no memory for a derived weight");
     return wn_program_const(p, w);
 }

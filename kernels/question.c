@@ -1,4 +1,5 @@
-/* From a question and an image's logits to a seed, and from a map to an answer. Knows no engine, no stack and no device. */
+/* From a question and an image's logits to a seed, and from a map to an answer. Knows no engine, no stack and no
+ * device. */
 #include "question.h"
 
 #include <math.h>
@@ -17,9 +18,10 @@ static enum wn_code seed_of_one(const struct wn_question *q, const struct wn_con
     return code;
 }
 
-/* Target and foils as the question means them for this image's logits. others: K ints of scratch for "all the others". */
-static void resolve(const struct wn_question *q, const float *logits, int classes, struct wn_contrast_in *in, int *others,
-                    int *target)
+/* Target and foils as the question means them for this image's logits. others: K ints of scratch for "all the
+ * others". */
+static void resolve(const struct wn_question *q, const float *logits, int classes, struct wn_contrast_in *in,
+                    int *others, int *target)
 {
     *target = q->target == WN_TARGET_PREDICTED ? wn_argmax(logits, classes) : q->target;
     if (q->n_targets > 0) *target = q->targets[0];
@@ -47,7 +49,8 @@ static void resolve(const struct wn_question *q, const float *logits, int classe
     }
 }
 
-enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, int real, float *seed, struct wn_answer *a)
+enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, int real, float *seed,
+                              struct wn_answer *a)
 {
     int classes = real > 1 ? real : 2;
     const float two[2] = {0, logits[0]}, *y = real > 1 ? logits : two;
@@ -55,13 +58,17 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
     struct wn_contrast_in in;
     if (!others) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
     for (int i = 0; i < real; i++)
-        if (!isfinite(logits[i])) wn_fail(&a->error, WN_BAD_NUMBERS, "the network's logit %d for this image is not finite", i);
-    if ((q->contrast->flags & WN_CONTRAST_RELEVANCE) && !(wn_method_flags(q->method, &q->settings) & WN_METHOD_RELEVANCE))
-        wn_fail(&a->error, WN_BAD_REQUEST, "contrast '%s' is made of passes of relevance: ask with method 'lrp-zplus' or another lrp, not '%s'",
+        if (!isfinite(logits[i]))
+            wn_fail(&a->error, WN_BAD_NUMBERS, "the network's logit %d for this image is not finite", i);
+    if ((q->contrast->flags & WN_CONTRAST_RELEVANCE) &&
+        !(wn_method_flags(q->method, &q->settings) & WN_METHOD_RELEVANCE))
+        wn_fail(&a->error, WN_BAD_REQUEST,
+                "contrast '%s' is made of passes of relevance: ask with method 'lrp-zplus' or another lrp, not '%s'",
                 q->contrast->name, q->method->name);
     if (a->error.code == WN_OK) {
         resolve(q, y, classes, &in, others, &a->target);
-        if (real == 1 && (q->contrast->flags & WN_CONTRAST_VALUE)) in.target = a->target = 1; /* the one output is what has a value */
+        /* the one output is what has a value */
+        if (real == 1 && (q->contrast->flags & WN_CONTRAST_VALUE)) in.target = a->target = 1;
         if (real == 1)
             seed_of_one(q, &in, seed, &a->foil, &a->error);
         else
@@ -103,7 +110,9 @@ static bool place_foils(const struct wn_question *q, struct wn_seed_row *row)
 bool wn_question_row(const struct wn_question *q, int classes, struct wn_seed_row *row)
 {
     const unsigned flags = q->contrast->flags;
-    if (!q->contrast->form || classes < 2 || !in_range(q->targets, q->n_targets, classes) || !in_range(q->foils, q->n_foils, classes)) return false;
+    if (!q->contrast->form || classes < 2 || !in_range(q->targets, q->n_targets, classes) ||
+        !in_range(q->foils, q->n_foils, classes))
+        return false;
     if (q->target != WN_TARGET_PREDICTED && !in_range(&q->target, 1, classes)) return false;
     if (q->n_targets > 1 && !(flags & WN_CONTRAST_TARGET_SET)) return false;
     if (q->has_value != ((flags & WN_CONTRAST_VALUE) != 0)) return false;
@@ -120,10 +129,12 @@ static void set_sides(const struct wn_contrast_in *in, enum wn_odds odds, const 
     memset(sides, others ? -1 : against ? 1 : 0, (size_t)in->classes);
     for (int i = 0; i < in->n_targets && !against; i++) sides[in->targets[i]] = 1;
     for (int i = 0; i < in->n_foils && !others; i++) sides[in->foils[i]] = -1;
-    if (!in->n_foils && !others) sides[wn_argmax_except(y, in->classes, in->target)] = -1; /* a contrast that finds its rival by itself */
+    /* a contrast that finds its rival by itself */
+    if (!in->n_foils && !others) sides[wn_argmax_except(y, in->classes, in->target)] = -1;
 }
 
-bool wn_question_sides(const struct wn_question *q, const float *logits, int real, enum wn_odds odds, signed char *sides)
+bool wn_question_sides(const struct wn_question *q, const float *logits, int real, enum wn_odds odds,
+                       signed char *sides)
 {
     int classes = real > 1 ? real : 2, target;
     const float two[2] = {0, logits[0]}, *y = real > 1 ? logits : two;

@@ -1,4 +1,5 @@
-/* The backend table and what is asked of it; the only file that sees every row, and it sees no more than their names. */
+/* The backend table and what is asked of it; the only file that sees every row, and it sees no more than their
+ * names. */
 #include <whynot/backend.h>
 
 #include <string.h>

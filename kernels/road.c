@@ -1,4 +1,5 @@
-/* Noisy linear imputation: hidden pixels become what their neighbours make likely, so that a mask leaves no shape behind. */
+/* Noisy linear imputation: hidden pixels become what their neighbours make likely, so that a mask leaves no shape
+ * behind. */
 #include <whynot/metrics.h>
 
 #include <math.h>
@@ -10,10 +11,10 @@
 #define MAX_ROUNDS 5000
 #define PRECISE 1e-5
 
-/* The hidden pixels of one plane as unknowns: each times the weights of its neighbours, less the hidden neighbours' share, is the known
- * neighbours' share. Symmetric, and positive definite where some pixel is known: conjugate gradients, over whole planes in which
- * known pixels are held at 0. With 1/6 over an edge and 1/12 over a corner the weights are (1 2 1) by (1 2 1) less the middle, in
- * twelfths. */
+/* The hidden pixels of one plane as unknowns: each times the weights of its neighbours, less the hidden neighbours'
+ * share, is the known neighbours' share. Symmetric, and positive definite where some pixel is known: conjugate
+ * gradients, over whole planes in which known pixels are held at 0. With 1/6 over an edge and 1/12 over a corner the
+ * weights are (1 2 1) by (1 2 1) less the middle, in twelfths. */
 struct system {
     int h, w;
     const bool *hidden;
@@ -89,8 +90,8 @@ static void solve(const struct system *s, const float *plane)
     }
 }
 
-enum wn_code wn_impute(const float *x, int channels, int h, int w, const bool *hidden, double noise, uint64_t seed, float *out,
-                       struct wn_error *err)
+enum wn_code wn_impute(const float *x, int channels, int h, int w, const bool *hidden, double noise, uint64_t seed,
+                       float *out, struct wn_error *err)
 {
     size_t n = (size_t)h * (size_t)w, unknowns = 0;
     struct wn_random random = wn_random_of(seed);
@@ -108,7 +109,8 @@ enum wn_code wn_impute(const float *x, int channels, int h, int w, const bool *h
             memset(s.x, 0, n * sizeof *s.x);
         else
             solve(&s, plane);
-        for (size_t i = 0; i < n; i++) to[i] = hidden[i] ? (float)(s.x[i] + noise * wn_random_normal(&random)) : plane[i];
+        for (size_t i = 0; i < n; i++)
+            to[i] = hidden[i] ? (float)(s.x[i] + noise * wn_random_normal(&random)) : plane[i];
     }
     free(s.x);
     return WN_OK;

@@ -1,5 +1,5 @@
-/* Chooses the picture and the logits of a graph and drops the rest; knows operators only by whether ops.def has them, and
- * the few names that stand between the logits and what a file calls its output. */
+/* Chooses the picture and the logits of a graph and drops the rest; knows operators only by whether ops.def has
+ * them, and the few names that stand between the logits and what a file calls its output. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,8 +33,9 @@ static bool choose_axis(struct wn_graph *g, const struct wn_port *port, int axis
     g->input_shape[axis] = dim;
     if (dim > 0 && (wanted <= 0 || wanted == dim)) return true;
     if (dim <= 0)
-        wn_fail(err, WN_BAD_MODEL, "the model leaves axis %d of its input '%s' free: give the picture's height and width",
-                axis, name.text);
+        wn_fail(err, WN_BAD_MODEL,
+                "the model leaves axis %d of its input '%s' free: give the picture's height and width", axis,
+                name.text);
     else
         wn_fail(err, WN_BAD_MODEL, "axis %d of the model's input '%s' is %lld long and cannot be %lld", axis, name.text,
                 (long long)dim, (long long)wanted);
@@ -59,7 +60,8 @@ static bool choose_input(struct wn_graph *g, const struct wn_graph_options *o, s
     g->input_shape[0] = 1;
     for (int d = 1; d < 4; d++) {
         if (!choose_axis(g, port, d, d == 1 ? 0 : d == 2 ? o->height : o->width, err)) return false;
-        if (!__builtin_mul_overflow(elements, g->input_shape[d], &elements) && elements <= g->limits.value_elements) continue;
+        if (!__builtin_mul_overflow(elements, g->input_shape[d], &elements) && elements <= g->limits.value_elements)
+            continue;
         wn_fail(err, WN_BAD_MODEL, "the input '%s' is larger than the limit of %lld elements",
                 wn_show(g->value_names[port->value]).text, (long long)g->limits.value_elements);
         return false;
@@ -69,7 +71,8 @@ static bool choose_input(struct wn_graph *g, const struct wn_graph_options *o, s
 
 /* ---- the logits ---- */
 
-/* The node that turns logits into probabilities, if nothing but changes of shape stands between it and `value`; else -1. */
+/* The node that turns logits into probabilities, if nothing but changes of shape stands between it and `value`; else
+ * -1. */
 static int find_softmax(const struct wn_graph *g, const int *maker, int value)
 {
     static const char *const softmax[] = {"Softmax", "LogSoftmax", NULL};
@@ -149,12 +152,13 @@ static bool check_inputs(const struct wn_graph *g, const bool *value, struct wn_
     for (int i = 0; i < g->n_inputs; i++) {
         int v = g->inputs[i].value;
         if (v == g->input || !value[v]) continue;
-        wn_fail(err, WN_UNSUPPORTED, "the network needs the input '%s' besides the picture", wn_show(g->value_names[v]).text);
+        wn_fail(err, WN_UNSUPPORTED, "the network needs the input '%s' besides the picture",
+                wn_show(g->value_names[v]).text);
         return false;
     }
     if (value[g->input]) return true;
-    wn_fail(err, WN_BAD_MODEL, "the output '%s' does not depend on the input '%s'", wn_show(g->value_names[g->logits]).text,
-            wn_show(g->value_names[g->input]).text);
+    wn_fail(err, WN_BAD_MODEL, "the output '%s' does not depend on the input '%s'",
+            wn_show(g->value_names[g->logits]).text, wn_show(g->value_names[g->input]).text);
     return false;
 }
 
@@ -167,7 +171,8 @@ static bool is_supported(const struct wn_node *node)
 static bool was_named(const struct wn_graph *g, int n)
 {
     for (int i = 0; i < n; i++)
-        if (strcmp(g->nodes[i].op, g->nodes[n].op) == 0 && strcmp(g->nodes[i].domain, g->nodes[n].domain) == 0) return true;
+        if (strcmp(g->nodes[i].op, g->nodes[n].op) == 0 && strcmp(g->nodes[i].domain, g->nodes[n].domain) == 0)
+            return true;
     return false;
 }
 
@@ -186,17 +191,21 @@ static bool check_operators(const struct wn_graph *g, struct wn_error *err)
                                  wn_show(node->domain).text, *node->domain ? "." : "", wn_show(node->op).text,
                                  wn_show(node->name).text);
     }
-    if (kinds) wn_fail(err, WN_UNSUPPORTED, "%d operator%s of the model %s not supported: %s; docs/operators.md lists those that are",
-                       kinds, kinds > 1 ? "s" : "", kinds > 1 ? "are" : "is", list);
+    if (kinds)
+        wn_fail(err, WN_UNSUPPORTED,
+                "%d operator%s of the model %s not supported: %s; docs/operators.md lists those that are", kinds,
+                kinds > 1 ? "s" : "", kinds > 1 ? "are" : "is", list);
     return !kinds;
 }
 
-/* Operators changed their meaning much before the oldest opset; what is left of it in a single node is the tests' affair. */
+/* Operators changed their meaning much before the oldest opset; what is left of it in a single node is the tests'
+ * affair. */
 static bool check_opset(const struct wn_graph *g, struct wn_error *err)
 {
     enum { OLDEST = 9, NEWEST = 21 };
     if (g->opset >= OLDEST && g->opset <= NEWEST) return true;
-    wn_fail(err, WN_BAD_MODEL, "the model uses ONNX opset %d; opsets %d to %d are read here: convert it", g->opset, OLDEST, NEWEST);
+    wn_fail(err, WN_BAD_MODEL, "the model uses ONNX opset %d; opsets %d to %d are read here: convert it", g->opset,
+            OLDEST, NEWEST);
     return false;
 }
 

@@ -6,7 +6,8 @@
 #include <whynot/explain.h>
 
 static const struct wn_setting_row rows[] = {
-#define X(id, name, kind, lo, hi, standard, choices, words) {#name, WN_SETTING_##kind, lo, hi, standard, choices, words},
+#define X(id, name, kind, lo, hi, standard, choices, words)                                                            \
+    {#name, WN_SETTING_##kind, lo, hi, standard, choices, words},
 #include <whynot/method_options.def>
 #undef X
 };
@@ -51,13 +52,16 @@ static enum wn_code read(const struct wn_setting_row *row, const char *text, dou
     }
     if (row->kind == WN_SETTING_METHOD) {
         *out = method(text);
-        return *out >= 0 ? WN_OK : wn_fail(err, WN_BAD_REQUEST, "%s must be the name of a method; /v1/methods lists them", row->name);
+        return *out >= 0
+                   ? WN_OK
+                   : wn_fail(err, WN_BAD_REQUEST, "%s must be the name of a method; /v1/methods lists them", row->name);
     }
     bool digits = text[0] && !text[strspn(text, "0123456789+-.eE")];
     *out = digits ? strtod(text, &end) : 0;
     bool whole = row->kind == WN_SETTING_WHOLE;
     if (digits && !*end && *out >= row->lo && *out <= row->hi && (!whole || *out == floor(*out))) return WN_OK;
-    return wn_fail(err, WN_BAD_REQUEST, "%s must be a %snumber from %.10g to %.10g", row->name, whole ? "whole " : "", row->lo, row->hi);
+    return wn_fail(err, WN_BAD_REQUEST, "%s must be a %snumber from %.10g to %.10g", row->name, whole ? "whole " : "",
+                   row->lo, row->hi);
 }
 
 enum wn_code wn_setting_set(struct wn_settings *s, enum wn_setting which, const char *text, struct wn_error *err)
@@ -92,7 +96,8 @@ enum wn_code wn_method_check(const struct wn_method *m, const struct wn_settings
     const struct wn_method *base = base_of(m, s);
     unsigned taken = m->settings | (base ? base->settings : 0);
     if (base && base->settings & 1u << WN_SETTING_BASE_METHOD)
-        return wn_fail(err, WN_BAD_REQUEST, "method '%s' cannot average the maps of '%s', which are averages already", m->name, base->name);
+        return wn_fail(err, WN_BAD_REQUEST, "method '%s' cannot average the maps of '%s', which are averages already",
+                       m->name, base->name);
     for (int i = 0; i < WN_SETTINGS; i++)
         if (s->given & 1u << i && !(taken & 1u << i))
             return wn_fail(err, WN_BAD_REQUEST, "method '%s' takes no %s", m->name, rows[i].name);

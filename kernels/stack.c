@@ -1,5 +1,6 @@
-/* The maps of every class from one forward pass, of one image or of several: forward mode where there is a rule for the tail, else as many backward
- * passes as there are classes. Also what a stack answers by itself. Knows no question and no picture. */
+/* The maps of every class from one forward pass, of one image or of several: forward mode where there is a rule for
+ * the tail, else as many backward passes as there are classes. Also what a stack answers by itself. Knows no
+ * question and no picture. */
 #include "stack.h"
 
 #include <assert.h>
@@ -111,8 +112,8 @@ static enum wn_code reserve(struct wn_stack_plan *plan, int classes, struct wn_e
     return wn_fail(err, WN_NO_MEMORY, "no memory for the seeds and maps of %d classes", classes);
 }
 
-enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, const struct wn_method *method, int images,
-                                  struct wn_stack_plan **out, struct wn_error *err)
+enum wn_code wn_stack_plan_create(struct wn_graph *g, struct wn_backend *be, int layer, const struct wn_method *method,
+                                  int images, struct wn_stack_plan **out, struct wn_error *err)
 {
     if (!(method->flags & WN_METHOD_LINEAR))
         return wn_fail(err, WN_UNSUPPORTED,
@@ -195,7 +196,8 @@ static enum wn_code run_forward_mode(struct wn_stack_plan *plan, float *logits, 
 }
 
 /* Hundreds of backward passes are not begun for logits that fail anyway. */
-static enum wn_code run_both_ways(struct wn_stack_plan *plan, int classes, float *logits, float *maps, struct wn_error *err)
+static enum wn_code run_both_ways(struct wn_stack_plan *plan, int classes, float *logits, float *maps,
+                                  struct wn_error *err)
 {
     const struct wn_backend_impl *impl = plan->exe->backend->impl;
     enum wn_code code = impl->run(plan->exe, 0, err);
@@ -211,8 +213,8 @@ static void judge(const struct wn_stack *s, const float *logits, struct wn_error
         wn_fail(err, WN_BAD_NUMBERS, "the maps have values that are not finite");
 }
 
-enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *images, int n, float *logits, struct wn_stack *stacks,
-                               struct wn_error *errors, struct wn_error *err)
+enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *images, int n, float *logits,
+                               struct wn_stack *stacks, struct wn_error *errors, struct wn_error *err)
 {
     static atomic_ullong runs;
     const bool staged = plan->images > 1;
@@ -221,7 +223,8 @@ enum wn_code wn_stack_plan_run(struct wn_stack_plan *plan, const float *images, 
     enum wn_code code = images ? plan->exe->backend->impl->write(plan->exe, plan->input, images, err) : WN_OK;
     plan->made = 0;
     plan->sent = true;
-    if (code == WN_OK) code = plan->rows ? run_both_ways(plan, (int)k, y, maps, err) : run_forward_mode(plan, y, maps, err);
+    if (code == WN_OK)
+        code = plan->rows ? run_both_ways(plan, (int)k, y, maps, err) : run_forward_mode(plan, y, maps, err);
     if (code != WN_OK) return code;
     plan->made = atomic_fetch_add(&runs, 1) + 1;
     if (staged) memcpy(logits, y, (size_t)n * k * sizeof *logits);
@@ -283,13 +286,14 @@ void wn_stack_pair(const struct wn_stack *s, int target, int foil, float *map)
 }
 
 /* One allocation: the seed, and behind it the map before it is copied into the answer. */
-enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logits, const struct wn_question *q, struct wn_answer *a)
+enum wn_code wn_stack_explain(const struct wn_stack *s, const float *logits, const struct wn_question *q,
+                              struct wn_answer *a)
 {
     size_t k = (size_t)s->classes, area = (size_t)s->h * (size_t)s->w;
     *a = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
     if (!q->contrast || q->target < WN_TARGET_PREDICTED || q->target >= (s->classes > 1 ? s->classes : 2))
-        return wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the stack has classes 0 to %d", q->target,
-                       s->classes - 1);
+        return wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the stack has classes 0 to %d",
+                       q->target, s->classes - 1);
     float *seed = calloc(k + area, sizeof *seed);
     if (!seed) return wn_fail(&a->error, WN_NO_MEMORY, "no memory for a question");
     if (wn_question_seed(q, logits, s->classes, seed, a) == WN_OK) {

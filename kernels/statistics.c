@@ -1,5 +1,5 @@
-/* "Why P?" over all foils at once: mean and variance of the contrasts against every other class (Prabhushankar et al. 2020). Knows
- * only a stack and the logits. */
+/* "Why P?" over all foils at once: mean and variance of the contrasts against every other class (Prabhushankar et
+ * al. 2020). Knows only a stack and the logits. */
 #include <whynot/stack.h>
 
 #include <math.h>
@@ -13,10 +13,10 @@
 struct press {
     int h, w, height, width;
     struct wn_tap *down, *across; /* height, width */
-    float *small, *wide;       /* h*w: the positive part; h*width: its rows enlarged */
-    float *mask;               /* height*width */
-    float *low, *high;         /* width: extremes of each column */
-    double *sum, *squares;     /* height*width */
+    float *small, *wide;          /* h*w: the positive part; h*width: its rows enlarged */
+    float *mask;                  /* height*width */
+    float *low, *high;            /* width: extremes of each column */
+    double *sum, *squares;        /* height*width */
 };
 
 static void press_finish(struct press *p)
@@ -86,8 +86,8 @@ static void enlarge(struct press *p, float *lo, float *hi)
     }
 }
 
-/* base - foil to p->mask, where *lo is its lowest value and 1 / *scale its span. foil NULL: base alone. False where there is no mask:
- * nothing positive, or the same everywhere. */
+/* base - foil to p->mask, where *lo is its lowest value and 1 / *scale its span. foil NULL: base alone. False where
+ * there is no mask: nothing positive, or the same everywhere. */
 static bool press_mask(struct press *p, const float *base, const float *foil, double *lo, double *scale)
 {
     float low, high, most = 0;
@@ -118,8 +118,8 @@ static bool press_foil(struct press *p, const float *base, const float *foil)
     return true;
 }
 
-/* What the contrasts with all foils have in common: each is base - M_Q. For a foil that makes up most of base, all but itself cancels
- * there; its contrast is made by itself. */
+/* What the contrasts with all foils have in common: each is base - M_Q. For a foil that makes up most of base, all
+ * but itself cancels there; its contrast is made by itself. */
 struct shared {
     float *base, *exact; /* h*w each, in one block that base names */
     int heavy;           /* the foil whose contrast is `exact`, or -1 */
@@ -127,7 +127,8 @@ struct shared {
 
 /* ---- the two kinds ---- */
 
-/* What the variance map says about the explanation of the target by itself: where the two overlap, and how even the variance is. */
+/* What the variance map says about the explanation of the target by itself: where the two overlap, and how even the
+ * variance is. */
 static void voice(struct press *p, const float *map, struct wn_statistics *out)
 {
     const double threshold = 0.1, smooth = 1e-6;
@@ -153,11 +154,13 @@ static void voice(struct press *p, const float *map, struct wn_statistics *out)
 }
 
 /* On the processor, one foil after the other. */
-static void press_all(struct press *p, const struct wn_stack *s, const struct shared *shared, int target, struct wn_statistics *out)
+static void press_all(struct press *p, const struct wn_stack *s, const struct shared *shared, int target,
+                      struct wn_statistics *out)
 {
     size_t area = (size_t)s->h * (size_t)s->w;
     for (int q = 0; q < s->classes; q++)
-        if (q != target && !(q == shared->heavy ? press_foil(p, shared->exact, NULL) : press_foil(p, shared->base, s->maps + (size_t)q * area)))
+        if (q != target && !(q == shared->heavy ? press_foil(p, shared->exact, NULL)
+                                                : press_foil(p, shared->base, s->maps + (size_t)q * area)))
             out->empty++;
     double n = out->foils;
     for (size_t i = 0, cells = (size_t)out->h * (size_t)out->w; i < cells; i++) {
@@ -182,16 +185,32 @@ static bool copy_taps(const struct wn_tap *from, int n, struct wn_taps *to)
 }
 
 /* On the device. Any failure but the device's own: it was not done, and is done here. */
-static enum wn_code device_masks(const struct wn_masker *device, const struct press *p, const struct wn_stack *s, const struct shared *shared, int target,
-                                 struct wn_statistics *out, struct wn_error *err)
+static enum wn_code device_masks(const struct wn_masker *device, const struct press *p, const struct wn_stack *s,
+                                 const struct shared *shared, int target, struct wn_statistics *out,
+                                 struct wn_error *err)
 {
     struct wn_taps down = {0}, across = {0};
-    struct wn_masks m = {.classes = s->classes, .target = target, .heavy = shared->heavy, .h = s->h, .w = s->w, .height = out->h, .width = out->w,
-                         .maps = s->maps, .exe = device->exe, .value = device->value, .image = device->image, .base = shared->base, .exact = shared->exact,
-                         .down = &down, .across = &across, .mean = out->mean, .variance = out->variance};
+    struct wn_masks m = {.classes = s->classes,
+                         .target = target,
+                         .heavy = shared->heavy,
+                         .h = s->h,
+                         .w = s->w,
+                         .height = out->h,
+                         .width = out->w,
+                         .maps = s->maps,
+                         .exe = device->exe,
+                         .value = device->value,
+                         .image = device->image,
+                         .base = shared->base,
+                         .exact = shared->exact,
+                         .down = &down,
+                         .across = &across,
+                         .mean = out->mean,
+                         .variance = out->variance};
     struct wn_error why = {0};
     enum wn_code code = WN_NO_MEMORY;
-    if (copy_taps(p->down, out->h, &down) && copy_taps(p->across, out->w, &across)) code = device->backend->impl->masks(device->backend, &m, &why);
+    if (copy_taps(p->down, out->h, &down) && copy_taps(p->across, out->w, &across))
+        code = device->backend->impl->masks(device->backend, &m, &why);
     free((void *)down.index);
     free((void *)across.index);
     if (code == WN_OK) out->empty = m.empty;
@@ -199,8 +218,8 @@ static enum wn_code device_masks(const struct wn_masker *device, const struct pr
     return code;
 }
 
-static enum wn_code masks(const struct wn_masker *device, const struct wn_stack *s, const struct shared *shared, int target,
-                          struct wn_statistics *out, struct wn_error *err)
+static enum wn_code masks(const struct wn_masker *device, const struct wn_stack *s, const struct shared *shared,
+                          int target, struct wn_statistics *out, struct wn_error *err)
 {
     struct press p;
     enum wn_code code = press_init(&p, s, out->h, out->w, err), done = WN_UNSUPPORTED;
@@ -233,8 +252,8 @@ static void raw(const struct wn_stack *s, const float *base, int target, struct 
 /* ---- what the contrasts with all foils have in common ---- */
 
 /* The seed for foil q without the foil's own -1; shared[q] may have lost digits to it. */
-static enum wn_code seed_without(const struct wn_contrast *c, const float *logits, int classes, int target, int q, float *shared,
-                                 struct wn_error *err)
+static enum wn_code seed_without(const struct wn_contrast *c, const float *logits, int classes, int target, int q,
+                                 float *shared, struct wn_error *err)
 {
     int foil;
     struct wn_contrast_in in = {logits, classes, target, &target, 1, &q, 1, 0, false};
@@ -243,19 +262,26 @@ static enum wn_code seed_without(const struct wn_contrast *c, const float *logit
     return code;
 }
 
-/* Every contrast must be the same sum of maps less the foil's own map; that of two foils is looked at. shared, other: K floats. */
-static enum wn_code shared_seed(const struct wn_contrast *c, const float *logits, int classes, int target, float *shared,
-                                float *other, struct wn_error *err)
+/* Every contrast must be the same sum of maps less the foil's own map; that of two foils is looked at. shared,
+ * other: K floats. */
+static enum wn_code shared_seed(const struct wn_contrast *c, const float *logits, int classes, int target,
+                                float *shared, float *other, struct wn_error *err)
 {
     int first = target == 0, last = target == classes - 1 ? classes - 2 : classes - 1;
     if (!(c->flags & WN_CONTRAST_FOIL))
-        return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' does not compare with one class at a time, so there is nothing to average over all of them", c->name);
+        return wn_fail(
+            err, WN_UNSUPPORTED,
+            "contrast '%s' does not compare with one class at a time, so there is nothing to average over all of them",
+            c->name);
     enum wn_code code = seed_without(c, logits, classes, target, first, shared, err);
     if (code == WN_OK) code = seed_without(c, logits, classes, target, last, other, err);
     if (code != WN_OK) return code;
     for (int k = 0; k < classes; k++)
         if (!(fabsf(shared[k] - other[k]) <= 1e-5f))
-            return wn_fail(err, WN_UNSUPPORTED, "contrast '%s' takes more from its foil than the foil's map: there is no rule for all foils at once", c->name);
+            return wn_fail(
+                err, WN_UNSUPPORTED,
+                "contrast '%s' takes more from its foil than the foil's map: there is no rule for all foils at once",
+                c->name);
     if (last != first) shared[first] = other[first];
     return WN_OK;
 }
@@ -275,15 +301,21 @@ static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contra
     size_t k = (size_t)s->classes, area = (size_t)s->h * (size_t)s->w;
     float *seeds = malloc(2 * k * sizeof *seeds);
     out->base = malloc(2 * area * sizeof *out->base);
-    enum wn_code code = seeds && out->base ? shared_seed(c, logits, s->classes, target, seeds, seeds + k, err)
-                                           : wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d classes", s->classes);
+    enum wn_code code = seeds && out->base
+                            ? shared_seed(c, logits, s->classes, target, seeds, seeds + k, err)
+                            : wn_fail(err, WN_NO_MEMORY, "no memory for statistics of %d classes", s->classes);
     if (code == WN_OK) {
         int foil;
         wn_stack_contrast(s, seeds, out->base);
         out->exact = out->base + area;
         out->heavy = heavy_foil(seeds, s->classes, target);
-        struct wn_contrast_in in = {.logits = logits, .classes = s->classes, .target = target, .targets = &target, .n_targets = 1,
-                                    .foils = &out->heavy, .n_foils = 1};
+        struct wn_contrast_in in = {.logits = logits,
+                                    .classes = s->classes,
+                                    .target = target,
+                                    .targets = &target,
+                                    .n_targets = 1,
+                                    .foils = &out->heavy,
+                                    .n_foils = 1};
         if (out->heavy >= 0) code = wn_contrast_seed(c, &in, seeds, &foil, err);
         if (out->heavy >= 0) wn_stack_contrast(s, seeds, out->exact);
     }
@@ -291,8 +323,9 @@ static enum wn_code shared_part(const struct wn_stack *s, const struct wn_contra
     return code;
 }
 
-enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target, const struct wn_contrast *contrast,
-                                 enum wn_statistics_kind kind, int height, int width, struct wn_statistics *out, struct wn_error *err)
+enum wn_code wn_stack_statistics(const struct wn_stack *s, const float *logits, int target,
+                                 const struct wn_contrast *contrast, enum wn_statistics_kind kind, int height,
+                                 int width, struct wn_statistics *out, struct wn_error *err)
 {
     return wn_statistics_on(NULL, s, logits, target, contrast, kind, height, width, out, err);
 }

@@ -78,7 +78,8 @@ static void place_clusters(const struct slic *s)
     }
     for (int y = 0; y < s->h; y++)
         for (int x = 0; x < s->w; x++)
-            s->of[y * s->w + x] = (int)((int64_t)y * s->rows / s->h) * s->columns + (int)((int64_t)x * s->columns / s->w);
+            s->of[y * s->w + x] =
+                (int)((int64_t)y * s->rows / s->h) * s->columns + (int)((int64_t)x * s->columns / s->w);
 }
 
 static double distance(const struct slic *s, const struct cluster *c, int x, int y)
@@ -126,13 +127,16 @@ static void move_clusters(const struct slic *s)
     for (int i = 0; i < n; i++) {
         const struct cluster *sum = &s->sums[i];
         const int m = s->members[i];
-        if (m) s->clusters[i] = (struct cluster){{sum->color[0] / m, sum->color[1] / m, sum->color[2] / m}, sum->x / m, sum->y / m};
+        if (m)
+            s->clusters[i] =
+                (struct cluster){{sum->color[0] / m, sum->color[1] / m, sum->color[2] / m}, sum->x / m, sum->y / m};
     }
 }
 
 /* ---- whole areas ---- */
 
-/* The pixels that hang together with pixel `first` in its cluster, into list; returns how many. *beside: an area next to them, or -1. */
+/* The pixels that hang together with pixel `first` in its cluster, into list; returns how many. *beside: an area
+ * next to them, or -1. */
 static int flood(const struct slic *s, int first, const int *area, bool *seen, int *list, int *beside)
 {
     int n = 0;
@@ -141,7 +145,8 @@ static int flood(const struct slic *s, int first, const int *area, bool *seen, i
     seen[first] = true;
     for (int i = 0; i < n; i++) {
         const int at = list[i], x = at % s->w, y = at / s->w;
-        const int next[4] = {y > 0 ? at - s->w : -1, x > 0 ? at - 1 : -1, x < s->w - 1 ? at + 1 : -1, y < s->h - 1 ? at + s->w : -1};
+        const int next[4] = {y > 0 ? at - s->w : -1, x > 0 ? at - 1 : -1, x < s->w - 1 ? at + 1 : -1,
+                             y < s->h - 1 ? at + s->w : -1};
         for (int k = 0; k < 4; k++) {
             if (next[k] < 0) continue;
             if (area[next[k]] >= 0 && *beside < 0) *beside = area[next[k]];
@@ -167,11 +172,13 @@ static int join_pieces(const struct slic *s, int *area, bool *seen, int *list)
     return n;
 }
 
-enum wn_code wn_superpixels(const float *planes, int channels, int h, int w, int wanted, int *of, int *n, struct wn_error *err)
+enum wn_code wn_superpixels(const float *planes, int channels, int h, int w, int wanted, int *of, int *n,
+                            struct wn_error *err)
 {
     const size_t all = (size_t)h * (size_t)w;
     const double step = fmax(1, round(sqrt((double)all / wanted)));
-    struct slic s = {.h = h, .w = w, .step = step, .rows = (int)fmax(1, floor(h / step)), .columns = (int)fmax(1, floor(w / step))};
+    struct slic s = {
+        .h = h, .w = w, .step = step, .rows = (int)fmax(1, floor(h / step)), .columns = (int)fmax(1, floor(w / step))};
     const size_t clusters = (size_t)s.rows * (size_t)s.columns;
     enum wn_code code = WN_OK;
     s.color = malloc(3 * all * sizeof *s.color);

@@ -1,5 +1,5 @@
-/* A convolution's gradient as a convolution: with stride 1 it is one, of the filter turned around and with its two kinds of channels exchanged. Libraries compute
- * convolutions quicker than gradients, and fuse the sum behind them. */
+/* A convolution's gradient as a convolution: with stride 1 it is one, of the filter turned around and with its two
+ * kinds of channels exchanged. Libraries compute convolutions quicker than gradients, and fuse the sum behind them. */
 #include "program.h"
 
 #include <stdio.h>
@@ -33,11 +33,13 @@ static int turned_filter(struct wn_program *p, int filter, int64_t groups)
     char key[256];
     shape.dim[0] = t.w->shape.dim[1] * groups;
     shape.dim[1] = t.w->shape.dim[0] / groups;
-    snprintf(key, sizeof key, "%.160s|%p|turned in %lld groups", t.w->name ? t.w->name : "", (const void *)t.w, (long long)groups);
+    snprintf(key, sizeof key, "%.160s|%p|turned in %lld groups", t.w->name ? t.w->name : "", (const void *)t.w,
+             (long long)groups);
     return wn_program_derive(p, key, &shape, turn, &t);
 }
 
-/* The window of the convolution that the gradient is; false where it is none: strides, and padding that is uneven or reaches beyond the kernel. */
+/* The window of the convolution that the gradient is; false where it is none: strides, and padding that is uneven or
+ * reaches beyond the kernel. */
 static bool turned_window(const struct wn_program *p, const struct wn_step *s, struct wn_window *win)
 {
     *win = s->u.conv.win;
@@ -54,7 +56,9 @@ bool wn_program_turn(struct wn_program *p, int step)
 {
     struct wn_window win;
     struct wn_step s = p->steps[step];
-    if (s.prim != WN_PRIM_CONV_BWD || p->values[s.in[1]].kind != WN_VALUE_CONST || p->values[s.out[0]].shape.dim[1] <= WN_PICTURE_CHANNELS) return false;
+    if (s.prim != WN_PRIM_CONV_BWD || p->values[s.in[1]].kind != WN_VALUE_CONST ||
+        p->values[s.out[0]].shape.dim[1] <= WN_PICTURE_CHANNELS)
+        return false;
     if (!turned_window(p, &s, &win)) return false;
     const int filter = turned_filter(p, s.in[1], s.u.conv.groups);
     int *in = filter < 0 ? NULL : wn_program_block(p, (int[]){s.in[0], filter, s.in[2], WN_NONE}, 4 * sizeof *in);

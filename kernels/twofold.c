@@ -1,4 +1,5 @@
-/* Contrasts of two passes: such a question goes to the engine as two, and the two maps come back as one. Knows no program and no device. */
+/* Contrasts of two passes: such a question goes to the engine as two, and the two maps come back as one. Knows no
+ * program and no device. */
 #include "twofold.h"
 
 #include <math.h>
@@ -8,7 +9,8 @@
 static int count_twofold(const struct wn_batch *batch)
 {
     int n = 0;
-    for (int i = 0; i < batch->n_questions; i++) n += batch->questions[i].contrast && batch->questions[i].contrast->less;
+    for (int i = 0; i < batch->n_questions; i++)
+        n += batch->questions[i].contrast && batch->questions[i].contrast->less;
     return n;
 }
 
@@ -43,7 +45,8 @@ static void combine(struct wn_answer *a, struct wn_answer *b, enum wn_balance ba
         lo = fminf(lo, x);
         hi = fmaxf(hi, x);
     }
-    a->flags = (a->flags & ~(unsigned)(WN_ANSWER_FLAT | WN_ANSWER_EMPTY)) | (lo == hi ? WN_ANSWER_FLAT : 0u) | (hi <= 0 ? WN_ANSWER_EMPTY : 0u);
+    a->flags = (a->flags & ~(unsigned)(WN_ANSWER_FLAT | WN_ANSWER_EMPTY)) | (lo == hi ? WN_ANSWER_FLAT : 0u) |
+               (hi <= 0 ? WN_ANSWER_EMPTY : 0u);
     if (a->error.code != WN_OK) wn_answer_finish(a);
 }
 
@@ -85,15 +88,16 @@ static void settle_both(void *context, int image, const float *logits)
     split(l->batch, l->questions);
 }
 
-enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits, struct wn_answer *answers,
-                               struct wn_engine_times *times, struct wn_error *err)
+enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits,
+                               struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
 {
     return wn_engine_explain_late(e, batch, NULL, NULL, logits, answers, times, err);
 }
 
 enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *batch,
-                                    void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
-                                    struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err)
+                                    void (*settle)(void *context, int image, const float *logits), void *context,
+                                    float *logits, struct wn_answer *answers, struct wn_engine_times *times,
+                                    struct wn_error *err)
 {
     int more = count_twofold(batch);
     if (!more) return wn_engine_explain_single(e, batch, settle, context, logits, answers, times, err);

@@ -4,9 +4,11 @@
 
 #include <whynot/engine.h>
 
-/* engine_batch.c: wn_engine_explain_late for questions whose contrast has one seed; of others the first pass is computed. */
+/* engine_batch.c: wn_engine_explain_late for questions whose contrast has one seed; of others the first pass is
+ * computed. */
 enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch *batch,
-                                      void (*settle)(void *context, int image, const float *logits), void *context, float *logits,
-                                      struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
+                                      void (*settle)(void *context, int image, const float *logits), void *context,
+                                      float *logits, struct wn_answer *answers, struct wn_engine_times *times,
+                                      struct wn_error *err);
 
 #endif

@@ -58,7 +58,8 @@ free_row:
     return NULL;
 }
 
-/* Sees whether elements are infinite. False: one is no number. By their bits, which compilers count several at a time. */
+/* Sees whether elements are infinite. False: one is no number. By their bits, which compilers count several at a
+ * time. */
 static bool look_over(struct wn_stored_weight *row)
 {
     const uint32_t infinity = 0x7f800000, magnitude = 0x7fffffff;
@@ -77,11 +78,14 @@ static bool look_over(struct wn_stored_weight *row)
 
 bool wn_weight_has_infinity(const struct wn_weight *w)
 {
-    return ((const struct wn_stored_weight *)(const void *)((const char *)w - offsetof(struct wn_stored_weight, weight)))->has_infinity;
+    return ((const struct wn_stored_weight *)(const void *)((const char *)w -
+                                                            offsetof(struct wn_stored_weight, weight)))
+        ->has_infinity;
 }
 
 const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, const struct wn_shape *shape,
-                                        void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+                                        void (*make)(float *dst, const void *arg), const void *arg,
+                                        struct wn_error *err)
 {
     struct wn_weight_store *store = &g->store;
     pthread_mutex_lock(&store->lock);
@@ -101,7 +105,8 @@ const struct wn_weight *wn_graph_weight(struct wn_graph *g, const char *key, con
     if (found)
         wn_fail(err, WN_BAD_MODEL, "two weights of different shapes go by the name '%s'", wn_show(key).text);
     else if (!numbers)
-        wn_fail(err, WN_BAD_MODEL, "the weight '%s' has elements that are no numbers (NaN): export the network again", wn_show(key).text);
+        wn_fail(err, WN_BAD_MODEL, "the weight '%s' has elements that are no numbers (NaN): export the network again",
+                wn_show(key).text);
     else
         wn_fail(err, WN_NO_MEMORY, "no memory for the weight '%s'", wn_show(key).text);
     return NULL;

@@ -48,7 +48,8 @@ static void collect_failure(struct wn_slot *slot)
 {
     if (slot->problem.error.code == WN_OK && slot->item->problem.error.code != WN_OK) {
         char pointer[96];
-        snprintf(pointer, sizeof pointer, slot->picture ? "%s" : "%s/image", slot->picture ? slot->picture : slot->pointer);
+        snprintf(pointer, sizeof pointer, slot->picture ? "%s" : "%s/image",
+                 slot->picture ? slot->picture : slot->pointer);
         wn_problem_set(&slot->problem, pointer, slot->item->problem.error.code, "%s", slot->item->problem.error.text);
     }
     for (int i = slot->first; slot->problem.error.code == WN_OK && i < slot->first + slot->n; i++) {
@@ -101,7 +102,8 @@ static enum wn_code answer_npy(struct wn_request *r, struct wn_slot *slot, struc
     size_t each = (size_t)a->h * (size_t)a->w;
     for (int i = 1; i < slot->n; i++)
         if (a[i].h != a->h || a[i].w != a->w)
-            return wn_fail(err, WN_BAD_REQUEST, "the maps of this question have several sizes and do not go into one array: ask for JSON");
+            return wn_fail(err, WN_BAD_REQUEST,
+                           "the maps of this question have several sizes and do not go into one array: ask for JSON");
     int shape[3] = {slot->n, a->h, a->w};
     float *all = calloc(each * (size_t)slot->n, sizeof *all);
     if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory for the array");
@@ -126,7 +128,8 @@ void wn_answer_timing(struct wn_request *r)
         evidence += item->evidence_ms;
     }
     snprintf(r->reply.timing, sizeof r->reply.timing,
-             "decode;dur=%.2f, queue;dur=%.2f, forward;dur=%.2f, backward;dur=%.2f, cam;dur=%.2f, evidence;dur=%.2f, total;dur=%.2f",
+             "decode;dur=%.2f, queue;dur=%.2f, forward;dur=%.2f, backward;dur=%.2f, cam;dur=%.2f, evidence;dur=%.2f, "
+             "total;dur=%.2f",
              decode, queue, forward, backward, cam, evidence, (double)(wn_now_ns() - r->begin_ns) * 1e-6);
 }
 
@@ -148,7 +151,8 @@ static void answer_one(struct wn_request *r, enum wn_answer_type type)
 static void check_logits(struct wn_slot *slot)
 {
     for (int i = 0; i < slot->model->classes && slot->problem.error.code == WN_OK; i++)
-        if (!isfinite(slot->item->logits[i])) wn_problem_set(&slot->problem, NULL, WN_BAD_NUMBERS, "the network's logits are not finite");
+        if (!isfinite(slot->item->logits[i]))
+            wn_problem_set(&slot->problem, NULL, WN_BAD_NUMBERS, "the network's logits are not finite");
 }
 
 void wn_answer_collect(struct wn_request *r)
@@ -161,7 +165,8 @@ void wn_answer_collect(struct wn_request *r)
     }
 }
 
-/* A pixel of a heatmap, of an overlay, a number in JSON; ns, and generously: what is cheaper in one form is not told apart. */
+/* A pixel of a heatmap, of an overlay, a number in JSON; ns, and generously: what is cheaper in one form is not told
+ * apart. */
 enum { HEATMAP_NS = 10, OVERLAY_NS = 60, NUMBER_NS = 300 };
 
 static double cost_of_slot(const struct wn_slot *slot)
@@ -169,8 +174,11 @@ static double cost_of_slot(const struct wn_slot *slot)
     const struct wn_geometry *g = &slot->item->geometry;
     bool own = slot->ask.size == WN_SIZE_IMAGE;
     double pixels = (double)(own ? g->image_w : g->crop_w) * (own ? g->image_h : g->crop_h), cells = 0;
-    for (int i = 0; i < slot->n; i++) cells += (double)slot->item->answers[slot->first + i].h * slot->item->answers[slot->first + i].w;
-    double map = slot->ask.outputs & WN_OUT_OVERLAY ? OVERLAY_NS + HEATMAP_NS : slot->ask.outputs & WN_OUT_DRAWN ? HEATMAP_NS : 0;
+    for (int i = 0; i < slot->n; i++)
+        cells += (double)slot->item->answers[slot->first + i].h * slot->item->answers[slot->first + i].w;
+    double map = slot->ask.outputs & WN_OUT_OVERLAY ? OVERLAY_NS + HEATMAP_NS
+                 : slot->ask.outputs & WN_OUT_DRAWN ? HEATMAP_NS
+                                                    : 0;
     return slot->n * pixels * map + (slot->ask.outputs & ~(unsigned)WN_OUT_DRAWN ? cells * NUMBER_NS : 0);
 }
 

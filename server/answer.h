@@ -28,8 +28,8 @@ enum wn_code wn_answer_write(struct wn_text *out, const struct wn_request *r, co
 /* Appends {"index","label","logit","probability"}; p: the softmax of the item's logits. */
 void wn_answer_scored(struct wn_text *out, const struct wn_item *item, const float *p, int c);
 
-/* The class that the slot asks about, and those contrasted with: that were named or found, else the one that the contrast took by
- * itself. Returns how many; none where every other class is meant. */
+/* The class that the slot asks about, and those contrasted with: that were named or found, else the one that the
+ * contrast took by itself. Returns how many; none where every other class is meant. */
 int wn_slot_target(const struct wn_slot *slot);
 int wn_slot_foils(const struct wn_slot *slot, const int **foils);
 /* Appends "evidence", and "rivals" where small maps were asked for (answer_evidence.c). */

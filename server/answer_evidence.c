@@ -1,5 +1,5 @@
-/* What was found out beside the maps: gaps, probabilities, what masking showed, and the small maps of rivals. Knows no threads and no
- * HTTP. */
+/* What was found out beside the maps: gaps, probabilities, what masking showed, and the small maps of rivals. Knows
+ * no threads and no HTTP. */
 #include "answer.h"
 
 #include "questions.h"
@@ -69,7 +69,8 @@ static void write_against(struct wn_text *out, const struct wn_slot *slot)
     if (n > 1) write_rivals(out, slot, foils, n);
     if (slot->n_targets > 1 && n)
         wn_json_pair_number(out, "relative_probability_of_sets",
-               wn_relative_probability(slot->item->logits, slot->model->classes, slot->targets, slot->n_targets, foils, n));
+                            wn_relative_probability(slot->item->logits, slot->model->classes, slot->targets,
+                                                    slot->n_targets, foils, n));
 }
 
 /* ---- over all foils ---- */
@@ -106,7 +107,8 @@ static void write_strip(struct wn_text *out, const struct wn_slot *slot, const f
     wn_json_close(out, ']');
     wn_json_key(out, "data");
     wn_text_add(out, "\"", 1);
-    if (!out->failed && wn_base64_encode(strip->maps, n * sizeof *strip->maps, &out->bytes, NULL) != WN_OK) out->failed = true;
+    if (!out->failed && wn_base64_encode(strip->maps, n * sizeof *strip->maps, &out->bytes, NULL) != WN_OK)
+        out->failed = true;
     wn_text_add(out, "\"", 1);
     wn_json_key(out, "classes");
     wn_json_open(out, '[');
@@ -121,7 +123,9 @@ static void write_words(struct wn_text *out, const struct wn_masking *m, const c
 {
     struct wn_text words = {0};
     bool won = m->before > 0.5;
-    wn_text_printf(&words, "keeping only what speaks for %.100s (%.0f %% of the input): p(%.100s | it or %.100s) %.2f -> %.2f; hiding that: %.2f - ",
+    wn_text_printf(&words,
+                   "keeping only what speaks for %.100s (%.0f %% of the input): p(%.100s | it or %.100s) %.2f -> %.2f; "
+                   "hiding that: %.2f - ",
                    target, 100 * m->positive, target, rival, m->before, m->keep_positive, m->keep_negative);
     wn_text_puts(&words, m->turns ? "the decision turns" : "the decision stays");
     if (m->turns && !won) wn_text_puts(&words, " once what speaks against it is hidden");

@@ -113,7 +113,8 @@ static void write_raw(struct wn_text *out, const struct wn_answer *a)
 }
 
 /* The strongest fifth as COCO writes masks: run lengths, column after column, of [height, width]. */
-static enum wn_code write_rle(struct wn_text *out, const struct wn_answer *a, const struct wn_drawing *d, struct wn_error *err)
+static enum wn_code write_rle(struct wn_text *out, const struct wn_answer *a, const struct wn_drawing *d,
+                              struct wn_error *err)
 {
     size_t n = 0;
     uint32_t *runs = malloc(((size_t)d->view.w * (size_t)d->view.h + 1) * sizeof *runs);
@@ -170,12 +171,17 @@ static enum wn_code write_drawn(struct wn_text *out, const struct wn_slot *slot,
 }
 
 /* One name for people; and for programs a list, where the map is of several layers. */
-static void write_layer(struct wn_text *out, const struct wn_slot *slot, const struct wn_answer *a, const struct wn_question *q)
+static void write_layer(struct wn_text *out, const struct wn_slot *slot, const struct wn_answer *a,
+                        const struct wn_question *q)
 {
     const struct wn_graph *g = slot->model->graph;
     struct wn_text all = {0};
-    for (int i = 0; i < q->n_layers; i++) wn_text_printf(&all, "%s%s", i ? ", " : "", wn_graph_layer(g, q->layers[i])->name);
-    wn_json_pair(out, "layer", q->n_layers ? wn_text_string(&all) : a->layer == WN_LAYER_INPUT ? "input" : wn_graph_layer(g, a->layer)->name);
+    for (int i = 0; i < q->n_layers; i++)
+        wn_text_printf(&all, "%s%s", i ? ", " : "", wn_graph_layer(g, q->layers[i])->name);
+    wn_json_pair(out, "layer",
+                 q->n_layers                  ? wn_text_string(&all)
+                 : a->layer == WN_LAYER_INPUT ? "input"
+                                              : wn_graph_layer(g, a->layer)->name);
     wn_text_finish(&all);
     if (!q->n_layers) return;
     wn_json_key(out, "layers");
@@ -199,9 +205,11 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
         wn_json_null(out);
     wn_json_pair(out, "method", q->method->name);
     wn_json_pair(out, "contrast", q->contrast->name);
-    wn_json_pair(out, "positive_means", q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+    wn_json_pair(out, "positive_means",
+                 q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
     write_layer(out, slot, a, q);
-    if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return; /* no one scalar was explained */
+    /* no one scalar was explained */
+    if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return;
     wn_json_pair_number(out, "score", a->score);
     if (!a->completeness.known) return;
     wn_json_key(out, "completeness"); /* the map's sum against what it must sum to */
@@ -322,8 +330,11 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
     if (flags & WN_ANSWER_EMPTY)
         wn_json_string(out, "a map has no positive value: nothing speaks for the class asked about");
     if (slot->statistics.single_foil) wn_json_string(out, "the model has two classes: one foil has no variance");
-    if (slot->statistics.empty) wn_json_string(out, "the contrasts with some foils have no positive value: their masks count as zeros");
-    if (worst > 0.01) wn_json_string(out, "a map does not sum to what it must within a hundredth (completeness): ask for more steps, or for another baseline");
+    if (slot->statistics.empty)
+        wn_json_string(out, "the contrasts with some foils have no positive value: their masks count as zeros");
+    if (worst > 0.01)
+        wn_json_string(out, "a map does not sum to what it must within a hundredth (completeness): ask for more steps, "
+                            "or for another baseline");
     if (flags & WN_ANSWER_SATURATED) wn_json_string(out, "the probability of the target is 1 in floating point");
     wn_json_close(out, ']');
 }

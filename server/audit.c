@@ -30,8 +30,9 @@ static bool take_hex(const char **s, size_t n, char *out)
     return true;
 }
 
-/* "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01". As W3C's Trace Context has it: version ff is none; a version above 00 is read
- * as 00 is, and may have more behind another dash; of the flags only `sampled` means something, the others are not passed on. */
+/* "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01". As W3C's Trace Context has it: version ff is none; a
+ * version above 00 is read as 00 is, and may have more behind another dash; of the flags only `sampled` means
+ * something, the others are not passed on. */
 static bool take_trace(const char *s, struct wn_trace *t)
 {
     static const char hex[] = "0123456789abcdef";

@@ -22,16 +22,19 @@ struct run {
 /* Of one model: the same pixels from the same place. */
 static bool same_order(const struct wn_picture *a, const struct wn_picture *b)
 {
-    return a->src_w == b->src_w && a->src_h == b->src_h && a->part_x == b->part_x && a->part_y == b->part_y && a->part_w == b->part_w &&
-           a->part_h == b->part_h && a->box_w == b->box_w && a->box_h == b->box_h && memcmp(a->rgb, b->rgb, (size_t)a->part_w * (size_t)a->part_h * 3) == 0;
+    return a->src_w == b->src_w && a->src_h == b->src_h && a->part_x == b->part_x && a->part_y == b->part_y &&
+           a->part_w == b->part_w && a->part_h == b->part_h && a->box_w == b->box_w && a->box_h == b->box_h &&
+           memcmp(a->rgb, b->rgb, (size_t)a->part_w * (size_t)a->part_h * 3) == 0;
 }
 
 bool wn_items_share(const struct wn_item *a, const struct wn_item *b)
 {
     const struct wn_graph *g = a->model->graph;
     size_t pixels = (size_t)(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g));
-    if (a->model == b->model && a->order.rgb && b->order.rgb) return a->picture == b->picture && same_order(&a->order, &b->order);
-    return a->model == b->model && a->input && b->input && a->picture == b->picture && memcmp(a->input, b->input, pixels * sizeof *a->input) == 0;
+    if (a->model == b->model && a->order.rgb && b->order.rgb)
+        return a->picture == b->picture && same_order(&a->order, &b->order);
+    return a->model == b->model && a->input && b->input && a->picture == b->picture &&
+           memcmp(a->input, b->input, pixels * sizeof *a->input) == 0;
 }
 
 static void copy_questions(struct run *r, int item)
@@ -80,7 +83,8 @@ static void place_pictures(struct run *r)
     }
 }
 
-/* Any logits will do to know how many questions there will be, and of what kind. Rivals found so are forgotten again. */
+/* Any logits will do to know how many questions there will be, and of what kind. Rivals found so are forgotten
+ * again. */
 static void plan_for_now(struct wn_item *item)
 {
     struct wn_job *job = item->job;
@@ -132,7 +136,8 @@ static void hand_out(struct run *r, const struct wn_engine_times *times)
     }
 }
 
-/* Whether nobody waits for that question's answer any more: its client has gone, or its time is up. The deadline is fixed before the job is pushed, so no lock is needed. */
+/* Whether nobody waits for that question's answer any more: its client has gone, or its time is up. The deadline is
+ * fixed before the job is pushed, so no lock is needed. */
 static bool given_up(void *ctx, int question)
 {
     const struct run *r = ctx;

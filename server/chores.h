@@ -1,5 +1,5 @@
-/* Work that takes too long for a thread that reads requests: large pictures to be decoded, large answers to be written. A list and threads of
- * its own that work it off. */
+/* Work that takes too long for a thread that reads requests: large pictures to be decoded, large answers to be
+ * written. A list and threads of its own that work it off. */
 #ifndef WN_SERVER_CHORES_H
 #define WN_SERVER_CHORES_H
 
@@ -30,8 +30,8 @@ struct wn_chores {
 
 /* threads: 1 to WN_MOST_CHORE_THREADS. */
 enum wn_code wn_chores_start(struct wn_chores *c, int threads, struct wn_error *err);
-/* Runs it some time, once, in one of the threads. Small chores overtake large ones that came a little earlier: the order is that of arrival
- * and a few times the cost, so that nothing waits for ever. */
+/* Runs it some time, once, in one of the threads. Small chores overtake large ones that came a little earlier: the
+ * order is that of arrival and a few times the cost, so that nothing waits for ever. */
 void wn_chores_hand(struct wn_chores *c, struct wn_chore *chore, int64_t cost_ns);
 /* About how long one that is handed in now would wait. */
 int64_t wn_chores_wait_ns(struct wn_chores *c);

@@ -146,8 +146,7 @@ static enum wn_code load_file(const char *path, struct wn_config *config, struct
     }
     const char *key;
     json_t *value;
-    json_object_foreach(root, key, value)
-    {
+    json_object_foreach (root, key, value) {
         const struct option *o = find(key, path, err);
         code = o ? set_json(config, o, value, path, err) : WN_BAD_REQUEST;
         if (code != WN_OK) break;

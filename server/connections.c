@@ -65,7 +65,8 @@ bool wn_connections_have_room(struct wn_connections *all, int most)
     return room;
 }
 
-static void enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job, void *request)
+static void enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
+                  struct wn_job *job, void *request)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
     struct wn_connection *c = info ? info->socket_context : NULL;
@@ -79,7 +80,8 @@ static void enter(struct wn_connections *all, struct MHD_Connection *connection,
     pthread_mutex_unlock(&all->lock);
 }
 
-void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase, struct wn_job *job)
+void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
+                          struct wn_job *job)
 {
     enter(all, connection, phase, job, NULL);
 }

@@ -15,10 +15,11 @@ struct wn_connection;
 struct wn_connections {
     pthread_mutex_t lock; /* guards the list and every entry; taken before the queue's lock, never after it */
     struct wn_connection *first;
-    int n, coming; /* begun; accepted, and not yet begun by the library */
+    int n, coming;               /* begun; accepted, and not yet begun by the library */
     int64_t limit_ns[WN_PHASES]; /* longest stay in a phase; 0: none */
     struct wn_queue *queue;
-    void (*too_late)(void *request, int fd); /* tells a client that its body does not come in time; once, in the watch's thread, with the lock held */
+    /* tells a client that its body does not come in time; once, in the watch's thread, with the lock held */
+    void (*too_late)(void *request, int fd);
     pthread_t thread;
     atomic_int tick_ms; /* how often it looks */
     atomic_bool stop;
@@ -30,18 +31,19 @@ void wn_connections_finish(struct wn_connections *all); /* after the HTTP librar
 /* For MHD_OPTION_NOTIFY_CONNECTION, cls: the struct wn_connections. */
 void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
                            enum MHD_ConnectionNotificationCode what);
-/* The connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is gone; else
- * NULL. */
+/* The connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is gone;
+ * else NULL. */
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                           struct wn_job *job);
-/* The same for the body of a request, which too_late is told of. It lives until the connection goes on to another phase. */
+/* The same for the body of a request, which too_late is told of. It lives until the connection goes on to another
+ * phase. */
 void wn_connections_await_body(struct wn_connections *all, struct MHD_Connection *connection, void *request);
 /* A connection was accepted, and the library is to begin it; gone: it did not take it after all. */
 void wn_connections_come(struct wn_connections *all, bool gone);
 /* Whether one more may be accepted where `most` are the limit. */
 bool wn_connections_have_room(struct wn_connections *all, int most);
-/* How many of them are about to ask: bytes wait to be read, or the connection is so new that its first may be on their way.
- * A daemon that goes waits for these as for requests: their clients could not have known. */
+/* How many of them are about to ask: bytes wait to be read, or the connection is so new that its first may be on
+ * their way. A daemon that goes waits for these as for requests: their clients could not have known. */
 int wn_connections_expected(struct wn_connections *all);
 
 #endif

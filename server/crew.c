@@ -13,7 +13,8 @@ static bool is_in(const int *list, int n, long number)
     return false;
 }
 
-enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_MOST_DEVICES], int *n, struct wn_error *err)
+enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_MOST_DEVICES], int *n,
+                             struct wn_error *err)
 {
     const char *at = c->devices;
     *n = 0;
@@ -27,9 +28,14 @@ enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_M
         char *end;
         const bool digit = *at >= '0' && *at <= '9';
         const long number = strtol(at, &end, 10);
-        if (!digit || (*end && *end != ',')) return wn_fail(err, WN_BAD_REQUEST, "devices: '%.64s' is neither 'all' nor numbers with commas between", c->devices);
+        if (!digit || (*end && *end != ','))
+            return wn_fail(err, WN_BAD_REQUEST, "devices: '%.64s' is neither 'all' nor numbers with commas between",
+                           c->devices);
         if (number >= there)
-            return wn_fail(err, WN_BAD_REQUEST, "devices: there is no device %ld; this machine has %d of them, counted from 0; `whynot doctor` lists them", number, there);
+            return wn_fail(err, WN_BAD_REQUEST,
+                           "devices: there is no device %ld; this machine has %d of them, counted from 0; `whynot "
+                           "doctor` lists them",
+                           number, there);
         if (is_in(list, *n, number)) return wn_fail(err, WN_BAD_REQUEST, "devices: device %ld is named twice", number);
         list[(*n)++] = (int)number;
         if (!*end) return WN_OK;
@@ -51,7 +57,8 @@ static long workers_wanted(const struct wn_config *c, const struct wn_backend_tr
     return first->engines ? first->engines : cores / (c->threads < cores ? c->threads : cores);
 }
 
-enum wn_code wn_crew_choose(const struct wn_config *c, const struct wn_backend_traits *first, struct wn_crew *out, struct wn_error *err)
+enum wn_code wn_crew_choose(const struct wn_config *c, const struct wn_backend_traits *first, struct wn_crew *out,
+                            struct wn_error *err)
 {
     struct wn_crew crew = {.backend = first->backend, .precision = first->precision};
     enum wn_code code = wn_devices_read(c, first->devices, crew.device, &crew.n_devices, err);

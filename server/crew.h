@@ -17,13 +17,16 @@ struct wn_crew {
     const char *backend, *precision;        /* of every engine, as the first one has them; static */
 };
 
-/* The devices that the configuration names, in its order; there: how many the backend has; 0, where it does not count them, is one. "all", or nothing, is all of them. */
-enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_MOST_DEVICES], int *n, struct wn_error *err);
+/* The devices that the configuration names, in its order; there: how many the backend has; 0, where it does not
+ * count them, is one. "all", or nothing, is all of them. */
+enum wn_code wn_devices_read(const struct wn_config *c, int there, int list[WN_MOST_DEVICES], int *n,
+                             struct wn_error *err);
 /* The first of them, which needs no backend; 0 where the list cannot be read. */
 int wn_devices_first(const struct wn_config *c);
 
 /* What the configuration says, and where it leaves it open what the first engine is like. */
-enum wn_code wn_crew_choose(const struct wn_config *c, const struct wn_backend_traits *first, struct wn_crew *out, struct wn_error *err);
+enum wn_code wn_crew_choose(const struct wn_config *c, const struct wn_backend_traits *first, struct wn_crew *out,
+                            struct wn_error *err);
 /* Workers take turns with the devices, so that the first few are on different ones. An index into the lists above. */
 int wn_crew_device(const struct wn_crew *crew, int worker);
 

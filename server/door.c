@@ -1,4 +1,5 @@
-/* The door: takes connections in from every listener and hands them to the HTTP library. Knows descriptors, and nothing of requests. */
+/* The door: takes connections in from every listener and hands them to the HTTP library. Knows descriptors, and
+ * nothing of requests. */
 #include "door.h"
 
 #include "log.h"
@@ -39,12 +40,13 @@ static bool take_in(struct wn_server *s, int fd)
     int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client < 0) return errno == EINTR || errno == ECONNABORTED;
     wn_connections_come(&s->connections, false);
-    if (MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n) != MHD_YES) wn_connections_come(&s->connections, true);
+    if (MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n) != MHD_YES)
+        wn_connections_come(&s->connections, true);
     return true;
 }
 
-/* One from each listener where somebody waits; a short rest where none could be had: out of connections or descriptors, or another process
- * was quicker. */
+/* One from each listener where somebody waits; a short rest where none could be had: out of connections or
+ * descriptors, or another process was quicker. */
 static void take_in_ready(struct wn_server *s, const struct pollfd *polls, int n)
 {
     const struct timespec pause = {0, 10000000};
@@ -59,8 +61,8 @@ static int fill_polls(const struct wn_server *s, struct pollfd *polls)
     return s->listeners.n;
 }
 
-/* Accepts for all threads of the library, which hands connections out in turn. Accepting by itself, a thread that is awake takes all that wait,
- * and decodes all their pictures while the others sleep. */
+/* Accepts for all threads of the library, which hands connections out in turn. Accepting by itself, a thread that is
+ * awake takes all that wait, and decodes all their pictures while the others sleep. */
 static void *mind_door(void *arg)
 {
     struct wn_server *s = arg;

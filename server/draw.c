@@ -39,14 +39,16 @@ enum wn_code wn_draw_plan(const struct wn_slot *slot, struct wn_drawing *d, stru
     return ask->normalize == WN_NORMALIZE_SHARED ? share_range(slot, d, err) : WN_OK;
 }
 
-/* A mean of masks lies between 0 and 1 and is shown as it is; their variance is never above 1/4 and is shown five times as strong, cut
- * at 1 (Prabhushankar et al. 2020), unless somebody asks for its own range. A variance has no sign. */
+/* A mean of masks lies between 0 and 1 and is shown as it is; their variance is never above 1/4 and is shown five
+ * times as strong, cut at 1 (Prabhushankar et al. 2020), unless somebody asks for its own range. A variance has no
+ * sign. */
 struct wn_drawing wn_draw_adapt(const struct wn_slot *slot, int i, const struct wn_drawing *d)
 {
     struct wn_drawing own = *d;
     enum wn_map_kind kind = slot->item->kinds[i];
     const unsigned flags = wn_method_flags(slot->ask.method, &slot->ask.settings);
-    if (flags & WN_METHOD_INPUT && !(flags & WN_METHOD_AREAS)) own.render.percentile = 99; /* single pixels would set the scale for all */
+    /* single pixels would set the scale for all */
+    if (flags & WN_METHOD_INPUT && !(flags & WN_METHOD_AREAS)) own.render.percentile = 99;
     bool masks = slot->ask.statistics == WN_STATISTICS_MASKS, plain = slot->ask.normalize == WN_NORMALIZE_MINMAX;
     if (kind != WN_MAP_VARIANCE && !(kind == WN_MAP_MEAN && masks)) return own;
     const struct wn_colormap *viridis = wn_colormap_find("viridis");
@@ -88,14 +90,15 @@ static enum wn_code draw_overlay(const struct wn_slot *slot, const struct wn_dra
 }
 
 /* The heatmap that the device drew of this answer, or NULL. */
-static const struct wn_heatmap *drawn_before(const struct wn_slot *slot, const struct wn_answer *a, const struct wn_drawing *d)
+static const struct wn_heatmap *drawn_before(const struct wn_slot *slot, const struct wn_answer *a,
+                                             const struct wn_drawing *d)
 {
     const struct wn_heatmap *h = slot->item->heatmaps ? &slot->item->heatmaps[a - slot->item->answers] : NULL;
     return h && h->done && h->view.w == d->view.w && h->view.h == d->view.h ? h : NULL;
 }
 
-static enum wn_code write_pictures(const struct wn_slot *slot, const struct wn_drawing *d, const uint8_t *index, struct wn_buffer *heatmap,
-                                   struct wn_buffer *overlay, struct wn_error *err)
+static enum wn_code write_pictures(const struct wn_slot *slot, const struct wn_drawing *d, const uint8_t *index,
+                                   struct wn_buffer *heatmap, struct wn_buffer *overlay, struct wn_error *err)
 {
     enum wn_code code = heatmap ? wn_png_write_indexed(index, d->view.w, d->view.h, d->colormap, heatmap, err) : WN_OK;
     return code == WN_OK && overlay ? draw_overlay(slot, d, index, overlay, err) : code;

@@ -31,15 +31,20 @@ static enum wn_code greys_make(struct greys *g, const struct wn_model *m, int n,
 {
     const struct wn_graph *of = m->graph;
     const size_t pixels = (size_t)(wn_graph_channels(of) * wn_graph_height(of) * wn_graph_width(of)), many = (size_t)n;
-    *g = (struct greys){calloc(many, sizeof *g->images), calloc(pixels, sizeof *g->input), calloc(many * (size_t)m->classes, sizeof *g->logits),
-                        calloc(many, sizeof *g->questions), calloc(many, sizeof *g->answers)};
+    *g = (struct greys){calloc(many, sizeof *g->images), calloc(pixels, sizeof *g->input),
+                        calloc(many * (size_t)m->classes, sizeof *g->logits), calloc(many, sizeof *g->questions),
+                        calloc(many, sizeof *g->answers)};
     if (!g->images || !g->input || !g->logits || !g->questions || !g->answers) {
         greys_finish(g);
         return wn_fail(err, WN_NO_MEMORY, "no memory to warm up");
     }
     for (int i = 0; i < n; i++) {
         g->images[i] = g->input;
-        g->questions[i] = (struct wn_question){.image = i, .layer = m->layer, .method = wn_method_at(0), .contrast = wn_contrast_find("logit"), .target = 0};
+        g->questions[i] = (struct wn_question){.image = i,
+                                               .layer = m->layer,
+                                               .method = wn_method_at(0),
+                                               .contrast = wn_contrast_find("logit"),
+                                               .target = 0};
     }
     return WN_OK;
 }
@@ -50,7 +55,8 @@ static enum wn_code greys_run(struct greys *g, struct wn_engine *engine, int n, 
     enum wn_code code = wn_engine_explain(engine, &batch, g->logits, g->answers, NULL, err);
     for (int i = 0; i < n; i++) {
         const struct wn_error *why = &g->answers[i].error;
-        const bool harmless = why->code == WN_BAD_NUMBERS || why->code == WN_NO_SUCH_LAYER; /* of a grey picture, of this method */
+        /* of a grey picture, of this method */
+        const bool harmless = why->code == WN_BAD_NUMBERS || why->code == WN_NO_SUCH_LAYER;
         if (code == WN_OK && why->code != WN_OK && !harmless) code = wn_fail(err, why->code, "%s", why->text);
         wn_answer_finish(&g->answers[i]);
         g->answers[i] = (struct wn_answer){0};
@@ -91,12 +97,14 @@ static enum wn_code warm_up(struct wn_engine *engine, const struct wn_model *m, 
 }
 
 /* The engine of that worker; before there is a crew, of the first one. */
-static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c, const struct wn_crew *crew, int worker, struct wn_engine **out,
-                             struct wn_error *err)
+static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c, const struct wn_crew *crew,
+                             int worker, struct wn_engine **out, struct wn_error *err)
 {
-    struct wn_engine_options options = {.backend = crew->n ? crew->backend : c->backend, .max_images = (int)c->max_batch_size};
+    struct wn_engine_options options = {.backend = crew->n ? crew->backend : c->backend,
+                                        .max_images = (int)c->max_batch_size};
     const int device = crew->n ? crew->device[wn_crew_device(crew, worker)] : wn_devices_first(c);
-    options.device = (struct wn_backend_options){device, wn_precision_find(crew->n ? crew->precision : c->precision), (int)c->threads};
+    options.device = (struct wn_backend_options){device, wn_precision_find(crew->n ? crew->precision : c->precision),
+                                                 (int)c->threads};
     float black[3];
     const struct wn_preprocess *p = &m->manifest.preprocess;
     for (int i = 0; i < 3; i++) black[i] = -p->mean[i] / p->std[i];
@@ -113,7 +121,8 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
     return code;
 }
 
-/* How long runs of 1, 2, 4, ... images take on a backend that takes several, and from which size on a larger one gains little. */
+/* How long runs of 1, 2, 4, ... images take on a backend that takes several, and from which size on a larger one
+ * gains little. */
 static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, struct wn_error *err)
 {
     struct greys g;
@@ -144,11 +153,14 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
 static void warn_of_plain(const struct wn_model *m, const struct wn_backend_traits *traits)
 {
     if (traits->plain)
-        wn_log("warning", "model %s: plain kernels, which are slow, do %d convolutions and products that the device's libraries did not take: %s; `whynot doctor` looks at them",
+        wn_log("warning",
+               "model %s: plain kernels, which are slow, do %d convolutions and products that the device's libraries "
+               "did not take: %s; `whynot doctor` looks at them",
                m->name, traits->plain, traits->refused);
 }
 
-enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew, struct wn_error *err)
+enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew,
+                              struct wn_error *err)
 {
     struct wn_backend_traits traits;
     m->engines = calloc(1, sizeof(struct wn_engine *));
@@ -196,13 +208,17 @@ static void name_devices(struct wn_model *m, struct wn_crew *crew)
     m->device[0] = 0;
     for (int d = 0; d < crew->n_devices; d++) {
         wn_engine_traits(m->engines[d], &traits);
-        if (!crew->device_name[d][0]) snprintf(crew->device_name[d], sizeof crew->device_name[d], "%s", traits.device_name); /* from then on others read it */
+        /* from then on others read it */
+        if (!crew->device_name[d][0])
+            snprintf(crew->device_name[d], sizeof crew->device_name[d], "%s", traits.device_name);
         size_t used = strlen(m->device);
-        if (!strstr(m->device, traits.device_name)) snprintf(m->device + used, sizeof m->device - used, "%s%s", used ? "; " : "", traits.device_name);
+        if (!strstr(m->device, traits.device_name))
+            snprintf(m->device + used, sizeof m->device - used, "%s%s", used ? "; " : "", traits.device_name);
     }
 }
 
-enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew, bool side_by_side, struct wn_error *err)
+enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew,
+                             bool side_by_side, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     const int n = crew->n;

@@ -47,14 +47,16 @@ static const char *write_tag(struct wn_request *r, const char *format, uint64_t 
 
 bool wn_etag_of_route(const struct wn_route *route, const char *type)
 {
-    bool table = route->scope == WN_SCOPE_READ && strcmp(type, "application/json") == 0 && strcmp(route->method, "GET") == 0;
+    bool table =
+        route->scope == WN_SCOPE_READ && strcmp(type, "application/json") == 0 && strcmp(route->method, "GET") == 0;
     return table || (wn_route_asks(route) && route->body != WN_BODY_TASKS); /* tasks name files, which may change */
 }
 
 void wn_etag_body(struct wn_request *r)
 {
     bool table = r->route && r->route->body == WN_BODY_NONE && wn_etag_of_route(r->route, r->reply.type);
-    if (!table || r->reply.etag || r->reply.status != 200 || r->problem.error.code != WN_OK || r->reply.body.failed) return;
+    if (!table || r->reply.etag || r->reply.status != 200 || r->problem.error.code != WN_OK || r->reply.body.failed)
+        return;
     r->reply.etag = write_tag(r, "\"%016llx\"", mix(1, r->reply.body.bytes.data, r->reply.body.bytes.size));
     if (!r->reply.etag || !wn_etag_listed(wn_request_header(r, "If-None-Match"), r->reply.etag)) return;
     r->reply.status = 304;

@@ -12,15 +12,19 @@
 
 #define FOUR "logit,mean,max,weighted"
 static const struct wn_suite suites[] = {
-    {"table1", "The masking experiment of Wang & Wang 2022: does keeping a map's features raise the class?", "gradcam,la", FOUR, "masking"},
+    {"table1", "The masking experiment of Wang & Wang 2022: does keeping a map's features raise the class?",
+     "gradcam,la", FOUR, "masking"},
     {"contrast-truth", "Why P, rather than Q, where the telling pixels are known.", "gradcam,la,layercam,gradient,ixg",
      "logit,probability,finer,finer-lib,mean,weighted,max,pair,cross-entropy", "contrast-truth,counterfactual"},
-    {"curves", "Insertion, deletion, confidence and ROAD.", "gradcam,la,layercam,gradcampp", "logit,weighted", "insertion,deletion,confidence,road"},
-    {"place", "Content heatmap and pointing game, for pictures with known objects.", "gradcam,la,layercam,gradcampp", "logit,weighted", "content,pointing"},
-    {"stability", "Consistency of views, and whether a map depends on its class.", "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted",
-     "consistency,random-logit,random-weights"},
+    {"curves", "Insertion, deletion, confidence and ROAD.", "gradcam,la,layercam,gradcampp", "logit,weighted",
+     "insertion,deletion,confidence,road"},
+    {"place", "Content heatmap and pointing game, for pictures with known objects.", "gradcam,la,layercam,gradcampp",
+     "logit,weighted", "content,pointing"},
+    {"stability", "Consistency of views, and whether a map depends on its class.",
+     "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted", "consistency,random-logit,random-weights"},
     {"figure3", "Pixels moved by the sign of the gradient, as Wang & Wang 2022 do.", "gradient", FOUR, "gradient-sign"},
-    {"parts", "Pictures of named parts, each of which can be left out.", "gradcam,la,layercam,gradient,ixg", "logit,weighted,mean,max", "parts"},
+    {"parts", "Pictures of named parts, each of which can be left out.", "gradcam,la,layercam,gradient,ixg",
+     "logit,weighted,mean,max", "parts"},
     {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
 };
 
@@ -89,7 +93,8 @@ static enum wn_code read_metrics(struct wn_judging *j, const char *list, struct 
 {
     const char *words[MOST_WORDS];
     int n = split(&j->pool, list, words);
-    const struct wn_evaluation_metric **metrics = n < 0 ? NULL : wn_pool_array(&j->pool, (size_t)n + 1, sizeof(struct wn_evaluation_metric *));
+    const struct wn_evaluation_metric **metrics =
+        n < 0 ? NULL : wn_pool_array(&j->pool, (size_t)n + 1, sizeof(struct wn_evaluation_metric *));
     if (!metrics) return wn_fail(err, WN_NO_MEMORY, "no memory for the metrics");
     for (int i = 0; i < n; i++) {
         int row = find(words[i], "metric", metric_name, err);
@@ -101,18 +106,21 @@ static enum wn_code read_metrics(struct wn_judging *j, const char *list, struct 
     return WN_OK;
 }
 
-static enum wn_code read_subjects(struct wn_judging *j, const char *methods, const char *contrasts, int layer, struct wn_error *err)
+static enum wn_code read_subjects(struct wn_judging *j, const char *methods, const char *contrasts, int layer,
+                                  struct wn_error *err)
 {
     const char *method[MOST_WORDS], *contrast[MOST_WORDS];
     int n = split(&j->pool, methods, method), k = split(&j->pool, contrasts, contrast), total = 0;
-    if (n < 0 || k < 0 || n * k > 256) return wn_fail(err, WN_BAD_REQUEST, "at most 256 pairs of a method and a contrast are judged at once");
+    if (n < 0 || k < 0 || n * k > 256)
+        return wn_fail(err, WN_BAD_REQUEST, "at most 256 pairs of a method and a contrast are judged at once");
     struct wn_subject *subjects = wn_pool_array(&j->pool, (size_t)(n * k) + 1, sizeof *subjects);
     j->subjects = wn_pool_array(&j->pool, (size_t)(n * k) + 1, sizeof *j->subjects);
     if (!subjects || !j->subjects) return wn_fail(err, WN_NO_MEMORY, "no memory for the methods");
     for (int a = 0; a < n; a++)
         for (int b = 0; b < k; b++, total++) {
             char name[160];
-            int m = find(method[a], "method", method_name, err), c = m < 0 ? -1 : find(contrast[b], "contrast", contrast_name, err);
+            int m = find(method[a], "method", method_name, err),
+                c = m < 0 ? -1 : find(contrast[b], "contrast", contrast_name, err);
             if (c < 0) return WN_BAD_REQUEST;
             snprintf(name, sizeof name, "%s/%s", method[a], contrast[b]);
             subjects[total] = (struct wn_subject){wn_method_at(m), wn_contrast_at(c), layer};
@@ -125,11 +133,13 @@ static enum wn_code read_subjects(struct wn_judging *j, const char *methods, con
 }
 
 /* Everything that the numbers depend on. */
-static enum wn_code write_question(struct wn_judging *j, const struct wn_judging_words *w, const struct wn_model *m, struct wn_error *err)
+static enum wn_code write_question(struct wn_judging *j, const struct wn_judging_words *w, const struct wn_model *m,
+                                   struct wn_error *err)
 {
     struct wn_text t = {0};
-    wn_text_printf(&t, "%s %s %.12s layer=%s explain=%s second=%g seed=%llu:", m->name, m->version, wn_graph_sha256(m->graph),
-                   w->layer ? w->layer : "auto", w->explain_label ? "label" : "prediction", w->least_second, (unsigned long long)w->seed);
+    wn_text_printf(&t, "%s %s %.12s layer=%s explain=%s second=%g seed=%llu:", m->name, m->version,
+                   wn_graph_sha256(m->graph), w->layer ? w->layer : "auto", w->explain_label ? "label" : "prediction",
+                   w->least_second, (unsigned long long)w->seed);
     for (int i = 0; i < j->options.n_subjects; i++) wn_text_printf(&t, " %s", j->subjects[i]);
     wn_text_puts(&t, ":");
     for (int i = 0; i < j->options.n_metrics; i++) wn_text_printf(&t, " %s", j->options.metrics[i]->name);
@@ -138,19 +148,22 @@ static enum wn_code write_question(struct wn_judging *j, const struct wn_judging
     return j->question ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the question");
 }
 
-enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_model *m, struct wn_judging *out, struct wn_error *err)
+enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_model *m, struct wn_judging *out,
+                             struct wn_error *err)
 {
     *out = (struct wn_judging){.seed = w->seed, .limits = wn_image_limits_default};
     int suite = w->suite ? find(w->suite, "suite", suite_name, err) : 0;
     if (suite < 0) return WN_BAD_REQUEST;
     int layer = w->layer ? wn_graph_find_layer(m->graph, w->layer) : m->layer;
-    if (w->layer && layer < 0) return wn_fail(err, WN_NO_SUCH_LAYER, "the model %s has no layer '%.64s'", m->name, w->layer);
+    if (w->layer && layer < 0)
+        return wn_fail(err, WN_NO_SUCH_LAYER, "the model %s has no layer '%.64s'", m->name, w->layer);
     out->options.explain_label = w->explain_label;
     out->options.least_second = w->least_second;
     enum wn_code code = read_metrics(out, w->metrics ? w->metrics : suites[suite].metrics, err);
     if (code == WN_OK)
-        code = read_subjects(out, w->methods ? w->methods : suites[suite].methods, w->contrasts ? w->contrasts : suites[suite].contrasts,
-                             layer < 0 ? WN_LAYER_AUTO : layer, err);
+        code = read_subjects(out, w->methods ? w->methods : suites[suite].methods,
+                             w->contrasts ? w->contrasts : suites[suite].contrasts, layer < 0 ? WN_LAYER_AUTO : layer,
+                             err);
     return code == WN_OK ? write_question(out, w, m, err) : code;
 }
 
@@ -163,18 +176,19 @@ void wn_judging_finish(struct wn_judging *j)
 /* ---- one picture ---- */
 
 /* The network's numbers of one picture that shares `like`'s place in the network's input (NULL: its own). */
-enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_preprocess *p, const struct wn_bytes *bytes,
-                             const struct wn_image *like, struct wn_image *image, float *to, struct wn_error *err)
+enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits,
+                             const struct wn_preprocess *p, const struct wn_bytes *bytes, const struct wn_image *like,
+                             struct wn_image *image, float *to, struct wn_error *err)
 {
     struct wn_geometry geometry;
     enum wn_code code = wn_image_decode(bytes->data, bytes->size, limits, 0, image, err);
     if (code == WN_OK && like && (image->full_width != like->full_width || image->full_height != like->full_height))
-        code = wn_fail(err, WN_BAD_REQUEST, "a picture of %d x %d goes with one of %d x %d", image->full_width, image->full_height,
-                       like->full_width, like->full_height);
+        code = wn_fail(err, WN_BAD_REQUEST, "a picture of %d x %d goes with one of %d x %d", image->full_width,
+                       image->full_height, like->full_width, like->full_height);
     if (code == WN_OK) code = wn_preprocess_geometry(p, image->full_width, image->full_height, &geometry, err);
     if (code == WN_OK && (geometry.crop_w != wn_graph_width(m->graph) || geometry.crop_h != wn_graph_height(m->graph)))
-        code = wn_fail(err, WN_BAD_REQUEST, "the picture makes an input of %d x %d and the network takes %d x %d", geometry.crop_w, geometry.crop_h,
-                       (int)wn_graph_width(m->graph), (int)wn_graph_height(m->graph));
+        code = wn_fail(err, WN_BAD_REQUEST, "the picture makes an input of %d x %d and the network takes %d x %d",
+                       geometry.crop_w, geometry.crop_h, (int)wn_graph_width(m->graph), (int)wn_graph_height(m->graph));
     return code == WN_OK ? wn_preprocess_apply(p, image, &geometry, to, err) : code;
 }
 
@@ -184,11 +198,15 @@ static void take_truth(const float *mask, int n, uint8_t *truth)
     for (int i = 0; i < n; i++) truth[i] = mask[i] > 0.5f;
 }
 
-static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_preprocess *p, const struct wn_image *like, float *mask,
-                               struct wn_error *err)
+static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_preprocess *p, const struct wn_image *like,
+                               float *mask, struct wn_error *err)
 {
-    struct wn_image drawn = {.width = like->full_width, .height = like->full_height, .full_width = like->full_width,
-                             .full_height = like->full_height, .reduction = 1, .orientation = 1};
+    struct wn_image drawn = {.width = like->full_width,
+                             .height = like->full_height,
+                             .full_width = like->full_width,
+                             .full_height = like->full_height,
+                             .reduction = 1,
+                             .orientation = 1};
     struct wn_geometry geometry;
     drawn.rgb = calloc((size_t)drawn.width * (size_t)drawn.height, 3);
     if (!drawn.rgb) return wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
@@ -238,21 +256,25 @@ void wn_preprocess_plain(struct wn_preprocess *p)
     for (int c = 0; c < 3; c++) p->std[c] = 1;
 }
 
-static enum wn_code read_others(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
+static enum wn_code read_others(const struct wn_model *m, const struct wn_image_limits *limits,
+                                const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
                                 struct wn_error *err)
 {
     struct wn_preprocess plain = m->manifest.preprocess;
     struct wn_image truth = {0}, counterfactual = {0}, elsewhere = {0};
     enum wn_code code = WN_OK;
     wn_preprocess_plain(&plain);
-    if (e->truth.data) code = wn_exhibit_read(m, limits, &plain, &e->truth, first, &truth, d->mask, err);
-    else if (e->n_boxes) code = read_boxes(e, &plain, first, d->mask, err);
+    if (e->truth.data)
+        code = wn_exhibit_read(m, limits, &plain, &e->truth, first, &truth, d->mask, err);
+    else if (e->n_boxes)
+        code = read_boxes(e, &plain, first, d->mask, err);
     if (code == WN_OK && (e->truth.data || e->n_boxes)) {
         take_truth(d->mask, (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph)), d->truth);
         d->picture.truth = d->truth;
     }
     if (code == WN_OK && e->counterfactual.data) {
-        code = wn_exhibit_read(m, limits, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual, d->counterfactual, err);
+        code = wn_exhibit_read(m, limits, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual,
+                               d->counterfactual, err);
         d->picture.counterfactual = d->counterfactual;
     }
     if (code == WN_OK && e->elsewhere.data) {
@@ -273,15 +295,17 @@ static uint64_t seed_of(const char *name, uint64_t seed)
     return hash;
 }
 
-static enum wn_code read_exhibit(const struct wn_model *m, const struct wn_judging *j, const struct wn_exhibit *e, struct desk *d,
-                                 struct wn_error *err)
+static enum wn_code read_exhibit(const struct wn_model *m, const struct wn_judging *j, const struct wn_exhibit *e,
+                                 struct desk *d, struct wn_error *err)
 {
     struct wn_image image = {0};
     enum wn_code code = WN_OK;
     if (e->label >= m->classes || e->rival >= m->classes)
         code = wn_fail(err, WN_NO_SUCH_CLASS, "the model has classes 0 to %d", m->classes - 1);
-    if (code == WN_OK) code = wn_exhibit_read(m, &j->limits, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
-    d->picture = (struct wn_evaluation_picture){.image = d->image, .label = e->label, .rival = e->rival, .seed = seed_of(e->name, j->seed)};
+    if (code == WN_OK)
+        code = wn_exhibit_read(m, &j->limits, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
+    d->picture = (struct wn_evaluation_picture){
+        .image = d->image, .label = e->label, .rival = e->rival, .seed = seed_of(e->name, j->seed)};
     if (code == WN_OK) code = read_others(m, &j->limits, e, &image, d, err);
     wn_image_finish(&image);
     return code;
@@ -314,18 +338,21 @@ static void write_class(struct wn_text *t, const char *key, const struct wn_mode
 {
     if (index < 0 || index >= m->classes) return;
     wn_json_key(t, key);
-    if (m->labels) wn_json_string(t, m->labels[index]);
-    else wn_json_int(t, index);
+    if (m->labels)
+        wn_json_string(t, m->labels[index]);
+    else
+        wn_json_int(t, index);
 }
 
-enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m, const struct wn_exhibit *e,
-                      struct wn_text *line, struct wn_error *err)
+enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m,
+                      const struct wn_exhibit *e, struct wn_text *line, struct wn_error *err)
 {
     struct desk d = {0};
     struct wn_error why = {0}, refused = {0};
     int prediction = -1, pixels = (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph));
     int64_t passes = 0;
-    enum wn_code code = clear_desk(&d, (size_t)pixels * (size_t)wn_graph_channels(m->graph), pixels, wn_evaluation_values(v), &why);
+    enum wn_code code =
+        clear_desk(&d, (size_t)pixels * (size_t)wn_graph_channels(m->graph), pixels, wn_evaluation_values(v), &why);
     if (code == WN_OK) code = read_exhibit(m, j, e, &d, &why);
     if (code == WN_OK) code = wn_evaluation_run(v, &d.picture, d.values, &prediction, &passes, &refused, &why);
     wn_json_open(line, '{');
@@ -335,8 +362,10 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
     write_class(line, "prediction", m, prediction);
     if (code == WN_OK) {
         wn_json_key(line, "right");
-        if (e->label >= 0) wn_json_bool(line, e->label == prediction);
-        else wn_json_null(line);
+        if (e->label >= 0)
+            wn_json_bool(line, e->label == prediction);
+        else
+            wn_json_null(line);
         wn_json_pair_int(line, "passes", passes);
         write_values(line, j, d.values);
     }
@@ -346,10 +375,12 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
     wn_json_close(line, '}');
     put_away(&d);
     if (line->failed) return wn_fail(err, WN_NO_MEMORY, "no memory for a line");
-    return code == WN_NO_MEMORY || code == WN_DEVICE || code == WN_DEADLINE ? wn_fail(err, code, "%s", why.text) : WN_OK;
+    return code == WN_NO_MEMORY || code == WN_DEVICE || code == WN_DEADLINE ? wn_fail(err, code, "%s", why.text)
+                                                                            : WN_OK;
 }
 
-enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line, struct wn_error *err)
+enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line,
+                              struct wn_error *err)
 {
     wn_json_open(line, '{');
     wn_json_pair(line, "file", name);

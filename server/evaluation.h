@@ -1,5 +1,5 @@
-/* Evaluation of a model in words and files: what is judged by what, pictures with what is known of them, a line of JSON for each, and the
- * table that all lines make. The command line and the daemon's jobs both are made of this. */
+/* Evaluation of a model in words and files: what is judged by what, pictures with what is known of them, a line of
+ * JSON for each, and the table that all lines make. The command line and the daemon's jobs both are made of this. */
 #ifndef WN_SERVER_EVALUATION_H
 #define WN_SERVER_EVALUATION_H
 
@@ -23,7 +23,7 @@ const struct wn_suite *wn_suite_at(int i); /* NULL past the end */
 /* Lists are apart by commas; NULL: the suite's. suite NULL: the first of the table. */
 struct wn_judging_words {
     const char *suite, *methods, *contrasts, *metrics, *layer;
-    bool explain_label; /* judge the maps of the true class, where it is known; else of the prediction */
+    bool explain_label;  /* judge the maps of the true class, where it is known; else of the prediction */
     double least_second; /* see wn_evaluation_options */
     uint64_t seed;
 };
@@ -31,14 +31,17 @@ struct wn_judging_words {
 struct wn_judging {
     struct wn_evaluation_options options; /* for wn_evaluation_create */
     const char **subjects;                /* names: "gradcam/weighted" */
-    const char *question;                 /* all of it with the model, as one line: two evaluations of the same question can be gone on with */
+    /* all of it with the model, as one line: two evaluations of the same question can be gone on with */
+    const char *question;
     uint64_t seed;
     struct wn_image_limits limits; /* of the pictures; those of the library unless changed */
     struct wn_pool pool;           /* holds all of the above */
 };
 
-/* Errors: WN_BAD_REQUEST naming the word that is not known and what there is, WN_NO_SUCH_LAYER, WN_NO_MEMORY. Finish it whatever the result is. */
-enum wn_code wn_judging_read(const struct wn_judging_words *words, const struct wn_model *m, struct wn_judging *out, struct wn_error *err);
+/* Errors: WN_BAD_REQUEST naming the word that is not known and what there is, WN_NO_SUCH_LAYER, WN_NO_MEMORY. Finish
+ * it whatever the result is. */
+enum wn_code wn_judging_read(const struct wn_judging_words *words, const struct wn_model *m, struct wn_judging *out,
+                             struct wn_error *err);
 void wn_judging_finish(struct wn_judging *j);
 
 /* ---- one picture ---- */
@@ -58,31 +61,35 @@ struct wn_exhibit {
     int label, rival; /* -1: not known */
 };
 
-/* Measures it and writes its line: {"file", "question", "prediction", "label", "passes", "values": {metric: {subject: {column: number}}}}.
- * A picture that cannot be read or asked about is a line with "error" instead of values. Returns an error only where the whole evaluation
- * must end: WN_NO_MEMORY, WN_DEVICE, WN_DEADLINE where it was given up. */
-enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m, const struct wn_exhibit *e,
-                      struct wn_text *line, struct wn_error *err);
+/* Measures it and writes its line: {"file", "question", "prediction", "label", "passes", "values": {metric:
+ * {subject: {column: number}}}}. A picture that cannot be read or asked about is a line with "error" instead of
+ * values. Returns an error only where the whole evaluation must end: WN_NO_MEMORY, WN_DEVICE, WN_DEADLINE where it
+ * was given up. */
+enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m,
+                      const struct wn_exhibit *e, struct wn_text *line, struct wn_error *err);
 
-/* The network's numbers of one picture, into `to`; like: another picture as large, or NULL. image: to be finished by the caller. */
-enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits, const struct wn_preprocess *p, const struct wn_bytes *bytes,
-                             const struct wn_image *like, struct wn_image *image, float *to, struct wn_error *err);
+/* The network's numbers of one picture, into `to`; like: another picture as large, or NULL. image: to be finished by
+ * the caller. */
+enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits,
+                             const struct wn_preprocess *p, const struct wn_bytes *bytes, const struct wn_image *like,
+                             struct wn_image *image, float *to, struct wn_error *err);
 /* Masks go the way of the picture: grey, from 0 to 1. */
 void wn_preprocess_plain(struct wn_preprocess *p);
 
 /* The line of a picture that could not even be read. Errors: WN_NO_MEMORY. */
-enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line, struct wn_error *err);
+enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, const char *why, struct wn_text *line,
+                              struct wn_error *err);
 
 /* ---- all pictures ---- */
 
 /* The numbers of all lines, 8 bytes each. */
 struct wn_tally {
     const struct wn_judging *judging;
-    int n_values;         /* of a picture: for each metric subjects * columns */
-    double **columns;     /* [n_values]: one value a picture */
-    char **names;         /* of the pictures */
-    int n, room, failed;  /* pictures; those without an answer are only counted */
-    int labelled, right;  /* pictures with a label, and those whose prediction it is */
+    int n_values;        /* of a picture: for each metric subjects * columns */
+    double **columns;    /* [n_values]: one value a picture */
+    char **names;        /* of the pictures */
+    int n, room, failed; /* pictures; those without an answer are only counted */
+    int labelled, right; /* pictures with a label, and those whose prediction it is */
     int64_t passes;
     json_t *parts; /* of the pictures, in this order, where their lines have such; see parts.h */
 };
@@ -99,10 +106,12 @@ struct wn_cell {
     struct wn_estimate difference; /* value - the first subject's, picture by picture; n 0 for the first itself */
     double p;
 };
-enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out, struct wn_error *err);
+enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out,
+                           struct wn_error *err);
 
 /* Everything as one JSON object, or as CSV with a row a cell; model: judged. */
-enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out, struct wn_error *err);
+enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out,
+                           struct wn_error *err);
 enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct wn_error *err);
 
 #endif

@@ -86,11 +86,13 @@ static bool is_cancelled(void *context)
     return atomic_load(&job->cancel);
 }
 
-static enum wn_code judge(struct wn_assessment *job, struct wn_seat *seat, int i, struct wn_text *line, struct wn_error *err)
+static enum wn_code judge(struct wn_assessment *job, struct wn_seat *seat, int i, struct wn_text *line,
+                          struct wn_error *err)
 {
     struct wn_instance *one = &job->instances[i];
     struct wn_buffer files[WN_PARTS] = {{0}};
-    struct wn_bytes *const to[WN_PARTS] = {&one->exhibit.image, &one->exhibit.truth, &one->exhibit.counterfactual, &one->exhibit.elsewhere};
+    struct wn_bytes *const to[WN_PARTS] = {&one->exhibit.image, &one->exhibit.truth, &one->exhibit.counterfactual,
+                                           &one->exhibit.elsewhere};
     struct wn_error why = {0};
     enum wn_code code = WN_OK;
     for (int k = 0; k < WN_PARTS && code == WN_OK; k++) {
@@ -98,13 +100,16 @@ static enum wn_code judge(struct wn_assessment *job, struct wn_seat *seat, int i
         code = wn_base64_decode(one->part[k]->data, one->part[k]->size, &files[k], &why);
         *to[k] = (struct wn_bytes){files[k].size ? (void *)files[k].data : "", files[k].size};
     }
-    if (code == WN_OK) code = wn_judge(seat->evaluation, &job->judging, job->model, &one->exhibit, line, err);
-    else code = wn_judge_missing(&job->judging, one->exhibit.name, why.text, line, err);
+    if (code == WN_OK)
+        code = wn_judge(seat->evaluation, &job->judging, job->model, &one->exhibit, line, err);
+    else
+        code = wn_judge_missing(&job->judging, one->exhibit.name, why.text, line, err);
     for (int k = 0; k < WN_PARTS; k++) wn_buffer_finish(&files[k]);
     return code;
 }
 
-static enum wn_code count(struct wn_evaluator *e, struct wn_assessment *job, struct wn_tally *tally, struct wn_text *line, struct wn_error *err)
+static enum wn_code count(struct wn_evaluator *e, struct wn_assessment *job, struct wn_tally *tally,
+                          struct wn_text *line, struct wn_error *err)
 {
     json_t *parsed;
     enum wn_code code = wn_json_parse(line->bytes.data, line->bytes.size, &parsed, err);
@@ -121,7 +126,8 @@ static enum wn_code count(struct wn_evaluator *e, struct wn_assessment *job, str
     return code;
 }
 
-static enum wn_code judge_all(struct wn_evaluator *e, struct wn_assessment *job, struct wn_seat *seat, struct wn_text *table, struct wn_error *err)
+static enum wn_code judge_all(struct wn_evaluator *e, struct wn_assessment *job, struct wn_seat *seat,
+                              struct wn_text *table, struct wn_error *err)
 {
     struct wn_tally tally = {0};
     enum wn_code code = wn_tally_create(&job->judging, &tally, err);
@@ -155,7 +161,10 @@ static void run(struct wn_evaluator *e, struct wn_assessment *job)
     pthread_mutex_lock(&e->lock);
     job->table = table;
     if (code != WN_OK && job->error.code == WN_OK) job->error = err;
-    end(e, job, code == WN_OK ? WN_ASSESSMENT_DONE : is_cancelled(job) ? WN_ASSESSMENT_CANCELLED : WN_ASSESSMENT_FAILED);
+    end(e, job,
+        code == WN_OK       ? WN_ASSESSMENT_DONE
+        : is_cancelled(job) ? WN_ASSESSMENT_CANCELLED
+                            : WN_ASSESSMENT_FAILED);
     pthread_mutex_unlock(&e->lock);
 }
 
@@ -230,12 +239,20 @@ static enum wn_code make_room(struct wn_evaluator *e, const struct wn_assessment
     size_t most = (size_t)e->config->max_evaluation_bytes;
     if (e->closed) return wn_fail(err, WN_NOT_READY, "the server is stopping");
     if (job->bytes > most)
-        return wn_fail(err, WN_TOO_LARGE, "this evaluation may come to hold %zu bytes and all together may hold %zu: ask about fewer pictures, methods or metrics",
+        return wn_fail(err, WN_TOO_LARGE,
+                       "this evaluation may come to hold %zu bytes and all together may hold %zu: ask about fewer "
+                       "pictures, methods or metrics",
                        job->bytes, most);
-    if (has_its_share(e, job->key)) return wn_fail(err, WN_QUEUE_FULL, "this key has as many evaluations under way as it may; cancel one, or try again later");
+    if (has_its_share(e, job->key))
+        return wn_fail(err, WN_QUEUE_FULL,
+                       "this key has as many evaluations under way as it may; cancel one, or try again later");
     while (e->n >= e->config->max_evaluations || e->bytes + job->bytes > most) {
         struct wn_assessment *gone = oldest(e, job->key);
-        if (!gone) return wn_fail(err, WN_QUEUE_FULL, "%d evaluations wait or run already: cancel one, or send this again when one is done (--max-evaluations allows more)", e->n);
+        if (!gone)
+            return wn_fail(err, WN_QUEUE_FULL,
+                           "%d evaluations wait or run already: cancel one, or send this again when one is done "
+                           "(--max-evaluations allows more)",
+                           e->n);
         drop(e, gone);
     }
     return WN_OK;
@@ -244,7 +261,8 @@ static enum wn_code make_room(struct wn_evaluator *e, const struct wn_assessment
 static enum wn_code draw_id(struct wn_assessment *job, struct wn_error *err)
 {
     unsigned char bytes[WN_EVALUATION_ID / 2];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes) return wn_fail(err, WN_INTERNAL, "no random numbers for a name");
+    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
+        return wn_fail(err, WN_INTERNAL, "no random numbers for a name");
     for (size_t i = 0; i < sizeof bytes; i++) snprintf(job->id + 2 * i, 3, "%02x", bytes[i]);
     return WN_OK;
 }
@@ -307,7 +325,8 @@ void wn_evaluator_close(struct wn_evaluator *e)
     if (!e->started) return;
     pthread_mutex_lock(&e->lock);
     e->closed = true;
-    for (struct wn_assessment *job = e->first; job; job = job->next) wn_evaluator_cancel(e, job, "the server is stopping");
+    for (struct wn_assessment *job = e->first; job; job = job->next)
+        wn_evaluator_cancel(e, job, "the server is stopping");
     pthread_cond_signal(&e->work);
     pthread_mutex_unlock(&e->lock);
 }

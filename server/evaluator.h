@@ -1,5 +1,5 @@
-/* Evaluations as jobs: pictures judged one after the other by a thread that steps back before everything else, and results that are kept
- * for whoever asked. Knows no HTTP. */
+/* Evaluations as jobs: pictures judged one after the other by a thread that steps back before everything else, and
+ * results that are kept for whoever asked. Knows no HTTP. */
 #ifndef WN_SERVER_EVALUATOR_H
 #define WN_SERVER_EVALUATOR_H
 
@@ -10,7 +10,8 @@
 
 #define WN_EVALUATION_ID 32 /* hexadecimal digits; nobody guesses them */
 
-#define WN_ASSESSMENT_STATES(X) X(WAITING, "waiting") X(RUNNING, "running") X(DONE, "done") X(CANCELLED, "cancelled") X(FAILED, "failed")
+#define WN_ASSESSMENT_STATES(X)                                                                                        \
+    X(WAITING, "waiting") X(RUNNING, "running") X(DONE, "done") X(CANCELLED, "cancelled") X(FAILED, "failed")
 enum wn_assessment_state {
 #define X(id, name) WN_ASSESSMENT_##id,
     WN_ASSESSMENT_STATES(X)
@@ -20,11 +21,12 @@ enum wn_assessment_state {
 enum wn_exhibit_part { WN_PART_IMAGE, WN_PART_TRUTH, WN_PART_COUNTERFACTUAL, WN_PART_ELSEWHERE, WN_PARTS };
 
 struct wn_instance {
-    struct wn_exhibit exhibit;            /* without its bytes */
+    struct wn_exhibit exhibit;             /* without its bytes */
     const struct wn_slice *part[WN_PARTS]; /* base64 within the body; NULL: there is none */
 };
 
-/* One evaluation. What it judges belongs to the thread from wn_evaluator_add on, what came of it is guarded by the evaluator's lock. */
+/* One evaluation. What it judges belongs to the thread from wn_evaluator_add on, what came of it is guarded by the
+ * evaluator's lock. */
 struct wn_assessment {
     char id[WN_EVALUATION_ID + 1];
     int key; /* whose it is, see wn_job */
@@ -37,10 +39,11 @@ struct wn_assessment {
     struct wn_instance *instances;
     int of;
     atomic_bool cancel;
-    size_t bytes; /* that it counts for: what it holds while it waits or runs and may come to hold, then what it holds */
+    /* that it counts for: what it holds while it waits or runs and may come to hold, then what it holds */
+    size_t bytes;
     enum wn_assessment_state state;
-    int done, failed; /* pictures, and those of them without an answer */
-    int64_t begin_ns, end_ns; /* of the run; 0: not yet */
+    int done, failed;            /* pictures, and those of them without an answer */
+    int64_t begin_ns, end_ns;    /* of the run; 0: not yet */
     struct wn_text lines, table; /* JSON objects with commas between, and one */
     struct wn_error error;
     struct wn_assessment *next; /* younger */
@@ -59,7 +62,7 @@ struct wn_evaluator {
 };
 
 void wn_assessment_free(struct wn_assessment *job); /* NULL is fine */
-const char *wn_assessment_state_name(int i);                /* NULL past the end */
+const char *wn_assessment_state_name(int i);        /* NULL past the end */
 
 enum wn_code wn_evaluator_start(struct wn_evaluator *e, const struct wn_config *config, struct wn_error *err);
 /* Ends what runs before its next forward pass, takes no more; results can still be read. */
@@ -67,8 +70,9 @@ void wn_evaluator_close(struct wn_evaluator *e);
 /* Ends the thread and frees everything. A zero-initialised evaluator is fine. */
 void wn_evaluator_finish(struct wn_evaluator *e);
 
-/* Hands in a job, whose owner is the evaluator from now on, also after a failure; id (WN_EVALUATION_ID + 1) is filled. The oldest results make
- * room, those of the same key first. Errors: WN_TOO_LARGE for more bytes than all may hold, WN_QUEUE_FULL, WN_NOT_READY while stopping. */
+/* Hands in a job, whose owner is the evaluator from now on, also after a failure; id (WN_EVALUATION_ID + 1) is
+ * filled. The oldest results make room, those of the same key first. Errors: WN_TOO_LARGE for more bytes than all
+ * may hold, WN_QUEUE_FULL, WN_NOT_READY while stopping. */
 enum wn_code wn_evaluator_add(struct wn_evaluator *e, struct wn_assessment *job, char *id, struct wn_error *err);
 /* The job with this id, locked until wn_evaluator_unlock; NULL: there is none, and nothing is locked. */
 struct wn_assessment *wn_evaluator_lock(struct wn_evaluator *e, const char *id);

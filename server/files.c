@@ -82,9 +82,9 @@ struct wn_stamp wn_stamp_of(int folder, const char *name)
 
 bool wn_stamp_same(const struct wn_stamp *a, const struct wn_stamp *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->written.tv_sec == b->written.tv_sec &&
-           a->written.tv_nsec == b->written.tv_nsec && a->changed.tv_sec == b->changed.tv_sec &&
-           a->changed.tv_nsec == b->changed.tv_nsec;
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->written.tv_sec == b->written.tv_sec && a->written.tv_nsec == b->written.tv_nsec &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 /* ---- reading ---- */
@@ -102,8 +102,8 @@ static enum wn_code check_file(int folder, const char *name, const struct stat *
     if (st->st_nlink != 1)
         return wn_fail(err, WN_BAD_MODEL, "%.128s has another name elsewhere (a hard link): put a copy here", name);
     if (!is_trusted(folder, st->st_uid))
-        return wn_fail(err, WN_BAD_MODEL, "%.128s belongs neither to root, nor to the service's user, nor to its folder's owner",
-                       name);
+        return wn_fail(err, WN_BAD_MODEL,
+                       "%.128s belongs neither to root, nor to the service's user, nor to its folder's owner", name);
     if ((uint64_t)st->st_size > most) return wn_fail(err, WN_BAD_MODEL, "%.128s is larger than %zu bytes", name, most);
     return WN_OK;
 }

@@ -16,9 +16,10 @@ struct wn_stamp {
 
 /* Opens a folder beneath another: no links at any step, no "." or "..". -1 and errno where it cannot be. */
 int wn_open_folder(int parent, const char *name);
-/* Reads the regular file `name` ("model.onnx", "samples/a.png") under the open folder. Refuses absolute names, "." and
- * "..", empty parts, symbolic links at any step, hard links, and files that belong neither to root, nor to this process's user, nor to
- * the folder's own. stamp may be NULL. WN_NOT_FOUND, WN_BAD_MODEL (not allowed, too large), WN_NO_MEMORY. */
+/* Reads the regular file `name` ("model.onnx", "samples/a.png") under the open folder. Refuses absolute names, "."
+ * and "..", empty parts, symbolic links at any step, hard links, and files that belong neither to root, nor to this
+ * process's user, nor to the folder's own. stamp may be NULL. WN_NOT_FOUND, WN_BAD_MODEL (not allowed, too large),
+ * WN_NO_MEMORY. */
 enum wn_code wn_read_beneath(int folder, const char *name, size_t most, struct wn_buffer *out, struct wn_stamp *stamp,
                              struct wn_error *err);
 /* The first bytes of such a file, n at most; returns how many, 0 where it cannot be read. *whole: its size. */

@@ -21,10 +21,10 @@ struct wn_head {
     bool last;        /* nothing behind this request is taken for one: the connection ends with it */
 };
 
-/* Refuses what proxies and servers read differently: several Content-Length, Host, Authorization or Transfer-Encoding
- * lines, codings other than chunked, names that are not tokens, control characters, folded lines, lines that do not end
- * in CR LF, zero bytes, targets that are not a path. head->last is set then, and for
- * chunked bodies, whose inner framing cannot be seen from here. most: bytes of the whole head. */
+/* Refuses what proxies and servers read differently: several Content-Length, Host, Authorization or
+ * Transfer-Encoding lines, codings other than chunked, names that are not tokens, control characters, folded lines,
+ * lines that do not end in CR LF, zero bytes, targets that are not a path. head->last is set then, and for chunked
+ * bodies, whose inner framing cannot be seen from here. most: bytes of the whole head. */
 enum wn_code wn_framing_check(struct MHD_Connection *connection, const struct wn_request_line *line, int64_t most,
                               struct wn_head *head, struct wn_problem *p);
 

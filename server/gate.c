@@ -69,7 +69,8 @@ static enum wn_code check_key(struct wn_request *r)
     look_up_key(r);
     if (wanted == WN_SCOPE_OPEN || r->scopes & wanted) return WN_OK;
     if (r->scopes)
-        return wn_problem_set(&r->problem, NULL, WN_FORBIDDEN, r->key ? "this path wants %s, and this key has it not" : "this path wants a key with %s",
+        return wn_problem_set(&r->problem, NULL, WN_FORBIDDEN,
+                              r->key ? "this path wants %s, and this key has it not" : "this path wants a key with %s",
                               scope_words(wanted));
     return wn_problem_set(&r->problem, NULL, WN_UNAUTHORIZED, "%s",
                           "this server wants a key: Authorization: Bearer ...");
@@ -105,9 +106,11 @@ static enum wn_code check_query(struct wn_request *r)
 {
     if (wn_query_parse(&r->pool, r->query, &r->parameters)) return WN_OK;
     if (r->parameters.too_many)
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the query string has more than %d parameters", WN_MOST_PARAMETERS);
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the query string has more than %d parameters",
+                              WN_MOST_PARAMETERS);
     return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
-                          "parameter %d of the query string cannot be decoded: it is UTF-8 without control characters, in escapes like %%2B",
+                          "parameter %d of the query string cannot be decoded: it is UTF-8 without control characters, "
+                          "in escapes like %%2B",
                           r->parameters.n);
 }
 
@@ -143,12 +146,14 @@ static bool is_preflight(const struct wn_request *r)
            wn_request_header(r, "Access-Control-Request-Method");
 }
 
-/* A body is read as it is. Taken for what it is not it would be called a broken picture, and what inflates can be a bomb. */
+/* A body is read as it is. Taken for what it is not it would be called a broken picture, and what inflates can be a
+ * bomb. */
 static enum wn_code check_coding(struct wn_request *r)
 {
     const char *coding = wn_request_header(r, "Content-Encoding");
     if (r->route->body == WN_BODY_NONE || !coding || !*coding || strcasecmp(coding, "identity") == 0) return WN_OK;
-    return wn_problem_set(&r->problem, NULL, WN_UNSUPPORTED_MEDIA, "no Content-Encoding is undone here: send the body as it is");
+    return wn_problem_set(&r->problem, NULL, WN_UNSUPPORTED_MEDIA,
+                          "no Content-Encoding is undone here: send the body as it is");
 }
 
 enum wn_code wn_gate_address(struct wn_request *r)

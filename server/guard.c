@@ -41,14 +41,16 @@ void wn_guard_look(void)
     if (name) wn_guard_device_lost(name);
 }
 
-/* With the lock held, so that the server stays. Handlers at exit could hang in a driver that is gone: they are not called. */
+/* With the lock held, so that the server stays. Handlers at exit could hang in a driver that is gone: they are not
+ * called. */
 static void leave_lost(struct wn_server *s)
 {
     const struct timespec pause = {0, 10000000};
     if (s) {
         atomic_store(&s->draining, true);
         wn_queue_close(&s->queue);
-        wn_queue_give_up(&s->queue, WN_DEVICE, "the device failed, and the server starts again; ask once more in a moment");
+        wn_queue_give_up(&s->queue, WN_DEVICE,
+                         "the device failed, and the server starts again; ask once more in a moment");
         for (int ms = 0; ms < REPLIES_MS && atomic_load(&s->requests) > 0; ms += 10) nanosleep(&pause, NULL);
     }
     _exit(WN_EXIT_START_AGAIN);

@@ -312,13 +312,15 @@ static enum wn_code check_public(struct wn_server *s, struct wn_error *err)
     s->is_public = wn_listen_is_public(&s->listeners);
     if (!s->is_public) return WN_OK;
     if (!has_keys && !c->insecure)
-        return wn_fail(err, WN_BAD_REQUEST,
-                       "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says "
-                       "that this is meant",
-                       c->host);
+        return wn_fail(
+            err, WN_BAD_REQUEST,
+            "host: others can reach '%.64s' and nobody is asked for a key; --keys FILE asks, --insecure says "
+            "that this is meant",
+            c->host);
     if (geteuid() == 0 && !c->allow_root)
         return wn_fail(err, WN_BAD_REQUEST,
-                       "host: others can reach '%.64s' and this process is root's: run it as a user of its own, or say with --allow-root "
+                       "host: others can reach '%.64s' and this process is root's: run it as a user of its own, or say "
+                       "with --allow-root "
                        "that this is meant",
                        c->host);
     if (has_keys) wn_log("warning", "keys and pictures travel readable to %s: put TLS in front", c->host);
@@ -331,7 +333,8 @@ static int http_threads(const struct wn_config *c)
     return threads < 2 ? 2 : threads > 2 * WN_MOST_CHORE_THREADS ? 2 * WN_MOST_CHORE_THREADS : (int)threads;
 }
 
-/* The library touches all of it after each answer on a connection that is kept: what idle clients cost. A head needs its bytes twice. */
+/* The library touches all of it after each answer on a connection that is kept: what idle clients cost. A head needs
+ * its bytes twice. */
 static size_t connection_memory(const struct wn_config *c)
 {
     return (size_t)(CONNECTION_ROOM + 2 * c->max_head_bytes);
@@ -340,19 +343,21 @@ static size_t connection_memory(const struct wn_config *c)
 static enum wn_code start_library(struct wn_server *s, struct wn_error *err)
 {
     const struct wn_config *c = &s->config;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+                     MHD_USE_ERROR_LOG;
     unsigned threads = (unsigned)http_threads(c);
     MHD_set_panic_func(on_panic, NULL);
     s->most_connections = wn_door_most(c);
-    s->http = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_THREAD_POOL_SIZE, threads,
-        /* the door keeps the limit: the library's is shared out to its threads, and it drops what one of them has no room for */
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->most_connections * threads, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory(c), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_URI_LOG_CALLBACK, on_uri, s, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify,
-        &s->connections, MHD_OPTION_END);
+    s->http =
+        MHD_start_daemon(flags, 0, NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+                         MHD_OPTION_THREAD_POOL_SIZE, threads,
+                         /* the door keeps the limit: the library's is shared out to its threads, and it drops what one
+                          * of them has no room for */
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->most_connections * threads,
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)c->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                         connection_memory(c), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK, on_uri, s,
+                         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+                         MHD_OPTION_NOTIFY_CONNECTION, wn_connections_notify, &s->connections, MHD_OPTION_END);
     return s->http ? WN_OK : wn_fail(err, WN_DEVICE, "the http library cannot be started: %s", strerror(errno));
 }
 
@@ -363,7 +368,8 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     if (code != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->drawer, 1, err)) != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->reader, http_threads(&s->config) / 2, err)) != WN_OK) goto end_drawer;
-    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, wn_respond_late, err)) != WN_OK) goto end_reader;
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, wn_respond_late, err)) != WN_OK)
+        goto end_reader;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);
     if ((code = wn_door_open(s, err)) == WN_OK) return WN_OK;

@@ -15,21 +15,21 @@
 
 enum wn_infer_output {
 #define X(id, name, type) WN_INFER_##id,
-    WN_INFER_OUTPUTS(X)
+    WN_INFER_OUTPUTS(X) WN_INFER_OUTPUT_COUNT
 #undef X
-    WN_INFER_OUTPUT_COUNT
 };
 
 struct wn_infer {
-    const char *id;                      /* comes back; NULL: not given */
-    int order[WN_INFER_OUTPUT_COUNT];    /* the outputs that are wanted */
-    bool binary[WN_INFER_OUTPUT_COUNT];  /* by place in `order` */
+    const char *id;                     /* comes back; NULL: not given */
+    int order[WN_INFER_OUTPUT_COUNT];   /* the outputs that are wanted */
+    bool binary[WN_INFER_OUTPUT_COUNT]; /* by place in `order` */
     int n;
 };
 
-const char *wn_infer_name(int output);     /* "logits"; NULL past the end */
+const char *wn_infer_name(int output); /* "logits"; NULL past the end */
 const char *wn_infer_datatype(int output);
-/* Dimensions of an output of this model, -1 where they depend on the question; returns how many. The first is that of the images. */
+/* Dimensions of an output of this model, -1 where they depend on the question; returns how many. The first is that
+ * of the images. */
 int wn_infer_shape(const struct wn_model *m, int output, int64_t shape[4]);
 
 /* As wn_intake, for a body of tensors; fills r->infer. */

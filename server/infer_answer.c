@@ -58,7 +58,8 @@ static enum wn_code add_maps(struct wn_request *r, const struct wn_slot *slot, i
         const struct wn_answer *a = &slot->item->answers[i];
         if (shape[2] < 0) shape[1] = slot->n, shape[2] = a->h, shape[3] = a->w;
         if (shape[1] != slot->n || shape[2] != a->h || shape[3] != a->w)
-            return wn_problem_set(&r->problem, "/outputs", WN_BAD_REQUEST, "the maps differ in number or size: ask for `explanation`");
+            return wn_problem_set(&r->problem, "/outputs", WN_BAD_REQUEST,
+                                  "the maps differ in number or size: ask for `explanation`");
         wn_text_add(out, (const char *)a->map, (size_t)a->h * (size_t)a->w * sizeof(float));
     }
     return WN_OK;
@@ -118,7 +119,8 @@ static void write_binary_size(struct wn_text *out, size_t size)
     wn_json_close(out, '}');
 }
 
-/* values: all images of one output: floats, or length and bytes of each explanation, or (not binary) strings of JSON. */
+/* values: all images of one output: floats, or length and bytes of each explanation, or (not binary) strings of
+ * JSON. */
 static enum wn_code gather(struct wn_request *r, int output, bool binary, int64_t shape[4], struct wn_text *values)
 {
     enum wn_code code = WN_OK;
@@ -131,7 +133,8 @@ static enum wn_code gather(struct wn_request *r, int output, bool binary, int64_
         else
             code = add_scores(slot, output == WN_INFER_PROBABILITIES, values);
     }
-    if (values->failed || code == WN_NO_MEMORY) wn_problem_set(&r->problem, NULL, code = WN_NO_MEMORY, "no memory for the answer");
+    if (values->failed || code == WN_NO_MEMORY)
+        wn_problem_set(&r->problem, NULL, code = WN_NO_MEMORY, "no memory for the answer");
     return code;
 }
 

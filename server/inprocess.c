@@ -63,7 +63,9 @@ static enum wn_code load(struct wn_server *s, const char *model, struct wn_error
     }
     const struct wn_models *found = s->keeper.shelf.current;
     if (code != WN_OK || !only) return code;
-    if (!found->n) return wn_fail(err, WN_NO_SUCH_MODEL, "there is no model '%.64s' in the folder '%.300s'", name, s->config.models);
+    if (!found->n)
+        return wn_fail(err, WN_NO_SUCH_MODEL, "there is no model '%.64s' in the folder '%.300s'", name,
+                       s->config.models);
     const struct wn_model *newest = found->list[found->n - 1];
     if (wn_models_ready(found)) return WN_OK;
     return wn_fail(err, newest->why.code, "the model %s cannot be used: %s", newest->name, newest->why.text);
@@ -78,7 +80,8 @@ enum wn_code wn_inprocess_open(const struct wn_config *config, const char *model
     s->keeper.parent = s->pictures = -1;
     wn_shelf_init(&s->keeper.shelf);
     enum wn_code code = model && !*model ? wn_shelf_replace(&s->keeper.shelf, NULL, NULL, err) : load(s, model, err);
-    if (code == WN_OK) code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, err);
+    if (code == WN_OK)
+        code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, err);
     if (code != WN_OK) {
         wn_keeper_finish(&s->keeper);
         free(s);

@@ -72,7 +72,8 @@ static enum wn_code take_part(struct wn_request *r, struct wn_job *job, const st
 {
     struct wn_ask *ask = &job->slots[0].ask;
     struct wn_reading reading = {.pool = &job->pool, .prefix = "", .again = again, .problem = &r->problem};
-    bool alias = r->route->body == WN_BODY_PICTURE && (strcmp(part->name, "data") == 0 || strcmp(part->name, "body") == 0);
+    bool alias =
+        r->route->body == WN_BODY_PICTURE && (strcmp(part->name, "data") == 0 || strcmp(part->name, "body") == 0);
     bool is_image = alias || strcmp(part->name, "image") == 0;
     if (is_image && again) return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "image is given twice");
     if (is_image) return set_image(r, job, ask, part->data, part->size);
@@ -109,8 +110,7 @@ static enum wn_code take_object(struct wn_ask *ask, const json_t *object, const 
     const char *key;
     json_t *value;
     enum wn_code code = WN_OK;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach ((json_t *)object, key, value) {
         if (!skip || strcmp(key, skip) != 0) code = wn_ask_set_json(ask, key, value, reading);
         if (code != WN_OK) break;
     }
@@ -145,8 +145,7 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, con
         slot->ask = *standard;
         slot->ask.id = NULL;
         const json_t *itself = json_object_get(one, "b64"); /* the instance is a picture */
-        if (itself)
-            take_picture(&slot->ask, itself, reading);
+        if (itself) take_picture(&slot->ask, itself, reading);
         if (json_is_object(one))
             take_object(&slot->ask, one, itself ? "b64" : NULL, reading);
         else

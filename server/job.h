@@ -21,14 +21,14 @@ enum wn_priority { WN_PRIORITY_LOW, WN_PRIORITY_NORMAL, WN_PRIORITY_HIGH, WN_PRI
 struct wn_job;
 struct wn_lane;
 
-/* One picture for one model, and everything asked about it: one forward pass. What is answered from the maps of every class is an item
- * of its own for each layer and method. */
+/* One picture for one model, and everything asked about it: one forward pass. What is answered from the maps of
+ * every class is an item of its own for each layer and method. */
 struct wn_item {
     struct wn_job *job;
     struct wn_item *next, *previous; /* in the queue; the queue's, like the next three */
     struct wn_lane *lane;            /* where it waits, or NULL */
     int64_t taken_ns;
-    int together;                    /* pictures of the run that it was taken for */
+    int together; /* pictures of the run that it was taken for */
     struct wn_model *model;
     const struct wn_slice *source;
     struct wn_problem problem; /* why this picture has no answers */
@@ -42,12 +42,15 @@ struct wn_item {
     struct wn_question *questions;
     struct wn_answer *answers;
     enum wn_map_kind *kinds;
-    struct wn_heatmap *heatmaps; /* by answer, drawn by the device where `done`; malloc'd, as are their indices; NULL: none is */
-    bool heavy; /* its methods go back to the picture: it costs more than the forward pass that others could share with it */
+    /* by answer, drawn by the device where `done`; malloc'd, as are their indices; NULL: none is */
+    struct wn_heatmap *heatmaps;
+    /* its methods go back to the picture: it costs more than the forward pass that others could share with it */
+    bool heavy;
     bool keep_pixels, needs_logits; /* needs_logits: some rivals are only known after the forward pass */
-    bool stacked, needs_input; /* stacked: answered from `kept`; needs_input: even so somebody wants the picture's numbers */
-    struct wn_kept_key key;    /* of a stacked item */
-    struct wn_kept *kept;      /* held; NULL: to be made */
+    /* stacked: answered from `kept`; needs_input: even so somebody wants the picture's numbers */
+    bool stacked, needs_input;
+    struct wn_kept_key key; /* of a stacked item */
+    struct wn_kept *kept;   /* held; NULL: to be made */
     struct wn_kept_list *kept_list;
     int most_passes; /* forward passes for evidence that its slots ask for, at most */
     int64_t queued_ns;
@@ -65,11 +68,11 @@ struct wn_slot {
     const struct wn_contrast *contrast;
     int layer;
     int layers[WN_MOST_LAYERS], n_layers; /* to be fused; n_layers 0: `layer` alone */
-    int *targets, n_targets; /* n_targets 0: the prediction */
-    int *foils, n_foils;     /* resolved after the forward pass where `nearest` */
+    int *targets, n_targets;              /* n_targets 0: the prediction */
+    int *foils, n_foils;                  /* resolved after the forward pass where `nearest` */
     int nearest;
-    int first, n; /* answers item->answers[first .. first + n) */
-    bool all;     /* why_not=all */
+    int first, n;                    /* answers item->answers[first .. first + n) */
+    bool all;                        /* why_not=all */
     struct wn_statistics statistics; /* of a slot over all foils: its numbers; the maps are among the answers */
     struct wn_strip {
         int *classes, n, h, w;
@@ -90,10 +93,11 @@ struct wn_job {
     enum wn_priority priority;
     int64_t deadline_ns; /* CLOCK_MONOTONIC */
     /* Guarded by the queue's lock from wn_queue_push on. */
-    int refs, pending;              /* pending: items that wait or run */
-    bool pushed;                    /* the queue has or had it */
-    atomic_bool abandoned;          /* its client went before that */
-    atomic_bool finished;           /* the waiter was woken, or is about to be; a worker looks without the lock whether anybody still waits */
+    int refs, pending;     /* pending: items that wait or run */
+    bool pushed;           /* the queue has or had it */
+    atomic_bool abandoned; /* its client went before that */
+    /* the waiter was woken, or is about to be; a worker looks without the lock whether anybody still waits */
+    atomic_bool finished;
     struct wn_error late;           /* why it was woken before everything was done */
     struct wn_job *next, *previous; /* among the jobs whose waiter was not woken */
     /* Called once, from another thread, when the job is finished. */
@@ -105,6 +109,7 @@ bool wn_priority_find(const char *name, enum wn_priority *out); /* "low", "norma
 
 struct wn_job *wn_job_create(void);      /* NULL when memory is short */
 void wn_job_destroy(struct wn_job *job); /* NULL is fine */
-void wn_job_shed(struct wn_job *job);    /* frees what its answers were made of: pictures, numbers, maps; nobody may work on it any more */
+/* frees what its answers were made of: pictures, numbers, maps; nobody may work on it any more */
+void wn_job_shed(struct wn_job *job);
 
 #endif

@@ -1,7 +1,8 @@
 /* Reads JSON with jansson while memory may run out; knows nothing of what the text says.
  *
- * Where jansson 2.14 gets no memory, it calls the text wrong, or leaves a character out and goes on, or fails an assertion about one that it never kept,
- * which ends the process. So the first refusal ends the reading there and then (a jump out of its allocator), and everything that it held is given back. */
+ * Where jansson 2.14 gets no memory, it calls the text wrong, or leaves a character out and goes on, or fails an
+ * assertion about one that it never kept, which ends the process. So the first refusal ends the reading there and
+ * then (a jump out of its allocator), and everything that it held is given back. */
 #include "jsonload.h"
 
 #include <pthread.h>
@@ -98,5 +99,6 @@ enum wn_code wn_json_parse(const void *text, size_t n, json_t **root, struct wn_
     bool starved;
     *root = wn_json_load(n ? text : "", n, &why, &starved);
     if (*root) return WN_OK;
-    return starved ? wn_fail(err, WN_NO_MEMORY, "there is no memory to read it") : wn_fail(err, WN_BAD_REQUEST, "line %d: %.160s", why.line, why.text);
+    return starved ? wn_fail(err, WN_NO_MEMORY, "there is no memory to read it")
+                   : wn_fail(err, WN_BAD_REQUEST, "line %d: %.160s", why.line, why.text);
 }

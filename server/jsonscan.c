@@ -1,4 +1,5 @@
-/* The look over a JSON body; knows one key by name, "b64", how pictures in base64 begin, and nothing else of what is asked. */
+/* The look over a JSON body; knows one key by name, "b64", how pictures in base64 begin, and nothing else of what is
+ * asked. */
 #include "jsonscan.h"
 #include "jsonload.h"
 
@@ -20,7 +21,7 @@ struct scan {
     struct wn_slice *slices;
     struct place {
         size_t at, size;
-    } *places; /* places[i]: where in `text` the number of slice i stands */
+    } * places;         /* places[i]: where in `text` the number of slice i stands */
     int n_slices, room; /* of both lists, which grow in the pool */
     struct wn_pool *pool;
     struct wn_error *err;

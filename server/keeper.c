@@ -45,7 +45,8 @@ static void add_folder(struct folders *all, const char *top, const char *version
         snprintf(all->name[all->n++], sizeof all->name[0], version ? "%s/%s" : "%s", top, version);
 }
 
-/* The newest first: where memory is short, it is the old ones that stay out. A version's folder has a digit in front and a network or a manifest in it: samples/ is none. */
+/* The newest first: where memory is short, it is the old ones that stay out. A version's folder has a digit in front
+ * and a network or a manifest in it: samples/ is none. */
 static int add_versions(struct folders *all, int parent, const char *top)
 {
     struct dirent **entries = NULL;
@@ -69,7 +70,8 @@ static int add_versions(struct folders *all, int parent, const char *top)
 static void add_top(struct folders *all, int parent, const char *top)
 {
     int versions = add_versions(all, parent, top);
-    if (has(all, parent, top, "manifest.json") && (!versions || has(all, parent, top, "model.onnx"))) add_folder(all, top, NULL);
+    if (has(all, parent, top, "manifest.json") && (!versions || has(all, parent, top, "model.onnx")))
+        add_folder(all, top, NULL);
 }
 
 /* only: one folder, or NULL for all. Names are taken from the folder's own list, never from a client. */
@@ -109,10 +111,11 @@ static enum wn_code check_room(const struct wn_keeper *k, const struct wn_model 
     size_t free_bytes = room(k);
     const struct wn_model *old = wn_models_in(k->shelf.current, m->folder);
     if (need <= free_bytes) return WN_OK;
-    return wn_fail(err, WN_NO_MEMORY,
-                   "it needs %.1f MB and %.1f MB of the %lld MB of model_memory_mb are free%s: unload a model, or allow more",
-                   (double)need / 1e6, (double)free_bytes / 1e6, (long long)k->config->model_memory_mb,
-                   old && wn_model_is_ready(old) ? " (while it is loaded anew, the old one counts too)" : "");
+    return wn_fail(
+        err, WN_NO_MEMORY,
+        "it needs %.1f MB and %.1f MB of the %lld MB of model_memory_mb are free%s: unload a model, or allow more",
+        (double)need / 1e6, (double)free_bytes / 1e6, (long long)k->config->model_memory_mb,
+        old && wn_model_is_ready(old) ? " (while it is loaded anew, the old one counts too)" : "");
 }
 
 /* ---- loading ---- */
@@ -160,7 +163,8 @@ static struct wn_model *load(struct wn_keeper *k, const char *folder)
 static enum wn_code bring(struct wn_keeper *k, const char *folder, struct wn_error *err)
 {
     struct wn_model *old = wn_models_in(k->shelf.current, folder);
-    if (old && wn_model_is_ready(old) && wn_model_is_current(old, k->parent)) return wn_shelf_note(&k->shelf, old, NULL);
+    if (old && wn_model_is_ready(old) && wn_model_is_current(old, k->parent))
+        return wn_shelf_note(&k->shelf, old, NULL);
     struct wn_model *m = load(k, folder);
     if (!m) return wn_fail(err, WN_NO_MEMORY, "no memory for a model");
     struct wn_error why = m->why;
@@ -383,7 +387,8 @@ enum wn_code wn_keeper_open(struct wn_keeper *k, const struct wn_config *config,
     enum wn_code code = wn_shelf_replace(&k->shelf, NULL, NULL, err); /* an empty one: there is always one */
     if (code == WN_OK) code = find_folders(k->parent, NULL, &found, err);
     if (code == WN_OK && !found.n)
-        code = wn_fail(err, WN_NOT_FOUND, "no subfolder of '%s' has a manifest.json; see docs/models.md", config->models);
+        code =
+            wn_fail(err, WN_NOT_FOUND, "no subfolder of '%s' has a manifest.json; see docs/models.md", config->models);
     if (code == WN_OK) code = announce(k, &found, err);
     free(found.name);
     return code;

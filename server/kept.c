@@ -80,8 +80,8 @@ struct wn_kept *wn_kept_find(struct wn_kept_list *list, const struct wn_kept_key
     return kept;
 }
 
-struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key *key, struct wn_stack *stack, const float *logits,
-                            const struct wn_geometry *geometry)
+struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key *key, struct wn_stack *stack,
+                            const float *logits, const struct wn_geometry *geometry)
 {
     struct wn_kept *kept = calloc(1, sizeof *kept);
     size_t k = (size_t)stack->classes;

@@ -1,5 +1,5 @@
-/* Maps of every class that were made once and are kept: the next question about the same picture costs a product instead of a pass.
- * Bounded in bytes; what was asked for longest ago goes first. */
+/* Maps of every class that were made once and are kept: the next question about the same picture costs a product
+ * instead of a pass. Bounded in bytes; what was asked for longest ago goes first. */
 #ifndef WN_SERVER_KEPT_H
 #define WN_SERVER_KEPT_H
 
@@ -11,9 +11,9 @@
 
 /* Everything that the numbers depend on: two pictures of one key are one picture. */
 struct wn_kept_key {
-    char picture[96];         /* SHA-256 of the picture's bytes, and how they were read; zeros behind its end */
-    uint64_t model;           /* its serial number, never given twice */
-    int layer, method;        /* number among the model's layers; row of the method table */
+    char picture[96];  /* SHA-256 of the picture's bytes, and how they were read; zeros behind its end */
+    uint64_t model;    /* its serial number, never given twice */
+    int layer, method; /* number among the model's layers; row of the method table */
 };
 
 struct wn_kept {
@@ -42,10 +42,10 @@ bool wn_kept_same_key(const struct wn_kept_key *a, const struct wn_kept_key *b);
  *
  * The entry, held for the caller, or NULL. */
 struct wn_kept *wn_kept_find(struct wn_kept_list *list, const struct wn_kept_key *key);
-/* Takes over the stack (which is empty after) and copies the rest; the entry is held for the caller, and kept where it fits and none of
- * that key is there already. NULL: no memory, and the stack is still the caller's. */
-struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key *key, struct wn_stack *stack, const float *logits,
-                            const struct wn_geometry *geometry);
+/* Takes over the stack (which is empty after) and copies the rest; the entry is held for the caller, and kept where
+ * it fits and none of that key is there already. NULL: no memory, and the stack is still the caller's. */
+struct wn_kept *wn_kept_add(struct wn_kept_list *list, const struct wn_kept_key *key, struct wn_stack *stack,
+                            const float *logits, const struct wn_geometry *geometry);
 /* The same entry, held once more. */
 struct wn_kept *wn_kept_hold(struct wn_kept_list *list, struct wn_kept *kept);
 void wn_kept_release(struct wn_kept_list *list, struct wn_kept *kept); /* NULL is fine */

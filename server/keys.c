@@ -72,7 +72,8 @@ static const char *read_line(char *line, struct wn_key *out)
     char *rest, *name = strtok_r(line, " \t\r", &rest), *scopes = strtok_r(NULL, " \t\r", &rest),
                 *token = strtok_r(NULL, " \t\r", &rest), *priority = strtok_r(NULL, " \t\r", &rest);
     *out = (struct wn_key){.most = WN_PRIORITY_NORMAL};
-    if (!token || (priority && strtok_r(NULL, " \t\r", &rest))) return "a line is: name scopes token, and a priority or nothing";
+    if (!token || (priority && strtok_r(NULL, " \t\r", &rest)))
+        return "a line is: name scopes token, and a priority or nothing";
     if (priority && !wn_priority_find(priority, &out->most)) return "a key's highest priority is low, normal or high";
     size_t n = strlen(name), size = strlen(token);
     if (n > WN_KEY_NAME || strspn(name, name_bytes) != n) return "a name is 1 to 32 letters, digits, '.', '_' or '-'";
@@ -126,7 +127,8 @@ static bool is_private(const struct stat *st, const char *path)
     return (st->st_uid == geteuid() || st->st_uid == 0) && !(st->st_mode & (is_credential ? 0037 : 0077));
 }
 
-/* A file that is read: as many bytes as it had when it was opened, and a zero. free_text() takes it back, from a failure too. */
+/* A file that is read: as many bytes as it had when it was opened, and a zero. free_text() takes it back, from a
+ * failure too. */
 struct text {
     char *bytes;
     size_t size;
@@ -137,7 +139,8 @@ static enum wn_code read_bytes(int fd, const char *path, size_t most, struct tex
     ssize_t n = 1;
     if (!(out->bytes = calloc(1, most + 1))) return wn_fail(err, WN_NO_MEMORY, "no memory for the keys");
     while (out->size < most && (n = read(fd, out->bytes + out->size, most - out->size)) != 0) {
-        if (n < 0 && errno != EINTR) return wn_fail(err, WN_BAD_REQUEST, "%s cannot be read: %s", path, strerror(errno));
+        if (n < 0 && errno != EINTR)
+            return wn_fail(err, WN_BAD_REQUEST, "%s cannot be read: %s", path, strerror(errno));
         if (n > 0) out->size += (size_t)n;
     }
     return WN_OK;
@@ -146,12 +149,16 @@ static enum wn_code read_bytes(int fd, const char *path, size_t most, struct tex
 static enum wn_code read_text(int fd, const char *path, struct text *out, struct wn_error *err)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) return wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is not a regular file", path);
-    if (!is_private(&st, path)) return wn_fail(err, WN_BAD_REQUEST, "others can read the file of keys %s, or own it: chmod 600 and chown it", path);
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is not a regular file", path);
+    if (!is_private(&st, path))
+        return wn_fail(err, WN_BAD_REQUEST, "others can read the file of keys %s, or own it: chmod 600 and chown it",
+                       path);
     size_t most = st.st_size < FILE_BYTES ? (size_t)st.st_size + 1 : FILE_BYTES; /* the byte more is the end's */
     enum wn_code code = read_bytes(fd, path, most, out, err);
     if (code == WN_OK && (out->size == most || memchr(out->bytes, 0, out->size)))
-        code = wn_fail(err, WN_BAD_REQUEST, "the file of keys %s is too long, grew while it was read, or holds a zero byte", path);
+        code = wn_fail(err, WN_BAD_REQUEST,
+                       "the file of keys %s is too long, grew while it was read, or holds a zero byte", path);
     return code;
 }
 
@@ -224,7 +231,8 @@ void wn_keys_finish(struct wn_keys *keys)
     pthread_rwlock_destroy(&keys->lock);
 }
 
-/* The header's token: behind "Bearer ", or as the password of "Basic ", whose user does not matter. text: MOST_BASIC bytes. NULL: neither. */
+/* The header's token: behind "Bearer ", or as the password of "Basic ", whose user does not matter. text: MOST_BASIC
+ * bytes. NULL: neither. */
 static const char *token_of(const char *authorization, char *text)
 {
     static const char bearer[] = "Bearer ", basic[] = "Basic ";
@@ -234,7 +242,9 @@ static const char *token_of(const char *authorization, char *text)
     const char *coded = authorization + strlen(basic);
     size_t n = strlen(coded), size = MOST_BASIC - 1;
     base64_decode_init(&context);
-    if (BASE64_DECODE_LENGTH(n) > size || !base64_decode_update(&context, &size, (uint8_t *)text, n, coded) || !base64_decode_final(&context)) return NULL;
+    if (BASE64_DECODE_LENGTH(n) > size || !base64_decode_update(&context, &size, (uint8_t *)text, n, coded) ||
+        !base64_decode_final(&context))
+        return NULL;
     text[size] = 0;
     const char *colon = strlen(text) == size ? strchr(text, ':') : NULL;
     return colon ? colon + 1 : NULL;

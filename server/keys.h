@@ -31,9 +31,9 @@ enum wn_code wn_keys_init(struct wn_keys *keys, const char *path, struct wn_erro
 /* Reads the file again. What was there before stays where it cannot be read. */
 enum wn_code wn_keys_reload(struct wn_keys *keys, struct wn_error *err);
 void wn_keys_finish(struct wn_keys *keys);
-/* authorization: the header's value, or NULL: "Bearer TOKEN", or "Basic ..." with the token as the password (Label Studio sends nothing
- * else). Copies the key and returns its number; 0 where there is no such key.
- * Takes the same time for every token of one length. */
+/* authorization: the header's value, or NULL: "Bearer TOKEN", or "Basic ..." with the token as the password (Label
+ * Studio sends nothing else). Copies the key and returns its number; 0 where there is no such key. Takes the same
+ * time for every token of one length. */
 int wn_keys_find(struct wn_keys *keys, const char *authorization, struct wn_key *out);
 
 #endif

@@ -25,13 +25,15 @@ void wn_label_note(struct wn_pool *pool, struct wn_label_notes *notes, const cha
     if (copy) notes->list[notes->n++] = copy;
 }
 
-void wn_label_note_unknown(struct wn_pool *pool, struct wn_label_notes *notes, const struct wn_model *m, const char *what, const char *word)
+void wn_label_note_unknown(struct wn_pool *pool, struct wn_label_notes *notes, const struct wn_model *m,
+                           const char *what, const char *word)
 {
     const char *near[3];
     char meant[260] = "";
     int n = notes->n < WN_MOST_NOTES ? wn_nearest_names(word, m->labels, m->classes, near, 3) : 0;
     for (int i = 0; i < n; i++)
-        snprintf(meant + strlen(meant), sizeof meant - strlen(meant), "%s'%.64s'", i ? " or " : "; did you mean ", near[i]);
+        snprintf(meant + strlen(meant), sizeof meant - strlen(meant), "%s'%.64s'", i ? " or " : "; did you mean ",
+                 near[i]);
     wn_label_note(pool, notes, "%s '%.128s' is no class of the model %s%s%s", what, word, m->name, meant, n ? "?" : "");
 }
 
@@ -103,25 +105,32 @@ static void review_choices(const struct wn_labeling *l, struct wn_pool *pool, st
     const struct wn_model *m = l->model;
     int unknown = 0, silent = 0, first = -1;
     for (int i = 0; i < affordable(m, choices->n); i++)
-        if (wn_label_class_of(m, &choices->labels[i]) < 0 && ++unknown <= 3) wn_label_note_unknown(pool, notes, m, "the choice", choices->labels[i].value);
+        if (wn_label_class_of(m, &choices->labels[i]) < 0 && ++unknown <= 3)
+            wn_label_note_unknown(pool, notes, m, "the choice", choices->labels[i].value);
     if (unknown > 3) wn_label_note(pool, notes, "%d more choices are no classes of the model %s", unknown - 3, m->name);
     for (int c = 0; c < m->classes && affordable(m, choices->n) == choices->n; c++)
         if (!wn_label_find(choices, m, c) && !silent++) first = c;
     if (silent)
-        wn_label_note(pool, notes, "%d classes of the model %s have no choice (the first is '%.128s'): predictions of them cannot be shown", silent, m->name,
-                      m->labels[first]);
+        wn_label_note(
+            pool, notes,
+            "%d classes of the model %s have no choice (the first is '%.128s'): predictions of them cannot be shown",
+            silent, m->name, m->labels[first]);
 }
 
 void wn_label_review(const struct wn_labeling *l, struct wn_pool *pool, struct wn_label_notes *notes)
 {
     const struct wn_label_config *c = &l->config;
-    if (!c->key) wn_label_note(pool, notes, "there is no <Image> with a name and a value such as \"$image\": no picture is found");
+    if (!c->key)
+        wn_label_note(pool, notes,
+                      "there is no <Image> with a name and a value such as \"$image\": no picture is found");
     if (c->choices.name)
         review_choices(l, pool, notes);
     else
-        wn_label_note(pool, notes, "there is no <Choices> with a name: predictions and annotations of classes cannot be told");
+        wn_label_note(pool, notes,
+                      "there is no <Choices> with a name: predictions and annotations of classes cannot be told");
     if (!c->regions.n)
-        wn_label_note(pool, notes, "there are no <BrushLabels> or <PolygonLabels> with labels: the evidence cannot be drawn");
+        wn_label_note(pool, notes,
+                      "there are no <BrushLabels> or <PolygonLabels> with labels: the evidence cannot be drawn");
 }
 
 /* ---- a request ---- */
@@ -131,9 +140,10 @@ static enum wn_code find_model(struct wn_request *r)
     const char *named = r->server->config.labeling_model;
     if (!r->model) r->model = named[0] ? named : wn_lookup_only(wn_request_models(r));
     if (!r->model)
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
-                              "there are several models: start whynotd with --labeling-model NAME, or give Label Studio the address "
-                              "/v1/models/NAME/label-studio of this server");
+        return wn_problem_set(
+            &r->problem, NULL, WN_BAD_REQUEST,
+            "there are several models: start whynotd with --labeling-model NAME, or give Label Studio the address "
+            "/v1/models/NAME/label-studio of this server");
     struct wn_model *m = r->labeling->model = wn_request_model(r);
     if (!m) return r->problem.error.code;
     if (wn_model_is_ready(m)) return WN_OK;
@@ -156,6 +166,7 @@ enum wn_code wn_label_begin(struct wn_request *r, const char *xml, size_t size)
     if (code == WN_OK) code = wn_label_config_read(xml, size, &r->pool, &l->config, &r->problem.error);
     if (code != WN_OK) return code;
     l->by_class = is_of_classes(l);
-    snprintf(l->version, sizeof l->version, "%s-%s-%.8s", l->model->name, l->model->manifest.version, wn_graph_sha256(l->model->graph));
+    snprintf(l->version, sizeof l->version, "%s-%s-%.8s", l->model->name, l->model->manifest.version,
+             wn_graph_sha256(l->model->graph));
     return WN_OK;
 }

@@ -1,4 +1,5 @@
-/* Answers to Label Studio's predictions: the class as a choice, the evidence as brush or polygon regions. Knows nothing of how they came about. */
+/* Answers to Label Studio's predictions: the class as a choice, the evidence as brush or polygon regions. Knows
+ * nothing of how they came about. */
 #include "answer.h"
 #include "label.h"
 
@@ -11,7 +12,8 @@
 #include <string.h>
 #include <whynot/evidence.h>
 
-/* Regions are drawn at most so large and then stretched: the map has a few dozen cells a side, so more pixels say nothing more. */
+/* Regions are drawn at most so large and then stretched: the map has a few dozen cells a side, so more pixels say
+ * nothing more. */
 enum { BRUSH_SIDE = 1024, POLYGON_SIDE = 256, PIXEL_NS = 15 };
 
 /* One task's prediction while it is written. */
@@ -116,12 +118,15 @@ static const struct wn_label *label_of(const struct wn_labeling *l, const struct
 }
 
 /* A side that hardly anything speaks for has a strongest fifth, too: so the words say how much it is. */
-static void end_region(struct writing *w, const struct side *s, const char *key, const struct wn_label *label, const struct mask *m)
+static void end_region(struct writing *w, const struct side *s, const char *key, const struct wn_label *label,
+                       const struct mask *m)
 {
     char text[480];
     const char *word = wn_label_word(label), *words = text;
-    if (m->share < 0.01) snprintf(text, sizeof text, "%s: less than 1 %% of the evidence", s->words);
-    else snprintf(text, sizeof text, "%s: %.0f %% of the evidence", s->words, 100 * m->share);
+    if (m->share < 0.01)
+        snprintf(text, sizeof text, "%s: less than 1 %% of the evidence", s->words);
+    else
+        snprintf(text, sizeof text, "%s: %.0f %% of the evidence", s->words, 100 * m->share);
     strings(w->out, key, &word, 1);
     wn_json_close(w->out, '}');
     wn_json_key(w->out, "meta");
@@ -131,7 +136,8 @@ static void end_region(struct writing *w, const struct side *s, const char *key,
     wn_json_close(w->out, '}');
 }
 
-static enum wn_code write_brush(struct writing *w, const struct side *s, const struct wn_label *label, const struct mask *m, struct wn_error *err)
+static enum wn_code write_brush(struct writing *w, const struct side *s, const struct wn_label *label,
+                                const struct mask *m, struct wn_error *err)
 {
     const struct wn_geometry *g = &w->slot->item->geometry;
     const struct wn_brush brush = {m->pixels, m->w, m->h, g->image_w, g->image_h};
@@ -154,7 +160,8 @@ static enum wn_code write_brush(struct writing *w, const struct side *s, const s
 }
 
 /* Points are hundredths of the picture's sides. */
-static enum wn_code write_polygons(struct writing *w, const struct side *s, const struct wn_label *label, const struct mask *m, struct wn_error *err)
+static enum wn_code write_polygons(struct writing *w, const struct side *s, const struct wn_label *label,
+                                   const struct mask *m, struct wn_error *err)
 {
     struct wn_outline list[WN_MOST_OUTLINES];
     int n;
@@ -186,7 +193,9 @@ static enum wn_code write_side(struct writing *w, const struct side *s, struct w
     const struct wn_label *label = label_of(l, s);
     struct mask m;
     if (!label) {
-        wn_label_note(&w->r->pool, &w->task->notes, "no label of the regions means '%.128s': what speaks for it is not drawn", l->model->labels[s->class]);
+        wn_label_note(&w->r->pool, &w->task->notes,
+                      "no label of the regions means '%.128s': what speaks for it is not drawn",
+                      l->model->labels[s->class]);
         return WN_OK;
     }
     enum wn_code code = draw(w->slot, s->against, l->config.polygons ? POLYGON_SIDE : BRUSH_SIDE, &m, err);
@@ -198,7 +207,8 @@ static enum wn_code write_side(struct writing *w, const struct side *s, struct w
     return code;
 }
 
-/* What the map says: why the prediction; why it and not the runner-up, where the annotation agrees; else either side of the disagreement. */
+/* What the map says: why the prediction; why it and not the runner-up, where the annotation agrees; else either side
+ * of the disagreement. */
 static enum wn_code write_regions(struct writing *w, struct wn_error *err)
 {
     const char *const *labels = w->slot->model->labels, *mine = labels[w->predicted];
@@ -207,12 +217,14 @@ static enum wn_code write_regions(struct writing *w, struct wn_error *err)
     char words[2][420];
     if (!w->r->labeling->config.regions.n) return WN_OK;
     if (label < 0 || label == w->predicted) {
-        snprintf(words[0], sizeof words[0], "speaks for %.128s, the prediction%s%.128s", mine, label < 0 ? "" : ", rather than ",
-                 label < 0 || a->foil < 0 ? "" : labels[a->foil]);
+        snprintf(words[0], sizeof words[0], "speaks for %.128s, the prediction%s%.128s", mine,
+                 label < 0 ? "" : ", rather than ", label < 0 || a->foil < 0 ? "" : labels[a->foil]);
         return write_side(w, &(struct side){w->predicted, false, false, words[0]}, err);
     }
-    snprintf(words[0], sizeof words[0], "speaks for %.128s, the annotation, rather than %.128s, the prediction", labels[label], mine);
-    snprintf(words[1], sizeof words[1], "speaks for %.128s, the prediction, rather than %.128s, the annotation", mine, labels[label]);
+    snprintf(words[0], sizeof words[0], "speaks for %.128s, the annotation, rather than %.128s, the prediction",
+             labels[label], mine);
+    snprintf(words[1], sizeof words[1], "speaks for %.128s, the prediction, rather than %.128s, the annotation", mine,
+             labels[label]);
     enum wn_code code = write_side(w, &(struct side){label, true, false, words[0]}, err);
     return code == WN_OK ? write_side(w, &(struct side){w->predicted, false, true, words[1]}, err) : code;
 }
@@ -225,7 +237,9 @@ static void write_choice(struct writing *w)
     if (!l->config.choices.name) return;
     const struct wn_label *label = wn_label_find(&l->config.choices, l->model, w->predicted);
     if (!label) {
-        wn_label_note(&w->r->pool, &w->task->notes, "the labeling configuration has no choice '%.128s', which is the prediction", l->model->labels[w->predicted]);
+        wn_label_note(&w->r->pool, &w->task->notes,
+                      "the labeling configuration has no choice '%.128s', which is the prediction",
+                      l->model->labels[w->predicted]);
         return;
     }
     const char *word = wn_label_word(label);
@@ -237,7 +251,8 @@ static void write_choice(struct writing *w)
     wn_json_close(w->out, '}');
 }
 
-static enum wn_code write_task(struct wn_request *r, const struct wn_slot *slot, struct wn_label_task *task, struct wn_error *err)
+static enum wn_code write_task(struct wn_request *r, const struct wn_slot *slot, struct wn_label_task *task,
+                               struct wn_error *err)
 {
     const struct wn_item *item = slot->item;
     float *p = wn_pool_array(&r->pool, (size_t)slot->model->classes, sizeof *p);
@@ -257,7 +272,8 @@ static enum wn_code write_task(struct wn_request *r, const struct wn_slot *slot,
     return code;
 }
 
-/* In the place of a prediction, in its shape. The version is another one, so that Label Studio asks again about the task. */
+/* In the place of a prediction, in its shape. The version is another one, so that Label Studio asks again about the
+ * task. */
 static void write_failure(struct wn_request *r, const struct wn_slot *slot, const struct wn_label_task *task)
 {
     struct wn_text *out = &r->reply.body;

@@ -1,5 +1,5 @@
-/* The labeling configuration's tags: a scanner for the XML that such configurations are written in, and nothing that XML may be besides. Knows no
- * classes and no tasks. */
+/* The labeling configuration's tags: a scanner for the XML that such configurations are written in, and nothing that
+ * XML may be besides. Knows no classes and no tasks. */
 #include "labelconfig.h"
 
 #include <stdio.h>
@@ -7,7 +7,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MOST_TAGS = 16384, MOST_DEPTH = 64, MOST_ATTRIBUTES = 64, MOST_LABELS = 4096, MOST_IMAGES = 16, NAME_BYTES = 1024 };
+enum {
+    MOST_TAGS = 16384,
+    MOST_DEPTH = 64,
+    MOST_ATTRIBUTES = 64,
+    MOST_LABELS = 4096,
+    MOST_IMAGES = 16,
+    NAME_BYTES = 1024
+};
 
 struct text {
     const char *at;
@@ -22,8 +29,8 @@ struct scan {
     const char *xml;
     size_t size, at;
     int tags, depth, n_attributes, n_images;
-    struct text open[MOST_DEPTH];               /* names of the tags that are open */
-    struct wn_label_tag *owner[MOST_DEPTH];     /* whose labels stand in them; NULL: nobody's */
+    struct text open[MOST_DEPTH];                 /* names of the tags that are open */
+    struct wn_label_tag *owner[MOST_DEPTH];       /* whose labels stand in them; NULL: nobody's */
     struct attribute attributes[MOST_ATTRIBUTES]; /* of the tag at hand */
     struct {
         const char *name, *value;
@@ -164,8 +171,10 @@ static enum wn_code read_attributes(struct scan *s)
         s->at++;
         skip_space(s);
         char quote = s->at < s->size ? s->xml[s->at] : 0;
-        const char *begin = s->xml + s->at + 1, *end = quote == '"' || quote == '\'' ? memchr(begin, quote, s->size - s->at - 1) : NULL;
-        if (!end || memchr(begin, '<', (size_t)(end - begin))) return wrong(s, "an attribute's value is not in quotes, or has a '<'");
+        const char *begin = s->xml + s->at + 1,
+                   *end = quote == '"' || quote == '\'' ? memchr(begin, quote, s->size - s->at - 1) : NULL;
+        if (!end || memchr(begin, '<', (size_t)(end - begin)))
+            return wrong(s, "an attribute's value is not in quotes, or has a '<'");
         a->value = (struct text){begin, (size_t)(end - begin)};
         s->at += a->value.size + 2;
         for (int i = 0; i < s->n_attributes; i++)
@@ -217,7 +226,8 @@ static enum wn_code take_tag(struct scan *s, struct text name, struct wn_label_t
     bool polygons = is(name, "PolygonLabels");
     if (is(name, "Image")) return add_image(s);
     if (is(name, "Choices")) return *owner = NULL, add_tag(s, &c->choices, owner);
-    if ((is(name, "Choice") && *owner == &c->choices) || (is(name, "Label") && *owner == &c->regions)) return add_label(s, *owner);
+    if ((is(name, "Choice") && *owner == &c->choices) || (is(name, "Label") && *owner == &c->regions))
+        return add_label(s, *owner);
     if (!polygons && !is(name, "BrushLabels")) return WN_OK;
     if (!c->regions.name) c->polygons = polygons;
     *owner = NULL;
@@ -248,7 +258,8 @@ static enum wn_code close_tag(struct scan *s)
     struct text name;
     if (read_name(s, &name) != WN_OK) return WN_BAD_REQUEST;
     skip_space(s);
-    if (!starts(s, ">") || !s->depth || !is_same(s->open[s->depth - 1], name)) return wrong(s, "the end of a tag that is not open");
+    if (!starts(s, ">") || !s->depth || !is_same(s->open[s->depth - 1], name))
+        return wrong(s, "the end of a tag that is not open");
     s->depth--;
     s->at++;
     return WN_OK;
@@ -285,13 +296,15 @@ const char *wn_label_word(const struct wn_label *l)
     return l->alias && l->alias[0] ? l->alias : l->value;
 }
 
-enum wn_code wn_label_config_read(const char *xml, size_t size, struct wn_pool *pool, struct wn_label_config *out, struct wn_error *err)
+enum wn_code wn_label_config_read(const char *xml, size_t size, struct wn_pool *pool, struct wn_label_config *out,
+                                  struct wn_error *err)
 {
     struct scan *s = wn_pool_alloc(pool, sizeof *s);
     *out = (struct wn_label_config){0};
     if (!s) return wn_fail(err, WN_NO_MEMORY, "no memory for the labeling configuration");
     *s = (struct scan){.xml = xml, .size = size, .pool = pool, .out = out, .err = err};
-    if (size > WN_LABEL_CONFIG_BYTES) return wn_fail(err, WN_BAD_REQUEST, "the labeling configuration has more than %d bytes", WN_LABEL_CONFIG_BYTES);
+    if (size > WN_LABEL_CONFIG_BYTES)
+        return wn_fail(err, WN_BAD_REQUEST, "the labeling configuration has more than %d bytes", WN_LABEL_CONFIG_BYTES);
     while (s->at < s->size) {
         const char *next = memchr(xml + s->at, '<', size - s->at);
         if (!next) break;

@@ -65,7 +65,8 @@ static enum wn_code inherit(struct wn_config *config, struct wn_listeners *out, 
         char *name = out->name[out->n];
         take_name(&names, name);
         if (!is_listening_stream(fd))
-            return wn_fail(err, WN_BAD_REQUEST, "inherited socket %d (%s) is not one that listens for streams", fd, name[0] ? name : "no name");
+            return wn_fail(err, WN_BAD_REQUEST, "inherited socket %d (%s) is not one that listens for streams", fd,
+                           name[0] ? name : "no name");
         fcntl(fd, F_SETFD, FD_CLOEXEC);
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         out->fd[out->n] = fd;
@@ -139,8 +140,10 @@ static bool is_public(int fd)
     socklen_t n = sizeof a;
     if (getsockname(fd, (struct sockaddr *)&a, &n) != 0) return true;
     if (a.ss_family == AF_UNIX) return false;
-    if (a.ss_family == AF_INET) return ntohl(((const struct sockaddr_in *)(const void *)&a)->sin_addr.s_addr) >> 24 != 127;
-    return a.ss_family != AF_INET6 || !IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)&a)->sin6_addr);
+    if (a.ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)&a)->sin_addr.s_addr) >> 24 != 127;
+    return a.ss_family != AF_INET6 ||
+           !IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)&a)->sin6_addr);
 }
 
 bool wn_listen_is_public(const struct wn_listeners *l)
@@ -154,10 +157,10 @@ bool wn_listen_is_public(const struct wn_listeners *l)
 void wn_listen_shut_door(const struct wn_listeners *l)
 {
     static struct sock_filter no_first_packet[] = {
-        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),         /* the flags of the TCP header */
-        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),      /* SYN, ACK */
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),          /* the flags of the TCP header */
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),       /* SYN, ACK */
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1), /* SYN alone: */
-        BPF_STMT(BPF_RET | BPF_K, 0),                   /* no byte of it passes */
+        BPF_STMT(BPF_RET | BPF_K, 0),                    /* no byte of it passes */
         BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
     };
     const struct sock_fprog program = {sizeof no_first_packet / sizeof *no_first_packet, no_first_packet};

@@ -15,16 +15,16 @@ struct wn_listeners {
     bool kept; /* whoever passed them on listens on: what waits in the kernel's queue is for the next process */
 };
 
-/* Takes what was passed on (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES), or else binds config's host and port; of inherited sockets the first
- * one's address becomes config's. */
+/* Takes what was passed on (LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES), or else binds config's host and port; of
+ * inherited sockets the first one's address becomes config's. */
 enum wn_code wn_listen(struct wn_config *config, struct wn_listeners *out, struct wn_error *err);
 void wn_listen_close(struct wn_listeners *l);
 /* The port of a socket, 0 where it has none. */
 int wn_listen_port(int fd);
 /* Whether others than this machine can reach one of them. */
 bool wn_listen_is_public(const struct wn_listeners *l);
-/* From now on the kernel lets nobody new begin; connections that have begun still arrive. Clients try again by themselves, and find the
- * next process or none. */
+/* From now on the kernel lets nobody new begin; connections that have begun still arrive. Clients try again by
+ * themselves, and find the next process or none. */
 void wn_listen_shut_door(const struct wn_listeners *l);
 
 #endif

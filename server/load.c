@@ -11,7 +11,8 @@ static enum wn_code read_timeout(struct wn_request *r)
     if (!text) return WN_OK;
     r->timeout_ms = wn_digits(text);
     if (r->timeout_ms < 1)
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Timeout-Ms takes a whole number of milliseconds, 1 and up");
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
+                              "X-Request-Timeout-Ms takes a whole number of milliseconds, 1 and up");
     return WN_OK;
 }
 
@@ -38,7 +39,9 @@ void wn_load_check(struct wn_request *r)
         return;
     }
     const struct wn_models *models = wn_request_models(r);
-    const struct wn_model *model = r->model ? wn_models_find(models, r->model, r->version) : models->n == 1 ? models->list[0] : NULL;
+    const struct wn_model *model = r->model         ? wn_models_find(models, r->model, r->version)
+                                   : models->n == 1 ? models->list[0]
+                                                    : NULL;
     enum wn_code code = wn_queue_admits(&s->queue, model, r->key, r->priority, &r->place, &retry_after_s, &err);
     if (code == WN_OK) return;
     wn_metric_add(WN_METRIC_REJECTED, code == WN_QUEUE_FULL ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);

@@ -24,7 +24,8 @@ void wn_log_begin(struct wn_text *line, const char *level)
     wn_json_pair(line, "level", level);
 }
 
-/* A pipe may take part of a line, or be full for a moment. Where it stays so, the line is lost: there is nowhere left to complain. */
+/* A pipe may take part of a line, or be full for a moment. Where it stays so, the line is lost: there is nowhere
+ * left to complain. */
 static void write_all(const char *bytes, size_t n)
 {
     for (size_t at = 0; at < n;) {

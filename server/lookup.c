@@ -27,12 +27,14 @@ struct wn_model *wn_lookup(const struct wn_models *models, const char *name, con
     bool only_version = version && wn_models_find(models, name, NULL);
     snprintf(pointer, sizeof pointer, "%s/%s", prefix, only_version ? "version" : "model");
     if (only_version)
-        wn_problem_set(problem, pointer, WN_NO_SUCH_MODEL, "there is no version '%.64s' of the model %s; /v1/models lists them", version,
-                       name);
+        wn_problem_set(problem, pointer, WN_NO_SUCH_MODEL,
+                       "there is no version '%.64s' of the model %s; /v1/models lists them", version, name);
     else
         wn_problem_set(problem, pointer, WN_NO_SUCH_MODEL, "there is no model '%.64s'; /v1/models lists them", name);
     const char **names = calloc((size_t)models->n + 1, sizeof *names);
-    if (names) wn_problem_similar(problem, only_version ? version : name, names, choices(models, only_version ? name : NULL, names));
+    if (names)
+        wn_problem_similar(problem, only_version ? version : name, names,
+                           choices(models, only_version ? name : NULL, names));
     free(names);
     return NULL;
 }

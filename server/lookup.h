@@ -5,8 +5,8 @@
 #include "models.h"
 #include "problem.h"
 
-/* version NULL: the newest that is ready. prefix: of the problem's pointer, "" or "/instances/3". NULL: the problem says why, and what
- * was probably meant. The model may be in any state but UNLOADED. */
+/* version NULL: the newest that is ready. prefix: of the problem's pointer, "" or "/instances/3". NULL: the problem
+ * says why, and what was probably meant. The model may be in any state but UNLOADED. */
 struct wn_model *wn_lookup(const struct wn_models *models, const char *name, const char *version, const char *prefix,
                            struct wn_problem *problem);
 /* The name of the only model, whatever its versions; NULL where there are several or none. */

@@ -39,9 +39,8 @@ static void print_table(const struct wn_models *models)
     for (int i = 0; i < models->n; i++) {
         const struct wn_model *m = models->list[i];
         bool ready = wn_model_is_ready(m);
-        printf("%-24s %-10.10s %-28.28s %6.1f MB %6.0f ms  %s%s\n", m->name,
-               m->version[0] ? m->version : "-", layer_name(m), (double)m->bytes / 1e6,
-               m->warmup_ms, ready ? "yes" : "no: ", ready ? "" : m->why.text);
+        printf("%-24s %-10.10s %-28.28s %6.1f MB %6.0f ms  %s%s\n", m->name, m->version[0] ? m->version : "-",
+               layer_name(m), (double)m->bytes / 1e6, m->warmup_ms, ready ? "yes" : "no: ", ready ? "" : m->why.text);
     }
 }
 
@@ -50,7 +49,8 @@ static void print_devices(const struct wn_crew *crew, const struct wn_models *mo
     const int each = crew->n / crew->n_devices;
     printf("\n%-24s %-10s %-28s %9s\n", "DEVICE", "WORKERS", "", "MEMORY");
     for (int d = 0; d < crew->n_devices; d++)
-        printf("%-24d %-39d %6.1f MB  %s\n", crew->device[d], each, (double)wn_models_device_bytes(models, each) / 1e6, crew->device_name[d]);
+        printf("%-24d %-39d %6.1f MB  %s\n", crew->device[d], each, (double)wn_models_device_bytes(models, each) / 1e6,
+               crew->device_name[d]);
 }
 
 static const struct wn_model *first_ready(const struct wn_models *models)
@@ -60,8 +60,8 @@ static const struct wn_model *first_ready(const struct wn_models *models)
     return models->list[i];
 }
 
-/* Three lines to paste: a question about a sample of the first ready model (or about a picture of one's own), the page,
- * the figures. */
+/* Three lines to paste: a question about a sample of the first ready model (or about a picture of one's own), the
+ * page, the figures. */
 static void print_paste(const struct wn_server *s, const struct wn_models *models)
 {
     const struct wn_model *m = first_ready(models);
@@ -101,7 +101,9 @@ static void reload(struct wn_server *s)
 {
     struct wn_error err = {0};
     wn_log("info", "reading the models and keys again");
-    if (atomic_load(&s->ready)) wn_notify("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading the models and keys again", (long long)(wn_now_ns() / 1000));
+    if (atomic_load(&s->ready))
+        wn_notify("RELOADING=1\nMONOTONIC_USEC=%lld\nSTATUS=reading the models and keys again",
+                  (long long)(wn_now_ns() / 1000));
     if (wn_keys_reload(&s->keys, &err) != WN_OK) wn_log("error", "the keys stay as they were: %s", err.text);
     wn_keeper_rescan(&s->keeper, atomic_load(&s->ready) ? say_ready : NULL, s);
 }
@@ -118,8 +120,8 @@ static bool stop_asked(struct wn_server *s, const sigset_t *set, int64_t wait_ms
 
 /* ---- life ---- */
 
-/* Waits for the first scan; the workers start as soon as it is known how many are worth having. False: a signal came first, or they
- * could not be started. */
+/* Waits for the first scan; the workers start as soon as it is known how many are worth having. False: a signal came
+ * first, or they could not be started. */
 static bool warm_up(struct wn_server *s, const sigset_t *signals, struct wn_error *err)
 {
     while (!atomic_load(&s->keeper.settled))
@@ -139,7 +141,8 @@ static bool present(struct wn_server *s)
     return any;
 }
 
-/* The patience is over: what has no answer yet is refused, and the process ends, whatever a worker or the keeper is at. */
+/* The patience is over: what has no answer yet is refused, and the process ends, whatever a worker or the keeper is
+ * at. */
 static _Noreturn void leave_at_once(struct wn_server *s)
 {
     const struct timespec pause = {0, 10000000};
@@ -152,7 +155,8 @@ static _Noreturn void leave_at_once(struct wn_server *s)
     _exit(WN_EXIT_STOPPED);
 }
 
-/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the patience. */
+/* Requests that were taken in are answered before the daemon goes; a second signal or the time limit ends the
+ * patience. */
 static void shut_down(struct wn_server *s, const sigset_t *signals, enum wn_exit code)
 {
     int64_t until = wn_now_ns() + s->config.shutdown_timeout_ms * 1000000;
@@ -163,26 +167,30 @@ static void shut_down(struct wn_server *s, const sigset_t *signals, enum wn_exit
     wn_log("info", "stopping");
     for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(s, signals, ms < 50 ? ms : 50);
     wn_http_quiesce(s, until);
-    for (int calm = 0; !hurry && calm < CALM_LOOKS && wn_now_ns() < until; calm = wn_http_is_calm(s) ? calm + 1 : 0) hurry = stop_asked(s, signals, 10);
+    for (int calm = 0; !hurry && calm < CALM_LOOKS && wn_now_ns() < until; calm = wn_http_is_calm(s) ? calm + 1 : 0)
+        hurry = stop_asked(s, signals, 10);
     if (hurry || wn_now_ns() >= until) leave_at_once(s);
     wn_queue_close(&s->queue);
     wn_guard_exit_by(wn_now_ns() + TIDY_MS * 1000000LL, (int)code);
     wn_keeper_close(&s->keeper);
     wn_workers_stop(&s->workers);
     wn_watchdog_finish(s);
-    for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(s, signals, 10); /* replies on their way */
+    /* replies on their way */
+    for (int i = 0; i < 100 && atomic_load(&s->requests) > 0; i++) stop_asked(s, signals, 10);
 }
 
 static enum wn_exit serve(struct wn_server *s, const sigset_t *signals)
 {
     struct wn_error err = {0};
     enum wn_exit code = WN_EXIT_CANNOT_START;
-    if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, &err) != WN_OK) goto say;
+    if (wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, &err) != WN_OK)
+        goto say;
     if (wn_guard_start(s, &err) != WN_OK) goto close_queue;
     if (!s->config.reuse_port && wn_http_start(s, &err) != WN_OK) goto close_queue;
     if (wn_keeper_start(&s->keeper, &err) != WN_OK) goto stop_http;
     bool warm = warm_up(s, signals, &err);
-    if (warm && s->config.reuse_port && wn_http_start(s, &err) != WN_OK) warm = false; /* the one before goes on answering until now */
+    /* the one before goes on answering until now */
+    if (warm && s->config.reuse_port && wn_http_start(s, &err) != WN_OK) warm = false;
     if (warm) atomic_store(&s->ready, true);
     if (warm && !present(s)) {
         wn_fail(&err, WN_NOT_READY, "no model could be made ready");
@@ -231,7 +239,8 @@ static enum wn_exit run(struct wn_server *s)
         complain(&err);
         return WN_EXIT_BAD_OPTION;
     }
-    s->pictures = s->config.labeling_folder[0] ? open(s->config.labeling_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    s->pictures =
+        s->config.labeling_folder[0] ? open(s->config.labeling_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (s->config.labeling_folder[0] && s->pictures < 0) {
         fprintf(stderr, "whynotd: labeling_folder: '%s' is no folder that can be read\n", s->config.labeling_folder);
         wn_keys_finish(&s->keys);
@@ -239,7 +248,8 @@ static enum wn_exit run(struct wn_server *s)
     }
     wn_kept_init(&kept, (size_t)s->config.stack_cache_bytes);
     s->kept = &kept;
-    if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK && wn_evaluator_start(&evaluator, &s->config, &err) == WN_OK) {
+    if (wn_keeper_open(&s->keeper, &s->config, &err) == WN_OK &&
+        wn_evaluator_start(&evaluator, &s->config, &err) == WN_OK) {
         s->evaluator = &evaluator;
         code = serve(s, &signals);
     } else {

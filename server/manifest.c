@@ -29,8 +29,7 @@ static void known_keys(struct reading *r, const char *const *keys, int n)
 {
     const char *key, *best[1];
     json_t *value;
-    json_object_foreach(r->object, key, value)
-    {
+    json_object_foreach (r->object, key, value) {
         bool known = false;
         for (int i = 0; i < n; i++) known |= strcmp(key, keys[i]) == 0;
         if (known) continue;
@@ -204,7 +203,8 @@ static void read_root(struct reading *r)
                 "'name' must be 1 to 64 letters, digits, '.', '_' or '-', the first a letter or digit");
     m->version = plain_text(r, "version", "1");
     m->has_version = json_object_get(r->object, "version") != NULL;
-    if (!failed(r) && (!m->version[0] || strlen(m->version) > 64)) wn_fail(r->err, WN_BAD_MODEL, "'version' must be 1 to 64 bytes");
+    if (!failed(r) && (!m->version[0] || strlen(m->version) > 64))
+        wn_fail(r->err, WN_BAD_MODEL, "'version' must be 1 to 64 bytes");
     m->description = text(r, "description", "");
     m->license = text(r, "license", "");
     m->model = plain_text(r, "model", "model.onnx");

@@ -13,7 +13,7 @@ struct wn_sample {
 struct wn_manifest {
     const char *name; /* NULL: as the folder */
     const char *version, *description, *license;
-    bool has_version; /* false: "1", because it said nothing */
+    bool has_version;           /* false: "1", because it said nothing */
     const char *model, *labels; /* files: "model.onnx", "labels.txt" unless said otherwise */
     const char *input, *output; /* names in the graph, or NULL */
     const char *layer;          /* "auto" unless said otherwise */

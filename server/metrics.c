@@ -1,4 +1,5 @@
-/* Counters and histograms in fixed tables, one more for each model; knows the names of labels and nothing of how the daemon works. */
+/* Counters and histograms in fixed tables, one more for each model; knows the names of labels and nothing of how the
+ * daemon works. */
 #include "metrics.h"
 
 #include "evaluator.h"
@@ -26,7 +27,7 @@ static const int statuses[] = {200, 202, 204, 304, 400, 401, 403, 404, 405, 408,
 
 static const char *status_label(int i)
 {
-    static const char *const names[] = {"200", "202", "204", "304", "400", "401", "403", "404", "405", "408", "413",
+    static const char *const names[] = {"200", "202", "204", "304", "400", "401", "403", "404", "405", "408",  "413",
                                         "415", "421", "422", "429", "431", "500", "501", "503", "504", "other"};
     return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
 }
@@ -158,7 +159,8 @@ void wn_metric_observe_request(const char *model, int route, int status, double 
 }
 
 /* {route="/livez",code="200",model="",le="0.1"}: what there is of it. */
-static void write_labels(const struct family *f, int row, int column, const char *model, const char *le, struct wn_text *out)
+static void write_labels(const struct family *f, int row, int column, const char *model, const char *le,
+                         struct wn_text *out)
 {
     const int at[2] = {row, column};
     const char *separator = "{";
@@ -172,7 +174,8 @@ static void write_labels(const struct family *f, int row, int column, const char
     if (le || f->label[0]) wn_text_puts(out, "}");
 }
 
-static void write_histogram(const struct family *f, struct cell *c, int row, int column, const char *model, struct wn_text *out)
+static void write_histogram(const struct family *f, struct cell *c, int row, int column, const char *model,
+                            struct wn_text *out)
 {
     const double *bounds = f->kind == SIZES ? sizes : seconds;
     uint64_t sum = 0;
@@ -214,7 +217,8 @@ static void write_models(const struct family *f, struct wn_text *out)
         struct of_model *m = atomic_load(&models[i]);
         for (int row = 0; m && row < ROWS && f->values[0](row); row++)
             for (int column = 0; column < COLUMNS && f->values[1](column); column++)
-                if (atomic_load(&m->cells[row][column].count)) write_histogram(f, &m->cells[row][column], row, column, m->name, out);
+                if (atomic_load(&m->cells[row][column].count))
+                    write_histogram(f, &m->cells[row][column], row, column, m->name, out);
     }
 }
 

@@ -21,7 +21,7 @@ void wn_metric_add(enum wn_metric m, int row, int column, uint64_t n);
 void wn_metric_observe(enum wn_metric m, int row, int column, double value); /* seconds, or a size */
 /* WN_METRIC_SECONDS. model NULL: the request was about none. */
 void wn_metric_observe_request(const char *model, int route, int status, double seconds);
-int wn_metric_status(int http_status);                                       /* its column among the codes */
+int wn_metric_status(int http_status); /* its column among the codes */
 void wn_metrics_write(struct wn_text *out);
 
 #endif

@@ -74,7 +74,8 @@ static enum wn_code read_file(struct wn_model *m, const struct place *at, int wh
 {
     struct wn_error own = {0};
     enum wn_code code = wn_read_beneath(at->own, name, most, out, &m->stamps[which], &own);
-    if (code == WN_NOT_FOUND && at->above >= 0) return wn_read_beneath(at->above, name, most, out, &m->stamps[which], err);
+    if (code == WN_NOT_FOUND && at->above >= 0)
+        return wn_read_beneath(at->above, name, most, out, &m->stamps[which], err);
     return code == WN_OK ? code : wn_fail(err, code, "%s", own.text);
 }
 
@@ -109,8 +110,10 @@ static enum wn_code load_graph(struct wn_model *m, const struct place *at, struc
     size_t most = (size_t)wn_graph_limits_default().file_bytes;
     enum wn_code code = read_file(m, &own, 1, m->manifest.model, most, &file, err);
     if (code == WN_OK && file.size > at->most_bytes)
-        code = wn_fail(err, WN_NO_MEMORY, "the network's file has %.1f MB and %.1f MB of model_memory_mb are free: unload a model, or allow more",
-                       (double)file.size / 1e6, (double)at->most_bytes / 1e6);
+        code = wn_fail(
+            err, WN_NO_MEMORY,
+            "the network's file has %.1f MB and %.1f MB of model_memory_mb are free: unload a model, or allow more",
+            (double)file.size / 1e6, (double)at->most_bytes / 1e6);
     if (code == WN_OK) code = wn_graph_parse(file.data, file.size, &options, &m->graph, err);
     wn_buffer_finish(&file);
     return code;
@@ -146,10 +149,12 @@ static enum wn_code set_name(struct wn_model *m, const char *version, struct wn_
     snprintf(folder, sizeof folder, "%s", m->name);
     if (mf->name) snprintf(m->name, sizeof m->name, "%s", mf->name);
     if (!mf->name && !wn_is_model_name(folder))
-        return wn_fail(err, WN_BAD_MODEL, "manifest.json: 'name' is missing, and the folder's own is not one that a model can have");
+        return wn_fail(err, WN_BAD_MODEL,
+                       "manifest.json: 'name' is missing, and the folder's own is not one that a model can have");
     mf->name = m->name;
     if (version && mf->has_version && strcmp(mf->version, version) != 0 && m->stamps[0].inode != m->shared_manifest)
-        return wn_fail(err, WN_BAD_MODEL, "manifest.json says version '%.64s' and its folder is '%.64s'", mf->version, version);
+        return wn_fail(err, WN_BAD_MODEL, "manifest.json says version '%.64s' and its folder is '%.64s'", mf->version,
+                       version);
     snprintf(m->version, sizeof m->version, "%s", version ? version : mf->version);
     mf->version = m->version;
     return WN_OK;
@@ -244,7 +249,8 @@ struct wn_model *wn_model_read(int parent, const char *folder, size_t most_bytes
         m->shared_manifest = wn_stamp_of(at.above, "manifest.json").inode;
     }
     if (at.own < 0)
-        wn_fail(&m->why, at.why == ENOENT || at.why == ELOOP || at.why == ENOTDIR ? WN_NOT_FOUND : WN_BAD_MODEL, "the folder cannot be opened: %s",
+        wn_fail(&m->why, at.why == ENOENT || at.why == ELOOP || at.why == ENOTDIR ? WN_NOT_FOUND : WN_BAD_MODEL,
+                "the folder cannot be opened: %s",
                 at.why == ELOOP || at.why == ENOTDIR ? "links are not followed" : strerror(at.why));
     else if (load_manifest(m, &at, version, &m->why) == WN_OK && load_graph(m, &at, &m->why) == WN_OK &&
              check(m, &m->why) == WN_OK && load_labels(m, &at, &m->why) == WN_OK)
@@ -254,7 +260,8 @@ struct wn_model *wn_model_read(int parent, const char *folder, size_t most_bytes
     return m;
 }
 
-struct wn_model *wn_model_placeholder(const char *folder, const char *name, const char *version, enum wn_model_state state)
+struct wn_model *wn_model_placeholder(const char *folder, const char *name, const char *version,
+                                      enum wn_model_state state)
 {
     struct wn_model *m = make(folder);
     if (!m) return NULL;

@@ -30,23 +30,25 @@ struct wn_model {
     int classes;
     int layer; /* the layer that "auto" means in this model: the manifest's; -1 where there is none */
     char preprocess_hash[65];
-    unsigned long long shared_manifest; /* inode of the manifest that all versions share, 0 where there is none */
+    unsigned long long shared_manifest;     /* inode of the manifest that all versions share, 0 where there is none */
     struct wn_stamp stamps[WN_MODEL_FILES]; /* of the manifest, the network and the labels, as they were read */
     struct wn_error why;                    /* why it is not ready */
     struct wn_engine **engines;             /* one a worker, which alone may call it */
     int n_engines;
-    int most_images; /* of one run */
-    int preferred;   /* images of one run that are worth waiting for */
+    int most_images;                /* of one run */
+    int preferred;                  /* images of one run that are worth waiting for */
     int64_t run_us[WN_MODEL_SIZES]; /* measured time of a run of 1, 2, 4, ... images; 0: not measured */
     _Atomic int64_t image_us;       /* what a picture takes just now, all workers together; the queue's; 0: not known */
-    char device[512]; /* of its engines: different names with "; " between */
-    size_t prepares;       /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
+    char device[512];               /* of its engines: different names with "; " between */
+    /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
+    size_t prepares;
     const char *precision; /* what it computes in; NULL until an engine was opened */
-    size_t bytes;          /* weights once, what engines share once a device, what each has for itself as often as there are workers */
-    size_t bytes_each;     /* of those, one worker's own */
-    size_t bytes_shared;   /* of those, what the engines of one device share there */
-    double warmup_ms;      /* engines made and asked once */
-    _Atomic int state;     /* enum wn_model_state */
+    /* weights once, what engines share once a device, what each has for itself as often as there are workers */
+    size_t bytes;
+    size_t bytes_each;   /* of those, one worker's own */
+    size_t bytes_shared; /* of those, what the engines of one device share there */
+    double warmup_ms;    /* engines made and asked once */
+    _Atomic int state;   /* enum wn_model_state */
     /* The shelf's. */
     _Atomic int refs;
     struct wn_shelf *shelf;
@@ -75,11 +77,13 @@ int64_t wn_now_ns(void); /* CLOCK_MONOTONIC */
 
 /* ---- one model (models.c) ---- */
 
-/* Reads manifest, network and labels of one folder ("signs", or "signs/2" where 2 is the version). Never NULL but where memory is
- * short; a failure stands in the model's `why`, and its state is FAILED. most_bytes: refuse networks larger than that. */
+/* Reads manifest, network and labels of one folder ("signs", or "signs/2" where 2 is the version). Never NULL but
+ * where memory is short; a failure stands in the model's `why`, and its state is FAILED. most_bytes: refuse networks
+ * larger than that. */
 struct wn_model *wn_model_read(int parent, const char *folder, size_t most_bytes);
 /* A model that only has a name and a state; from: copies name, version and folder. */
-struct wn_model *wn_model_placeholder(const char *folder, const char *name, const char *version, enum wn_model_state state);
+struct wn_model *wn_model_placeholder(const char *folder, const char *name, const char *version,
+                                      enum wn_model_state state);
 /* Whether its files are still those that were read. */
 bool wn_model_is_current(const struct wn_model *m, int parent);
 void wn_model_destroy(struct wn_model *m); /* its engines too; NULL is fine */
@@ -97,7 +101,7 @@ int wn_model_run_size(const struct wn_model *m, int waiting);
 /* ---- snapshots (shelf.c) ---- */
 
 void wn_shelf_init(struct wn_shelf *shelf);
-void wn_shelf_finish(struct wn_shelf *shelf); /* no snapshot may be held any more */
+void wn_shelf_finish(struct wn_shelf *shelf);            /* no snapshot may be held any more */
 struct wn_models *wn_shelf_take(struct wn_shelf *shelf); /* the current one, held for the caller */
 struct wn_models *wn_models_hold(struct wn_models *models);
 void wn_models_release(struct wn_models *models); /* NULL is fine */
@@ -107,14 +111,15 @@ void wn_model_release(struct wn_model *m); /* NULL is fine */
 /* Frees models that nobody holds. */
 void wn_shelf_sweep(struct wn_shelf *shelf);
 
-/* A new snapshot: the current one without `gone` (NULL: nothing) and with `fresh` (NULL: nothing; its owner is the shelf from now
- * on). Only one thread calls this. WN_NO_MEMORY: nothing has changed, and fresh is destroyed. */
-enum wn_code wn_shelf_replace(struct wn_shelf *shelf, struct wn_model *gone, struct wn_model *fresh, struct wn_error *err);
+/* A new snapshot: the current one without `gone` (NULL: nothing) and with `fresh` (NULL: nothing; its owner is the
+ * shelf from now on). Only one thread calls this. WN_NO_MEMORY: nothing has changed, and fresh is destroyed. */
+enum wn_code wn_shelf_replace(struct wn_shelf *shelf, struct wn_model *gone, struct wn_model *fresh,
+                              struct wn_error *err);
 /* Notes beside a model why its newer self could not be loaded; NULL: it could. */
 enum wn_code wn_shelf_note(struct wn_shelf *shelf, const struct wn_model *m, const struct wn_error *why);
 
-/* The version of that name, or without one (NULL) the newest that is ready, or else the newest. NULL if there is none. Models that were
- * unloaded are not found. */
+/* The version of that name, or without one (NULL) the newest that is ready, or else the newest. NULL if there is
+ * none. Models that were unloaded are not found. */
 struct wn_model *wn_models_find(const struct wn_models *models, const char *name, const char *version);
 /* What is in that folder, whatever its state. */
 struct wn_model *wn_models_in(const struct wn_models *models, const char *folder);

@@ -78,7 +78,8 @@ static enum wn_code read_units(struct table *t, struct wn_error *err)
     wn_preprocess_plain(&plain);
     enum wn_code code = wn_image_decode(t->a->map.data, t->a->map.size, &j->limits, 0, &map, err);
     if (code == WN_OK && (map.width != t->image.full_width || map.height != t->image.full_height))
-        code = wn_fail(err, WN_BAD_REQUEST, "a map of parts of %d x %d goes with a picture of %d x %d", map.width, map.height, t->image.full_width, t->image.full_height);
+        code = wn_fail(err, WN_BAD_REQUEST, "a map of parts of %d x %d goes with a picture of %d x %d", map.width,
+                       map.height, t->image.full_width, t->image.full_height);
     size_t n = code == WN_OK ? (size_t)map.width * (size_t)map.height : 0;
     uint8_t *values = malloc(n + 1);
     if (code == WN_OK && !values) code = wn_fail(err, WN_NO_MEMORY, "no memory for a map of parts");
@@ -109,7 +110,8 @@ static enum wn_code write_without(struct table *t, struct wn_text *out, struct w
     for (int i = 0; i < t->a->n_without && code == WN_OK; i++) {
         struct wn_image image = {0};
         const struct wn_without *one = &t->a->without[i];
-        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &one->image, &t->image, &image, t->again, err);
+        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &one->image, &t->image,
+                               &image, t->again, err);
         wn_image_finish(&image);
         if (code == WN_OK) code = forward(t, t->again, t->logits_again, err);
         if (code != WN_OK) break;
@@ -136,13 +138,15 @@ static double importance(const struct table *t, uint64_t units)
     return sum;
 }
 
-static enum wn_code explain(struct table *t, const struct wn_subject *s, int target, struct wn_error *refused, bool *known, struct wn_error *err)
+static enum wn_code explain(struct table *t, const struct wn_subject *s, int target, struct wn_error *refused,
+                            bool *known, struct wn_error *err)
 {
     const float *x = t->x;
     struct wn_question q = {.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = target};
     struct wn_answer answer = {0};
     t->passes++;
-    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL, NULL}, t->logits_again, &answer, NULL, err);
+    enum wn_code code = wn_engine_explain(t->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL, NULL},
+                                          t->logits_again, &answer, NULL, err);
     if (code == WN_OK) code = wn_answers_failure(&answer, 1, err);
     if (answer.error.code != WN_OK) wn_fail(refused, answer.error.code, "%s", answer.error.text);
     *known = code == WN_OK && answer.map;
@@ -152,7 +156,8 @@ static enum wn_code explain(struct table *t, const struct wn_subject *s, int tar
 }
 
 /* {"sum", "importance": of each unit, "shared": [[of the first's shared parts for either class], [of the second's]]} */
-static enum wn_code write_subject(struct table *t, const struct wn_subject *s, struct wn_text *out, struct wn_error *refused, struct wn_error *err)
+static enum wn_code write_subject(struct table *t, const struct wn_subject *s, struct wn_text *out,
+                                  struct wn_error *refused, struct wn_error *err)
 {
     bool known;
     double sum = 0, shared[2][2];
@@ -213,19 +218,28 @@ static enum wn_code write_parts(struct table *t, struct wn_text *out, struct wn_
 static enum wn_code read_all(struct table *t, struct wn_error *err)
 {
     const struct wn_assembled *a = t->a;
-    if (a->label < 0 || a->label >= t->classes) return wn_fail(err, WN_BAD_REQUEST, "a picture of parts needs its class");
-    if (a->n_units < 1 || a->n_units > WN_MOST_UNITS) return wn_fail(err, WN_BAD_REQUEST, "a picture of parts has 1 to %d of them", WN_MOST_UNITS);
+    if (a->label < 0 || a->label >= t->classes)
+        return wn_fail(err, WN_BAD_REQUEST, "a picture of parts needs its class");
+    if (a->n_units < 1 || a->n_units > WN_MOST_UNITS)
+        return wn_fail(err, WN_BAD_REQUEST, "a picture of parts has 1 to %d of them", WN_MOST_UNITS);
     enum wn_code code = lay(t, err);
     if (code == WN_OK)
-        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &a->image, NULL, &t->image, t->x, err);
+        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &a->image, NULL,
+                               &t->image, t->x, err);
     if (code == WN_OK) code = read_units(t, err);
     return code == WN_OK ? forward(t, t->x, t->logits, err) : code;
 }
 
-enum wn_code wn_judge_parts(struct wn_engine *e, const struct wn_judging *j, const struct wn_model *m, const struct wn_assembled *a,
-                            struct wn_text *line, struct wn_error *err)
+enum wn_code wn_judge_parts(struct wn_engine *e, const struct wn_judging *j, const struct wn_model *m,
+                            const struct wn_assembled *a, struct wn_text *line, struct wn_error *err)
 {
-    struct table t = {.engine = e, .judging = j, .model = m, .a = a, .h = (int)wn_graph_height(m->graph), .w = (int)wn_graph_width(m->graph), .classes = m->classes};
+    struct table t = {.engine = e,
+                      .judging = j,
+                      .model = m,
+                      .a = a,
+                      .h = (int)wn_graph_height(m->graph),
+                      .w = (int)wn_graph_width(m->graph),
+                      .classes = m->classes};
     struct wn_text body = {0};
     struct wn_error why = {0}, refused = {0};
     wn_json_open(&body, '{');
@@ -265,7 +279,8 @@ static const json_t *row_without(const json_t *parts, uint64_t gone)
 {
     const json_t *rows = json_object_get(parts, "without");
     for (size_t i = 0; i < json_array_size(rows); i++)
-        if ((uint64_t)json_integer_value(json_array_get(json_array_get(rows, i), 0)) == gone) return json_array_get(rows, i);
+        if ((uint64_t)json_integer_value(json_array_get(json_array_get(rows, i), 0)) == gone)
+            return json_array_get(rows, i);
     return NULL;
 }
 
@@ -281,7 +296,8 @@ static double synthetic_check(const json_t *parts, uint64_t important)
 {
     const json_t *minimal = json_object_get(parts, "minimal");
     double best = NAN;
-    if (json_integer_value(json_object_get(parts, "top")) != json_integer_value(json_object_get(parts, "label"))) return NAN;
+    if (json_integer_value(json_object_get(parts, "top")) != json_integer_value(json_object_get(parts, "label")))
+        return NAN;
     for (size_t i = 0; i < json_array_size(minimal); i++) {
         uint64_t set = (uint64_t)json_integer_value(json_array_get(minimal, i));
         if (set) best = fmax(best, (double)count(set & important) / count(set)); /* fmax takes the other for NaN */
@@ -322,9 +338,11 @@ static double single_deletion(const json_t *parts, const json_t *importance, int
 static double target_sensitivity(const json_t *parts, const json_t *shared)
 {
     const json_t *sets = json_object_get(parts, "sets"), *row[2] = {NULL, NULL};
-    for (size_t k = 0; k < 2 && json_array_size(sets) == 2; k++) row[k] = row_without(parts, (uint64_t)json_integer_value(json_array_get(sets, k)));
+    for (size_t k = 0; k < 2 && json_array_size(sets) == 2; k++)
+        row[k] = row_without(parts, (uint64_t)json_integer_value(json_array_get(sets, k)));
     if (!row[0] || !row[1] || json_array_size(shared) != 4) return NAN;
-    bool first = number(json_array_get(row[0], 3)) < number(json_array_get(row[1], 3)), second = number(json_array_get(row[1], 4)) < number(json_array_get(row[0], 4));
+    bool first = number(json_array_get(row[0], 3)) < number(json_array_get(row[1], 3)),
+         second = number(json_array_get(row[1], 4)) < number(json_array_get(row[0], 4));
     if (!first || !second) return NAN; /* the network itself does not look at those parts */
     const double in_a = number(json_array_get(shared, 0)), in_a_for_b = number(json_array_get(shared, 1));
     const double in_b_for_a = number(json_array_get(shared, 2)), in_b = number(json_array_get(shared, 3));
@@ -333,12 +351,16 @@ static double target_sensitivity(const json_t *parts, const json_t *shared)
 
 void wn_parts_score(const json_t *parts, const char *subject, double tau, double *scores)
 {
-    const json_t *of = json_object_get(json_object_get(parts, "subjects"), subject), *values = json_object_get(of, "importance");
-    int n_parts = (int)json_integer_value(json_object_get(parts, "n")), n_units = (int)json_integer_value(json_object_get(parts, "units"));
+    const json_t *of = json_object_get(json_object_get(parts, "subjects"), subject),
+                 *values = json_object_get(of, "importance");
+    int n_parts = (int)json_integer_value(json_object_get(parts, "n")),
+        n_units = (int)json_integer_value(json_object_get(parts, "units"));
     double sum = number(json_object_get(of, "sum"));
     uint64_t important = 0;
     for (int i = 0; i < WN_PARTS_SCORES; i++) scores[i] = NAN;
-    if (n_parts < 0 || n_units > WN_MOST_UNITS || n_parts > n_units || json_array_size(values) != (size_t)n_units || !isfinite(sum)) return;
+    if (n_parts < 0 || n_units > WN_MOST_UNITS || n_parts > n_units || json_array_size(values) != (size_t)n_units ||
+        !isfinite(sum))
+        return;
     for (int u = 0; u < n_units; u++)
         if (number(json_array_get(values, (size_t)u)) > tau * sum) important |= 1ull << u;
     uint64_t all = (1ull << n_parts) - 1, irrelevant = irrelevant_of(parts, n_units), behind = irrelevant & ~all;

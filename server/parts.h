@@ -1,5 +1,6 @@
-/* Explanations against pictures made of named parts, each of which can be left out (Hesse et al. 2023, FunnyBirds): what one picture says, as a
- * line, and what all lines say together, which needs a threshold that is chosen once for each method. */
+/* Explanations against pictures made of named parts, each of which can be left out (Hesse et al. 2023, FunnyBirds):
+ * what one picture says, as a line, and what all lines say together, which needs a threshold that is chosen once for
+ * each method. */
 #ifndef WN_SERVER_PARTS_H
 #define WN_SERVER_PARTS_H
 
@@ -27,14 +28,25 @@ struct wn_assembled {
 
 bool wn_judging_wants_parts(const struct wn_judging *j);
 /* Measures one picture and writes its line, as wn_judge does. */
-enum wn_code wn_judge_parts(struct wn_engine *e, const struct wn_judging *j, const struct wn_model *m, const struct wn_assembled *a,
-                            struct wn_text *line, struct wn_error *err);
+enum wn_code wn_judge_parts(struct wn_engine *e, const struct wn_judging *j, const struct wn_model *m,
+                            const struct wn_assembled *a, struct wn_text *line, struct wn_error *err);
 
-/* The scores of one picture by one method with the threshold tau (a share of the map's sum), from the "parts" of its line: WN_PARTS_SCORES
- * numbers, NaN where the picture does not say. */
-enum { WN_PARTS_CSDC, WN_PARTS_PC, WN_PARTS_DC, WN_PARTS_D, WN_PARTS_BI, WN_PARTS_SD, WN_PARTS_TS, WN_PARTS_TAU, WN_PARTS_SCORES };
+/* The scores of one picture by one method with the threshold tau (a share of the map's sum), from the "parts" of its
+ * line: WN_PARTS_SCORES numbers, NaN where the picture does not say. */
+enum {
+    WN_PARTS_CSDC,
+    WN_PARTS_PC,
+    WN_PARTS_DC,
+    WN_PARTS_D,
+    WN_PARTS_BI,
+    WN_PARTS_SD,
+    WN_PARTS_TS,
+    WN_PARTS_TAU,
+    WN_PARTS_SCORES
+};
 void wn_parts_score(const json_t *parts, const char *subject, double tau, double *scores);
-/* Chooses each subject's tau among 80 from 0.01 to 0.50 and puts the scores into the tally's columns. To be called after the last line. */
+/* Chooses each subject's tau among 80 from 0.01 to 0.50 and puts the scores into the tally's columns. To be called
+ * after the last line. */
 enum wn_code wn_parts_settle(struct wn_tally *t, struct wn_error *err);
 
 #endif

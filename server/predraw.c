@@ -1,4 +1,5 @@
-/* Which heatmaps of a batch the device is asked to draw; knows neither how a map is drawn nor how a picture is written. */
+/* Which heatmaps of a batch the device is asked to draw; knows neither how a map is drawn nor how a picture is
+ * written. */
 #include "predraw.h"
 
 #include "draw.h"
@@ -8,7 +9,9 @@
 /* Somebody wants to see pixels, and there is a map for each of the slot's answers. */
 static bool wants_pixels(const struct wn_slot *slot, const struct wn_item *item)
 {
-    if (slot->item != item || slot->problem.error.code != WN_OK || !(slot->ask.outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX))) return false;
+    if (slot->item != item || slot->problem.error.code != WN_OK ||
+        !(slot->ask.outputs & (WN_OUT_HEATMAP | WN_OUT_OVERLAY | WN_OUT_BBOX)))
+        return false;
     for (int i = slot->first; i < slot->first + slot->n; i++)
         if (item->answers[i].error.code != WN_OK || !item->answers[i].map) return false;
     return true;
@@ -24,7 +27,8 @@ static void plan_slot(const struct wn_slot *slot, int most_pixels)
         struct wn_heatmap *h = &slot->item->heatmaps[i];
         const int64_t pixels = (int64_t)d.view.w * d.view.h;
         if (h->index || pixels > most_pixels) continue;
-        *h = (struct wn_heatmap){.map = a->map, .h = a->h, .w = a->w, .view = d.view, .how = d.render, .index = malloc((size_t)pixels)};
+        *h = (struct wn_heatmap){
+            .map = a->map, .h = a->h, .w = a->w, .view = d.view, .how = d.render, .index = malloc((size_t)pixels)};
     }
 }
 

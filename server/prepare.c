@@ -30,7 +30,8 @@ static struct wn_item *item_of(struct wn_job *job, struct wn_slot *slot)
     bool stacked = wn_slot_is_stacked(slot);
     int method = number_of(slot->ask.method);
     for (int i = 0; i < job->n_items; i++)
-        if (job->items[i].source == slot->ask.image && job->items[i].model == slot->model && job->items[i].stacked == stacked &&
+        if (job->items[i].source == slot->ask.image && job->items[i].model == slot->model &&
+            job->items[i].stacked == stacked &&
             (!stacked || (job->items[i].key.layer == slot->layer && job->items[i].key.method == method)))
             return &job->items[i];
     struct wn_item *item = &job->items[job->n_items++];
@@ -47,9 +48,10 @@ static enum wn_code make_arrays(struct wn_item *item, int most_questions, struct
     size_t n = (size_t)item->most_questions;
     struct wn_pool *pool = &item->job->pool;
     if (item->most_questions + item->most_passes > most_questions)
-        return wn_problem_set(p, NULL, WN_BAD_REQUEST,
-                              "%d maps and passes with masked pictures are asked for about one picture and %d are allowed",
-                              item->most_questions + item->most_passes, most_questions);
+        return wn_problem_set(
+            p, NULL, WN_BAD_REQUEST,
+            "%d maps and passes with masked pictures are asked for about one picture and %d are allowed",
+            item->most_questions + item->most_passes, most_questions);
     item->questions = wn_pool_array(pool, n, sizeof *item->questions);
     item->answers = wn_pool_array(pool, n, sizeof *item->answers);
     item->kinds = wn_pool_array(pool, n, sizeof *item->kinds);
@@ -74,7 +76,8 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
             slot->masking = wn_pool_array(&job->pool, (size_t)wn_slot_most(slot), sizeof *slot->masking);
             if (!slot->masking) return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the request");
         }
-        slot->item->heavy |= (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) || slot->ask.method->run || slot->item->stacked || slot->item->most_passes;
+        slot->item->heavy |= (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) ||
+                             slot->ask.method->run || slot->item->stacked || slot->item->most_passes;
         slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
     }
     for (int i = 0; i < job->n_items; i++)
@@ -119,17 +122,20 @@ static void look_up(struct wn_item *item, const void *data, size_t size)
     char hex[65];
     bool scales = size && *(const unsigned char *)data == 0xff;
     wn_sha256_hex(data, size, hex);
-    snprintf(item->key.picture, sizeof item->key.picture, "%s/%s%d", hex, item->source->tensor ? "numbers" : "", scales ? hint_of(item) : 0);
+    snprintf(item->key.picture, sizeof item->key.picture, "%s/%s%d", hex, item->source->tensor ? "numbers" : "",
+             scales ? hint_of(item) : 0);
     item->kept = wn_kept_find(item->kept_list, &item->key);
     wn_metric_add(WN_METRIC_KEPT, item->kept ? WN_KEPT_HIT : WN_KEPT_MISS, 0, 1);
     if (item->kept) item->geometry = item->kept->geometry;
 }
 
 /* What wn_read_beneath says of models holds for pictures: the client named a file that it may not have. */
-static enum wn_code read_file(const struct wn_server *s, const struct wn_slice *source, struct wn_buffer *out, struct wn_error *err)
+static enum wn_code read_file(const struct wn_server *s, const struct wn_slice *source, struct wn_buffer *out,
+                              struct wn_error *err)
 {
     struct wn_error why = {0};
-    if (s->pictures < 0) return wn_fail(err, WN_BAD_REQUEST, "there is no folder of pictures here: --labeling-folder names one");
+    if (s->pictures < 0)
+        return wn_fail(err, WN_BAD_REQUEST, "there is no folder of pictures here: --labeling-folder names one");
     enum wn_code code = wn_read_beneath(s->pictures, source->data, (size_t)s->config.max_body_bytes, out, NULL, &why);
     return code == WN_OK ? code : wn_fail(err, code == WN_BAD_MODEL ? WN_BAD_REQUEST : code, "%s", why.text);
 }
@@ -150,12 +156,14 @@ static enum wn_code decode(const struct wn_server *s, struct wn_item *item, stru
     if (code == WN_OK && item->stacked) look_up(item, data, size);
     bool wanted = !item->kept || item->keep_pixels || item->needs_input;
     const struct wn_image_use all = {0}, use = wn_preprocess_use(&item->model->manifest.preprocess);
-    if (code == WN_OK && wanted) code = wn_image_decode_for(item->keep_pixels ? &all : &use, data, size, &limits, &item->image, err);
+    if (code == WN_OK && wanted)
+        code = wn_image_decode_for(item->keep_pixels ? &all : &use, data, size, &limits, &item->image, err);
     wn_buffer_finish(&bytes);
     return code;
 }
 
-/* Whether the engine's device makes the network's input: where nobody else looks at its numbers, and the picture is not too large for it. */
+/* Whether the engine's device makes the network's input: where nobody else looks at its numbers, and the picture is
+ * not too large for it. */
 static bool leave_to_device(struct wn_item *item)
 {
     if (!item->model->prepares || item->heavy || item->stacked || item->needs_input) return false;
@@ -189,7 +197,8 @@ static enum wn_code take_tensor(struct wn_item *item, struct wn_error *err)
     const struct wn_graph *g = item->model->graph;
     int w = (int)wn_graph_width(g), h = (int)wn_graph_height(g);
     size_t size = (size_t)wn_graph_channels(g) * (size_t)w * (size_t)h * sizeof *item->input;
-    if (item->keep_pixels) return wn_fail(err, WN_BAD_REQUEST, "there is no picture to draw an overlay on: outputs=heatmap or raw");
+    if (item->keep_pixels)
+        return wn_fail(err, WN_BAD_REQUEST, "there is no picture to draw an overlay on: outputs=heatmap or raw");
     if (item->source->size != size)
         return wn_fail(err, WN_BAD_REQUEST, "an image of the model %s is %lld x %d x %d numbers", item->model->name,
                        (long long)wn_graph_channels(g), h, w);
@@ -199,7 +208,8 @@ static enum wn_code take_tensor(struct wn_item *item, struct wn_error *err)
     if (item->stacked) look_up(item, item->input, size);
     for (size_t i = 0; i < size / sizeof *item->input; i++)
         if (!isfinite(item->input[i])) return wn_fail(err, WN_BAD_REQUEST, "number %zu of the tensor is not finite", i);
-    item->geometry = (struct wn_geometry){.image_w = w, .image_h = h, .resized_w = w, .resized_h = h, .crop_w = w, .crop_h = h};
+    item->geometry =
+        (struct wn_geometry){.image_w = w, .image_h = h, .resized_w = w, .resized_h = h, .crop_w = w, .crop_h = h};
     return WN_OK;
 }
 
@@ -265,7 +275,8 @@ static int64_t cost_of(const struct wn_server *s, const struct wn_slice *source,
     if (source->path) return cost_of_file(s, source->data, limits);
     if (!source->base64) return wn_image_cost_ns(source->data, source->size, source->size, limits);
     bool good = wn_base64_decode(source->data, look, &start, NULL) == WN_OK;
-    int64_t cost = good ? wn_image_cost_ns(start.data, start.size, source->size / 4 * 3, limits) : 0; /* else it is refused */
+    /* else it is refused */
+    int64_t cost = good ? wn_image_cost_ns(start.data, start.size, source->size / 4 * 3, limits) : 0;
     wn_buffer_finish(&start);
     return cost;
 }
@@ -282,8 +293,10 @@ int64_t wn_prepare_cost_ns(const struct wn_server *s, const struct wn_job *job)
 /* A picture may have waited for its turn to be decoded. */
 static enum wn_code check_wanted(struct wn_server *s, const struct wn_job *job, struct wn_problem *p)
 {
-    if (atomic_load(&job->abandoned)) return wn_problem_set(p, NULL, WN_TIMEOUT, "the client closed the connection before its picture was read");
-    if (wn_queue_is_closed(&s->queue)) return wn_problem_set(p, NULL, WN_NOT_READY, "the server stopped before the picture was read");
+    if (atomic_load(&job->abandoned))
+        return wn_problem_set(p, NULL, WN_TIMEOUT, "the client closed the connection before its picture was read");
+    if (wn_queue_is_closed(&s->queue))
+        return wn_problem_set(p, NULL, WN_NOT_READY, "the server stopped before the picture was read");
     if (wn_now_ns() < job->deadline_ns) return WN_OK;
     wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_DEADLINE, 0, 1);
     return wn_problem_set(p, NULL, WN_DEADLINE, "the deadline passed before the picture was read");

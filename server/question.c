@@ -1,4 +1,5 @@
-/* The field table at work: text or JSON to a struct wn_ask; knows no model, so classes and layers stay names here, and no kind of value. */
+/* The field table at work: text or JSON to a struct wn_ask; knows no model, so classes and layers stay names here,
+ * and no kind of value. */
 #include "question_read.h"
 
 #include <math.h>
@@ -23,7 +24,8 @@ static const struct wn_field settings[] = {
 #define WORDS_NUMBER(lo, hi, choices) #lo " to " #hi
 #define WORDS_CHOICE(lo, hi, choices) choices
 #define WORDS_METHOD(lo, hi, choices) "a name from /v1/methods"
-#define X(id, name, kind, lo, hi, standard, choices, words) {#name, #kind, standard, WORDS_##kind(lo, hi, choices), words},
+#define X(id, name, kind, lo, hi, standard, choices, words)                                                            \
+    {#name, #kind, standard, WORDS_##kind(lo, hi, choices), words},
 #include <whynot/method_options.def>
 #undef X
 };
@@ -75,7 +77,8 @@ static const struct field *find(const char *name, const struct wn_reading *r)
 
 static enum wn_code set(struct wn_ask *ask, const struct field *f, const struct wn_given *g, const struct wn_reading *r)
 {
-    if (f && r->again && f->read != wn_read_CLASSES && f->read != wn_read_LAYERS) return wn_read_refuse(r, f->row.name, "is given twice");
+    if (f && r->again && f->read != wn_read_CLASSES && f->read != wn_read_LAYERS)
+        return wn_read_refuse(r, f->row.name, "is given twice");
     return f ? f->read(ask, (char *)ask + f->offset, g, r, f->row.name) : WN_BAD_REQUEST;
 }
 
@@ -105,8 +108,14 @@ enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r)
 
 void wn_ask_prediction_only(struct wn_ask *ask)
 {
-    *ask = (struct wn_ask){.image = ask->image, .id = ask->id, .model = ask->model, .version = ask->version, .layer = "auto",
-                           .method = wn_method_at(0), .top_k = ask->top_k, .timeout_ms = ask->timeout_ms};
+    *ask = (struct wn_ask){.image = ask->image,
+                           .id = ask->id,
+                           .model = ask->model,
+                           .version = ask->version,
+                           .layer = "auto",
+                           .method = wn_method_at(0),
+                           .top_k = ask->top_k,
+                           .timeout_ms = ask->timeout_ms};
 }
 
 bool wn_ask_knows(const char *name)

@@ -41,14 +41,14 @@ struct wn_slice {
     const char *data;
     size_t size;
     bool base64, tensor; /* tensor: no file, but what the network reads, C*H*W floats */
-    bool path; /* not the picture, but where it lies beneath the server's folder of pictures */
+    bool path;           /* not the picture, but where it lies beneath the server's folder of pictures */
 };
 
 struct wn_ask {
-    const struct wn_slice *image;   /* NULL: not given */
+    const struct wn_slice *image;             /* NULL: not given */
     const char *id, *model, *version, *layer; /* all but layer: NULL if not given */
     struct wn_class_refs target, why_not;
-    struct wn_names layers; /* to be fused */
+    struct wn_names layers;             /* to be fused */
     const struct wn_contrast *contrast; /* NULL if not given */
     float value;                        /* NaN if not given */
     const struct wn_method *method;
@@ -65,7 +65,7 @@ struct wn_ask {
     int rivals; /* how many small maps come along with why_not=all */
     enum wn_evidence_kind evidence;
     enum wn_fill fill;
-    int64_t timeout_ms; /* 0 if not given */
+    int64_t timeout_ms;          /* 0 if not given */
     struct wn_settings settings; /* of the method */
 };
 
@@ -91,7 +91,8 @@ enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t 
 struct wn_field {
     const char *name, *kind, *standard, *values, *words;
 };
-/* The i-th word that a field of this kind takes; NULL past the end, and for kinds whose values are no words of one of the tables. */
+/* The i-th word that a field of this kind takes; NULL past the end, and for kinds whose values are no words of one
+ * of the tables. */
 const char *wn_ask_word(const char *kind, int i);
 bool wn_ask_knows(const char *name);
 const struct wn_field *wn_ask_field(int i);

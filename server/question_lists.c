@@ -1,4 +1,5 @@
-/* Values of a question that may be several things: maps, outputs, classes, layers, as lists in JSON, with commas or by asking again. */
+/* Values of a question that may be several things: maps, outputs, classes, layers, as lists in JSON, with commas or
+ * by asking again. */
 #include "query.h"
 #include "question_read.h"
 
@@ -23,7 +24,8 @@ static const char *outputs_name(int i)
 }
 
 /* The bits of the names in "a,b", in "a" or in ["a", "b"]. */
-static enum wn_code each_word(const struct wn_given *g, const struct wn_reading *r, const char *field, const char *(*name_at)(int), unsigned *bits)
+static enum wn_code each_word(const struct wn_given *g, const struct wn_reading *r, const char *field,
+                              const char *(*name_at)(int), unsigned *bits)
 {
     *bits = 0;
     size_t n = json_is_array(g->json) ? json_array_size(g->json) : 0;
@@ -46,13 +48,15 @@ static enum wn_code each_word(const struct wn_given *g, const struct wn_reading 
     return WN_OK;
 }
 
-enum wn_code wn_read_MAPS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_MAPS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                          const char *name)
 {
     (void)field;
     return each_word(g, r, name, maps_name, &ask->maps);
 }
 
-enum wn_code wn_read_OUTPUTS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_OUTPUTS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                             const char *name)
 {
     (void)field;
     return each_word(g, r, name, outputs_name, &ask->outputs);
@@ -61,7 +65,8 @@ enum wn_code wn_read_OUTPUTS(struct wn_ask *ask, void *field, const struct wn_gi
 /* ---- classes ---- */
 
 /* One class: a number is an index, digits in a query or form too; any other text is a label or "top1". */
-static enum wn_code add_class(struct wn_class_refs *refs, const struct wn_given *g, const struct wn_reading *r, const char *name)
+static enum wn_code add_class(struct wn_class_refs *refs, const struct wn_given *g, const struct wn_reading *r,
+                              const char *name)
 {
     struct wn_class_ref *ref = &refs->list[refs->n];
     const char *s = wn_given_text(g);
@@ -79,7 +84,8 @@ static enum wn_code add_class(struct wn_class_refs *refs, const struct wn_given 
     return WN_OK;
 }
 
-/* "auto:3" -> 3, "auto" -> 1, -1 for auto: with anything but a number above 0, and 0 for all else, which may be a label. */
+/* "auto:3" -> 3, "auto" -> 1, -1 for auto: with anything but a number above 0, and 0 for all else, which may be a
+ * label. */
 static int nearest_wish(const char *s)
 {
     if (!s || strncasecmp(s, "auto", 4) != 0 || (s[4] && s[4] != ':')) return 0;
@@ -110,7 +116,8 @@ static enum wn_code add_indices(struct wn_class_refs *refs, const char *s, const
 }
 
 /* The same parameter once more: one more class. */
-static enum wn_code append_class(struct wn_class_refs *refs, const struct wn_given *g, const struct wn_reading *r, const char *name)
+static enum wn_code append_class(struct wn_class_refs *refs, const struct wn_given *g, const struct wn_reading *r,
+                                 const char *name)
 {
     size_t n = (size_t)refs->n;
     struct wn_class_ref *list = n && n < MOST_CLASSES ? wn_pool_array(r->pool, n + 1, sizeof *list) : NULL;
@@ -120,7 +127,8 @@ static enum wn_code append_class(struct wn_class_refs *refs, const struct wn_giv
     return add_class(refs, g, r, name);
 }
 
-enum wn_code wn_read_CLASSES(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_CLASSES(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                             const char *name)
 {
     struct wn_class_refs *refs = field;
     bool rivals = refs == &ask->why_not;
@@ -145,10 +153,12 @@ enum wn_code wn_read_CLASSES(struct wn_ask *ask, void *field, const struct wn_gi
 
 /* ---- layers ---- */
 
-static enum wn_code add_name(struct wn_names *names, const char *s, size_t n, const struct wn_reading *r, const char *field)
+static enum wn_code add_name(struct wn_names *names, const char *s, size_t n, const struct wn_reading *r,
+                             const char *field)
 {
     if (!s || !n || n > 256) return wn_read_refuse(r, field, "must be names of 1 to 256 bytes");
-    if (names->n == WN_MOST_LAYERS) return wn_read_refuse(r, field, "has too many entries: two to eight layers can be fused");
+    if (names->n == WN_MOST_LAYERS)
+        return wn_read_refuse(r, field, "has too many entries: two to eight layers can be fused");
     const char *copy = wn_pool_text(r->pool, s, n);
     if (!copy) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     names->list[names->n++] = copy;
@@ -156,7 +166,8 @@ static enum wn_code add_name(struct wn_names *names, const char *s, size_t n, co
 }
 
 /* "a,b" or ["a", "b"], and the parameter again for more. */
-enum wn_code wn_read_LAYERS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_LAYERS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                            const char *name)
 {
     struct wn_names *names = field;
     (void)ask;

@@ -1,4 +1,5 @@
-/* Values of a question that are one thing: words, switches, numbers, a name out of a table, a picture. Knows no list and no field. */
+/* Values of a question that are one thing: words, switches, numbers, a name out of a table, a picture. Knows no list
+ * and no field. */
 #include "question_read.h"
 
 #include <math.h>
@@ -48,7 +49,8 @@ static bool as_whole(const struct wn_given *g, int64_t *out)
     return true;
 }
 
-enum wn_code wn_read_WORD(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_WORD(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                          const char *name)
 {
     (void)ask;
     const char *s = wn_given_text(g);
@@ -58,7 +60,8 @@ enum wn_code wn_read_WORD(struct wn_ask *ask, void *field, const struct wn_given
     return copy ? WN_OK : wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
 }
 
-enum wn_code wn_read_FLAG(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_FLAG(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                          const char *name)
 {
     (void)ask;
     const char *s = g->text ? g->text : "";
@@ -69,7 +72,8 @@ enum wn_code wn_read_FLAG(struct wn_ask *ask, void *field, const struct wn_given
     return WN_OK;
 }
 
-enum wn_code wn_read_ALPHA(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_ALPHA(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                           const char *name)
 {
     (void)ask;
     double v;
@@ -78,7 +82,8 @@ enum wn_code wn_read_ALPHA(struct wn_ask *ask, void *field, const struct wn_give
     return WN_OK;
 }
 
-enum wn_code wn_read_VALUE(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_VALUE(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                           const char *name)
 {
     (void)ask;
     double v;
@@ -89,7 +94,8 @@ enum wn_code wn_read_VALUE(struct wn_ask *ask, void *field, const struct wn_give
     return WN_OK;
 }
 
-enum wn_code wn_read_COUNT(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_COUNT(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                           const char *name)
 {
     (void)ask;
     int64_t v;
@@ -98,7 +104,8 @@ enum wn_code wn_read_COUNT(struct wn_ask *ask, void *field, const struct wn_give
     return WN_OK;
 }
 
-enum wn_code wn_read_MILLISECONDS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_MILLISECONDS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                                  const char *name)
 {
     (void)ask;
     int64_t v;
@@ -107,14 +114,17 @@ enum wn_code wn_read_MILLISECONDS(struct wn_ask *ask, void *field, const struct 
     return WN_OK;
 }
 
-enum wn_code wn_read_IMAGE(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name)
+enum wn_code wn_read_IMAGE(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
+                           const char *name)
 {
     (void)field;
     const json_t *b64 = json_object_get(g->json, "b64");
     const char *address = json_is_string(g->json) ? json_string_value(g->json) : NULL;
     if (address || g->text || json_object_get(g->json, "url"))
-        return wn_read_fail(r, name, WN_UNREADABLE_IMAGE, "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
-    if (json_object_size(g->json) != 1 || !json_is_integer(b64)) return wn_read_refuse(r, name, "must be {\"b64\": \"...\"}");
+        return wn_read_fail(r, name, WN_UNREADABLE_IMAGE,
+                            "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
+    if (json_object_size(g->json) != 1 || !json_is_integer(b64))
+        return wn_read_refuse(r, name, "must be {\"b64\": \"...\"}");
     json_int_t i = json_integer_value(b64);
     if (i < 0 || i >= r->n_slices) return wn_read_refuse(r, name, "must be {\"b64\": \"...\"}");
     ask->image = &r->slices[i];
@@ -171,8 +181,9 @@ const char *wn_ask_word(const char *kind, int i)
 {
     static const struct {
         const char *kind, *(*name_at)(int);
-    } rows[] = {{"CONTRAST", contrast_name}, {"METHOD", method_name}, {"COLORMAP", colormap_name}, {"NORMALIZE", normalize_name},
-                {"VARIANT", variant_name}, {"SIZE", size_name}, {"STATISTICS", statistics_name}, {"EVIDENCE", evidence_name}, {"FILL", wn_fill_name}};
+    } rows[] = {{"CONTRAST", contrast_name},     {"METHOD", method_name},     {"COLORMAP", colormap_name},
+                {"NORMALIZE", normalize_name},   {"VARIANT", variant_name},   {"SIZE", size_name},
+                {"STATISTICS", statistics_name}, {"EVIDENCE", evidence_name}, {"FILL", wn_fill_name}};
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
         if (strcmp(rows[k].kind, kind) == 0) return rows[k].name_at(i);
     return NULL;
@@ -202,13 +213,14 @@ int wn_pick_one(const struct wn_given *g, const char *(*name_at)(int), const str
     return wn_pick(s, s ? strlen(s) : 0, name_at, r, field);
 }
 
-#define NAMED(kind, name_at, put)                                                                                                        \
-    enum wn_code wn_read_##kind(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, const char *name) \
-    {                                                                                                                                    \
-        (void)field;                                                                                                                     \
-        int i = wn_pick_one(g, name_at, r, name);                                                                                        \
-        if (i >= 0) put;                                                                                                                 \
-        return i < 0 ? WN_BAD_REQUEST : WN_OK;                                                                                           \
+#define NAMED(kind, name_at, put)                                                                                      \
+    enum wn_code wn_read_##kind(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r, \
+                                const char *name)                                                                      \
+    {                                                                                                                  \
+        (void)field;                                                                                                   \
+        int i = wn_pick_one(g, name_at, r, name);                                                                      \
+        if (i >= 0) put;                                                                                               \
+        return i < 0 ? WN_BAD_REQUEST : WN_OK;                                                                         \
     }
 NAMED(CONTRAST, contrast_name, ask->contrast = wn_contrast_at(i))
 NAMED(METHOD, method_name, ask->method = wn_method_at(i))

@@ -68,8 +68,12 @@ static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind 
 {
     assert(item->n_questions < item->most_questions);
     struct wn_question *q = &item->questions[item->n_questions];
-    *q = (struct wn_question){
-        .layer = s->layer, .method = s->ask.method, .contrast = contrast, .foils = foils, .n_foils = n_foils, .settings = s->ask.settings};
+    *q = (struct wn_question){.layer = s->layer,
+                              .method = s->ask.method,
+                              .contrast = contrast,
+                              .foils = foils,
+                              .n_foils = n_foils,
+                              .settings = s->ask.settings};
     q->target = s->n_targets ? s->targets[0] : WN_TARGET_PREDICTED;
     if (s->n_layers) {
         q->layers = s->layers;

@@ -62,8 +62,10 @@ static struct timespec timespec_of(int64_t ns)
     return (struct timespec){ns / 1000000000, ns % 1000000000};
 }
 
-/* With the lock held: whether the lane is worth running now; else *ripe_ns, where it is earlier, says when it will be. */
-static bool is_ripe(const struct wn_queue *q, const struct wn_lane *lane, int64_t patience_us, int64_t now, int64_t *ripe_ns)
+/* With the lock held: whether the lane is worth running now; else *ripe_ns, where it is earlier, says when it will
+ * be. */
+static bool is_ripe(const struct wn_queue *q, const struct wn_lane *lane, int64_t patience_us, int64_t now,
+                    int64_t *ripe_ns)
 {
     if (lane->n >= lane->model->preferred || !patience_us || q->closed) return true;
     int64_t ripe = wn_lane_since(lane) + patience_us * 1000;

@@ -51,9 +51,10 @@ static void keep_place(struct wn_queue *q, struct wn_place *place)
     q->last_place = place;
 }
 
-/* With the lock held: places that are kept before this key's next picture, as in wn_lane_ahead: of another key no more than its own and
- * one. *mine: of this key; *all: of the model. */
-static int places_ahead(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, int *mine, int *all)
+/* With the lock held: places that are kept before this key's next picture, as in wn_lane_ahead: of another key no
+ * more than its own and one. *mine: of this key; *all: of the model. */
+static int places_ahead(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, int *mine,
+                        int *all)
 {
     int of_key[WN_MOST_KEYS + 1] = {0}, ahead = 0;
     int64_t now = wn_now_ns();
@@ -69,7 +70,8 @@ static int places_ahead(struct wn_queue *q, const struct wn_model *model, int ke
     return ahead;
 }
 
-/* How long a picture of this key would wait behind so many of its model: those, and as much of the others, because lanes take turns. */
+/* How long a picture of this key would wait behind so many of its model: those, and as much of the others, because
+ * lanes take turns. */
 static int64_t wait_us(const struct wn_queue *q, const struct wn_lane *mine, const struct wn_model *model, int ahead)
 {
     int64_t wait = ahead * atomic_load(&model->image_us);
@@ -78,10 +80,10 @@ static int64_t wait_us(const struct wn_queue *q, const struct wn_lane *mine, con
     return wait;
 }
 
-/* With the lock held: whether so many more of this key fit, if need be because others give way. A job may exceed an empty lane: it would
- * never fit otherwise. */
-static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, int wanted, int *retry_after_s,
-                          struct wn_error *err)
+/* With the lock held: whether so many more of this key fit, if need be because others give way. A job may exceed an
+ * empty lane: it would never fit otherwise. */
+static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority,
+                          int wanted, int *retry_after_s, struct wn_error *err)
 {
     const struct wn_lane *lane = model ? lane_of(q, model) : NULL;
     int mine, kept;
@@ -97,17 +99,19 @@ static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, int 
     if (full && (wanted > q->most || !lane || !wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + mine + wanted)))
         return wn_fail(err, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", waiting);
     if (q->most_wait_us && wait > q->most_wait_us)
-        return wn_fail(err, WN_QUEUE_FULL, "a picture would wait %lld ms; try again in a moment", (long long)(wait / 1000));
+        return wn_fail(err, WN_QUEUE_FULL, "a picture would wait %lld ms; try again in a moment",
+                       (long long)(wait / 1000));
     return WN_OK;
 }
 
-enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority, struct wn_place *place,
-                             int *retry_after_s, struct wn_error *err)
+enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority,
+                             struct wn_place *place, int *retry_after_s, struct wn_error *err)
 {
     pthread_mutex_lock(&q->lock);
     enum wn_code code = admit(q, model, key, priority, 1, retry_after_s, err);
     if (code == WN_OK && model && place) {
-        *place = (struct wn_place){.model = model, .key = key, .priority = priority, .until_ns = wn_now_ns() + WN_PLACE_MS * 1000000};
+        *place = (struct wn_place){
+            .model = model, .key = key, .priority = priority, .until_ns = wn_now_ns() + WN_PLACE_MS * 1000000};
         keep_place(q, place);
     }
     pthread_mutex_unlock(&q->lock);
@@ -137,7 +141,8 @@ static enum wn_code add_items(struct wn_queue *q, struct wn_job *job)
     for (int i = 0; i < job->n_items; i++) {
         struct wn_item *item = &job->items[i];
         if (waits_for_nothing(item)) continue;
-        struct wn_lane *lane = make_lane(q, item->model); /* there, or an empty one; NULL only if several models met one empty lane */
+        /* there, or an empty one; NULL only if several models met one empty lane */
+        struct wn_lane *lane = make_lane(q, item->model);
         if (!lane) return WN_NO_MEMORY;
         item->queued_ns = now;
         wn_lane_add(lane, item);
@@ -148,15 +153,18 @@ static enum wn_code add_items(struct wn_queue *q, struct wn_job *job)
     return WN_OK;
 }
 
-/* With the lock held: one after the other of those who have most gives way until the lane fits. Returns the jobs to be woken, each held. */
+/* With the lock held: one after the other of those who have most gives way until the lane fits. Returns the jobs to
+ * be woken, each held. */
 static struct wn_job *make_way(struct wn_queue *q, const struct wn_lane *lane, int key, int wanted)
 {
     struct wn_job *gone = NULL;
     struct wn_item *last;
-    while (lane && lane->n && wanted > q->most - lane->n && (last = wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + wanted))) {
+    while (lane && lane->n && wanted > q->most - lane->n &&
+           (last = wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + wanted))) {
         struct wn_job *job = last->job;
         job->refs++;
-        wn_queue_give_up_job(q, job, WN_QUEUE_FULL, "too much of this key waits already, and others had to be let in; try again in a moment");
+        wn_queue_give_up_job(q, job, WN_QUEUE_FULL,
+                             "too much of this key waits already, and others had to be let in; try again in a moment");
         job->next = gone; /* it is in no list any more */
         gone = job;
     }
@@ -174,7 +182,8 @@ static void wake_all(struct wn_queue *q, struct wn_job *job)
     }
 }
 
-/* With the lock held: the place is left. Whether it was as good as a word that one picture of this model is taken in. */
+/* With the lock held: the place is left. Whether it was as good as a word that one picture of this model is taken
+ * in. */
 static bool has_word(struct wn_queue *q, struct wn_place *place, const struct wn_model *model)
 {
     bool word = place && place->until_ns >= wn_now_ns() && place->model == model && !q->closed;
@@ -194,8 +203,10 @@ enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_pla
     }
     pthread_mutex_lock(&q->lock);
     bool word = has_word(q, place, model);
-    enum wn_code code = word && wanted == 1 ? WN_OK : admit(q, model, job->key, job->priority, wanted, &retry_after_s, err);
-    if (job->abandoned) code = wn_fail(err, WN_TIMEOUT, "the client closed the connection before its pictures were taken in");
+    enum wn_code code =
+        word && wanted == 1 ? WN_OK : admit(q, model, job->key, job->priority, wanted, &retry_after_s, err);
+    if (job->abandoned)
+        code = wn_fail(err, WN_TIMEOUT, "the client closed the connection before its pictures were taken in");
     if (code == WN_OK) gone = make_way(q, lane_of(q, model), job->key, wanted);
     if (code == WN_OK && (code = add_items(q, job)) != WN_OK) {
         wn_queue_withdraw(q, job);
@@ -206,7 +217,8 @@ enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_pla
         job->next = q->jobs;
         if (q->jobs) q->jobs->previous = job;
         q->jobs = job;
-        for (int i = 0; i < wanted; i++) pthread_cond_signal(&q->filled); /* not all workers: whoever finds nothing was woken for nothing */
+        /* not all workers: whoever finds nothing was woken for nothing */
+        for (int i = 0; i < wanted; i++) pthread_cond_signal(&q->filled);
         if (job->deadline_ns < q->watched_ns) pthread_cond_signal(&q->deadlines);
     }
     pthread_mutex_unlock(&q->lock);

@@ -27,7 +27,8 @@ static enum wn_code resolve_model(const struct wn_models *models, struct wn_slot
     if (r->version && slot->ask.version && strcmp(r->version, slot->ask.version) != 0)
         return fail(slot, "version", WN_BAD_REQUEST, "the path and the question name different versions");
     if (!name) return fail(slot, "model", WN_BAD_REQUEST, "there are several models: name one of them");
-    slot->model = wn_lookup(models, name, version, slot->ask.model || slot->ask.version ? slot->pointer : "", &slot->problem);
+    slot->model =
+        wn_lookup(models, name, version, slot->ask.model || slot->ask.version ? slot->pointer : "", &slot->problem);
     if (!slot->model) return WN_NO_SUCH_MODEL;
     if (wn_model_is_ready(slot->model)) return WN_OK;
     slot->problem.retry_after_s = atomic_load(&slot->model->state) == WN_MODEL_LOADING;
@@ -113,13 +114,18 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
     slot->contrast = slot->ask.contrast ? slot->ask.contrast : wn_contrast_find(standard);
     unsigned flags = slot->contrast->flags;
     if (valued != ((flags & WN_CONTRAST_VALUE) != 0)) {
-        snprintf(what, sizeof what, valued ? "the contrast %s takes no value; regression does" : "the contrast %s wants a value, the number that was not said",
+        snprintf(what, sizeof what,
+                 valued ? "the contrast %s takes no value; regression does"
+                        : "the contrast %s wants a value, the number that was not said",
                  slot->contrast->name);
         return fail(slot, "value", WN_BAD_REQUEST, what);
     }
-    if ((flags & WN_CONTRAST_RELEVANCE) && !(wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_RELEVANCE)) {
-        snprintf(what, sizeof what, "the contrast %s is made of passes of relevance, and %s has none: ask with method lrp-zplus or another lrp",
-                 slot->contrast->name, slot->ask.method->name);
+    if ((flags & WN_CONTRAST_RELEVANCE) &&
+        !(wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_RELEVANCE)) {
+        snprintf(
+            what, sizeof what,
+            "the contrast %s is made of passes of relevance, and %s has none: ask with method lrp-zplus or another lrp",
+            slot->contrast->name, slot->ask.method->name);
         return fail(slot, "contrast", WN_BAD_REQUEST, what);
     }
     bool takes_rivals = flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET),
@@ -153,14 +159,17 @@ static enum wn_code resolve_stack(struct wn_slot *slot)
     char what[400] = "", all[200] = "";
     bool stacked = wn_slot_is_stacked(slot);
     if (slot->ask.rivals && !wn_slot_has_statistics(slot))
-        return fail(slot, "rivals", WN_BAD_REQUEST, "rivals=N goes with why_not=all and a contrast that takes one rival");
+        return fail(slot, "rivals", WN_BAD_REQUEST,
+                    "rivals=N goes with why_not=all and a contrast that takes one rival");
     if (wn_slot_has_statistics(slot) && wn_graph_classes(slot->model->graph) < 2)
         return fail(slot, "why_not", WN_BAD_REQUEST, "the model has one output, so there are no foils to average over");
     if (!stacked || (m->flags & WN_METHOD_LINEAR && !(m->flags & WN_METHOD_INPUT))) return WN_OK;
     for (int i = 0; wn_method_at(i); i++)
-        if (wn_method_at(i)->flags & WN_METHOD_LINEAR && !(wn_method_at(i)->flags & WN_METHOD_INPUT) && strlen(all) < 160)
+        if (wn_method_at(i)->flags & WN_METHOD_LINEAR && !(wn_method_at(i)->flags & WN_METHOD_INPUT) &&
+            strlen(all) < 160)
             snprintf(all + strlen(all), sizeof all - strlen(all), "%s%s", all[0] ? ", " : "", wn_method_at(i)->name);
-    snprintf(what, sizeof what, "%s needs the small map of every class, and the maps of the method %s %s; these methods have them: %s",
+    snprintf(what, sizeof what,
+             "%s needs the small map of every class, and the maps of the method %s %s; these methods have them: %s",
              slot->ask.reuse && !wn_slot_has_statistics(slot) ? "reuse" : "why_not=all", m->name,
              m->flags & WN_METHOD_INPUT ? "are as large as the picture" : "do not add up", all);
     return fail(slot, "method", WN_UNSUPPORTED, what);
@@ -170,11 +179,15 @@ static enum wn_code resolve_variant(struct wn_slot *slot, int *number)
 {
     char what[256];
     bool raw = slot->ask.layer_variant == WN_VARIANT_RAW_CONVOLUTION;
-    if (slot->ask.layer_variant == WN_VARIANT_AS_NAMED || wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) return WN_OK;
+    if (slot->ask.layer_variant == WN_VARIANT_AS_NAMED ||
+        wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT)
+        return WN_OK;
     const struct wn_layer *layer = wn_graph_layer(slot->model->graph, *number);
     int other = raw ? layer->raw_convolution : layer->before_activation;
-    snprintf(what, sizeof what, raw ? "the layer %.128s is not made by one convolution; name the convolution's own output as the layer"
-                                    : "the layer %.128s is not made by an activation", layer->name);
+    snprintf(what, sizeof what,
+             raw ? "the layer %.128s is not made by one convolution; name the convolution's own output as the layer"
+                 : "the layer %.128s is not made by an activation",
+             layer->name);
     if (other < 0) return fail(slot, "layer_variant", WN_BAD_REQUEST, what);
     *number = other;
     return WN_OK;
@@ -185,10 +198,15 @@ static enum wn_code resolve_settings(struct wn_slot *slot)
 {
     const int64_t most = 4096;
     struct wn_error why = {0};
-    const struct wn_question q = {.method = slot->ask.method, .contrast = slot->contrast, .n_layers = slot->ask.layers.n, .settings = slot->ask.settings};
-    if (wn_method_check(slot->ask.method, &slot->ask.settings, &why) != WN_OK) return fail(slot, "method", why.code, why.text);
+    const struct wn_question q = {.method = slot->ask.method,
+                                  .contrast = slot->contrast,
+                                  .n_layers = slot->ask.layers.n,
+                                  .settings = slot->ask.settings};
+    if (wn_method_check(slot->ask.method, &slot->ask.settings, &why) != WN_OK)
+        return fail(slot, "method", why.code, why.text);
     if (wn_question_passes(&q) <= most) return WN_OK;
-    return fail(slot, "method", WN_BAD_REQUEST, "these settings ask for more than 4096 passes through the network; ask for fewer steps or samples");
+    return fail(slot, "method", WN_BAD_REQUEST,
+                "these settings ask for more than 4096 passes through the network; ask for fewer steps or samples");
 }
 
 static enum wn_code find_layer(struct wn_slot *slot, const char *field, const char *name, int *number)
@@ -209,15 +227,22 @@ static enum wn_code resolve_layers(struct wn_slot *slot)
     const struct wn_names *names = &slot->ask.layers;
     char what[256];
     snprintf(what, sizeof what, "the method %s explains the input: it has no layers to fuse", slot->ask.method->name);
-    if (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) return fail(slot, "layers", WN_BAD_REQUEST, what);
-    if (strcmp(slot->ask.layer, "auto") != 0) return fail(slot, "layers", WN_BAD_REQUEST, "layer names one layer and layers several: send one of the two fields");
-    if (names->n < 2) return fail(slot, "layers", WN_BAD_REQUEST, "layers must name two to eight layers; one goes into the field layer");
-    if (wn_slot_is_stacked(slot)) return fail(slot, "layers", WN_BAD_REQUEST, "maps of every class (why_not=all, reuse) are those of one layer");
+    if (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT)
+        return fail(slot, "layers", WN_BAD_REQUEST, what);
+    if (strcmp(slot->ask.layer, "auto") != 0)
+        return fail(slot, "layers", WN_BAD_REQUEST,
+                    "layer names one layer and layers several: send one of the two fields");
+    if (names->n < 2)
+        return fail(slot, "layers", WN_BAD_REQUEST,
+                    "layers must name two to eight layers; one goes into the field layer");
+    if (wn_slot_is_stacked(slot))
+        return fail(slot, "layers", WN_BAD_REQUEST, "maps of every class (why_not=all, reuse) are those of one layer");
     for (int i = 0; i < names->n; i++) {
         enum wn_code code = find_layer(slot, "layers", names->list[i], &slot->layers[i]);
         if (code != WN_OK) return code;
         for (int k = 0; k < i; k++)
-            if (slot->layers[k] == slot->layers[i]) return fail(slot, "layers", WN_BAD_REQUEST, "the same layer is named twice");
+            if (slot->layers[k] == slot->layers[i])
+                return fail(slot, "layers", WN_BAD_REQUEST, "the same layer is named twice");
     }
     slot->n_layers = names->n;
     slot->layer = slot->layers[0];

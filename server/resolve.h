@@ -4,8 +4,8 @@
 
 #include "server.h"
 
-/* Resolves every slot without a problem, against the snapshot of the models that the job holds from now on. Failures stay in the
- * slots. */
+/* Resolves every slot without a problem, against the snapshot of the models that the job holds from now on. Failures
+ * stay in the slots. */
 void wn_resolve(struct wn_request *r, struct wn_job *job);
 
 #endif

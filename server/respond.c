@@ -69,7 +69,8 @@ static void common_headers(const struct wn_request *r, struct MHD_Response *resp
         snprintf(seconds, sizeof seconds, "%d", r->problem.retry_after_s);
         header(response, "Retry-After", seconds);
     }
-    if (r->head.last || r->problem.close || atomic_load(&r->server->draining) || wn_guard_is_lost()) header(response, "Connection", "close");
+    if (r->head.last || r->problem.close || atomic_load(&r->server->draining) || wn_guard_is_lost())
+        header(response, "Connection", "close");
 }
 
 static void write_problem(struct wn_request *r)
@@ -77,7 +78,8 @@ static void write_problem(struct wn_request *r)
     wn_text_finish(&r->reply.body);
     r->reply.status = wn_code_http_status(r->problem.error.code);
     r->reply.etag = NULL;
-    if ((r->problem.error.code == WN_DEVICE || r->problem.error.code == WN_NO_MEMORY) && !r->problem.retry_after_s) r->problem.retry_after_s = 1;
+    if ((r->problem.error.code == WN_DEVICE || r->problem.error.code == WN_NO_MEMORY) && !r->problem.retry_after_s)
+        r->problem.retry_after_s = 1;
     r->reply.type = "application/problem+json";
     wn_problem_write(&r->problem, r->route ? r->route->path : "", r->id, &r->reply.body);
 }
@@ -122,8 +124,8 @@ enum MHD_Result wn_respond(struct wn_request *r)
     return result;
 }
 
-/* The library waits for the rest of the body and takes no answer before that: this one goes past it, and the connection ends. Reads only
- * what stays as it is from the head on. */
+/* The library waits for the rest of the body and takes no answer before that: this one goes past it, and the
+ * connection ends. Reads only what stays as it is from the head on. */
 void wn_respond_late(void *request, int fd)
 {
     struct wn_request *r = request;
@@ -131,8 +133,11 @@ void wn_respond_late(void *request, int fd)
     struct wn_text body = {0}, all = {0};
     wn_problem_set(&late, NULL, WN_TIMEOUT, TOO_LATE);
     wn_problem_write(&late, r->route ? r->route->path : "", r->id, &body);
-    wn_text_printf(&all, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                   "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n", body.bytes.size, r->id);
+    wn_text_printf(&all,
+                   "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: "
+                   "application/problem+json\r\nContent-Length: %zu\r\n"
+                   "X-Request-Id: %s\r\nX-Content-Type-Options: nosniff\r\nCache-Control: no-store\r\n\r\n",
+                   body.bytes.size, r->id);
     wn_text_add(&all, (const char *)body.bytes.data, body.bytes.size);
     if (!body.failed && !all.failed) send(fd, all.bytes.data, all.bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
     r->told_late = true;

@@ -7,7 +7,8 @@
 /* Sends request->problem where there is one, else request->reply. What MHD's handler returns. */
 enum MHD_Result wn_respond(struct wn_request *r);
 
-/* Tells whoever sends the body of a struct wn_request too slowly, on its socket, in the thread that watches connections and with their lock. */
+/* Tells whoever sends the body of a struct wn_request too slowly, on its socket, in the thread that watches
+ * connections and with their lock. */
 void wn_respond_late(void *request, int fd);
 /* When the request is over: where it was told that, that is its answer in the log and the metrics. */
 void wn_respond_settle(struct wn_request *r);

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const struct wn_route rows[] = {
-#define X(method, path, handle, body, scope, summary) {#method, path, summary, WN_BODY_##body, WN_SCOPE_##scope, handle},
+#define X(method, path, handle, body, scope, summary)                                                                  \
+    {#method, path, summary, WN_BODY_##body, WN_SCOPE_##scope, handle},
 #include "routes.def"
 #undef X
 };

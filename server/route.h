@@ -16,9 +16,9 @@ enum wn_scope {
     WN_SCOPE_ADMIN = 8,
     WN_SCOPE_INFER = WN_SCOPE_PREDICT | WN_SCOPE_EXPLAIN, /* the body tells which: its intake refuses */
 };
-/* What a route's body is: nothing; a question in any of its forms; the same as a list in JSON (KServe V1); tensors (Open Inference); a
- * picture, bare or as a form's `data` (TorchServe); pictures to judge methods on; a small JSON object that may be left out; tasks of a labeling project;
- * what such a project says of itself. */
+/* What a route's body is: nothing; a question in any of its forms; the same as a list in JSON (KServe V1); tensors
+ * (Open Inference); a picture, bare or as a form's `data` (TorchServe); pictures to judge methods on; a small JSON
+ * object that may be left out; tasks of a labeling project; what such a project says of itself. */
 enum wn_body {
     WN_BODY_NONE,
     WN_BODY_QUESTION,
@@ -40,15 +40,15 @@ struct wn_route {
     bool (*handle)(struct wn_request *request);
 };
 
-const struct wn_route *wn_route_at(int i); /* NULL past the end */
+const struct wn_route *wn_route_at(int i);        /* NULL past the end */
 bool wn_route_asks(const struct wn_route *route); /* its body is of pictures that go through the queue */
 /* What stood for {model} (or {file}, or {id}) and {version} in a path, undecoded; size 0: the path has none. */
 struct wn_segments {
     const char *at[2];
     size_t size[2];
 };
-/* The row for this method and undecoded path; HEAD finds GET. NULL where there is none: then `allow` has the methods of that path, ""
- * where no row has that path. */
+/* The row for this method and undecoded path; HEAD finds GET. NULL where there is none: then `allow` has the methods
+ * of that path, "" where no row has that path. */
 const struct wn_route *wn_route_find(const char *method, const char *path, struct wn_segments *names, char allow[64]);
 int wn_route_number(const struct wn_route *route); /* NULL: one past the last */
 const char *wn_route_label(int i);                 /* "/v1/explain"; one past the last: "other"; then NULL */

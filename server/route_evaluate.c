@@ -1,5 +1,5 @@
-/* /v1/models/{model}/evaluate and /v1/evaluations: an evaluation is handed in, looked at, read, cancelled. Knows what clients write and read,
- * and nothing of how pictures are judged. */
+/* /v1/models/{model}/evaluate and /v1/evaluations: an evaluation is handed in, looked at, read, cancelled. Knows
+ * what clients write and read, and nothing of how pictures are judged. */
 #include "evaluator.h"
 #include "jsonload.h"
 #include "jsonscan.h"
@@ -42,8 +42,7 @@ static enum wn_code only_keys(struct reading *in, const json_t *object, const ch
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach ((json_t *)object, key, value) {
         int i = 0;
         while (i < n && strcmp(names[i], key) != 0) i++;
         if (i < n) continue;
@@ -61,7 +60,8 @@ static enum wn_code read_part(struct reading *in, const json_t *one, const char 
     const json_t *v = json_object_get(one, key), *b64 = json_object_get(v, "b64");
     if (!v || json_is_null(v)) return WN_OK;
     json_int_t i = json_is_integer(b64) ? json_integer_value(b64) : -1;
-    if (json_object_size(v) != 1 || i < 0 || i >= in->n_slices) return wrong(in, key, WN_BAD_REQUEST, "a picture is {\"b64\": \"...\"}");
+    if (json_object_size(v) != 1 || i < 0 || i >= in->n_slices)
+        return wrong(in, key, WN_BAD_REQUEST, "a picture is {\"b64\": \"...\"}");
     *out = &in->slices[i];
     return WN_OK;
 }
@@ -72,9 +72,12 @@ static enum wn_code read_class(struct reading *in, const json_t *one, const char
     const json_t *v = json_object_get(one, key);
     *out = -1;
     if (!v || json_is_null(v)) return WN_OK;
-    if (json_is_integer(v)) *out = json_integer_value(v) >= 0 && json_integer_value(v) < m->classes ? (int)json_integer_value(v) : -1;
-    else if (json_is_string(v)) *out = wn_model_class(m, json_string_value(v));
-    else return wrong(in, key, WN_BAD_REQUEST, "a class is its label or its number");
+    if (json_is_integer(v))
+        *out = json_integer_value(v) >= 0 && json_integer_value(v) < m->classes ? (int)json_integer_value(v) : -1;
+    else if (json_is_string(v))
+        *out = wn_model_class(m, json_string_value(v));
+    else
+        return wrong(in, key, WN_BAD_REQUEST, "a class is its label or its number");
     if (*out >= 0) return WN_OK;
     wrong(in, key, WN_NO_SUCH_CLASS, "the model has no such class");
     if (json_is_string(v)) wn_problem_similar(&in->r->problem, json_string_value(v), m->labels, m->classes);
@@ -86,7 +89,8 @@ static enum wn_code read_boxes(struct reading *in, const json_t *one, struct wn_
     const json_t *list = json_object_get(one, "boxes");
     size_t n = json_array_size(list);
     if (!list || json_is_null(list)) return WN_OK;
-    if (!json_is_array(list) || n > MOST_BOXES) return wrong(in, "boxes", WN_BAD_REQUEST, "boxes are a list of at most 256");
+    if (!json_is_array(list) || n > MOST_BOXES)
+        return wrong(in, "boxes", WN_BAD_REQUEST, "boxes are a list of at most 256");
     struct wn_box *boxes = wn_pool_array(&in->job->pool, n + 1, sizeof *boxes);
     if (!boxes) return no_memory(in->r);
     for (size_t i = 0; i < n; i++) {
@@ -94,11 +98,14 @@ static enum wn_code read_boxes(struct reading *in, const json_t *one, struct wn_
         int v[4];
         for (size_t k = 0; k < 4; k++) {
             const json_t *number = json_array_get(box, k);
-            if (!json_is_number(number) || json_array_size(box) != 4) return wrong(in, "boxes", WN_BAD_REQUEST, "a box is [x0, y0, x1, y1]");
+            if (!json_is_number(number) || json_array_size(box) != 4)
+                return wrong(in, "boxes", WN_BAD_REQUEST, "a box is [x0, y0, x1, y1]");
             v[k] = (int)fmin(fmax(json_number_value(number), -1e6), 1e6);
         }
         if (v[0] > v[2] || v[1] > v[3] || v[2] < 0 || v[3] < 0)
-            return wrong(in, "boxes", WN_BAD_REQUEST, "a box is [x0, y0, x1, y1]: its second corner lies in the picture, not left of the first and not above it");
+            return wrong(in, "boxes", WN_BAD_REQUEST,
+                         "a box is [x0, y0, x1, y1]: its second corner lies in the picture, not left of the first and "
+                         "not above it");
         boxes[i] = (struct wn_box){v[0], v[1], v[2], v[3]};
     }
     e->boxes = boxes;
@@ -108,7 +115,8 @@ static enum wn_code read_boxes(struct reading *in, const json_t *one, struct wn_
 
 static enum wn_code read_instance(struct reading *in, const json_t *one, int number, struct wn_instance *out)
 {
-    static const char *const names[] = {"id", "image", "label", "rival", "truth", "counterfactual", "elsewhere", "boxes"};
+    static const char *const names[] = {"id",    "image",          "label",     "rival",
+                                        "truth", "counterfactual", "elsewhere", "boxes"};
     static const char *const parts[WN_PARTS] = {"image", "truth", "counterfactual", "elsewhere"};
     const json_t *id = json_object_get(one, "id");
     char text[16];
@@ -123,7 +131,8 @@ static enum wn_code read_instance(struct reading *in, const json_t *one, int num
     out->exhibit.name = wn_pool_text(&in->job->pool, name, strlen(name));
     if (!out->exhibit.name) return no_memory(in->r);
     for (int k = 0; k < WN_PARTS && code == WN_OK; k++) code = read_part(in, one, parts[k], &out->part[k]);
-    if (code == WN_OK && !out->part[WN_PART_IMAGE]) code = wrong(in, "image", WN_BAD_REQUEST, "an instance has an image");
+    if (code == WN_OK && !out->part[WN_PART_IMAGE])
+        code = wrong(in, "image", WN_BAD_REQUEST, "an instance has an image");
     if (code == WN_OK) code = read_class(in, one, "label", &out->exhibit.label);
     if (code == WN_OK) code = read_class(in, one, "rival", &out->exhibit.rival);
     return code == WN_OK ? read_boxes(in, one, &out->exhibit) : code;
@@ -133,12 +142,14 @@ static enum wn_code read_instances(struct reading *in, const json_t *list)
 {
     size_t n = json_array_size(list);
     if (!json_is_array(list) || n < 1 || n > MOST_INSTANCES)
-        return wn_problem_set(&in->r->problem, "/instances", WN_BAD_REQUEST, "instances must be a list of 1 to %d pictures", MOST_INSTANCES);
+        return wn_problem_set(&in->r->problem, "/instances", WN_BAD_REQUEST,
+                              "instances must be a list of 1 to %d pictures", MOST_INSTANCES);
     in->job->instances = wn_pool_array(&in->job->pool, n, sizeof *in->job->instances);
     if (!in->job->instances) return no_memory(in->r);
     in->job->of = (int)n;
     enum wn_code code = WN_OK;
-    for (size_t i = 0; i < n && code == WN_OK; i++) code = read_instance(in, json_array_get(list, i), (int)i, &in->job->instances[i]);
+    for (size_t i = 0; i < n && code == WN_OK; i++)
+        code = read_instance(in, json_array_get(list, i), (int)i, &in->job->instances[i]);
     in->pointer[0] = 0;
     return code;
 }
@@ -155,11 +166,15 @@ static enum wn_code read_names(struct reading *in, const json_t *root, const cha
     if (json_is_string(v)) wn_text_puts(&t, json_string_value(v));
     for (size_t i = 0; i < json_array_size(v) && code == WN_OK; i++) {
         const char *name = json_string_value(json_array_get(v, i));
-        if (!name) code = wrong(in, key, WN_BAD_REQUEST, "these are names");
-        else wn_text_printf(&t, "%s%s", i ? "," : "", name);
+        if (!name)
+            code = wrong(in, key, WN_BAD_REQUEST, "these are names");
+        else
+            wn_text_printf(&t, "%s%s", i ? "," : "", name);
     }
-    if (!json_is_string(v) && !json_is_array(v)) code = wrong(in, key, WN_BAD_REQUEST, "this is a name, names with commas, or a list of names");
-    if (code == WN_OK && !(*out = wn_pool_text(&in->job->pool, wn_text_string(&t), strlen(wn_text_string(&t))))) code = no_memory(in->r);
+    if (!json_is_string(v) && !json_is_array(v))
+        code = wrong(in, key, WN_BAD_REQUEST, "this is a name, names with commas, or a list of names");
+    if (code == WN_OK && !(*out = wn_pool_text(&in->job->pool, wn_text_string(&t), strlen(wn_text_string(&t)))))
+        code = no_memory(in->r);
     wn_text_finish(&t);
     return code;
 }
@@ -186,7 +201,8 @@ static enum wn_code read_words(struct reading *in, const json_t *root, struct wn
     if (code != WN_OK) return code;
     if (out->layer && strcmp(out->layer, "auto") == 0) out->layer = NULL;
     out->explain_label = strcmp(explain, "label") == 0;
-    if (!out->explain_label && strcmp(explain, "prediction") != 0) return wrong(in, "explain", WN_BAD_REQUEST, "explain is prediction or label");
+    if (!out->explain_label && strcmp(explain, "prediction") != 0)
+        return wrong(in, "explain", WN_BAD_REQUEST, "explain is prediction or label");
     out->least_second = least ? json_number_value(least) : 0.1;
     if (least && (!json_is_number(least) || !(out->least_second >= 0 && out->least_second <= 1)))
         return wrong(in, "least_second", WN_BAD_REQUEST, "least_second is a probability");
@@ -209,18 +225,23 @@ static enum wn_code read_judging(struct reading *in, const json_t *root)
     struct wn_judging *j = &in->job->judging;
     j->limits.max_pixels = config->max_pixels;
     j->limits.max_side = (int)config->max_side;
-    if (!j->options.n_subjects || !j->options.n_metrics) return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST, "name a method, a contrast and a metric");
+    if (!j->options.n_subjects || !j->options.n_metrics)
+        return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST, "name a method, a contrast and a metric");
     if (wn_judging_wants_parts(j))
-        return wn_problem_set(&in->r->problem, "/metrics", WN_BAD_REQUEST, "pictures of parts are judged by whynot evaluate alone");
+        return wn_problem_set(&in->r->problem, "/metrics", WN_BAD_REQUEST,
+                              "pictures of parts are judged by whynot evaluate alone");
     for (int i = 0; i < j->options.n_metrics; i++) {
         columns += j->options.metrics[i]->n_columns;
         if (j->options.metrics[i]->needs & WN_NEEDS_SEVERAL && j->options.n_subjects < 2)
-            return wn_problem_set(&in->r->problem, "/metrics", WN_BAD_REQUEST, "metric '%s' compares: give it two methods or contrasts", j->options.metrics[i]->name);
+            return wn_problem_set(&in->r->problem, "/metrics", WN_BAD_REQUEST,
+                                  "metric '%s' compares: give it two methods or contrasts",
+                                  j->options.metrics[i]->name);
     }
     double numbers = columns * j->options.n_subjects * in->job->of;
     if (numbers > MOST_NUMBERS)
-        return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST, "%.0f numbers would come of this and %d are allowed: fewer pictures, methods or metrics", numbers,
-                              MOST_NUMBERS);
+        return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST,
+                              "%.0f numbers would come of this and %d are allowed: fewer pictures, methods or metrics",
+                              numbers, MOST_NUMBERS);
     in->job->bytes = sizeof *in->job + in->r->body_size + (size_t)numbers * NUMBER_BYTES + (size_t)in->job->of * 512;
     return WN_OK;
 }
@@ -234,19 +255,24 @@ static enum wn_code check_model(struct wn_request *r, const struct wn_model *m)
         return wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the server is starting or stopping");
     }
     if (wn_model_is_ready(m)) return WN_OK;
-    return wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", m->name, m->why.text[0] ? m->why.text : "it is being loaded");
+    return wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", m->name,
+                          m->why.text[0] ? m->why.text : "it is being loaded");
 }
 
 static enum wn_code read_body(struct reading *in)
 {
-    static const char *const names[] = {"suite", "methods", "contrasts", "metrics", "layer", "explain", "least_second", "seed", "instances"};
+    static const char *const names[] = {"suite",   "methods",      "contrasts", "metrics",  "layer",
+                                        "explain", "least_second", "seed",      "instances"};
     struct wn_request *r = in->r;
     struct wn_slice *slices = NULL;
     json_t *root = NULL;
-    if (!r->body_size) return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body is a JSON object with instances");
-    enum wn_code code = wn_json_read(r->body, r->body_size, NULL, &in->job->pool, &root, &slices, &in->n_slices, &r->problem.error);
+    if (!r->body_size)
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body is a JSON object with instances");
+    enum wn_code code =
+        wn_json_read(r->body, r->body_size, NULL, &in->job->pool, &root, &slices, &in->n_slices, &r->problem.error);
     in->slices = slices;
-    if (code == WN_OK && !json_is_object(root)) code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object");
+    if (code == WN_OK && !json_is_object(root))
+        code = wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object");
     if (code == WN_OK) code = only_keys(in, root, names, (int)(sizeof names / sizeof *names));
     if (code == WN_OK) code = read_instances(in, json_object_get(root, "instances"));
     if (code == WN_OK) code = read_judging(in, root);
@@ -353,7 +379,8 @@ static struct wn_assessment *lock_one(struct wn_request *r, const char *id)
     struct wn_assessment *job = e ? wn_evaluator_lock(e, id) : NULL;
     if (job && may_see(r, job)) return job;
     if (job) wn_evaluator_unlock(e);
-    wn_problem_set(&r->problem, NULL, WN_NOT_FOUND, "there is no evaluation '%.40s'; old results make room for new ones", id);
+    wn_problem_set(&r->problem, NULL, WN_NOT_FOUND,
+                   "there is no evaluation '%.40s'; old results make room for new ones", id);
     return NULL;
 }
 

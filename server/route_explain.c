@@ -1,4 +1,5 @@
-/* Questions in every protocol: from a body to a job, and from the finished job to an answer; and POST /v1/explain, the native one. */
+/* Questions in every protocol: from a body to a job, and from the finished job to an answer; and POST /v1/explain,
+ * the native one. */
 #include "answer.h"
 #include "http.h"
 #include "etag.h"
@@ -43,13 +44,15 @@ static int64_t holds(const struct wn_job *job)
         const struct wn_item *item = &job->items[i];
         const struct wn_graph *g = item->model->graph;
         if (item->image.rgb) bytes += 3 * (int64_t)item->image.width * item->image.height;
-        if (item->input) bytes += (int64_t)sizeof(float) * wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g);
+        if (item->input)
+            bytes += (int64_t)sizeof(float) * wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g);
     }
     for (int i = 0; i < job->n_slots; i++) {
         const struct wn_slot *slot = &job->slots[i];
         if (!slot->item || slot->problem.error.code != WN_OK || slot->item->problem.error.code != WN_OK) continue;
         const struct wn_graph *g = slot->item->model->graph;
-        const struct wn_layer *layer = slot->layer >= 0 && slot->layer < wn_graph_layers(g) ? wn_graph_layer(g, slot->layer) : NULL;
+        const struct wn_layer *layer =
+            slot->layer >= 0 && slot->layer < wn_graph_layers(g) ? wn_graph_layer(g, slot->layer) : NULL;
         int64_t cells = layer ? layer->height * layer->width : wn_graph_height(g) * wn_graph_width(g);
         bytes += (int64_t)sizeof(float) * cells * wn_slot_most(slot);
     }
@@ -75,17 +78,20 @@ static void read_pictures(struct wn_request *r)
     r->prepared = wn_prepare(r->server, r->job, &r->problem);
 }
 
-/* Pictures that take long are decoded by other threads, and no more of them than can be decoded in the time that a new picture may
- * wait. */
+/* Pictures that take long are decoded by other threads, and no more of them than can be decoded in the time that a
+ * new picture may wait. */
 static bool leave_to_readers(struct wn_request *r)
 {
     struct wn_chores *readers = &r->server->reader;
-    const int64_t most_ns = r->server->config.max_queue_wait_ms * 1000000, cost_ns = wn_prepare_cost_ns(r->server, r->job);
+    const int64_t most_ns = r->server->config.max_queue_wait_ms * 1000000,
+                  cost_ns = wn_prepare_cost_ns(r->server, r->job);
     if (!r->connection || !wn_request_is_long(cost_ns)) return false;
     const int64_t wait_ns = wn_chores_wait_ns(readers);
     if (!most_ns || wait_ns <= most_ns) return wn_request_defer(r, readers, cost_ns, read_pictures);
     wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_QUEUE, 0, 1);
-    wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL, "a picture of this size would wait %lld ms to be decoded; try again in a moment", (long long)(wait_ns / 1000000));
+    wn_problem_set(&r->problem, NULL, WN_QUEUE_FULL,
+                   "a picture of this size would wait %lld ms to be decoded; try again in a moment",
+                   (long long)(wait_ns / 1000000));
     r->problem.retry_after_s = 1 + (int)(wait_ns / 1000000000);
     return false;
 }
@@ -93,7 +99,9 @@ static bool leave_to_readers(struct wn_request *r)
 static void too_late(struct wn_request *r)
 {
     enum wn_code code = r->job->late.code;
-    int reason = code == WN_DEADLINE ? WN_REJECT_DEADLINE : code == WN_QUEUE_FULL ? WN_REJECT_QUEUE : WN_REJECT_DRAINING;
+    int reason = code == WN_DEADLINE     ? WN_REJECT_DEADLINE
+                 : code == WN_QUEUE_FULL ? WN_REJECT_QUEUE
+                                         : WN_REJECT_DRAINING;
     if (code != WN_TIMEOUT)
         wn_metric_add(WN_METRIC_REJECTED, reason, 0, 1); /* a client that is gone was counted where it was seen */
     wn_problem_set(&r->problem, NULL, r->job->late.code, "%s", r->job->late.text);

@@ -1,5 +1,5 @@
-/* KServe V1: {"instances": [...]} in, {"predictions": [...]} and {"explanations": [...]} out; and TorchServe's names for the same. Knows
- * the shapes of those protocols; the questions and their answers are the native ones. */
+/* KServe V1: {"instances": [...]} in, {"predictions": [...]} and {"explanations": [...]} out; and TorchServe's names
+ * for the same. Knows the shapes of those protocols; the questions and their answers are the native ones. */
 #include "answer.h"
 #include "intake.h"
 #include "serve.h"
@@ -13,7 +13,8 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job)
 {
     enum wn_code code = wn_intake(r, job);
     if (code == WN_OK && !job->is_batch)
-        code = wn_problem_set(&r->problem, "/instances", WN_BAD_REQUEST, "instances is missing: the list of pictures, each {\"b64\": \"...\"}");
+        code = wn_problem_set(&r->problem, "/instances", WN_BAD_REQUEST,
+                              "instances is missing: the list of pictures, each {\"b64\": \"...\"}");
     return code;
 }
 
@@ -89,7 +90,9 @@ bool wn_route_ping(struct wn_request *r)
 static enum wn_code take_picture_to_predict(struct wn_request *r, struct wn_job *job)
 {
     enum wn_code code = wn_intake(r, job);
-    if (code == WN_OK && job->is_batch) code = wn_problem_set(&r->problem, "/instances", WN_BAD_REQUEST, "one picture at a time here; /v1/models/{model}:predict takes a list");
+    if (code == WN_OK && job->is_batch)
+        code = wn_problem_set(&r->problem, "/instances", WN_BAD_REQUEST,
+                              "one picture at a time here; /v1/models/{model}:predict takes a list");
     if (code == WN_OK) want_no_maps(job);
     return code;
 }

@@ -1,4 +1,5 @@
-/* The four addresses that Label Studio asks of a machine learning backend. Knows their bodies; tasks are read and answered by others. */
+/* The four addresses that Label Studio asks of a machine learning backend. Knows their bodies; tasks are read and
+ * answered by others. */
 #include "label.h"
 #include "serve.h"
 
@@ -35,7 +36,8 @@ bool wn_route_label_setup(struct wn_request *r)
     enum wn_code code = wn_label_read(r, &r->pool, &root, &slices, &n_slices);
     const json_t *xml = json_object_get(root, "schema");
     if (code == WN_OK && xml && !json_is_string(xml))
-        code = wn_problem_set(&r->problem, "/schema", WN_BAD_REQUEST, "schema must be a string, the project's labeling configuration");
+        code = wn_problem_set(&r->problem, "/schema", WN_BAD_REQUEST,
+                              "schema must be a string, the project's labeling configuration");
     if (code == WN_OK) code = wn_label_begin(r, xml ? json_string_value(xml) : "", xml ? json_string_length(xml) : 0);
     if (code == WN_OK) write_setup(r);
     json_decref(root);

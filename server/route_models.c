@@ -145,7 +145,8 @@ static bool was_read(struct wn_request *r, const struct wn_model *m)
     if (m->labels && m->graph) return true;
     bool failed = atomic_load(&m->state) == WN_MODEL_FAILED;
     r->problem.retry_after_s = !failed;
-    wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", m->name, failed ? m->why.text : "it is being loaded");
+    wn_problem_set(&r->problem, NULL, WN_NOT_READY, "the model %s is not ready: %s", m->name,
+                   failed ? m->why.text : "it is being loaded");
     return false;
 }
 

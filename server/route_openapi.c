@@ -18,7 +18,8 @@ static const char *type_of(const char *kind)
 {
     if (strcmp(kind, "FLAG") == 0) return "boolean";
     if (strcmp(kind, "WHOLE") == 0 || strcmp(kind, "COUNT") == 0 || strcmp(kind, "MILLISECONDS") == 0) return "integer";
-    return strcmp(kind, "NUMBER") == 0 || strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number" : "string";
+    return strcmp(kind, "NUMBER") == 0 || strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number"
+                                                                                                   : "string";
 }
 
 /* A setting's choices stand in its row, divided by spaces; all other words have tables. */
@@ -67,7 +68,8 @@ static void write_schema(struct wn_text *out, const struct wn_field *f)
                           "{\"type\":\"string\"}]}}");
         wn_json_close(out, ']');
     } else if (strcmp(f->kind, "LAYERS") == 0) {
-        wn_text_puts(out, "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":2,\"maxItems\":8,\"items\":{\"type\":\"string\"}}]");
+        wn_text_puts(out, "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":2,\"maxItems\":8,"
+                          "\"items\":{\"type\":\"string\"}}]");
     } else if (strcmp(f->kind, "IMAGE") == 0) {
         wn_json_pair(out, "type", "object");
         wn_text_puts(
@@ -102,23 +104,31 @@ static void write_questions(struct wn_text *out)
     open_object(out, "Instance");
     wn_json_pair(out, "description", "A question, or the picture itself with the fields of one.");
     wn_json_pair(out, "type", "object");
-    wn_text_puts(out, ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"anyOf\":[{\"required\":[\"b64\"]},"
+    wn_text_puts(out, ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"anyOf\":[{"
+                      "\"required\":[\"b64\"]},"
                       "{\"$ref\":\"#/components/schemas/Question\"}]}");
     open_object(out, "Batch");
     wn_json_pair(out, "description", "The fields of Question beside the list are defaults of its instances.");
     wn_json_pair(out, "type", "object");
-    wn_text_puts(out, ",\"properties\":{\"instances\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/components/schemas/Instance\"}}},"
+    wn_text_puts(out, ",\"properties\":{\"instances\":{\"type\":\"array\",\"minItems\":1,\"items\":{\"$ref\":\"#/"
+                      "components/schemas/Instance\"}}},"
                       "\"required\":[\"instances\"]}");
     open_object(out, "V2Request");
-    wn_json_pair(out, "description", "Open Inference: parameters hold the fields of Question, explain and binary_data_output.");
+    wn_json_pair(out, "description",
+                 "Open Inference: parameters hold the fields of Question, explain and binary_data_output.");
     wn_json_pair(out, "type", "object");
-    wn_text_puts(out, ",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{\"type\":\"object\"},\"inputs\":{\"type\":\"array\",\"minItems\":1,"
-                      "\"maxItems\":1,\"items\":{\"$ref\":\"#/components/schemas/V2Input\"}},\"outputs\":{\"type\":\"array\",\"items\":"
-                      "{\"$ref\":\"#/components/schemas/V2Wish\"}}},\"required\":[\"inputs\"],\"additionalProperties\":false}");
+    wn_text_puts(
+        out, ",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{\"type\":\"object\"},\"inputs\":{\"type\":"
+             "\"array\",\"minItems\":1,"
+             "\"maxItems\":1,\"items\":{\"$ref\":\"#/components/schemas/"
+             "V2Input\"}},\"outputs\":{\"type\":\"array\",\"items\":"
+             "{\"$ref\":\"#/components/schemas/V2Wish\"}}},\"required\":[\"inputs\"],\"additionalProperties\":false}");
     open_object(out, "Control");
     wn_json_pair(out, "type", "object");
-    wn_text_puts(out, ",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"parameters\":{\"type\":\"object\",\"properties\":{\"version\":{\"type\":"
-                      "\"string\"},\"unload_dependents\":{\"type\":\"boolean\"}},\"additionalProperties\":false}},\"additionalProperties\":false}");
+    wn_text_puts(out, ",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"parameters\":{\"type\":\"object\","
+                      "\"properties\":{\"version\":{\"type\":"
+                      "\"string\"},\"unload_dependents\":{\"type\":\"boolean\"}},\"additionalProperties\":false}},"
+                      "\"additionalProperties\":false}");
 }
 
 /* ---- the answers ---- */
@@ -260,10 +270,12 @@ static void write_content(struct wn_text *out, const char *type, size_t n, const
 
 static void write_body(struct wn_text *out, const struct wn_route *route)
 {
-    static const char *const forms[] = {[WN_BODY_QUESTION] = "Question|Batch", [WN_BODY_INSTANCES] = "Batch", [WN_BODY_TENSORS] = "V2Request",
-                                        [WN_BODY_PICTURE] = "Question", [WN_BODY_CONTROL] = "Control", [WN_BODY_EVALUATION] = "EvaluationWish",
-                                        [WN_BODY_TASKS] = "LabelTasks", [WN_BODY_PROJECT] = "LabelProject"};
-    static const char *const pictures[] = {"image/png", "image/jpeg", "application/octet-stream", "multipart/form-data"};
+    static const char *const forms[] = {[WN_BODY_QUESTION] = "Question|Batch", [WN_BODY_INSTANCES] = "Batch",
+                                        [WN_BODY_TENSORS] = "V2Request",       [WN_BODY_PICTURE] = "Question",
+                                        [WN_BODY_CONTROL] = "Control",         [WN_BODY_EVALUATION] = "EvaluationWish",
+                                        [WN_BODY_TASKS] = "LabelTasks",        [WN_BODY_PROJECT] = "LabelProject"};
+    static const char *const pictures[] = {"image/png", "image/jpeg", "application/octet-stream",
+                                           "multipart/form-data"};
     bool raw = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE;
     if (route->body == WN_BODY_NONE) return;
     open_object(out, "requestBody");
@@ -276,7 +288,8 @@ static void write_body(struct wn_text *out, const struct wn_route *route)
     wn_json_close(out, '}');
 }
 
-static void write_parameter(struct wn_text *out, const char *name, const char *where, const char *words, const char *schema)
+static void write_parameter(struct wn_text *out, const char *name, const char *where, const char *words,
+                            const char *schema)
 {
     wn_json_open(out, '{');
     wn_json_pair(out, "name", name);
@@ -292,20 +305,25 @@ static void write_parameter(struct wn_text *out, const char *name, const char *w
 static void write_parameters(struct wn_text *out, const struct wn_route *route)
 {
     static const char text[] = "{\"type\":\"string\"}";
-    static const char *const segments[][2] = {{"model", "{model}"}, {"version", "{version}"}, {"file", "{file}"}, {"id", "{id}"}};
+    static const char *const segments[][2] = {
+        {"model", "{model}"}, {"version", "{version}"}, {"file", "{file}"}, {"id", "{id}"}};
     wn_json_key(out, "parameters");
     wn_json_open(out, '[');
     for (int i = 0; i < 4; i++)
         if (strstr(route->path, segments[i][1])) write_parameter(out, segments[i][0], "path", NULL, text);
-    if (strstr(route->path, "/sample")) write_parameter(out, "file", "query", "a sample's file, as the model lists it", text);
+    if (strstr(route->path, "/sample"))
+        write_parameter(out, "file", "query", "a sample's file, as the model lists it", text);
     if (strstr(route->path, "/labels")) {
         write_parameter(out, "q", "query", "words that a label holds", text);
         write_parameter(out, "limit", "query", "most labels", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":1000}");
     }
     bool asks = route->body == WN_BODY_QUESTION || route->body == WN_BODY_PICTURE || route->body == WN_BODY_INSTANCES;
     if (wn_route_asks(route)) {
-        write_parameter(out, "X-Request-Timeout-Ms", "header", "deadline of the request in milliseconds, not above the server's own", "{\"type\":\"integer\",\"minimum\":1}");
-        write_parameter(out, "X-Request-Priority", "header", "what waits longer when the server is busy", "{\"type\":\"string\",\"enum\":[\"low\",\"normal\",\"high\"]}");
+        write_parameter(out, "X-Request-Timeout-Ms", "header",
+                        "deadline of the request in milliseconds, not above the server's own",
+                        "{\"type\":\"integer\",\"minimum\":1}");
+        write_parameter(out, "X-Request-Priority", "header", "what waits longer when the server is busy",
+                        "{\"type\":\"string\",\"enum\":[\"low\",\"normal\",\"high\"]}");
     }
     for (int i = 1; asks && wn_ask_field(i); i++) { /* 0 is the picture itself */
         wn_json_open(out, '{');
@@ -324,7 +342,8 @@ static void write_security(struct wn_text *out, enum wn_scope scope)
     static const struct {
         enum wn_scope scope;
         const char *name; /* NULL: any key */
-    } known[] = {{WN_SCOPE_READ, NULL}, {WN_SCOPE_PREDICT, "predict"}, {WN_SCOPE_EXPLAIN, "explain"}, {WN_SCOPE_ADMIN, "admin"}};
+    } known[] = {
+        {WN_SCOPE_READ, NULL}, {WN_SCOPE_PREDICT, "predict"}, {WN_SCOPE_EXPLAIN, "explain"}, {WN_SCOPE_ADMIN, "admin"}};
     wn_json_key(out, "security");
     wn_json_open(out, '[');
     for (int i = 0; i < 4; i++) {
@@ -410,13 +429,16 @@ static void write_components(struct wn_text *out)
     open_object(out, "securitySchemes");
     wn_json_key(out, "key");
     wn_json_value(out);
-    wn_text_puts(out, "{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"Wanted where the server has keys; their scopes are predict, "
+    wn_text_puts(out, "{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"Wanted where the server has keys; "
+                      "their scopes are predict, "
                       "explain and admin. Basic with the key as the password does as well.\"}}");
     open_object(out, "responses");
     wn_json_key(out, "Problem");
     wn_json_value(out);
-    wn_text_puts(out, "{\"description\":\"Why there is no answer.\",\"content\":{\"application/problem+json\":{\"schema\":{\"$ref\":"
-                      "\"#/components/schemas/Problem\"}}}}}");
+    wn_text_puts(
+        out,
+        "{\"description\":\"Why there is no answer.\",\"content\":{\"application/problem+json\":{\"schema\":{\"$ref\":"
+        "\"#/components/schemas/Problem\"}}}}}");
     open_object(out, "schemas");
     write_questions(out);
     write_answers(out);

@@ -45,7 +45,10 @@ bool wn_route_readyz(struct wn_request *r)
     bool lost = wn_guard_is_lost(), draining = atomic_load(&r->server->draining), tell = r->scopes & WN_SCOPE_ADMIN;
     if (lost || draining || !atomic_load(&r->server->ready))
         wn_problem_set(&r->problem, NULL, WN_NOT_READY, "%s",
-                       !tell ? "not ready" : lost ? "the device is lost; the server ends" : draining ? "the server is stopping" : "the models are still being loaded");
+                       !tell      ? "not ready"
+                       : lost     ? "the device is lost; the server ends"
+                       : draining ? "the server is stopping"
+                                  : "the models are still being loaded");
     if (!tell || r->problem.error.code != WN_OK) return say(r, "ready");
     wn_json_open(&r->reply.body, '{');
     wn_json_pair(&r->reply.body, "status", "ready");
@@ -86,8 +89,9 @@ static void label(struct wn_text *out, const char *name, const char *value)
 
 static void write_models(struct wn_text *out, const struct wn_models *models)
 {
-    static const char *const words[] = {"model_loaded", "Whether this version answers.", "model_bytes",
-                                        "Memory when it was loaded: weights once, and what each worker has of its own."};
+    static const char *const words[] = {
+        "model_loaded", "Whether this version answers.", "model_bytes",
+        "Memory when it was loaded: weights once, and what each worker has of its own."};
     for (int bytes = 0; bytes < 2; bytes++) {
         const char *name = words[2 * bytes];
         wn_text_printf(out, "# HELP whynot_%s %s\n# TYPE whynot_%s gauge\n", name, words[2 * bytes + 1], name);
@@ -102,7 +106,8 @@ static void write_models(struct wn_text *out, const struct wn_models *models)
     }
 }
 
-static void write_device(struct wn_text *out, const struct wn_crew *crew, int d, const char *name, unsigned long long value)
+static void write_device(struct wn_text *out, const struct wn_crew *crew, int d, const char *name,
+                         unsigned long long value)
 {
     wn_text_printf(out, "whynot_device_%s{device=\"%d\",", name, crew->device[d]);
     label(out, "name", crew->device_name[d]);
@@ -111,17 +116,21 @@ static void write_device(struct wn_text *out, const struct wn_crew *crew, int d,
 
 static void write_devices(struct wn_text *out, struct wn_workers *w, const struct wn_models *models)
 {
-    static const char *const words[][3] = {{"workers", "gauge", "Workers that compute on this device."},
-                                           {"memory_bytes", "gauge", "Memory there when models were loaded: what their engines share, and what each has of its own."},
-                                           {"batches_total", "counter", "Batches that were run there."},
-                                           {"images_total", "counter", "Images in them."}};
+    static const char *const words[][3] = {
+        {"workers", "gauge", "Workers that compute on this device."},
+        {"memory_bytes", "gauge",
+         "Memory there when models were loaded: what their engines share, and what each has of its own."},
+        {"batches_total", "counter", "Batches that were run there."},
+        {"images_total", "counter", "Images in them."}};
     const struct wn_crew *crew = w->crew;
     const int each = crew->n / crew->n_devices;
     for (int k = 0; k < 4; k++) {
-        wn_text_printf(out, "# HELP whynot_device_%s %s\n# TYPE whynot_device_%s %s\n", words[k][0], words[k][2], words[k][0], words[k][1]);
+        wn_text_printf(out, "# HELP whynot_device_%s %s\n# TYPE whynot_device_%s %s\n", words[k][0], words[k][2],
+                       words[k][0], words[k][1]);
         for (int d = 0; d < crew->n_devices; d++) {
             const unsigned long long values[] = {(unsigned long long)each, wn_models_device_bytes(models, each),
-                                                 (unsigned long long)atomic_load(&w->done[d].batches), (unsigned long long)atomic_load(&w->done[d].images)};
+                                                 (unsigned long long)atomic_load(&w->done[d].batches),
+                                                 (unsigned long long)atomic_load(&w->done[d].images)};
             write_device(out, crew, d, words[k][0], values[k]);
         }
     }
@@ -139,10 +148,14 @@ bool wn_route_metrics(struct wn_request *r)
     gauge(out, "whynot_body_bytes_in_flight", "Bytes of request bodies held now.",
           (long long)atomic_load(&s->bytes_in_flight));
 #ifdef __GLIBC__
-    gauge(out, "whynot_heap_bytes", "Bytes that the C library's allocator has given out.", (long long)mallinfo2().uordblks);
+    gauge(out, "whynot_heap_bytes", "Bytes that the C library's allocator has given out.",
+          (long long)mallinfo2().uordblks);
 #endif
-    gauge(out, "whynot_stack_cache_bytes", "Memory of maps of every class that are kept.", s->kept ? (long long)wn_kept_bytes(s->kept) : 0);
-    if (s->evaluator) gauge(out, "whynot_evaluations_waiting", "Evaluations that wait for the one that runs.", wn_evaluator_waiting(s->evaluator));
+    gauge(out, "whynot_stack_cache_bytes", "Memory of maps of every class that are kept.",
+          s->kept ? (long long)wn_kept_bytes(s->kept) : 0);
+    if (s->evaluator)
+        gauge(out, "whynot_evaluations_waiting", "Evaluations that wait for the one that runs.",
+              wn_evaluator_waiting(s->evaluator));
     gauge(out, "whynot_workers", "Workers that compute.", atomic_load(&s->keeper.workers));
     if (atomic_load(&s->ready) && s->keeper.crew.n) write_devices(out, &s->workers, wn_request_models(r));
     write_models(out, wn_request_models(r));

@@ -1,4 +1,5 @@
-/* GET / and /page/{file}: the files of clients/web out of the binary. Knows their bytes, and nothing of what they do. */
+/* GET / and /page/{file}: the files of clients/web out of the binary. Knows their bytes, and nothing of what they
+ * do. */
 #include "etag.h"
 #include "page_files.h"
 #include "server.h"
@@ -15,9 +16,11 @@
 #include <strings.h>
 #include <zlib.h>
 
-/* Nothing from elsewhere, nothing inline but the one style sheet (by its hash), no frame around it, no text that becomes code. */
-#define POLICY                                                                                                                   \
-    "default-src 'none'; script-src 'self'; style-src 'sha256-%s'; img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; " \
+/* Nothing from elsewhere, nothing inline but the one style sheet (by its hash), no frame around it, no text that
+ * becomes code. */
+#define POLICY                                                                                                         \
+    "default-src 'none'; script-src 'self'; style-src 'sha256-%s'; img-src 'self' blob: data:; connect-src 'self'; "   \
+    "base-uri 'none'; "                                                                                                \
     "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 
 static char policy[sizeof POLICY + BASE64_ENCODE_RAW_LENGTH(SHA256_DIGEST_SIZE)];
@@ -37,9 +40,8 @@ static void make_policy(void)
 
 static const char *type_of(const char *name)
 {
-    static const char *const types[][2] = {{".html", "text/html; charset=utf-8"},
-                                           {".js", "text/javascript; charset=utf-8"},
-                                           {".svg", "image/svg+xml"}};
+    static const char *const types[][2] = {
+        {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"}, {".svg", "image/svg+xml"}};
     const char *end = strrchr(name, '.');
     for (size_t i = 0; end && i < sizeof types / sizeof *types; i++)
         if (strcmp(end, types[i][0]) == 0) return types[i][1];
@@ -61,8 +63,7 @@ static bool lists(const char *list, const char *word)
         end = list + strcspn(list, ",");
         size_t n = strcspn(list, ",; \t");
         const char *q = memmem(list, (size_t)(end - list), "q=", 2);
-        if (n == strlen(word) && strncasecmp(list, word, n) == 0)
-            return !q || strtod(q + 2, NULL) > 0;
+        if (n == strlen(word) && strncasecmp(list, word, n) == 0) return !q || strtod(q + 2, NULL) > 0;
     }
     return false;
 }

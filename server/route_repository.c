@@ -1,5 +1,5 @@
-/* /v2/repository: what is in the folder of models, and what of it is in memory; the model repository extension of the Open Inference
- * Protocol. Knows the keeper, and nothing of how it works. */
+/* /v2/repository: what is in the folder of models, and what of it is in memory; the model repository extension of
+ * the Open Inference Protocol. Knows the keeper, and nothing of how it works. */
 #include "http.h"
 #include "jsonload.h"
 
@@ -37,7 +37,8 @@ static json_t *read_body(struct wn_request *r)
         wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
         return NULL;
     }
-    wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object%s%s", root ? "" : ": ", root ? "" : wn_json_why(&why));
+    wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "the body must be a JSON object%s%s", root ? "" : ": ",
+                   root ? "" : wn_json_why(&why));
     json_decref(root);
     return NULL;
 }
@@ -47,11 +48,11 @@ static bool only_keys(struct wn_request *r, const json_t *object, const char *wh
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach ((json_t *)object, key, value) {
         if (strcmp(key, a) == 0 || (b && strcmp(key, b) == 0)) continue;
         wn_problem_set(&r->problem, where, WN_BAD_REQUEST, "there is no field '%.64s' here%s", key,
-                       strcmp(where, "/parameters") == 0 ? ": models are loaded by name, from the folder of models only" : "");
+                       strcmp(where, "/parameters") == 0 ? ": models are loaded by name, from the folder of models only"
+                                                         : "");
         return false;
     }
     return true;
@@ -63,11 +64,13 @@ bool wn_route_repository_index(struct wn_request *r)
     json_t *body = read_body(r);
     const json_t *ready = json_object_get(body, "ready");
     const struct wn_models *models = wn_request_models(r);
-    if (body && ready && !json_is_boolean(ready)) wn_problem_set(&r->problem, "/ready", WN_BAD_REQUEST, "ready must be true or false");
+    if (body && ready && !json_is_boolean(ready))
+        wn_problem_set(&r->problem, "/ready", WN_BAD_REQUEST, "ready must be true or false");
     if (body && only_keys(r, body, "", "ready", NULL) && r->problem.error.code == WN_OK) {
         wn_json_open(out, '[');
         for (int i = 0; i < models->n; i++)
-            if (!json_is_true(ready) || wn_model_is_ready(models->list[i])) write_row(out, models->list[i], &models->notes[i]);
+            if (!json_is_true(ready) || wn_model_is_ready(models->list[i]))
+                write_row(out, models->list[i], &models->notes[i]);
         wn_json_close(out, ']');
     }
     json_decref(body);
@@ -90,7 +93,8 @@ static bool read_parameters(struct wn_request *r, const json_t *body)
         return wn_problem_set(&r->problem, "/parameters", WN_BAD_REQUEST, "parameters must be an object") == WN_OK;
     if (!only_keys(r, parameters, "/parameters", "version", "unload_dependents")) return false;
     if (version && (!json_is_string(version) || json_string_length(version) >= sizeof r->task.version))
-        return wn_problem_set(&r->problem, "/parameters/version", WN_BAD_REQUEST, "version must be a string of at most 64 bytes") == WN_OK;
+        return wn_problem_set(&r->problem, "/parameters/version", WN_BAD_REQUEST,
+                              "version must be a string of at most 64 bytes") == WN_OK;
     if (version) strcpy(r->task.version, json_string_value(version));
     return true;
 }
@@ -100,11 +104,13 @@ static bool prepare(struct wn_request *r, enum wn_errand errand)
 {
     if (!r->server->config.model_control) {
         wn_problem_set(&r->problem, NULL, WN_FORBIDDEN,
-                       "models are not loaded or unloaded over HTTP here: --model-control allows it, and SIGHUP reads the folder again");
+                       "models are not loaded or unloaded over HTTP here: --model-control allows it, and SIGHUP reads "
+                       "the folder again");
         return false;
     }
     if (!wn_is_model_name(r->model)) {
-        wn_problem_set(&r->problem, "/model", WN_NO_SUCH_MODEL, "'%.64s' is not a name that a model can have", r->model);
+        wn_problem_set(&r->problem, "/model", WN_NO_SUCH_MODEL, "'%.64s' is not a name that a model can have",
+                       r->model);
         return false;
     }
     json_t *body = read_body(r);
@@ -118,7 +124,8 @@ static bool prepare(struct wn_request *r, enum wn_errand errand)
 static bool control(struct wn_request *r, enum wn_errand errand)
 {
     if (atomic_load(&r->task.done)) {
-        if (r->task.error.code != WN_OK) wn_problem_set(&r->problem, NULL, r->task.error.code, "%s", r->task.error.text);
+        if (r->task.error.code != WN_OK)
+            wn_problem_set(&r->problem, NULL, r->task.error.code, "%s", r->task.error.text);
         wn_text_puts(&r->reply.body, "{}");
         return true;
     }

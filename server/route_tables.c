@@ -1,4 +1,5 @@
-/* GET /v1/methods, /v1/contrasts, /v1/colormaps and /v1/backends: the tables of the code, in the words of their rows. */
+/* GET /v1/methods, /v1/contrasts, /v1/colormaps and /v1/backends: the tables of the code, in the words of their
+ * rows. */
 #include "server.h"
 
 #include <media/colormap.h>
@@ -39,7 +40,10 @@ bool wn_route_methods(struct wn_request *r)
     for (int i = 0; (m = wn_method_at(i)); i++) {
         write_words(out, m->name, m->summary, m->formula, m->source, m->cost, m->misleads);
         bool wraps = m->settings >> WN_SETTING_BASE_METHOD & 1;
-        wn_json_pair(out, "explains", wraps ? "what base_method explains" : m->flags & WN_METHOD_INPUT ? "the input" : "a layer");
+        wn_json_pair(out, "explains",
+                     wraps                        ? "what base_method explains"
+                     : m->flags & WN_METHOD_INPUT ? "the input"
+                                                  : "a layer");
         wn_json_key(out, "options");
         wn_json_open(out, '[');
         for (int k = 0; wn_setting_at(k); k++)

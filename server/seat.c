@@ -7,11 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum wn_code wn_shuffled_load(const struct wn_judging *j, const struct wn_model *m, const struct wn_config *config, struct wn_graph **out,
-                              struct wn_error *err)
+enum wn_code wn_shuffled_load(const struct wn_judging *j, const struct wn_model *m, const struct wn_config *config,
+                              struct wn_graph **out, struct wn_error *err)
 {
     const struct wn_manifest *manifest = &m->manifest;
-    struct wn_graph_options how = {.input = manifest->input, .output = manifest->output, .height = manifest->height, .width = manifest->width,
+    struct wn_graph_options how = {.input = manifest->input,
+                                   .output = manifest->output,
+                                   .height = manifest->height,
+                                   .width = manifest->width,
                                    .shuffle_seed = j->seed + 1};
     char path[2048];
     bool wanted = false;
@@ -23,15 +26,18 @@ enum wn_code wn_shuffled_load(const struct wn_judging *j, const struct wn_model 
     if (code != WN_OK || strcmp(wn_graph_sha256(*out), wn_graph_sha256(m->graph)) == 0) return code;
     wn_graph_destroy(*out);
     *out = NULL;
-    return wn_fail(err, WN_BAD_MODEL, "the file of the model %s has changed since it was loaded, and the weights to shuffle are gone", m->name);
+    return wn_fail(err, WN_BAD_MODEL,
+                   "the file of the model %s has changed since it was loaded, and the weights to shuffle are gone",
+                   m->name);
 }
 
-enum wn_code wn_seat_open(const struct wn_judging *j, const struct wn_model *m, const struct wn_config *config, struct wn_graph *shuffled,
-                          struct wn_seat *out, struct wn_error *err)
+enum wn_code wn_seat_open(const struct wn_judging *j, const struct wn_model *m, const struct wn_config *config,
+                          struct wn_graph *shuffled, struct wn_seat *out, struct wn_error *err)
 {
     struct wn_engine_options how = {.backend = config->backend, .max_images = (int)config->max_batch_size};
     struct wn_evaluation_options own = j->options;
-    how.device = (struct wn_backend_options){wn_devices_first(config), wn_precision_find(config->precision), (int)config->threads};
+    how.device = (struct wn_backend_options){wn_devices_first(config), wn_precision_find(config->precision),
+                                             (int)config->threads};
     enum wn_code code = wn_engine_create(m->graph, &how, &out->engine, err);
     if (code == WN_OK && shuffled) code = wn_engine_create(shuffled, &how, &out->shuffled, err);
     own.shuffled = out->shuffled;

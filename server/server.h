@@ -26,7 +26,7 @@ struct wn_server {
     struct wn_queue queue;
     struct wn_workers workers;
     struct wn_evaluator *evaluator; /* NULL: no evaluations are taken */
-    struct wn_kept_list *kept; /* maps of every class; NULL: none are kept */
+    struct wn_kept_list *kept;      /* maps of every class; NULL: none are kept */
     struct wn_connections connections;
     struct wn_chores drawer, reader; /* answers that take long to write; pictures that take long to decode */
     struct wn_keys keys;
@@ -35,13 +35,13 @@ struct wn_server {
     struct wn_listeners listeners;
     struct wn_watchdog watchdog;
     int most_connections; /* that the door lets in */
-    pthread_t door;     /* accepts on every listener */
-    atomic_bool closing; /* ... as long as this is false */
+    pthread_t door;       /* accepts on every listener */
+    atomic_bool closing;  /* ... as long as this is false */
     bool has_door;
     int port;                        /* as bound */
     _Atomic int64_t bytes_in_flight; /* of request bodies */
     _Atomic int requests;            /* begun and not yet over */
-    bool is_public; /* others than this machine reach the address */
+    bool is_public;                  /* others than this machine reach the address */
     atomic_bool ready, draining;
 };
 
@@ -50,9 +50,10 @@ struct wn_reply {
     const char *type; /* Content-Type */
     struct wn_text body;
     char timing[256]; /* Server-Timing, or "" */
-    const char *etag, *encoding, *policy; /* ETag (what has one may be kept), Content-Encoding, Content-Security-Policy; or NULL */
+    /* ETag (what has one may be kept), Content-Encoding, Content-Security-Policy; or NULL */
+    const char *etag, *encoding, *policy;
     const char *location; /* of what was made, or NULL */
-    size_t json_size; /* 0, or how much of the body is JSON and not binary tensors */
+    size_t json_size;     /* 0, or how much of the body is JSON and not binary tensors */
 };
 
 struct wn_request {
@@ -62,12 +63,12 @@ struct wn_request {
     int64_t begin_ns;
     struct wn_request_line line; /* valid in the handler's first call only */
     struct wn_head head;
-    int timeout_ms;    /* of the head, 0: none */
+    int timeout_ms;                           /* of the head, 0: none */
     enum wn_priority priority, most_priority; /* most: that whoever asks may have */
-    int key;                     /* whose request it is: the key's number, 1 and up; 0 where there is none */
+    int key;                        /* whose request it is: the key's number, 1 and up; 0 where there is none */
     char key_name[WN_KEY_NAME + 1]; /* "" where there is none */
-    unsigned scopes;             /* of enum wn_scope: what whoever asks may do */
-    bool preflight;              /* a browser that asks whether it may ask: answered with headers alone */
+    unsigned scopes;                /* of enum wn_scope: what whoever asks may do */
+    bool preflight;                 /* a browser that asks whether it may ask: answered with headers alone */
     struct wn_trace trace;
     char *uri;         /* as it came, cut at '?' */
     const char *query; /* what stood behind it, or NULL */
@@ -86,16 +87,17 @@ struct wn_request {
     struct wn_reply reply;
     struct wn_place place; /* in the queue, from the head to the push */
     struct wn_job *job;
-    struct wn_models *models; /* the snapshot that this request looks at, or NULL: wn_request_models */
+    struct wn_models *models;           /* the snapshot that this request looks at, or NULL: wn_request_models */
     const struct wn_protocol *protocol; /* of its job */
-    struct wn_chore chore;    /* what is left to another thread */
+    struct wn_chore chore;              /* what is left to another thread */
     void (*deferred)(struct wn_request *r);
-    enum wn_code prepared;    /* wn_prepare's, once the pictures are read */
-    bool handed, answered;    /* its job went to the queue, where there was anything to compute; its answer is written */
-    const char *tag;          /* the ETag that its answer will have, or NULL */
-    struct wn_infer *infer;   /* of the Open Inference Protocol, or NULL */
+    enum wn_code prepared; /* wn_prepare's, once the pictures are read */
+    /* its job went to the queue, where there was anything to compute; its answer is written */
+    bool handed, answered;
+    const char *tag;              /* the ETag that its answer will have, or NULL */
+    struct wn_infer *infer;       /* of the Open Inference Protocol, or NULL */
     struct wn_labeling *labeling; /* of Label Studio's, or NULL */
-    struct wn_task task;      /* what it asks of the keeper, where it does */
+    struct wn_task task;          /* what it asks of the keeper, where it does */
     size_t sent;
     const char *model_name; /* for the log and the metrics */
 };

@@ -125,7 +125,8 @@ static void publish(struct wn_shelf *shelf, struct wn_models *models)
     wn_models_release(old);
 }
 
-enum wn_code wn_shelf_replace(struct wn_shelf *shelf, struct wn_model *gone, struct wn_model *fresh, struct wn_error *err)
+enum wn_code wn_shelf_replace(struct wn_shelf *shelf, struct wn_model *gone, struct wn_model *fresh,
+                              struct wn_error *err)
 {
     static const struct wn_error nothing;
     const struct wn_models *old = shelf->current; /* only this thread changes it */
@@ -189,6 +190,7 @@ size_t wn_models_device_bytes(const struct wn_models *models, int engines)
 {
     size_t bytes = 0;
     for (int i = 0; i < models->n; i++)
-        if (wn_model_is_ready(models->list[i])) bytes += models->list[i]->bytes_shared + models->list[i]->bytes_each * (size_t)engines;
+        if (wn_model_is_ready(models->list[i]))
+            bytes += models->list[i]->bytes_shared + models->list[i]->bytes_each * (size_t)engines;
     return bytes;
 }

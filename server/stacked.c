@@ -24,7 +24,8 @@ void wn_item_keep_logits(struct wn_item *item, const float *logits)
 /* ---- answers from the maps of every class ---- */
 
 /* One of the two maps of a slot over all foils, into its answer. */
-static void take(struct wn_answer *a, const struct wn_kept *kept, int target, const struct wn_statistics *s, const float *map)
+static void take(struct wn_answer *a, const struct wn_kept *kept, int target, const struct wn_statistics *s,
+                 const float *map)
 {
     size_t bytes = (size_t)s->h * (size_t)s->w * sizeof *map;
     a->target = target;
@@ -51,8 +52,8 @@ static void run_statistics(struct wn_engine *engine, struct wn_slot *slot)
     struct wn_answer *mean = &slot->item->answers[slot->first], *variance = mean + 1;
     struct wn_statistics *s = &slot->statistics;
     int target = target_of(slot);
-    if (wn_engine_statistics(engine, &kept->stack, kept->logits, target, slot->contrast, slot->ask.statistics, (int)wn_graph_height(g),
-                            (int)wn_graph_width(g), s, &mean->error) != WN_OK)
+    if (wn_engine_statistics(engine, &kept->stack, kept->logits, target, slot->contrast, slot->ask.statistics,
+                             (int)wn_graph_height(g), (int)wn_graph_width(g), s, &mean->error) != WN_OK)
         return;
     take(mean, kept, target, s, s->mean);
     take(variance, kept, target, s, s->variance);
@@ -67,7 +68,8 @@ static enum wn_code run_strip(struct wn_slot *slot, struct wn_error *err)
     int most = slot->ask.rivals < stack->classes - 1 ? slot->ask.rivals : stack->classes - 1, target = target_of(slot);
     size_t area = (size_t)stack->h * (size_t)stack->w;
     if (area * (size_t)most * sizeof(float) > MOST_STRIP)
-        return wn_fail(err, WN_TOO_LARGE, "the maps of %d rivals are larger than %d bytes: ask for fewer", most, MOST_STRIP);
+        return wn_fail(err, WN_TOO_LARGE, "the maps of %d rivals are larger than %d bytes: ask for fewer", most,
+                       MOST_STRIP);
     strip->classes = malloc(((size_t)most + 1) * sizeof *strip->classes);
     strip->maps = malloc((size_t)most * area * sizeof *strip->maps);
     if (!strip->classes || !strip->maps) return wn_fail(err, WN_NO_MEMORY, "no memory for the maps of %d rivals", most);
@@ -77,9 +79,11 @@ static enum wn_code run_strip(struct wn_slot *slot, struct wn_error *err)
     for (int i = 0; i < n && strip->n < most; i++) {
         int foil = strip->classes[i];
         struct wn_answer a;
-        struct wn_question q = {.method = slot->ask.method, .contrast = slot->contrast, .target = target, .foils = &foil, .n_foils = 1};
+        struct wn_question q = {
+            .method = slot->ask.method, .contrast = slot->contrast, .target = target, .foils = &foil, .n_foils = 1};
         if (foil == target) continue;
-        if (wn_stack_explain(stack, slot->item->kept->logits, &q, &a) != WN_OK) return wn_fail(err, a.error.code, "%s", a.error.text);
+        if (wn_stack_explain(stack, slot->item->kept->logits, &q, &a) != WN_OK)
+            return wn_fail(err, a.error.code, "%s", a.error.text);
         memcpy(strip->maps + (size_t)strip->n * area, a.map, area * sizeof *a.map);
         wn_answer_finish(&a);
         strip->classes[strip->n++] = foil;
@@ -107,7 +111,8 @@ void wn_stacked_run(struct wn_engine *engine, struct wn_item *item)
     wn_item_plan(item, item->logits);
     int64_t begin = wn_now_ns();
     for (int i = 0; i < item->job->n_slots; i++)
-        if (item->job->slots[i].item == item && item->job->slots[i].problem.error.code == WN_OK) run_slot(engine, &item->job->slots[i]);
+        if (item->job->slots[i].item == item && item->job->slots[i].problem.error.code == WN_OK)
+            run_slot(engine, &item->job->slots[i]);
     item->cam_ms += ms_since(begin);
 }
 
@@ -148,9 +153,16 @@ static void mask_one(struct wn_engine *engine, struct wn_slot *slot, int i)
     float black[3];
     int runner_up;
     black_of(&slot->model->manifest.preprocess, black);
-    struct wn_masking_in in = {.image = item->input, .logits = item->logits + (wn_graph_classes(g) == 1), .map = a->map,
-                               .h = a->h, .w = a->w, .align_corners = slot->ask.align_corners, .fill = slot->ask.fill, .black = black,
-                               .targets = &a->target, .n_targets = 1};
+    struct wn_masking_in in = {.image = item->input,
+                               .logits = item->logits + (wn_graph_classes(g) == 1),
+                               .map = a->map,
+                               .h = a->h,
+                               .w = a->w,
+                               .align_corners = slot->ask.align_corners,
+                               .fill = slot->ask.fill,
+                               .black = black,
+                               .targets = &a->target,
+                               .n_targets = 1};
     if (slot->n_targets > 1) {
         in.targets = slot->targets;
         in.n_targets = slot->n_targets;
@@ -167,7 +179,9 @@ void wn_masked_run(struct wn_engine *engine, struct wn_item *item)
         if (slot->item != item || !slot->masking || slot->problem.error.code != WN_OK) continue;
         for (int i = 0; i < slot->n; i++) {
             enum wn_map_kind kind = item->kinds[slot->first + i];
-            if (item->answers[slot->first + i].error.code == WN_OK && (kind == WN_MAP_CONTRAST || kind == WN_MAP_TARGET)) mask_one(engine, slot, i);
+            if (item->answers[slot->first + i].error.code == WN_OK &&
+                (kind == WN_MAP_CONTRAST || kind == WN_MAP_TARGET))
+                mask_one(engine, slot, i);
         }
         item->evidence_ms = ms_since(begin);
     }

@@ -1,4 +1,5 @@
-/* The maps of every class for the pictures of a batch: which go together, and what becomes of each; knows no question. */
+/* The maps of every class for the pictures of a batch: which go together, and what becomes of each; knows no
+ * question. */
 #include "stacks.h"
 
 #include <stdlib.h>
@@ -25,7 +26,8 @@ static enum wn_code run(struct wn_engine *engine, struct wn_item **items, int n,
 {
     const size_t k = (size_t)wn_graph_classes(items[0]->model->graph);
     for (int i = 0; i < n; i++) c->images[i] = items[i]->input;
-    enum wn_code code = wn_engine_stacks(engine, c->images, n, items[0]->key.layer, wn_method_at(items[0]->key.method), c->logits, c->stacks, c->errors, err);
+    enum wn_code code = wn_engine_stacks(engine, c->images, n, items[0]->key.layer, wn_method_at(items[0]->key.method),
+                                         c->logits, c->stacks, c->errors, err);
     for (int i = 0; i < n; i++) {
         if (code == WN_OK) keep(items[i], &c->stacks[i], c->logits + (size_t)i * k, &c->errors[i]);
         wn_stack_finish(&c->stacks[i]);
@@ -38,9 +40,11 @@ static enum wn_code make(struct wn_engine *engine, struct wn_item **items, int n
 {
     const int64_t begin = wn_now_ns();
     const size_t count = (size_t)n, k = (size_t)wn_graph_classes(items[0]->model->graph);
-    struct call c = {calloc(count, sizeof *c.images), malloc(count * k * sizeof *c.logits), calloc(count, sizeof *c.stacks), calloc(count, sizeof *c.errors)};
-    enum wn_code code = c.images && c.logits && c.stacks && c.errors ? run(engine, items, n, &c, err)
-                                                                     : wn_fail(err, WN_NO_MEMORY, "no memory for the maps of every class");
+    struct call c = {calloc(count, sizeof *c.images), malloc(count * k * sizeof *c.logits),
+                     calloc(count, sizeof *c.stacks), calloc(count, sizeof *c.errors)};
+    enum wn_code code = c.images && c.logits && c.stacks && c.errors
+                            ? run(engine, items, n, &c, err)
+                            : wn_fail(err, WN_NO_MEMORY, "no memory for the maps of every class");
     free(c.images);
     free(c.logits);
     free(c.stacks);
@@ -77,7 +81,9 @@ static int gather(struct wn_item **items, int n)
     int group = 1;
     for (int i = 1; i < n; i++) {
         struct wn_item *item = items[i];
-        if (item->kept || item->key.layer != items[0]->key.layer || item->key.method != items[0]->key.method || find(items, group, &item->key)) continue;
+        if (item->kept || item->key.layer != items[0]->key.layer || item->key.method != items[0]->key.method ||
+            find(items, group, &item->key))
+            continue;
         items[i] = items[group];
         items[group++] = item;
     }

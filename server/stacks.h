@@ -4,8 +4,8 @@
 
 #include "job.h"
 
-/* Makes and keeps what stacked items of one model have no maps for yet: those of one layer and one method together, each picture once. What
- * fails stands in that item's problem. The order of `items` is changed. */
+/* Makes and keeps what stacked items of one model have no maps for yet: those of one layer and one method together,
+ * each picture once. What fails stands in that item's problem. The order of `items` is changed. */
 void wn_stacks_make(struct wn_engine *engine, struct wn_item **items, int n);
 
 #endif

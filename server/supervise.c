@@ -1,5 +1,5 @@
-/* Starts the worker, waits, starts it again; knows processes, signals and sockets, and nothing of networks. The worker is a process of
- * its own from its exec on, so nothing of a device can be open in what is forked. */
+/* Starts the worker, waits, starts it again; knows processes, signals and sockets, and nothing of networks. The
+ * worker is a process of its own from its exec on, so nothing of a device can be open in what is forked. */
 #include "supervise.h"
 
 #include "exits.h"
@@ -36,7 +36,7 @@ struct supervisor {
     bool stopping;
     struct death {
         int64_t at_ns;
-        bool lost; /* with status 70 */
+        bool lost;         /* with status 70 */
     } deaths[MOST_DEATHS]; /* newest last */
     int n_deaths;
 };
@@ -107,8 +107,8 @@ static void say_end(const struct supervisor *v, int status)
         wn_log("error", "worker %d ended with status %d", (int)v->worker, WEXITSTATUS(status));
 }
 
-/* Whether a worker that ended so should be started again; else *code is the supervisor's own. What is wrong from the first start on
- * stays wrong. */
+/* Whether a worker that ended so should be started again; else *code is the supervisor's own. What is wrong from the
+ * first start on stays wrong. */
 static bool is_worth_a_start(const struct supervisor *v, int status, int *code)
 {
     *code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -135,7 +135,8 @@ static void pass_on(struct supervisor *v, int sig)
 {
     if (sig != SIGHUP && !v->stopping) {
         v->stopping = true;
-        if (!v->listeners.inherited) wn_listen_close(&v->listeners); /* the worker's is the last: what waits there it takes in */
+        /* the worker's is the last: what waits there it takes in */
+        if (!v->listeners.inherited) wn_listen_close(&v->listeners);
     }
     if (v->worker) kill(v->worker, sig);
 }
@@ -177,8 +178,13 @@ static bool one_life(struct supervisor *v, int *code)
     if (v->stopping) return false;
     deaths = deaths_lately(v, *code == WN_EXIT_START_AGAIN, &losses);
     if (most && (deaths > most || losses >= MOST_LOSSES)) {
-        if (losses >= MOST_LOSSES) wn_log("fatal", "the worker ended with status 70, as when a device is lost, %d times within a minute: another card, or backend onednn", losses);
-        wn_log("fatal", "the worker ended %d times within a minute; the last status was %d: the supervisor gives up", deaths, *code);
+        if (losses >= MOST_LOSSES)
+            wn_log("fatal",
+                   "the worker ended with status 70, as when a device is lost, %d times within a minute: another card, "
+                   "or backend onednn",
+                   losses);
+        wn_log("fatal", "the worker ended %d times within a minute; the last status was %d: the supervisor gives up",
+               deaths, *code);
         *code = WN_EXIT_GAVE_UP;
         return false;
     }

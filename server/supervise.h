@@ -1,4 +1,5 @@
-/* The supervisor: a parent that touches no device, holds the listening sockets, and starts the worker process again when it dies. */
+/* The supervisor: a parent that touches no device, holds the listening sockets, and starts the worker process again
+ * when it dies. */
 #ifndef WN_SERVER_SUPERVISE_H
 #define WN_SERVER_SUPERVISE_H
 

@@ -9,7 +9,8 @@
 enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, struct wn_error *err)
 {
     *out = (struct wn_tally){.judging = j};
-    for (int k = 0; k < j->options.n_metrics; k++) out->n_values += j->options.metrics[k]->n_columns * j->options.n_subjects;
+    for (int k = 0; k < j->options.n_metrics; k++)
+        out->n_values += j->options.metrics[k]->n_columns * j->options.n_subjects;
     out->columns = calloc((size_t)out->n_values, sizeof(double *));
     return out->columns ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a table");
 }
@@ -59,8 +60,10 @@ enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_erro
     json_t *parts = json_object_get(line, "parts");
     if (json_is_object(parts)) {
         if (!t->parts) t->parts = json_array();
-        if (json_array_append(t->parts, parts) != 0) return wn_fail(err, WN_NO_MEMORY, "no memory for the parts of a picture");
-    } else if (!json_is_object(values)) return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
+        if (json_array_append(t->parts, parts) != 0)
+            return wn_fail(err, WN_NO_MEMORY, "no memory for the parts of a picture");
+    } else if (!json_is_object(values))
+        return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
     if (t->n == t->room && grow(t, err) != WN_OK) return WN_NO_MEMORY;
     char *copy = strdup(name);
     if (!copy) return wn_fail(err, WN_NO_MEMORY, "no memory for a name");
@@ -84,7 +87,8 @@ enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_erro
     return WN_OK;
 }
 
-enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out, struct wn_error *err)
+enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out,
+                           struct wn_error *err)
 {
     const double *mine = t->columns[wn_tally_index(t->judging, metric, subject, column)];
     const double *first = t->columns[wn_tally_index(t->judging, metric, 0, column)];
@@ -119,7 +123,8 @@ static void write_cell(struct wn_text *out, const struct wn_tally *t, int subjec
     wn_json_close(out, '}');
 }
 
-static enum wn_code write_column(struct wn_text *out, const struct wn_tally *t, int metric, int column, struct wn_error *err)
+static enum wn_code write_column(struct wn_text *out, const struct wn_tally *t, int metric, int column,
+                                 struct wn_error *err)
 {
     const struct wn_evaluation_column *c = &t->judging->options.metrics[metric]->columns[column];
     wn_json_open(out, '{');
@@ -162,7 +167,8 @@ static void write_head(struct wn_text *out, const struct wn_tally *t, const stru
     wn_json_pair_int(out, "forward_passes", t->passes);
 }
 
-enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out, struct wn_error *err)
+enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out,
+                           struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     wn_json_open(out, '{');
@@ -189,8 +195,10 @@ enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, s
 
 static void number(struct wn_text *out, double v)
 {
-    if (isfinite(v)) wn_text_printf(out, ",%.6g", v);
-    else wn_text_puts(out, ",");
+    if (isfinite(v))
+        wn_text_printf(out, ",%.6g", v);
+    else
+        wn_text_puts(out, ",");
 }
 
 enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct wn_error *err)
@@ -203,10 +211,11 @@ enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct 
                 struct wn_cell cell;
                 enum wn_code code = wn_tally_cell(t, k, s, c, &cell, err);
                 if (code != WN_OK) return code;
-                wn_text_printf(out, "%s,%s,%d,%s,%d", j->options.metrics[k]->name, j->options.metrics[k]->columns[c].name,
-                               j->options.metrics[k]->columns[c].better, j->subjects[s], cell.value.n);
-                const double row[] = {cell.value.mean, cell.value.low, cell.value.high, cell.difference.mean, cell.difference.low,
-                                      cell.difference.high, cell.p};
+                wn_text_printf(out, "%s,%s,%d,%s,%d", j->options.metrics[k]->name,
+                               j->options.metrics[k]->columns[c].name, j->options.metrics[k]->columns[c].better,
+                               j->subjects[s], cell.value.n);
+                const double row[] = {cell.value.mean,     cell.value.low,       cell.value.high, cell.difference.mean,
+                                      cell.difference.low, cell.difference.high, cell.p};
                 for (size_t i = 0; i < sizeof row / sizeof *row; i++) number(out, row[i]);
                 wn_text_puts(out, "\n");
             }

@@ -32,7 +32,8 @@ static struct wn_job *make_probe(struct wn_server *s, struct wn_model *m, struct
     if (item) {
         *item = (struct wn_item){.job = job, .model = m, .input = calloc(pixels, sizeof(float))};
         item->logits = wn_pool_alloc(&job->pool, (size_t)m->classes * sizeof(float));
-        item->answers = wn_pool_alloc(&job->pool, sizeof *item->answers); /* none is asked for, and yet an array is there */
+        /* none is asked for, and yet an array is there */
+        item->answers = wn_pool_alloc(&job->pool, sizeof *item->answers);
         job->n_items = 1;
     }
     if (!item || !item->input || !item->logits || !item->answers) {

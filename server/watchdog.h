@@ -17,8 +17,8 @@ struct wn_watchdog {
 };
 
 void wn_watchdog_init(struct wn_watchdog *w);
-/* To be called often, by one thread: asks a model for an empty picture through the queue, as a client would, and says WATCHDOG=1 when it was
- * answered, or when the workers answered others meanwhile. */
+/* To be called often, by one thread: asks a model for an empty picture through the queue, as a client would, and
+ * says WATCHDOG=1 when it was answered, or when the workers answered others meanwhile. */
 void wn_watchdog_tick(struct wn_server *s);
 /* When the workers have gone. */
 void wn_watchdog_finish(struct wn_server *s);

@@ -1,4 +1,5 @@
-/* Workers: each has its own engine of every model and turns waiting pictures into answers; knows neither HTTP nor files. */
+/* Workers: each has its own engine of every model and turns waiting pictures into answers; knows neither HTTP nor
+ * files. */
 #include "worker.h"
 
 #include "batch.h"
@@ -17,7 +18,8 @@ struct wn_worker {
     struct wn_workers *all;
     int number;
     pthread_t thread;
-    struct wn_item *items[MOST_BATCH], *ordinary[MOST_BATCH], *stacked[MOST_BATCH], *again[MOST_BATCH]; /* of the batch that runs */
+    /* of the batch that runs */
+    struct wn_item *items[MOST_BATCH], *ordinary[MOST_BATCH], *stacked[MOST_BATCH], *again[MOST_BATCH];
 };
 
 /* ---- a batch ---- */
@@ -51,7 +53,8 @@ static bool lacked_memory(const struct wn_item *item)
     return false;
 }
 
-/* Puts those of the items that a batch had no memory for, wholly or for one of their questions, into `out`; their answers are taken back. */
+/* Puts those of the items that a batch had no memory for, wholly or for one of their questions, into `out`; their
+ * answers are taken back. */
 static int gather_short(struct wn_item **items, int n, enum wn_code code, struct wn_item **out)
 {
     int found = 0;

@@ -18,8 +18,8 @@ struct wn_workers {
     } done[WN_MOST_DEVICES]; /* the same by the crew's devices */
 };
 
-/* Starts the crew's workers (one where it has none); every model in the queue must have an engine for each. After a failure those that were started wait for
- * wn_workers_stop. */
+/* Starts the crew's workers (one where it has none); every model in the queue must have an engine for each. After a
+ * failure those that were started wait for wn_workers_stop. */
 enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *config, struct wn_queue *queue,
                               const struct wn_crew *crew, struct wn_error *err);
 /* After wn_queue_close: waits for the threads. */

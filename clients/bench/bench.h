@@ -16,11 +16,11 @@ struct subject {
     void (*finish)(struct subject *s);
     void *state;
     int arg;
-    int answers;          /* explanations that its last run gave */
-    int stages, captured; /* of its engine, after its last run */
-    char walked[128];     /* why not all of them */
-    int plain;            /* convolutions and products that no library took */
-    char refused[128];    /* why not */
+    int answers;                                    /* explanations that its last run gave */
+    int stages, captured;                           /* of its engine, after its last run */
+    char walked[128];                               /* why not all of them */
+    int plain;                                      /* convolutions and products that no library took */
+    char refused[128];                              /* why not */
     double ms[BENCH_MAX_ROUNDS], median, low, high; /* low, high: quartiles */
     double device_ms[BENCH_MAX_ROUNDS], device;     /* the same by the device's own clock, and its median */
     double lap;                                     /* of its last run; negative: there is no such clock */
@@ -30,9 +30,11 @@ struct bench {
     char model[64];
     struct subject subjects[BENCH_MAX_SUBJECTS];
     int n, rounds;
-    double map_error[4]; /* by the options' precisions: the worst distance of a map from f32's, relative to that map's largest value ... */
-    int maps[4];         /* ... of so many; 0: not measured */
-    char lacking[2][128]; /* why torch.compile gives no forward pass, no explanation; "" where it does or nobody asked */
+    /* by the options' precisions: the worst distance of a map from f32's, relative to that map's largest value ... */
+    double map_error[4];
+    int maps[4]; /* ... of so many; 0: not measured */
+    /* why torch.compile gives no forward pass, no explanation; "" where it does or nobody asked */
+    char lacking[2][128];
 };
 
 struct bench_options {
@@ -71,8 +73,10 @@ void bench_add_torch(struct bench *b, const struct bench_options *o);
 /* errors.c */
 void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct bench_options *o);
 
-/* steps.c: what each step of one network's programs costs. Not 0 after a failure, which was said on stderr; a precision behind the first that the device lacks is none. */
-int bench_steps(struct wn_graph *graph, const char *model, const struct bench_options *o, enum wn_precision precision, const char *device, bool first);
+/* steps.c: what each step of one network's programs costs. Not 0 after a failure, which was said on stderr; a
+ * precision behind the first that the device lacks is none. */
+int bench_steps(struct wn_graph *graph, const char *model, const struct bench_options *o, enum wn_precision precision,
+                const char *device, bool first);
 
 /* report.c */
 /* Before the first of the models' reports, and between them. */

@@ -126,7 +126,8 @@ static int list_steps(const char *path, const struct bench_options *o, bool firs
     model_name(path, name, sizeof name);
     device_name(o, device, sizeof device);
     int status = bench_steps(graph, name, o, o->precisions[0], device, first);
-    for (int i = 1; i < o->n_precisions && !status; i++) status = bench_steps(graph, name, o, o->precisions[i], device, false);
+    for (int i = 1; i < o->n_precisions && !status; i++)
+        status = bench_steps(graph, name, o, o->precisions[i], device, false);
     wn_graph_destroy(graph);
     return status;
 }
@@ -197,14 +198,16 @@ static int usage(void)
             "  --method NAME    of the explanations (default gradcam)\n"
             "  --rounds N       shuffled rounds, medians are taken (default 21)\n"
             "  --pause-ms N     rest before each run (default 5)\n"
-            "  --precisions L   of the engines, apart by commas; those that the device lacks are left out (default f32,bf16)\n"
+            "  --precisions L   of the engines, apart by commas; those that the device lacks are left out (default "
+            "f32,bf16)\n"
             "  --torch FILE     tests/bench/torch_engine.py: measures PyTorch beside\n"
             "  --torch-device D cpu or cuda; there in the first of the precisions (default cpu, in f32)\n"
             "  --torch-compile  and what torch.compile makes of it; where it fails, a row says why\n"
             "  --python FILE    its interpreter (default /usr/bin/python3)\n"
             "  --resident       the pictures lie on the device when the clock starts\n"
             "  --whole-batch    one run for all images of a call, also where the backend asks for fewer\n"
-            "  --steps N        lists what each step of the programs costs instead, by the clock, and the N that take longest; for the first of the foils\n"
+            "  --steps N        lists what each step of the programs costs instead, by the clock, and the N that take "
+            "longest; for the first of the foils\n"
             "  --cpu-time       count processor time instead: steadier on a shared machine, for one thread only\n"
             "  --no-bf16 (--precisions f32), --no-bare, --json\n");
     return 2;
@@ -216,7 +219,9 @@ static bool read_foils(struct bench_options *o, const char *text)
     do {
         char *end;
         const long n = strtol(text, &end, 10);
-        if (end == text || (*end && *end != ',') || n < 1 || n > 10000 || o->n_foils == (int)(sizeof o->foils / sizeof *o->foils)) return false;
+        if (end == text || (*end && *end != ',') || n < 1 || n > 10000 ||
+            o->n_foils == (int)(sizeof o->foils / sizeof *o->foils))
+            return false;
         o->foils[o->n_foils++] = (int)n;
         text = end + (*end == ',');
     } while (*text);
@@ -307,7 +312,9 @@ static bool asks_too_much(const struct bench_options *o)
     enum { MOST = 1000000 };
     for (int i = 0; i < o->n_foils; i++) {
         if (o->foils[i] <= MOST / o->batch) continue;
-        fprintf(stderr, "whynot-bench engine: %d questions about each of %d images are more than %d at once: take fewer foils or a smaller batch\n",
+        fprintf(stderr,
+                "whynot-bench engine: %d questions about each of %d images are more than %d at once: take fewer foils "
+                "or a smaller batch\n",
                 o->foils[i], o->batch, MOST);
         return true;
     }
@@ -339,7 +346,9 @@ int bench_engine(int argc, char **argv)
     if (!o.path || !o.method || (o.cpu_time && o.threads != 1) || o.rounds < 1 || o.threads < 1 || o.batch < 1)
         return usage();
     if (o.steps && (o.cpu_time || o.torch)) {
-        fputs("whynot-bench engine: --steps has clocks of its own, and nobody beside it: leave --cpu-time and --torch out\n", stderr);
+        fputs("whynot-bench engine: --steps has clocks of its own, and nobody beside it: leave --cpu-time and --torch "
+              "out\n",
+              stderr);
         return 2;
     }
     if (asks_too_much(&o)) return 2;

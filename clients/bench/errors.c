@@ -1,5 +1,5 @@
-/* How far the maps of each precision are from those of f32 on the same backend: the same questions about the same pictures, the worst of all.
- * Times nothing. */
+/* How far the maps of each precision are from those of f32 on the same backend: the same questions about the same
+ * pictures, the worst of all. Times nothing. */
 #include "bench.h"
 
 #include <math.h>
@@ -42,8 +42,11 @@ static bool make_pictures(struct asked *a, const struct wn_graph *g)
 static void make_questions(struct asked *a, const struct wn_method *method)
 {
     for (int i = 0; i < MAPS; i++)
-        a->questions[i] = (struct wn_question){.image = i / CONTRASTS, .layer = WN_LAYER_AUTO, .method = method,
-                                               .contrast = wn_contrast_find(contrasts[i % CONTRASTS]), .target = WN_TARGET_PREDICTED};
+        a->questions[i] = (struct wn_question){.image = i / CONTRASTS,
+                                               .layer = WN_LAYER_AUTO,
+                                               .method = method,
+                                               .contrast = wn_contrast_find(contrasts[i % CONTRASTS]),
+                                               .target = WN_TARGET_PREDICTED};
 }
 
 /* Near a tie a precision may predict another class: it is asked about those that f32 named. */
@@ -63,10 +66,11 @@ static void finish_answers(struct wn_answer *answers)
     memset(answers, 0, MAPS * sizeof *answers);
 }
 
-static enum wn_code answer(struct asked *a, struct wn_graph *graph, const struct bench_options *o, enum wn_precision precision,
-                           struct wn_answer *out, struct wn_error *err)
+static enum wn_code answer(struct asked *a, struct wn_graph *graph, const struct bench_options *o,
+                           enum wn_precision precision, struct wn_answer *out, struct wn_error *err)
 {
-    const struct wn_engine_options how = {.backend = o->backend, .device = {.precision = precision, .threads = o->threads}};
+    const struct wn_engine_options how = {.backend = o->backend,
+                                          .device = {.precision = precision, .threads = o->threads}};
     const struct wn_batch batch = {PICTURES, a->images, MAPS, a->questions, NULL, NULL, NULL};
     struct wn_engine *e;
     enum wn_code code = wn_engine_create(graph, &how, &e, err);
@@ -103,7 +107,8 @@ void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct benc
     for (int i = 0; i < o->n_precisions; i++) wanted |= o->precisions[i] != WN_PRECISION_F32;
     if (!wanted) return;
     struct asked *a = calloc(1, sizeof *a);
-    if (!a || !make_pictures(a, graph) || !(a->logits = malloc((size_t)wn_graph_classes(graph) * PICTURES * sizeof *a->logits))) {
+    if (!a || !make_pictures(a, graph) ||
+        !(a->logits = malloc((size_t)wn_graph_classes(graph) * PICTURES * sizeof *a->logits))) {
         wn_fail(&err, WN_NO_MEMORY, "no memory for the pictures");
         goto say;
     }
@@ -114,7 +119,9 @@ void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct benc
         struct wn_error lacking = {0}; /* said already where its times are missing */
         if (o->precisions[i] != WN_PRECISION_F32 && answer(a, graph, o, o->precisions[i], a->other, &lacking) == WN_OK)
             b->map_error[i] = worst_of(a, &b->maps[i]);
-        if (lacking.code == WN_NO_MEMORY) fprintf(stderr, "%s: no %s maps to compare: %s\n", b->model, wn_precision_name(o->precisions[i]), lacking.text);
+        if (lacking.code == WN_NO_MEMORY)
+            fprintf(stderr, "%s: no %s maps to compare: %s\n", b->model, wn_precision_name(o->precisions[i]),
+                    lacking.text);
         finish_answers(a->other);
     }
 say:

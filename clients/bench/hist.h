@@ -14,7 +14,8 @@ struct wn_hist { /* zero-initialise */
 };
 
 void wn_hist_add(struct wn_hist *h, int64_t value); /* negative counts as 0, beyond 2^39 as that */
-/* The smallest value that at least the share q of all values does not exceed, rounded up to its cell's end; 0 where there is none. */
+/* The smallest value that at least the share q of all values does not exceed, rounded up to its cell's end; 0 where
+ * there is none. */
 int64_t wn_hist_at(const struct wn_hist *h, double q);
 void wn_hist_merge(struct wn_hist *into, const struct wn_hist *from);
 

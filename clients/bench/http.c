@@ -1,4 +1,5 @@
-/* `whynot-bench http`: an HTTP load generator whose clock does not wait for the server; reads the options. Measures any server. */
+/* `whynot-bench http`: an HTTP load generator whose clock does not wait for the server; reads the options. Measures
+ * any server. */
 #include "http_bench.h"
 
 #include <signal.h>
@@ -22,7 +23,8 @@ static int usage(const char *name)
             "  --questions FILE     each line is a query string, drawn at random\n"
             "  --header 'K: V'      may be given again\n"
             "  --method NAME        default POST with a body, else GET\n"
-            "  --connections N      at most N at once in an open loop; arrivals beyond wait, and their clock runs (default 1024)\n"
+            "  --connections N      at most N at once in an open loop; arrivals beyond wait, and their clock runs "
+            "(default 1024)\n"
             "  --no-keep-alive      a connection for each request\n"
             "  --expect             wait for '100 Continue' before the body\n"
             "  --timeout-ms N       from the intended start (default 30000)\n"
@@ -133,16 +135,25 @@ static int measure(const struct http_options *o)
         if (!(o->json ? http_report_json(o, r, NULL) : http_report_table(o, r))) status = 1;
         if (o->report && !http_report_json(o, r, o->report)) status = 1;
     }
-    if (r) http_load_finish(&load);
-    else fputs("whynot-bench http: no memory\n", stderr);
+    if (r)
+        http_load_finish(&load);
+    else
+        fputs("whynot-bench http: no memory\n", stderr);
     free(r);
     return status;
 }
 
 int wn_bench_http_main(int argc, char **argv)
 {
-    struct http_options o = {.poisson = true, .clients = 8, .connections = 1024, .duration_s = 10, .warmup_s = 1, .timeout_ms = 30000,
-                             .keep_alive = true, .seed = 1, .encoding = {true}};
+    struct http_options o = {.poisson = true,
+                             .clients = 8,
+                             .connections = 1024,
+                             .duration_s = 10,
+                             .warmup_s = 1,
+                             .timeout_ms = 30000,
+                             .keep_alive = true,
+                             .seed = 1,
+                             .encoding = {true}};
     for (int i = 1; i < argc; i++) {
         if (read_flag(&o, argv[i])) continue;
         if (i + 1 >= argc || !read_option(&o, argv[i], argv[i + 1])) return usage(argv[0]);

@@ -61,7 +61,16 @@ void http_load_finish(struct http_load *load);
 #define HTTP_HEAD_BYTES 16384
 
 struct http_reply { /* zero-initialise */
-    enum { HTTP_IN_HEAD, HTTP_IN_LENGTH, HTTP_IN_CHUNK_SIZE, HTTP_IN_CHUNK, HTTP_IN_CHUNK_END, HTTP_IN_TRAILER, HTTP_TO_THE_END, HTTP_OVER } at;
+    enum {
+        HTTP_IN_HEAD,
+        HTTP_IN_LENGTH,
+        HTTP_IN_CHUNK_SIZE,
+        HTTP_IN_CHUNK,
+        HTTP_IN_CHUNK_END,
+        HTTP_IN_TRAILER,
+        HTTP_TO_THE_END,
+        HTTP_OVER
+    } at;
     int status;
     bool close, interim; /* interim: a 100 was seen and not yet taken notice of */
     uint64_t left;       /* of the body or chunk */

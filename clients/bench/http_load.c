@@ -90,7 +90,8 @@ static void add_base64(struct text *out, const struct text *in)
     for (size_t i = 0; i < in->size; i += 3) {
         size_t left = in->size - i;
         unsigned v = (unsigned)d[i] << 16 | (left > 1 ? (unsigned)d[i + 1] << 8 : 0) | (left > 2 ? d[i + 2] : 0);
-        char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], left > 1 ? alphabet[v >> 6 & 63] : '=', left > 2 ? alphabet[v & 63] : '='};
+        char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], left > 1 ? alphabet[v >> 6 & 63] : '=',
+                        left > 2 ? alphabet[v & 63] : '='};
         add(out, four, 4);
     }
 }
@@ -104,7 +105,8 @@ static void wrap(const struct text *file, enum http_encoding how, struct text *o
         puts_to(out, "\"}}");
     } else if (how == HTTP_FORM) {
         strcpy(type, "multipart/form-data; boundary=" BOUNDARY);
-        puts_to(out, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"image\"; filename=\"image\"\r\nContent-Type: ");
+        puts_to(out, "--" BOUNDARY
+                     "\r\nContent-Disposition: form-data; name=\"image\"; filename=\"image\"\r\nContent-Type: ");
         puts_to(out, type_of(file));
         puts_to(out, "\r\n\r\n");
         add(out, file->data, file->size);
@@ -164,7 +166,8 @@ static bool add_path(struct http_load *load, const struct http_options *o, const
         char file[4096];
         struct stat st;
         snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
-        if (fine && load->n_bodies < MOST_FILES && stat(file, &st) == 0 && S_ISREG(st.st_mode)) fine = add_file(load, o, file);
+        if (fine && load->n_bodies < MOST_FILES && stat(file, &st) == 0 && S_ISREG(st.st_mode))
+            fine = add_file(load, o, file);
         free(names[i]);
     }
     free(names);
@@ -173,7 +176,8 @@ static bool add_path(struct http_load *load, const struct http_options *o, const
 
 /* ---- messages ---- */
 
-static bool make_message(struct http_load *load, const struct http_options *o, const char *question, const struct http_body *body, struct http_message *m)
+static bool make_message(struct http_load *load, const struct http_options *o, const char *question,
+                         const struct http_body *body, struct http_message *m)
 {
     struct text t = {0};
     char number[64];
@@ -210,7 +214,8 @@ static bool make_messages(struct http_load *load, const struct http_options *o, 
     for (int b = 0; b < bodies; b++)
         for (int q = 0; q < n; q++) {
             const struct http_body *body = load->n_bodies ? &load->bodies[b] : NULL;
-            if (!make_message(load, o, questions[q], body, &load->messages[load->n_messages++])) return complain(o->url, "no memory");
+            if (!make_message(load, o, questions[q], body, &load->messages[load->n_messages++]))
+                return complain(o->url, "no memory");
         }
     return true;
 }

@@ -1,5 +1,5 @@
-/* Sends on a schedule and takes the time from when a request was *meant* to start, so that a server (or a generator) that
- * stalls is seen in every request that had to wait for it. One thread, epoll; knows nothing of what is sent. */
+/* Sends on a schedule and takes the time from when a request was *meant* to start, so that a server (or a generator)
+ * that stalls is seen in every request that had to wait for it. One thread, epoll; knows nothing of what is sent. */
 #include "http_bench.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@ struct waiting { /* an arrival without a connection */
 };
 
 struct link {
-    int fd, number; /* fd -1: closed */
+    int fd, number;                         /* fd -1: closed */
     bool connecting, busy, used, with_body; /* used: it has brought an answer; with_body: the body may go out */
     unsigned interest;
     struct waiting job;
@@ -81,8 +81,10 @@ static void count(struct run *x, const struct waiting *job, int status, uint64_t
 {
     int64_t now = now_ns(), us = (now - job->intended_ns) / 1000;
     if (!is_measured(x, job->intended_ns)) {
-        /* Answers to the warm-up still say how much the server does in the measured time. analyzer: r is the caller's */
-        if (!failure && now >= x->measure_ns && now < x->end_ns) x->r->in_window++, x->r->ok_in_window += status / 100 == 2;
+        /* Answers to the warm-up still say how much the server does in the measured time. analyzer: r is the
+         * caller's */
+        if (!failure && now >= x->measure_ns && now < x->end_ns)
+            x->r->in_window++, x->r->ok_in_window += status / 100 == 2;
         return;
     }
     x->r->planned++;
@@ -111,7 +113,8 @@ static void watch(struct run *x, struct link *l, unsigned interest)
 {
     if (l->interest == interest) return;
     struct epoll_event event = {.events = interest, .data.ptr = l};
-    if (epoll_ctl(x->epoll, l->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, l->fd, &event) != 0) fail(x, "a connection cannot be watched");
+    if (epoll_ctl(x->epoll, l->interest ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, l->fd, &event) != 0)
+        fail(x, "a connection cannot be watched");
     l->interest = interest;
 }
 
@@ -292,7 +295,8 @@ static bool make_room(struct run *x)
     size_t room = x->room ? 2 * x->room : 1024, n = x->tail - x->head;
     struct waiting *bigger = malloc(room * sizeof *bigger);
     if (!bigger) return fail(x, "the line of arrivals"), false;
-    for (size_t i = 0; i < n; i++) bigger[i] = x->queue[(x->head + i) % x->room]; /* analyzer: n is 0 where the room is */
+    /* analyzer: n is 0 where the room is */
+    for (size_t i = 0; i < n; i++) bigger[i] = x->queue[(x->head + i) % x->room];
     free(x->queue);
     x->queue = bigger;
     x->head = 0;
@@ -349,7 +353,8 @@ static void on_schedule(struct run *x)
 static void on_timer(struct run *x)
 {
     uint64_t expirations;
-    if (read(x->timer, &expirations, sizeof expirations) < 0 && errno != EAGAIN && errno != EINTR) fail(x, "the timer cannot be read");
+    if (read(x->timer, &expirations, sizeof expirations) < 0 && errno != EAGAIN && errno != EINTR)
+        fail(x, "the timer cannot be read");
 }
 
 static void on_events(struct run *x)
@@ -370,7 +375,8 @@ static void sweep(struct run *x)
 {
     int64_t limit = now_ns() - x->timeout_ns;
     while (x->head != x->tail && x->queue[x->head % x->room].intended_ns < limit) {
-        count(x, &x->queue[x->head % x->room], 0, &x->r->timeouts); /* analyzer: the queue is the run's, whose end frees it */
+        /* analyzer: the queue is the run's, whose end frees it */
+        count(x, &x->queue[x->head % x->room], 0, &x->r->timeouts);
         x->head++;
     }
     for (int i = 0; i < x->n_links; i++) {
@@ -428,14 +434,16 @@ static bool prepare(struct run *x)
     x->idle = calloc((size_t)x->o->connections, sizeof *x->idle);
     x->epoll = epoll_create1(EPOLL_CLOEXEC);
     x->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    bool fine = x->links && x->idle && x->epoll >= 0 && x->timer >= 0 && epoll_ctl(x->epoll, EPOLL_CTL_ADD, x->timer, &event) == 0;
+    bool fine = x->links && x->idle && x->epoll >= 0 && x->timer >= 0 &&
+                epoll_ctl(x->epoll, EPOLL_CTL_ADD, x->timer, &event) == 0;
     if (!fine) perror("whynot-bench http");
     return fine;
 }
 
 bool http_run(const struct http_load *load, const struct http_options *o, struct http_result *out)
 {
-    struct run x = {.load = load, .o = o, .r = out, .epoll = -1, .timer = -1, .random = o->seed * 0x9e3779b97f4a7c15u + 1};
+    struct run x = {
+        .load = load, .o = o, .r = out, .epoll = -1, .timer = -1, .random = o->seed * 0x9e3779b97f4a7c15u + 1};
     bool fine = resolve(&x) && prepare(&x);
     if (fine) {
         x.begin_ns = now_ns();

@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is a goal: the median of `of` by that of `by`, or of itself. A star in a name stands for each of the precisions. Goals of one H100 are about a
- * backend with a clock of its own, the others about a processor. */
-enum method_kind { ANY, CLOSED, WHOLE, PATH }; /* Grad-CAM, one that goes back to the picture, or that many times over (ig) */
-enum clock { HOST, DEVICE_HOST, DEVICE };      /* a processor; a device, by the host's clock; a device by its own */
-enum measure { RATIO, RATE, TIME };            /* of / by; explanations a second; milliseconds */
+/* What is a goal: the median of `of` by that of `by`, or of itself. A star in a name stands for each of the
+ * precisions. Goals of one H100 are about a backend with a clock of its own, the others about a processor. */
+/* Grad-CAM, one that goes back to the picture, or that many times over (ig) */
+enum method_kind { ANY, CLOSED, WHOLE, PATH };
+enum clock { HOST, DEVICE_HOST, DEVICE }; /* a processor; a device, by the host's clock; a device by its own */
+enum measure { RATIO, RATE, TIME };       /* of / by; explanations a second; milliseconds */
 static const struct goal {
     const char *id, *words, *of, *by;
     double limit; /* at most, or at least; 0: no goal, only of interest */
@@ -19,6 +20,7 @@ static const struct goal {
     enum measure measure;
     int batch; /* and from it on for ratios; 0: any */
 } goals[] = {
+    /* clang-format off */
     {"C1/C2", "explanation / own forward", "own * explain 1", "own * forward", 1.05, false, CLOSED, NULL, NULL, HOST, RATIO, 0},
     {"C10", "explanation / own forward", "own * explain 1", "own * forward", 2.6, false, WHOLE, NULL, NULL, HOST, RATIO, 0},
     {"32 C10", "explanation with 32 nodes / own forward", "own * explain 1", "own * forward", 32 * 2.6, false, PATH, NULL, NULL, HOST, RATIO, 0},
@@ -54,6 +56,7 @@ static const struct goal {
     {"", "torch.compile / own forward", "torch compiled forward", "own * forward", 0, true, ANY, NULL, NULL, DEVICE_HOST, RATIO, 0},
     {"", "torch.compile Grad-CAM / own explanation", "torch compiled explain", "own * explain 1", 0, true, CLOSED, NULL, NULL, DEVICE_HOST, RATIO, 0},
 };
+/* clang-format on */
 
 /* Whether one of the words, apart by spaces, is how the name begins. */
 static bool is_among(const char *words, const char *name)
@@ -90,7 +93,8 @@ static bool applies(const struct bench *b, const struct bench_options *o, const 
     return is_among(g->models, b->model) && is_among(g->precisions, wn_precision_name(o->precisions[precision]));
 }
 
-static bool value_of(const struct bench *b, const struct bench_options *o, const struct goal *g, int precision, double *value)
+static bool value_of(const struct bench *b, const struct bench_options *o, const struct goal *g, int precision,
+                     double *value)
 {
     const char *name = wn_precision_name(o->precisions[precision]);
     if (!applies(b, o, g, precision)) return false;
@@ -104,7 +108,8 @@ static bool value_of(const struct bench *b, const struct bench_options *o, const
 static void report_times(const struct bench *b, const struct bench_options *o)
 {
     const bool clock = has_clock(b);
-    printf("\n%s, %d rounds\n  %-28s %10s %10s %10s%s\n", b->model, b->rounds, "", "median ms", "quartile", "quartile", clock ? "  device ms" : "");
+    printf("\n%s, %d rounds\n  %-28s %10s %10s %10s%s\n", b->model, b->rounds, "", "median ms", "quartile", "quartile",
+           clock ? "  device ms" : "");
     for (int i = 0; i < b->n; i++) {
         const struct subject *s = &b->subjects[i];
         printf("  %-28s %10.3f %10.3f %10.3f", s->name, s->median, s->low, s->high);
@@ -112,7 +117,8 @@ static void report_times(const struct bench *b, const struct bench_options *o)
             printf(" %10.3f", s->device);
         else if (clock)
             printf(" %10s", "");
-        if (s->stages && s->median > 0) printf("  %9.0f images/s, %d of %d stages captured", o->batch * 1e3 / s->median, s->captured, s->stages);
+        if (s->stages && s->median > 0)
+            printf("  %9.0f images/s, %d of %d stages captured", o->batch * 1e3 / s->median, s->captured, s->stages);
         printf("%s%s", s->walked[0] ? ": " : "", s->walked);
         if (s->plain) printf("; %d convolutions and products by PLAIN KERNELS: %s", s->plain, s->refused);
         printf("\n");
@@ -125,7 +131,9 @@ static void report_goal(const struct goal *g, const char *precision, double valu
     const bool met = g->at_least ? value >= g->limit : value <= g->limit;
     snprintf(words, sizeof words, "%s, %s", g->words, precision);
     printf("  %-6s %-50s %7.*f", g->id, words, g->measure == RATE ? 0 : 3, value);
-    if (g->limit > 0) printf("  (%s %.*f)%s", g->at_least ? "at least" : "at most", g->measure == RATE ? 0 : 2, g->limit, met ? "" : "  MISSED");
+    if (g->limit > 0)
+        printf("  (%s %.*f)%s", g->at_least ? "at least" : "at most", g->measure == RATE ? 0 : 2, g->limit,
+               met ? "" : "  MISSED");
     printf("\n");
 }
 
@@ -134,12 +142,16 @@ static void report_table(const struct bench *b, const struct bench_options *o)
     double value;
     report_times(b, o);
     for (int i = 0; i < 2; i++)
-        if (b->lacking[i][0]) printf("  torch compiled %-13s does not work here: %s\n", i ? "explain" : "forward", b->lacking[i]);
+        if (b->lacking[i][0])
+            printf("  torch compiled %-13s does not work here: %s\n", i ? "explain" : "forward", b->lacking[i]);
     for (int i = 0; i < o->n_precisions; i++)
-        if (b->maps[i]) printf("  worst map error of %-4s against f32 %17.2g  (of %d maps, relative)\n", wn_precision_name(o->precisions[i]), b->map_error[i], b->maps[i]);
+        if (b->maps[i])
+            printf("  worst map error of %-4s against f32 %17.2g  (of %d maps, relative)\n",
+                   wn_precision_name(o->precisions[i]), b->map_error[i], b->maps[i]);
     for (size_t i = 0; i < sizeof goals / sizeof *goals; i++)
         for (int k = 0; k < o->n_precisions; k++)
-            if (value_of(b, o, &goals[i], k, &value)) report_goal(&goals[i], wn_precision_name(o->precisions[k]), value);
+            if (value_of(b, o, &goals[i], k, &value))
+                report_goal(&goals[i], wn_precision_name(o->precisions[k]), value);
 }
 
 static void report_json(const struct bench *b, const struct bench_options *o)

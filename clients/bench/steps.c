@@ -1,4 +1,5 @@
-/* `whynot-bench engine --steps N`: where the time of a network goes. Each step of its programs by itself, summed by primitive, and the longest. */
+/* `whynot-bench engine --steps N`: where the time of a network goes. Each step of its programs by itself, summed by
+ * primitive, and the longest. */
 #include "bench.h"
 
 #include <stdio.h>
@@ -11,8 +12,8 @@ struct row {
     int number;                /* of the program, from 0 on */
     int stage, step, launches; /* of a round */
     enum wn_prim prim;
-    double bytes, macs;        /* of a round; bytes negative: not counted */
-    double now, median, *ms;   /* of this round; over the rounds; of each */
+    double bytes, macs;      /* of a round; bytes negative: not counted */
+    double now, median, *ms; /* of this round; over the rounds; of each */
     char what[128];
 };
 
@@ -34,7 +35,8 @@ static const struct wn_shape *shape_of(const struct wn_program *p, int value)
 static void put_shape(char *text, size_t size, const struct wn_shape *s, int from)
 {
     size_t n = (size_t)snprintf(text, size, "%s", s->rank > from ? "" : "1");
-    for (int d = from; d < s->rank && n < size; d++) n += (size_t)snprintf(text + n, size - n, "%s%lld", d > from ? "x" : "", (long long)s->dim[d]);
+    for (int d = from; d < s->rank && n < size; d++)
+        n += (size_t)snprintf(text + n, size - n, "%s%lld", d > from ? "x" : "", (long long)s->dim[d]);
 }
 
 static const char *kind_of(const struct wn_step *s)
@@ -60,17 +62,22 @@ static void describe(const struct wn_program *p, const struct wn_step *s, char *
         const struct wn_window *w = &s->u.conv.win;
         put_shape(window, sizeof window, shape_of(p, s->in[1]), 2);
         const size_t n = strlen(window);
-        snprintf(window + n, sizeof window - n, "%s%.0lld", w->stride[0] > 1 ? "/" : "", w->stride[0] > 1 ? (long long)w->stride[0] : 0);
-        if (s->u.conv.groups > 1) snprintf(window + strlen(window), sizeof window - strlen(window), " in %lld groups", (long long)s->u.conv.groups);
+        snprintf(window + n, sizeof window - n, "%s%.0lld", w->stride[0] > 1 ? "/" : "",
+                 w->stride[0] > 1 ? (long long)w->stride[0] : 0);
+        if (s->u.conv.groups > 1)
+            snprintf(window + strlen(window), sizeof window - strlen(window), " in %lld groups",
+                     (long long)s->u.conv.groups);
     }
-    snprintf(text, size, "%s%s%s%s%s %s > %s", wn_prim_name(s->prim), *kind_of(s) ? " " : "", kind_of(s), conv ? " " : "", window, from, to);
+    snprintf(text, size, "%s%s%s%s%s %s > %s", wn_prim_name(s->prim), *kind_of(s) ? " " : "", kind_of(s),
+             conv ? " " : "", window, from, to);
 }
 
 /* Multiplications of convolutions and products; the others are not worth counting. */
 static double macs_of(const struct wn_program *p, const struct wn_step *s)
 {
     const struct wn_shape *x = shape_of(p, s->in[0]), *y = shape_of(p, s->out[0]);
-    if (s->prim == WN_PRIM_MATMUL) return (double)wn_shape_count(y) * (double)x->dim[x->rank - (s->u.matmul.trans_a ? 2 : 1)];
+    if (s->prim == WN_PRIM_MATMUL)
+        return (double)wn_shape_count(y) * (double)x->dim[x->rank - (s->u.matmul.trans_a ? 2 : 1)];
     if (s->prim != WN_PRIM_CONV && s->prim != WN_PRIM_CONV_BWD) return 0;
     const struct wn_shape *w = shape_of(p, s->in[1]);
     return (double)wn_shape_count(s->prim == WN_PRIM_CONV ? y : x) * (double)wn_shape_count(w) / (double)w->dim[0];
@@ -98,7 +105,12 @@ static struct row *add_row(struct listing *l, const struct wn_step_cost *c)
     }
     struct row *r = &l->rows[l->n];
     const struct wn_step *s = wn_program_step(c->program, c->step);
-    *r = (struct row){.program = c->program, .number = number_of(l, c->program), .stage = c->stage, .step = c->step, .prim = s->prim, .ms = calloc((size_t)l->rounds, sizeof *r->ms)};
+    *r = (struct row){.program = c->program,
+                      .number = number_of(l, c->program),
+                      .stage = c->stage,
+                      .step = c->step,
+                      .prim = s->prim,
+                      .ms = calloc((size_t)l->rounds, sizeof *r->ms)};
     if (!r->ms) return NULL;
     describe(c->program, s, r->what, sizeof r->what);
     l->n++;
@@ -145,7 +157,8 @@ static bool gather(struct listing *l, struct subject *s)
 {
     const struct wn_profiler profiler = {take, l};
     struct wn_error err = {0};
-    if (wn_engine_profile(bench_engine_of(s), &profiler, &err) != WN_OK) return fprintf(stderr, "%s\n", err.text), false;
+    if (wn_engine_profile(bench_engine_of(s), &profiler, &err) != WN_OK)
+        return fprintf(stderr, "%s\n", err.text), false;
     for (l->round = -1; l->round < l->rounds && !l->failed; end_round(l))
         if (s->run(s) < 0) return false;
     if (l->failed) return fputs("no memory for the steps of a network\n", stderr), false;
@@ -248,7 +261,8 @@ static void put_longest(const struct listing *l, const struct bench_options *o)
 
 static void put_table(const struct listing *l, const char *title, const struct bench_options *o)
 {
-    printf("\n%s\n  %8s %9s %7s %9s %9s %9s %9s\n", title, "launches", "ms", "share", "MB/image", "GB/s", "MMAC/im.", "TFLOP/s");
+    printf("\n%s\n  %8s %9s %7s %9s %9s %9s %9s\n", title, "launches", "ms", "share", "MB/image", "GB/s", "MMAC/im.",
+           "TFLOP/s");
     for (int i = 0; i < l->n; i++)
         if (begins_stage(l, i)) put_stage(l, i, o);
     printf("  the longest:\n");
@@ -257,19 +271,23 @@ static void put_table(const struct listing *l, const char *title, const struct b
 
 static void put_json(const struct listing *l, const char *model, const char *precision, const struct bench_options *o)
 {
-    printf("{\"model\": \"%s\", \"precision\": \"%s\", \"method\": \"%s\", \"questions\": %d, \"rounds\": %d, \"steps\": [", model, precision, o->method->name,
-           o->foils[0], l->rounds);
+    printf("{\"model\": \"%s\", \"precision\": \"%s\", \"method\": \"%s\", \"questions\": %d, \"rounds\": %d, "
+           "\"steps\": [",
+           model, precision, o->method->name, o->foils[0], l->rounds);
     for (int i = 0; i < l->n; i++) {
         const struct row *r = &l->rows[i];
-        printf("%s\n    {\"program\": %d, \"stage\": %d, \"step\": %d, \"primitive\": \"%s\", \"what\": \"%s\", \"launches\": %d, \"ms\": %.6g, \"macs\": %.15g", i ? "," : "",
-               r->number, r->stage, r->step, wn_prim_name(r->prim), r->what, r->launches, r->median, r->macs);
+        printf("%s\n    {\"program\": %d, \"stage\": %d, \"step\": %d, \"primitive\": \"%s\", \"what\": \"%s\", "
+               "\"launches\": %d, \"ms\": %.6g, \"macs\": %.15g",
+               i ? "," : "", r->number, r->stage, r->step, wn_prim_name(r->prim), r->what, r->launches, r->median,
+               r->macs);
         if (r->bytes >= 0) printf(", \"bytes\": %.15g", r->bytes);
         printf("}");
     }
     printf("]}");
 }
 
-int bench_steps(struct wn_graph *graph, const char *model, const struct bench_options *o, enum wn_precision precision, const char *device, bool first)
+int bench_steps(struct wn_graph *graph, const char *model, const struct bench_options *o, enum wn_precision precision,
+                const char *device, bool first)
 {
     struct bench_options one = *o;
     struct listing l = {.rounds = o->rounds};
@@ -289,8 +307,10 @@ int bench_steps(struct wn_graph *graph, const char *model, const struct bench_op
     }
     if (done) {
         bench_report_begin(o, device, first);
-        snprintf(title, sizeof title, "%s, %s, %s, %d question%s about each of %d image%s: medians of %d rounds, each step by itself", model, wn_precision_name(precision),
-                 o->method->name, o->foils[0], o->foils[0] == 1 ? "" : "s", o->batch, o->batch == 1 ? "" : "s", l.rounds);
+        snprintf(title, sizeof title,
+                 "%s, %s, %s, %d question%s about each of %d image%s: medians of %d rounds, each step by itself", model,
+                 wn_precision_name(precision), o->method->name, o->foils[0], o->foils[0] == 1 ? "" : "s", o->batch,
+                 o->batch == 1 ? "" : "s", l.rounds);
         if (o->json)
             put_json(&l, model, wn_precision_name(precision), o);
         else

@@ -69,7 +69,8 @@ static void make_questions(struct engine *e, const struct wn_method *method)
                                                .contrast = wn_contrast_find("weighted"),
                                                .target = i % e->classes};
     }
-    for (int i = 0; i < e->most && method->settings >> WN_SETTING_STEPS & 1; i++) wn_setting_set(&e->questions[i].settings, WN_SETTING_STEPS, "32", NULL);
+    for (int i = 0; i < e->most && method->settings >> WN_SETTING_STEPS & 1; i++)
+        wn_setting_set(&e->questions[i].settings, WN_SETTING_STEPS, "32", NULL);
 }
 
 static struct engine *engine_create(struct wn_graph *graph, const struct bench_options *o, enum wn_precision precision,
@@ -173,7 +174,8 @@ static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, const
 static enum wn_code keep_stack(struct engine *e, struct wn_error *err)
 {
     if (e->stack.maps) return WN_OK;
-    enum wn_code code = wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, e->questions[0].method, e->logits, &e->stack, err);
+    enum wn_code code =
+        wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, e->questions[0].method, e->logits, &e->stack, err);
     if (code != WN_OK) return code;
     e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
     return e->map ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a contrast of the stack");
@@ -182,9 +184,11 @@ static enum wn_code keep_stack(struct engine *e, struct wn_error *err)
 /* Stacks of all pictures, and n contrasts of each. */
 static enum wn_code fresh_stacks(struct engine *e, int n, struct wn_error *err)
 {
-    enum wn_code code = wn_engine_stacks(e->engine, e->images, e->batch, WN_LAYER_AUTO, e->questions[0].method, e->logits, e->fresh, e->errors, err);
+    enum wn_code code = wn_engine_stacks(e->engine, e->images, e->batch, WN_LAYER_AUTO, e->questions[0].method,
+                                         e->logits, e->fresh, e->errors, err);
     for (int i = 0; i < e->batch; i++) {
-        if (code == WN_OK && e->errors[i].code != WN_OK) code = wn_fail(err, e->errors[i].code, "%s", e->errors[i].text);
+        if (code == WN_OK && e->errors[i].code != WN_OK)
+            code = wn_fail(err, e->errors[i].code, "%s", e->errors[i].text);
         if (code == WN_OK) pairs_of_stack(e, &e->fresh[i], e->logits + (size_t)i * (size_t)e->classes, n);
     }
     return code;
@@ -218,7 +222,8 @@ static double statistics_run(struct subject *s)
     enum wn_code code = keep_stack(e, &err);
     double start = bench_now_ms();
     if (code == WN_OK)
-        code = wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, &err);
+        code = wn_engine_statistics(e->engine, &e->stack, e->logits, WN_TARGET_PREDICTED,
+                                    wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 224, 224, &all, &err);
     double ms = bench_now_ms() - start;
     if (code != WN_OK) {
         fprintf(stderr, "%s: %s\n", s->name, err.text);
@@ -237,7 +242,10 @@ static void add_stack(struct bench *b, struct engine *e, enum wn_precision preci
         double (*run)(struct subject *s);
         int arg;
         bool kept;
-    } rows[] = {{"stack", stack_run, 0, false}, {"999 contrasts", stack_run, 999, false}, {"cached pair", stack_run, -1, true}, {"all-foil masks", statistics_run, 0, true}};
+    } rows[] = {{"stack", stack_run, 0, false},
+                {"999 contrasts", stack_run, 999, false},
+                {"cached pair", stack_run, -1, true},
+                {"all-foil masks", statistics_run, 0, true}};
     if (e->classes < 2 || !(flags & WN_METHOD_LINEAR) || flags & WN_METHOD_INPUT) return;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char name[48];
@@ -362,9 +370,10 @@ static void become_torch(const struct bench_options *o, const char *arch)
     /* Debian's default BLAS is the slow reference one: beating that would be no achievement. */
     if (strcmp(o->torch_device, "cpu") == 0) setenv("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/openblas-pthread", 1);
     setenv("OPENBLAS_NUM_THREADS", threads, 1);
-    execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--method", o->method->name, "--clock",
-           o->cpu_time ? "process_time" : "perf_counter", "--device", o->torch_device, "--precision",
-           strcmp(o->torch_device, "cpu") == 0 ? "f32" : wn_precision_name(o->precisions[0]), o->torch_compile ? "--compile" : NULL, (char *)NULL);
+    execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--method",
+           o->method->name, "--clock", o->cpu_time ? "process_time" : "perf_counter", "--device", o->torch_device,
+           "--precision", strcmp(o->torch_device, "cpu") == 0 ? "f32" : wn_precision_name(o->precisions[0]),
+           o->torch_compile ? "--compile" : NULL, (char *)NULL);
     _exit(127);
 }
 

@@ -32,9 +32,11 @@ static const char *label_at(const json_t *object, const char *key)
 
 const char *cli_percent(double share, char out[16])
 {
-    bool all = share > 0.999 && share < 1, none = share > 0 && share < 0.001;
-    if (all || none) snprintf(out, 16, "%s", all ? "> 99.9 %" : "< 0.1 %");
-    else snprintf(out, 16, "%.1f %%", 100 * share);
+    bool all = share > 0.999 && share<1, none = share> 0 && share < 0.001;
+    if (all || none)
+        snprintf(out, 16, "%s", all ? "> 99.9 %" : "< 0.1 %");
+    else
+        snprintf(out, 16, "%.1f %%", 100 * share);
     return out;
 }
 
@@ -43,18 +45,21 @@ static enum wn_code put_prediction(const json_t *answer, const char *name, struc
     const json_t *list = json_object_get(answer, "predictions"), *target = json_object_get(answer, "target");
     const json_t *first = json_array_get(list, 0) ? json_array_get(list, 0) : target;
     char share[16];
-    return wn_buffer_printf(out, err, "%s: %s %s", name, text_at(first, "label"), cli_percent(number_at(first, "probability"), share));
+    return wn_buffer_printf(out, err, "%s: %s %s", name, text_at(first, "label"),
+                            cli_percent(number_at(first, "probability"), share));
 }
 
 static enum wn_code put_rivals(const json_t *answer, struct wn_buffer *out, struct wn_error *err)
 {
     const json_t *target = json_object_get(answer, "target"), *rivals = json_object_get(answer, "why_not");
     char share[16];
-    enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%s)", text_at(target, "label"), cli_percent(number_at(target, "probability"), share));
+    enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%s)", text_at(target, "label"),
+                                         cli_percent(number_at(target, "probability"), share));
     size_t n = json_array_size(rivals);
     for (size_t i = 0; i < n && i < 3 && code == WN_OK; i++) {
         const json_t *rival = json_array_get(rivals, i);
-        code = wn_buffer_printf(out, err, "%s'%s' (%s)", i ? ", " : ", rather than ", text_at(rival, "label"), cli_percent(number_at(rival, "probability"), share));
+        code = wn_buffer_printf(out, err, "%s'%s' (%s)", i ? ", " : ", rather than ", text_at(rival, "label"),
+                                cli_percent(number_at(rival, "probability"), share));
     }
     if (code == WN_OK && n > 3) code = wn_buffer_printf(out, err, " and %zu more", n - 3);
     return code == WN_OK ? wn_buffer_printf(out, err, "?\n") : code;
@@ -76,15 +81,18 @@ static enum wn_code put_map(const json_t *answer, const json_t *map, struct wn_b
 {
     const json_t *box = json_object_get(map, "bbox");
     const char *rival = label_at(map, "rival"), *means = text_at(map, "positive_means");
-    enum wn_code code = wn_buffer_printf(out, err, "  %s%s%s (%s, %s, layer %s): ", label_at(map, "class"), *rival ? " rather than " : "", rival,
-                                         text_at(map, "contrast"), text_at(map, "method"), text_at(map, "layer"));
+    enum wn_code code = wn_buffer_printf(out, err, "  %s%s%s (%s, %s, layer %s): ", label_at(map, "class"),
+                                         *rival ? " rather than " : "", rival, text_at(map, "contrast"),
+                                         text_at(map, "method"), text_at(map, "layer"));
     if (code != WN_OK) return code;
-    if (json_is_true(json_object_get(map, "flat"))) return wn_buffer_printf(out, err, "the map is constant, nothing was told apart here\n");
+    if (json_is_true(json_object_get(map, "flat")))
+        return wn_buffer_printf(out, err, "the map is constant, nothing was told apart here\n");
     if (json_is_true(json_object_get(map, "empty")) || json_number_value(json_array_get(box, 2)) <= 0)
         return wn_buffer_printf(out, err, "nothing speaks %s\n", means);
     double plus = number_at(map, "mass_positive"), minus = number_at(map, "mass_negative");
-    return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means, cli_answer_place(json_object_get(answer, "image"), box),
-                            100 * plus / (plus + minus), means);
+    return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means,
+                            cli_answer_place(json_object_get(answer, "image"), box), 100 * plus / (plus + minus),
+                            means);
 }
 
 /* ---- on the screen ---- */
@@ -93,7 +101,9 @@ static enum wn_code decode(const void *data, size_t size, bool base64, struct wn
 {
     struct wn_buffer bytes = {0};
     enum wn_code code = base64 ? wn_base64_decode(data, size, &bytes, err) : WN_OK;
-    if (code == WN_OK) code = wn_image_decode(base64 ? bytes.data : data, base64 ? bytes.size : size, &wn_image_limits_default, 0, out, err);
+    if (code == WN_OK)
+        code = wn_image_decode(base64 ? bytes.data : data, base64 ? bytes.size : size, &wn_image_limits_default, 0, out,
+                               err);
     wn_buffer_finish(&bytes);
     return code;
 }
@@ -104,13 +114,17 @@ static enum wn_code put_legend(const json_t *map, struct wn_buffer *out, struct 
     const char *class = label_at(map, "class"), *rival = label_at(map, "rival");
     if (json_number_value(json_array_get(json_object_get(map, "range"), 0)) >= 0) return WN_OK;
     if (strcmp(text_at(map, "positive_means"), "against the rival") == 0)
-        return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks against '%s', blue for it\n", rival);
-    if (!*rival) return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue against it\n", class);
-    return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue for '%s'\n", class, rival);
+        return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks against '%s', blue for it\n",
+                                rival);
+    if (!*rival)
+        return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue against it\n",
+                                class);
+    return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue for '%s'\n", class,
+                            rival);
 }
 
-static enum wn_code put_panels(const json_t *maps, const struct wn_buffer *picture, enum cli_screen screen, struct wn_buffer *out,
-                               struct wn_error *err)
+static enum wn_code put_panels(const json_t *maps, const struct wn_buffer *picture, enum cli_screen screen,
+                               struct wn_buffer *out, struct wn_error *err)
 {
     struct wn_image images[MOST_PANELS] = {0};
     struct wn_terminal_panel panels[MOST_PANELS];
@@ -121,23 +135,25 @@ static enum wn_code put_panels(const json_t *maps, const struct wn_buffer *pictu
         if (!shown) shown = json_object_get(map, "data");
         if (shown) code = decode(json_string_value(shown), json_string_length(shown), true, &images[n++], err);
     }
-    for (int i = 0; i < n; i++) panels[i] = (struct wn_terminal_panel){images[i].rgb, images[i].width, images[i].height};
+    for (int i = 0; i < n; i++)
+        panels[i] = (struct wn_terminal_panel){images[i].rgb, images[i].width, images[i].height};
     if (code == WN_OK) code = cli_screen_draw(screen, panels, n, out, err);
     for (int i = 0; i < n; i++) wn_image_finish(&images[i]);
     if (code != WN_OK || n == 1) return code;
     return put_legend(json_array_get(maps, 0), out, err);
 }
 
-enum wn_code cli_answer_words(const json_t *answer, const char *name, const struct wn_buffer *picture, enum cli_screen screen,
-                              struct wn_buffer *out, struct wn_error *err)
+enum wn_code cli_answer_words(const json_t *answer, const char *name, const struct wn_buffer *picture,
+                              enum cli_screen screen, struct wn_buffer *out, struct wn_error *err)
 {
     const json_t *maps = json_object_get(answer, "maps"), *warning;
     size_t i;
     enum wn_code code = put_prediction(answer, name, out, err);
     if (code == WN_OK) code = put_rivals(answer, out, err);
     if (code == WN_OK && screen != CLI_SCREEN_NONE) code = put_panels(maps, picture, screen, out, err);
-    for (i = 0; i < json_array_size(maps) && code == WN_OK; i++) code = put_map(answer, json_array_get(maps, i), out, err);
-    json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+    for (i = 0; i < json_array_size(maps) && code == WN_OK; i++)
+        code = put_map(answer, json_array_get(maps, i), out, err);
+    json_array_foreach (json_object_get(answer, "warnings"), i, warning)
         if (code == WN_OK) code = wn_buffer_printf(out, err, "  note: %s\n", json_string_value(warning));
     return code;
 }
@@ -163,18 +179,19 @@ static enum wn_code put_file(const json_t *map, const char *key, const char *pat
     if (!data) return WN_OK;
     enum wn_code code = wn_base64_decode(json_string_value(data), json_string_length(data), &bytes, err);
     if (code == WN_OK) code = cli_write_whole(path, &bytes, err);
-    if (code == WN_OK && json_array_append_new(paths, json_string(path)) != 0) code = wn_fail(err, WN_NO_MEMORY, "no memory for the names of files");
+    if (code == WN_OK && json_array_append_new(paths, json_string(path)) != 0)
+        code = wn_fail(err, WN_NO_MEMORY, "no memory for the names of files");
     wn_buffer_finish(&bytes);
     return code;
 }
 
-enum wn_code cli_answer_files(const json_t *answer, const char *folder, const char *stem, json_t *paths, struct wn_error *err)
+enum wn_code cli_answer_files(const json_t *answer, const char *folder, const char *stem, json_t *paths,
+                              struct wn_error *err)
 {
     const json_t *maps = json_object_get(answer, "maps"), *map;
     size_t i;
     enum wn_code code = WN_OK;
-    json_array_foreach(maps, i, map)
-    {
+    json_array_foreach (maps, i, map) {
         char path[4000], number[24] = "", what[48];
         bool twins = json_array_size(json_object_get(answer, "why_not")) > 1;
         slug(twins ? label_at(map, "rival") : "", what);

@@ -1,4 +1,5 @@
-/* `whynot audit`: which labels are likely wrong? A data set's labels against a model, ranked, with what speaks for either. */
+/* `whynot audit`: which labels are likely wrong? A data set's labels against a model, ranked, with what speaks for
+ * either. */
 #include "audit.h"
 
 #include "job.h"
@@ -22,19 +23,28 @@
 
 static const struct cli_option options[] = {
     CLI_MODEL_OPTION,
-    {"report", 0, "FILE.html", NULL, "Write a page there for people: each suspect's picture, what speaks for the model's class and what for the label; one file.", "file"},
+    {"report", 0, "FILE.html", NULL,
+     "Write a page there for people: each suspect's picture, what speaks for the model's class and what for the label; "
+     "one file.",
+     "file"},
     {"csv", 0, "FILE", NULL, "Write the ranked list there as a table.", "file"},
-    {"lines", 'l', NULL, NULL, "Print the ranked list as JSON lines. What standard output gets when it is no terminal.", NULL},
+    {"lines", 'l', NULL, NULL, "Print the ranked list as JSON lines. What standard output gets when it is no terminal.",
+     NULL},
     {"text", 't', NULL, NULL, "Print words for people. What a terminal gets.", NULL},
-    {"rank", 0, "HOW", "gap", "How suspects are ordered:" CLI_RANKS(WORDS) " those about which model and label agree come behind them.", &(CLI_RANKS(NAME))[1]},
-    {"top", 'n', "N", "100, on a terminal 20", "Show the first N suspects in the report and on a terminal. CSV and JSON lines have every picture.", NULL},
+    {"rank", 0, "HOW", "gap",
+     "How suspects are ordered:" CLI_RANKS(WORDS) " those about which model and label agree come behind them.",
+     &(CLI_RANKS(NAME))[1]},
+    {"top", 'n', "N", "100, on a terminal 20",
+     "Show the first N suspects in the report and on a terminal. CSV and JSON lines have every picture.", NULL},
     {"method", 0, "NAME", "gradcam", "Method of the maps.", "method"},
     {"layer", 0, "NAME", "auto", "Layer of the maps.", NULL},
     {"limit", 0, "N", NULL, "Take only the first N pictures.", NULL},
-    {"output", 'o', "FILE", NULL, "Write a JSON line for each picture there as the job goes, in the order of the pictures.", "file"},
+    {"output", 'o', "FILE", NULL,
+     "Write a JSON line for each picture there as the job goes, in the order of the pictures.", "file"},
     {"resume", 'r', NULL, NULL, "Go on with the file of --output: pictures that have a line are left out.", NULL},
     {"force", 'f', NULL, NULL, "Write the file of --output anew where it is there already.", NULL},
-    {"jobs", 'J', "N", "8 with a daemon, else one more than there are cores", "Pictures that are worked on at the same time.", NULL},
+    {"jobs", 'J', "N", "8 with a daemon, else one more than there are cores",
+     "Pictures that are worked on at the same time.", NULL},
     CLI_ASK_OPTIONS,
     CLI_OPTIONS_END,
 };
@@ -112,7 +122,8 @@ static enum cli_exit sort_names(struct auditing *a)
     qsort_r(a->by_name, (size_t)d->n, sizeof *a->by_name, by_name, d);
     for (int i = 1; i < d->n; i++) {
         const char *name = d->list[a->by_name[i]].name;
-        if (strcmp(name, d->list[a->by_name[i - 1]].name) == 0) return cli_fail(CLI_USAGE, "the data set names '%s' twice; one picture has one label", name);
+        if (strcmp(name, d->list[a->by_name[i - 1]].name) == 0)
+            return cli_fail(CLI_USAGE, "the data set names '%s' twice; one picture has one label", name);
     }
     return CLI_OK;
 }
@@ -123,8 +134,10 @@ static int find_name(const struct auditing *a, const char *name)
     while (low <= high) {
         int middle = low + (high - low) / 2, order = strcmp(name, a->audit.data.list[a->by_name[middle]].name);
         if (!order) return a->by_name[middle];
-        if (order < 0) high = middle - 1;
-        else low = middle + 1;
+        if (order < 0)
+            high = middle - 1;
+        else
+            low = middle + 1;
     }
     return -1;
 }
@@ -139,27 +152,34 @@ static enum cli_exit read_data(struct auditing *a)
     for (int i = 0; i < d->n && code == CLI_OK; i++)
         if (d->list[i].label >= 0) return CLI_OK;
     if (code != CLI_OK) return code;
-    return cli_fail(CLI_USAGE, "no picture of '%s' has a label of %s: its folders must be called like the classes, or name a CSV file of pictures and labels; "
-                               "`whynot labels -m %s` lists the classes", a->audit.c->operands[0], a->audit.classes.model, a->audit.classes.model);
+    return cli_fail(CLI_USAGE,
+                    "no picture of '%s' has a label of %s: its folders must be called like the classes, or name a CSV "
+                    "file of pictures and labels; "
+                    "`whynot labels -m %s` lists the classes",
+                    a->audit.c->operands[0], a->audit.classes.model, a->audit.classes.model);
 }
 
 /* ---- one picture ---- */
 
 /* One question about the picture; *answer: what was answered, or NULL with the reason in why. */
-static enum wn_code ask(struct auditing *a, const struct wn_buffer *file, const char *question, json_t **answer, struct cli_reply *reply, char why[WN_ERROR_TEXT],
-                        struct wn_error *err)
+static enum wn_code ask(struct auditing *a, const struct wn_buffer *file, const char *question, json_t **answer,
+                        struct cli_reply *reply, char why[WN_ERROR_TEXT], struct wn_error *err)
 {
     struct wn_buffer uri = {0};
     *answer = NULL;
     wn_buffer_finish(&reply->body);
     enum wn_code code = wn_buffer_printf(&uri, err, "%s%s", (const char *)a->uri.data, question);
     if (code == WN_OK) code = wn_buffer_append(&uri, "", 1, err);
-    if (code == WN_OK) code = cli_peer_call(a->peer, "POST", (char *)uri.data, file->size ? (void *)file->data : "", file->size, reply, err);
+    if (code == WN_OK)
+        code = cli_peer_call(a->peer, "POST", (char *)uri.data, file->size ? (void *)file->data : "", file->size, reply,
+                             err);
     if (code == WN_OK && reply->status == 200) {
         struct wn_error wrong = {0};
         code = wn_json_parse(reply->body.data, reply->body.size, answer, &wrong);
-        if (code == WN_NO_MEMORY) wn_fail(err, code, "no memory to read the answer");
-        else if (code != WN_OK) snprintf(why, WN_ERROR_TEXT, "the answer is no JSON: %.200s", wrong.text), code = WN_OK;
+        if (code == WN_NO_MEMORY)
+            wn_fail(err, code, "no memory to read the answer");
+        else if (code != WN_OK)
+            snprintf(why, WN_ERROR_TEXT, "the answer is no JSON: %.200s", wrong.text), code = WN_OK;
     } else if (code == WN_OK) {
         cli_problem_text(reply, why, WN_ERROR_TEXT);
     }
@@ -172,8 +192,10 @@ static void put_json(struct wn_text *line, const char *key, const json_t *value)
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
     wn_json_key(line, key);
     wn_json_value(line);
-    if (text) wn_text_puts(line, text);
-    else line->failed = true;
+    if (text)
+        wn_text_puts(line, text);
+    else
+        line->failed = true;
     free(text);
 }
 
@@ -208,11 +230,15 @@ static void put_error(const struct auditing *a, const struct cli_exhibit *x, con
     wn_json_close(line, '}');
 }
 
-/* first: the label's answer, whose rival is the strongest other class; maps: of a suspect, the two questions that a person wants answered. */
-static void put_verdict(const struct auditing *a, const struct cli_exhibit *x, const json_t *first, json_t *const maps[2], struct wn_text *line)
+/* first: the label's answer, whose rival is the strongest other class; maps: of a suspect, the two questions that a
+ * person wants answered. */
+static void put_verdict(const struct auditing *a, const struct cli_exhibit *x, const json_t *first,
+                        json_t *const maps[2], struct wn_text *line)
 {
-    const json_t *label = json_object_get(first, "target"), *rival = json_array_get(json_object_get(first, "why_not"), 0);
-    double gap = json_number_value(json_object_get(rival, "logit")) - json_number_value(json_object_get(label, "logit"));
+    const json_t *label = json_object_get(first, "target"),
+                 *rival = json_array_get(json_object_get(first, "why_not"), 0);
+    double gap =
+        json_number_value(json_object_get(rival, "logit")) - json_number_value(json_object_get(label, "logit"));
     begin_line(a, x, line);
     wn_json_key(line, "suspect");
     wn_json_bool(line, maps[0] != NULL);
@@ -229,10 +255,13 @@ static void put_verdict(const struct auditing *a, const struct cli_exhibit *x, c
         wn_json_key(line, "maps");
         wn_json_open(line, '[');
         for (int i = 0; i < 2; i++) {
-            char *text = json_dumps(json_array_get(json_object_get(maps[i], "maps"), 0), JSON_COMPACT | JSON_REAL_PRECISION(9));
+            char *text =
+                json_dumps(json_array_get(json_object_get(maps[i], "maps"), 0), JSON_COMPACT | JSON_REAL_PRECISION(9));
             wn_json_value(line);
-            if (text) wn_text_puts(line, text);
-            else line->failed = true;
+            if (text)
+                wn_text_puts(line, text);
+            else
+                line->failed = true;
             free(text);
         }
         wn_json_close(line, ']');
@@ -241,24 +270,30 @@ static void put_verdict(const struct auditing *a, const struct cli_exhibit *x, c
     wn_json_close(line, '}');
 }
 
-/* "Why the label?" tells how far the strongest other class is ahead of it; where it is, the question is put both ways with maps. */
-static enum wn_code judge_file(struct auditing *a, const struct cli_exhibit *x, const struct wn_buffer *file, struct cli_reply *reply, struct wn_text *line,
-                               struct wn_error *err)
+/* "Why the label?" tells how far the strongest other class is ahead of it; where it is, the question is put both
+ * ways with maps. */
+static enum wn_code judge_file(struct auditing *a, const struct cli_exhibit *x, const struct wn_buffer *file,
+                               struct cli_reply *reply, struct wn_text *line, struct wn_error *err)
 {
     char question[120], why[WN_ERROR_TEXT] = "";
     json_t *first, *maps[2] = {NULL, NULL};
     snprintf(question, sizeof question, "&outputs=raw&target=%d&why_not=auto:1", x->label);
     enum wn_code code = ask(a, file, question, &first, reply, why, err);
-    const json_t *label = json_object_get(first, "target"), *rival = json_array_get(json_object_get(first, "why_not"), 0);
-    bool suspect = json_number_value(json_object_get(rival, "logit")) > json_number_value(json_object_get(label, "logit"));
+    const json_t *label = json_object_get(first, "target"),
+                 *rival = json_array_get(json_object_get(first, "why_not"), 0);
+    bool suspect =
+        json_number_value(json_object_get(rival, "logit")) > json_number_value(json_object_get(label, "logit"));
     int other = (int)json_integer_value(json_object_get(rival, "index"));
     for (int i = 0; i < 2 && first && suspect && code == WN_OK && !*why; i++) {
-        snprintf(question, sizeof question, "&outputs=raw,rle,bbox&target=%d&why_not=%d", i ? x->label : other, i ? other : x->label);
+        snprintf(question, sizeof question, "&outputs=raw,rle,bbox&target=%d&why_not=%d", i ? x->label : other,
+                 i ? other : x->label);
         code = ask(a, file, question, &maps[i], reply, why, err);
     }
     if (code == WN_OK && first && !rival && !*why) snprintf(why, sizeof why, "the answer names no rival");
-    if (code == WN_OK && *why) put_error(a, x, why, line);
-    else if (code == WN_OK) put_verdict(a, x, first, maps, line);
+    if (code == WN_OK && *why)
+        put_error(a, x, why, line);
+    else if (code == WN_OK)
+        put_verdict(a, x, first, maps, line);
     json_decref(first);
     for (int i = 0; i < 2; i++) json_decref(maps[i]);
     return code;
@@ -274,9 +309,12 @@ static enum cli_exit judge(void *arg, int i, struct cli_result *out)
     struct wn_error err = {0}, unread = {0};
     enum wn_code code = WN_OK;
     enum cli_exit result = CLI_OK;
-    if (x->label < 0) put_error(a, x, "it has no label that the model knows", &line);
-    else if (cli_read_file(x->image, &file, &unread) != WN_OK) put_error(a, x, unread.text, &line);
-    else code = judge_file(a, x, &file, &reply, &line, &err);
+    if (x->label < 0)
+        put_error(a, x, "it has no label that the model knows", &line);
+    else if (cli_read_file(x->image, &file, &unread) != WN_OK)
+        put_error(a, x, unread.text, &line);
+    else
+        code = judge_file(a, x, &file, &reply, &line, &err);
     if (code == WN_OK && reply.status && reply.status != 200 && cli_problem_is_for_all(&reply)) {
         char text[WN_ERROR_TEXT];
         cli_problem_text(&reply, text, sizeof text);
@@ -298,7 +336,8 @@ static enum cli_exit take_line(struct auditing *a, int place, const char *text, 
     enum wn_code code = cli_verdict_read(text, size, v, &err);
     v->place = place;
     if (code != WN_OK) return cli_fail_error(&err);
-    if (v->label >= a->audit.classes.n || v->rival >= a->audit.classes.n) return cli_fail(CLI_USAGE, "a line names a class that the model does not have");
+    if (v->label >= a->audit.classes.n || v->rival >= a->audit.classes.n)
+        return cli_fail(CLI_USAGE, "a line names a class that the model does not have");
     return CLI_OK;
 }
 
@@ -325,13 +364,17 @@ static enum cli_exit take_earlier(void *arg, const char *text, size_t size)
 {
     struct auditing *a = arg;
     json_t *line;
-    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY) return cli_fail(CLI_FAILED, "no memory for a line of the earlier run");
+    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY)
+        return cli_fail(CLI_FAILED, "no memory for a line of the earlier run");
     const char *file = json_string_value(json_object_get(line, "file"));
     const json_t *label = json_object_get(json_object_get(line, "label"), "index");
     int place = file ? find_name(a, file) : -1;
     enum cli_exit code = CLI_OK;
-    bool changed = place >= 0 && (json_is_integer(label) ? json_integer_value(label) : -1) != a->audit.data.list[place].label;
-    if (changed) code = cli_fail(CLI_USAGE, "'%s' has another label now than when its line was written; --force writes the file anew", file);
+    bool changed =
+        place >= 0 && (json_is_integer(label) ? json_integer_value(label) : -1) != a->audit.data.list[place].label;
+    if (changed)
+        code = cli_fail(
+            CLI_USAGE, "'%s' has another label now than when its line was written; --force writes the file anew", file);
     if (!changed && place >= 0) cli_verdict_finish(&a->audit.list[place]), code = take_line(a, place, text, size);
     json_decref(line);
     return code;
@@ -369,7 +412,8 @@ static enum cli_exit rank(struct auditing *a)
         made->suspects += cli_verdict_is_suspect(&made->list[i]);
         made->failed += made->list[i].label < 0;
     }
-    return cli_verdicts_rank(made->list, made->data.n, made->classes.n, a->rank, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
+    return cli_verdicts_rank(made->list, made->data.n, made->classes.n, a->rank, &err) == WN_OK ? CLI_OK
+                                                                                                : cli_fail_error(&err);
 }
 
 static enum cli_exit put_out(struct auditing *a)
@@ -384,10 +428,14 @@ static enum cli_exit put_out(struct auditing *a)
     }
     if (code == CLI_OK && report) code = cli_audit_report(&a->audit, report);
     if (code != CLI_OK) return code;
-    if (a->in_words) cli_audit_words(&a->audit, &text);
-    else cli_audit_lines(&a->audit, &text);
-    if (text.failed) code = cli_fail(CLI_FAILED, "no memory for the list");
-    else if (fwrite(text.bytes.data, 1, text.bytes.size, stdout) != text.bytes.size) code = cli_fail(CLI_FAILED, "the output cannot be written");
+    if (a->in_words)
+        cli_audit_words(&a->audit, &text);
+    else
+        cli_audit_lines(&a->audit, &text);
+    if (text.failed)
+        code = cli_fail(CLI_FAILED, "no memory for the list");
+    else if (fwrite(text.bytes.data, 1, text.bytes.size, stdout) != text.bytes.size)
+        code = cli_fail(CLI_FAILED, "the output cannot be written");
     wn_text_finish(&text);
     return code;
 }
@@ -403,11 +451,16 @@ static enum cli_exit check_usage(struct auditing *a)
     bool lines = cli_has(c, "lines"), text = cli_has(c, "text");
     a->in_words = text || (!lines && isatty(STDOUT_FILENO));
     long top = a->in_words && !cli_has(c, "report") ? ON_A_TERMINAL : 100;
-    if (c->n_operands != 1) return cli_fail(CLI_USAGE, "name one data set: a folder whose subfolders are called like classes, a .csv or a .jsonl file");
+    if (c->n_operands != 1)
+        return cli_fail(
+            CLI_USAGE, "name one data set: a folder whose subfolders are called like classes, a .csv or a .jsonl file");
     if (lines && text) return cli_fail(CLI_USAGE, "--lines and --text exclude each other");
-    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output")) return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
-    if (cli_has(c, "resume") && cli_has(c, "force")) return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
-    if (!cli_rank_find(cli_get(c, "rank", "gap"), &a->rank)) return cli_fail(CLI_USAGE, "--rank takes one of:" CLI_RANKS(NAME));
+    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output"))
+        return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
+    if (cli_has(c, "resume") && cli_has(c, "force"))
+        return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
+    if (!cli_rank_find(cli_get(c, "rank", "gap"), &a->rank))
+        return cli_fail(CLI_USAGE, "--rank takes one of:" CLI_RANKS(NAME));
     if (!cli_count(c, "top", 1, 100000, &top)) return CLI_USAGE;
     a->audit.shown = (int)top;
     a->audit.order = orders[a->rank];
@@ -438,14 +491,17 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = read_classes(&a, model);
     if (code == CLI_OK) code = make_question(&a, model);
     if (code == CLI_OK) code = read_data(&a);
-    if (code == CLI_OK) code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), a.audit.question);
+    if (code == CLI_OK)
+        code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"),
+                              a.audit.question);
     if (code == CLI_OK) code = read_earlier(&a);
     if (code == CLI_OK) code = judge_all(&a);
     enum cli_exit closed = cli_lines_close(&a.lines);
     if (code == CLI_OK) code = closed;
     if (code == CLI_OK) code = rank(&a);
     if (code == CLI_OK) code = put_out(&a);
-    if (code == CLI_OK && a.audit.failed) code = cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", a.audit.failed, a.audit.data.n);
+    if (code == CLI_OK && a.audit.failed)
+        code = cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", a.audit.failed, a.audit.data.n);
     finish(&a);
     return code;
 }
@@ -453,15 +509,22 @@ static enum cli_exit run(const struct cli *c)
 const struct cli_command cli_audit = {
     .name = "audit",
     .operands = "DATA",
-    .summary = "Find labels that are likely wrong: a ranked list, with what speaks for the model's class and what for the label.",
-    .text = "DATA is a folder of pictures (the subfolder that a picture lies in is its label), a folder with labels.csv (image,label) or pictures.jsonl, or such a "
+    .summary = "Find labels that are likely wrong: a ranked list, with what speaks for the model's class and what for "
+               "the label.",
+    .text = "DATA is a folder of pictures (the subfolder that a picture lies in is its label), a folder with "
+            "labels.csv (image,label) or pictures.jsonl, or such a "
             "file. A label is a class of the model, by name or by number.\n\n"
-            "A picture is suspect where the model prefers another class to its label. Suspects come first, those with the widest gap between the "
-            "two logits at the head; pictures about which model and label agree come last. Each suspect is asked about twice: why the model's class rather than "
+            "A picture is suspect where the model prefers another class to its label. Suspects come first, those with "
+            "the widest gap between the "
+            "two logits at the head; pictures about which model and label agree come last. Each suspect is asked about "
+            "twice: why the model's class rather than "
             "the label, and why the label rather than the model's class.\n\n"
-            "On a terminal the list is words. Elsewhere each picture gets one JSON line, {\"rank\", \"file\", \"question\", \"path\", \"suspect\", \"label\", "
-            "\"rival\", \"logit_gap\", \"relative_probability\", \"answer\"}, where rival is the strongest class beside the label, both numbers are for it and against "
-            "the label, and answer holds a suspect's two maps. A job whose lines go to a file by --output can be stopped at any moment: with --resume it goes "
+            "On a terminal the list is words. Elsewhere each picture gets one JSON line, {\"rank\", \"file\", "
+            "\"question\", \"path\", \"suspect\", \"label\", "
+            "\"rival\", \"logit_gap\", \"relative_probability\", \"answer\"}, where rival is the strongest class "
+            "beside the label, both numbers are for it and against "
+            "the label, and answer holds a suspect's two maps. A job whose lines go to a file by --output can be "
+            "stopped at any moment: with --resume it goes "
             "on where it stopped. `whynot export` makes files for FiftyOne and CVAT of either.",
     .example = "  whynot audit photos --model resnet18 --report audit.html --csv audit.csv\n"
                "  whynot audit labels.csv --model resnet18 --output audit.jsonl\n"

@@ -14,7 +14,7 @@ struct cli_audit {
     struct cli_dataset data;
     struct cli_verdict *list; /* of each of the data set's pictures; ranked */
     int suspects, failed;
-    int shown;       /* at most so many suspects are shown to people */
+    int shown;         /* at most so many suspects are shown to people */
     const char *order; /* how they are ranked, in words */
 };
 

@@ -1,4 +1,5 @@
-/* An audit as a page for labellers: each suspect's picture, what speaks for the model's class, what for the label. Asks no network. */
+/* An audit as a page for labellers: each suspect's picture, what speaks for the model's class, what for the label.
+ * Asks no network. */
 #include "answer_text.h"
 #include "audit.h"
 #include "heat.h"
@@ -24,12 +25,19 @@ static const uint8_t tints[2][3] = {{255, 122, 0}, {26, 128, 255}};
 
 static const char style[] =
     ":root{--rival:#b34a00;--label:#0a58a8}@media(prefers-color-scheme:dark){:root{--rival:#ff9c4a;--label:#7fb6ff}}"
-    "h2{font-size:1.15rem;margin:0 0 .2rem;border:0}.card{border:1px solid var(--line);border-radius:10px;padding:1rem 1.2rem;margin:1.2rem 0;break-inside:avoid}"
-    ".three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:1rem;margin:.8rem 0 .4rem}@media(max-width:560px){.three{grid-template-columns:1fr}}"
-    "figure{margin:0}figure img{width:100%;max-width:320px;display:block;border-radius:6px}figcaption{font-size:.9rem;margin-top:.35rem}figcaption b{color:var(--ink)}"
-    ".rival{color:var(--rival)}.label{color:var(--label)}figcaption .rival,figcaption .label,h2 .rival,h2 .label{font-weight:600}"
-    ".soft{color:var(--soft)}.rank{color:var(--soft);font-weight:400;margin-right:.4rem}.file{overflow-wrap:anywhere}p{margin:.3rem 0}"
-    ".key{display:inline-block;width:.8em;height:.8em;border-radius:2px;vertical-align:-.05em;margin-right:.3em}th,td{text-align:left}td.n{text-align:right}";
+    "h2{font-size:1.15rem;margin:0 0 .2rem;border:0}.card{border:1px solid var(--line);border-radius:10px;padding:1rem "
+    "1.2rem;margin:1.2rem 0;break-inside:avoid}"
+    ".three{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:1rem;margin:.8rem 0 "
+    ".4rem}@media(max-width:560px){.three{grid-template-columns:1fr}}"
+    "figure{margin:0}figure "
+    "img{width:100%;max-width:320px;display:block;border-radius:6px}figcaption{font-size:.9rem;margin-top:.35rem}"
+    "figcaption b{color:var(--ink)}"
+    ".rival{color:var(--rival)}.label{color:var(--label)}figcaption .rival,figcaption .label,h2 .rival,h2 "
+    ".label{font-weight:600}"
+    ".soft{color:var(--soft)}.rank{color:var(--soft);font-weight:400;margin-right:.4rem}.file{overflow-wrap:anywhere}p{"
+    "margin:.3rem 0}"
+    ".key{display:inline-block;width:.8em;height:.8em;border-radius:2px;vertical-align:-.05em;margin-right:.3em}th,td{"
+    "text-align:left}td.n{text-align:right}";
 
 struct suspect {
     json_t *line;
@@ -50,9 +58,17 @@ static bool read_suspect(const struct cli_audit *a, const struct cli_verdict *v,
     json_t *line;
     wn_json_parse(v->line, strlen(v->line), &line, NULL);
     const json_t *answer = json_object_get(line, "answer");
-    const char *label = text_of(json_object_get(line, "label"), "label"), *rival = text_of(json_object_get(line, "rival"), "label");
-    *out = (struct suspect){.line = line, .answer = answer, .maps = json_object_get(answer, "maps"), .file = text_of(line, "file"),
-                            .path = a->data.list[v->place].image, .label = label, .rival = rival, .gap = v->gap, .relative = json_number_value(json_object_get(line, "relative_probability"))};
+    const char *label = text_of(json_object_get(line, "label"), "label"),
+               *rival = text_of(json_object_get(line, "rival"), "label");
+    *out = (struct suspect){.line = line,
+                            .answer = answer,
+                            .maps = json_object_get(answer, "maps"),
+                            .file = text_of(line, "file"),
+                            .path = a->data.list[v->place].image,
+                            .label = label,
+                            .rival = rival,
+                            .gap = v->gap,
+                            .relative = json_number_value(json_object_get(line, "relative_probability"))};
     size_t n = strcspn(label, ","), m = strcspn(rival, ",");
     bool twins = n == m && strncmp(label, rival, n) == 0;
     snprintf(out->short_label, sizeof out->short_label, "%.*s", twins ? 79 : (int)n, label);
@@ -92,7 +108,13 @@ static enum wn_code read_shown(const char *path, struct shown *out, struct wn_er
         out->heat = malloc(pixels * sizeof(float));
         if (!out->rgb || !out->tinted || !out->heat) code = wn_fail(err, WN_NO_MEMORY, "no memory for a picture");
     }
-    struct wn_resize r = {.src_w = image.width, .src_h = image.height, .channels = 3, .dst_w = out->w, .dst_h = out->h, .w = out->w, .h = out->h};
+    struct wn_resize r = {.src_w = image.width,
+                          .src_h = image.height,
+                          .channels = 3,
+                          .dst_w = out->w,
+                          .dst_h = out->h,
+                          .w = out->w,
+                          .h = out->h};
     if (code == WN_OK) code = wn_resize_antialias(&r, image.rgb, out->rgb, err);
     wn_image_finish(&image);
     wn_buffer_finish(&file);
@@ -115,8 +137,8 @@ static void find_greys(const struct shown *s, int *dark, int *bright)
     for (int n = counts[255]; n <= few && *bright > *dark + 1; n += counts[*bright]) --*bright;
 }
 
-/* A grey picture, neither dark nor dull, coloured where there is evidence: a tint shows on a thing of any colour, and leaves its lines to be seen.
- * What the network did not see is darker. */
+/* A grey picture, neither dark nor dull, coloured where there is evidence: a tint shows on a thing of any colour,
+ * and leaves its lines to be seen. What the network did not see is darker. */
 static void tint(struct shown *s, const struct cli_heat *heat, const uint8_t colour[3], float strongest)
 {
     int dark, bright, x0, y0, x1, y1;
@@ -140,7 +162,8 @@ static float highest(const struct cli_heat *heat)
     return most;
 }
 
-static enum wn_code put_jpeg(struct wn_text *out, const struct shown *s, const uint8_t *rgb, const char *alt, struct wn_error *err)
+static enum wn_code put_jpeg(struct wn_text *out, const struct shown *s, const uint8_t *rgb, const char *alt,
+                             struct wn_error *err)
 {
     struct wn_buffer jpeg = {0};
     enum wn_code code = wn_jpeg_write_rgb(rgb, s->w, s->h, QUALITY, &jpeg, err);
@@ -163,19 +186,26 @@ static void put_odds(struct wn_text *out, const struct suspect *s)
 {
     wn_text_puts(out, "<p>Asked to choose between the two, the model says ");
     put_name(out, "rival", s->short_rival);
-    if (s->relative >= 0.9995) wn_text_puts(out, " more than 999 times in 1000");
-    else if (s->relative >= 0.99) wn_text_printf(out, " %.0f times in 1000", 1000 * s->relative);
-    else wn_text_printf(out, " %.0f times in 100", 100 * s->relative);
+    if (s->relative >= 0.9995)
+        wn_text_puts(out, " more than 999 times in 1000");
+    else if (s->relative >= 0.99)
+        wn_text_printf(out, " %.0f times in 1000", 1000 * s->relative);
+    else
+        wn_text_printf(out, " %.0f times in 100", 100 * s->relative);
     wn_text_puts(out, ". <span class=\"soft\">(relative probability ");
-    if (s->relative >= 0.9995) wn_text_puts(out, "above 99.9 %");
-    else wn_text_printf(out, "%.1f %%", 100 * s->relative);
+    if (s->relative >= 0.9995)
+        wn_text_puts(out, "above 99.9 %");
+    else
+        wn_text_printf(out, "%.1f %%", 100 * s->relative);
     wn_text_printf(out, ", logit gap %.2f)</span></p>", s->gap);
 }
 
 static void put_caption(struct wn_text *out, const struct suspect *s, const json_t *map, bool for_label)
 {
-    const char *mine = for_label ? s->short_label : s->short_rival, *other = for_label ? s->short_rival : s->short_label;
-    double plus = json_number_value(json_object_get(map, "mass_positive")), minus = json_number_value(json_object_get(map, "mass_negative"));
+    const char *mine = for_label ? s->short_label : s->short_rival,
+               *other = for_label ? s->short_rival : s->short_label;
+    double plus = json_number_value(json_object_get(map, "mass_positive")),
+           minus = json_number_value(json_object_get(map, "mass_negative"));
     const json_t *box = json_object_get(map, "bbox");
     double share = plus > 0 ? 100 * plus / (plus + minus) : 0;
     wn_text_printf(out, "<figcaption>Why %s", for_label ? "your label, " : "the model's ");
@@ -183,16 +213,18 @@ static void put_caption(struct wn_text *out, const struct suspect *s, const json
     wn_text_puts(out, ", rather than ");
     put_name(out, for_label ? "rival" : "label", other);
     if (share < LITTLE || !(json_number_value(json_array_get(box, 2)) > 0)) {
-        wn_text_printf(out, "? <b>%s</b> in the picture says so.</figcaption>", share < LITTLE / 10 ? "Nothing" : "Hardly anything");
+        wn_text_printf(out, "? <b>%s</b> in the picture says so.</figcaption>",
+                       share < LITTLE / 10 ? "Nothing" : "Hardly anything");
         return;
     }
-    wn_text_printf(out, "? Look at <b>%s</b>. %.0f %% of the evidence says so.</figcaption>", cli_answer_place(json_object_get(s->answer, "image"), box), share);
+    wn_text_printf(out, "? Look at <b>%s</b>. %.0f %% of the evidence says so.</figcaption>",
+                   cli_answer_place(json_object_get(s->answer, "image"), box), share);
 }
 
 /* ---- one suspect ---- */
 
-static enum wn_code put_map(struct wn_text *out, const struct suspect *s, struct shown *shown, const struct cli_heat *heat, bool for_label, float strongest,
-                            struct wn_error *err)
+static enum wn_code put_map(struct wn_text *out, const struct suspect *s, struct shown *shown,
+                            const struct cli_heat *heat, bool for_label, float strongest, struct wn_error *err)
 {
     char alt[300];
     enum wn_code code = cli_heat_spread(heat, shown->w, shown->h, shown->heat, err);
@@ -214,7 +246,8 @@ static enum wn_code put_three(struct wn_text *out, const struct suspect *s, stru
     struct cli_heat heats[2] = {{0}, {0}};
     enum wn_code code = read_shown(s->path, &shown, err);
     const json_t *image = json_object_get(s->answer, "image");
-    for (size_t i = 0; i < 2 && code == WN_OK; i++) code = cli_heat_read(json_array_get(s->maps, i), image, &heats[i], err);
+    for (size_t i = 0; i < 2 && code == WN_OK; i++)
+        code = cli_heat_read(json_array_get(s->maps, i), image, &heats[i], err);
     float strongest = fmaxf(highest(&heats[0]), highest(&heats[1]));
     if (code == WN_OK) {
         wn_text_puts(out, "<div class=\"three\"><figure>");
@@ -225,14 +258,16 @@ static enum wn_code put_three(struct wn_text *out, const struct suspect *s, stru
     }
     for (int i = 0; i < 2 && code == WN_OK; i++) code = put_map(out, s, &shown, &heats[i], i == 1, strongest, err);
     if (code == WN_OK) wn_text_puts(out, "</div>");
-    if (code == WN_OK && !cli_heat_covers(&heats[0])) wn_text_puts(out, "<p class=\"soft\">The model did not see the dark rim.</p>");
+    if (code == WN_OK && !cli_heat_covers(&heats[0]))
+        wn_text_puts(out, "<p class=\"soft\">The model did not see the dark rim.</p>");
     for (int i = 0; i < 2; i++) cli_heat_finish(&heats[i]);
     finish_shown(&shown);
     return code;
 }
 
 /* A picture that cannot be read any more leaves a card in words. */
-static enum wn_code put_card(struct wn_text *out, const struct cli_audit *a, const struct cli_verdict *v, int rank, struct wn_error *err)
+static enum wn_code put_card(struct wn_text *out, const struct cli_audit *a, const struct cli_verdict *v, int rank,
+                             struct wn_error *err)
 {
     struct suspect s;
     struct wn_error why = {0};
@@ -283,8 +318,10 @@ static int count_pairs(const struct cli_audit *a, struct pair *pairs)
     qsort(pairs, (size_t)a->suspects, sizeof *pairs, by_classes);
     for (int i = 0; i < a->suspects; i++) {
         bool same = n && pairs[n - 1].label == pairs[i].label && pairs[n - 1].rival == pairs[i].rival;
-        if (same) pairs[n - 1].count++;
-        else pairs[n++] = pairs[i];
+        if (same)
+            pairs[n - 1].count++;
+        else
+            pairs[n++] = pairs[i];
     }
     qsort(pairs, (size_t)n, sizeof *pairs, commonest_first);
     return n;
@@ -296,15 +333,18 @@ static void put_pairs(const struct cli_audit *a, struct wn_text *out)
     int n = pairs ? count_pairs(a, pairs) : 0;
     if (!pairs) out->failed = true;
     if (n > 1 && pairs[0].count > 1) {
-        wn_text_puts(out, "<details><summary>What is confused most often</summary><table><tr><th>labelled<th>looks like<th>pictures<th>first</tr>");
+        wn_text_puts(out, "<details><summary>What is confused most often</summary><table><tr><th>labelled<th>looks "
+                          "like<th>pictures<th>first</tr>");
         for (int i = 0; i < n && i < MOST_PAIRS; i++) {
             wn_text_puts(out, "<tr><td>");
             cli_page_text(out, a->classes.labels[pairs[i].label]);
             wn_text_puts(out, "<td>");
             cli_page_text(out, a->classes.labels[pairs[i].rival]);
             wn_text_printf(out, "<td class=\"n\">%d<td class=\"n\">", pairs[i].count);
-            if (pairs[i].first <= a->shown) wn_text_printf(out, "<a href=\"#n%d\">%d</a></tr>", pairs[i].first, pairs[i].first);
-            else wn_text_printf(out, "%d</tr>", pairs[i].first);
+            if (pairs[i].first <= a->shown)
+                wn_text_printf(out, "<a href=\"#n%d\">%d</a></tr>", pairs[i].first, pairs[i].first);
+            else
+                wn_text_printf(out, "%d</tr>", pairs[i].first);
         }
         wn_text_puts(out, "</table></details>");
     }
@@ -319,14 +359,21 @@ static void put_head(const struct cli_audit *a, struct wn_text *out)
     cli_page_head(out, "Which labels are likely wrong?", style);
     wn_text_puts(out, "<h1>Which labels are likely wrong?</h1>");
     if (a->suspects)
-        wn_text_printf(out, "<p>Of %d pictures, the model would label <b>%d</b> differently. %s%d of them below, the likeliest errors first. The model can be wrong, "
-                            "too: look, then decide.</p>", a->data.n, a->suspects, shown < a->suspects ? "The first " : "All ", shown);
+        wn_text_printf(out,
+                       "<p>Of %d pictures, the model would label <b>%d</b> differently. %s%d of them below, the "
+                       "likeliest errors first. The model can be wrong, "
+                       "too: look, then decide.</p>",
+                       a->data.n, a->suspects, shown < a->suspects ? "The first " : "All ", shown);
     else
-        wn_text_printf(out, "<p>The model agrees with the labels of all %d pictures that it could read.</p>", a->data.n - a->failed);
-    if (a->failed) wn_text_printf(out, "<p>%d pictures have no answer; the list in CSV or JSON lines says why.</p>", a->failed);
+        wn_text_printf(out, "<p>The model agrees with the labels of all %d pictures that it could read.</p>",
+                       a->data.n - a->failed);
+    if (a->failed)
+        wn_text_printf(out, "<p>%d pictures have no answer; the list in CSV or JSON lines says why.</p>", a->failed);
     if (a->suspects)
-        wn_text_puts(out, "<p><span class=\"key\" style=\"background:rgb(255,122,0)\"></span>Orange marks what in the picture speaks for <span class=\"rival\">the model's "
-                          "class</span>, <span class=\"key\" style=\"background:rgb(26,128,255)\"></span>blue what speaks for <span class=\"label\">your label</span>. The stronger "
+        wn_text_puts(out, "<p><span class=\"key\" style=\"background:rgb(255,122,0)\"></span>Orange marks what in the "
+                          "picture speaks for <span class=\"rival\">the model's "
+                          "class</span>, <span class=\"key\" style=\"background:rgb(26,128,255)\"></span>blue what "
+                          "speaks for <span class=\"label\">your label</span>. The stronger "
                           "the colour, the more it counts; both are on one scale.</p>");
     wn_text_printf(out, "<p class=\"soft\">whynot %s, model ", wn_version());
     cli_page_text(out, a->classes.model);
@@ -342,7 +389,8 @@ enum cli_exit cli_audit_report(const struct cli_audit *a, const char *path)
     struct wn_error err = {0};
     enum wn_code code = WN_OK;
     put_head(a, &out);
-    for (int i = 0; i < a->suspects && i < a->shown && code == WN_OK; i++) code = put_card(&out, a, &a->list[i], i + 1, &err);
+    for (int i = 0; i < a->suspects && i < a->shown && code == WN_OK; i++)
+        code = put_card(&out, a, &a->list[i], i + 1, &err);
     wn_text_puts(&out, "</html>\n");
     enum cli_exit result = code == WN_OK ? cli_page_write(path, &out) : cli_fail_error(&err);
     wn_text_finish(&out);

@@ -20,12 +20,17 @@ static double number_at(const json_t *line, const char *object, const char *key)
 
 void cli_audit_evidence(const json_t *answer, const json_t *map, char out[96])
 {
-    double plus = json_number_value(json_object_get(map, "mass_positive")), minus = json_number_value(json_object_get(map, "mass_negative"));
+    double plus = json_number_value(json_object_get(map, "mass_positive")),
+           minus = json_number_value(json_object_get(map, "mass_negative"));
     const json_t *box = json_object_get(map, "bbox");
     bool nothing = !(plus > 0) || !(json_number_value(json_array_get(box, 2)) > 0);
-    if (!map) out[0] = 0;
-    else if (nothing) snprintf(out, 96, "nothing");
-    else snprintf(out, 96, "%s, %.0f %% of the evidence", cli_answer_place(json_object_get(answer, "image"), box), 100 * plus / (plus + minus));
+    if (!map)
+        out[0] = 0;
+    else if (nothing)
+        snprintf(out, 96, "nothing");
+    else
+        snprintf(out, 96, "%s, %.0f %% of the evidence", cli_answer_place(json_object_get(answer, "image"), box),
+                 100 * plus / (plus + minus));
 }
 
 /* ---- for spreadsheets ---- */
@@ -50,8 +55,10 @@ static void put_row(const struct cli_verdict *v, int rank, struct wn_text *out)
         out->failed = true;
         return;
     }
-    if (error) wn_text_puts(out, ",no,");
-    else wn_text_printf(out, "%d,%s,", rank, cli_verdict_is_suspect(v) ? "yes" : "no");
+    if (error)
+        wn_text_puts(out, ",no,");
+    else
+        wn_text_printf(out, "%d,%s,", rank, cli_verdict_is_suspect(v) ? "yes" : "no");
     put_cell(out, json_string_value(json_object_get(line, "file")));
     wn_text_puts(out, ",");
     put_cell(out, label_at(line, "label"));
@@ -60,8 +67,9 @@ static void put_row(const struct cli_verdict *v, int rank, struct wn_text *out)
     if (error) {
         wn_text_puts(out, ",,,,,,,");
     } else {
-        wn_text_printf(out, ",%.6g,%.9g,%.6g,%.6g", v->gap, json_number_value(json_object_get(line, "relative_probability")), number_at(line, "label", "probability"),
-                       number_at(line, "rival", "probability"));
+        wn_text_printf(out, ",%.6g,%.9g,%.6g,%.6g", v->gap,
+                       json_number_value(json_object_get(line, "relative_probability")),
+                       number_at(line, "label", "probability"), number_at(line, "rival", "probability"));
         for (size_t i = 0; i < 2; i++) {
             cli_audit_evidence(answer, json_array_get(maps, i), evidence);
             wn_text_puts(out, ",");
@@ -76,7 +84,8 @@ static void put_row(const struct cli_verdict *v, int rank, struct wn_text *out)
 
 void cli_audit_csv(const struct cli_audit *a, struct wn_text *out)
 {
-    wn_text_puts(out, "rank,suspect,file,label,rival,logit_gap,relative_probability,label_probability,rival_probability,evidence_for_rival,evidence_for_label,error\r\n");
+    wn_text_puts(out, "rank,suspect,file,label,rival,logit_gap,relative_probability,label_probability,rival_"
+                      "probability,evidence_for_rival,evidence_for_label,error\r\n");
     for (int i = 0; i < a->data.n; i++) put_row(&a->list[i], i + 1, out);
 }
 
@@ -86,8 +95,10 @@ void cli_audit_lines(const struct cli_audit *a, struct wn_text *out)
 {
     for (int i = 0; i < a->data.n; i++) {
         const struct cli_verdict *v = &a->list[i];
-        if (v->label < 0) wn_text_puts(out, "{\"rank\":null,");
-        else wn_text_printf(out, "{\"rank\":%d,", i + 1);
+        if (v->label < 0)
+            wn_text_puts(out, "{\"rank\":null,");
+        else
+            wn_text_printf(out, "{\"rank\":%d,", i + 1);
         wn_text_puts(out, v->line + 1); /* behind its own bracket */
         wn_text_puts(out, "\n");
     }
@@ -98,7 +109,8 @@ void cli_audit_lines(const struct cli_audit *a, struct wn_text *out)
 void cli_audit_words(const struct cli_audit *a, struct wn_text *out)
 {
     int shown = a->suspects < a->shown ? a->suspects : a->shown;
-    wn_text_printf(out, "%d pictures; %s says something else than the label in %d of them", a->data.n, a->classes.model, a->suspects);
+    wn_text_printf(out, "%d pictures; %s says something else than the label in %d of them", a->data.n, a->classes.model,
+                   a->suspects);
     if (a->failed) wn_text_printf(out, "; %d have no answer", a->failed);
     wn_text_puts(out, "\n");
     for (int i = 0; i < shown; i++) {
@@ -108,10 +120,12 @@ void cli_audit_words(const struct cli_audit *a, struct wn_text *out)
         char share[16], *file = cli_plain(name ? name : "", "");
         if (!line || !file) out->failed = true;
         cli_percent(json_number_value(json_object_get(line, "relative_probability")), share);
-        wn_text_printf(out, "%4d. %s: labelled '%s', looks like '%s' (gap %.2f, %s of the two)\n", i + 1, file ? file : "", label_at(line, "label"), label_at(line, "rival"),
-                       a->list[i].gap, share);
+        wn_text_printf(out, "%4d. %s: labelled '%s', looks like '%s' (gap %.2f, %s of the two)\n", i + 1,
+                       file ? file : "", label_at(line, "label"), label_at(line, "rival"), a->list[i].gap, share);
         free(file);
         json_decref(line);
     }
-    if (shown < a->suspects) wn_text_printf(out, "and %d more; --top shows more of them, --report FILE.html their pictures\n", a->suspects - shown);
+    if (shown < a->suspects)
+        wn_text_printf(out, "and %d more; --top shows more of them, --report FILE.html their pictures\n",
+                       a->suspects - shown);
 }

@@ -19,7 +19,8 @@ const struct cli_command cli_bench = {
     .name = "bench",
     .operands = "engine|http [options]",
     .summary = "Measure an engine, or a daemon under load.",
-    .text = "engine measures forward passes and explanations of networks beside other implementations; http puts a daemon under a load that does "
+    .text = "engine measures forward passes and explanations of networks beside other implementations; http puts a "
+            "daemon under a load that does "
             "not wait for it. Each says its own options with --help.",
     .example = "  whynot bench engine --model models/signs-resnet/model.onnx\n  whynot bench http --help",
     .passes_on = true,

@@ -1,5 +1,5 @@
-/* What every command is made of: its row of options, what was given for them, and how it ends. A command is one file and one row of
- * commands.def; --help, the manual pages and the completions are made from these tables. */
+/* What every command is made of: its row of options, what was given for them, and how it ends. A command is one file
+ * and one row of commands.def; --help, the manual pages and the completions are made from these tables. */
 #ifndef WN_CLI_H
 #define WN_CLI_H
 
@@ -36,7 +36,8 @@ struct cli_option {
 struct cli;
 struct cli_command {
     const char *name, *operands, *summary; /* "explain", "PICTURE...", one sentence */
-    const char *text;                      /* the rest of the manual page's description; paragraphs apart by blank lines */
+    /* the rest of the manual page's description; paragraphs apart by blank lines */
+    const char *text;
     const char *example;                   /* lines to copy */
     const struct cli_option *options;      /* ends with a row without a name; NULL: none */
     const struct cli_option *(*more)(int); /* options from somebody else's table; NULL past the end */
@@ -65,18 +66,21 @@ struct cli {
 /* The last value given, else `standard`; for a switch "" or `standard`. */
 const char *cli_get(const struct cli *c, const char *name, const char *standard);
 bool cli_has(const struct cli *c, const char *name);
-/* A whole number within the bounds; says what is wrong on stderr and returns false. *out keeps its value where nothing was given. */
+/* A whole number within the bounds; says what is wrong on stderr and returns false. *out keeps its value where
+ * nothing was given. */
 bool cli_count(const struct cli *c, const char *name, long least, long most, long *out);
 void cli_help(const struct cli_command *command);
 
-/* The text with control characters as \xNN but for those in `kept`, so that no file's name commands a terminal. The caller's to free; NULL: no memory. */
+/* The text with control characters as \xNN but for those in `kept`, so that no file's name commands a terminal. The
+ * caller's to free; NULL: no memory. */
 char *cli_plain(const char *text, const char *kept);
 /* "whynot explain: ..." on stderr, control characters as \xNN; returns code. */
 enum cli_exit cli_fail(enum cli_exit code, const char *fmt, ...) WN_PRINTF(2, 3);
 /* How a failure of the library ends the program. */
 enum cli_exit cli_fail_error(const struct wn_error *err);
 
-/* The code, or a failure that was said where it is CLI_OK and what went to the standard output did not arrive there whole. */
+/* The code, or a failure that was said where it is CLI_OK and what went to the standard output did not arrive there
+ * whole. */
 enum cli_exit cli_flush(enum cli_exit code);
 
 /* Whether escape sequences may be sent there: a terminal, TERM not dumb. */
@@ -85,6 +89,7 @@ bool cli_obeys(int fd);
 bool cli_colors(int fd);
 
 /* Options of commands that ask a daemon, or the library. */
+/* clang-format off */
 #define CLI_ASK_OPTIONS                                                                                                \
     {"server", 's', "URL", "WHYNOT_SERVER, else none", "Ask the daemon there. Without one the networks are read and run by this command itself.", NULL}, \
     {"models", 'M', "FOLDER", "models", "Folder whose subfolders are models (also WHYNOT_MODELS); without a daemon only.", "folder"},                \
@@ -93,7 +98,9 @@ bool cli_colors(int fd);
     {"patience", 0, "SECONDS", "30", "How long to try again while the daemon is busy or away.", NULL}
 #define CLI_MODEL_OPTION {"model", 'm', "NAME", "the only one", "Name of the model, or the path of a model folder.", "model"}
 #define CLI_JSON_OPTION {"json", 'j', NULL, NULL, "Print the answer as the daemon's JSON.", NULL}
-#define CLI_OWN_JSON_OPTION {"json", 'j', NULL, NULL, "Print JSON instead of words.", NULL} /* of commands that say what no daemon does */
+/* of commands that say what no daemon does */
+#define CLI_OWN_JSON_OPTION {"json", 'j', NULL, NULL, "Print JSON instead of words.", NULL}
 #define CLI_OPTIONS_END {NULL, 0, NULL, NULL, NULL, NULL}
+/* clang-format on */
 
 #endif

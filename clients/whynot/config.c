@@ -7,14 +7,16 @@
 #include <string.h>
 
 static const struct cli_option options[] = {
-    {"effective", 'e', NULL, NULL, "The values that whynotd would run with here; without it, the table of options and their defaults.", NULL},
+    {"effective", 'e', NULL, NULL,
+     "The values that whynotd would run with here; without it, the table of options and their defaults.", NULL},
     CLI_OWN_JSON_OPTION,
     CLI_OPTIONS_END};
 
 static void print_json_string(const char *s)
 {
     putchar('"');
-    for (; *s; s++) printf((unsigned char)*s < 0x20 ? "\\u%04x" : *s == '"' || *s == '\\' ? "\\%c" : "%c", (unsigned char)*s);
+    for (; *s; s++)
+        printf((unsigned char)*s < 0x20 ? "\\u%04x" : *s == '"' || *s == '\\' ? "\\%c" : "%c", (unsigned char)*s);
     putchar('"');
 }
 
@@ -24,8 +26,10 @@ static void print_json(const struct wn_config *config, int i, const char *source
     char value[600];
     wn_config_value(config, i, value, sizeof value);
     printf("%s\n  \"%s\": {\"value\": ", i ? "," : "{", row->name);
-    if (row->kind == WN_ROW_TEXT) print_json_string(value);
-    else printf("%s", value);
+    if (row->kind == WN_ROW_TEXT)
+        print_json_string(value);
+    else
+        printf("%s", value);
     printf(", \"from\": \"%s\"}", source);
 }
 
@@ -56,15 +60,20 @@ static enum cli_exit run(const struct cli *c)
     flags[0] = (char *)"whynotd";
     for (int i = 0; i < c->n_operands; i++) {
         const char *word = c->operands[i];
-        if (strcmp(word, "--effective") == 0 || strcmp(word, "-e") == 0) effective = true;
-        else if (strcmp(word, "--json") == 0 || strcmp(word, "-j") == 0) json = true;
-        else flags[n++] = c->operands[i];
+        if (strcmp(word, "--effective") == 0 || strcmp(word, "-e") == 0)
+            effective = true;
+        else if (strcmp(word, "--json") == 0 || strcmp(word, "-j") == 0)
+            json = true;
+        else
+            flags[n++] = c->operands[i];
     }
     enum wn_code code = wn_config_load(n, flags, &config, &wish, &err);
     free(flags);
     if (code != WN_OK) return cli_fail_error(&err);
-    if (effective || json) print_effective(&config, json);
-    else wn_config_help(stdout);
+    if (effective || json)
+        print_effective(&config, json);
+    else
+        wn_config_help(stdout);
     return CLI_OK;
 }
 
@@ -72,8 +81,10 @@ const struct cli_command cli_config = {
     .name = "config",
     .operands = "[--effective] [option of whynotd]...",
     .summary = "Say every option of the daemon, its value and where that came from.",
-    .text = "With --effective the flags given here, the environment and the file named by --config or WHYNOT_CONFIG are read exactly as whynotd "
-            "reads them. What is wrong in them is said as whynotd would say it, so this checks a configuration without starting anything.",
+    .text = "With --effective the flags given here, the environment and the file named by --config or WHYNOT_CONFIG "
+            "are read exactly as whynotd "
+            "reads them. What is wrong in them is said as whynotd would say it, so this checks a configuration without "
+            "starting anything.",
     .example = "  whynot config --effective --config /etc/whynot/whynotd.json",
     .options = options,
     .passes_on = true,

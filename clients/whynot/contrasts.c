@@ -5,7 +5,8 @@ static const struct cli_option options[] = {CLI_JSON_OPTION, CLI_ASK_OPTIONS, CL
 
 static enum cli_exit run(const struct cli *c)
 {
-    static const struct cli_column columns[] = {{"name", "CONTRAST"}, {"why_not", "RIVALS"}, {"summary", "SUMMARY"}, {NULL, NULL}};
+    static const struct cli_column columns[] = {
+        {"name", "CONTRAST"}, {"why_not", "RIVALS"}, {"summary", "SUMMARY"}, {NULL, NULL}};
     return cli_list(c, "/v1/contrasts", "contrasts", columns);
 }
 

@@ -98,7 +98,8 @@ static enum cli_exit read_class(const struct place *at, const char *what, const 
 {
     *out = class_of(at->classes, text);
     if (*out >= 0) return CLI_OK;
-    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text, at->classes->model);
+    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text,
+                    at->classes->model);
 }
 
 /* ---- JSON lines ---- */
@@ -118,16 +119,20 @@ static enum cli_exit json_class(const struct place *at, const json_t *line, cons
     char number[32];
     *out = -1;
     if (!v || json_is_null(v)) return CLI_OK;
-    if (json_is_integer(v)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
-    else if (!json_is_string(v)) return cli_fail(CLI_USAGE, "%s, line %d: '%s' is neither a label nor a number", at->file, at->line, key);
+    if (json_is_integer(v))
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+    else if (!json_is_string(v))
+        return cli_fail(CLI_USAGE, "%s, line %d: '%s' is neither a label nor a number", at->file, at->line, key);
     return read_class(at, key, json_is_integer(v) ? number : json_string_value(v), out);
 }
 
-static enum cli_exit json_path(const struct place *at, const char *folder, const json_t *line, const char *key, char **out)
+static enum cli_exit json_path(const struct place *at, const char *folder, const json_t *line, const char *key,
+                               char **out)
 {
     const json_t *v = json_object_get(line, key);
     if (!v || json_is_null(v)) return CLI_OK;
-    if (!json_is_string(v)) return cli_fail(CLI_USAGE, "%s, line %d: '%s' is not the name of a file", at->file, at->line, key);
+    if (!json_is_string(v))
+        return cli_fail(CLI_USAGE, "%s, line %d: '%s' is not the name of a file", at->file, at->line, key);
     *out = beneath(folder, json_string_value(v));
     return *out ? CLI_OK : cli_fail(CLI_FAILED, "no memory for a name");
 }
@@ -150,7 +155,9 @@ static enum cli_exit json_boxes(const struct place *at, const json_t *line, stru
             v[k] = pixel < -1e6 ? -1000000 : pixel > 1e6 ? 1000000 : (int)pixel;
         }
         if (v[0] > v[2] || v[1] > v[3] || v[2] < 0 || v[3] < 0)
-            return cli_fail(CLI_USAGE, "%s, line %d: a box is [x0, y0, x1, y1]: its second corner lies in the picture, not left of the first and not above it",
+            return cli_fail(CLI_USAGE,
+                            "%s, line %d: a box is [x0, y0, x1, y1]: its second corner lies in the picture, not left "
+                            "of the first and not above it",
                             at->file, at->line);
         e->boxes[i] = (struct wn_box){v[0], v[1], v[2], v[3]};
     }
@@ -162,12 +169,16 @@ static enum cli_exit read_json(const struct place *at, const char *folder, const
     struct wn_error wrong = {0};
     json_t *line;
     enum wn_code read = wn_json_parse(text, strlen(text), &line, &wrong);
-    const char *image = json_string_value(json_object_get(line, "image")), *id = json_string_value(json_object_get(line, "id"));
+    const char *image = json_string_value(json_object_get(line, "image")),
+               *id = json_string_value(json_object_get(line, "id"));
     struct cli_exhibit e = {.label = -1, .rival = -1};
     enum cli_exit code = CLI_OK;
-    if (read == WN_NO_MEMORY) code = cli_fail(CLI_FAILED, "no memory for line %d of %s", at->line, at->file);
-    else if (!line) code = cli_fail(CLI_USAGE, "%s, line %d: no JSON: %s", at->file, at->line, wrong.text);
-    else if (!image) code = cli_fail(CLI_USAGE, "%s, line %d has no 'image'", at->file, at->line);
+    if (read == WN_NO_MEMORY)
+        code = cli_fail(CLI_FAILED, "no memory for line %d of %s", at->line, at->file);
+    else if (!line)
+        code = cli_fail(CLI_USAGE, "%s, line %d: no JSON: %s", at->file, at->line, wrong.text);
+    else if (!image)
+        code = cli_fail(CLI_USAGE, "%s, line %d has no 'image'", at->file, at->line);
     if (code == CLI_OK) {
         e.name = strdup(id ? id : image);
         e.image = beneath(folder, image);
@@ -190,8 +201,10 @@ static bool is_open(const char *text, bool open)
 {
     bool begins = !open;
     for (; *text; text++) {
-        if (open && *text == '"' && text[1] == '"') text++;
-        else if (*text == '"' && (open || begins)) open = !open;
+        if (open && *text == '"' && text[1] == '"')
+            text++;
+        else if (*text == '"' && (open || begins))
+            open = !open;
         begins = !open && (*text == ',' || (begins && strchr(" \t", *text)));
     }
     return open;
@@ -233,14 +246,18 @@ static bool is_one_of(const char *cell, const char *const *names)
 /* *named: the first line names the columns; else it is a picture. */
 static enum cli_exit name_columns(const char *line, bool *named, struct columns *out)
 {
-    static const char *const images[] = {"image", "file", "filename", "path", NULL}, *const labels[] = {"label", "class", NULL};
+    static const char *const images[] = {"image", "file", "filename", "path", NULL}, *const labels[] = {"label",
+                                                                                                        "class", NULL};
     char *copy = strdup(line), *rest = copy;
     struct columns found = {-1, -1, -1};
     for (int i = 0; rest && *rest && i < 64; i++) {
         const char *cell = next_cell(&rest);
-        if (found.image < 0 && is_one_of(cell, images)) found.image = i;
-        else if (strcasecmp(cell, "class_index") == 0 || (found.label < 0 && is_one_of(cell, labels))) found.label = i;
-        else if (strcasecmp(cell, "rival") == 0) found.rival = i;
+        if (found.image < 0 && is_one_of(cell, images))
+            found.image = i;
+        else if (strcasecmp(cell, "class_index") == 0 || (found.label < 0 && is_one_of(cell, labels)))
+            found.label = i;
+        else if (strcasecmp(cell, "rival") == 0)
+            found.rival = i;
     }
     *named = found.image >= 0;
     if (*named) *out = found;
@@ -249,7 +266,8 @@ static enum cli_exit name_columns(const char *line, bool *named, struct columns 
     return code;
 }
 
-static enum cli_exit read_csv(const struct place *at, const char *folder, struct columns *columns, char *text, struct cli_dataset *out)
+static enum cli_exit read_csv(const struct place *at, const char *folder, struct columns *columns, char *text,
+                              struct cli_dataset *out)
 {
     const char *image = "", *label = "", *rival = "";
     struct cli_exhibit e = {.label = -1, .rival = -1};
@@ -275,8 +293,8 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
 
 enum { UNCLOSED = -1, UNREAD = -2 };
 
-/* A line without its end; in CSV a quoted cell may hold line breaks. Returns how many lines were read, UNCLOSED where a closing quotation mark is missing,
- * UNREAD where memory is, or the file cannot be read on. */
+/* A line without its end; in CSV a quoted cell may hold line breaks. Returns how many lines were read, UNCLOSED
+ * where a closing quotation mark is missing, UNREAD where memory is, or the file cannot be read on. */
 static int read_record(FILE *f, bool csv, struct wn_buffer *record)
 {
     char *line = NULL;
@@ -301,11 +319,13 @@ static FILE *open_text(const char *path)
 {
     char mark[3];
     FILE *f = fopen(path, "r");
-    if (f && (fread(mark, 1, sizeof mark, f) != sizeof mark || memcmp(mark, "\xef\xbb\xbf", sizeof mark) != 0)) rewind(f);
+    if (f && (fread(mark, 1, sizeof mark, f) != sizeof mark || memcmp(mark, "\xef\xbb\xbf", sizeof mark) != 0))
+        rewind(f);
     return f;
 }
 
-static enum cli_exit read_lines(const char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out)
+static enum cli_exit read_lines(const char *path, const struct cli_classes *classes, long limit,
+                                struct cli_dataset *out)
 {
     const char *slash = strrchr(path, '/');
     size_t dir = slash ? (size_t)(slash - path) : 0, length = strlen(path);
@@ -319,9 +339,14 @@ static enum cli_exit read_lines(const char *path, const struct cli_classes *clas
     if (!f || !folder) code = cli_fail(CLI_USAGE, "%s cannot be read: %s", path, strerror(errno));
     for (int lines; code == CLI_OK && out->n < limit && (lines = read_record(f, csv, &record)) != 0; at.line += lines) {
         char *text = (char *)record.data;
-        if (lines == UNREAD) code = cli_fail(CLI_FAILED, "%s cannot be read on from line %d, or there is no memory for it", path, at.line);
-        else if (lines == UNCLOSED) code = cli_fail(CLI_USAGE, "%s, line %d: the quotation mark that opens a cell has none that closes it", path, at.line);
-        else if (*text) code = csv ? read_csv(&at, folder, &columns, text, out) : read_json(&at, folder, text, out);
+        if (lines == UNREAD)
+            code =
+                cli_fail(CLI_FAILED, "%s cannot be read on from line %d, or there is no memory for it", path, at.line);
+        else if (lines == UNCLOSED)
+            code = cli_fail(CLI_USAGE, "%s, line %d: the quotation mark that opens a cell has none that closes it",
+                            path, at.line);
+        else if (*text)
+            code = csv ? read_csv(&at, folder, &columns, text, out) : read_json(&at, folder, text, out);
     }
     if (f) fclose(f);
     wn_buffer_finish(&record);
@@ -335,7 +360,10 @@ static enum cli_exit read_folder(char *path, const struct cli_classes *classes, 
     struct cli_pictures found = {0};
     enum cli_exit code = cli_pictures_find(&path, 1, NULL, &found);
     for (int i = 0; i < found.n && out->n < limit && code == CLI_OK; i++) {
-        struct cli_exhibit e = {.name = cli_picture_name(found.list[i].stem), .image = strdup(found.list[i].path), .label = -1, .rival = -1};
+        struct cli_exhibit e = {.name = cli_picture_name(found.list[i].stem),
+                                .image = strdup(found.list[i].path),
+                                .label = -1,
+                                .rival = -1};
         char *parent = strdup(found.list[i].path), *slash = parent ? strrchr(parent, '/') : NULL;
         bool unlabelled = !parent; /* for want of memory, which is no label's absence */
         if (slash) {

@@ -13,12 +13,13 @@ struct cli_classes {
     int n;
 };
 
-/* The class that a label (a string) or a number of one (a string or a JSON number) means; -1 where it is neither. Capitals do not
- * matter. Where no label is spelled so, "no_left-turn" is "no left turn" and "tench" is "tench, Tinca tinca", if only one class is. */
+/* The class that a label (a string) or a number of one (a string or a JSON number) means; -1 where it is neither.
+ * Capitals do not matter. Where no label is spelled so, "no_left-turn" is "no left turn" and "tench" is "tench,
+ * Tinca tinca", if only one class is. */
 int cli_dataset_class(const struct cli_classes *classes, const json_t *value);
 
 struct cli_exhibit {
-    char *name;                                 /* as the data set calls it */
+    char *name;                                       /* as the data set calls it */
     char *image, *truth, *counterfactual, *elsewhere; /* paths; NULL: there is none */
     struct wn_box *boxes;
     int n_boxes;
@@ -30,9 +31,11 @@ struct cli_dataset {
     int n, room;
 };
 
-/* path: a folder with pictures.jsonl or labels.csv, a folder of pictures (those under a folder that is called like a class have that
- * label), or such a file itself. limit: read no more than so many. A failure was said, with the line where it is. */
-enum cli_exit cli_dataset_read(const char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out);
+/* path: a folder with pictures.jsonl or labels.csv, a folder of pictures (those under a folder that is called like a
+ * class have that label), or such a file itself. limit: read no more than so many. A failure was said, with the line
+ * where it is. */
+enum cli_exit cli_dataset_read(const char *path, const struct cli_classes *classes, long limit,
+                               struct cli_dataset *out);
 void cli_dataset_finish(struct cli_dataset *d);
 
 #endif

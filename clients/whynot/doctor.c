@@ -1,4 +1,5 @@
-/* `whynot doctor`: whether this machine, this build and these models are fit to answer, and what to do where they are not. */
+/* `whynot doctor`: whether this machine, this build and these models are fit to answer, and what to do where they
+ * are not. */
 #include "peer.h"
 #include "selftest.h"
 
@@ -89,13 +90,15 @@ static bool has_word(const char *text, const char *word)
 
 static void check_processor(struct visit *v)
 {
-    static const char *const wanted[] = {"sse4_1", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "sve", "bf16"};
+    static const char *const wanted[] = {"sse4_1",      "avx2",     "fma",   "avx512f", "avx512_vnni",
+                                         "avx512_bf16", "amx_tile", "asimd", "sve",     "bf16"};
     char name[160], flags[8192], have[200] = "";
     line_of("/proc/cpuinfo", "model name", name, sizeof name);
     line_of("/proc/cpuinfo", "flags", flags, sizeof flags);
     if (!flags[0]) line_of("/proc/cpuinfo", "Features", flags, sizeof flags);
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-        if (has_word(flags, wanted[i])) snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", have[0] ? " " : "", wanted[i]);
+        if (has_word(flags, wanted[i]))
+            snprintf(have + strlen(have), sizeof have - strlen(have), "%s%s", have[0] ? " " : "", wanted[i]);
     found(v, "processor", NULL, "%s", name[0] ? name : "unknown");
     found(v, "instructions", NULL, "%s", have[0] ? have : "none of those that are made use of");
 }
@@ -121,7 +124,10 @@ static void check_cores(struct visit *v)
     bool fewer = allowed > 0 && allowed + 0.5 < usable;
     char text[64] = "";
     if (allowed > 0) snprintf(text, sizeof text, ", %.1f allowed by the control group", allowed);
-    found(v, "cores", fewer ? "more workers than cores only wait for each other: set --workers to what is allowed" : usable < cores ? "this process may not use all cores: set --workers to those it may" : NULL,
+    found(v, "cores",
+          fewer            ? "more workers than cores only wait for each other: set --workers to what is allowed"
+          : usable < cores ? "this process may not use all cores: set --workers to those it may"
+                           : NULL,
           "%ld, %d usable%s", cores, usable, text);
 }
 
@@ -130,7 +136,9 @@ static void check_memory(struct visit *v)
     char text[64];
     line_of("/proc/meminfo", "MemAvailable", text, sizeof text);
     long long mb = strtoll(text, NULL, 10) / 1024;
-    found(v, "memory", mb < LEAST_FREE_MB ? "a large network needs more: free memory, or serve small networks only" : NULL, "%lld MiB available", mb);
+    found(v, "memory",
+          mb < LEAST_FREE_MB ? "a large network needs more: free memory, or serve small networks only" : NULL,
+          "%lld MiB available", mb);
 }
 
 static void check_files(struct visit *v, const struct wn_config *config)
@@ -139,9 +147,11 @@ static void check_files(struct visit *v, const struct wn_config *config)
     char mending[200];
     getrlimit(RLIMIT_NOFILE, &limit);
     rlim_t need = (rlim_t)config->max_connections + 64;
-    snprintf(mending, sizeof mending, "whynotd allows %lld connections: `ulimit -n %llu` before it starts, or a smaller --max-connections",
+    snprintf(mending, sizeof mending,
+             "whynotd allows %lld connections: `ulimit -n %llu` before it starts, or a smaller --max-connections",
              (long long)config->max_connections, (unsigned long long)need);
-    found(v, "open files", limit.rlim_max < need ? mending : NULL, "%llu at once, at most %llu", (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+    found(v, "open files", limit.rlim_max < need ? mending : NULL, "%llu at once, at most %llu",
+          (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
 }
 
 /* ---- the build ---- */
@@ -154,16 +164,22 @@ static void check_numbers(struct visit *v, struct wn_backend *be)
     if (cli_selftest(be, &test, &why) != WN_OK)
         found(v, "a convolution, a product", why.text, "failed");
     else if (!(test.error < CLI_SELFTEST_WRONG))
-        found(v, "a convolution, a product", "its numbers are no good: try --precision f32, other versions of the driver and the libraries, or another backend", "wrong by %.3g", test.error);
+        found(v, "a convolution, a product",
+              "its numbers are no good: try --precision f32, other versions of the driver and the libraries, or "
+              "another backend",
+              "wrong by %.3g", test.error);
     else if (test.plain)
-        found(v, "a convolution, a product", "install all parts of the vendor's libraries, in versions that fit each other: without them a network is slow",
+        found(v, "a convolution, a product",
+              "install all parts of the vendor's libraries, in versions that fit each other: without them a network is "
+              "slow",
               "right, but %d of 2 by a plain kernel: %s", test.plain, test.refused);
     else
         found(v, "a convolution, a product", NULL, "right");
 }
 
 /* What the devices behind the first one say when they are opened. */
-static void check_others(struct visit *v, const struct wn_backend_impl *impl, struct wn_backend_options options, const int *device, int n)
+static void check_others(struct visit *v, const struct wn_backend_impl *impl, struct wn_backend_options options,
+                         const int *device, int n)
 {
     for (int i = 1; i < n; i++) {
         struct wn_backend *be = NULL;
@@ -184,9 +200,11 @@ static void check_others(struct visit *v, const struct wn_backend_impl *impl, st
 }
 
 /* A backend that does not open is only a trouble where it is the one that is wanted, or where no quick one is left. */
-static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, bool wanted, const struct wn_config *config)
+static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, bool wanted,
+                          const struct wn_config *config)
 {
-    struct wn_backend_options options = {wn_devices_first(config), wn_precision_find(config->precision), (int)config->threads};
+    struct wn_backend_options options = {wn_devices_first(config), wn_precision_find(config->precision),
+                                         (int)config->threads};
     struct wn_backend *be = NULL;
     struct wn_backend_traits traits = {0};
     struct wn_error why = {0};
@@ -200,7 +218,8 @@ static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, b
         found(v, "computes on", NULL, "%s", traits.device_name);
         check_numbers(v, be);
         impl->close(be);
-        if (wn_devices_read(config, traits.devices, device, &n, &why) != WN_OK) found(v, "devices", why.text, "%s", config->devices);
+        if (wn_devices_read(config, traits.devices, device, &n, &why) != WN_OK)
+            found(v, "devices", why.text, "%s", config->devices);
         check_others(v, impl, options, device, n);
     } else {
         found(v, "computes", why.text, "not here");
@@ -219,9 +238,11 @@ static void check_backends(struct visit *v, const struct wn_config *config)
     }
     v->part = "build";
     if (!automatic && !wn_backend_find(config->backend))
-        found(v, "backend", "choose one of those above with --backend", "there is no '%.64s' in this build", config->backend);
+        found(v, "backend", "choose one of those above with --backend", "there is no '%.64s' in this build",
+              config->backend);
     if (automatic && !quick)
-        found(v, "backend", "only the slow reference answers: install libdnnl-dev and build again (deploy/install-packages)", "ref");
+        found(v, "backend",
+              "only the slow reference answers: install libdnnl-dev and build again (deploy/install-packages)", "ref");
 }
 
 /* ---- models and the daemon ---- */
@@ -239,7 +260,8 @@ static void check_models(struct visit *v, const struct wn_config *config)
     for (int i = 0; i < all->n; i++) {
         const struct wn_model *m = all->list[i];
         bool well = m->why.code == WN_OK;
-        found(v, m->name, well ? NULL : m->why.text, "%s%d%s", well ? "" : "cannot be used", well ? m->classes : 0, well ? " classes" : "");
+        found(v, m->name, well ? NULL : m->why.text, "%s%d%s", well ? "" : "cannot be used", well ? m->classes : 0,
+              well ? " classes" : "");
     }
     wn_inprocess_close(s);
 }
@@ -255,7 +277,8 @@ static void check_daemon(struct visit *v, const struct cli *c)
     if (cli_peer_call(p, "GET", "/readyz", NULL, 0, &r, &err) != WN_OK)
         found(v, url, "start it, or correct --server: `curl -i URL/livez` must say alive", "%s", err.text);
     else
-        found(v, url, r.status == 200 ? NULL : "it is loading or stopping; its log says which", "%s", r.status == 200 ? "ready" : "not ready");
+        found(v, url, r.status == 200 ? NULL : "it is loading or stopping; its log says which", "%s",
+              r.status == 200 ? "ready" : "not ready");
     wn_buffer_finish(&r.body);
     cli_peer_close(p);
 }
@@ -266,7 +289,8 @@ static enum cli_exit load_config(const struct cli *c, struct wn_config *config)
     enum wn_config_wish wish;
     struct wn_error err = {0};
     int n = 1;
-    static const char *const names[][2] = {{"--models", "models"}, {"--backend", "backend"}, {"--precision", "precision"}, {"--devices", "devices"}};
+    static const char *const names[][2] = {
+        {"--models", "models"}, {"--backend", "backend"}, {"--precision", "precision"}, {"--devices", "devices"}};
     for (int i = 0; i < 4; i++)
         if (cli_has(c, names[i][1])) flags[n++] = (char *)names[i][0], flags[n++] = (char *)cli_get(c, names[i][1], "");
     if (wn_config_load(n, flags, config, &wish, &err) != WN_OK) return cli_fail_error(&err);
@@ -306,7 +330,8 @@ static const struct cli_option options[] = {
     {"models", 'M', "FOLDER", "models", "Look whether the models in this folder can be used.", "folder"},
     {"backend", 'b', "NAME", "auto", "Fail unless this backend computes here.", "auto cuda onednn ref"},
     {"precision", 0, "NAME", "default", "Fail unless the backend computes in it.", "default f32 tf32 bf16 f16"},
-    {"devices", 0, "LIST", "all", "The devices that the backend is to use: all, or their numbers with commas between.", NULL},
+    {"devices", 0, "LIST", "all", "The devices that the backend is to use: all, or their numbers with commas between.",
+     NULL},
     {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon.", "file"},
     CLI_OWN_JSON_OPTION,
     CLI_OPTIONS_END};
@@ -315,9 +340,12 @@ const struct cli_command cli_doctor = {
     .name = "doctor",
     .operands = "",
     .summary = "Look whether this machine, this build and these models are fit to answer.",
-    .text = "Looks at the processor, cores, memory and open files, at every backend of this build with its libraries and devices and whether it computes right, at the models, "
-            "and at a daemon where one is named. Each trouble comes with a line that says how to mend it, and the exit code is 1. A GPU is named "
-            "only where it answered just now; a GPU backend that does not work is a trouble only where --backend asks for it.",
+    .text = "Looks at the processor, cores, memory and open files, at every backend of this build with its libraries "
+            "and devices and whether it computes right, at the models, "
+            "and at a daemon where one is named. Each trouble comes with a line that says how to mend it, and the exit "
+            "code is 1. A GPU is named "
+            "only where it answered just now; a GPU backend that does not work is a trouble only where --backend asks "
+            "for it.",
     .example = "  whynot doctor\n  whynot doctor --backend cuda",
     .options = options,
     .run = run,

@@ -26,8 +26,10 @@ static enum cli_exit run(const struct cli *c)
     enum cli_screen screen;
     int n = c->n_operands;
     if (n < 1 || n > MOST_PICTURES) return cli_fail(CLI_USAGE, "name 1 to %d PNG or JPEG files", MOST_PICTURES);
-    if (!cli_screen_choose(cli_get(c, "as", "auto"), &screen)) return cli_fail(CLI_USAGE, "--as takes one of: " CLI_SCREENS);
-    if (screen == CLI_SCREEN_NONE) return cli_fail(CLI_USAGE, "this is no terminal with colours; --as blocks draws nevertheless");
+    if (!cli_screen_choose(cli_get(c, "as", "auto"), &screen))
+        return cli_fail(CLI_USAGE, "--as takes one of: " CLI_SCREENS);
+    if (screen == CLI_SCREEN_NONE)
+        return cli_fail(CLI_USAGE, "this is no terminal with colours; --as blocks draws nevertheless");
     for (int i = 0; i < n && err.code == WN_OK; i++) {
         load(c->operands[i], &images[i], &err);
         panels[i] = (struct wn_terminal_panel){images[i].rgb, images[i].width, images[i].height};

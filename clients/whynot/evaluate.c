@@ -22,25 +22,31 @@
 
 static const struct cli_option options[] = {
     CLI_MODEL_OPTION,
-    {"suite", 's', "NAME", "table1", "Methods, contrasts and metrics that belong together; --list shows them. The next three options replace its parts.", NULL},
+    {"suite", 's', "NAME", "table1",
+     "Methods, contrasts and metrics that belong together; --list shows them. The next three options replace its "
+     "parts.",
+     NULL},
     {"method", 0, "A,B,...", NULL, "Methods to judge.", "method"},
     {"contrast", 0, "A,B,...", NULL, "Contrasts to judge; every method with every contrast.", "contrast"},
     {"metric", 0, "A,B,...", NULL, "Metrics to judge by; --list shows them.", NULL},
     {"list", 'l', NULL, NULL, "Show suites and metrics with what each number means, and end.", NULL},
     {"layer", 0, "NAME", "auto", "Layer of the maps.", NULL},
-    {"explain", 0, "CLASS", "prediction", "Which class is explained: prediction, or label (the true one, where the data set knows it).", "prediction label"},
+    {"explain", 0, "CLASS", "prediction",
+     "Which class is explained: prediction, or label (the true one, where the data set knows it).", "prediction label"},
     {"least-second", 0, "P", "0.1", "Masking leaves out pictures whose second class is less likely.", NULL},
     {"limit", 'n', "N", NULL, "Take only the first N pictures.", NULL},
     {"seed", 0, "N", "0", "Of everything that is drawn by chance: intervals, views, noise.", NULL},
     {"output", 'o', "FILE", NULL, "Write a JSON line for each picture there.", "file"},
     {"resume", 'r', NULL, NULL, "Go on with the file of --output: pictures that have a line are left out.", NULL},
     {"force", 'f', NULL, NULL, "Write the file of --output anew where it is there already.", NULL},
-    {"report", 0, "FILE.html", NULL, "Write the report there: tables, plots, the best and the worst pictures; one file.", "file"},
+    {"report", 0, "FILE.html", NULL,
+     "Write the report there: tables, plots, the best and the worst pictures; one file.", "file"},
     {"csv", 0, "FILE", NULL, "Write the table there.", "file"},
     CLI_JSON_OPTION,
     {"jobs", 'J', "N", "as many as there are cores", "Pictures that are worked on at the same time.", NULL},
     {"models", 'M', "FOLDER", "models", "Folder whose subfolders are models (also WHYNOT_MODELS).", "folder"},
-    {"set", 0, "NAME=VALUE", NULL, "An option of whynotd for this command's engines, such as precision=bf16. May be repeated.", NULL},
+    {"set", 0, "NAME=VALUE", NULL,
+     "An option of whynotd for this command's engines, such as precision=bf16. May be repeated.", NULL},
     CLI_OPTIONS_END,
 };
 
@@ -58,7 +64,7 @@ struct evaluating {
     struct cli_lines lines;
     struct cli_progress progress;
     struct wn_tally tally;
-    pthread_mutex_t lock; /* of the seats */
+    pthread_mutex_t lock;  /* of the seats */
     struct wn_seat *seats; /* those that are not in use come first */
     int n_seats, n_free;
 };
@@ -70,14 +76,19 @@ static enum cli_exit list(void)
     printf("suites (every method with every contrast):\n");
     for (int i = 0; wn_suite_at(i); i++) {
         const struct wn_suite *s = wn_suite_at(i);
-        printf("  %-16s %s\n%19smethods %s; contrasts %s; metrics %s\n", s->name, s->summary, "", s->methods, s->contrasts, s->metrics);
+        printf("  %-16s %s\n%19smethods %s; contrasts %s; metrics %s\n", s->name, s->summary, "", s->methods,
+               s->contrasts, s->metrics);
     }
     printf("\nmetrics (+ more is better, - less is better):\n");
     for (int i = 0; wn_evaluation_metric_at(i); i++) {
         const struct wn_evaluation_metric *m = wn_evaluation_metric_at(i);
         printf("  %-18s %s (%s)\n", m->name, m->summary, m->source);
         for (int k = 0; k < m->n_columns; k++)
-            printf("      %c %-18s %s\n", m->columns[k].better > 0 ? '+' : m->columns[k].better < 0 ? '-' : ' ', m->columns[k].name, m->columns[k].words);
+            printf("      %c %-18s %s\n",
+                   m->columns[k].better > 0   ? '+'
+                   : m->columns[k].better < 0 ? '-'
+                                              : ' ',
+                   m->columns[k].name, m->columns[k].words);
     }
     return CLI_OK;
 }
@@ -91,7 +102,8 @@ static enum cli_exit open_model(struct evaluating *e)
     if (code == CLI_OK) code = cli_only_model(e->c, e->peer, name);
     if (code != CLI_OK) return code;
     e->server = cli_peer_local(e->peer);
-    if (!e->server) return cli_fail(CLI_USAGE, "evaluate runs the network itself; a daemon has POST /v1/models/{model}/evaluate");
+    if (!e->server)
+        return cli_fail(CLI_USAGE, "evaluate runs the network itself; a daemon has POST /v1/models/{model}/evaluate");
     e->model = wn_models_find(e->server->keeper.shelf.current, name, NULL);
     return e->model ? CLI_OK : cli_fail(CLI_NO_MODEL, "there is no model '%s'", name);
 }
@@ -99,17 +111,22 @@ static enum cli_exit open_model(struct evaluating *e)
 static enum cli_exit read_judging(struct evaluating *e)
 {
     const struct cli *c = e->c;
-    struct wn_judging_words words = {.suite = cli_get(c, "suite", NULL), .methods = cli_get(c, "method", NULL), .contrasts = cli_get(c, "contrast", NULL),
-                                     .metrics = cli_get(c, "metric", NULL), .layer = cli_get(c, "layer", NULL)};
+    struct wn_judging_words words = {.suite = cli_get(c, "suite", NULL),
+                                     .methods = cli_get(c, "method", NULL),
+                                     .contrasts = cli_get(c, "contrast", NULL),
+                                     .metrics = cli_get(c, "metric", NULL),
+                                     .layer = cli_get(c, "layer", NULL)};
     const char *explain = cli_get(c, "explain", "prediction"), *least = cli_get(c, "least-second", "0.1");
     struct wn_error err = {0};
     long seed = 0;
     char *end;
-    if (strcmp(explain, "label") != 0 && strcmp(explain, "prediction") != 0) return cli_fail(CLI_USAGE, "--explain takes prediction or label");
+    if (strcmp(explain, "label") != 0 && strcmp(explain, "prediction") != 0)
+        return cli_fail(CLI_USAGE, "--explain takes prediction or label");
     if (words.layer && strcmp(words.layer, "auto") == 0) words.layer = NULL;
     words.explain_label = strcmp(explain, "label") == 0;
     words.least_second = strtod(least, &end);
-    if (*end || end == least || !(words.least_second >= 0 && words.least_second <= 1)) return cli_fail(CLI_USAGE, "--least-second takes a probability");
+    if (*end || end == least || !(words.least_second >= 0 && words.least_second <= 1))
+        return cli_fail(CLI_USAGE, "--least-second takes a probability");
     if (!cli_count(c, "seed", 0, 1000000000, &seed)) return CLI_USAGE;
     words.seed = (uint64_t)seed;
     return wn_judging_read(&words, e->model, &e->judging, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
@@ -165,7 +182,8 @@ static enum wn_code read_part(const char *path, struct wn_buffer *file, struct w
     return code;
 }
 
-static enum wn_code read_without(const struct cli_assembled *x, struct wn_without *to, struct wn_buffer *files, struct wn_error *err)
+static enum wn_code read_without(const struct cli_assembled *x, struct wn_without *to, struct wn_buffer *files,
+                                 struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     for (int i = 0; i < x->what.n_without && code == WN_OK; i++) {
@@ -176,7 +194,8 @@ static enum wn_code read_without(const struct cli_assembled *x, struct wn_withou
     return code;
 }
 
-static enum cli_exit judge_parts(struct evaluating *e, const struct cli_exhibit *x, const struct cli_assembled *parts, struct cli_result *out)
+static enum cli_exit judge_parts(struct evaluating *e, const struct cli_exhibit *x, const struct cli_assembled *parts,
+                                 struct cli_result *out)
 {
     struct wn_assembled a = parts->what;
     struct wn_buffer *files = calloc((size_t)a.n_without + 2, sizeof *files);
@@ -208,7 +227,8 @@ static enum cli_exit judge(void *arg, int i, struct cli_result *out)
     struct evaluating *e = arg;
     const struct cli_exhibit *x = &e->data.list[e->todo[i]];
     if (e->of_parts) return judge_parts(e, x, &e->parts.list[e->todo[i]], out);
-    struct wn_exhibit exhibit = {.name = x->name, .boxes = x->boxes, .n_boxes = x->n_boxes, .label = x->label, .rival = x->rival};
+    struct wn_exhibit exhibit = {
+        .name = x->name, .boxes = x->boxes, .n_boxes = x->n_boxes, .label = x->label, .rival = x->rival};
     struct wn_buffer files[4] = {{0}};
     struct wn_text line = {0};
     struct wn_error err = {0};
@@ -234,10 +254,15 @@ static enum cli_exit count_line(void *arg, const char *text, size_t size)
     struct wn_error err = {0};
     json_t *line;
     enum wn_code code = wn_json_parse(text, size, &line, NULL);
-    if (code == WN_OK) code = wn_tally_add(&e->tally, line, &err);
-    else wn_fail(&err, code, code == WN_NO_MEMORY ? "no memory for a line of the evaluation" : "a line of the evaluation is no JSON");
+    if (code == WN_OK)
+        code = wn_tally_add(&e->tally, line, &err);
+    else
+        wn_fail(&err, code,
+                code == WN_NO_MEMORY ? "no memory for a line of the evaluation"
+                                     : "a line of the evaluation is no JSON");
     const char *why = json_string_value(json_object_get(line, "error"));
-    if (why && !e->progress.wanted) cli_fail(CLI_SOME_FAILED, "%s: %s", json_string_value(json_object_get(line, "file")), why);
+    if (why && !e->progress.wanted)
+        cli_fail(CLI_SOME_FAILED, "%s: %s", json_string_value(json_object_get(line, "file")), why);
     json_decref(line);
     return code == WN_OK ? CLI_OK : cli_fail_error(&err);
 }
@@ -283,9 +308,13 @@ static void print_cell(const char *subject, const struct wn_cell *cell, bool fir
 {
     const struct wn_estimate *v = &cell->value, *d = &cell->difference;
     printf("  %-28s ", subject);
-    if (!v->n) printf("nothing to say\n");
-    else if (first) printf("%.4f  [%.4f, %.4f]  n=%d\n", v->mean, v->low, v->high, v->n);
-    else printf("%.4f  [%.4f, %.4f]  n=%d  against the first %+.4f [%+.4f, %+.4f] p=%.2g\n", v->mean, v->low, v->high, v->n, d->mean, d->low, d->high, cell->p);
+    if (!v->n)
+        printf("nothing to say\n");
+    else if (first)
+        printf("%.4f  [%.4f, %.4f]  n=%d\n", v->mean, v->low, v->high, v->n);
+    else
+        printf("%.4f  [%.4f, %.4f]  n=%d  against the first %+.4f [%+.4f, %+.4f] p=%.2g\n", v->mean, v->low, v->high,
+               v->n, d->mean, d->low, d->high, cell->p);
 }
 
 static enum cli_exit print_table(const struct evaluating *e)
@@ -294,12 +323,15 @@ static enum cli_exit print_table(const struct evaluating *e)
     const struct wn_judging *j = &e->judging;
     const struct wn_tally *t = &e->tally;
     printf("%d pictures, %d without an answer; %s\n", t->n, t->failed, j->question);
-    if (t->labelled) printf("%.1f %% of %d labelled pictures are classified right\n", 100.0 * t->right / t->labelled, t->labelled);
+    if (t->labelled)
+        printf("%.1f %% of %d labelled pictures are classified right\n", 100.0 * t->right / t->labelled, t->labelled);
     for (int k = 0; k < j->options.n_metrics; k++)
         for (int c = 0; c < j->options.metrics[k]->n_columns; c++) {
             const struct wn_evaluation_column *column = &j->options.metrics[k]->columns[c];
             printf("\n%s %s: %s%s\n", j->options.metrics[k]->name, column->name, column->words,
-                   column->better > 0 ? " (more is better)" : column->better < 0 ? " (less is better)" : "");
+                   column->better > 0   ? " (more is better)"
+                   : column->better < 0 ? " (less is better)"
+                                        : "");
             for (int s = 0; s < j->options.n_subjects; s++) {
                 struct wn_cell cell;
                 if (wn_tally_cell(t, k, s, c, &cell, &err) != WN_OK) return cli_fail_error(&err);
@@ -331,8 +363,10 @@ static enum cli_exit put_out(struct evaluating *e)
 static enum cli_exit check_usage(const struct cli *c)
 {
     if (c->n_operands != 1) return cli_fail(CLI_USAGE, "name one data set: a folder, a .csv or a .jsonl file");
-    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output")) return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
-    if (cli_has(c, "resume") && cli_has(c, "force")) return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
+    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output"))
+        return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
+    if (cli_has(c, "resume") && cli_has(c, "force"))
+        return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
     return CLI_OK;
 }
 
@@ -341,7 +375,8 @@ static enum cli_exit read_data(struct evaluating *e, long limit)
     struct cli_classes classes = {e->model->name, e->model->labels, e->model->classes};
     e->of_parts = wn_judging_wants_parts(&e->judging);
     if (!e->of_parts) return cli_dataset_read(e->c->operands[0], &classes, limit, &e->data);
-    if (e->judging.options.n_metrics > 1) return cli_fail(CLI_USAGE, "the metric 'parts' is judged by itself: its pictures are of another kind");
+    if (e->judging.options.n_metrics > 1)
+        return cli_fail(CLI_USAGE, "the metric 'parts' is judged by itself: its pictures are of another kind");
     return cli_parts_read(e->c->operands[0], &classes, limit, &e->parts, &e->data);
 }
 
@@ -357,7 +392,9 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = read_judging(&e);
     if (code == CLI_OK) code = read_data(&e, limit);
     if (code == CLI_OK && wn_tally_create(&e.judging, &e.tally, &err) != WN_OK) code = cli_fail_error(&err);
-    if (code == CLI_OK) code = cli_lines_open(&e.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), e.judging.question);
+    if (code == CLI_OK)
+        code = cli_lines_open(&e.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"),
+                              e.judging.question);
     if (code == CLI_OK) code = count_before(&e);
     if (code == CLI_OK) code = find_todo(&e);
     if (code == CLI_OK) code = judge_all(&e);
@@ -365,7 +402,9 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = closed;
     if (code == CLI_OK && e.of_parts && wn_parts_settle(&e.tally, &err) != WN_OK) code = cli_fail_error(&err);
     if (code == CLI_OK) code = put_out(&e);
-    if (code == CLI_OK && e.tally.failed) code = cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", e.tally.failed, e.tally.failed + e.tally.n);
+    if (code == CLI_OK && e.tally.failed)
+        code =
+            cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", e.tally.failed, e.tally.failed + e.tally.n);
     close_seats(&e);
     wn_tally_finish(&e.tally);
     cli_dataset_finish(&e.data);
@@ -379,17 +418,26 @@ static enum cli_exit run(const struct cli *c)
 const struct cli_command cli_evaluate = {
     .name = "evaluate",
     .operands = "DATA",
-    .summary = "Judge explanations on pictures: masking, insertion and deletion, pointing, known contrasts; with intervals.",
-    .text = "DATA is a folder of pictures (those in a folder called like a class have that label), a folder with labels.csv (image,label[,rival]) or "
-            "pictures.jsonl, or such a file. A line of pictures.jsonl is {\"image\", \"label\", \"rival\", \"truth\", \"boxes\", \"counterfactual\", "
-            "\"elsewhere\"}; only the image must be there. truth is a mask as large as the picture, boxes are [x0, y0, x1, y1].\n\n"
-            "The suite parts reads parts.jsonl: {\"image\", \"label\", \"map\" (a grey picture: 1 where the first part is seen, and so on, then the "
-            "background's things), \"parts\": [names], \"background\": [names], \"without\": [{\"gone\": [names], \"image\"}], \"minimal\": [[names that "
+    .summary =
+        "Judge explanations on pictures: masking, insertion and deletion, pointing, known contrasts; with intervals.",
+    .text = "DATA is a folder of pictures (those in a folder called like a class have that label), a folder with "
+            "labels.csv (image,label[,rival]) or "
+            "pictures.jsonl, or such a file. A line of pictures.jsonl is {\"image\", \"label\", \"rival\", \"truth\", "
+            "\"boxes\", \"counterfactual\", "
+            "\"elsewhere\"}; only the image must be there. truth is a mask as large as the picture, boxes are [x0, y0, "
+            "x1, y1].\n\n"
+            "The suite parts reads parts.jsonl: {\"image\", \"label\", \"map\" (a grey picture: 1 where the first part "
+            "is seen, and so on, then the "
+            "background's things), \"parts\": [names], \"background\": [names], \"without\": [{\"gone\": [names], "
+            "\"image\"}], \"minimal\": [[names that "
             "are enough]], \"shared\": [{\"class\", \"parts\"}, {...}]}; models/signs/parts.py draws such pictures.\n\n"
-            "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture by picture, with the p of "
-            "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on with --resume.",
-    .example = "  whynot evaluate photos --model resnet18 --suite table1 --report table1.html\n"
-               "  whynot evaluate signs --model signs-resnet --suite contrast-truth --output lines.jsonl --csv table.csv",
+            "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture "
+            "by picture, with the p of "
+            "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on "
+            "with --resume.",
+    .example =
+        "  whynot evaluate photos --model resnet18 --suite table1 --report table1.html\n"
+        "  whynot evaluate signs --model signs-resnet --suite contrast-truth --output lines.jsonl --csv table.csv",
     .options = options,
     .run = run,
 };

@@ -28,10 +28,11 @@ static const struct wn_evaluation_metric *metric_of(const struct report *r, int 
 
 /* ---- head ---- */
 
-static const char style[] =
-    "td.best{font-weight:700}.scroll{overflow-x:auto}svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}"
-    ".grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:210px}figure img{width:100px;height:100px;object-fit:contain;"
-    "image-rendering:auto}";
+static const char style[] = "td.best{font-weight:700}.scroll{overflow-x:auto}svg{display:block;max-width:100%;height:"
+                            "auto}svg text{fill:var(--ink);font-size:12px}"
+                            ".grid{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;width:210px}figure "
+                            "img{width:100px;height:100px;object-fit:contain;"
+                            "image-rendering:auto}";
 
 static void put_head(struct report *r, const struct cli *c)
 {
@@ -44,10 +45,15 @@ static void put_head(struct report *r, const struct cli *c)
     cli_page_text(out, r->model->name);
     wn_text_printf(out, "</h1><p>%d pictures", t->n);
     if (t->failed) wn_text_printf(out, ", %d more without an answer", t->failed);
-    if (t->labelled) wn_text_printf(out, "; %.1f %% of %d labelled ones are classified right", 100.0 * t->right / t->labelled, t->labelled);
-    wn_text_printf(out, ". Brackets and bars are 95 %% intervals of the mean over resampled pictures.</p><p class=\"soft\">whynot %s, network %.16s, "
-                        "seed %llu, %lld forward passes<br><code>", wn_version(), wn_graph_sha256(r->model->graph),
-                   (unsigned long long)t->judging->seed, (long long)t->passes);
+    if (t->labelled)
+        wn_text_printf(out, "; %.1f %% of %d labelled ones are classified right", 100.0 * t->right / t->labelled,
+                       t->labelled);
+    wn_text_printf(out,
+                   ". Brackets and bars are 95 %% intervals of the mean over resampled pictures.</p><p "
+                   "class=\"soft\">whynot %s, network %.16s, "
+                   "seed %llu, %lld forward passes<br><code>",
+                   wn_version(), wn_graph_sha256(r->model->graph), (unsigned long long)t->judging->seed,
+                   (long long)t->passes);
     cli_page_command(out, c);
     wn_text_puts(out, "</code></p>");
 }
@@ -79,13 +85,16 @@ static void put_plot(struct report *r, const struct wn_cell *cells, int n, const
     if (!(high >= low)) return;
     if (high - low < 1e-9) low -= 0.5, high += 0.5;
     double span = (high - low) * 1.1, begin = low - (high - low) * 0.05;
-    wn_text_printf(out, "<svg role=\"img\" viewBox=\"0 0 %d %d\" width=\"%d\"><title>", NAMES + WIDE + 20, (n + 1) * ROW + 8, NAMES + WIDE + 20);
+    wn_text_printf(out, "<svg role=\"img\" viewBox=\"0 0 %d %d\" width=\"%d\"><title>", NAMES + WIDE + 20,
+                   (n + 1) * ROW + 8, NAMES + WIDE + 20);
     cli_page_text(out, title);
     wn_text_puts(out, "</title>");
     for (int i = 0; i <= 4; i++) {
         double x = NAMES + WIDE * i / 4.0;
-        wn_text_printf(out, "<line x1=\"%.1f\" y1=\"4\" x2=\"%.1f\" y2=\"%d\" stroke=\"var(--line)\"/><text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.3g</text>", x,
-                       x, n * ROW + 4, x, n * ROW + 20, begin + span * i / 4);
+        wn_text_printf(out,
+                       "<line x1=\"%.1f\" y1=\"4\" x2=\"%.1f\" y2=\"%d\" stroke=\"var(--line)\"/><text x=\"%.1f\" "
+                       "y=\"%d\" text-anchor=\"middle\">%.3g</text>",
+                       x, x, n * ROW + 4, x, n * ROW + 20, begin + span * i / 4);
     }
     for (int s = 0; s < n; s++) {
         const struct wn_estimate *e = &cells[s].value;
@@ -96,9 +105,11 @@ static void put_plot(struct report *r, const struct wn_cell *cells, int n, const
         if (!e->n) continue;
         const char *colour = s ? "var(--mark)" : "var(--first)";
         if (isfinite(e->low))
-            wn_text_printf(out, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"3\"/>", NAMES + WIDE * (e->low - begin) / span, y,
-                           NAMES + WIDE * (e->high - begin) / span, y, colour);
-        wn_text_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"%s\"/>", NAMES + WIDE * (e->mean - begin) / span, y, colour);
+            wn_text_printf(
+                out, "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"%s\" stroke-width=\"3\"/>",
+                NAMES + WIDE * (e->low - begin) / span, y, NAMES + WIDE * (e->high - begin) / span, y, colour);
+        wn_text_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"%s\"/>",
+                       NAMES + WIDE * (e->mean - begin) / span, y, colour);
     }
     wn_text_puts(out, "</svg>");
 }
@@ -107,7 +118,8 @@ static void put_rows(struct report *r, const struct wn_cell *cells, int n, int b
 {
     struct wn_text *out = &r->out;
     int best = best_subject(cells, n, better);
-    wn_text_puts(out, "<div class=\"scroll\"><table><tr><th>method/contrast<th>mean<th>95 %<th>pictures<th>against the first<th>95 %<th>p</tr>");
+    wn_text_puts(out, "<div class=\"scroll\"><table><tr><th>method/contrast<th>mean<th>95 %<th>pictures<th>against the "
+                      "first<th>95 %<th>p</tr>");
     for (int s = 0; s < n; s++) {
         const struct wn_cell *c = &cells[s];
         wn_text_puts(out, "<tr><td>");
@@ -116,10 +128,11 @@ static void put_rows(struct report *r, const struct wn_cell *cells, int n, int b
             wn_text_puts(out, "<td colspan=\"6\" class=\"soft\">nothing to say</tr>");
             continue;
         }
-        wn_text_printf(out, "<td%s>%.4f<td class=\"soft\">%.4f to %.4f<td class=\"soft\">%d", s == best ? " class=\"best\"" : "", c->value.mean, c->value.low,
-                       c->value.high, c->value.n);
+        wn_text_printf(out, "<td%s>%.4f<td class=\"soft\">%.4f to %.4f<td class=\"soft\">%d",
+                       s == best ? " class=\"best\"" : "", c->value.mean, c->value.low, c->value.high, c->value.n);
         if (s && c->difference.n)
-            wn_text_printf(out, "<td>%+.4f<td class=\"soft\">%+.4f to %+.4f<td>%.2g</tr>", c->difference.mean, c->difference.low, c->difference.high, c->p);
+            wn_text_printf(out, "<td>%+.4f<td class=\"soft\">%+.4f to %+.4f<td>%.2g</tr>", c->difference.mean,
+                           c->difference.low, c->difference.high, c->p);
         else
             wn_text_puts(out, "<td><td><td></tr>");
     }
@@ -134,11 +147,14 @@ static enum wn_code put_metrics(struct report *r, struct wn_error *err)
     enum wn_code code = cells ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a report");
     for (int k = 0; k < j->options.n_metrics && code == WN_OK; k++) {
         const struct wn_evaluation_metric *m = metric_of(r, k);
-        wn_text_printf(&r->out, "<h2>%s</h2><p>%s <span class=\"soft\">(%s)</span></p>", m->name, m->summary, m->source);
+        wn_text_printf(&r->out, "<h2>%s</h2><p>%s <span class=\"soft\">(%s)</span></p>", m->name, m->summary,
+                       m->source);
         for (int c = 0; c < m->n_columns && code == WN_OK; c++) {
             for (int s = 0; s < n && code == WN_OK; s++) code = wn_tally_cell(r->tally, k, s, c, &cells[s], err);
             wn_text_printf(&r->out, "<h3>%s</h3><p class=\"soft\">%s%s</p>", m->columns[c].name, m->columns[c].words,
-                           m->columns[c].better > 0 ? "; more is better" : m->columns[c].better < 0 ? "; less is better" : "");
+                           m->columns[c].better > 0   ? "; more is better"
+                           : m->columns[c].better < 0 ? "; less is better"
+                                                      : "");
             if (m->columns[c].better) put_plot(r, cells, n, m->columns[c].name);
             put_rows(r, cells, n, m->columns[c].better);
         }
@@ -169,14 +185,16 @@ static const struct cli_exhibit *exhibit_of(const struct report *r, const char *
 }
 
 /* The subject's overlay, asked of the model as anybody would ask; nothing where there is no answer. */
-static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, const struct wn_buffer *file, int subject, struct wn_error *err)
+static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, const struct wn_buffer *file,
+                                int subject, struct wn_error *err)
 {
     const struct wn_subject *s = &r->tally->judging->options.subjects[subject];
     struct wn_buffer uri = {0};
     struct cli_reply reply = {0};
     bool pair = x->label >= 0 && x->rival >= 0 && s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
-    enum wn_code code = wn_buffer_printf(&uri, err, "/v1/models/%s/explain?outputs=overlay&size=input&method=%s&contrast=%s", r->model->name, s->method->name,
-                                         s->contrast->name);
+    enum wn_code code =
+        wn_buffer_printf(&uri, err, "/v1/models/%s/explain?outputs=overlay&size=input&method=%s&contrast=%s",
+                         r->model->name, s->method->name, s->contrast->name);
     if (code == WN_OK && x->label >= 0) code = wn_buffer_printf(&uri, err, "&target=%d", x->label);
     if (code == WN_OK && pair) code = wn_buffer_printf(&uri, err, "&why_not=%d", x->rival);
     if (code == WN_OK) code = wn_buffer_append(&uri, "", 1, err);
@@ -188,11 +206,12 @@ static enum wn_code put_overlay(struct report *r, const struct cli_exhibit *x, c
         cli_problem_text(&reply, text, sizeof text);
         code = wn_fail(err, WN_INTERNAL, "no overlay for the report: %.400s", text);
     }
-    const char *overlay = json_string_value(json_object_get(json_array_get(json_object_get(answer, "maps"), 0), "overlay"));
+    const char *overlay =
+        json_string_value(json_object_get(json_array_get(json_object_get(answer, "maps"), 0), "overlay"));
     if (code == WN_OK && reply.status == 200 && !answer) r->out.failed = true;
     if (overlay) {
-        wn_text_printf(&r->out, "<img alt=\"%s\" title=\"%s\" src=\"data:image/png;base64,%s\">", r->tally->judging->subjects[subject],
-                       r->tally->judging->subjects[subject], overlay);
+        wn_text_printf(&r->out, "<img alt=\"%s\" title=\"%s\" src=\"data:image/png;base64,%s\">",
+                       r->tally->judging->subjects[subject], r->tally->judging->subjects[subject], overlay);
     }
     json_decref(answer);
     wn_buffer_finish(&uri);
@@ -213,7 +232,8 @@ static enum wn_code put_figure(struct report *r, const char *name, double score,
     enum wn_code code = cli_read_file(x->image, &file, err);
     bool png = file.size > 4 && memcmp(file.data, "\x89PNG", 4) == 0;
     wn_text_puts(&r->out, "<figure>");
-    if (code == WN_OK) code = cli_page_image(&r->out, file.data, file.size, png ? "image/png" : "image/jpeg", name, err);
+    if (code == WN_OK)
+        code = cli_page_image(&r->out, file.data, file.size, png ? "image/png" : "image/jpeg", name, err);
     if (code == WN_OK) code = put_overlay(r, x, &file, subject, err);
     wn_text_printf(&r->out, "<figcaption>%.3f ", score);
     cli_page_text(&r->out, label_of(r->model, x->label));
@@ -227,7 +247,8 @@ static enum wn_code put_figure(struct report *r, const char *name, double score,
 }
 
 /* The first number that can be good or bad, and the subject that is best at it. */
-static enum wn_code choose(const struct report *r, bool *found, int *metric, int *column, int *subject, struct wn_error *err)
+static enum wn_code choose(const struct report *r, bool *found, int *metric, int *column, int *subject,
+                           struct wn_error *err)
 {
     const struct wn_judging *j = r->tally->judging;
     for (int k = 0; k < j->options.n_metrics; k++)
@@ -266,8 +287,10 @@ static enum wn_code put_pictures(struct report *r, struct wn_error *err)
     qsort(scored, (size_t)n, sizeof *scored, best_first);
     for (int worst = 0; worst < 2 && code == WN_OK; worst++) {
         int shown = n < SHOWN ? n : SHOWN;
-        wn_text_printf(&r->out, "<h2>The %s pictures</h2><p class=\"soft\">by %s %s of %s, with its map</p><div class=\"grid\">", worst ? "worst" : "best",
-                       metric_of(r, metric)->name, metric_of(r, metric)->columns[column].name, t->judging->subjects[subject]);
+        wn_text_printf(&r->out,
+                       "<h2>The %s pictures</h2><p class=\"soft\">by %s %s of %s, with its map</p><div class=\"grid\">",
+                       worst ? "worst" : "best", metric_of(r, metric)->name, metric_of(r, metric)->columns[column].name,
+                       t->judging->subjects[subject]);
         for (int i = 0; i < shown && code == WN_OK; i++) {
             const struct scored *s = &scored[worst ? n - 1 - i : i];
             code = put_figure(r, t->names[s->picture], values[s->picture], subject, err);
@@ -278,8 +301,8 @@ static enum wn_code put_pictures(struct report *r, struct wn_error *err)
     return code;
 }
 
-enum cli_exit cli_evaluate_report(const char *path, const struct cli *c, struct cli_peer *peer, const struct wn_model *m,
-                                  const struct cli_dataset *data, const struct wn_tally *t)
+enum cli_exit cli_evaluate_report(const char *path, const struct cli *c, struct cli_peer *peer,
+                                  const struct wn_model *m, const struct cli_dataset *data, const struct wn_tally *t)
 {
     struct report r = {.peer = peer, .model = m, .data = data, .tally = t};
     struct wn_error err = {0};

@@ -14,7 +14,7 @@
 #include <text.h>
 #include <unistd.h>
 
-#define MOST_DRAWN 8  /* pictures; more would scroll by */
+#define MOST_DRAWN 8 /* pictures; more would scroll by */
 #define MOST_JOBS 256
 
 enum form { FORM_WORDS, FORM_JSON, FORM_LINES };
@@ -38,15 +38,22 @@ struct asking {
 static const struct cli_option options[] = {
     CLI_MODEL_OPTION,
     CLI_JSON_OPTION,
-    {"lines", 'l', NULL, NULL, "Print a JSON line for each picture: its file, status and answer. What standard output gets when it is no terminal.", NULL},
+    {"lines", 'l', NULL, NULL,
+     "Print a JSON line for each picture: its file, status and answer. What standard output gets when it is no "
+     "terminal.",
+     NULL},
     {"text", 't', NULL, NULL, "Print words for people. What a terminal gets.", NULL},
-    {"draw", 'd', "HOW", "auto", "Draw the picture and its maps among the words: never, as half blocks, or in the graphics that the terminal has. auto draws on a terminal with colours, for few pictures.", CLI_SCREENS},
+    {"draw", 'd', "HOW", "auto",
+     "Draw the picture and its maps among the words: never, as half blocks, or in the graphics that the terminal has. "
+     "auto draws on a terminal with colours, for few pictures.",
+     CLI_SCREENS},
     {"png", 'p', "FOLDER", NULL, "Write heatmaps and overlays there, under the names of the pictures.", "folder"},
     {"output", 'o', "FILE", NULL, "Write the JSON lines to this file.", "file"},
     {"resume", 'r', NULL, NULL, "Go on with the file of --output: pictures that have a line are left out.", NULL},
     {"force", 'f', NULL, NULL, "Write the file of --output anew where it is there already.", NULL},
     {"from", 0, "FILE", NULL, "Read more names of pictures from a file, one a line; - is standard input.", "file"},
-    {"jobs", 'J', "N", "8 with a daemon, else one more than there are cores", "Pictures that are worked on at the same time.", NULL},
+    {"jobs", 'J', "N", "8 with a daemon, else one more than there are cores",
+     "Pictures that are worked on at the same time.", NULL},
     CLI_ASK_OPTIONS,
     CLI_OPTIONS_END,
 };
@@ -59,9 +66,16 @@ static bool is_option(const struct wn_field *f)
 
 static const char *completion(const struct wn_field *f)
 {
-    static const struct { const char *kind, *complete; } rows[] = {{"METHOD", "method"}, {"CONTRAST", "contrast"}, {"COLORMAP", "colormap"},
-        {"NORMALIZE", "none minmax shared symmetric"}, {"SIZE", "image input"}, {"MAPS", "contrast target rival"}, {"OUTPUTS", "heatmap overlay raw bbox"},
-        {"CLASSES", "label"}};
+    static const struct {
+        const char *kind, *complete;
+    } rows[] = {{"METHOD", "method"},
+                {"CONTRAST", "contrast"},
+                {"COLORMAP", "colormap"},
+                {"NORMALIZE", "none minmax shared symmetric"},
+                {"SIZE", "image input"},
+                {"MAPS", "contrast target rival"},
+                {"OUTPUTS", "heatmap overlay raw bbox"},
+                {"CLASSES", "label"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].kind, f->kind) == 0) return rows[i].complete;
     return NULL;
@@ -81,7 +95,12 @@ static const struct cli_option *question_option(int i)
             snprintf(names[n], sizeof names[n], "%s", f->name);
             for (char *c = names[n]; *c; c++)
                 if (*c == '_') *c = '-';
-            rows[n] = (struct cli_option){names[n], 0, is_switch ? NULL : f->kind, is_switch || !f->standard[0] ? NULL : f->standard, f->words, completion(f)};
+            rows[n] = (struct cli_option){names[n],
+                                          0,
+                                          is_switch ? NULL : f->kind,
+                                          is_switch || !f->standard[0] ? NULL : f->standard,
+                                          f->words,
+                                          completion(f)};
             if (strcmp(f->name, "why_not") == 0) rows[n].letter = 'q';
             if (strcmp(f->name, "target") == 0) rows[n].letter = 'w';
             return &rows[n];
@@ -136,8 +155,8 @@ static enum cli_exit make_question(struct asking *a, const char *model)
 /* ---- one picture ---- */
 
 /* {"file": ..., "question": ..., "status": ..., "png": [...], "answer": the reply}, on one line. */
-static enum wn_code put_line(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply, const json_t *paths,
-                             struct wn_buffer *out, struct wn_error *err)
+static enum wn_code put_line(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply,
+                             const json_t *paths, struct wn_buffer *out, struct wn_error *err)
 {
     struct wn_text line = {.bytes = *out};
     struct wn_buffer stripped = {0};
@@ -152,7 +171,8 @@ static enum wn_code put_line(const struct asking *a, const struct cli_picture *p
     if (json_array_size(paths)) {
         wn_json_key(&line, "png");
         wn_json_open(&line, '[');
-        for (size_t i = 0; i < json_array_size(paths); i++) wn_json_string(&line, json_string_value(json_array_get(paths, i)));
+        for (size_t i = 0; i < json_array_size(paths); i++)
+            wn_json_string(&line, json_string_value(json_array_get(paths, i)));
         wn_json_close(&line, ']');
         code = cli_answer_strip(&reply->body, &stripped, err);
     }
@@ -167,8 +187,9 @@ static enum wn_code put_line(const struct asking *a, const struct cli_picture *p
     return code;
 }
 
-static enum wn_code put_words(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply, const json_t *answer,
-                              const struct wn_buffer *picture, struct wn_buffer *out, struct wn_error *err)
+static enum wn_code put_words(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply,
+                              const json_t *answer, const struct wn_buffer *picture, struct wn_buffer *out,
+                              struct wn_error *err)
 {
     char text[WN_ERROR_TEXT], *name = cli_plain(p->name, ""), *why = NULL;
     enum wn_code code = name ? WN_OK : WN_NO_MEMORY;
@@ -176,8 +197,10 @@ static enum wn_code put_words(const struct asking *a, const struct cli_picture *
         cli_problem_text(reply, text, sizeof text);
         why = cli_plain(text, "\n");
     }
-    if (code == WN_OK && reply->status == 200) code = cli_answer_words(answer, name, picture, a->screen, out, err);
-    else if (code == WN_OK) code = wn_buffer_printf(out, err, "%s: no answer: %s\n", name, why ? why : "");
+    if (code == WN_OK && reply->status == 200)
+        code = cli_answer_words(answer, name, picture, a->screen, out, err);
+    else if (code == WN_OK)
+        code = wn_buffer_printf(out, err, "%s: no answer: %s\n", name, why ? why : "");
     free(name);
     free(why);
     return code == WN_OK ? WN_OK : wn_fail(err, code, "no memory for words");
@@ -218,7 +241,8 @@ static enum wn_code read_answer(const struct wn_buffer *body, json_t **answer, s
     enum wn_code code = wn_json_parse(body->data, body->size, answer, &wrong);
     if (code == WN_NO_MEMORY) return wn_fail(err, code, "no memory to read the answer");
     if (code != WN_OK) return wn_fail(err, WN_NOT_READY, "the answer is no JSON: %.200s", wrong.text);
-    if (json_is_array(json_object_get(*answer, "predictions")) && json_is_array(json_object_get(*answer, "maps"))) return WN_OK;
+    if (json_is_array(json_object_get(*answer, "predictions")) && json_is_array(json_object_get(*answer, "maps")))
+        return WN_OK;
     return wn_fail(err, WN_NOT_READY, "the answer lacks predictions or maps, which a daemon of ours would give");
 }
 
@@ -232,19 +256,24 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
     json_t *answer = NULL, *paths = json_array();
     enum cli_exit result = CLI_OK;
     enum wn_code code = cli_read_file(p->path, &picture, &why);
-    if (code != WN_OK) code = no_file(&why, &reply, &err);
-    else code = cli_peer_call(a->peer, "POST", a->uri, picture.size ? (void *)picture.data : "", picture.size, &reply, &err);
+    if (code != WN_OK)
+        code = no_file(&why, &reply, &err);
+    else
+        code = cli_peer_call(a->peer, "POST", a->uri, picture.size ? (void *)picture.data : "", picture.size, &reply,
+                             &err);
     out->good = code == WN_OK && reply.status == 200;
     if (code == WN_OK && !out->good && why.code == WN_OK && cli_problem_is_for_all(&reply)) {
         result = refused(a, &reply);
         goto finish;
     }
     if (out->good) code = check_object(&reply.body, &err);
-    if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder)) code = read_answer(&reply.body, &answer, &err);
+    if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder))
+        code = read_answer(&reply.body, &answer, &err);
     if (out->good && a->folder && code == WN_OK) code = cli_answer_files(answer, a->folder, p->stem, paths, &err);
     if (code == WN_OK && a->form == FORM_WORDS) code = put_words(a, p, &reply, answer, &picture, &out->text, &err);
     if (code == WN_OK && a->form == FORM_LINES) code = put_line(a, p, &reply, paths, &out->text, &err);
-    if (code == WN_OK && a->form == FORM_JSON) code = wn_buffer_append(&out->text, reply.body.data, reply.body.size, &err);
+    if (code == WN_OK && a->form == FORM_JSON)
+        code = wn_buffer_append(&out->text, reply.body.data, reply.body.size, &err);
     if (code != WN_OK) result = cli_fail_error(&err);
 finish:
     json_decref(answer);
@@ -278,9 +307,12 @@ static enum cli_exit choose_form(struct asking *a)
     const struct cli *c = a->c;
     bool json = cli_has(c, "json"), lines = cli_has(c, "lines") || cli_has(c, "output"), text = cli_has(c, "text");
     const char *draw = cli_get(c, "draw", "auto");
-    if (json + lines + text > 1) return cli_fail(CLI_USAGE, "--json, --text and --lines (or --output) exclude each other");
-    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output")) return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
-    if (cli_has(c, "resume") && cli_has(c, "force")) return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
+    if (json + lines + text > 1)
+        return cli_fail(CLI_USAGE, "--json, --text and --lines (or --output) exclude each other");
+    if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output"))
+        return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
+    if (cli_has(c, "resume") && cli_has(c, "force"))
+        return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
     bool drawn = strcmp(draw, "auto") != 0 && strcmp(draw, "never") != 0;
     a->form = json ? FORM_JSON : lines ? FORM_LINES : text || drawn || isatty(STDOUT_FILENO) ? FORM_WORDS : FORM_LINES;
     if (drawn && a->form != FORM_WORDS) return cli_fail(CLI_USAGE, "--draw goes with words, not with JSON");
@@ -308,11 +340,13 @@ static enum cli_exit answer_all(struct asking *a)
     if (code != CLI_OK) return code;
     struct cli_job job = {a->n_todo, (int)jobs, ask, deliver, a};
     bool to_terminal = a->lines.fd < 0 && isatty(STDOUT_FILENO);
-    cli_progress_begin(&a->progress, a->pictures.n - a->n_todo, a->pictures.n, !to_terminal || a->screen == CLI_SCREEN_NONE);
+    cli_progress_begin(&a->progress, a->pictures.n - a->n_todo, a->pictures.n,
+                       !to_terminal || a->screen == CLI_SCREEN_NONE);
     code = cli_job_run(&job);
     if (code == CLI_OK && a->failed)
-        code = a->pictures.n == 1 && a->form == FORM_WORDS ? CLI_SOME_FAILED
-                                                           : cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", a->failed, a->n_todo);
+        code = a->pictures.n == 1 && a->form == FORM_WORDS
+                   ? CLI_SOME_FAILED
+                   : cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", a->failed, a->n_todo);
     return code;
 }
 
@@ -325,7 +359,9 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = cli_peer_open(c, cli_get(c, "model", NULL), &a.peer);
     if (code == CLI_OK) code = cli_only_model(c, a.peer, model);
     if (code == CLI_OK) code = make_question(&a, model);
-    if (code == CLI_OK) code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), a.question);
+    if (code == CLI_OK)
+        code =
+            cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), a.question);
     if (code == CLI_OK) code = find_todo(&a);
     if (code == CLI_OK) code = answer_all(&a);
     enum cli_exit closed = cli_lines_close(&a.lines);
@@ -340,11 +376,15 @@ const struct cli_command cli_explain = {
     .name = "explain",
     .operands = "PICTURE...",
     .summary = "Say why a network said P, rather than Q: in words, drawn, as pictures, as JSON.",
-    .text = "A PICTURE is a PNG or JPEG file, a folder (every picture below it), a quoted pattern, or - for standard input. With --server "
+    .text = "A PICTURE is a PNG or JPEG file, a folder (every picture below it), a quoted pattern, or - for standard "
+            "input. With --server "
             "a daemon is asked, else the network is read and run by this command; the answers are the same.\n\n"
-            "On a terminal the answer is words and a drawing. Elsewhere each picture gets one JSON line, {\"file\", \"question\", \"status\", "
-            "\"answer\"}, in the order of the pictures; answer is what the daemon would have said, and with --png its pictures are in files "
-            "and not in the line. A job whose lines go to a file by --output can be stopped at any moment: with --resume it goes on "
+            "On a terminal the answer is words and a drawing. Elsewhere each picture gets one JSON line, {\"file\", "
+            "\"question\", \"status\", "
+            "\"answer\"}, in the order of the pictures; answer is what the daemon would have said, and with --png its "
+            "pictures are in files "
+            "and not in the line. A job whose lines go to a file by --output can be stopped at any moment: with "
+            "--resume it goes on "
             "where it stopped, no line is missing and none is there twice.",
     .example = "  whynot explain sign.png --model signs-resnet --why-not 'no left turn'\n"
                "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps\n"

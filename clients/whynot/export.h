@@ -8,13 +8,14 @@
 
 /* name, what --to names, meaning. */
 #define CLI_EXPORTS(X)                                                                                                 \
-    X(fiftyone, "FOLDER", "a FiftyOneDataset: metadata.json and samples.json, maps as Heatmap fields with their range") \
+    X(fiftyone, "FOLDER",                                                                                              \
+      "a FiftyOneDataset: metadata.json and samples.json, maps as Heatmap fields with their range")                    \
     X(cvat, "FILE.xml", "CVAT for images 1.1: each map's strongest evidence as a mask, with its label and a score")
 
 /* A picture with its answer. */
 struct cli_exported {
     json_t *line;
-    const char *file, *path;          /* what the data set calls it; where it is */
+    const char *file, *path;             /* what the data set calls it; where it is */
     const json_t *answer, *image, *maps; /* maps NULL: nothing was asked about it */
 };
 

@@ -73,12 +73,16 @@ static void put_attributes(struct wn_text *out, const struct cli_exported *x, co
     put_attribute(out, "score", number);
     snprintf(number, sizeof number, "%.3f", json_number_value(json_object_get(map, "share_positive")));
     put_attribute(out, "evidence", number);
-    snprintf(question, sizeof question, *rival ? "why %.250s, rather than %.250s?" : "why %.250s?", cli_export_class(map, "class"), rival);
+    snprintf(question, sizeof question, *rival ? "why %.250s, rather than %.250s?" : "why %.250s?",
+             cli_export_class(map, "class"), rival);
     put_attribute(out, "question", question);
-    if (json_is_integer(rank)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(rank)), put_attribute(out, "rank", number);
+    if (json_is_integer(rank))
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(rank)),
+            put_attribute(out, "rank", number);
 }
 
-static enum cli_exit put_mask(struct wn_text *out, const struct cli_exported *x, const json_t *map, json_int_t w, json_int_t h)
+static enum cli_exit put_mask(struct wn_text *out, const struct cli_exported *x, const json_t *map, json_int_t w,
+                              json_int_t h)
 {
     const json_t *rle = json_object_get(map, "rle"), *size = json_object_get(rle, "size");
     if (!rle) return cli_fail(CLI_USAGE, "%s: the map holds no 'rle': ask with --outputs raw,rle,bbox", x->file);
@@ -92,7 +96,8 @@ static enum cli_exit put_mask(struct wn_text *out, const struct cli_exported *x,
         cli_page_text(out, cli_export_class(map, "class"));
         wn_text_puts(out, "\" source=\"auto\" occluded=\"0\" rle=\"");
         put_runs(out, &m);
-        wn_text_printf(out, "\" left=\"%d\" top=\"%d\" width=\"%d\" height=\"%d\" z_order=\"0\">\n", m.x0, m.y0, m.x1 - m.x0, m.y1 - m.y0);
+        wn_text_printf(out, "\" left=\"%d\" top=\"%d\" width=\"%d\" height=\"%d\" z_order=\"0\">\n", m.x0, m.y0,
+                       m.x1 - m.x0, m.y1 - m.y0);
         put_attributes(out, x, map);
         wn_text_puts(out, "    </mask>\n");
     }
@@ -102,13 +107,16 @@ static enum cli_exit put_mask(struct wn_text *out, const struct cli_exported *x,
 
 static enum cli_exit put_image(struct wn_text *out, const struct cli_exported *x, int id)
 {
-    json_int_t w = json_integer_value(json_object_get(x->image, "width")), h = json_integer_value(json_object_get(x->image, "height"));
+    json_int_t w = json_integer_value(json_object_get(x->image, "width")),
+               h = json_integer_value(json_object_get(x->image, "height"));
     enum cli_exit code = CLI_OK;
-    if (w < 1 || h < 1 || w > 65536 || h > 65536 || w * h > MOST_PIXELS) return cli_fail(CLI_USAGE, "%s: the answer does not say how large the picture is", x->file);
+    if (w < 1 || h < 1 || w > 65536 || h > 65536 || w * h > MOST_PIXELS)
+        return cli_fail(CLI_USAGE, "%s: the answer does not say how large the picture is", x->file);
     wn_text_printf(out, "  <image id=\"%d\" name=\"", id);
     cli_page_text(out, x->file);
     wn_text_printf(out, "\" width=\"%d\" height=\"%d\">\n", (int)w, (int)h);
-    for (size_t i = 0; i < json_array_size(x->maps) && code == CLI_OK; i++) code = put_mask(out, x, json_array_get(x->maps, i), w, h);
+    for (size_t i = 0; i < json_array_size(x->maps) && code == CLI_OK; i++)
+        code = put_mask(out, x, json_array_get(x->maps, i), w, h);
     const char *label = json_string_value(json_object_get(json_object_get(x->line, "label"), "label"));
     if (label) {
         wn_text_puts(out, "    <tag label=\"");
@@ -126,9 +134,13 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void put_attribute_words(struct wn_text *out, const char *name, const char *type, const char *standard, const char *values)
+static void put_attribute_words(struct wn_text *out, const char *name, const char *type, const char *standard,
+                                const char *values)
 {
-    wn_text_printf(out, "        <attribute><name>%s</name><mutable>False</mutable><input_type>%s</input_type><default_value>%s</default_value><values>%s</values></attribute>\n",
+    wn_text_printf(out,
+                   "        "
+                   "<attribute><name>%s</name><mutable>False</mutable><input_type>%s</input_type><default_value>%s</"
+                   "default_value><values>%s</values></attribute>\n",
                    name, type, standard, values);
 }
 
@@ -154,7 +166,8 @@ static enum cli_exit put_labels(struct wn_text *out, const struct cli_export *e)
     for (int i = 0; i < e->n; i++) {
         const char *label = json_string_value(json_object_get(json_object_get(e->list[i].line, "label"), "label"));
         if (label) names[n++] = label;
-        for (size_t k = 0; k < json_array_size(e->list[i].maps); k++) names[n++] = cli_export_class(json_array_get(e->list[i].maps, k), "class");
+        for (size_t k = 0; k < json_array_size(e->list[i].maps); k++)
+            names[n++] = cli_export_class(json_array_get(e->list[i].maps, k), "class");
     }
     qsort(names, n, sizeof *names, by_text);
     for (size_t i = 0; i < n; i++)
@@ -166,8 +179,11 @@ static enum cli_exit put_labels(struct wn_text *out, const struct cli_export *e)
 enum cli_exit cli_export_cvat(const struct cli_export *e, const char *to)
 {
     struct wn_text out = {0};
-    wn_text_printf(&out, "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n    <task>\n      <name>whynot</name>\n"
-                         "      <size>%d</size>\n      <mode>annotation</mode>\n      <labels>\n", e->n);
+    wn_text_printf(&out,
+                   "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<annotations>\n  <version>1.1</version>\n  <meta>\n    "
+                   "<task>\n      <name>whynot</name>\n"
+                   "      <size>%d</size>\n      <mode>annotation</mode>\n      <labels>\n",
+                   e->n);
     enum cli_exit code = put_labels(&out, e);
     wn_text_puts(&out, "      </labels>\n    </task>\n  </meta>\n");
     for (int i = 0; i < e->n && code == CLI_OK; i++) code = put_image(&out, &e->list[i], i);

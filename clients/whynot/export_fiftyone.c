@@ -22,7 +22,8 @@ static enum wn_code whole_map(struct cli_heat *heat, struct wn_error *err)
 {
     if (cli_heat_covers(heat)) return WN_OK;
     double longer = fmax(heat->geometry.image_w, heat->geometry.image_h);
-    int w = (int)fmax(1, round(SIDE * heat->geometry.image_w / longer)), h = (int)fmax(1, round(SIDE * heat->geometry.image_h / longer));
+    int w = (int)fmax(1, round(SIDE * heat->geometry.image_w / longer)),
+        h = (int)fmax(1, round(SIDE * heat->geometry.image_h / longer));
     float *all = malloc((size_t)w * (size_t)h * sizeof *all);
     if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
     enum wn_code code = cli_heat_spread(heat, w, h, all, err);
@@ -39,7 +40,8 @@ static enum wn_code put_array(struct wn_text *out, const struct cli_heat *heat, 
     struct wn_buffer npy = {0}, text = {0}, small = {0};
     struct libdeflate_compressor *deflate = libdeflate_alloc_compressor(6);
     const int shape[] = {heat->h, heat->w};
-    enum wn_code code = deflate ? wn_npy_write(heat->values, shape, 2, &npy, err) : wn_fail(err, WN_NO_MEMORY, "no memory for a map");
+    enum wn_code code =
+        deflate ? wn_npy_write(heat->values, shape, 2, &npy, err) : wn_fail(err, WN_NO_MEMORY, "no memory for a map");
     size_t bound = code == WN_OK ? libdeflate_zlib_compress_bound(deflate, npy.size) : 0;
     if (code == WN_OK) code = wn_buffer_reserve(&small, bound, err);
     if (code == WN_OK) small.size = libdeflate_zlib_compress(deflate, npy.data, npy.size, small.data, bound);
@@ -61,7 +63,8 @@ static enum wn_code put_array(struct wn_text *out, const struct cli_heat *heat, 
 }
 
 /* The range is symmetric, so that 0 is the middle of the colours. */
-static enum wn_code put_heatmap(struct wn_text *out, const char *field, const struct cli_exported *x, const json_t *map, struct wn_error *err)
+static enum wn_code put_heatmap(struct wn_text *out, const char *field, const struct cli_exported *x, const json_t *map,
+                                struct wn_error *err)
 {
     struct cli_heat heat;
     enum wn_code code = cli_heat_read(map, x->image, &heat, err);
@@ -106,8 +109,10 @@ static void put_number(struct wn_text *out, const char *field, const json_t *val
 {
     if (!json_is_number(value)) return;
     wn_json_key(out, field);
-    if (json_is_integer(value)) wn_json_int(out, json_integer_value(value));
-    else wn_json_number(out, json_number_value(value));
+    if (json_is_integer(value))
+        wn_json_int(out, json_integer_value(value));
+    else
+        wn_json_number(out, json_number_value(value));
 }
 
 static enum wn_code put_audited(struct wn_text *out, const struct cli_exported *x, struct wn_error *err)
@@ -128,7 +133,8 @@ static enum wn_code put_audited(struct wn_text *out, const struct cli_exported *
     put_number(out, "rank", json_object_get(x->line, "rank"));
     put_number(out, "logit_gap", json_object_get(x->line, "logit_gap"));
     put_number(out, "relative_probability", json_object_get(x->line, "relative_probability"));
-    for (size_t i = 0; i < json_array_size(x->maps) && i < 2 && code == WN_OK; i++) code = put_heatmap(out, fields[i], x, json_array_get(x->maps, i), err);
+    for (size_t i = 0; i < json_array_size(x->maps) && i < 2 && code == WN_OK; i++)
+        code = put_heatmap(out, fields[i], x, json_array_get(x->maps, i), err);
     return code;
 }
 
@@ -172,7 +178,8 @@ static enum wn_code put_sample(struct wn_text *out, const struct cli_exported *x
 static enum cli_exit put_file(const char *folder, const char *name, const struct wn_text *text)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path) return cli_fail(CLI_USAGE, "the name of the folder is too long");
+    if (snprintf(path, sizeof path, "%s/%s", folder, name) >= (int)sizeof path)
+        return cli_fail(CLI_USAGE, "the name of the folder is too long");
     return cli_page_write(path, text);
 }
 
@@ -187,7 +194,8 @@ enum cli_exit cli_export_fiftyone(const struct cli_export *e, const char *to)
     wn_json_open(&samples, '[');
     for (int i = 0; i < e->n && code == WN_OK; i++) {
         code = put_sample(&samples, &e->list[i], &err);
-        if (code != WN_OK) result = cli_fail(code == WN_BAD_REQUEST ? CLI_USAGE : CLI_FAILED, "%s: %s", e->list[i].file, err.text);
+        if (code != WN_OK)
+            result = cli_fail(code == WN_BAD_REQUEST ? CLI_USAGE : CLI_FAILED, "%s: %s", e->list[i].file, err.text);
     }
     wn_json_close(&samples, ']');
     wn_json_close(&samples, '}');

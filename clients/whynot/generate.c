@@ -21,9 +21,12 @@ static void put(FILE *f, const char *text)
         if (first && (*text == '.' || *text == '\'')) fputs("\\&", f);
         first = *text == '\n';
         if (strncmp(text, "\n\n", 2) == 0) fputs("\n.PP", f), text++;
-        if (*text == '\\') fputs("\\e", f);
-        else if (*text == '-') fputs("\\-", f);
-        else fputc(*text, f);
+        if (*text == '\\')
+            fputs("\\e", f);
+        else if (*text == '-')
+            fputs("\\-", f);
+        else
+            fputc(*text, f);
     }
 }
 
@@ -86,7 +89,8 @@ static void put_main_page(FILE *f)
     const struct cli_command *c;
     put_head(f, "WHYNOT", 1, "whynot", "why did the network say P, rather than Q?");
     fputs("\\fBwhynot\\fR \\fICOMMAND\\fR [options] ...\n.SH DESCRIPTION\n", f);
-    put(f, "Asks a whynot daemon, or the networks of a folder, why they said what they said. Each command has a page of its own.");
+    put(f, "Asks a whynot daemon, or the networks of a folder, why they said what they said. Each command has a page "
+           "of its own.");
     fputs("\n.SH COMMANDS\n", f);
     for (int i = 0; (c = cli_command_at(i)); i++) {
         fprintf(f, ".TP\n\\fBwhynot\\-%s\\fR(1)\n", c->name);
@@ -94,13 +98,15 @@ static void put_main_page(FILE *f)
         fputc('\n', f);
     }
     fputs(".SH ENVIRONMENT\n", f);
-    static const char *const rows[][2] = {{"WHYNOT_SERVER", "The daemon that is asked where --server does not name one."},
-                                          {"WHYNOT_KEY_FILE", "File that holds the key for the daemon."},
-                                          {"WHYNOT_MODELS", "Folder of models, for questions without a daemon."},
-                                          {"WHYNOT_*", "The options of whynotd(8), for questions without a daemon."},
-                                          {"NO_COLOR", "Where it is set, nothing is coloured or drawn unless --draw asks for it."},
-                                          {"COLORTERM", "truecolor or 24bit: drawings use all colours, else 256."}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) fprintf(f, ".TP\n%s\n", rows[i][0]), put(f, rows[i][1]), fputc('\n', f);
+    static const char *const rows[][2] = {
+        {"WHYNOT_SERVER", "The daemon that is asked where --server does not name one."},
+        {"WHYNOT_KEY_FILE", "File that holds the key for the daemon."},
+        {"WHYNOT_MODELS", "Folder of models, for questions without a daemon."},
+        {"WHYNOT_*", "The options of whynotd(8), for questions without a daemon."},
+        {"NO_COLOR", "Where it is set, nothing is coloured or drawn unless --draw asks for it."},
+        {"COLORTERM", "truecolor or 24bit: drawings use all colours, else 256."}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        fprintf(f, ".TP\n%s\n", rows[i][0]), put(f, rows[i][1]), fputc('\n', f);
     put_exits(f);
     fputs(".SH SEE ALSO\n\\fBwhynotd\\fR(8)\n", f);
 }
@@ -110,15 +116,20 @@ static void put_daemon_page(FILE *f)
     const struct wn_config_row *row;
     put_head(f, "WHYNOTD", 8, "whynotd", "answers over HTTP why networks said P, rather than Q");
     fputs("\\fBwhynotd\\fR [\\fIMODELS\\fR] [\\fB\\-\\-option\\fR \\fIvalue\\fR]...\n.SH DESCRIPTION\n", f);
-    put(f, "Keeps networks resident and answers over HTTP. Each option may be a flag, an environment variable (WHYNOT_ and its name in "
-           "capitals) or a key of the JSON file named by --config or WHYNOT_CONFIG; a flag wins over the environment, that over the file.");
+    put(f, "Keeps networks resident and answers over HTTP. Each option may be a flag, an environment variable (WHYNOT_ "
+           "and its name in "
+           "capitals) or a key of the JSON file named by --config or WHYNOT_CONFIG; a flag wins over the environment, "
+           "that over the file.");
     fputs("\n.SH OPTIONS\n", f);
     for (int i = 0; (row = wn_config_row(i)); i++) {
         char name[64];
         snprintf(name, sizeof name, "%s", row->name);
         for (char *s = name; *s; s++)
             if (*s == '_') *s = '-';
-        put_option(f, &(struct cli_option){name, 0, row->kind == WN_ROW_SWITCH ? NULL : row->kind == WN_ROW_COUNT ? "N" : "TEXT",
+        put_option(f, &(struct cli_option){name, 0,
+                                           row->kind == WN_ROW_SWITCH  ? NULL
+                                           : row->kind == WN_ROW_COUNT ? "N"
+                                                                       : "TEXT",
                                            row->standard[0] ? row->standard : NULL, row->summary, NULL});
     }
     fputs(".SH EXIT STATUS\n", f);
@@ -130,7 +141,8 @@ static void put_daemon_page(FILE *f)
 
 /* ---- completions ---- */
 
-/* The words that an option takes, where they are fixed: names from tables are asked of the program when they are wanted. */
+/* The words that an option takes, where they are fixed: names from tables are asked of the program when they are
+ * wanted. */
 static const char *asked(const char *complete)
 {
     static const char *const rows[][2] = {{"method", "whynot methods 2>/dev/null | awk 'NR>1{print $1}'"},
@@ -154,11 +166,16 @@ static void put_bash_command(FILE *f, const struct cli_command *c)
         if (!o->argument) continue;
         fprintf(f, "        --%s", o->name);
         if (o->letter) fprintf(f, "|-%c", o->letter);
-        if (is_word(o->complete, "file")) fputs(") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", f);
-        else if (is_word(o->complete, "folder")) fputs(") COMPREPLY=($(compgen -d -- \"$word\")); return ;;\n", f);
-        else if (o->complete && asked(o->complete)) fprintf(f, ") COMPREPLY=($(compgen -W \"$(%s)\" -- \"$word\")); return ;;\n", asked(o->complete));
-        else if (o->complete && strchr(o->complete, ' ')) fprintf(f, ") COMPREPLY=($(compgen -W \"%s\" -- \"$word\")); return ;;\n", o->complete);
-        else fputs(") COMPREPLY=(); return ;;\n", f);
+        if (is_word(o->complete, "file"))
+            fputs(") COMPREPLY=($(compgen -f -- \"$word\")); return ;;\n", f);
+        else if (is_word(o->complete, "folder"))
+            fputs(") COMPREPLY=($(compgen -d -- \"$word\")); return ;;\n", f);
+        else if (o->complete && asked(o->complete))
+            fprintf(f, ") COMPREPLY=($(compgen -W \"$(%s)\" -- \"$word\")); return ;;\n", asked(o->complete));
+        else if (o->complete && strchr(o->complete, ' '))
+            fprintf(f, ") COMPREPLY=($(compgen -W \"%s\" -- \"$word\")); return ;;\n", o->complete);
+        else
+            fputs(") COMPREPLY=(); return ;;\n", f);
     }
     fputs("      esac\n      options=\"", f);
     for (int i = 0; (o = cli_option_at(c, i)); i++) fprintf(f, "%s--%s", i ? " " : "", o->name);
@@ -168,39 +185,52 @@ static void put_bash_command(FILE *f, const struct cli_command *c)
 static void put_bash(FILE *f)
 {
     const struct cli_command *c;
-    fputs("# bash completion for whynot, written by `whynot generate`\n_whynot() {\n  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options=\n"
-          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"", f);
+    fputs("# bash completion for whynot, written by `whynot generate`\n_whynot() {\n  local "
+          "word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options=\n"
+          "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"",
+          f);
     for (int i = 0; (c = cli_command_at(i)); i++) fprintf(f, "%s ", c->name);
     fputs("--help --version\" -- \"$word\"))\n    return\n  fi\n  case \"${COMP_WORDS[1]}\" in\n", f);
     for (int i = 0; (c = cli_command_at(i)); i++) put_bash_command(f, c);
-    fputs("  esac\n  case \"$word\" in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\n"
-          "complete -o filenames -F _whynot whynot\n", f);
+    fputs("  esac\n  case \"$word\" in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n    *) "
+          "COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\n"
+          "complete -o filenames -F _whynot whynot\n",
+          f);
 }
 
 /* For zsh's single quotes and _arguments' brackets. */
 static void put_zsh_text(FILE *f, const char *text)
 {
     for (; *text; text++) {
-        if (*text == '\'') fputs("'\\''", f);
-        else if (strchr("[]:\\", *text)) fprintf(f, "\\%c", *text);
-        else fputc(*text, f);
+        if (*text == '\'')
+            fputs("'\\''", f);
+        else if (strchr("[]:\\", *text))
+            fprintf(f, "\\%c", *text);
+        else
+            fputc(*text, f);
     }
 }
 
 static void put_zsh_option(FILE *f, const struct cli_option *o)
 {
-    if (o->letter) fprintf(f, " \\\n        '*'{-%c,--%s}'[", o->letter, o->name);
-    else fprintf(f, " \\\n        '*--%s[", o->name);
+    if (o->letter)
+        fprintf(f, " \\\n        '*'{-%c,--%s}'[", o->letter, o->name);
+    else
+        fprintf(f, " \\\n        '*--%s[", o->name);
     put_zsh_text(f, o->words);
     fputc(']', f);
     if (o->argument) {
         fputc(':', f);
         put_zsh_text(f, o->argument);
         fputc(':', f);
-        if (is_word(o->complete, "file")) fputs("_files", f);
-        else if (is_word(o->complete, "folder")) fputs("_files -/", f);
-        else if (o->complete && strchr(o->complete, ' ')) fprintf(f, "(%s)", o->complete);
-        else if (o->complete && asked(o->complete)) fprintf(f, "{compadd -- $(_whynot_names %ss)}", o->complete);
+        if (is_word(o->complete, "file"))
+            fputs("_files", f);
+        else if (is_word(o->complete, "folder"))
+            fputs("_files -/", f);
+        else if (o->complete && strchr(o->complete, ' '))
+            fprintf(f, "(%s)", o->complete);
+        else if (o->complete && asked(o->complete))
+            fprintf(f, "{compadd -- $(_whynot_names %ss)}", o->complete);
     }
     fputc('\'', f);
 }
@@ -209,13 +239,17 @@ static void put_zsh(FILE *f)
 {
     const struct cli_command *c;
     const struct cli_option *o;
-    fputs("#compdef whynot\n# zsh completion for whynot, written by `whynot generate`\n_whynot_names() { whynot $1 2>/dev/null | awk 'NR>1{print $1}' }\n_whynot() {\n  local -a commands\n  commands=(\n", f);
+    fputs("#compdef whynot\n# zsh completion for whynot, written by `whynot generate`\n_whynot_names() { whynot $1 "
+          "2>/dev/null | awk 'NR>1{print $1}' }\n_whynot() {\n  local -a commands\n  commands=(\n",
+          f);
     for (int i = 0; (c = cli_command_at(i)); i++) {
         fprintf(f, "    '%s:", c->name);
         put_zsh_text(f, c->summary);
         fputs("'\n", f);
     }
-    fputs("  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  local name=$words[2]\n  shift words\n  (( CURRENT-- ))\n  case $name in\n", f);
+    fputs("  )\n  if (( CURRENT == 2 )); then\n    _describe command commands\n    return\n  fi\n  local "
+          "name=$words[2]\n  shift words\n  (( CURRENT-- ))\n  case $name in\n",
+          f);
     for (int i = 0; (c = cli_command_at(i)); i++) {
         fprintf(f, "    %s)\n      _arguments -s", c->name);
         for (int k = 0; (o = cli_option_at(c, k)); k++) put_zsh_option(f, o);
@@ -229,7 +263,9 @@ static void put_zsh(FILE *f)
 static void put_every_option(FILE *f)
 {
     const struct wn_config_row *row;
-    fputs("// Every option of whynotd with its default, written by `whynot generate`. Leave out what you do not change.\n{\n", f);
+    fputs("// Every option of whynotd with its default, written by `whynot generate`. Leave out what you do not "
+          "change.\n{\n",
+          f);
     for (int i = 0; (row = wn_config_row(i)); i++) {
         const char *quote = row->kind == WN_ROW_TEXT ? "\"" : "", *comma = wn_config_row(i + 1) ? "," : "";
         fprintf(f, "  // %s\n  \"%s\": %s%s%s%s\n", row->summary, row->name, quote, row->standard, quote, comma);
@@ -281,16 +317,20 @@ static bool write_pages(const char *folder)
 static enum cli_exit run(const struct cli *c)
 {
     if (c->n_operands != 1) return cli_fail(CLI_USAGE, "name the folder to write to");
-    if (mkdir(c->operands[0], 0777) != 0 && errno != EEXIST) return cli_fail(CLI_FAILED, "'%s' cannot be made: %s", c->operands[0], strerror(errno));
+    if (mkdir(c->operands[0], 0777) != 0 && errno != EEXIST)
+        return cli_fail(CLI_FAILED, "'%s' cannot be made: %s", c->operands[0], strerror(errno));
     bool good = write_pages(c->operands[0]) && write_file(c->operands[0], "whynot.bash", put_bash) &&
-                write_file(c->operands[0], "_whynot", put_zsh) && write_file(c->operands[0], "every-option.json", put_every_option);
+                write_file(c->operands[0], "_whynot", put_zsh) &&
+                write_file(c->operands[0], "every-option.json", put_every_option);
     return good ? CLI_OK : CLI_FAILED;
 }
 
 const struct cli_command cli_generate = {
     .name = "generate",
     .operands = "FOLDER",
-    .summary = "Write the manual pages, the completions for bash and zsh and a configuration file with every option into a folder.",
-    .text = "The build calls this; the files are whynot.1, one page for each command, whynotd.8, whynot.bash, _whynot and every-option.json.",
+    .summary = "Write the manual pages, the completions for bash and zsh and a configuration file with every option "
+               "into a folder.",
+    .text = "The build calls this; the files are whynot.1, one page for each command, whynotd.8, whynot.bash, _whynot "
+            "and every-option.json.",
     .run = run,
 };

@@ -24,7 +24,8 @@ static bool read_ints(const json_t *list, int n, int least, int most, int *out)
 static bool read_geometry(const json_t *image, struct wn_geometry *out)
 {
     int resized[2], crop[4];
-    json_int_t w = json_integer_value(json_object_get(image, "width")), h = json_integer_value(json_object_get(image, "height"));
+    json_int_t w = json_integer_value(json_object_get(image, "width")),
+               h = json_integer_value(json_object_get(image, "height"));
     if (w < 1 || h < 1 || w > MOST_PIXELS || h > MOST_PIXELS) return false;
     if (!read_ints(json_object_get(image, "resized"), 2, 1, MOST_PIXELS, resized)) return false;
     if (!read_ints(json_object_get(image, "crop"), 4, 0, MOST_PIXELS, crop)) return false;
@@ -38,14 +39,17 @@ static enum wn_code read_values(const json_t *raw, struct cli_heat *out, struct 
     const json_t *data = json_object_get(raw, "data");
     const char *dtype = json_string_value(json_object_get(raw, "dtype"));
     struct wn_buffer bytes = {0};
-    if (!read_ints(json_object_get(raw, "shape"), 2, 1, MOST_CELLS, shape) || !json_is_string(data) || !dtype || strcmp(dtype, "float32") != 0)
+    if (!read_ints(json_object_get(raw, "shape"), 2, 1, MOST_CELLS, shape) || !json_is_string(data) || !dtype ||
+        strcmp(dtype, "float32") != 0)
         return wn_fail(err, WN_BAD_REQUEST, "the map holds no 'raw' numbers: ask with --outputs raw,rle,bbox");
     size_t cells = (size_t)shape[0] * (size_t)shape[1];
     enum wn_code code = wn_base64_decode(json_string_value(data), json_string_length(data), &bytes, err);
-    if (code == WN_OK && bytes.size != cells * sizeof(float)) code = wn_fail(err, WN_BAD_REQUEST, "the map's 'raw' numbers do not fit their shape");
+    if (code == WN_OK && bytes.size != cells * sizeof(float))
+        code = wn_fail(err, WN_BAD_REQUEST, "the map's 'raw' numbers do not fit their shape");
     out->values = code == WN_OK ? malloc(cells * sizeof(float)) : NULL;
     if (code == WN_OK && !out->values) code = wn_fail(err, WN_NO_MEMORY, "no memory for a map");
-    if (code == WN_OK) memcpy(out->values, bytes.data, bytes.size); /* little-endian, as every machine that this runs on */
+    /* little-endian, as every machine that this runs on */
+    if (code == WN_OK) memcpy(out->values, bytes.data, bytes.size);
     for (size_t i = 0; i < cells && code == WN_OK; i++)
         if (!isfinite(out->values[i])) code = wn_fail(err, WN_BAD_REQUEST, "the map has numbers that are not finite");
     wn_buffer_finish(&bytes);
@@ -57,7 +61,8 @@ static enum wn_code read_values(const json_t *raw, struct cli_heat *out, struct 
 enum wn_code cli_heat_read(const json_t *map, const json_t *image, struct cli_heat *out, struct wn_error *err)
 {
     *out = (struct cli_heat){0};
-    if (!read_geometry(image, &out->geometry)) return wn_fail(err, WN_BAD_REQUEST, "the answer's 'image' does not say where the map lies");
+    if (!read_geometry(image, &out->geometry))
+        return wn_fail(err, WN_BAD_REQUEST, "the answer's 'image' does not say where the map lies");
     return read_values(json_object_get(map, "raw"), out, err);
 }
 

@@ -11,8 +11,8 @@ struct cli_heat {
     struct wn_geometry geometry;
 };
 
-/* map: one of an answer's "maps", with its "raw"; image: the answer's "image". WN_BAD_REQUEST where they are not what an answer holds.
- * cli_heat_finish whatever the result is. */
+/* map: one of an answer's "maps", with its "raw"; image: the answer's "image". WN_BAD_REQUEST where they are not
+ * what an answer holds. cli_heat_finish whatever the result is. */
 enum wn_code cli_heat_read(const json_t *map, const json_t *image, struct cli_heat *out, struct wn_error *err);
 void cli_heat_finish(struct cli_heat *heat);
 /* Onto the whole picture, drawn w x h pixels large: 0 where the network saw nothing of it. to: h*w, the caller's. */

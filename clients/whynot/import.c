@@ -1,4 +1,5 @@
-/* `whynot import`: an ONNX file to a model folder: what it needs is looked for, asked for, tried, and only then written. */
+/* `whynot import`: an ONNX file to a model folder: what it needs is looked for, asked for, tried, and only then
+ * written. */
 #include "pictures.h"
 #include "preprocessor.h"
 
@@ -22,8 +23,8 @@ struct importing {
     struct wn_graph *graph;
     struct wn_buffer labels; /* a line each */
     int n_labels;
-    bool made_up;            /* labels that nobody gave */
-    size_t bytes;            /* an engine's */
+    bool made_up; /* labels that nobody gave */
+    size_t bytes; /* an engine's */
     char device[128], warning[WN_ERROR_TEXT];
 };
 
@@ -57,7 +58,8 @@ static enum cli_exit read_preprocessor(struct importing *m)
     enum cli_exit code;
     struct wn_error err = {0};
     json_t *root = beside(m, cli_get(m->c, "preprocessor", NULL), "preprocessor_config.json", path, &code);
-    if (root && cli_input_from_config(root, &m->input, &err) != WN_OK) code = cli_fail(CLI_USAGE, "%s: %s", path, err.text);
+    if (root && cli_input_from_config(root, &m->input, &err) != WN_OK)
+        code = cli_fail(CLI_USAGE, "%s: %s", path, err.text);
     if (root && code == CLI_OK) fprintf(stderr, "preprocessing from %s\n", path);
     json_decref(root);
     return code;
@@ -91,13 +93,16 @@ static enum cli_exit read_flags(struct importing *m)
 {
     struct cli_input *in = &m->input;
     const char *size = cli_get(m->c, "size", NULL), *crop = cli_get(m->c, "crop", NULL);
-    const char *mean = cli_get(m->c, "mean", NULL), *std = cli_get(m->c, "std", NULL), *scale = cli_get(m->c, "scale", NULL);
+    const char *mean = cli_get(m->c, "mean", NULL), *std = cli_get(m->c, "std", NULL),
+               *scale = cli_get(m->c, "scale", NULL);
     double one[3];
     long side = in->short_side;
     if (size && !pair_of(size, in->size)) return cli_fail(CLI_USAGE, "--size takes HEIGHTxWIDTH, such as 224x224");
     if (crop && !pair_of(crop, in->crop)) return cli_fail(CLI_USAGE, "--crop takes HEIGHTxWIDTH, such as 224x224");
-    if (mean && !(in->n_mean = cli_numbers(mean, in->mean))) return cli_fail(CLI_USAGE, "--mean takes one number or three with commas between");
-    if (std && !(in->n_std = cli_numbers(std, in->std))) return cli_fail(CLI_USAGE, "--std takes one number or three with commas between");
+    if (mean && !(in->n_mean = cli_numbers(mean, in->mean)))
+        return cli_fail(CLI_USAGE, "--mean takes one number or three with commas between");
+    if (std && !(in->n_std = cli_numbers(std, in->std)))
+        return cli_fail(CLI_USAGE, "--std takes one number or three with commas between");
     if (scale && cli_numbers(scale, one) != 1) return cli_fail(CLI_USAGE, "--scale takes one number");
     if (scale) in->scale = one[0];
     if (!cli_count(m->c, "short-side", 1, 8192, &side)) return CLI_USAGE;
@@ -120,8 +125,10 @@ static bool ask_size(struct importing *m)
 
 static enum wn_code load(struct importing *m, const int *size, struct wn_error *err)
 {
-    struct wn_graph_options options = {.input = cli_get(m->c, "input", NULL), .output = cli_get(m->c, "output-name", NULL),
-                                       .height = size ? size[0] : 0, .width = size ? size[1] : 0};
+    struct wn_graph_options options = {.input = cli_get(m->c, "input", NULL),
+                                       .output = cli_get(m->c, "output-name", NULL),
+                                       .height = size ? size[0] : 0,
+                                       .width = size ? size[1] : 0};
     return wn_graph_load(m->path, &options, &m->graph, err);
 }
 
@@ -132,13 +139,19 @@ static enum cli_exit load_graph(struct importing *m)
     if (load(m, size, &err) != WN_OK) {
         bool is_free = !size && strstr(err.text, " free: "); /* the one failure that a size mends */
         if (!is_free) return cli_fail(CLI_NO_MODEL, "%s: %s", m->path, err.text);
-        if (!ask_size(m)) return cli_fail(CLI_USAGE, "the network takes pictures of any size: --size says which it should get, such as --size 224x224");
+        if (!ask_size(m))
+            return cli_fail(
+                CLI_USAGE,
+                "the network takes pictures of any size: --size says which it should get, such as --size 224x224");
         err = (struct wn_error){0};
         if (load(m, m->input.size, &err) != WN_OK) return cli_fail(CLI_NO_MODEL, "%s: %s", m->path, err.text);
     }
     long long c = wn_graph_channels(m->graph), w = wn_graph_width(m->graph), h = wn_graph_height(m->graph);
     if (c != 1 && c != 3 && (w == 1 || w == 3))
-        return cli_fail(CLI_NO_MODEL, "%s takes its pictures as (N, H, W, C), %lld x %lld x %lld: export it with channels first (tf2onnx: --inputs-as-nchw)", m->path, c, h, w);
+        return cli_fail(CLI_NO_MODEL,
+                        "%s takes its pictures as (N, H, W, C), %lld x %lld x %lld: export it with channels first "
+                        "(tf2onnx: --inputs-as-nchw)",
+                        m->path, c, h, w);
     if (c != 1 && c != 3) return cli_fail(CLI_NO_MODEL, "%s takes %lld channels; pictures have 1 or 3", m->path, c);
     if (!m->input.channels[0]) strcpy(m->input.channels, c == 1 ? "GRAY" : "RGB");
     return CLI_OK;
@@ -172,7 +185,11 @@ static enum cli_exit complete_input(struct importing *m)
     bool known = in->n_mean && in->n_std;
     if (!name && !known && isatty(STDIN_FILENO)) p = ask_profile();
     if (!p && (name || !known)) {
-        cli_fail(CLI_USAGE, name ? "there is no profile '%s'; these are there:" : "nothing says how pictures become input: no preprocessor_config.json beside the network, no --mean and --std%s; or name a --profile:", name ? name : "");
+        cli_fail(CLI_USAGE,
+                 name ? "there is no profile '%s'; these are there:"
+                      : "nothing says how pictures become input: no preprocessor_config.json beside the network, no "
+                        "--mean and --std%s; or name a --profile:",
+                 name ? name : "");
         list_profiles();
         return CLI_USAGE;
     }
@@ -195,7 +212,8 @@ static enum cli_exit complete_input(struct importing *m)
 static enum cli_exit count_labels(struct importing *m, const char *path)
 {
     for (size_t i = 0; i < m->labels.size; i++) m->n_labels += m->labels.data[i] == '\n';
-    if (m->labels.size && m->labels.data[m->labels.size - 1] != '\n') m->n_labels++, wn_buffer_append(&m->labels, "\n", 1, NULL);
+    if (m->labels.size && m->labels.data[m->labels.size - 1] != '\n')
+        m->n_labels++, wn_buffer_append(&m->labels, "\n", 1, NULL);
     int classes = wn_graph_classes(m->graph), wanted = classes == 1 ? 2 : classes;
     if (m->n_labels == wanted) return CLI_OK;
     return cli_fail(CLI_USAGE, "%s has %d labels and the network %d classes", path, m->n_labels, wanted);
@@ -208,7 +226,8 @@ static enum cli_exit labels_of_json(struct importing *m, const json_t *names, co
     size_t n = json_is_array(names) ? json_array_size(names) : json_object_size(names);
     for (size_t i = 0; i < n; i++) {
         snprintf(key, sizeof key, "%zu", i);
-        const char *label = json_string_value(json_is_array(names) ? json_array_get(names, i) : json_object_get(names, key));
+        const char *label =
+            json_string_value(json_is_array(names) ? json_array_get(names, i) : json_object_get(names, key));
         if (!label || strchr(label, '\n')) return cli_fail(CLI_USAGE, "%s has no label for class %zu", path, i);
         wn_buffer_printf(&m->labels, NULL, "%s\n", label);
     }
@@ -238,7 +257,8 @@ static enum cli_exit read_labels(struct importing *m)
         enum cli_exit code;
         json_t *root = beside(m, given, "", path, &code);
         if (code == CLI_OK) code = labels_of_json(m, root, path);
-        if (code == CLI_OK && !m->labels.size) code = cli_fail(CLI_USAGE, "%s holds no labels: a list is wanted, or {\"0\": ...}", path);
+        if (code == CLI_OK && !m->labels.size)
+            code = cli_fail(CLI_USAGE, "%s holds no labels: a list is wanted, or {\"0\": ...}", path);
         json_decref(root);
         return code;
     }
@@ -266,7 +286,8 @@ static enum cli_exit try_engine(struct importing *m)
     const char *layer = cli_get(m->c, "layer", "auto");
     if (wn_graph_find_layer(m->graph, layer) < 0 && strcmp(layer, "auto") != 0)
         return cli_fail(CLI_USAGE, "the network has no layer '%s' that can be explained", layer);
-    if (wn_engine_create(m->graph, &options, &engine, &err) != WN_OK) return cli_fail(CLI_NO_MODEL, "%s: %s", m->path, err.text);
+    if (wn_engine_create(m->graph, &options, &engine, &err) != WN_OK)
+        return cli_fail(CLI_NO_MODEL, "%s: %s", m->path, err.text);
     wn_engine_traits(engine, &traits);
     m->bytes = traits.device_bytes;
     snprintf(m->device, sizeof m->device, "%s", traits.device_name);
@@ -279,14 +300,17 @@ static enum cli_exit try_engine(struct importing *m)
 /* NULL: no memory. */
 static json_t *manifest(const struct importing *m)
 {
-    json_t *root = json_pack("{ssssssss}", "name", m->name, "version", cli_get(m->c, "version", "1"), "model", "model.onnx", "labels", "labels.txt");
+    json_t *root = json_pack("{ssssssss}", "name", m->name, "version", cli_get(m->c, "version", "1"), "model",
+                             "model.onnx", "labels", "labels.txt");
     json_t *input = cli_input_manifest(&m->input);
     int lacking = 0;
     if (cli_has(m->c, "input")) lacking |= json_object_set_new(input, "name", json_string(cli_get(m->c, "input", "")));
     lacking |= json_object_set_new(root, "input", input);
-    if (cli_has(m->c, "output-name")) lacking |= json_object_set_new(root, "output", json_pack("{ss}", "name", cli_get(m->c, "output-name", "")));
+    if (cli_has(m->c, "output-name"))
+        lacking |= json_object_set_new(root, "output", json_pack("{ss}", "name", cli_get(m->c, "output-name", "")));
     lacking |= json_object_set_new(root, "layer", json_string(cli_get(m->c, "layer", "auto")));
-    if (cli_has(m->c, "description")) lacking |= json_object_set_new(root, "description", json_string(cli_get(m->c, "description", "")));
+    if (cli_has(m->c, "description"))
+        lacking |= json_object_set_new(root, "description", json_string(cli_get(m->c, "description", "")));
     if (!lacking) return root;
     json_decref(root);
     return NULL;
@@ -343,12 +367,14 @@ static enum cli_exit write_model(const struct importing *m, const char *text)
     const char *to = cli_get(m->c, "to", "models");
     snprintf(hidden, sizeof hidden, "%.3900s/.importing-%ld", to, (long)getpid());
     snprintf(part, sizeof part, "%s/%s", hidden, m->name);
-    if (mkdir(to, 0777) != 0 && errno != EEXIST) return cli_fail(CLI_FAILED, "the folder '%s' cannot be made: %s", to, strerror(errno));
+    if (mkdir(to, 0777) != 0 && errno != EEXIST)
+        return cli_fail(CLI_FAILED, "the folder '%s' cannot be made: %s", to, strerror(errno));
     if (mkdir(hidden, 0777) != 0 || mkdir(part, 0777) != 0)
         return cli_fail(CLI_FAILED, "the folder '%s' cannot be made: %s", part, strerror(errno));
     enum cli_exit code = write_folder(m, part, text);
     if (code == CLI_OK) code = check_folder(part);
-    if (code == CLI_OK && rename(part, m->target) != 0) code = cli_fail(CLI_FAILED, "'%s' cannot be made: %s", m->target, strerror(errno));
+    if (code == CLI_OK && rename(part, m->target) != 0)
+        code = cli_fail(CLI_FAILED, "'%s' cannot be made: %s", m->target, strerror(errno));
     if (code != CLI_OK) remove_folder(part);
     rmdir(hidden);
     return code;
@@ -360,12 +386,19 @@ static void say_what_was_found(const struct importing *m)
 {
     int layer = wn_graph_find_layer(m->graph, cli_get(m->c, "layer", "auto"));
     const struct wn_layer *l = layer >= 0 ? wn_graph_layer(m->graph, layer) : NULL;
-    fprintf(stderr, "input      %lld x %lld x %lld (channels, height, width), %s\n", (long long)wn_graph_channels(m->graph),
-            (long long)wn_graph_height(m->graph), (long long)wn_graph_width(m->graph), m->input.channels);
-    fprintf(stderr, "classes    %d%s\n", wn_graph_classes(m->graph), m->made_up ? "; no labels were found, they are called 'class 0' and so on: write labels.txt" : "");
-    if (l) fprintf(stderr, "layer      %s (%s, %lld x %lld x %lld) of %d\n", l->name, l->op, (long long)l->channels, (long long)l->height, (long long)l->width, wn_graph_layers(m->graph));
-    else fprintf(stderr, "layer      none by itself: ask for one of `whynot layers`, or for a method that explains the input\n");
-    fprintf(stderr, "memory     %.1f MB of weights, %.1f MB for each engine on %s\n", (double)wn_graph_weight_bytes(m->graph) / 1e6, (double)m->bytes / 1e6, m->device);
+    fprintf(stderr, "input      %lld x %lld x %lld (channels, height, width), %s\n",
+            (long long)wn_graph_channels(m->graph), (long long)wn_graph_height(m->graph),
+            (long long)wn_graph_width(m->graph), m->input.channels);
+    fprintf(stderr, "classes    %d%s\n", wn_graph_classes(m->graph),
+            m->made_up ? "; no labels were found, they are called 'class 0' and so on: write labels.txt" : "");
+    if (l)
+        fprintf(stderr, "layer      %s (%s, %lld x %lld x %lld) of %d\n", l->name, l->op, (long long)l->channels,
+                (long long)l->height, (long long)l->width, wn_graph_layers(m->graph));
+    else
+        fprintf(stderr,
+                "layer      none by itself: ask for one of `whynot layers`, or for a method that explains the input\n");
+    fprintf(stderr, "memory     %.1f MB of weights, %.1f MB for each engine on %s\n",
+            (double)wn_graph_weight_bytes(m->graph) / 1e6, (double)m->bytes / 1e6, m->device);
     if (m->input.notes[0]) fprintf(stderr, "note       %s\n", m->input.notes);
 }
 
@@ -382,10 +415,13 @@ static enum cli_exit choose_names(struct importing *m)
     if (dot && dot != name) *dot = 0;
     if (strcmp(name, "model") == 0 && realpath(m->folder, copy)) name = basename(copy);
     snprintf(m->name, sizeof m->name, "%.64s", cli_get(m->c, "name", name));
-    if (!wn_is_model_name(m->name)) return cli_fail(CLI_USAGE, "'%s' cannot be a model's name (letters, digits, '.', '_', '-'): --name gives another", m->name);
+    if (!wn_is_model_name(m->name))
+        return cli_fail(
+            CLI_USAGE, "'%s' cannot be a model's name (letters, digits, '.', '_', '-'): --name gives another", m->name);
     snprintf(m->target, sizeof m->target, "%.3000s/%s", cli_get(m->c, "to", "models"), m->name);
     if (access(m->target, F_OK) == 0 && !cli_has(m->c, "dry-run"))
-        return cli_fail(CLI_USAGE, "'%s' is there already and is left as it is: remove it, or choose another --name", m->target);
+        return cli_fail(CLI_USAGE, "'%s' is there already and is left as it is: remove it, or choose another --name",
+                        m->target);
     return CLI_OK;
 }
 
@@ -404,8 +440,10 @@ static enum cli_exit run(const struct cli *c)
         json_t *root = manifest(&m);
         char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
         say_what_was_found(&m);
-        if (text) printf("%s\n", text);
-        else code = cli_fail(CLI_FAILED, "no memory for the manifest");
+        if (text)
+            printf("%s\n", text);
+        else
+            code = cli_fail(CLI_FAILED, "no memory for the manifest");
         if (code == CLI_OK && !cli_has(c, "dry-run")) code = write_model(&m, text);
         if (code == CLI_OK && !cli_has(c, "dry-run"))
             fprintf(stderr, "written to %s; try: whynot explain PICTURE --model %s\n", m.target, m.target);
@@ -422,9 +460,12 @@ static const struct cli_option options[] = {
     {"name", 0, "NAME", "the file's, or its folder's where it is model.onnx", "Name of the model.", NULL},
     {"version", 0, "TEXT", "1", "Its version.", NULL},
     {"description", 0, "TEXT", NULL, "One sentence about it.", NULL},
-    {"labels", 0, "FILE", "labels.txt or config.json beside the network", "The classes, one a line; a .json file is a list, or {\"0\": ...}.", "file"},
-    {"preprocessor", 0, "FILE", "preprocessor_config.json beside the network", "What an image processor was configured with; none leaves it unread.", "file"},
-    {"profile", 0, "NAME", NULL, "How pictures become input, where nothing beside the network says it.", "center-crop squash squash-noaa short-448 iqa-patch cem"},
+    {"labels", 0, "FILE", "labels.txt or config.json beside the network",
+     "The classes, one a line; a .json file is a list, or {\"0\": ...}.", "file"},
+    {"preprocessor", 0, "FILE", "preprocessor_config.json beside the network",
+     "What an image processor was configured with; none leaves it unread.", "file"},
+    {"profile", 0, "NAME", NULL, "How pictures become input, where nothing beside the network says it.",
+     "center-crop squash squash-noaa short-448 iqa-patch cem"},
     {"size", 0, "HxW", "the network's own", "Height and width of its input, for networks that take any.", NULL},
     {"resize", 0, "HOW", NULL, "How pictures get that size.", "squash squash-noaa short-side none"},
     {"short-side", 0, "PIXELS", NULL, "The short side, with --resize short-side.", NULL},
@@ -432,7 +473,8 @@ static const struct cli_option options[] = {
     {"scale", 0, "NUMBER", "1/255", "value = (pixel * scale - mean) / std.", NULL},
     {"mean", 0, "A,B,C", NULL, "One number, or one for each channel.", NULL},
     {"std", 0, "A,B,C", NULL, "The same.", NULL},
-    {"channels", 0, "ORDER", "RGB, or GRAY for one channel", "The order in which the network wants them.", "RGB BGR GRAY"},
+    {"channels", 0, "ORDER", "RGB, or GRAY for one channel", "The order in which the network wants them.",
+     "RGB BGR GRAY"},
     {"layer", 0, "NAME", "auto", "The layer that is explained where a question names none.", NULL},
     {"input", 0, "NAME", "the graph's first", "The graph's picture input.", NULL},
     {"output-name", 0, "NAME", "the graph's first", "The graph's output with the logits.", NULL},
@@ -443,9 +485,12 @@ const struct cli_command cli_import = {
     .name = "import",
     .operands = "MODEL.onnx",
     .summary = "Make a model folder from an ONNX file.",
-    .text = "Finds the input's size and layout in the graph, and mean, std and resizing in a preprocessor_config.json beside it, in the flags, or by "
-            "asking on a terminal. Operators that are not supported are listed by name. The manifest goes to standard output, what was found "
-            "to standard error: layer, classes, memory that an engine needs here. The folder appears only when the daemon's own reader has "
+    .text = "Finds the input's size and layout in the graph, and mean, std and resizing in a preprocessor_config.json "
+            "beside it, in the flags, or by "
+            "asking on a terminal. Operators that are not supported are listed by name. The manifest goes to standard "
+            "output, what was found "
+            "to standard error: layer, classes, memory that an engine needs here. The folder appears only when the "
+            "daemon's own reader has "
             "taken it; one that is there already is never touched.",
     .example = "  whynot import resnet50/model.onnx --labels imagenet.txt --profile center-crop\n"
                "  whynot import convnext/model.onnx            # beside its preprocessor_config.json and config.json",

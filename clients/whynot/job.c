@@ -111,7 +111,8 @@ static void show(const struct cli_progress *p, double now)
 {
     char bar[64];
     struct winsize size = {0};
-    int at = p->before + p->done, columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+    int at = p->before + p->done,
+        columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
     int width = columns < 50 ? 0 : columns > 100 ? 50 : columns - 50, full = (int)((double)width * at / p->of);
     double rate = now > p->begin_s ? p->done / (now - p->begin_s) : 0;
     int left = rate > 0 ? (int)((p->of - at) / rate + 0.5) : 0;

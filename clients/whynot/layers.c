@@ -5,7 +5,8 @@ static const struct cli_option options[] = {CLI_MODEL_OPTION, CLI_JSON_OPTION, C
 
 static enum cli_exit run(const struct cli *c)
 {
-    static const struct cli_column columns[] = {{"name", "LAYER"}, {"op", "OPERATOR"}, {"shape", "SHAPE"}, {NULL, NULL}};
+    static const struct cli_column columns[] = {
+        {"name", "LAYER"}, {"op", "OPERATOR"}, {"shape", "SHAPE"}, {NULL, NULL}};
     return cli_list(c, "/v1/models/%s/layers", "layers", columns);
 }
 

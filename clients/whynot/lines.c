@@ -25,18 +25,23 @@ static enum cli_exit remember(struct cli_lines *l, const char *name)
     return CLI_OK;
 }
 
-static enum cli_exit take_line(struct cli_lines *l, const char *path, const char *line, size_t size, const char *question)
+static enum cli_exit take_line(struct cli_lines *l, const char *path, const char *line, size_t size,
+                               const char *question)
 {
     json_t *root;
     enum wn_code read = wn_json_parse(line, size, &root, NULL);
     const char *file = json_string_value(json_object_get(root, "file"));
     const char *asked = json_string_value(json_object_get(root, "question"));
     enum cli_exit code = CLI_OK;
-    if (read == WN_NO_MEMORY) code = cli_fail(CLI_FAILED, "no memory for line %d of %s", l->n + 1, path);
-    else if (!file || !asked) code = cli_fail(CLI_USAGE, "%s: line %d is none of this command's; name another file", path, l->n + 1);
+    if (read == WN_NO_MEMORY)
+        code = cli_fail(CLI_FAILED, "no memory for line %d of %s", l->n + 1, path);
+    else if (!file || !asked)
+        code = cli_fail(CLI_USAGE, "%s: line %d is none of this command's; name another file", path, l->n + 1);
     else if (strcmp(asked, question) != 0)
-        code = cli_fail(CLI_USAGE, "%s answers another question ('%s'); ask that one, or name another file", path, asked);
-    else code = remember(l, file);
+        code =
+            cli_fail(CLI_USAGE, "%s answers another question ('%s'); ask that one, or name another file", path, asked);
+    else
+        code = remember(l, file);
     json_decref(root);
     return code;
 }
@@ -63,7 +68,8 @@ static enum cli_exit read_lines(struct cli_lines *l, const char *path, const cha
     if (code == CLI_OK && !feof(f)) code = cli_fail(CLI_FAILED, "%s cannot be read to its end", path);
     free(line);
     fclose(f);
-    if (code == CLI_OK && ftruncate(l->fd, whole) != 0) code = cli_fail(CLI_FAILED, "%s cannot be cut: %s", path, strerror(errno));
+    if (code == CLI_OK && ftruncate(l->fd, whole) != 0)
+        code = cli_fail(CLI_FAILED, "%s cannot be cut: %s", path, strerror(errno));
     if (l->n) qsort(l->names, (size_t)l->n, sizeof *l->names, by_text);
     return code;
 }
@@ -80,12 +86,14 @@ enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume,
     enum cli_exit code = CLI_OK;
     if (flock(l->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         code = cli_fail(CLI_FAILED, "another job is writing %s", path);
-    else if (resume) code = read_lines(l, path, question);
+    else if (resume)
+        code = read_lines(l, path, question);
     if (code != CLI_OK) cli_lines_close(l);
     return code;
 }
 
-enum cli_exit cli_lines_each(const char *path, enum cli_exit (*take)(void *arg, const char *line, size_t size), void *arg)
+enum cli_exit cli_lines_each(const char *path, enum cli_exit (*take)(void *arg, const char *line, size_t size),
+                             void *arg)
 {
     char *line = NULL;
     size_t room = 0;
@@ -110,7 +118,8 @@ enum cli_exit cli_lines_write(struct cli_lines *l, const struct wn_buffer *text)
     struct wn_buffer line = {0};
     size_t at = 0;
     enum cli_exit code = CLI_OK;
-    if (wn_buffer_append(&line, text->data, text->size, NULL) != WN_OK || wn_buffer_append(&line, "\n", 1, NULL) != WN_OK)
+    if (wn_buffer_append(&line, text->data, text->size, NULL) != WN_OK ||
+        wn_buffer_append(&line, "\n", 1, NULL) != WN_OK)
         code = cli_fail(CLI_FAILED, "no memory for a line");
     while (code == CLI_OK && at < line.size) {
         ssize_t n = write(l->fd < 0 ? STDOUT_FILENO : l->fd, line.data + at, line.size - at);
@@ -126,7 +135,8 @@ enum cli_exit cli_lines_close(struct cli_lines *l)
     enum cli_exit code = CLI_OK;
     for (int i = 0; i < l->n; i++) free(l->names[i]);
     free(l->names);
-    if (l->fd >= 0 && close(l->fd) != 0) code = cli_fail(CLI_FAILED, "the output cannot be written: %s", strerror(errno));
+    if (l->fd >= 0 && close(l->fd) != 0)
+        code = cli_fail(CLI_FAILED, "the output cannot be written: %s", strerror(errno));
     *l = (struct cli_lines){.fd = -1};
     return code;
 }

@@ -12,11 +12,13 @@ struct cli_lines {
     int n, room;
 };
 
-/* Opens the file for more lines. resume: what it holds already is read, half a line at its end is cut off; lines that answer another
- * question are refused. Else it must not exist, unless afresh. path NULL: standard output. A failure was said. */
+/* Opens the file for more lines. resume: what it holds already is read, half a line at its end is cut off; lines
+ * that answer another question are refused. Else it must not exist, unless afresh. path NULL: standard output. A
+ * failure was said. */
 enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume, bool afresh, const char *question);
 /* Hands every line of the file to take, with its end, until it says otherwise; all of them or a failure. */
-enum cli_exit cli_lines_each(const char *path, enum cli_exit (*take)(void *arg, const char *line, size_t size), void *arg);
+enum cli_exit cli_lines_each(const char *path, enum cli_exit (*take)(void *arg, const char *line, size_t size),
+                             void *arg);
 bool cli_lines_has(const struct cli_lines *l, const char *name);
 /* The text and a line break, whole or not at all as far as the system allows. */
 enum cli_exit cli_lines_write(struct cli_lines *l, const struct wn_buffer *text);

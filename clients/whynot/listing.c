@@ -24,8 +24,10 @@ static void cell(const json_t *value, char out[CELL])
 /* object NULL: the titles. */
 static void text_of(const json_t *object, const struct cli_column *column, char out[CELL])
 {
-    if (object) cell(json_object_get(object, column->key), out);
-    else snprintf(out, CELL, "%s", column->title);
+    if (object)
+        cell(json_object_get(object, column->key), out);
+    else
+        snprintf(out, CELL, "%s", column->title);
 }
 
 static void print_row(const json_t *object, const struct cli_column *columns, const int *width)
@@ -33,8 +35,10 @@ static void print_row(const json_t *object, const struct cli_column *columns, co
     char text[CELL];
     for (int k = 0; columns[k].key; k++) {
         text_of(object, &columns[k], text);
-        if (columns[k + 1].key) printf("%-*s  ", width[k], text);
-        else printf("%s\n", text);
+        if (columns[k + 1].key)
+            printf("%-*s  ", width[k], text);
+        else
+            printf("%s\n", text);
     }
 }
 
@@ -82,7 +86,11 @@ enum cli_exit cli_list(const struct cli *c, const char *uri, const char *key, co
     char name[65] = "";
     bool json = cli_has(c, "json"), of_model = strstr(uri, "%s") != NULL;
     if (c->n_operands > 1) return cli_fail(CLI_USAGE, "'%s' is one word too many", c->operands[1]);
-    enum cli_exit code = cli_peer_open(c, of_model ? cli_get(c, "model", NULL) : strcmp(key, "models") == 0 ? NULL : "", &p);
+    enum cli_exit code = cli_peer_open(c,
+                                       of_model                     ? cli_get(c, "model", NULL)
+                                       : strcmp(key, "models") == 0 ? NULL
+                                                                    : "",
+                                       &p);
     if (code == CLI_OK && of_model) code = cli_only_model(c, p, name);
     if (code != CLI_OK) goto close;
     const char *mark = strstr(uri, "%s");
@@ -97,8 +105,10 @@ enum cli_exit cli_list(const struct cli *c, const char *uri, const char *key, co
     if (err.code != WN_OK) code = cli_fail_error(&err);
     json_t *root = code == CLI_OK ? cli_peer_get(p, (char *)address.data, json, &code) : NULL;
     const json_t *list = json_object_get(root, key);
-    if (root && !json_is_array(list)) code = cli_fail(CLI_UNREACHABLE, "the answer has no list of %s, as a whynot daemon would give", key);
-    else if (root && !json) print_table(list, columns);
+    if (root && !json_is_array(list))
+        code = cli_fail(CLI_UNREACHABLE, "the answer has no list of %s, as a whynot daemon would give", key);
+    else if (root && !json)
+        print_table(list, columns);
     json_decref(root);
     wn_buffer_finish(&address);
 close:

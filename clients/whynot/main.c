@@ -41,7 +41,8 @@ const struct cli_command *cli_command_find(const char *name)
 
 const struct cli_option *cli_option_at(const struct cli_command *command, int i)
 {
-    static const struct cli_option help = {"help", 'h', NULL, NULL, "Say what the command does, and its options.", NULL};
+    static const struct cli_option help = {"help", 'h', NULL, NULL, "Say what the command does, and its options.",
+                                           NULL};
     int own = 0;
     while (command->options && command->options[own].name) own++;
     if (i < own) return &command->options[i];
@@ -123,8 +124,10 @@ enum cli_exit cli_flush(enum cli_exit code)
 
 enum cli_exit cli_fail_error(const struct wn_error *err)
 {
-    bool model = err->code == WN_NO_SUCH_MODEL || err->code == WN_BAD_MODEL || err->code == WN_UNSUPPORTED || err->code == WN_NOT_FOUND;
-    bool away = err->code == WN_UNAUTHORIZED || err->code == WN_FORBIDDEN || err->code == WN_NOT_READY || err->code == WN_QUEUE_FULL;
+    bool model = err->code == WN_NO_SUCH_MODEL || err->code == WN_BAD_MODEL || err->code == WN_UNSUPPORTED ||
+                 err->code == WN_NOT_FOUND;
+    bool away = err->code == WN_UNAUTHORIZED || err->code == WN_FORBIDDEN || err->code == WN_NOT_READY ||
+                err->code == WN_QUEUE_FULL;
     bool usage = err->code == WN_BAD_REQUEST || err->code == WN_NO_SUCH_CLASS || err->code == WN_NO_SUCH_LAYER;
     return cli_fail(model ? CLI_NO_MODEL : away ? CLI_UNREACHABLE : usage ? CLI_USAGE : CLI_FAILED, "%s", err->text);
 }
@@ -149,8 +152,10 @@ static void fill(const char *text, int indent)
         int n = (int)strcspn(text, " \n");
         bool wrap = column && column + 1 + n > 78;
         if (wrap) putchar('\n');
-        if (wrap || !column) printf("%*s", indent, ""), column = indent;
-        else putchar(' '), column++;
+        if (wrap || !column)
+            printf("%*s", indent, ""), column = indent;
+        else
+            putchar(' '), column++;
         printf("%.*s", n, text);
         column += n;
         text += n;
@@ -172,8 +177,8 @@ void cli_help(const struct cli_command *command)
         if (o->letter) snprintf(letter, sizeof letter, "-%c, ", o->letter);
         printf("  %s--%s%s%s\n", letter, o->name, o->argument ? " " : "", o->argument ? o->argument : "");
         char words[600];
-        snprintf(words, sizeof words, "%s%s%s%s", o->words, o->standard ? " (default: " : "", o->standard ? o->standard : "",
-                 o->standard ? ")" : "");
+        snprintf(words, sizeof words, "%s%s%s%s", o->words, o->standard ? " (default: " : "",
+                 o->standard ? o->standard : "", o->standard ? ")" : "");
         fill(words, 10);
     }
     if (command->example) printf("\nexamples:\n%s\n", command->example);
@@ -207,7 +212,8 @@ static void make_options(const struct cli_command *command, struct options *o)
     o->letters[at++] = ':';
     for (; o->n < MOST_OPTIONS - 1 && (row = cli_option_at(command, o->n)); o->n++) {
         o->of[o->n] = row;
-        o->row[o->n] = (struct option){row->name, row->argument ? required_argument : no_argument, NULL, FIRST_NUMBER + o->n};
+        o->row[o->n] =
+            (struct option){row->name, row->argument ? required_argument : no_argument, NULL, FIRST_NUMBER + o->n};
         if (row->letter) o->letters[at++] = row->letter;
         if (row->letter && row->argument) o->letters[at++] = ':';
     }
@@ -230,7 +236,9 @@ static enum cli_exit read_options(struct cli *c, int argc, char **argv)
     if (!c->given) return cli_fail(CLI_FAILED, "no memory");
     while ((found = getopt_long(argc, argv, all.letters, all.row, NULL)) != -1) {
         if (found == ':') return cli_fail(CLI_USAGE, "%s wants a value", argv[optind - 1]);
-        if (found == '?') return cli_fail(CLI_USAGE, "'%s' is not understood; whynot %s --help lists the options", argv[optind - 1], c->command->name);
+        if (found == '?')
+            return cli_fail(CLI_USAGE, "'%s' is not understood; whynot %s --help lists the options", argv[optind - 1],
+                            c->command->name);
         const struct cli_option *o = option_of(&all, found);
         c->given[c->n_given++] = (struct cli_given){o->name, o->argument ? optarg : ""};
     }
@@ -255,8 +263,10 @@ static enum cli_exit run(const struct cli_command *command, int argc, char **arg
     } else {
         code = read_options(&c, argc, argv);
     }
-    if (code == CLI_OK && cli_has(&c, "help")) cli_help(command);
-    else if (code == CLI_OK) code = command->run(&c);
+    if (code == CLI_OK && cli_has(&c, "help"))
+        cli_help(command);
+    else if (code == CLI_OK)
+        code = command->run(&c);
     if (c.given != &help_given) free(c.given);
     return cli_flush(code);
 }
@@ -266,8 +276,10 @@ int main(int argc, char **argv)
     if (argc < 2) return help(), CLI_USAGE;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         const struct cli_command *about = argc > 2 ? cli_command_find(argv[2]) : NULL;
-        if (about) cli_help(about);
-        else help();
+        if (about)
+            cli_help(about);
+        else
+            help();
         return cli_flush(CLI_OK);
     }
     if (strcmp(argv[1], "--version") == 0) return printf("whynot %s\n", wn_version()), cli_flush(CLI_OK);

@@ -5,7 +5,8 @@ static const struct cli_option options[] = {CLI_JSON_OPTION, CLI_ASK_OPTIONS, CL
 
 static enum cli_exit run(const struct cli *c)
 {
-    static const struct cli_column columns[] = {{"name", "METHOD"}, {"explains", "EXPLAINS"}, {"summary", "SUMMARY"}, {NULL, NULL}};
+    static const struct cli_column columns[] = {
+        {"name", "METHOD"}, {"explains", "EXPLAINS"}, {"summary", "SUMMARY"}, {NULL, NULL}};
     return cli_list(c, "/v1/methods", "methods", columns);
 }
 

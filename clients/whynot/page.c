@@ -10,18 +10,26 @@ void cli_page_text(struct wn_text *out, const char *s)
 {
     size_t left = strlen(s);
     while (left) {
-        const char *entity = *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '&' ? "&amp;" : *s == '"' ? "&quot;" : NULL;
+        const char *entity = *s == '<'   ? "&lt;"
+                             : *s == '>' ? "&gt;"
+                             : *s == '&' ? "&amp;"
+                             : *s == '"' ? "&quot;"
+                                         : NULL;
         int n = entity ? 1 : wn_utf8_length(s, left);
         bool control = (unsigned char)*s < 0x20 && *s != '\t' && *s != '\n';
-        if (entity) wn_text_puts(out, entity);
-        else if (n && !control) wn_text_add(out, s, (size_t)n);
-        else wn_text_puts(out, "\xef\xbf\xbd");
+        if (entity)
+            wn_text_puts(out, entity);
+        else if (n && !control)
+            wn_text_add(out, s, (size_t)n);
+        else
+            wn_text_puts(out, "\xef\xbf\xbd");
         s += n ? n : 1;
         left -= n ? (size_t)n : 1;
     }
 }
 
-enum wn_code cli_page_image(struct wn_text *out, const void *data, size_t size, const char *type, const char *alt, struct wn_error *err)
+enum wn_code cli_page_image(struct wn_text *out, const void *data, size_t size, const char *type, const char *alt,
+                            struct wn_error *err)
 {
     struct wn_buffer text = {0};
     enum wn_code code = wn_base64_encode(data, size, &text, err);
@@ -53,16 +61,23 @@ void cli_page_command(struct wn_text *out, const struct cli *c)
 }
 
 static const char style[] =
-    ":root{color-scheme:light dark;--ink:#1b1f24;--soft:#5b6570;--line:#d7dce1;--page:#fff;--mark:#0b66c2;--first:#8a8f96}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e7eaee;--soft:#a3adb8;--line:#39424c;--page:#14181d;--mark:#6ab0ff;--first:#8a939d}}"
-    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:1100px;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.5rem 0 .3rem}"
-    "p.soft,td.soft,figcaption{color:var(--soft)}code{overflow-wrap:anywhere}table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid var(--line)}th:first-child,td:first-child{text-align:left}";
+    ":root{color-scheme:light "
+    "dark;--ink:#1b1f24;--soft:#5b6570;--line:#d7dce1;--page:#fff;--mark:#0b66c2;--first:#8a8f96}"
+    "@media(prefers-color-scheme:dark){:root{--ink:#e7eaee;--soft:#a3adb8;--line:#39424c;--page:#14181d;--mark:#6ab0ff;"
+    "--first:#8a939d}}"
+    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--page);max-width:1100px;margin:2rem "
+    "auto;padding:0 1rem}"
+    "h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{font-size:1rem;margin:1.5rem 0 "
+    ".3rem}"
+    "p.soft,td.soft,figcaption{color:var(--soft)}code{overflow-wrap:anywhere}table{border-collapse:collapse;font-"
+    "variant-numeric:tabular-nums}"
+    "th,td{padding:.2rem .7rem;text-align:right;border-bottom:1px solid "
+    "var(--line)}th:first-child,td:first-child{text-align:left}";
 
 void cli_page_head(struct wn_text *out, const char *title, const char *more)
 {
-    wn_text_puts(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>");
+    wn_text_puts(out, "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
+                      "content=\"width=device-width\"><title>");
     cli_page_text(out, title);
     wn_text_printf(out, "</title><style>%s%s</style>", style, more);
 }

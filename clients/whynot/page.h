@@ -6,10 +6,12 @@
 
 #include <text.h>
 
-/* As character data or an attribute's value between quotation marks; control characters that HTML and XML do not allow become U+FFFD. */
+/* As character data or an attribute's value between quotation marks; control characters that HTML and XML do not
+ * allow become U+FFFD. */
 void cli_page_text(struct wn_text *out, const char *s);
 /* <img> with the file in it; type: "image/png". */
-enum wn_code cli_page_image(struct wn_text *out, const void *data, size_t size, const char *type, const char *alt, struct wn_error *err);
+enum wn_code cli_page_image(struct wn_text *out, const void *data, size_t size, const char *type, const char *alt,
+                            struct wn_error *err);
 /* The command as it was given. */
 void cli_page_command(struct wn_text *out, const struct cli *c);
 /* Doctype, title and style; more: the page's own rules. Then the body may begin. */

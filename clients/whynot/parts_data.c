@@ -26,7 +26,8 @@ static char *path_of(const struct reading *in, const json_t *name)
     const char *text = json_string_value(name);
     size_t size = text ? strlen(in->folder) + strlen(text) + 2 : 0;
     char *path = text ? wn_pool_alloc(&in->out->pool, size) : NULL;
-    if (path) snprintf(path, size, "%s%s%s", *text == '/' ? "" : in->folder, *text == '/' || !*in->folder ? "" : "/", text);
+    if (path)
+        snprintf(path, size, "%s%s%s", *text == '/' ? "" : in->folder, *text == '/' || !*in->folder ? "" : "/", text);
     return path;
 }
 
@@ -34,7 +35,8 @@ static int unit_of(const struct reading *in, const char *name)
 {
     size_t parts = json_array_size(in->parts);
     for (size_t i = 0; i < parts + json_array_size(in->background); i++) {
-        const char *unit = json_string_value(i < parts ? json_array_get(in->parts, i) : json_array_get(in->background, i - parts));
+        const char *unit =
+            json_string_value(i < parts ? json_array_get(in->parts, i) : json_array_get(in->background, i - parts));
         if (unit && strcmp(unit, name) == 0) return (int)i;
     }
     return -1;
@@ -89,7 +91,8 @@ static enum cli_exit read_minimal(const struct reading *in, const json_t *list, 
 static enum cli_exit read_shared(const struct reading *in, const json_t *list, struct cli_assembled *a)
 {
     a->what.other[0] = a->what.other[1] = -1;
-    if (json_array_size(list) != 2) return list && json_array_size(list) ? wrong(in, "'shared' is about two classes") : CLI_OK;
+    if (json_array_size(list) != 2)
+        return list && json_array_size(list) ? wrong(in, "'shared' is about two classes") : CLI_OK;
     for (size_t k = 0; k < 2; k++) {
         const json_t *one = json_array_get(list, k);
         enum cli_exit code = read_set(in, json_object_get(one, "parts"), &a->what.shared[k]);
@@ -102,14 +105,16 @@ static enum cli_exit read_shared(const struct reading *in, const json_t *list, s
 
 static enum cli_exit read_line(struct reading *in, const json_t *line, struct cli_assembled *a, struct cli_exhibit *e)
 {
-    const char *image = json_string_value(json_object_get(line, "image")), *id = json_string_value(json_object_get(line, "id"));
+    const char *image = json_string_value(json_object_get(line, "image")),
+               *id = json_string_value(json_object_get(line, "id"));
     const json_t *label = json_object_get(line, "label");
     in->parts = json_object_get(line, "parts");
     in->background = json_object_get(line, "background");
     size_t n_parts = json_array_size(in->parts), n = n_parts + json_array_size(in->background);
     const char *path = path_of(in, json_object_get(line, "image"));
     a->map = path_of(in, json_object_get(line, "map"));
-    if (!image || !label || !a->map || !path || !n_parts) return wrong(in, "a line has 'image', 'label', 'map' and 'parts'");
+    if (!image || !label || !a->map || !path || !n_parts)
+        return wrong(in, "a line has 'image', 'label', 'map' and 'parts'");
     if (n > WN_MOST_UNITS) return wrong(in, "a picture has more than 32 parts and things behind it");
     e->name = strdup(id ? id : image);
     e->image = strdup(path);
@@ -157,7 +162,8 @@ static enum cli_exit read_all(struct reading *in, FILE *f, long limit, struct cl
         }
         data->list[data->n] = (struct cli_exhibit){.label = -1, .rival = -1};
         in->out->list[data->n] = (struct cli_assembled){0};
-        code = json_is_object(line) ? read_line(in, line, &in->out->list[data->n], &data->list[data->n]) : wrong(in, "no JSON object");
+        code = json_is_object(line) ? read_line(in, line, &in->out->list[data->n], &data->list[data->n])
+                                    : wrong(in, "no JSON object");
         data->n++;
         in->out->n = data->n;
         json_decref(line);
@@ -166,7 +172,8 @@ static enum cli_exit read_all(struct reading *in, FILE *f, long limit, struct cl
     return code;
 }
 
-enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes, long limit, struct cli_parts *out, struct cli_dataset *data)
+enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes, long limit, struct cli_parts *out,
+                             struct cli_dataset *data)
 {
     char file[4096];
     struct stat st;

@@ -7,8 +7,8 @@
 #include <parts.h>
 
 struct cli_assembled {
-    char *map, **without;       /* paths */
-    struct wn_assembled what;   /* without its bytes; names and sets in `pool` */
+    char *map, **without;     /* paths */
+    struct wn_assembled what; /* without its bytes; names and sets in `pool` */
 };
 
 struct cli_parts {
@@ -17,8 +17,10 @@ struct cli_parts {
     struct wn_pool pool;
 };
 
-/* path: a folder with parts.jsonl, or such a file. Fills the data set too: name, image and label. A failure was said, with its line. */
-enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes, long limit, struct cli_parts *out, struct cli_dataset *data);
+/* path: a folder with parts.jsonl, or such a file. Fills the data set too: name, image and label. A failure was
+ * said, with its line. */
+enum cli_exit cli_parts_read(const char *path, const struct cli_classes *classes, long limit, struct cli_parts *out,
+                             struct cli_dataset *data);
 void cli_parts_finish(struct cli_parts *p);
 
 #endif

@@ -16,14 +16,15 @@
 #define REPLY_BYTES ((size_t)1 << 30)
 #define MOST_HANDLES 64
 #define MOST_FLAGS 64
-#define WORK_S 3700L /* longest that a daemon may work on one request, and some more; it says so itself where it takes longer */
+/* longest that a daemon may work on one request, and some more; it says so itself where it takes longer */
+#define WORK_S 3700L
 
 struct cli_peer {
     struct wn_server *local; /* NULL: remote */
     char url[512], key[KEY_BYTES + 32];
     const char *body_type;
     long patience_s, silence_s; /* silence: of a server that took the connection and only had to look something up */
-    atomic_bool reached; /* something answered: from now on silence is worth waiting for */
+    atomic_bool reached;        /* something answered: from now on silence is worth waiting for */
     pthread_mutex_t lock;
     CURL *idle[MOST_HANDLES]; /* connections that are kept */
     int n_idle;
@@ -50,7 +51,8 @@ static enum cli_exit set_url(struct cli_peer *p, const char *url)
 {
     size_t n = strlen(url);
     bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
-    if (!scheme && strstr(url, "://")) return cli_fail(CLI_USAGE, "'%.60s' is no address of a daemon: http:// and https:// are spoken here", url);
+    if (!scheme && strstr(url, "://"))
+        return cli_fail(CLI_USAGE, "'%.60s' is no address of a daemon: http:// and https:// are spoken here", url);
     if (n >= sizeof p->url - 8) return cli_fail(CLI_USAGE, "the address '%.60s...' is too long", url);
     snprintf(p->url, sizeof p->url, "%s%s", scheme ? "" : "http://", url);
     while ((n = strlen(p->url)) && p->url[n - 1] == '/') p->url[n - 1] = 0;
@@ -63,7 +65,8 @@ static enum cli_exit open_remote(struct cli_peer *p, const struct cli *c, const 
     const char *key = cli_get(c, "key-file", getenv("WHYNOT_KEY_FILE"));
     enum cli_exit code = set_url(p, url);
     if (code != CLI_OK) return code;
-    if (cli_has(c, "set")) return cli_fail(CLI_USAGE, "--set is about this command's own engine; the daemon has its own options");
+    if (cli_has(c, "set"))
+        return cli_fail(CLI_USAGE, "--set is about this command's own engine; the daemon has its own options");
     return key && *key ? read_key(p, key) : CLI_OK;
 }
 
@@ -124,8 +127,10 @@ enum cli_exit cli_peer_open_other(const char *url, const char *authorization, st
     enum cli_exit code = set_url(p, url);
     if (authorization && snprintf(p->key, sizeof p->key, "Authorization: %s", authorization) >= (int)sizeof p->key)
         code = cli_fail(CLI_USAGE, "the token is too long");
-    if (code != CLI_OK) cli_peer_close(p);
-    else *out = p;
+    if (code != CLI_OK)
+        cli_peer_close(p);
+    else
+        *out = p;
     return code;
 }
 
@@ -183,8 +188,8 @@ static size_t take(char *data, size_t one, size_t n, void *out)
     return good ? n : 0;
 }
 
-static void set_up(CURL *h, const struct cli_peer *p, const char *method, const char *url, const void *body, size_t size,
-                   const struct curl_slist *headers, struct wn_buffer *out)
+static void set_up(CURL *h, const struct cli_peer *p, const char *method, const char *url, const void *body,
+                   size_t size, const struct curl_slist *headers, struct wn_buffer *out)
 {
     bool post = strcmp(method, "POST") == 0;
     curl_easy_reset(h);
@@ -206,7 +211,8 @@ static void set_up(CURL *h, const struct cli_peer *p, const char *method, const 
     }
 }
 
-/* Where libcurl 7.88 gets no memory for the query it asks without it, which is another question: so what goes out is looked at. */
+/* Where libcurl 7.88 gets no memory for the query it asks without it, which is another question: so what goes out is
+ * looked at. */
 static int look_at_head(CURL *h, curl_infotype what, char *data, size_t n, void *has_query)
 {
     (void)h;
@@ -232,8 +238,10 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     CURL *h = take_handle(p);
     enum wn_code code = wn_buffer_printf(&url, err, "%s%s", p->url, uri);
     if (code == WN_OK && !h) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
-    bool all = add_header(&headers, "Expect:") && (!p->key[0] || add_header(&headers, p->key)) && (!body || add_header(&headers, p->body_type));
-    if (code == WN_OK && !all) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request"); /* or it would go without its key */
+    bool all = add_header(&headers, "Expect:") && (!p->key[0] || add_header(&headers, p->key)) &&
+               (!body || add_header(&headers, p->body_type));
+    /* or it would go without its key */
+    if (code == WN_OK && !all) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
     if (code != WN_OK) goto finish;
     set_up(h, p, method, (char *)url.data, body, size, headers, &out->body);
     bool has_query = false;
@@ -284,7 +292,8 @@ static enum wn_code call_http(struct cli_peer *p, const char *method, const char
         bool away = code == WN_NOT_READY && atomic_load(&p->reached);
         if (code == WN_OK && !busy) atomic_store(&p->reached, true);
         if ((double)asked_s > wait) wait = (double)asked_s;
-        if ((!busy && !away) || now_s() + wait > until) return code == WN_OK ? WN_OK : wn_fail(err, code, "%s", why.text);
+        if ((!busy && !away) || now_s() + wait > until)
+            return code == WN_OK ? WN_OK : wn_fail(err, code, "%s", why.text);
         wn_buffer_finish(&out->body);
         pause_s(wait);
         wait = wait < 5 ? wait * 2 : wait;
@@ -324,7 +333,8 @@ bool cli_problem_is_for_all(const struct cli_reply *reply)
     }
     json_t *root;
     wn_json_parse(reply->body.data, reply->body.size, &root, NULL);
-    const char *about = json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "pointer"));
+    const char *about =
+        json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "pointer"));
     bool own = about && strncmp(about, "/image", 6) == 0;
     json_decref(root);
     return !own;
@@ -355,9 +365,14 @@ void cli_problem_text(const struct cli_reply *r, char *out, size_t size)
     bool starved = wn_json_parse(r->body.data, r->body.size, &root, NULL) == WN_NO_MEMORY;
     const char *detail = json_string_value(json_object_get(root, "detail"));
     const char *like = json_string_value(json_array_get(json_object_get(root, "did_you_mean"), 0));
-    int n = snprintf(out, size, "%s", detail ? detail : starved ? "no memory to read why it was refused" : "the answer is no whynot answer");
-    if (!detail) snprintf(out + n, size - (size_t)n, " (status %d)", r->status);
-    else if (like && !strstr(detail, like) && (size_t)n < size) snprintf(out + n, size - (size_t)n, "; did you mean '%s'?", like);
+    int n = snprintf(out, size, "%s",
+                     detail    ? detail
+                     : starved ? "no memory to read why it was refused"
+                               : "the answer is no whynot answer");
+    if (!detail)
+        snprintf(out + n, size - (size_t)n, " (status %d)", r->status);
+    else if (like && !strstr(detail, like) && (size_t)n < size)
+        snprintf(out + n, size - (size_t)n, "; did you mean '%s'?", like);
     json_decref(root);
 }
 
@@ -368,7 +383,8 @@ json_t *cli_peer_get(struct cli_peer *p, const char *uri, bool print, enum cli_e
     char text[WN_ERROR_TEXT];
     json_t *root = NULL;
     *code = CLI_OK;
-    if (cli_peer_call(p, "GET", uri, NULL, 0, &r, &err) != WN_OK) *code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+    if (cli_peer_call(p, "GET", uri, NULL, 0, &r, &err) != WN_OK)
+        *code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
     else if (r.status != 200) {
         cli_problem_text(&r, text, sizeof text);
         *code = cli_fail(cli_problem_exit(&r), "%s", text);

@@ -22,8 +22,10 @@ char *cli_picture_name(const char *path)
     size_t n = strlen(path);
     for (size_t i = 0; i < n && err.code == WN_OK;) {
         int length = wn_utf8_length(path + i, n - i);
-        if (length) wn_buffer_append(&out, path + i, (size_t)length, &err);
-        else wn_buffer_printf(&out, &err, "\\x%02x", (unsigned char)path[i]);
+        if (length)
+            wn_buffer_append(&out, path + i, (size_t)length, &err);
+        else
+            wn_buffer_printf(&out, &err, "\\x%02x", (unsigned char)path[i]);
         i += length ? (size_t)length : 1;
     }
     wn_buffer_append(&out, "", 1, &err);
@@ -63,7 +65,8 @@ static enum cli_exit add(struct cli_pictures *all, const char *path, size_t root
 static bool is_picture_name(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    return name[0] != '.' && dot && (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+    return name[0] != '.' && dot &&
+           (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
 }
 
 static enum cli_exit walk(struct cli_pictures *all, const char *folder, size_t root, int depth)
@@ -79,8 +82,10 @@ static enum cli_exit walk(struct cli_pictures *all, const char *folder, size_t r
         if (code == CLI_OK && name[0] != '.' && wn_buffer_printf(&path, NULL, "%s%s%s", folder, slash, name) != WN_OK)
             code = cli_fail(CLI_FAILED, "no memory for so many pictures");
         if (code == CLI_OK && name[0] != '.' && lstat((char *)path.data, &info) == 0) {
-            if (S_ISDIR(info.st_mode)) code = walk(all, (char *)path.data, root, depth + 1);
-            else if (is_picture_name(name)) code = add(all, (char *)path.data, root);
+            if (S_ISDIR(info.st_mode))
+                code = walk(all, (char *)path.data, root, depth + 1);
+            else if (is_picture_name(name))
+                code = add(all, (char *)path.data, root);
         }
         wn_buffer_finish(&path);
         free(entries[i]);
@@ -98,7 +103,10 @@ static enum cli_exit add_pattern(struct cli_pictures *all, const char *word)
     int result = glob(word, 0, NULL, &found);
     if (result != 0) {
         globfree(&found);
-        return cli_fail(CLI_USAGE, result == GLOB_NOMATCH ? "no file is named '%s', and none fits it as a pattern" : "'%s' cannot be expanded", word);
+        return cli_fail(CLI_USAGE,
+                        result == GLOB_NOMATCH ? "no file is named '%s', and none fits it as a pattern"
+                                               : "'%s' cannot be expanded",
+                        word);
     }
     for (size_t i = 0; i < found.gl_pathc && code == CLI_OK; i++) code = add_word(all, found.gl_pathv[i]);
     globfree(&found);
@@ -169,13 +177,17 @@ static enum cli_exit drop_repeats(struct cli_pictures *p)
     if (!all) return cli_fail(CLI_FAILED, "no memory for so many pictures");
     for (int i = 1, first = 0; i < p->n; i++) {
         bool repeated = strcmp(all[i]->path, all[first]->path) == 0;
-        if (repeated) all[i]->stem[0] = 0; /* marks it; no stem is empty */
-        else first = i;
+        if (repeated)
+            all[i]->stem[0] = 0; /* marks it; no stem is empty */
+        else
+            first = i;
     }
     free(all);
     for (int i = 0; i < p->n; i++)
-        if (p->list[i].stem[0]) p->list[kept++] = p->list[i];
-        else forget(&p->list[i]);
+        if (p->list[i].stem[0])
+            p->list[kept++] = p->list[i];
+        else
+            forget(&p->list[i]);
     p->n = kept;
     return CLI_OK;
 }
@@ -188,7 +200,8 @@ enum cli_exit cli_pictures_find(char **words, int n, const char *from, struct cl
     if (code == CLI_OK && from) code = add_list(out, from);
     if (code == CLI_OK && out->n) code = drop_repeats(out);
     if (code == CLI_OK && !out->n)
-        code = cli_fail(CLI_USAGE, n || from ? "there is no .png, .jpg or .jpeg file there" : "name a picture, a folder, a pattern, or - for standard input");
+        code = cli_fail(CLI_USAGE, n || from ? "there is no .png, .jpg or .jpeg file there"
+                                             : "name a picture, a folder, a pattern, or - for standard input");
     if (code != CLI_OK) cli_pictures_finish(out);
     return code;
 }
@@ -207,7 +220,8 @@ bool cli_pictures_stems_differ(const struct cli_pictures *p)
     if (!all) cli_fail(CLI_FAILED, "no memory for so many pictures");
     for (int i = 1; differ && i < p->n; i++)
         if (strcmp(all[i]->stem, all[i - 1]->stem) == 0) {
-            cli_fail(CLI_USAGE, "'%s' and '%s' would be written to the same file; name the folder above both", all[i - 1]->path, all[i]->path);
+            cli_fail(CLI_USAGE, "'%s' and '%s' would be written to the same file; name the folder above both",
+                     all[i - 1]->path, all[i]->path);
             differ = false;
         }
     free(all);
@@ -222,8 +236,10 @@ enum wn_code cli_read_file(const char *path, struct wn_buffer *out, struct wn_er
     struct wn_error why = {0};
     if (!f) return wn_fail(err, WN_NOT_FOUND, "the file '%.300s' cannot be read", path);
     while (why.code == WN_OK && (n = fread(chunk, 1, sizeof chunk, f)) > 0) {
-        if (out->size + n > MOST_BYTES) wn_fail(&why, WN_TOO_LARGE, "'%.300s' is larger than %zu MiB", path, MOST_BYTES >> 20);
-        else wn_buffer_append(out, chunk, n, &why);
+        if (out->size + n > MOST_BYTES)
+            wn_fail(&why, WN_TOO_LARGE, "'%.300s' is larger than %zu MiB", path, MOST_BYTES >> 20);
+        else
+            wn_buffer_append(out, chunk, n, &why);
     }
     if (ferror(f)) wn_fail(&why, WN_NOT_FOUND, "the file '%.300s' cannot be read", path);
     if (f != stdin) fclose(f); /* analyzer: the standard input stays open */

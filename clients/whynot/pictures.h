@@ -17,8 +17,9 @@ struct cli_pictures {
     int n, room;
 };
 
-/* words: as on a command line. A folder stands for every .png, .jpg and .jpeg below it (links to folders are not followed, names
- * that start with a dot are left out). from: a file with a path a line, "-" for standard input, or NULL. A failure was said. */
+/* words: as on a command line. A folder stands for every .png, .jpg and .jpeg below it (links to folders are not
+ * followed, names that start with a dot are left out). from: a file with a path a line, "-" for standard input, or
+ * NULL. A failure was said. */
 enum cli_exit cli_pictures_find(char **words, int n, const char *from, struct cli_pictures *out);
 void cli_pictures_finish(struct cli_pictures *p);
 /* What answers call that path: as UTF-8 text, other bytes as \xNN. The caller's to free; NULL: no memory. */

@@ -48,10 +48,12 @@ static int triple(const json_t *v, double out[3])
 static enum wn_code take_size(const json_t *config, struct cli_input *in, struct wn_error *err)
 {
     const json_t *size = json_object_get(config, "size"), *crop = json_object_get(config, "crop_size");
-    const json_t *edge = json_is_object(size) ? json_object_get(size, "shortest_edge") : NULL, *percent = json_object_get(config, "crop_pct");
+    const json_t *edge = json_is_object(size) ? json_object_get(size, "shortest_edge") : NULL,
+                 *percent = json_object_get(config, "crop_pct");
     bool centre = is_on(config, "do_center_crop", false);
     if (!is_on(config, "do_resize", true)) strcpy(in->resize, "none");
-    if (centre && crop && !pair(crop, in->crop)) return wn_fail(err, WN_BAD_REQUEST, "'crop_size' is no size that can be used");
+    if (centre && crop && !pair(crop, in->crop))
+        return wn_fail(err, WN_BAD_REQUEST, "'crop_size' is no size that can be used");
     if (in->resize[0] || !size) return WN_OK;
     if (edge || (centre && json_is_integer(size))) {
         int side = whole(edge ? edge : size);
@@ -87,11 +89,14 @@ enum wn_code cli_input_from_config(const json_t *config, struct cli_input *in, s
     } else {
         in->n_mean = triple(json_object_get(config, "image_mean"), in->mean);
         in->n_std = triple(json_object_get(config, "image_std"), in->std);
-        if (json_object_get(config, "image_mean") && !in->n_mean) return wn_fail(err, WN_BAD_REQUEST, "'image_mean' must be one number or three");
-        if (json_object_get(config, "image_std") && !in->n_std) return wn_fail(err, WN_BAD_REQUEST, "'image_std' must be one number or three");
+        if (json_object_get(config, "image_mean") && !in->n_mean)
+            return wn_fail(err, WN_BAD_REQUEST, "'image_mean' must be one number or three");
+        if (json_object_get(config, "image_std") && !in->n_std)
+            return wn_fail(err, WN_BAD_REQUEST, "'image_std' must be one number or three");
     }
     if (json_is_integer(resample) && json_integer_value(resample) != BILINEAR)
-        note(in, "pictures are resized bilinearly here; the network was shown another filter ('resample'), which changes its numbers a little");
+        note(in, "pictures are resized bilinearly here; the network was shown another filter ('resample'), which "
+                 "changes its numbers a little");
     if (is_on(config, "do_flip_channel_order", false)) strcpy(in->channels, "BGR");
     return WN_OK;
 }
@@ -136,7 +141,8 @@ json_t *cli_input_manifest(const struct cli_input *in)
     bool whole_size = strncmp(in->resize, "squash", 6) == 0 || strcmp(in->resize, "none") == 0;
     int lacking = 0;
     if (whole_size && in->size[0]) lacking |= json_object_set_new(m, "size", sizes(in->size));
-    if (strcmp(in->resize, "short-side") == 0) lacking |= json_object_set_new(m, "short_side", json_integer(in->short_side));
+    if (strcmp(in->resize, "short-side") == 0)
+        lacking |= json_object_set_new(m, "short_side", json_integer(in->short_side));
     if (in->crop[0]) lacking |= json_object_set_new(m, "crop", sizes(in->crop));
     lacking |= json_object_set_new(m, "scale", json_real(in->scale));
     lacking |= json_object_set_new(m, "mean", reals(in->mean, in->n_mean));

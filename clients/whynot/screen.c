@@ -15,7 +15,7 @@
 
 #define COLUMNS_OF_ONE 44
 #define ANSWER_MS 200
-#define SIDE 320   /* of a picture in pixel graphics */
+#define SIDE 320 /* of a picture in pixel graphics */
 #define GAP 8
 #define CHUNK 4096 /* of kitty's protocol */
 
@@ -27,7 +27,8 @@ static bool begins(const char *name, const char *with)
     return value && strncmp(value, with, strlen(with)) == 0;
 }
 
-/* Terminals that speak kitty's protocol, by what they put into the environment; a multiplexer in between does not pass it on. */
+/* Terminals that speak kitty's protocol, by what they put into the environment; a multiplexer in between does not
+ * pass it on. */
 static bool has_kitty(void)
 {
     if (getenv("TMUX") || begins("TERM", "screen")) return false;
@@ -55,7 +56,8 @@ static bool has_sixel(void)
     struct termios before, raw;
     int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool good = tcgetpgrp(fd) == getpgrp() && tcgetattr(fd, &before) == 0; /* asked from the background it would stop us */
+    /* asked from the background it would stop us */
+    bool good = tcgetpgrp(fd) == getpgrp() && tcgetattr(fd, &before) == 0;
     if (good) {
         raw = before;
         raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
@@ -80,7 +82,10 @@ bool cli_screen_choose(const char *wish, enum cli_screen *out)
     for (int i = 0; i < 4; i++)
         if (strcmp(wish, names[i]) == 0) return *out = (enum cli_screen)i, true;
     if (strcmp(wish, "auto") != 0) return false;
-    *out = !cli_colors(STDOUT_FILENO) ? CLI_SCREEN_NONE : has_kitty() ? CLI_SCREEN_KITTY : has_sixel() ? CLI_SCREEN_SIXEL : CLI_SCREEN_BLOCKS;
+    *out = !cli_colors(STDOUT_FILENO) ? CLI_SCREEN_NONE
+           : has_kitty()              ? CLI_SCREEN_KITTY
+           : has_sixel()              ? CLI_SCREEN_SIXEL
+                                      : CLI_SCREEN_BLOCKS;
     return true;
 }
 
@@ -100,15 +105,16 @@ static int width_at(const struct wn_terminal_panel *p, int h)
     return w < 1 ? 1 : w > 4 * SIDE ? 4 * SIDE : w;
 }
 
-static enum wn_code paste(uint8_t *strip, int strip_w, int at, const struct wn_terminal_panel *p, int w, struct wn_error *err)
+static enum wn_code paste(uint8_t *strip, int strip_w, int at, const struct wn_terminal_panel *p, int w,
+                          struct wn_error *err)
 {
     struct wn_resize r = {.src_w = p->w, .src_h = p->h, .channels = 3, .dst_w = w, .dst_h = SIDE, .w = w, .h = SIDE};
     uint8_t *small = malloc((size_t)w * SIDE * 3);
     if (!small) return wn_fail(err, WN_NO_MEMORY, "no memory to draw in the terminal");
     enum wn_code code = wn_resize_antialias(&r, p->rgb, small, err);
-    for (int y = 0; y < SIDE && code == WN_OK; y++)
-        /* analyzer: the caller has a strip */
-        memcpy(strip + ((size_t)y * (size_t)strip_w + (size_t)at) * 3, small + (size_t)y * (size_t)w * 3, (size_t)w * 3);
+    for (int y = 0; y < SIDE && code == WN_OK; y++) /* analyzer: the caller has a strip */
+        memcpy(strip + ((size_t)y * (size_t)strip_w + (size_t)at) * 3, small + (size_t)y * (size_t)w * 3,
+               (size_t)w * 3);
     free(small);
     return code;
 }
@@ -130,7 +136,8 @@ static enum wn_code draw_kitty(const uint8_t *rgb, int w, int h, struct wn_buffe
     return code;
 }
 
-static enum wn_code draw_pixels(bool kitty, const struct wn_terminal_panel *panels, int n, struct wn_buffer *out, struct wn_error *err)
+static enum wn_code draw_pixels(bool kitty, const struct wn_terminal_panel *panels, int n, struct wn_buffer *out,
+                                struct wn_error *err)
 {
     int strip_w = (n - 1) * GAP, at = 0;
     for (int i = 0; i < n; i++) strip_w += width_at(&panels[i], SIDE);
@@ -141,12 +148,14 @@ static enum wn_code draw_pixels(bool kitty, const struct wn_terminal_panel *pane
         code = paste(strip, strip_w, at, &panels[i], width_at(&panels[i], SIDE), err);
         at += width_at(&panels[i], SIDE) + GAP;
     }
-    if (code == WN_OK) code = kitty ? draw_kitty(strip, strip_w, SIDE, out, err) : cli_sixel_draw(strip, strip_w, SIDE, out, err);
+    if (code == WN_OK)
+        code = kitty ? draw_kitty(strip, strip_w, SIDE, out, err) : cli_sixel_draw(strip, strip_w, SIDE, out, err);
     free(strip);
     return code == WN_OK ? wn_buffer_append(out, "\n", 1, err) : code;
 }
 
-enum wn_code cli_screen_draw(enum cli_screen screen, const struct wn_terminal_panel *panels, int n, struct wn_buffer *out, struct wn_error *err)
+enum wn_code cli_screen_draw(enum cli_screen screen, const struct wn_terminal_panel *panels, int n,
+                             struct wn_buffer *out, struct wn_error *err)
 {
     if (screen == CLI_SCREEN_NONE) return WN_OK;
     if (screen != CLI_SCREEN_BLOCKS) return draw_pixels(screen == CLI_SCREEN_KITTY, panels, n, out, err);

@@ -7,7 +7,8 @@
 
 #include <whynot/program.h>
 
-enum { CHANNELS = 16, SIDE = 14, PLANE = SIDE * SIDE, FEATURES = CHANNELS * PLANE, CLASSES = 8 }; /* as tensor cores like them */
+/* as tensor cores like them */
+enum { CHANNELS = 16, SIDE = 14, PLANE = SIDE * SIDE, FEATURES = CHANNELS * PLANE, CLASSES = 8 };
 
 struct numbers {
     float x[FEATURES], filter[CHANNELS * CHANNELS * 9], matrix[FEATURES * CLASSES];
@@ -45,9 +46,11 @@ static void compute(struct numbers *n)
 }
 
 /* The value whose number is *y; what it reads from *x. */
-static enum wn_code describe(struct wn_program *p, const struct wn_weight *filter, const struct wn_weight *matrix, int *x, int *y, struct wn_error *err)
+static enum wn_code describe(struct wn_program *p, const struct wn_weight *filter, const struct wn_weight *matrix,
+                             int *x, int *y, struct wn_error *err)
 {
-    const struct wn_window win = {.rank = 2, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .pad_lo = {1, 1}, .pad_hi = {1, 1}};
+    const struct wn_window win = {
+        .rank = 2, .kernel = {3, 3}, .stride = {1, 1}, .dilation = {1, 1}, .pad_lo = {1, 1}, .pad_hi = {1, 1}};
     *x = wn_program_input(p, (struct wn_shape){4, {1, CHANNELS, SIDE, SIDE}}, true);
     const int units = wn_relu(p, wn_conv(p, *x, wn_program_const(p, filter), WN_NONE, &win, 1));
     const int row = wn_reshape(p, units, &(struct wn_shape){2, {1, FEATURES}});
@@ -55,7 +58,8 @@ static enum wn_code describe(struct wn_program *p, const struct wn_weight *filte
     return wn_program_optimize(p, err);
 }
 
-static enum wn_code run(struct wn_backend *be, const struct wn_program *p, int x, int y, const float *src, float *dst, struct wn_error *err)
+static enum wn_code run(struct wn_backend *be, const struct wn_program *p, int x, int y, const float *src, float *dst,
+                        struct wn_error *err)
 {
     struct wn_exe *exe;
     enum wn_code code = be->impl->compile(be, p, &exe, err);
@@ -87,7 +91,8 @@ enum wn_code cli_selftest(struct wn_backend *be, struct cli_selftest *out, struc
     struct wn_program *p = NULL;
     float got[CLASSES];
     int x, y;
-    scatter(n.x, FEATURES, 2, 1), scatter(n.filter, CHANNELS * CHANNELS * 9, 1, 2), scatter(n.matrix, FEATURES * CLASSES, 1, 3);
+    scatter(n.x, FEATURES, 2, 1), scatter(n.filter, CHANNELS * CHANNELS * 9, 1, 2),
+        scatter(n.matrix, FEATURES * CLASSES, 1, 3);
     compute(&n);
     be->impl->traits(be, &before);
     enum wn_code code = wn_program_create(&p, err);

@@ -1,4 +1,5 @@
-/* Whether a backend computes: a convolution with activation and a product, against loops on the host. Knows no network and no option. */
+/* Whether a backend computes: a convolution with activation and a product, against loops on the host. Knows no
+ * network and no option. */
 #ifndef WN_CLIENT_SELFTEST_H
 #define WN_CLIENT_SELFTEST_H
 

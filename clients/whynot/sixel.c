@@ -1,4 +1,5 @@
-/* Sixel graphics: six rows a band, one pass a colour. Colours are the 6x7x6 cells of a fixed cube, ordered dither between them. */
+/* Sixel graphics: six rows a band, one pass a colour. Colours are the 6x7x6 cells of a fixed cube, ordered dither
+ * between them. */
 #include "screen.h"
 
 #include <stdlib.h>
@@ -29,8 +30,8 @@ static enum wn_code put_palette(struct wn_buffer *out, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     for (int i = 0; i < COLOURS && code == WN_OK; i++)
-        code = wn_buffer_printf(out, err, "#%d;2;%d;%d;%d", i, i / (GREEN * BLUE) * 100 / (RED - 1), i / BLUE % GREEN * 100 / (GREEN - 1),
-                                i % BLUE * 100 / (BLUE - 1));
+        code = wn_buffer_printf(out, err, "#%d;2;%d;%d;%d", i, i / (GREEN * BLUE) * 100 / (RED - 1),
+                                i / BLUE % GREEN * 100 / (GREEN - 1), i % BLUE * 100 / (BLUE - 1));
     return code;
 }
 
@@ -44,7 +45,8 @@ static enum wn_code put_run(struct wn_buffer *out, int bits, int n, struct wn_er
 }
 
 /* index: BAND*w colours of this band, rows of it that exist. */
-static enum wn_code put_colour(const unsigned char *index, int w, int rows, int colour, struct wn_buffer *out, struct wn_error *err)
+static enum wn_code put_colour(const unsigned char *index, int w, int rows, int colour, struct wn_buffer *out,
+                               struct wn_error *err)
 {
     int bits = 0, n = 0;
     enum wn_code code = wn_buffer_printf(out, err, "#%d", colour);
@@ -59,7 +61,8 @@ static enum wn_code put_colour(const unsigned char *index, int w, int rows, int 
     return code == WN_OK ? wn_buffer_append(out, "$", 1, err) : code;
 }
 
-static enum wn_code put_band(const uint8_t *rgb, int w, int y, int rows, unsigned char *index, struct wn_buffer *out, struct wn_error *err)
+static enum wn_code put_band(const uint8_t *rgb, int w, int y, int rows, unsigned char *index, struct wn_buffer *out,
+                             struct wn_error *err)
 {
     bool used[COLOURS] = {0};
     enum wn_code code = WN_OK;
@@ -77,9 +80,11 @@ static enum wn_code put_band(const uint8_t *rgb, int w, int y, int rows, unsigne
 enum wn_code cli_sixel_draw(const uint8_t *rgb, int w, int h, struct wn_buffer *out, struct wn_error *err)
 {
     unsigned char *index = malloc((size_t)w * BAND);
-    enum wn_code code = index ? wn_buffer_printf(out, err, "\x1bP0;1q\"1;1;%d;%d", w, h) : wn_fail(err, WN_NO_MEMORY, "no memory to draw in the terminal");
+    enum wn_code code = index ? wn_buffer_printf(out, err, "\x1bP0;1q\"1;1;%d;%d", w, h)
+                              : wn_fail(err, WN_NO_MEMORY, "no memory to draw in the terminal");
     if (code == WN_OK) code = put_palette(out, err);
-    for (int y = 0; y < h && code == WN_OK; y += BAND) code = put_band(rgb, w, y, h - y < BAND ? h - y : BAND, index, out, err);
+    for (int y = 0; y < h && code == WN_OK; y += BAND)
+        code = put_band(rgb, w, y, h - y < BAND ? h - y : BAND, index, out, err);
     free(index);
     return code == WN_OK ? wn_buffer_append(out, "\x1b\\", 2, err) : code;
 }

@@ -33,7 +33,8 @@ static int class_at(const json_t *line, const char *key)
 enum wn_code cli_verdict_read(const char *text, size_t size, struct cli_verdict *out, struct wn_error *err)
 {
     json_t *line;
-    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY) return wn_fail(err, WN_NO_MEMORY, "no memory for a line");
+    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY)
+        return wn_fail(err, WN_NO_MEMORY, "no memory for a line");
     const json_t *gap = json_object_get(line, "logit_gap");
     enum wn_code code = WN_OK;
     *out = (struct cli_verdict){.label = -1, .rival = -1};
@@ -102,8 +103,8 @@ static double median(const struct cli_verdict *sorted, int n)
     return n ? (sorted[(n - 1) / 2].gap + sorted[n / 2].gap) / 2 : 0;
 }
 
-/* The median gap of the pictures of each label, pulled towards that of all pictures as if FEW of those were among them: a class of two
- * pictures has no habits. */
+/* The median gap of the pictures of each label, pulled towards that of all pictures as if FEW of those were among
+ * them: a class of two pictures has no habits. */
 static enum wn_code usual_gaps(const struct cli_verdict *list, int n, int classes, double *usual)
 {
     struct cli_verdict *sorted = calloc((size_t)n + 1, sizeof *sorted);

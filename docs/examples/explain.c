@@ -20,13 +20,17 @@ int main(int argc, char **argv)
     size_t n = (size_t)(wn_graph_channels(graph) * wn_graph_height(graph) * wn_graph_width(graph));
     picture = calloc(n, sizeof *picture);
     logits = calloc((size_t)wn_graph_classes(graph), sizeof *logits);
-    if (!picture || !logits || fread(picture, sizeof *picture, n, file) != n) wn_fail(&err, WN_BAD_REQUEST, "%s is too short", argv[2]);
-    struct wn_question question = {.layer = WN_LAYER_AUTO, .target = WN_TARGET_PREDICTED, .method = wn_method_find("gradcam"),
+    if (!picture || !logits || fread(picture, sizeof *picture, n, file) != n)
+        wn_fail(&err, WN_BAD_REQUEST, "%s is too short", argv[2]);
+    struct wn_question question = {.layer = WN_LAYER_AUTO,
+                                   .target = WN_TARGET_PREDICTED,
+                                   .method = wn_method_find("gradcam"),
                                    .contrast = wn_contrast_find("pair")};
     struct wn_batch batch = {1, (const float *const[]){picture}, 1, &question, NULL, NULL, NULL};
     if (err.code != WN_OK || wn_engine_explain(engine, &batch, logits, &answer, NULL, &err) != WN_OK) goto say;
     if (answer.error.code != WN_OK) wn_fail(&err, answer.error.code, "%s", answer.error.text);
-    printf("class %d rather than %d, at %s, %.6g\n", answer.target, answer.foil, wn_graph_layer(graph, answer.layer)->name, answer.score);
+    printf("class %d rather than %d, at %s, %.6g\n", answer.target, answer.foil,
+           wn_graph_layer(graph, answer.layer)->name, answer.score);
     for (int i = 0; i < answer.h * answer.w; i++) most = answer.map[i] > most ? answer.map[i] : most;
     for (int i = 0; i < answer.h * answer.w; i++)
         printf("%d%c", answer.map[i] > 0 ? (int)(9 * answer.map[i] / most) : 0, (i + 1) % answer.w ? ' ' : '\n');

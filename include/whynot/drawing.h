@@ -1,5 +1,6 @@
-/* What it means to draw a map: where it lies in a picture and how its values become 8-bit indices into a palette. Types only, so that
- * whoever draws, on whatever device, is asked in the same words. Knows nothing of colours, files or networks. */
+/* What it means to draw a map: where it lies in a picture and how its values become 8-bit indices into a palette.
+ * Types only, so that whoever draws, on whatever device, is asked in the same words. Knows nothing of colours, files
+ * or networks. */
 #ifndef WHYNOT_DRAWING_H
 #define WHYNOT_DRAWING_H
 
@@ -40,7 +41,8 @@ struct wn_view {
 struct wn_rendered {
     struct wn_range range;
     int peak_x, peak_y; /* highest value, first in reading order */
-    int box_x, box_y, box_w, box_h; /* holds the strongest 20 % of the positive mass; box_w 0 where nothing is positive */
+    /* holds the strongest 20 % of the positive mass; box_w 0 where nothing is positive */
+    int box_x, box_y, box_w, box_h;
     bool flat; /* the map was constant: all indices are that of value 0 */
 };
 

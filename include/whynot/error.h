@@ -61,12 +61,13 @@ struct wn_error {
     char text[WN_ERROR_TEXT]; /* one sentence for a person: names the thing and the mending; UTF-8, always terminated */
 };
 
-/* Stores the first failure in `err` (a NULL `err` is fine) and returns `code`, so that `return wn_fail(...)` reads well. */
+/* Stores the first failure in `err` (a NULL `err` is fine) and returns `code`, so that `return wn_fail(...)` reads
+ * well. */
 WN_API enum wn_code wn_fail(struct wn_error *err, enum wn_code code, const char *fmt, ...) WN_PRINTF(3, 4);
 WN_API enum wn_code wn_vfail(struct wn_error *err, enum wn_code code, const char *fmt, va_list args);
 
-WN_API const char *wn_code_name(enum wn_code code);   /* "BAD_MODEL" */
-WN_API const char *wn_code_title(enum wn_code code);  /* the row's sentence */
+WN_API const char *wn_code_name(enum wn_code code);  /* "BAD_MODEL" */
+WN_API const char *wn_code_title(enum wn_code code); /* the row's sentence */
 WN_API int wn_code_http_status(enum wn_code code);
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
-/* Are the explanations right? Metrics as table rows, and the measuring of one picture on a resident engine. Whatever many pictures say
- * together is the caller's, from these numbers (metrics.h); so any number of pictures takes the memory of one. */
+/* Are the explanations right? Metrics as table rows, and the measuring of one picture on a resident engine. Whatever
+ * many pictures say together is the caller's, from these numbers (metrics.h); so any number of pictures takes the
+ * memory of one. */
 #ifndef WHYNOT_EVALUATE_H
 #define WHYNOT_EVALUATE_H
 
@@ -14,13 +15,15 @@ extern "C" {
 /* ---- metrics ---- */
 
 enum wn_evaluation_needs {
-    WN_NEEDS_LABEL = 1,          /* the true class */
-    WN_NEEDS_TRUTH = 2,          /* which pixels matter */
-    WN_NEEDS_RIVAL = 4,          /* a class that the picture could be mistaken for */
-    WN_NEEDS_COUNTERFACTUAL = 8, /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
-    WN_NEEDS_SEVERAL = 16,       /* compares subjects: needs two or more */
-    WN_NEEDS_SHUFFLED = 32,      /* the same network with shuffled weights */
-    WN_NEEDS_PARTS = 64          /* pictures of named parts; the numbers are of all pictures together, and not made here */
+    WN_NEEDS_LABEL = 1, /* the true class */
+    WN_NEEDS_TRUTH = 2, /* which pixels matter */
+    WN_NEEDS_RIVAL = 4, /* a class that the picture could be mistaken for */
+    /* the picture with the rival's pixels, and one with as many pixels changed elsewhere */
+    WN_NEEDS_COUNTERFACTUAL = 8,
+    WN_NEEDS_SEVERAL = 16,  /* compares subjects: needs two or more */
+    WN_NEEDS_SHUFFLED = 32, /* the same network with shuffled weights */
+    /* pictures of named parts; the numbers are of all pictures together, and not made here */
+    WN_NEEDS_PARTS = 64
 };
 
 /* Which questions a metric wants answered, of each subject. */
@@ -49,7 +52,8 @@ struct wn_evaluation_metric {
     unsigned maps;  /* 1 << wn_evaluation_map, or'ed */
     const struct wn_evaluation_column *columns;
     int n_columns;
-    /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". NULL with WN_NEEDS_PARTS. */
+    /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". NULL with
+     * WN_NEEDS_PARTS. */
     enum wn_code (*run)(struct wn_trial *t, double *values, struct wn_error *err);
 };
 WN_API const struct wn_evaluation_metric *wn_evaluation_metric_at(int i); /* NULL past the end */
@@ -68,13 +72,17 @@ struct wn_evaluation_options {
     int n_subjects;
     const struct wn_evaluation_metric *const *metrics;
     int n_metrics;
-    bool explain_label;   /* the class that is evaluated: the picture's label, else the prediction */
-    int curve_step;       /* pixels changed between two points of a curve; 0: 1/28 of the picture, as Pillai et al. 2022 */
-    struct wn_engine *shuffled; /* an engine of the same network with shuffled weights (wn_graph_options); NULL: there is none */
-    /* May be NULL. Asked between forward passes, from the thread that runs: whether nobody wants the numbers any more. */
+    bool explain_label; /* the class that is evaluated: the picture's label, else the prediction */
+    /* pixels changed between two points of a curve; 0: 1/28 of the picture, as Pillai et al. 2022 */
+    int curve_step;
+    /* an engine of the same network with shuffled weights (wn_graph_options); NULL: there is none */
+    struct wn_engine *shuffled;
+    /* May be NULL. Asked between forward passes, from the thread that runs: whether nobody wants the numbers any
+     * more. */
     bool (*given_up)(void *context);
     void *context;
-    double least_second;  /* pictures whose second class is less likely are left out of the masking experiment; Wang & Wang 2022: 0.1 */
+    /* pictures whose second class is less likely are left out of the masking experiment; Wang & Wang 2022: 0.1 */
+    double least_second;
 };
 
 struct wn_evaluation_picture {
@@ -88,18 +96,23 @@ struct wn_evaluation_picture {
 
 struct wn_evaluation;
 
-/* graph: the engine's. options and what they point to must outlive the evaluation. Errors: WN_BAD_REQUEST for nothing to judge or nothing to
- * judge by, WN_NO_MEMORY. */
-WN_API enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
-                                         struct wn_evaluation **out, struct wn_error *err);
+/* graph: the engine's. options and what they point to must outlive the evaluation. Errors: WN_BAD_REQUEST for
+ * nothing to judge or nothing to judge by, WN_NO_MEMORY. */
+WN_API enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph,
+                                         const struct wn_evaluation_options *options, struct wn_evaluation **out,
+                                         struct wn_error *err);
 WN_API void wn_evaluation_destroy(struct wn_evaluation *v); /* NULL is fine */
-WN_API int wn_evaluation_values(const struct wn_evaluation *v); /* numbers a picture: for each metric subjects * columns, in this order */
+/* numbers a picture: for each metric subjects * columns, in this order */
+WN_API int wn_evaluation_values(const struct wn_evaluation *v);
 
-/* Measures one picture. values: wn_evaluation_values doubles, NaN where the picture or the method has nothing to say. prediction (may be
- * NULL): its most likely class, -1 where a failure came before it was known. passes (may be NULL): forward passes taken. Errors: WN_DEADLINE where it was given up, those of the engine; a question that one subject
- * cannot answer (a method that the network rules out) leaves that subject's values NaN and its reason in *refused (may be NULL). */
-WN_API enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values, int *prediction,
-                                      int64_t *passes, struct wn_error *refused, struct wn_error *err);
+/* Measures one picture. values: wn_evaluation_values doubles, NaN where the picture or the method has nothing to
+ * say. prediction (may be NULL): its most likely class, -1 where a failure came before it was known. passes (may be
+ * NULL): forward passes taken. Errors: WN_DEADLINE where it was given up, those of the engine; a question that one
+ * subject cannot answer (a method that the network rules out) leaves that subject's values NaN and its reason in
+ * *refused (may be NULL). */
+WN_API enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture,
+                                      double *values, int *prediction, int64_t *passes, struct wn_error *refused,
+                                      struct wn_error *err);
 
 #ifdef __cplusplus
 }

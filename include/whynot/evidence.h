@@ -10,10 +10,10 @@
 extern "C" {
 #endif
 
-/* Of the targets, were they and the rivals the only classes: sum_T e^y / (sum_T e^y + sum_S e^y), in double and without overflow. Sets
- * are not empty. classes 1: logits holds y alone and class 0 has the logit 0. */
-WN_API double wn_relative_probability(const float *logits, int classes, const int *targets, int n_targets, const int *rivals,
-                                      int n_rivals);
+/* Of the targets, were they and the rivals the only classes: sum_T e^y / (sum_T e^y + sum_S e^y), in double and
+ * without overflow. Sets are not empty. classes 1: logits holds y alone and class 0 has the logit 0. */
+WN_API double wn_relative_probability(const float *logits, int classes, const int *targets, int n_targets,
+                                      const int *rivals, int n_rivals);
 
 struct wn_masking_in {
     const float *image;  /* C*H*W, preprocessed */
@@ -28,14 +28,15 @@ struct wn_masking_in {
 };
 
 struct wn_masking {
-    double before, keep_positive, keep_negative; /* relative probability of the targets: as it is, and with one side hidden */
-    double positive, negative;                   /* shares of the pixels that are above and below 0 */
-    int radius;                                  /* of the blur, 0 for other fills */
-    bool turns; /* hiding what speaks for the side that won hands the decision to the other */
+    /* relative probability of the targets: as it is, and with one side hidden */
+    double before, keep_positive, keep_negative;
+    double positive, negative; /* shares of the pixels that are above and below 0 */
+    int radius;                /* of the blur, 0 for other fills */
+    bool turns;                /* hiding what speaks for the side that won hands the decision to the other */
 };
 
-/* Two more forward passes on the same engine; graph: the engine's. Errors: WN_BAD_REQUEST for a class that is not there or an empty
- * set, WN_BAD_NUMBERS, WN_NO_MEMORY, what the backend says. */
+/* Two more forward passes on the same engine; graph: the engine's. Errors: WN_BAD_REQUEST for a class that is not
+ * there or an empty set, WN_BAD_NUMBERS, WN_NO_MEMORY, what the backend says. */
 WN_API enum wn_code wn_engine_masking(struct wn_engine *e, const struct wn_graph *graph, const struct wn_masking_in *in,
                                       struct wn_masking *out, struct wn_error *err);
 

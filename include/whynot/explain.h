@@ -1,8 +1,8 @@
 /* The words of an explanation: contrasts and methods as table rows, and one question with its answer.
  *
- * An explanation is a triple, contrast x method x layer. A contrast is a pure function from logits to a seed, the vector put
- * at the logits before the backward pass; a method is one formula over activation and gradient. Rows carry the code and its
- * words, so that the validator, --help, the API and the manual are made from one place. */
+ * An explanation is a triple, contrast x method x layer. A contrast is a pure function from logits to a seed, the
+ * vector put at the logits before the backward pass; a method is one formula over activation and gradient. Rows
+ * carry the code and its words, so that the validator, --help, the API and the manual are made from one place. */
 #ifndef WHYNOT_EXPLAIN_H
 #define WHYNOT_EXPLAIN_H
 
@@ -34,14 +34,15 @@ enum wn_contrast_flags {
     WN_CONTRAST_TARGET_SET = 4, /* takes several targets */
     WN_CONTRAST_SAME_OK = 8,    /* target == foil has a meaning */
     WN_CONTRAST_OPPOSITE = 16,  /* positive means: speaks against the foil, not for the target */
-    WN_CONTRAST_NEAREST = 32,   /* the default foils are the three classes nearest to the target in score, not all others */
+    /* the default foils are the three classes nearest to the target in score, not all others */
+    WN_CONTRAST_NEAREST = 32,
     WN_CONTRAST_UNBALANCED = 64, /* the seed does not sum to 0: what all classes share is seen too */
     WN_CONTRAST_VALUE = 128,     /* the foil is a number that the output might have been, not a class */
     WN_CONTRAST_RELEVANCE = 256  /* a start of relevance: for methods with WN_METHOD_RELEVANCE alone */
 };
 
-/* The two sets of classes whose log-odds log(sum_T e^y / sum_S e^y), or whose probability, the contrast is the gradient of, up to a factor that
- * does not depend on the class. What Integrated Gradients follows along its path. */
+/* The two sets of classes whose log-odds log(sum_T e^y / sum_S e^y), or whose probability, the contrast is the
+ * gradient of, up to a factor that does not depend on the class. What Integrated Gradients follows along its path. */
 enum wn_odds {
     WN_ODDS_NONE,          /* the seed is not such a gradient: only v.y with v held */
     WN_ODDS_TARGET_OTHERS, /* T = {t}, S = all others */
@@ -59,23 +60,24 @@ struct wn_contrast {
     unsigned flags;
     enum wn_odds odds;
     bool explains_probability; /* with odds: the gradient of the probability, not of its log-odds */
-    /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one, else -1. */
+    /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one,
+     * else -1. */
     enum wn_code (*seed)(const struct wn_contrast_in *in, float *seed, int *foil, struct wn_error *err);
-    /* The same as a closed form, for devices that make seeds themselves; `against` is that of a question without foils where those are
-     * optional. NULL: `seed` alone makes it. */
+    /* The same as a closed form, for devices that make seeds themselves; `against` is that of a question without
+     * foils where those are optional. NULL: `seed` alone makes it. */
     const struct wn_seed_form *form;
-    /* NULL; or a contrast of two passes, whose map is that of `seed` less that of this row, no row of the table, after both are brought to
-     * one total: to 1, or the second to the first's. */
+    /* NULL; or a contrast of two passes, whose map is that of `seed` less that of this row, no row of the table,
+     * after both are brought to one total: to 1, or the second to the first's. */
     const struct wn_contrast *less;
     enum wn_balance { WN_BALANCE_ONE, WN_BALANCE_FIRST } balance;
 };
 
 WN_API const struct wn_contrast *wn_contrast_at(int i); /* NULL past the end */
 WN_API const struct wn_contrast *wn_contrast_find(const char *name);
-/* Checks the question (classes in range, sets disjoint and without repeats, as many foils as the row's flags say, finite logits)
- * and fills the seed. Errors: WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_BAD_NUMBERS, WN_NO_MEMORY. */
-WN_API enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contrast_in *in, float *seed, int *foil,
-                                     struct wn_error *err);
+/* Checks the question (classes in range, sets disjoint and without repeats, as many foils as the row's flags say,
+ * finite logits) and fills the seed. Errors: WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_BAD_NUMBERS, WN_NO_MEMORY. */
+WN_API enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contrast_in *in, float *seed,
+                                     int *foil, struct wn_error *err);
 
 /* ---- methods ---- */
 
@@ -108,17 +110,20 @@ WN_API const struct wn_setting_row *wn_setting_at(int i); /* NULL past the end *
 /* The number of the setting, or -1. */
 WN_API int wn_setting_find(const char *name);
 /* Checks and sets. text: a number, or the word of a choice. WN_BAD_REQUEST says what is allowed. */
-WN_API enum wn_code wn_setting_set(struct wn_settings *s, enum wn_setting which, const char *text, struct wn_error *err);
+WN_API enum wn_code wn_setting_set(struct wn_settings *s, enum wn_setting which, const char *text,
+                                   struct wn_error *err);
 /* The value as given, or the default. */
 WN_API double wn_setting(const struct wn_settings *s, enum wn_setting which);
 
 enum wn_method_flags {
-    WN_METHOD_INPUT = 1, /* explains the pixels of the network's input, whatever layer is asked for */
+    WN_METHOD_INPUT = 1,  /* explains the pixels of the network's input, whatever layer is asked for */
     WN_METHOD_LINEAR = 2, /* the map of a sum of seeds is the sum of their maps */
-    WN_METHOD_REFERENCE = 4, /* compares the image with a baseline image, which goes through the forward pass beside it */
+    /* compares the image with a baseline image, which goes through the forward pass beside it */
+    WN_METHOD_REFERENCE = 4,
     WN_METHOD_RELEVANCE = 16, /* relevance v_s y_s is handed down from the logits, by rules that keep its total */
-    WN_METHOD_CLASSLESS = 8, /* looks at no class: answers the contrast "logit" alone, with the same map whatever the target is */
-    WN_METHOD_AREAS = 32     /* paints whole areas, a value each: no single pixel stands out */
+    /* looks at no class: answers the contrast "logit" alone, with the same map whatever the target is */
+    WN_METHOD_CLASSLESS = 8,
+    WN_METHOD_AREAS = 32 /* paints whole areas, a value each: no single pixel stands out */
 };
 
 struct wn_method {
@@ -130,24 +135,29 @@ struct wn_method {
     const char *misleads; /* where its map is easily read wrongly, one or two sentences */
     unsigned flags;
     unsigned settings; /* bit s: takes setting s; each is a row of method_options.def */
-    /* Appends the formula; returns the value of the raw signed map (R,1,h,w), or for a method with `run` whatever `run` wants of one run,
-     * (R,C,h,w). A graph that the method has no rule for: wn_program_fail(WN_UNSUPPORTED) naming what is in the way. */
+    /* Appends the formula; returns the value of the raw signed map (R,1,h,w), or for a method with `run` whatever
+     * `run` wants of one run, (R,C,h,w). A graph that the method has no rule for: wn_program_fail(WN_UNSUPPORTED)
+     * naming what is in the way. */
     int (*build)(struct wn_program *p, const struct wn_method_in *in);
-    /* NULL where one run is enough. Else drives as many runs as the map takes, one question at a time, and fills it (kernels/methods/method.h).
-     * Polls for an end between runs. build may be NULL then: the method has runs of other methods only. */
+    /* NULL where one run is enough. Else drives as many runs as the map takes, one question at a time, and fills it
+     * (kernels/methods/method.h). Polls for an end between runs. build may be NULL then: the method has runs of
+     * other methods only. */
     enum wn_code (*run)(struct wn_run *run, struct wn_error *err);
     /* Forward passes of one answer with these settings, a backward pass counted as one more; NULL: that of one run. */
     int64_t (*passes)(const struct wn_settings *s);
-    /* May be NULL. Appends the maps of every class without a backward pass a class; returns (N,K,h,w) for a layer of N images. Fails with
-     * WN_UNSUPPORTED where there is no such short cut for so many: the caller then tries fewer, and in the end goes the long way. */
+    /* May be NULL. Appends the maps of every class without a backward pass a class; returns (N,K,h,w) for a layer of
+     * N images. Fails with WN_UNSUPPORTED where there is no such short cut for so many: the caller then tries fewer,
+     * and in the end goes the long way. */
     int (*build_all)(struct wn_program *p, int layer, int logits, int64_t classes);
 };
 
 WN_API const struct wn_method *wn_method_at(int i); /* NULL past the end */
 WN_API const struct wn_method *wn_method_find(const char *name);
-/* The row's flags; for a method that averages the maps of another one, with what that one explains: the input or a layer, relevance, no class. */
+/* The row's flags; for a method that averages the maps of another one, with what that one explains: the input or a
+ * layer, relevance, no class. */
 WN_API unsigned wn_method_flags(const struct wn_method *m, const struct wn_settings *s);
-/* Whether the method takes every setting that was given, itself or for its base method; else WN_BAD_REQUEST names it. */
+/* Whether the method takes every setting that was given, itself or for its base method; else WN_BAD_REQUEST names
+ * it. */
 WN_API enum wn_code wn_method_check(const struct wn_method *m, const struct wn_settings *s, struct wn_error *err);
 
 /* ---- one question and its answer ---- */
@@ -157,14 +167,16 @@ WN_API enum wn_code wn_method_check(const struct wn_method *m, const struct wn_s
 #define WN_LAYER_INPUT (-2) /* in answers: the map is over the network's input */
 
 struct wn_question {
-    int image;                          /* which image of the batch */
-    int layer;                          /* number among wn_graph_layer, or WN_LAYER_AUTO; methods on the input ignore it */
+    int image; /* which image of the batch */
+    /* number among wn_graph_layer, or WN_LAYER_AUTO; methods on the input ignore it */
+    int layer;
     const struct wn_method *method;     /* never NULL */
     const struct wn_contrast *contrast; /* never NULL */
     int target;                         /* class, or WN_TARGET_PREDICTED: the prediction of this image */
     const int *targets;                 /* subset contrasts: several targets; NULL: {target} */
     int n_targets;
-    const int *foils; /* NULL with n_foils 0: the contrast's default (the runner-up; for a set, all others or the nearest) */
+    /* NULL with n_foils 0: the contrast's default (the runner-up; for a set, all others or the nearest) */
+    const int *foils;
     int n_foils;
     float value; /* for contrasts with WN_CONTRAST_VALUE */
     bool has_value;
@@ -179,9 +191,9 @@ struct wn_question {
 WN_API int64_t wn_question_passes(const struct wn_question *q);
 
 enum wn_answer_flags {
-    WN_ANSWER_FLAT = 1,      /* the map is constant */
-    WN_ANSWER_EMPTY = 2,     /* the map has no positive value */
-    WN_ANSWER_SATURATED = 4  /* p of the target is 1 in floating point */
+    WN_ANSWER_FLAT = 1,     /* the map is constant */
+    WN_ANSWER_EMPTY = 2,    /* the map has no positive value */
+    WN_ANSWER_SATURATED = 4 /* p of the target is 1 in floating point */
 };
 
 /* Filled by wn_engine_explain; wn_answer_finish frees what it owns. */
@@ -190,10 +202,11 @@ struct wn_answer {
     int target, foil;      /* as resolved; foil -1 where the contrast has none */
     int layer;             /* as resolved: number among wn_graph_layer, or WN_LAYER_INPUT */
     int h, w;
-    float *map;    /* h*w, signed, not normalised; owned by the answer */
-    float score;   /* v.y: the scalar that was explained */
+    float *map;  /* h*w, signed, not normalised; owned by the answer */
+    float score; /* v.y: the scalar that was explained */
     unsigned flags;
-    /* Methods whose map has to sum to a known difference (Integrated Gradients, DeepLIFT): the sum, and that difference. */
+    /* Methods whose map has to sum to a known difference (Integrated Gradients, DeepLIFT): the sum, and that
+     * difference. */
     struct wn_completeness {
         bool known;
         double sum, expected;
@@ -203,17 +216,17 @@ struct wn_answer {
 /* |sum - expected| / |expected|; 0 where both are 0, and 1 where only the expected one is. */
 WN_API double wn_completeness_residual(const struct wn_completeness *c);
 WN_API void wn_answer_finish(struct wn_answer *a);
-/* The first failure among n answers that might as well have gone right (memory, the device, a deadline, a bug), for who has to tell that from
- * a question that this network rules out. */
+/* The first failure among n answers that might as well have gone right (memory, the device, a deadline, a bug), for
+ * who has to tell that from a question that this network rules out. */
 WN_API enum wn_code wn_answers_failure(const struct wn_answer *answers, int n, struct wn_error *err);
 
 /* ---- numbers about logits that several parties need ---- */
-WN_API void wn_softmax(const float *logits, int n, float *p);   /* p: n floats, caller's; may alias logits */
-WN_API int wn_argmax(const float *x, int n);                    /* lowest index on a tie */
+WN_API void wn_softmax(const float *logits, int n, float *p); /* p: n floats, caller's; may alias logits */
+WN_API int wn_argmax(const float *x, int n);                  /* lowest index on a tie */
 /* Indices of the k largest, best first, ties by lowest index; returns min(k, n). */
 WN_API int wn_top(const float *x, int n, int k, int *index);
-/* Indices of the k classes whose logits lie nearest to the target's, nearest first, ties by lowest index; never the target.
- * Returns min(k, n - 1). */
+/* Indices of the k classes whose logits lie nearest to the target's, nearest first, ties by lowest index; never the
+ * target. Returns min(k, n - 1). */
 WN_API int wn_nearest(const float *logits, int n, int target, int k, int *index);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
-/* The arithmetic of enlarging a map, of blurring and of hiding pixels, inline for processor and GPU alike. Knows no loop and no device. */
+/* The arithmetic of enlarging a map, of blurring and of hiding pixels, inline for processor and GPU alike. Knows no
+ * loop and no device. */
 #ifndef WHYNOT_HIDING_H
 #define WHYNOT_HIDING_H
 

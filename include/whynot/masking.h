@@ -1,5 +1,5 @@
-/* Parts of a picture replaced as a map says: enlarging the map, which pixels to hide, and what stands in their place. Pictures are
- * preprocessed C*H*W floats, so the value 0 is the mean colour of the network's training. */
+/* Parts of a picture replaced as a map says: enlarging the map, which pixels to hide, and what stands in their
+ * place. Pictures are preprocessed C*H*W floats, so the value 0 is the mean colour of the network's training. */
 #ifndef WHYNOT_MASKING_H
 #define WHYNOT_MASKING_H
 
@@ -12,9 +12,9 @@
 extern "C" {
 #endif
 
-/* Bilinear, (h,w) to (height,width), all at least 1; out: height*width floats, the caller's. align_corners false: pixel areas meet,
- * src = (dst + 0.5) n/N - 0.5 clamped at the ends; true: corner centres meet (Wang & Wang 2022), src = dst (n-1)/(N-1).
- * Errors: WN_NO_MEMORY. */
+/* Bilinear, (h,w) to (height,width), all at least 1; out: height*width floats, the caller's. align_corners false:
+ * pixel areas meet, src = (dst + 0.5) n/N - 0.5 clamped at the ends; true: corner centres meet (Wang & Wang 2022),
+ * src = dst (n-1)/(N-1). Errors: WN_NO_MEMORY. */
 WN_API enum wn_code wn_enlarge(const float *map, int h, int w, bool align_corners, int height, int width, float *out,
                                struct wn_error *err);
 
@@ -29,10 +29,10 @@ WN_API void wn_gaussian_taps(double sigma, int radius, float *taps);
 WN_API extern const float wn_rise_taps[11];
 
 enum wn_border { WN_BORDER_MIRROR, WN_BORDER_ZERO }; /* mirror: without repeating the edge pixel */
-/* Separable blur of every plane; out: planes*h*w floats, not x. Errors: WN_BAD_REQUEST where a side is not longer than the radius and
- * the border is a mirror, WN_NO_MEMORY. */
-WN_API enum wn_code wn_blur(const float *x, int planes, int h, int w, const float *taps, int radius, enum wn_border border,
-                            float *out, struct wn_error *err);
+/* Separable blur of every plane; out: planes*h*w floats, not x. Errors: WN_BAD_REQUEST where a side is not longer
+ * than the radius and the border is a mirror, WN_NO_MEMORY. */
+WN_API enum wn_code wn_blur(const float *x, int planes, int h, int w, const float *taps, int radius,
+                            enum wn_border border, float *out, struct wn_error *err);
 
 /* ---- what stands in place of hidden pixels ---- */
 
@@ -58,27 +58,31 @@ struct wn_cover {
     enum wn_border border;
     const float *colour; /* colour: C floats, the caller's; NULL: 0 */
 };
-/* black: C floats, what black is in normalised units; read for WN_FILL_BLACK alone, NULL: it fails with WN_BAD_REQUEST. The blur's radius is smaller
- * than WN_BLUR_RADIUS for pictures that are no larger than that. */
-WN_API enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, struct wn_cover *out, struct wn_error *err);
+/* black: C floats, what black is in normalised units; read for WN_FILL_BLACK alone, NULL: it fails with
+ * WN_BAD_REQUEST. The blur's radius is smaller than WN_BLUR_RADIUS for pictures that are no larger than that. */
+WN_API enum wn_code wn_cover_of(enum wn_fill fill, int h, int w, const float *black, struct wn_cover *out,
+                                struct wn_error *err);
 /* out: C*H*W floats, not x. Errors: WN_NO_MEMORY, those of wn_blur. */
-WN_API enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, int h, int w, float *out, struct wn_error *err);
+WN_API enum wn_code wn_cover_make(const struct wn_cover *cover, const float *x, int c, int h, int w, float *out,
+                                  struct wn_error *err);
 /* Both. *radius (may be NULL): of the blur that was made, 0 for other fills. */
-WN_API enum wn_code wn_fill_make(enum wn_fill fill, const float *x, int c, int h, int w, const float *black, float *out, int *radius,
-                                 struct wn_error *err);
+WN_API enum wn_code wn_fill_make(enum wn_fill fill, const float *x, int c, int h, int w, const float *black, float *out,
+                                 int *radius, struct wn_error *err);
 
 /* ---- which pixels to hide ---- */
 
 enum wn_keep { WN_KEEP_POSITIVE, WN_KEEP_NEGATIVE };
 
-/* Keeping what is positive hides the pixels below 0, keeping what is negative those above 0; zeros stay in both. hidden: n, the
- * caller's. Returns how many are hidden. */
+/* Keeping what is positive hides the pixels below 0, keeping what is negative those above 0; zeros stay in both.
+ * hidden: n, the caller's. Returns how many are hidden. */
 WN_API size_t wn_mask_sign(const float *map, size_t n, enum wn_keep keep, bool *hidden);
 /* Pixels in the order in which wn_mask_extreme hides them; order: n, the caller's. Errors: WN_NO_MEMORY. */
 WN_API enum wn_code wn_mask_order(const float *map, size_t n, enum wn_keep keep, int *order, struct wn_error *err);
-/* Hides `count` pixels (at most n), the most extreme of the side that is not kept, whatever their sign; ties by lowest index. With
- * one count for several maps all hide the same area (Wang & Wang 2022, supplement). Errors: WN_NO_MEMORY. */
-WN_API enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden, struct wn_error *err);
+/* Hides `count` pixels (at most n), the most extreme of the side that is not kept, whatever their sign; ties by
+ * lowest index. With one count for several maps all hide the same area (Wang & Wang 2022, supplement). Errors:
+ * WN_NO_MEMORY. */
+WN_API enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden,
+                                    struct wn_error *err);
 /* out = hidden ? fill : x, in all planes; out may be x or fill. n: pixels of a plane. */
 WN_API void wn_mask_apply(const float *x, const float *fill, const bool *hidden, int planes, size_t n, float *out);
 

@@ -1,5 +1,5 @@
-/* The arithmetic of drawing, one pixel at a time and inline: processor and GPU compile the same lines and so make the same bytes.
- * Knows no loop, no memory and no device. */
+/* The arithmetic of drawing, one pixel at a time and inline: processor and GPU compile the same lines and so make
+ * the same bytes. Knows no loop, no memory and no device. */
 #ifndef WHYNOT_PIXELS_H
 #define WHYNOT_PIXELS_H
 
@@ -15,7 +15,8 @@
 #define WN_PIXEL static inline
 #endif
 
-/* A product that is rounded by itself, also where a sum follows: compilers for GPUs would make one operation of both. */
+/* A product that is rounded by itself, also where a sum follows: compilers for GPUs would make one operation of
+ * both. */
 WN_PIXEL float wn_times(float a, float b)
 {
 #ifdef __CUDA_ARCH__
@@ -38,8 +39,8 @@ WN_PIXEL float wn_blend(float a, float b, float t)
     return wn_times(1 - t, a) + wn_times(t, b);
 }
 
-/* Where pixel `pixel` lies in a line of n cells that covers from..to: src = (dst + 0.5) n / N - 0.5 or, corners aligned,
- * src = dst (n - 1) / (N - 1), held within the line. */
+/* Where pixel `pixel` lies in a line of n cells that covers from..to: src = (dst + 0.5) n / N - 0.5 or, corners
+ * aligned, src = dst (n - 1) / (N - 1), held within the line. */
 WN_PIXEL struct wn_between wn_between_at(int pixel, double from, double to, int n, bool align_corners)
 {
     struct wn_between at;
@@ -53,7 +54,8 @@ WN_PIXEL struct wn_between wn_between_at(int pixel, double from, double to, int 
     return at;
 }
 
-/* The pixels begin..end of n that from..to covers: those whose centre it covers; what is thinner than a pixel still gets one. */
+/* The pixels begin..end of n that from..to covers: those whose centre it covers; what is thinner than a pixel still
+ * gets one. */
 WN_PIXEL void wn_covered(double from, double to, int n, int *begin, int *end)
 {
     const double first = ceil(from - 0.5), behind = ceil(to - 0.5);
@@ -63,7 +65,8 @@ WN_PIXEL void wn_covered(double from, double to, int n, int *begin, int *end)
 
 /* ---- ranges ---- */
 
-/* Which of n values in ascending order (from 0) is the limit that at least `percentile` percent of them do not exceed. */
+/* Which of n values in ascending order (from 0) is the limit that at least `percentile` percent of them do not
+ * exceed. */
 WN_PIXEL uint64_t wn_percentile_rank(float percentile, uint64_t n)
 {
     const double rank = ceil((double)percentile / 100 * (double)n);
@@ -75,7 +78,8 @@ WN_PIXEL bool wn_render_clips(const struct wn_render *r)
     return r->normalize == WN_NORMALIZE_SYMMETRIC && r->percentile > 0 && r->percentile < 100;
 }
 
-/* The range of values lo..hi. clipped: the limit at r->percentile where wn_render_clips, else 0. A zero in it has no sign. */
+/* The range of values lo..hi. clipped: the limit at r->percentile where wn_render_clips, else 0. A zero in it has no
+ * sign. */
 WN_PIXEL struct wn_range wn_range_choose(const struct wn_render *r, float lo, float hi, float clipped)
 {
     struct wn_range range = r->range;
@@ -103,7 +107,8 @@ WN_PIXEL uint8_t wn_index_flat(const struct wn_render *r)
     return r->normalize == WN_NORMALIZE_SYMMETRIC ? 128 : 0;
 }
 
-/* Clamping before the conversion keeps it defined for every float; a division, so that the highest value comes out as 1 exactly. */
+/* Clamping before the conversion keeps it defined for every float; a division, so that the highest value comes out
+ * as 1 exactly. */
 WN_PIXEL uint8_t wn_index_between(float v, float lo, float span)
 {
     float t = (v - lo) / span;

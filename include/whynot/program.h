@@ -1,11 +1,11 @@
 /* A program: a flat list of primitive steps over numbered f32 values. The only thing a backend ever sees.
  *
- * ONNX operators lower into it, the backward pass and the attribution methods append to it. Every builder returns the
- * number of the value it made (>= 0) or -1; a failure sticks to the program, a builder given -1 returns -1, and the
- * whole formula is checked once at the end with wn_program_error. So a formula reads as a formula.
+ * ONNX operators lower into it, the backward pass and the attribution methods append to it. Every builder returns
+ * the number of the value it made (>= 0) or -1; a failure sticks to the program, a builder given -1 returns -1, and
+ * the whole formula is checked once at the end with wn_program_error. So a formula reads as a formula.
  *
- * Values are logically row-major (N, C, spatial...) f32, rank 0 to WN_MAX_RANK; how a backend lays them out, and in which
- * precision, is its own affair. Shape letters: N images, R rows (questions), C channels, H, W, K classes. */
+ * Values are logically row-major (N, C, spatial...) f32, rank 0 to WN_MAX_RANK; how a backend lays them out, and in
+ * which precision, is its own affair. Shape letters: N images, R rows (questions), C channels, H, W, K classes. */
 #ifndef WHYNOT_PROGRAM_H
 #define WHYNOT_PROGRAM_H
 
@@ -22,7 +22,8 @@ extern "C" {
 #define WN_MAX_RANK 6
 #define WN_MAX_SPATIAL 3
 #define WN_NONE (-1) /* "no value": an operand that is left out */
-#define WN_PICTURE_CHANNELS 4 /* at most; gradients of convolutions at so few stay gradients: a backend may have a way of its own for them */
+/* at most; gradients of convolutions at so few stay gradients: a backend may have a way of its own for them */
+#define WN_PICTURE_CHANNELS 4
 
 struct wn_shape {
     int rank;
@@ -41,8 +42,8 @@ struct wn_weight {
     const char *name;
 };
 
-/* Kinds of elementwise function: unary.def holds the arithmetic. `z` in the derivative is the output y where the row says
- * FROM_Y (so that a fused activation needs no pre-activation), else the input x. */
+/* Kinds of elementwise function: unary.def holds the arithmetic. `z` in the derivative is the output y where the row
+ * says FROM_Y (so that a fused activation needs no pre-activation), else the input x. */
 enum wn_unary {
 #define X(id, name, from, fwd, bwd) WN_UNARY_##id,
 #include <whynot/unary.def>
@@ -50,24 +51,32 @@ enum wn_unary {
     WN_UNARY_COUNT
 };
 
-enum wn_binary { WN_BINARY_ADD, WN_BINARY_SUB, WN_BINARY_MUL, WN_BINARY_DIV, WN_BINARY_POW, WN_BINARY_MAX, WN_BINARY_MIN };
+enum wn_binary {
+    WN_BINARY_ADD,
+    WN_BINARY_SUB,
+    WN_BINARY_MUL,
+    WN_BINARY_DIV,
+    WN_BINARY_POW,
+    WN_BINARY_MAX,
+    WN_BINARY_MIN
+};
 enum wn_reduce { WN_REDUCE_SUM, WN_REDUCE_MEAN, WN_REDUCE_MAX };
 
 /* Sliding window of convolutions and pools. Only the first `rank` entries of each array count.
  *
- * Output length: floor((in + pad_lo + pad_hi - dilation*(kernel-1) - 1) / stride) + 1, so that no window reaches beyond the
- * padded input. ONNX's ceil_mode is a larger pad_hi. An average pool divides by the cells of the window inside the
- * input, or with count_pad by all of them, padding included: the case in which ONNX counts the padding but not what ceil_mode
- * adds to it is for the operator to express (a sum pool times constants). A window of nothing but padding gives an average
- * of 0 and a maximum of -infinity, whose index is -1 and whose gradient goes nowhere. */
+ * Output length: floor((in + pad_lo + pad_hi - dilation*(kernel-1) - 1) / stride) + 1, so that no window reaches
+ * beyond the padded input. ONNX's ceil_mode is a larger pad_hi. An average pool divides by the cells of the window
+ * inside the input, or with count_pad by all of them, padding included: the case in which ONNX counts the padding
+ * but not what ceil_mode adds to it is for the operator to express (a sum pool times constants). A window of nothing
+ * but padding gives an average of 0 and a maximum of -infinity, whose index is -1 and whose gradient goes nowhere. */
 struct wn_window {
     int rank; /* spatial axes: 1 to 3 */
     int64_t kernel[WN_MAX_SPATIAL], stride[WN_MAX_SPATIAL], dilation[WN_MAX_SPATIAL];
     int64_t pad_lo[WN_MAX_SPATIAL], pad_hi[WN_MAX_SPATIAL];
 };
 
-/* One tap table of an axis map: output j of the axis is sum over t < taps of weight[j*taps+t] * input[index[j*taps+t]].
- * An index of -1 contributes nothing. Owned by the program. */
+/* One tap table of an axis map: output j of the axis is sum over t < taps of weight[j*taps+t] *
+ * input[index[j*taps+t]]. An index of -1 contributes nothing. Owned by the program. */
 struct wn_taps {
     int64_t in, out; /* length of the axis before and after */
     int taps;
@@ -75,7 +84,8 @@ struct wn_taps {
     const float *weight;  /* out*taps */
 };
 
-/* Strided copy, for walks over x that visit no element twice except by a stride of 0: y is filled with `fill`, then for every multi-index i < extent
+/* Strided copy, for walks over x that visit no element twice except by a stride of 0: y is filled with `fill`, then
+ * for every multi-index i < extent
  *     y[y_offset + sum i_d*y_stride_d] = x[x_offset + sum i_d*x_stride_d]
  * in elements of the row-major values. Carries transpose, slice, split, padding with a constant, broadcast, and the
  * gradients of all of these. No two i may meet in one y. */
@@ -89,29 +99,29 @@ struct wn_copy {
 
 /* The primitives: identifier, name, what in[] and out[] hold. */
 #define WN_PRIMS(X)                                                                                                    \
-    X(CONV, "conv", "x, w (O,C/g,k..), bias (O) or none, residual (y's shape) or none -> y: act(conv(x,w)+bias+residual)") \
-    X(CONV_BWD, "conv_bwd", "dy, w (O,C/g,k..), bias (C) or none -> dx; also a transposed convolution's forward")     \
-    X(MAXPOOL, "maxpool", "x -> y, index; index: offset of the winner in its (N,C) plane, first one on a tie")        \
-    X(MAXPOOL_BWD, "maxpool_bwd", "dy, index -> dx")                                                                  \
-    X(AVGPOOL, "avgpool", "x -> y")                                                                                   \
-    X(AVGPOOL_BWD, "avgpool_bwd", "dy -> dx")                                                                         \
-    X(MATMUL, "matmul", "a, b, bias (last axis of y) or none -> y: act(op(a) op(b) + bias), ranks 2 or 3")            \
-    X(UNARY, "unary", "x -> y")                                                                                       \
-    X(UNARY_BWD, "unary_bwd", "dy, z -> dx; z is y or x as unary.def says")                                           \
-    X(BINARY, "binary", "a, b -> y, with numpy broadcasting")                                                         \
-    X(REDUCE, "reduce", "x -> y, the axes in the mask kept with length 1")                                            \
-    X(COPY, "copy", "x -> y, strided")                                                                                \
-    X(RESHAPE, "reshape", "x -> y, same elements in row-major order")                                                 \
-    X(CONCAT, "concat", "x0, x1, ... -> y along one axis")                                                            \
-    X(AXIS_MAP, "axis_map", "x -> y, a table of taps along one axis")                                                 \
-    X(GATHER, "gather", "x (N,..), row (R) -> y (R,..): y[r] = x[row[r]], row holds whole numbers")                   \
+    X(CONV, "conv",                                                                                                    \
+      "x, w (O,C/g,k..), bias (O) or none, residual (y's shape) or none -> y: act(conv(x,w)+bias+residual)")           \
+    X(CONV_BWD, "conv_bwd", "dy, w (O,C/g,k..), bias (C) or none -> dx; also a transposed convolution's forward")      \
+    X(MAXPOOL, "maxpool", "x -> y, index; index: offset of the winner in its (N,C) plane, first one on a tie")         \
+    X(MAXPOOL_BWD, "maxpool_bwd", "dy, index -> dx")                                                                   \
+    X(AVGPOOL, "avgpool", "x -> y")                                                                                    \
+    X(AVGPOOL_BWD, "avgpool_bwd", "dy -> dx")                                                                          \
+    X(MATMUL, "matmul", "a, b, bias (last axis of y) or none -> y: act(op(a) op(b) + bias), ranks 2 or 3")             \
+    X(UNARY, "unary", "x -> y")                                                                                        \
+    X(UNARY_BWD, "unary_bwd", "dy, z -> dx; z is y or x as unary.def says")                                            \
+    X(BINARY, "binary", "a, b -> y, with numpy broadcasting")                                                          \
+    X(REDUCE, "reduce", "x -> y, the axes in the mask kept with length 1")                                             \
+    X(COPY, "copy", "x -> y, strided")                                                                                 \
+    X(RESHAPE, "reshape", "x -> y, same elements in row-major order")                                                  \
+    X(CONCAT, "concat", "x0, x1, ... -> y along one axis")                                                             \
+    X(AXIS_MAP, "axis_map", "x -> y, a table of taps along one axis")                                                  \
+    X(GATHER, "gather", "x (N,..), row (R) -> y (R,..): y[r] = x[row[r]], row holds whole numbers")                    \
     X(CHANNEL_DOT, "channel_dot", "a (R,C,s..), g (R,C,s.. or R,C,1..) -> y (R,1,s..): sum over channels of a*g")
 
 enum wn_prim {
 #define X(id, name, doc) WN_PRIM_##id,
-    WN_PRIMS(X)
+    WN_PRIMS(X) WN_PRIM_COUNT
 #undef X
-    WN_PRIM_COUNT
 };
 
 /* Activation fused behind a convolution or a product; kind WN_UNARY_COUNT means none. */
@@ -168,8 +178,9 @@ struct wn_value {
     bool readable;                  /* wn_program_output was called on it */
 };
 
-/* A stage is a range of steps that is run as a whole; stage 0 is the forward pass. Values used in a later stage than the one
- * that makes them, inputs and readable values stay until they are overwritten by the next run of their own stage. */
+/* A stage is a range of steps that is run as a whole; stage 0 is the forward pass. Values used in a later stage than
+ * the one that makes them, inputs and readable values stay until they are overwritten by the next run of their own
+ * stage. */
 struct wn_stage {
     int begin, end; /* steps [begin, end) */
 };
@@ -207,7 +218,8 @@ WN_API int wn_conv(struct wn_program *p, int x, int w, int bias, const struct wn
 /* x_shape: shape of the result (N taken from dy). */
 WN_API int wn_conv_bwd(struct wn_program *p, int dy, int w, int bias, const struct wn_window *win, int64_t groups,
                        const struct wn_shape *x_shape);
-WN_API int wn_maxpool(struct wn_program *p, int x, const struct wn_window *win, int *index); /* index: NULL or its value */
+/* index: NULL or its value */
+WN_API int wn_maxpool(struct wn_program *p, int x, const struct wn_window *win, int *index);
 WN_API int wn_maxpool_bwd(struct wn_program *p, int dy, int index, const struct wn_window *win,
                           const struct wn_shape *x_shape);
 WN_API int wn_avgpool(struct wn_program *p, int x, const struct wn_window *win, bool count_pad);
@@ -241,8 +253,9 @@ WN_API int wn_expand(struct wn_program *p, int x, const struct wn_shape *shape);
 WN_API int wn_reduce_to(struct wn_program *p, int x, const struct wn_shape *shape);
 
 /* ---- programs as a whole ---- */
-/* Removes steps that no output needs, makes gradients of convolutions with stride 1 convolutions, fuses conv/matmul + bias + addition + activation. Value numbers stay valid for
- * inputs, constants and outputs; a value that is gone has step -1. Call once, after everything is appended. */
+/* Removes steps that no output needs, makes gradients of convolutions with stride 1 convolutions, fuses conv/matmul
+ * + bias + addition + activation. Value numbers stay valid for inputs, constants and outputs; a value that is gone
+ * has step -1. Call once, after everything is appended. */
 WN_API enum wn_code wn_program_optimize(struct wn_program *p, struct wn_error *err);
 
 #ifdef __cplusplus

@@ -1,5 +1,6 @@
-/* The arithmetic of a picture's way to numbers, one position or value at a time and inline, for processor and GPU alike: Pillow's
- * antialiased bilinear resize to the bit, the plain one, grey, and normalisation. Knows no loop, no memory and no device. */
+/* The arithmetic of a picture's way to numbers, one position or value at a time and inline, for processor and GPU
+ * alike: Pillow's antialiased bilinear resize to the bit, the plain one, grey, and normalisation. Knows no loop, no
+ * memory and no device. */
 #ifndef WHYNOT_RESAMPLE_H
 #define WHYNOT_RESAMPLE_H
 

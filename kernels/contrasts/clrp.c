@@ -1,4 +1,5 @@
-/* Contrastive relevance: the target's relevance less the relevance of all the other classes, each as shares of a whole. */
+/* Contrastive relevance: the target's relevance less the relevance of all the other classes, each as shares of a
+ * whole. */
 #include "contrast.h"
 
 /* Starts of |y_s|: v_s y_s = |y_s|. */
@@ -25,7 +26,9 @@ static const struct wn_contrast others = {
     .name = "clrp, the others",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed_of_others,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .against_shares = WN_SHARES_WHOLE, .less = 1,
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
+                                         .against_shares = WN_SHARES_WHOLE,
+                                         .less = 1,
                                          .relevance = WN_SEED_RELEVANCE_SIZE},
 };
 
@@ -38,7 +41,8 @@ const struct wn_contrast wn_contrast_clrp = {
     .cost = "a second pass of the method",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .relevance = WN_SEED_RELEVANCE_SIZE},
+    .form =
+        &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .relevance = WN_SEED_RELEVANCE_SIZE},
     .less = &others,
     .balance = WN_BALANCE_ONE,
 };

@@ -7,9 +7,10 @@
 
 #include "../logits.h"
 
-/* seed += scale * softmax of the logits over all classes but `skip`: alpha of Wang & Wang (2022), written so that it stays
- * exact when p_skip is 1 in floating point. */
-enum wn_code wn_seed_add_others(const struct wn_contrast_in *in, int skip, double scale, float *seed, struct wn_error *err);
+/* seed += scale * softmax of the logits over all classes but `skip`: alpha of Wang & Wang (2022), written so that it
+ * stays exact when p_skip is 1 in floating point. */
+enum wn_code wn_seed_add_others(const struct wn_contrast_in *in, int skip, double scale, float *seed,
+                                struct wn_error *err);
 /* seed += scale * softmax of the logits over the n classes of a set. */
 enum wn_code wn_seed_add_set(const struct wn_contrast_in *in, const int *set, int n, double scale, float *seed,
                              struct wn_error *err);

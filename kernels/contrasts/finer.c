@@ -13,9 +13,13 @@ const struct wn_contrast wn_contrast_finer = {
     .summary = "What tells the target from the classes that score nearest to it?",
     .formula = "e_t - sum_{i in R} omega_i e_i, omega = softmax over R, R the three classes nearest in score",
     .source = "Zhang et al. 2025 (FinerCAM), weights held fixed",
-    .misleads = "The references are the classes nearest in score, which may be above or below and need not look alike; another picture has others.",
+    .misleads = "The references are the classes nearest in score, which may be above or below and need not look alike; "
+                "another picture has others.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_NEAREST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_NEAREST,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX,
+                                         .less = -1},
 };

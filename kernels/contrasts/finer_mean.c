@@ -19,6 +19,9 @@ const struct wn_contrast wn_contrast_finer_mean = {
     .misleads = "Only 0.6 of the references are taken away: part of what all classes share stays in the map.",
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_NEAREST | WN_CONTRAST_UNBALANCED,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_NEAREST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .against_shares = WN_SHARES_EVEN, .less = -GAMMA},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_NEAREST,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_EVEN,
+                                         .less = -GAMMA},
 };

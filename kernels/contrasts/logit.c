@@ -13,7 +13,8 @@ const struct wn_contrast wn_contrast_logit = {
     .summary = "What raises the target's score, whatever it does to the other classes?",
     .formula = "e_t",
     .source = "Selvaraju et al. 2017 (Grad-CAM)",
-    .misleads = "Adding the same to all classes' weights changes the map and no answer of the network: what all classes share is seen too.",
+    .misleads = "Adding the same to all classes' weights changes the map and no answer of the network: what all "
+                "classes share is seen too.",
     .seed = seed,
     .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1},
 };

@@ -18,6 +18,9 @@ const struct wn_contrast wn_contrast_max = {
     .source = "Wang & Wang 2022, max contrast",
     .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_BEST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .against_shares = WN_SHARES_WHOLE, .less = -1},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_BEST,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_WHOLE,
+                                         .less = -1},
 };

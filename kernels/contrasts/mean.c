@@ -16,6 +16,9 @@ const struct wn_contrast wn_contrast_mean = {
     .source = "Wang & Wang 2022, mean contrast",
     .misleads = "Classes that nobody would confuse with the target weigh as much as its rivals.",
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .against_shares = WN_SHARES_EVEN, .less = -1},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_EVEN,
+                                         .less = -1},
 };

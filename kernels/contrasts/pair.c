@@ -15,10 +15,14 @@ const struct wn_contrast wn_contrast_pair = {
     .summary = "Why the target, rather than this one other class?",
     .formula = "e_P - e_Q",
     .source = "Wang & Wang 2022, the max contrast with a chosen foil",
-    .misleads = "What neither class uses is invisible, and so is whatever both use: an empty place need not be unimportant. For a rival that was never in question the map is that of the target.",
+    .misleads = "What neither class uses is invisible, and so is whatever both use: an empty place need not be "
+                "unimportant. For a rival that was never in question the map is that of the target.",
     .flags = WN_CONTRAST_FOIL,
     .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_BEST, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .against_shares = WN_SHARES_WHOLE, .less = -1},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_BEST,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_WHOLE,
+                                         .less = -1},
 };

@@ -14,7 +14,8 @@ const struct wn_contrast wn_contrast_regression = {
     .summary = "Why this number, rather than that one? For outputs that are values, not classes.",
     .formula = "2 (P - Q) e_t, P the output, Q the value asked about",
     .source = "Prabhushankar et al. 2020, the contrast for regression",
-    .misleads = "Two values on the same side of P give the same picture but for its scale: never normalise each map by itself.",
+    .misleads =
+        "Two values on the same side of P give the same picture but for its scale: never normalise each map by itself.",
     .flags = WN_CONTRAST_VALUE | WN_CONTRAST_UNBALANCED,
     .seed = seed,
     .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .factor = WN_SEED_FACTOR_VALUE},

@@ -1,4 +1,5 @@
-/* Softmax-gradient relevance: starts that are the gradient of the target's probability, the other classes in a pass of their own. */
+/* Softmax-gradient relevance: starts that are the gradient of the target's probability, the other classes in a pass
+ * of their own. */
 #include "contrast.h"
 
 /* p_t (1 - p_t) at the target. */
@@ -26,8 +27,11 @@ static const struct wn_contrast others = {
     .name = "sglrp, the others",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed_of_others,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .against_shares = WN_SHARES_SOFTMAX, .less = 1,
-                                         .factor = WN_SEED_FACTOR_BOTH, .relevance = WN_SEED_RELEVANCE_GIVEN},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
+                                         .against_shares = WN_SHARES_SOFTMAX,
+                                         .less = 1,
+                                         .factor = WN_SEED_FACTOR_BOTH,
+                                         .relevance = WN_SEED_RELEVANCE_GIVEN},
 };
 
 const struct wn_contrast wn_contrast_sglrp = {
@@ -39,8 +43,11 @@ const struct wn_contrast wn_contrast_sglrp = {
     .cost = "a second pass of the method",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .factor = WN_SEED_FACTOR_BOTH, .relevance = WN_SEED_RELEVANCE_GIVEN},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .factor = WN_SEED_FACTOR_BOTH,
+                                         .relevance = WN_SEED_RELEVANCE_GIVEN},
     .less = &others,
     .balance = WN_BALANCE_FIRST,
 };

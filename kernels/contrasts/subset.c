@@ -17,6 +17,9 @@ const struct wn_contrast wn_contrast_subset = {
     .flags = WN_CONTRAST_FOIL_SET | WN_CONTRAST_TARGET_SET,
     .odds = WN_ODDS_TARGETS_FOILS,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_SOFTMAX, .asked = 1,
-                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
+                                         .asked_shares = WN_SHARES_SOFTMAX,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX,
+                                         .less = -1},
 };

@@ -13,10 +13,14 @@ const struct wn_contrast wn_contrast_weighted = {
     .name = "weighted",
     .summary = "What makes the target more likely than the classes that rival it?",
     .formula = "e_t - sum_{s != t} alpha_s e_s, alpha = softmax of the other logits",
-    .misleads = "Dominated by the strongest rival where the network is nearly sure of two classes, spread over many where it is not. The size of the map says nothing of how likely the class is.",
+    .misleads = "Dominated by the strongest rival where the network is nearly sure of two classes, spread over many "
+                "where it is not. The size of the map says nothing of how likely the class is.",
     .source = "Wang & Wang 2022, weighted contrast",
     .odds = WN_ODDS_TARGET_OTHERS,
     .seed = seed,
-    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS, .asked_shares = WN_SHARES_WHOLE, .asked = 1,
-                                         .against_shares = WN_SHARES_SOFTMAX, .less = -1},
+    .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
+                                         .asked_shares = WN_SHARES_WHOLE,
+                                         .asked = 1,
+                                         .against_shares = WN_SHARES_SOFTMAX,
+                                         .less = -1},
 };

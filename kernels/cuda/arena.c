@@ -1,7 +1,8 @@
 /* Places in one arena: values that are alive at different times share bytes. Pure planning, no device is asked.
  *
- * Inputs, values that the host reads and values that a later stage uses keep a place of their own, because stages may be run
- * again without the ones before them. Everything else lives from the step that makes it to its last reader. */
+ * Inputs, values that the host reads and values that a later stage uses keep a place of their own, because stages
+ * may be run again without the ones before them. Everything else lives from the step that makes it to its last
+ * reader. */
 #include "exe.h"
 
 #include <stdlib.h>

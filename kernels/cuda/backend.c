@@ -1,5 +1,5 @@
-/* The CUDA backend's rows: open, compile, run. Compiling walks the program's steps through the table of makers; knows no
- * vendor call, only jobs, and that a primitive without a maker is not supported. */
+/* The CUDA backend's rows: open, compile, run. Compiling walks the program's steps through the table of makers;
+ * knows no vendor call, only jobs, and that a primitive without a maker is not supported. */
 #include "exe.h"
 
 #include <stdlib.h>
@@ -65,15 +65,23 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
     return code;
 }
 
-/* While one engine's batch is computed, the other's goes there, comes back, or is drawn: each has a stream and pinned memory of its own. */
+/* While one engine's batch is computed, the other's goes there, comes back, or is drawn: each has a stream and
+ * pinned memory of its own. */
 enum { ENGINES = 2 };
 
 static void cuda_traits(const struct wn_backend *base, struct wn_backend_traits *out)
 {
     const struct wn_cuda_backend *be = (const struct wn_cuda_backend *)base;
-    *out = (struct wn_backend_traits){.images = 32, .rows = 128, .device_bytes = be->bytes + be->weight_bytes, .shared_bytes = be->weight_bytes,
-                                      .draws = WN_CUDA_HEATMAP_PIXELS, .prepares = WN_CUDA_PICTURE_BYTES, .devices = be->devices, .engines = ENGINES,
-                                      .stages = be->stages, .captured = be->captured,
+    *out = (struct wn_backend_traits){.images = 32,
+                                      .rows = 128,
+                                      .device_bytes = be->bytes + be->weight_bytes,
+                                      .shared_bytes = be->weight_bytes,
+                                      .draws = WN_CUDA_HEATMAP_PIXELS,
+                                      .prepares = WN_CUDA_PICTURE_BYTES,
+                                      .devices = be->devices,
+                                      .engines = ENGINES,
+                                      .stages = be->stages,
+                                      .captured = be->captured,
                                       .precision = wn_precision_name(be->precision)};
     memcpy(out->walked, be->walked, sizeof out->walked);
     if ((out->plain = be->plain)) memcpy(out->refused, be->refused, sizeof out->refused);
@@ -91,7 +99,8 @@ enum wn_code wn_cuda_job_add(struct wn_cuda_exe *exe, const struct wn_cuda_job *
 }
 
 struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,
-                                    enum wn_code (*run)(struct wn_cuda_exe *, const struct wn_cuda_job *, struct wn_error *),
+                                    enum wn_code (*run)(struct wn_cuda_exe *, const struct wn_cuda_job *,
+                                                        struct wn_error *),
                                     struct wn_error *err)
 {
     const struct wn_cuda_job job = {.run = run, .name = name};
@@ -120,7 +129,8 @@ enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t byte
 }
 
 /* As it lies in t. */
-static enum wn_code laid(struct wn_cuda_exe *exe, int value, const struct wn_cuda_tensor *t, struct wn_cuda_tensor *out, struct wn_error *err)
+static enum wn_code laid(struct wn_cuda_exe *exe, int value, const struct wn_cuda_tensor *t, struct wn_cuda_tensor *out,
+                         struct wn_error *err)
 {
     struct wn_cuda_weight *w;
     if (!wn_cuda_grow(&exe->held, exe->n_held, &exe->cap_held, sizeof *exe->held))
@@ -135,12 +145,13 @@ static enum wn_code laid(struct wn_cuda_exe *exe, int value, const struct wn_cud
 static enum wn_code constant(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
                              struct wn_error *err)
 {
-    const struct wn_cuda_tensor t = wn_cuda_tensor_of(&exe->values[value].shape, type, exe->values[value].channels_last);
+    const struct wn_cuda_tensor t =
+        wn_cuda_tensor_of(&exe->values[value].shape, type, exe->values[value].channels_last);
     return laid(exe, value, &t, out, err);
 }
 
-enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch, struct wn_cuda_tensor *out,
-                            struct wn_error *err)
+enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch,
+                            struct wn_cuda_tensor *out, struct wn_error *err)
 {
     const struct wn_cuda_tensor t = wn_cuda_tensor_padded(&exe->values[value].shape, type, pitch);
     enum wn_code code = laid(exe, value, &t, out, err);
@@ -161,7 +172,8 @@ size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type
     return ((size_t)wn_shape_count(&like->shape) * wn_cuda_type_size(type) + 255) / 256 * 256;
 }
 
-struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like, enum wn_cuda_type type)
+struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like,
+                                      enum wn_cuda_type type)
 {
     struct wn_cuda_tensor t = wn_cuda_tensor_of(&like->shape, type, like->channels_last);
     t.data = exe->arena + exe->scratch_at + exe->scratch_used;
@@ -221,7 +233,8 @@ static void cuda_release(struct wn_exe *base)
     for (int i = 0; i < exe->n_tables; i++) wn_cuda_free(exe->be, exe->tables[i].memory, exe->tables[i].bytes);
     wn_cuda_free(exe->be, exe->arena, exe->arena_bytes);
     wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
-    free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->first), free(exe->held), free(exe->jobs);
+    free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->first), free(exe->held),
+        free(exe->jobs);
     free(exe->gemms), free(exe->tables), free(exe);
 }
 
@@ -256,7 +269,8 @@ static enum wn_code make_stage(struct wn_cuda_exe *exe, int stage, struct wn_err
     for (int i = range.begin; i < range.end; i++) {
         const enum wn_prim prim = wn_program_step(exe->prog, i)->prim;
         if (!makers[prim])
-            return wn_fail(err, WN_UNSUPPORTED, "the cuda backend has no '%s'; use another backend", wn_prim_name(prim));
+            return wn_fail(err, WN_UNSUPPORTED, "the cuda backend has no '%s'; use another backend",
+                           wn_prim_name(prim));
         exe->scratch_used = 0;
         exe->first[i] = exe->n_jobs;
         enum wn_code code = makers[prim](exe, i, err);
@@ -303,7 +317,9 @@ void wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes)
 
 static enum wn_code reserve_workspace(struct wn_cuda_exe *exe, struct wn_error *err)
 {
-    return exe->workspace_bytes ? wn_cuda_alloc(exe->be, exe->workspace_bytes, "the workspace of the libraries", &exe->workspace, err) : WN_OK;
+    return exe->workspace_bytes
+               ? wn_cuda_alloc(exe->be, exe->workspace_bytes, "the workspace of the libraries", &exe->workspace, err)
+               : WN_OK;
 }
 
 static enum wn_code bind_plans(struct wn_cuda_exe *exe, struct wn_error *err)
@@ -380,7 +396,8 @@ enum wn_code wn_cuda_run_jobs(struct wn_cuda_exe *exe, const struct wn_cuda_stag
 enum wn_code wn_cuda_begin_stage(struct wn_cuda_exe *exe, int stage, struct wn_error *err)
 {
     if (stage < 0 || stage >= wn_program_stages(exe->prog))
-        return wn_fail(err, WN_INTERNAL, "there is no stage %d; the program has %d", stage, wn_program_stages(exe->prog));
+        return wn_fail(err, WN_INTERNAL, "there is no stage %d; the program has %d", stage,
+                       wn_program_stages(exe->prog));
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code == WN_OK && stage == 0) exe->ahead = NULL;
     return code;
@@ -395,7 +412,8 @@ static enum wn_code cuda_run(struct wn_exe *base, int stage, struct wn_error *er
     wn_cuda_range_begin(stage == 0 ? "forward" : "backward");
     code = wn_cuda_clock_begin(exe, err);
     if (code == WN_OK)
-        code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err) : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
+        code = exe->stages[stage].graph ? wn_cuda_replay(exe, &exe->stages[stage], err)
+                                        : wn_cuda_run_jobs(exe, &exe->stages[stage], err);
     if (code == WN_OK) code = wn_cuda_clock_end(exe, err);
     wn_cuda_range_end();
     if (code == WN_DEVICE) wn_cuda_probe(); /* a library's failure may have been the device's */
@@ -440,7 +458,9 @@ static enum wn_code cuda_read(struct wn_exe *base, int value, float *dst, struct
     const size_t count = (size_t)wn_shape_count(&exe->values[value].shape);
     wn_cuda_range_begin("read");
     if (code == WN_OK && !input && port != exe->ahead) code = wn_cuda_run_port(exe, port, err);
-    if (code == WN_OK) code = port == exe->ahead ? wn_cuda_port_collect(exe, dst, count, err) : wn_cuda_port_fetch(exe, port, dst, count, err);
+    if (code == WN_OK)
+        code = port == exe->ahead ? wn_cuda_port_collect(exe, dst, count, err)
+                                  : wn_cuda_port_fetch(exe, port, dst, count, err);
     wn_cuda_range_end();
     return code;
 }

@@ -1,5 +1,5 @@
-/* What the threads of a block find out together: sums and maxima through shuffles and shared memory, in a fixed order, and keys that put
- * floats into order. Device code only. */
+/* What the threads of a block find out together: sums and maxima through shuffles and shared memory, in a fixed
+ * order, and keys that put floats into order. Device code only. */
 #ifndef WN_CUDA_BLOCK_H
 #define WN_CUDA_BLOCK_H
 
@@ -9,23 +9,21 @@ enum { WN_WARP = 32, WN_BLOCK = 256, WN_BLOCK_WARPS = WN_BLOCK / WN_WARP, WN_BLO
 typedef unsigned long long wn_word; /* counts, sums, and keys of floats */
 
 struct wn_sum {
-    template <class T>
-    __device__ __forceinline__ T operator()(T a, T b) const
+    template <class T> __device__ __forceinline__ T operator()(T a, T b) const
     {
         return a + b;
     }
 };
 struct wn_highest {
-    template <class T>
-    __device__ __forceinline__ T operator()(T a, T b) const
+    template <class T> __device__ __forceinline__ T operator()(T a, T b) const
     {
         return a > b ? a : b;
     }
 };
 
-/* Every thread of a block of WN_BLOCK gives one value of 8 bytes and gets the join of all of them. part: WN_BLOCK_SHARED bytes. */
-template <class T, class Join>
-static __device__ __forceinline__ T wn_block_join(T v, Join join, T *part)
+/* Every thread of a block of WN_BLOCK gives one value of 8 bytes and gets the join of all of them. part:
+ * WN_BLOCK_SHARED bytes. */
+template <class T, class Join> static __device__ __forceinline__ T wn_block_join(T v, Join join, T *part)
 {
     for (int lane = WN_WARP / 2; lane > 0; lane /= 2) v = join(v, __shfl_xor_sync(0xffffffffu, v, lane));
     if (threadIdx.x % WN_WARP == 0) part[threadIdx.x / WN_WARP] = v;

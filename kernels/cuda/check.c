@@ -14,8 +14,9 @@ bool wn_cuda_lost(void)
     return atomic_load(&lost);
 }
 
-/* Of what a context says that has just failed and is asked for nothing: all but work that goes on, memory that may come back, and what only means that
- * something is being captured. Which errors a process cannot outlive grows with every CUDA, and one that is not known here would be failed on for ever. */
+/* Of what a context says that has just failed and is asked for nothing: all but work that goes on, memory that may
+ * come back, and what only means that something is being captured. Which errors a process cannot outlive grows with
+ * every CUDA, and one that is not known here would be failed on for ever. */
 static bool means_lost(int again)
 {
     const bool capture = again >= cudaErrorStreamCaptureUnsupported && again <= cudaErrorStreamCaptureWrongThread;

@@ -1,5 +1,5 @@
-/* The device's own clock: events on the streams of the runs, so that neither the host's pauses before and behind them nor its copies count. Knows
- * no job and no value. */
+/* The device's own clock: events on the streams of the runs, so that neither the host's pauses before and behind
+ * them nor its copies count. Knows no job and no value. */
 #include <cuda_runtime_api.h>
 
 #include "check.h"
@@ -9,7 +9,8 @@ static enum wn_code open_clock(struct wn_cuda_clock *c, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     if (!c->began) code = WN_CALL(runtime, cudaEventCreateWithFlags((cudaEvent_t *)&c->began, cudaEventDefault), err);
-    if (code == WN_OK && !c->ended) code = WN_CALL(runtime, cudaEventCreateWithFlags((cudaEvent_t *)&c->ended, cudaEventDefault), err);
+    if (code == WN_OK && !c->ended)
+        code = WN_CALL(runtime, cudaEventCreateWithFlags((cudaEvent_t *)&c->ended, cudaEventDefault), err);
     return code;
 }
 
@@ -24,7 +25,8 @@ enum wn_code wn_cuda_lap(struct wn_backend *base, double *ms, struct wn_error *e
     if (!ms) return c->started = true, c->runs = false, WN_OK;
     if (!c->runs) return wn_fail(err, WN_BAD_REQUEST, "no run of this backend since its clock was started");
     code = WN_CALL(runtime, cudaEventSynchronize((cudaEvent_t)c->ended), err);
-    if (code == WN_OK) code = WN_CALL(runtime, cudaEventElapsedTime(&took, (cudaEvent_t)c->began, (cudaEvent_t)c->ended), err);
+    if (code == WN_OK)
+        code = WN_CALL(runtime, cudaEventElapsedTime(&took, (cudaEvent_t)c->began, (cudaEvent_t)c->ended), err);
     *ms = (double)took;
     c->started = c->runs = false;
     return code;

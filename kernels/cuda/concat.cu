@@ -1,5 +1,6 @@
-/* Parts side by side, through a scale, a shift and an activation where a batch-norm reads nothing but them, as in DenseNet: what was
- * laid side by side is then never written by itself, nor read again. A row of blocks for each part, so that no thread looks for its own. */
+/* Parts side by side, through a scale, a shift and an activation where a batch-norm reads nothing but them, as in
+ * DenseNet: what was laid side by side is then never written by itself, nor read again. A row of blocks for each
+ * part, so that no thread looks for its own. */
 #include "unary.h"
 
 namespace {
@@ -12,8 +13,7 @@ __device__ __forceinline__ struct wn_cuda_arg operand(const struct wn_cuda_facto
     return a;
 }
 
-template <class F, int V>
-__global__ void concat_kernel(struct wn_cuda_concat c)
+template <class F, int V> __global__ void concat_kernel(struct wn_cuda_concat c)
 {
     const F f;
     const int part = blockIdx.y, length = c.length[part], first = c.first[part];
@@ -34,7 +34,7 @@ __global__ void concat_kernel(struct wn_cuda_concat c)
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 256 };
 
@@ -43,8 +43,7 @@ static bool aligned(const void *p)
     return (uintptr_t)p % 16 == 0;
 }
 
-template <class F>
-static void launch(const struct wn_cuda_concat *c, struct CUstream_st *stream)
+template <class F> static void launch(const struct wn_cuda_concat *c, struct CUstream_st *stream)
 {
     long long most = 0;
     bool wide = c->pitch % WN_CUDA_WIDTH == 0 && aligned(c->y) && aligned(c->scale.data) && aligned(c->shift.data);
@@ -64,7 +63,9 @@ extern "C" void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUs
 {
     switch (c->act.kind) {
 #define X(id, name, from, fwd, bwd)                                                                                    \
-    case WN_UNARY_##id: launch<wn_##id>(c, stream); break;
+    case WN_UNARY_##id:                                                                                                \
+        launch<wn_##id>(c, stream);                                                                                    \
+        break;
 #include <whynot/unary.def>
 #undef X
     default: launch<wn_none>(c, stream);

@@ -1,5 +1,6 @@
-/* Convolution and its data gradient for the shapes that cuDNN has no plan for, channels last: one thread a result, in plain
- * order of taps and channels. Right for every group count, dilation and stride; quick for depthwise shapes only. */
+/* Convolution and its data gradient for the shapes that cuDNN has no plan for, channels last: one thread a result,
+ * in plain order of taps and channels. Right for every group count, dilation and stride; quick for depthwise shapes
+ * only. */
 #include "window.h"
 
 namespace {
@@ -51,7 +52,7 @@ __global__ void conv_bwd_kernel(struct wn_cuda_direct_conv q, int x_size, int y_
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 128 };
 
@@ -69,5 +70,6 @@ extern "C" void wn_cuda_launch_conv(const struct wn_cuda_direct_conv *c, struct 
 extern "C" void wn_cuda_launch_conv_bwd(const struct wn_cuda_direct_conv *c, struct CUstream_st *stream)
 {
     const int x_size = volume(c->win.x), y_size = volume(c->win.y);
-    WN_LAUNCH(conv_bwd_kernel, wn_blocks((long long)c->n * x_size * c->c, THREADS), THREADS, 0, stream, *c, x_size, y_size);
+    WN_LAUNCH(conv_bwd_kernel, wn_blocks((long long)c->n * x_size * c->c, THREADS), THREADS, 0, stream, *c, x_size,
+              y_size);
 }

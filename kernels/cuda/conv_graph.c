@@ -1,5 +1,5 @@
-/* Convolutions as cuDNN operation graphs; see conv_graph.h. Plain C over cudnn_backend.h, and no device needed: a planner may
- * be a handle or only the description of a card. */
+/* Convolutions as cuDNN operation graphs; see conv_graph.h. Plain C over cudnn_backend.h, and no device needed: a
+ * planner may be a handle or only the description of a card. */
 #include "conv_graph.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ static void sketch_finish(struct sketch *s)
 static cudnnBackendDescriptor_t begin(struct sketch *s, cudnnBackendDescriptorType_t kind)
 {
     cudnnBackendDescriptor_t d = NULL;
-    if (s->code == WN_OK && s->n == MOST_DESCRIPTORS) s->code = wn_fail(s->err, WN_INTERNAL, "an operation graph is too large");
+    if (s->code == WN_OK && s->n == MOST_DESCRIPTORS)
+        s->code = wn_fail(s->err, WN_INTERNAL, "an operation graph is too large");
     if (s->code == WN_OK) s->code = WN_CALL(dnn, cudnnBackendCreateDescriptor(kind, &d), s->err);
     if (s->code == WN_OK) s->made[s->n++] = d;
     return d;
@@ -68,8 +69,7 @@ static struct dims dims_of(const struct wn_shape *shape)
 {
     struct dims d = {.n = shape->rank < 4 ? 4 : shape->rank};
     const int missing = (int)d.n - shape->rank;
-    for (int i = 0; i < d.n; i++)
-        d.dim[i] = i < 2 ? shape->dim[i] : i - missing < 2 ? 1 : shape->dim[i - missing];
+    for (int i = 0; i < d.n; i++) d.dim[i] = i < 2 ? shape->dim[i] : i - missing < 2 ? 1 : shape->dim[i - missing];
     d.stride[1] = 1;
     int64_t step = d.dim[1];
     for (int i = (int)d.n - 1; i > 1; i--) d.stride[i] = step, step *= d.dim[i];
@@ -77,7 +77,8 @@ static struct dims dims_of(const struct wn_shape *shape)
     return d;
 }
 
-static cudnnBackendDescriptor_t tensor(struct sketch *s, int64_t id, const struct dims *d, cudnnDataType_t type, bool virtual)
+static cudnnBackendDescriptor_t tensor(struct sketch *s, int64_t id, const struct dims *d, cudnnDataType_t type,
+                                       bool virtual)
 {
     /* Our values start on 256 bytes and weights where cudaMalloc put them. */
     const int64_t alignment = 16;
@@ -117,21 +118,21 @@ static cudnnBackendDescriptor_t window(struct sketch *s, const struct wn_window 
     return d;
 }
 
-static cudnnBackendDescriptor_t convolution(struct sketch *s, const struct wn_cuda_conv_shape *c, cudnnBackendDescriptor_t x,
-                                            cudnnBackendDescriptor_t w, cudnnBackendDescriptor_t y)
+static cudnnBackendDescriptor_t convolution(struct sketch *s, const struct wn_cuda_conv_shape *c,
+                                            cudnnBackendDescriptor_t x, cudnnBackendDescriptor_t w,
+                                            cudnnBackendDescriptor_t y)
 {
     static const struct {
         cudnnBackendDescriptorType_t kind;
         cudnnBackendAttributeName_t alpha, beta, window, w, x, y;
-    } names[2] = {
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
-        {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX,
-         CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY}};
+    } names[2] = {{CUDNN_BACKEND_OPERATION_CONVOLUTION_FORWARD_DESCRIPTOR,
+                   CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_BETA,
+                   CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_W,
+                   CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_X, CUDNN_ATTR_OPERATION_CONVOLUTION_FORWARD_Y},
+                  {CUDNN_BACKEND_OPERATION_CONVOLUTION_BACKWARD_DATA_DESCRIPTOR,
+                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_ALPHA, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_BETA,
+                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_CONV_DESC, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_W,
+                   CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DX, CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_DATA_DY}};
     const float one = 1, zero = 0;
     cudnnBackendDescriptor_t win = window(s, &c->win), op = begin(s, names[c->backward].kind);
     set(s, op, names[c->backward].alpha, CUDNN_TYPE_FLOAT, 1, &one);
@@ -165,8 +166,9 @@ static cudnnBackendDescriptor_t pointwise(struct sketch *s, cudnnPointwiseMode_t
 
 /* ---- the graph ---- */
 
-/* conv -> + residual -> + bias -> relu: in this order and no other does cuDNN 9 have engines that fuse all of it and need not be compiled first. Those of
- * conv -> + residual -> derivative all are compiled. What lies between two operations is virtual, and f32. */
+/* conv -> + residual -> + bias -> relu: in this order and no other does cuDNN 9 have engines that fuse all of it and
+ * need not be compiled first. Those of conv -> + residual -> derivative all are compiled. What lies between two
+ * operations is virtual, and f32. */
 static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct wn_cuda_planner *p,
                                                 const struct wn_cuda_conv_shape *c)
 {
@@ -195,7 +197,8 @@ static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct w
     for (int i = 0; i < 4; i++) {
         if (!tail[i].wanted) continue;
         left--;
-        cudnnBackendDescriptor_t operand = tail[i].dims ? tensor(s, tail[i].operand, tail[i].dims, tail[i].type, false) : NULL;
+        cudnnBackendDescriptor_t operand =
+            tail[i].dims ? tensor(s, tail[i].operand, tail[i].dims, tail[i].type, false) : NULL;
         cudnnBackendDescriptor_t next = tensor(s, left ? id++ : WN_PLAN_Y, to, left ? f32 : type, left > 0);
         ops[n++] = pointwise(s, tail[i].mode, at, operand, next);
         at = next;
@@ -214,15 +217,17 @@ static bool is_compiled(cudnnBackendDescriptor_t engine)
     cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
     int64_t n = 0;
     bool compiled = false;
-    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, notes) != CUDNN_STATUS_SUCCESS)
+    if (cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE,
+                                 CUDNN_BEHAVIOR_NOTE_TYPE_COUNT, &n, notes) != CUDNN_STATUS_SUCCESS)
         return false;
     for (int i = 0; i < n; i++) compiled = compiled || notes[i] == CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION;
     return compiled;
 }
 
-/* What an engine does to numbers that we do not allow: answers that vary from run to run, ever; in exact f32 also tensor
- * cores, inputs made shorter, and transforms that lose digits. */
-static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c, struct wn_cuda_plan_facts *facts)
+/* What an engine does to numbers that we do not allow: answers that vary from run to run, ever; in exact f32 also
+ * tensor cores, inputs made shorter, and transforms that lose digits. */
+static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c,
+                       struct wn_cuda_plan_facts *facts)
 {
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t n = 0;
@@ -257,10 +262,14 @@ static void set_planner(struct sketch *s, cudnnBackendDescriptor_t d, const stru
         set(s, d, description, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &p->description);
 }
 
-static enum wn_code finish_plan(cudnnBackendDescriptor_t d, const struct wn_cuda_plan_facts *facts, struct wn_cuda_plan **out, struct wn_error *err)
+static enum wn_code finish_plan(cudnnBackendDescriptor_t d, const struct wn_cuda_plan_facts *facts,
+                                struct wn_cuda_plan **out, struct wn_error *err)
 {
     int64_t n, workspace_bytes = 0;
-    enum wn_code code = WN_CALL(dnn, cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &workspace_bytes), err);
+    enum wn_code code = WN_CALL(dnn,
+                                cudnnBackendGetAttribute(d, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64,
+                                                         1, &n, &workspace_bytes),
+                                err);
     if (code != WN_OK) return code;
     struct wn_cuda_plan *plan = calloc(1, sizeof *plan);
     if (!plan) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan");
@@ -270,8 +279,8 @@ static enum wn_code finish_plan(cudnnBackendDescriptor_t d, const struct wn_cuda
     return WN_OK;
 }
 
-static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config, const struct wn_cuda_plan_facts *facts,
-                            struct wn_cuda_plan **out, struct wn_error *err)
+static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config,
+                            const struct wn_cuda_plan_facts *facts, struct wn_cuda_plan **out, struct wn_error *err)
 {
     struct sketch s = {.err = err};
     cudnnBackendDescriptor_t d = begin(&s, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
@@ -283,16 +292,17 @@ static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescrip
     return WN_OK;
 }
 
-/* The heuristics put engines of the plain units first for some small products and narrow convolutions, also ones whose workspace is as large as x
- * and y. In 16 bits the first of theirs on tensor cores goes before them; not of groups, where that one wants the large workspace. */
+/* The heuristics put engines of the plain units first for some small products and narrow convolutions, also ones
+ * whose workspace is as large as x and y. In 16 bits the first of theirs on tensor cores goes before them; not of
+ * groups, where that one wants the large workspace. */
 static bool wants_tensor_cores(const struct wn_cuda_conv_shape *c)
 {
     return c->type != WN_CUDA_F32 && c->groups == 1;
 }
 
 /* NULL where it is not acceptable, or cannot be finished. */
-static struct wn_cuda_plan *plan_if(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c,
-                                    bool tensor_cores)
+static struct wn_cuda_plan *plan_if(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config,
+                                    const struct wn_cuda_conv_shape *c, bool tensor_cores)
 {
     struct wn_cuda_plan_facts facts = {.engine = -1};
     struct wn_cuda_plan *plan = NULL;
@@ -304,18 +314,22 @@ static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cu
 {
     int64_t n = 0, room = 0;
     while (room < MOST_CONFIGS && s->code == WN_OK) {
-        s->code = WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[room]), s->err);
+        s->code =
+            WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR, &configs[room]), s->err);
         if (s->code == WN_OK) room++;
     }
     if (s->code == WN_OK)
-        s->code = WN_CALL(dnn, cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                                        room, &n, configs), s->err);
+        s->code = WN_CALL(dnn,
+                          cudnnBackendGetAttribute(heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS,
+                                                   CUDNN_TYPE_BACKEND_DESCRIPTOR, room, &n, configs),
+                          s->err);
     return s->code != WN_OK ? 0 : n < room ? n : room; /* there may be more than were asked for */
 }
 
 /* Adds what one heuristic mode offers to the list. */
 static void ask(struct sketch *s, const struct wn_cuda_planner *p, const struct wn_cuda_conv_shape *c,
-                cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode, int most, struct wn_cuda_plan **out, int *n)
+                cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode, int most, struct wn_cuda_plan **out,
+                int *n)
 {
     cudnnBackendDescriptor_t configs[MOST_CONFIGS] = {0}, h = begin(s, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     set_descriptor(s, h, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
@@ -366,13 +380,18 @@ void wn_cuda_plan_destroy(struct wn_cuda_plan *plan)
 char *wn_cuda_plan_save(const struct wn_cuda_plan *plan, struct wn_error *err)
 {
     int64_t n = 0, got = 0;
-    enum wn_code code = WN_CALL(dnn, cudnnBackendGetAttribute(plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
-                                                              CUDNN_TYPE_CHAR, 0, &n, NULL), err);
+    enum wn_code code =
+        WN_CALL(dnn,
+                cudnnBackendGetAttribute(plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                         CUDNN_TYPE_CHAR, 0, &n, NULL),
+                err);
     if (code != WN_OK) return NULL;
     char *text = calloc((size_t)n + 1, 1);
     if (!text) return wn_fail(err, WN_NO_MEMORY, "no memory for a plan's text"), NULL;
-    code = WN_CALL(dnn, cudnnBackendGetAttribute(plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
-                                                 CUDNN_TYPE_CHAR, n, &got, text), err);
+    code = WN_CALL(dnn,
+                   cudnnBackendGetAttribute(plan->descriptor, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION,
+                                            CUDNN_TYPE_CHAR, n, &got, text),
+                   err);
     if (code == WN_OK) return text;
     free(text);
     return NULL;
@@ -398,7 +417,9 @@ void *wn_cuda_describe_device(const char *json, struct wn_error *err)
     struct sketch s = {.err = err};
     s.code = wn_cuda_vendor_load(err); /* nobody opens a GPU first, where a card is only described */
     if (s.code == WN_OK && cudnnGetVersion() < 90800)
-        s.code = wn_fail(err, WN_UNSUPPORTED, "cuDNN plans for a card that is only described since 9.8; this is %zu.%zu", cudnnGetVersion() / 10000, cudnnGetVersion() % 10000 / 100);
+        s.code =
+            wn_fail(err, WN_UNSUPPORTED, "cuDNN plans for a card that is only described since 9.8; this is %zu.%zu",
+                    cudnnGetVersion() / 10000, cudnnGetVersion() % 10000 / 100);
     cudnnBackendDescriptor_t d = begin(&s, CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
     set(&s, d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, (int64_t)strlen(json) + 1, json);
     finalize(&s, d);

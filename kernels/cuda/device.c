@@ -1,5 +1,5 @@
-/* The CUDA runtime behind the few things the backend asks of it: devices, memory, copies, streams and captured graphs. Knows
- * jobs only as things that can be run while a stream is captured. */
+/* The CUDA runtime behind the few things the backend asks of it: devices, memory, copies, streams and captured
+ * graphs. Knows jobs only as things that can be run while a stream is captured. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +20,8 @@ static enum wn_code refuse_precision(enum wn_precision precision, int major, con
     return wn_fail(err, WN_UNSUPPORTED, "%.60s has no %s units; use f32 or f16", name, wn_precision_name(precision));
 }
 
-enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options, struct wn_error *err)
+enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options,
+                                 struct wn_error *err)
 {
     int n = 0;
     const cudaError_t found = cudaGetDeviceCount(&n);
@@ -30,7 +31,8 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
                        found == cudaSuccess ? "there is none" : cudaGetErrorString(found));
     }
     if (options->device < 0 || options->device >= n)
-        return wn_fail(err, WN_DEVICE, "there is no CUDA device %d; this machine has %d, counted from 0", options->device, n);
+        return wn_fail(err, WN_DEVICE, "there is no CUDA device %d; this machine has %d, counted from 0",
+                       options->device, n);
     struct cudaDeviceProp prop;
     enum wn_code code = WN_CALL(opening, cudaGetDeviceProperties(&prop, options->device), err);
     if (code != WN_OK) return code;
@@ -68,9 +70,10 @@ enum wn_code wn_cuda_memory(size_t bytes, const char *what, void **out, struct w
         size_t idle = 0, total = 0;
         cudaGetLastError();
         cudaMemGetInfo(&idle, &total);
-        return wn_fail(err, WN_NO_MEMORY,
-                       "%s needs %zu MiB of GPU memory and %zu of %zu MiB are free; use a smaller batch or fewer models", what,
-                       (bytes >> 20) + 1, idle >> 20, total >> 20);
+        return wn_fail(
+            err, WN_NO_MEMORY,
+            "%s needs %zu MiB of GPU memory and %zu of %zu MiB are free; use a smaller batch or fewer models", what,
+            (bytes >> 20) + 1, idle >> 20, total >> 20);
     }
     return status == cudaSuccess ? WN_OK : wn_cuda_check_runtime(status, "cudaMalloc", err);
 }
@@ -100,14 +103,16 @@ enum wn_code wn_cuda_pinned(size_t bytes, void **out, struct wn_error *err)
     if (status == cudaErrorMemoryAllocation) {
         cudaGetLastError();
         return wn_fail(err, WN_NO_MEMORY,
-                       "the machine has no %zu MiB of its own memory to pin for copies to the GPU; give it or its container more, or use fewer workers or models",
+                       "the machine has no %zu MiB of its own memory to pin for copies to the GPU; give it or its "
+                       "container more, or use fewer workers or models",
                        (bytes >> 20) + 1);
     }
     return status == cudaSuccess ? WN_OK : wn_cuda_check_runtime(status, "cudaMallocHost", err);
 }
 
 /* A copy from pageable memory may return before it has arrived. */
-enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err)
+enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes,
+                            struct wn_error *err)
 {
     enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(dst, src, bytes, cudaMemcpyHostToDevice, be->stream), err);
     return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(be->stream), err) : code;
@@ -166,7 +171,8 @@ enum wn_code wn_cuda_port_send(struct wn_cuda_exe *exe, struct wn_cuda_port *por
     enum wn_code code = WN_CALL(runtime, cudaEventSynchronize((cudaEvent_t)port->busy), err);
     if (code != WN_OK) return code;
     memcpy(port->pinned, src, bytes);
-    code = WN_CALL(runtime, cudaMemcpyAsync(port->landing, port->pinned, bytes, cudaMemcpyHostToDevice, exe->stream), err);
+    code =
+        WN_CALL(runtime, cudaMemcpyAsync(port->landing, port->pinned, bytes, cudaMemcpyHostToDevice, exe->stream), err);
     if (code != WN_OK) return code;
     return WN_CALL(runtime, cudaEventRecord((cudaEvent_t)port->busy, exe->stream), err);
 }
@@ -202,10 +208,12 @@ void wn_cuda_handles_end(void)
     pthread_mutex_unlock(&captures);
 }
 
-/* What a capture is told where somebody else did what it does not bear; the library that was at work may have other words for it. */
+/* What a capture is told where somebody else did what it does not bear; the library that was at work may have other
+ * words for it. */
 static bool is_disturbed(cudaError_t status)
 {
-    return status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated || status == cudaErrorStreamCaptureImplicit;
+    return status == cudaErrorStreamCaptureUnsupported || status == cudaErrorStreamCaptureInvalidated ||
+           status == cudaErrorStreamCaptureImplicit;
 }
 
 /* Leaves stage->graph NULL where it is not captured. Returns whether that was only because it was disturbed. */

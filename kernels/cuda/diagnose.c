@@ -27,12 +27,17 @@ static void say_device(say_fn *say, void *arg, int device)
     if (e == cudaSuccess) e = cudaMemGetInfo(&idle, &total);
     if (e != cudaSuccess) {
         cudaGetLastError();
-        say(arg, &(struct wn_finding){topic, cudaGetErrorString(e), "see `nvidia-smi`: another process may hold it, or it needs a reset"});
+        say(arg, &(struct wn_finding){topic, cudaGetErrorString(e),
+                                      "see `nvidia-smi`: another process may hold it, or it needs a reset"});
         return;
     }
-    snprintf(text, sizeof text, "%.80s, compute capability %d.%d, %zu of %zu MiB free", prop.name, prop.major, prop.minor, idle >> 20, total >> 20);
-    say(arg, &(struct wn_finding){topic, text, prop.major < 8 ? "built for compute capability 8.0 and up: configure with -DWHYNOT_CUDA_ARCHITECTURES"
-                                               : idle < total / 10 ? "hardly any memory is free: `nvidia-smi` says who holds it" : NULL});
+    snprintf(text, sizeof text, "%.80s, compute capability %d.%d, %zu of %zu MiB free", prop.name, prop.major,
+             prop.minor, idle >> 20, total >> 20);
+    say(arg, &(struct wn_finding){
+                 topic, text,
+                 prop.major < 8 ? "built for compute capability 8.0 and up: configure with -DWHYNOT_CUDA_ARCHITECTURES"
+                 : idle < total / 10 ? "hardly any memory is free: `nvidia-smi` says who holds it"
+                                     : NULL});
 }
 
 void wn_cuda_diagnose(say_fn *say, void *arg)
@@ -41,13 +46,16 @@ void wn_cuda_diagnose(say_fn *say, void *arg)
     cudaRuntimeGetVersion(&runtime);
     cudaDriverGetVersion(&driver);
     say_version(say, arg, "CUDA runtime", runtime, NULL);
-    say_version(say, arg, "CUDA version of the driver", driver, !driver ? "there is no NVIDIA driver: install it, or use a CPU backend"
-                : driver / 1000 < runtime / 1000 ? "the driver is older than the runtime: install a newer driver" : NULL);
+    say_version(say, arg, "CUDA version of the driver", driver,
+                !driver                          ? "there is no NVIDIA driver: install it, or use a CPU backend"
+                : driver / 1000 < runtime / 1000 ? "the driver is older than the runtime: install a newer driver"
+                                                 : NULL);
     wn_cuda_libraries_diagnose(say, arg);
     cudaError_t found = cudaGetDeviceCount(&n);
     cudaGetLastError();
     if (found != cudaSuccess || !n)
-        say(arg, &(struct wn_finding){"devices", found == cudaSuccess ? "none" : cudaGetErrorString(found),
-                                      "no GPU answers: check `nvidia-smi`, and in a container that it was started with --gpus all"});
+        say(arg, &(struct wn_finding){
+                     "devices", found == cudaSuccess ? "none" : cudaGetErrorString(found),
+                     "no GPU answers: check `nvidia-smi`, and in a container that it was started with --gpus all"});
     for (int i = 0; found == cudaSuccess && i < n; i++) say_device(say, arg, i);
 }

@@ -1,7 +1,8 @@
-/* Maps to palette indices: upsampling, range, index, and where the peak and the strongest mass lie, for many maps at once. The
- * arithmetic is pixels.h, the same lines that the processor draws with; knows no colour and no question.
+/* Maps to palette indices: upsampling, range, index, and where the peak and the strongest mass lie, for many maps at
+ * once. The arithmetic is pixels.h, the same lines that the processor draws with; knows no colour and no question.
  *
- * Four launches: where pixels lie and what is wrong with a map; values; what is to be known of them, a block a map; indices. */
+ * Four launches: where pixels lie and what is wrong with a map; values; what is to be known of them, a block a map;
+ * indices. */
 #include "block.h"
 
 #include <whynot/pixels.h>
@@ -73,8 +74,7 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_values_kernel(const struct wn_c
 /* ---- what is to be known of them ---- */
 
 /* Calls see(value, index) for every value of this thread. */
-template <class See>
-__device__ __forceinline__ void each_value(const struct wn_cuda_drawing &d, See see)
+template <class See> __device__ __forceinline__ void each_value(const struct wn_cuda_drawing &d, See see)
 {
     const int n = d.view.w * d.view.h;
     for (int i = (int)threadIdx.x * LOAD; i < n; i += WN_BLOCK * LOAD) {
@@ -159,8 +159,10 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_measure_kernel(const struct wn_
         lowest = ~key > lowest ? ~key : lowest;
     });
     peak = wn_block_join(peak, wn_highest(), part);
-    const float low = wn_float_of(~(unsigned)wn_block_join(lowest, wn_highest(), part)), high = wn_float_of((unsigned)(peak >> 32));
-    const float clipped = wn_render_clips(&d.how) ? value_of_rank(d, wn_percentile_rank(d.how.percentile, (uint64_t)n), part) : 0;
+    const float low = wn_float_of(~(unsigned)wn_block_join(lowest, wn_highest(), part)),
+                high = wn_float_of((unsigned)(peak >> 32));
+    const float clipped =
+        wn_render_clips(&d.how) ? value_of_rank(d, wn_percentile_rank(d.how.percentile, (uint64_t)n), part) : 0;
     const float strong = high > 0 ? strong_of(d, high, part) : 0;
     if (threadIdx.x == 0) {
         const int first = (int)(0xffffffffu - (unsigned)(peak & 0xffffffffu));
@@ -181,7 +183,8 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_index_kernel(const struct wn_cu
     const int n = d.view.w * d.view.h, step = (int)gridDim.x * WN_BLOCK * STORE;
     if (d.out->fault) return;
     const struct wn_range range = d.out->drawn.range;
-    const bool flat = wn_index_is_flat(&d.how, range, d.out->drawn.flat), symmetric = d.how.normalize == WN_NORMALIZE_SYMMETRIC;
+    const bool flat = wn_index_is_flat(&d.how, range, d.out->drawn.flat),
+               symmetric = d.how.normalize == WN_NORMALIZE_SYMMETRIC;
     const float span = range.hi - range.lo;
     for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x) * STORE; i < n; i += step) {
         unsigned four[STORE / 4];
@@ -204,12 +207,14 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_index_kernel(const struct wn_cu
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
-extern "C" void wn_cuda_launch_draw(const struct wn_cuda_drawing *drawings, int n, int most_pixels, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_draw(const struct wn_cuda_drawing *drawings, int n, int most_pixels,
+                                    struct CUstream_st *stream)
 {
     const size_t shared = WN_BLOCK_SHARED;
-    const dim3 by_four(wn_blocks(most_pixels, WN_BLOCK * LOAD), (unsigned)n), by_sixteen(wn_blocks(most_pixels, WN_BLOCK * STORE), (unsigned)n);
+    const dim3 by_four(wn_blocks(most_pixels, WN_BLOCK * LOAD), (unsigned)n),
+        by_sixteen(wn_blocks(most_pixels, WN_BLOCK * STORE), (unsigned)n);
     WN_LAUNCH(draw_begin_kernel, (unsigned)n, WN_BLOCK, shared, stream, drawings);
     WN_LAUNCH(draw_values_kernel, by_four, WN_BLOCK, 0, stream, drawings);
     WN_LAUNCH(draw_measure_kernel, (unsigned)n, WN_BLOCK, shared, stream, drawings);

@@ -1,11 +1,10 @@
-/* y = f(a, b), element by element: activations, their derivatives, arithmetic, and what follows a convolution or a product.
- * The functions themselves are those of unary.def; knows nothing of shapes beyond the loop it is given. */
+/* y = f(a, b), element by element: activations, their derivatives, arithmetic, and what follows a convolution or a
+ * product. The functions themselves are those of unary.def; knows nothing of shapes beyond the loop it is given. */
 #include "unary.h"
 
 namespace {
 
-template <int kind>
-__device__ __forceinline__ float binary_of(float a, float b)
+template <int kind> __device__ __forceinline__ float binary_of(float a, float b)
 {
     switch (kind) {
     case WN_BINARY_ADD: return a + b;
@@ -19,7 +18,8 @@ __device__ __forceinline__ float binary_of(float a, float b)
 }
 
 template <class F, int V>
-__global__ void unary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg x, struct wn_cuda_arg y, float alpha, float beta)
+__global__ void unary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg x, struct wn_cuda_arg y, float alpha,
+                             float beta)
 {
     const F f;
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
@@ -35,8 +35,7 @@ __global__ void unary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg x, str
     }
 }
 
-template <class F, int V>
-__global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_bwd b)
+template <class F, int V> __global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_bwd b)
 {
     const F f;
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
@@ -59,7 +58,8 @@ __global__ void unary_bwd_kernel(struct wn_cuda_loop loop, struct wn_cuda_unary_
 }
 
 template <int kind, int V>
-__global__ void binary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg a, struct wn_cuda_arg b, struct wn_cuda_arg y)
+__global__ void binary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg a, struct wn_cuda_arg b,
+                              struct wn_cuda_arg y)
 {
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
     for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
@@ -75,8 +75,7 @@ __global__ void binary_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg a, st
     }
 }
 
-template <class F, int V>
-__global__ void epilogue_kernel(struct wn_cuda_loop loop, struct wn_cuda_epilogue e)
+template <class F, int V> __global__ void epilogue_kernel(struct wn_cuda_loop loop, struct wn_cuda_epilogue e)
 {
     const F f;
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
@@ -97,7 +96,7 @@ __global__ void epilogue_kernel(struct wn_cuda_loop loop, struct wn_cuda_epilogu
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 256 };
 
@@ -112,8 +111,9 @@ enum { THREADS = 256 };
 #define WN_WIDE_OR_NOT(kernel_wide, kernel_one, loop, stream, ...)                                                     \
     WN_ROWS_WIDE_OR_NOT(kernel_wide, kernel_one, loop, 1, stream, __VA_ARGS__)
 
-extern "C" void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *x,
-                                     const struct wn_cuda_arg *y, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act,
+                                     const struct wn_cuda_arg *x, const struct wn_cuda_arg *y,
+                                     struct CUstream_st *stream)
 {
     switch (act->kind) {
 #define X(id, name, from, fwd, bwd)                                                                                    \
@@ -127,7 +127,8 @@ extern "C" void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const stru
     }
 }
 
-extern "C" void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b,
+                                         struct CUstream_st *stream)
 {
     const unsigned rows = b->rows < 65535 ? (unsigned)b->rows : 65535;
     switch (b->act.kind) {
@@ -143,7 +144,8 @@ extern "C" void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const 
 }
 
 extern "C" void wn_cuda_launch_binary(const struct wn_cuda_loop *loop, enum wn_binary kind, const struct wn_cuda_arg *a,
-                                      const struct wn_cuda_arg *b, const struct wn_cuda_arg *y, struct CUstream_st *stream)
+                                      const struct wn_cuda_arg *b, const struct wn_cuda_arg *y,
+                                      struct CUstream_st *stream)
 {
     switch (kind) {
 #define KIND(id)                                                                                                       \
@@ -168,6 +170,7 @@ extern "C" void wn_cuda_launch_epilogue(const struct wn_cuda_loop *loop, const s
 #include <whynot/unary.def>
 #undef X
     default:
-        WN_WIDE_OR_NOT((epilogue_kernel<wn_none, WN_CUDA_WIDTH>), (epilogue_kernel<wn_none, 1>), loop, stream, *loop, *e);
+        WN_WIDE_OR_NOT((epilogue_kernel<wn_none, WN_CUDA_WIDTH>), (epilogue_kernel<wn_none, 1>), loop, stream, *loop,
+                       *e);
     }
 }

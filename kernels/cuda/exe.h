@@ -1,9 +1,9 @@
-/* The CUDA backend inside: what its files share. Private to kernels/cuda; only device.c, staging.c, check.c, conv_graph.c and gemm.c
- * include the vendor's headers.
+/* The CUDA backend inside: what its files share. Private to kernels/cuda; only device.c, staging.c, check.c,
+ * conv_graph.c and gemm.c include the vendor's headers.
  *
- * compile walks a program once: types and layouts (layout.c), places in one arena (arena.c), then a maker for each primitive
- * (make_*.c) appends jobs, each one launch or one library call with every pointer resolved. A run is a walk over the jobs of a
- * stage, or the replay of a graph that was captured from that walk. */
+ * compile walks a program once: types and layouts (layout.c), places in one arena (arena.c), then a maker for each
+ * primitive (make_*.c) appends jobs, each one launch or one library call with every pointer resolved. A run is a
+ * walk over the jobs of a stage, or the replay of a graph that was captured from that walk. */
 #ifndef WN_CUDA_EXE_H
 #define WN_CUDA_EXE_H
 
@@ -12,9 +12,9 @@
 #include "tensor.h"
 
 struct wn_cuda_exe;
-struct wn_cuda_plan; /* conv_graph.h */
+struct wn_cuda_plan;        /* conv_graph.h */
 struct wn_cuda_shared_plan; /* plans.c */
-struct wn_cuda_gemm; /* gemm.c */
+struct wn_cuda_gemm;        /* gemm.c */
 
 /* One launch. */
 struct wn_cuda_job {
@@ -93,8 +93,8 @@ struct wn_cuda_stage {
 struct wn_cuda_weight; /* weights.c */
 extern const struct wn_backend_impl wn_backend_cuda;
 
-/* Device memory whose first bytes have a pinned twin on the host. One use at a time: what is fetched has been waited for, and a use that
- * fetches nothing ends with an event that the next one waits for. */
+/* Device memory whose first bytes have a pinned twin on the host. One use at a time: what is fetched has been waited
+ * for, and a use that fetches nothing ends with an event that the next one waits for. */
 struct wn_cuda_staging {
     char *pinned, *device;
     size_t bytes, twin; /* of the device's, of the pinned ones */
@@ -109,36 +109,37 @@ struct wn_cuda_clock {
 
 struct wn_cuda_backend {
     struct wn_backend base;
-    int device, devices; /* its number, and how many there are */
+    int device, devices;         /* its number, and how many there are */
     enum wn_precision precision; /* never DEFAULT */
     char device_name[128];
     struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */
     struct wn_cuda_weight **weights;     /* those that its programs use, counted by their users */
     int n_weights, cap_weights;
-    struct wn_cuda_shared_plan **plans; /* of all its programs, those that ended too: the next one may have the same convolutions */
+    /* of all its programs, those that ended too: the next one may have the same convolutions */
+    struct wn_cuda_shared_plan **plans;
     int n_plans, cap_plans;
-    unsigned long plans_taken; /* so often */
-    int stages, captured; /* of its programs */
-    char walked[128];     /* why the last one that could not be captured could not */
-    int plain;            /* convolutions and products that no library took, of all programs so far */
-    char refused[128];    /* what cuDNN or cuBLASLt said of the last that it did not take */
-    size_t bytes;        /* device memory held now for itself */
-    size_t weight_bytes; /* and for weights, which other backends on the device hold as well */
-    struct CUstream_st *stream;  /* for what belongs to no executable; whoever queues there waits for it */
-    struct wn_cuda_clock clock;     /* of measurements; stands unless somebody asks */
-    struct wn_cuda_staging drawing; /* of heatmaps */
-    struct wn_cuda_staging foils;   /* of masks of all foils; opened when they are first asked for */
+    unsigned long plans_taken;        /* so often */
+    int stages, captured;             /* of its programs */
+    char walked[128];                 /* why the last one that could not be captured could not */
+    int plain;                        /* convolutions and products that no library took, of all programs so far */
+    char refused[128];                /* what cuDNN or cuBLASLt said of the last that it did not take */
+    size_t bytes;                     /* device memory held now for itself */
+    size_t weight_bytes;              /* and for weights, which other backends on the device hold as well */
+    struct CUstream_st *stream;       /* for what belongs to no executable; whoever queues there waits for it */
+    struct wn_cuda_clock clock;       /* of measurements; stands unless somebody asks */
+    struct wn_cuda_staging drawing;   /* of heatmaps */
+    struct wn_cuda_staging foils;     /* of masks of all foils; opened when they are first asked for */
     struct wn_cuda_staging preparing; /* of decoded pictures */
-    struct wn_cuda_staging seeding; /* of questions, and what the device finds of them */
-    struct wn_cuda_staging hiding;  /* of pictures with parts hidden; opened when they are first asked for */
+    struct wn_cuda_staging seeding;   /* of questions, and what the device finds of them */
+    struct wn_cuda_staging hiding;    /* of pictures with parts hidden; opened when they are first asked for */
 };
 
 /* Host memory that copies pass through, and where a copy lands on the device before its layout changes. */
 struct wn_cuda_port {
-    float *pinned;   /* NULL: neither an input nor readable */
-    float *landing;  /* row-major f32 on the device; the value itself where it is that already */
-    void *busy;      /* cudaEvent_t: the last copy out of `pinned` */
-    int job;         /* converts between the landing and the value; -1: nothing to convert */
+    float *pinned;  /* NULL: neither an input nor readable */
+    float *landing; /* row-major f32 on the device; the value itself where it is that already */
+    void *busy;     /* cudaEvent_t: the last copy out of `pinned` */
+    int job;        /* converts between the landing and the value; -1: nothing to convert */
 };
 
 struct wn_cuda_exe {
@@ -148,24 +149,26 @@ struct wn_cuda_exe {
     struct wn_cuda_tensor *values; /* [values of the program] */
     int *home;                     /* [values]: the value whose memory this one shares, itself for most; -1: has none */
     struct wn_cuda_port *ports;    /* [values] */
-    const struct wn_cuda_port *ahead; /* the one that is on its way to its pinned memory already, until stage 0 runs again; or NULL */
-    struct wn_cuda_weight **held;  /* uploaded constants that the jobs use */
+    /* the one that is on its way to its pinned memory already, until stage 0 runs again; or NULL */
+    const struct wn_cuda_port *ahead;
+    struct wn_cuda_weight **held; /* uploaded constants that the jobs use */
     int n_held, cap_held;
     struct wn_cuda_job *jobs;
     int n_jobs, cap_jobs;
     struct wn_cuda_stage *stages;
     int *first; /* [steps + 1]: the job that each step's begin with */
-    bool warm; /* compiled to the end: its stages are counted */
+    bool warm;  /* compiled to the end: its stages are counted */
     struct CUstream_st *stream;
     char *arena;
     size_t arena_bytes, scratch_at, scratch_bytes; /* the end of the arena: one step's conversions */
     size_t scratch_used;
-    void *workspace; /* of the libraries, shared by all jobs of the executable's one stream; NULL until all of them are made */
+    /* of the libraries, shared by all jobs of the executable's one stream; NULL until all of them are made */
+    void *workspace;
     size_t workspace_bytes;
     struct wn_cuda_table {
         void *memory;
         size_t bytes;
-    } *tables; /* taps of the axis maps, on the device */
+    } * tables; /* taps of the axis maps, on the device */
     int n_tables, cap_tables;
     struct wn_cuda_shared_plan **plans; /* of its convolutions, one for each job */
     int n_plans, cap_plans;
@@ -175,8 +178,9 @@ struct wn_cuda_exe {
 
 /* ---- layout.c: types, layouts, and which values share memory or have none ---- */
 enum wn_code wn_cuda_layout(struct wn_cuda_exe *exe, struct wn_error *err);
-/* y = act(x*scale + shift), what the step and those before it that it swallows come to; scale may be WN_NONE. Values that are
- * swallowed have no home, and x may be one: a concatenation. False where the step stands for itself alone; *out says even so what it adds. */
+/* y = act(x*scale + shift), what the step and those before it that it swallows come to; scale may be WN_NONE. Values
+ * that are swallowed have no home, and x may be one: a concatenation. False where the step stands for itself alone;
+ * *out says even so what it adds. */
 struct wn_cuda_affine {
     int x, scale, shift;
     struct wn_act act;
@@ -184,15 +188,18 @@ struct wn_cuda_affine {
 bool wn_cuda_affine_of(const struct wn_cuda_exe *exe, int step, struct wn_cuda_affine *out);
 /* Whether the step is a slice of channels that lie innermost, of those of x from *first on. */
 bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, int64_t *first);
-/* The step of that primitive which makes the value, where nobody makes it: its readers do the step's work themselves. Else NULL. */
+/* The step of that primitive which makes the value, where nobody makes it: its readers do the step's work
+ * themselves. Else NULL. */
 const struct wn_step *wn_cuda_swallowed(const struct wn_cuda_exe *exe, int value, enum wn_prim prim);
-/* The derivative of a relu that lies where the convolution lies which makes its gradient, and is that step's to compute; or NULL. */
+/* The derivative of a relu that lies where the convolution lies which makes its gradient, and is that step's to
+ * compute; or NULL. */
 const struct wn_step *wn_cuda_derivative_behind(const struct wn_cuda_exe *exe, const struct wn_step *conv);
 #ifndef WN_CUDA_DERIVATIVE_FROM
-#define WN_CUDA_DERIVATIVE_FROM (4 << 20) /* elements: where two passes over them saved are worth a kernel that takes cuDNN about a second to compile */
+/* elements: where two passes over them saved are worth a kernel that takes cuDNN about a second to compile */
+#define WN_CUDA_DERIVATIVE_FROM (4 << 20)
 #endif
-/* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need the
- * range of bf16 even where the forward pass is f16. */
+/* The 16-bit type of values made in a stage, or WN_CUDA_F32 where the precision is not a 16-bit one: gradients need
+ * the range of bf16 even where the forward pass is f16. */
 enum wn_cuda_type wn_cuda_stage_type(enum wn_precision precision, int stage);
 int wn_cuda_stage_of(const struct wn_program *p, int step);
 /* The type that the product or convolution of a step is computed in. */
@@ -212,7 +219,8 @@ wn_cuda_maker wn_cuda_make_conv, wn_cuda_make_conv_bwd, wn_cuda_make_maxpool, wn
 
 /* A new job at the end of the list, or NULL with err filled. */
 struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,
-                                    enum wn_code (*run)(struct wn_cuda_exe *, const struct wn_cuda_job *, struct wn_error *),
+                                    enum wn_code (*run)(struct wn_cuda_exe *, const struct wn_cuda_job *,
+                                                        struct wn_error *),
                                     struct wn_error *err);
 enum wn_code wn_cuda_job_add(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
 /* That many zero bytes on the device, the executable's. */
@@ -222,35 +230,40 @@ enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t byte
 /* The value as it lies; a constant is uploaded as f32. */
 enum wn_code wn_cuda_value(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *out, struct wn_error *err);
 /* Any value to any other of the same logical shape: another type, another layout, or both. */
-enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y,
-                                 struct wn_error *err);
+enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x,
+                                 const struct wn_cuda_tensor *y, struct wn_error *err);
 /* y = act(x*scale + bias + residual); NULL operands are left out. bias: as broadcast to y. */
-enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,
-                                  const struct wn_cuda_tensor *bias, const struct wn_cuda_tensor *residual,
-                                  const struct wn_act *act, const struct wn_cuda_tensor *y, struct wn_error *err);
+enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x,
+                                  const struct wn_cuda_tensor *scale, const struct wn_cuda_tensor *bias,
+                                  const struct wn_cuda_tensor *residual, const struct wn_act *act,
+                                  const struct wn_cuda_tensor *y, struct wn_error *err);
 /* The parts of a concatenation through what reads them; f->x is not looked at. */
 enum wn_code wn_cuda_job_concat(struct wn_cuda_exe *exe, const struct wn_step *concat, const struct wn_cuda_affine *f,
                                 const struct wn_cuda_tensor *y, struct wn_error *err);
 /* dst = the gradient dy where the activation's derivative at the units z is not 0, times it; dst may be dy. */
-enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act *act, const struct wn_cuda_tensor *dy, const struct wn_cuda_tensor *z,
-                                    const struct wn_cuda_tensor *dst, struct wn_error *err);
+enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act *act, const struct wn_cuda_tensor *dy,
+                                    const struct wn_cuda_tensor *z, const struct wn_cuda_tensor *dst,
+                                    struct wn_error *err);
 struct wn_cuda_window wn_cuda_window_of(const struct wn_window *win, const struct wn_cuda_tensor *x,
                                         const struct wn_cuda_tensor *y);
-/* The value as a tensor in that type: itself, a constant uploaded in that type, or scratch that a conversion job fills. */
+/* The value as a tensor in that type: itself, a constant uploaded in that type, or scratch that a conversion job
+ * fills. */
 enum wn_code wn_cuda_operand(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
                              struct wn_error *err);
-/* The constant filter of a convolution whose picture has so many channels a pixel: zeros where its own end, and counted among its channels. */
-enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch, struct wn_cuda_tensor *out,
-                            struct wn_error *err);
+/* The constant filter of a convolution whose picture has so many channels a pixel: zeros where its own end, and
+ * counted among its channels. */
+enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch,
+                            struct wn_cuda_tensor *out, struct wn_error *err);
 /* Scratch of the step being made, the shape and layout of `like` in another type. */
-struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like, enum wn_cuda_type type);
+struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like,
+                                      enum wn_cuda_type type);
 /* Bytes that one tensor takes of the scratch. */
 size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type type);
 /* Scratch that a step will ask for. */
 size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step);
 
-/* ---- weights.c: constants on the device, uploaded once and shared by every program of every backend there. From any thread, each with
- * its own backend, whose device is the current one ---- */
+/* ---- weights.c: constants on the device, uploaded once and shared by every program of every backend there. From
+ * any thread, each with its own backend, whose device is the current one ---- */
 /* As it lies in t, of the weight's shape, whose data is not used; what pads it is zero. */
 enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *w, const struct wn_cuda_tensor *t,
                                  struct wn_cuda_weight **out, struct wn_error *err);
@@ -259,18 +272,20 @@ const struct wn_cuda_tensor *wn_cuda_weight_tensor(const struct wn_cuda_weight *
 
 /* ---- plans.c ---- */
 #ifndef WN_CUDA_MOST_PLANS
-#define WN_CUDA_MOST_PLANS 1024 /* kept of one backend, unless more are in use: those of a large network in runs of every size */
+/* kept of one backend, unless more are in use: those of a large network in runs of every size */
+#define WN_CUDA_MOST_PLANS 1024
 #endif
 struct wn_cuda_conv_shape;
 /* Gives the job the plan of its shape, a kept one or a new one. WN_UNSUPPORTED: there is none, use a kernel of ours. */
-enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job, struct wn_error *err);
+enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
+                              struct wn_error *err);
 void wn_cuda_plans_give(struct wn_cuda_exe *exe); /* back: the executable ends */
 void wn_cuda_plans_close(struct wn_cuda_backend *be);
 
 /* ---- the two libraries; WN_UNSUPPORTED: they cannot do this one, use a kernel of ours ---- */
 /* A new plan, the caller's, chosen where it will run: job has its pointers. */
-enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
-                               struct wn_error *err);
+enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape,
+                               const struct wn_cuda_job *job, struct wn_cuda_plan **out, struct wn_error *err);
 /* Whether there is a folder for plans, so that what takes long to make is made once. */
 bool wn_cuda_plans_are_kept(void);
 /* Ties the job's pointers and the workspace to its plan, once all of them are known; it runs after that. */
@@ -295,10 +310,12 @@ void wn_cuda_libraries_leave(struct wn_cuda_backend *be); /* the stream of an ex
 void wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes);
 
 /* ---- device.c: the CUDA runtime ---- */
-enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options, struct wn_error *err);
+enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options,
+                                 struct wn_error *err);
 void wn_cuda_device_close(struct wn_cuda_backend *be); /* also of one that was never opened, or half */
 enum wn_code wn_cuda_device_use(const struct wn_cuda_backend *be, struct wn_error *err);
-enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char *what, void **out, struct wn_error *err);
+enum wn_code wn_cuda_alloc(struct wn_cuda_backend *be, size_t bytes, const char *what, void **out,
+                           struct wn_error *err);
 void wn_cuda_free(struct wn_cuda_backend *be, void *memory, size_t bytes);
 /* The same on the current device, counted by nobody. */
 enum wn_code wn_cuda_memory(size_t bytes, const char *what, void **out, struct wn_error *err);
@@ -306,7 +323,8 @@ void wn_cuda_memory_free(void *memory); /* NULL is fine */
 /* The host's, which copies of the device pass through at full speed. */
 enum wn_code wn_cuda_pinned(size_t bytes, void **out, struct wn_error *err);
 /* Waits for this copy alone: what other streams do goes on. */
-enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes, struct wn_error *err);
+enum wn_code wn_cuda_upload(const struct wn_cuda_backend *be, void *dst, const void *src, size_t bytes,
+                            struct wn_error *err);
 enum wn_code wn_cuda_clear(struct wn_cuda_exe *exe, void *dst, size_t bytes, struct wn_error *err);
 enum wn_code wn_cuda_stream_open(struct wn_cuda_exe *exe, struct wn_error *err);
 void wn_cuda_stream_close(struct wn_cuda_exe *exe);
@@ -320,7 +338,8 @@ enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *po
                                 struct wn_error *err);
 enum wn_code wn_cuda_wait(struct wn_cuda_exe *exe, struct wn_error *err);
 enum wn_code wn_cuda_launched(const char *name, struct wn_error *err); /* the error of the launch just made, if any */
-/* Around what makes or closes a handle of a library: that may wait for the device, which a capture of whatever thread does not bear. */
+/* Around what makes or closes a handle of a library: that may wait for the device, which a capture of whatever
+ * thread does not bear. */
 void wn_cuda_handles_begin(void);
 void wn_cuda_handles_end(void);
 /* Captures the jobs of a stage into a graph; leaves stage->graph NULL where they cannot be captured. */
@@ -333,23 +352,31 @@ bool wn_cuda_grow(void *list, int n, int *cap, size_t size);
 
 /* ---- staging.c ---- */
 /* what: for messages; pinned: bytes of the twin; scratch: what the device has behind them. */
-enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_staging *s, const char *what, size_t pinned, size_t scratch,
-                                  struct wn_error *err);
-void wn_cuda_staging_close(struct wn_cuda_backend *be, struct wn_cuda_staging *s); /* also of one that was never opened, or half */
+enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_staging *s, const char *what,
+                                  size_t pinned, size_t scratch, struct wn_error *err);
+/* also of one that was never opened, or half */
+void wn_cuda_staging_close(struct wn_cuda_backend *be, struct wn_cuda_staging *s);
 enum wn_code wn_cuda_staging_begin(const struct wn_cuda_staging *s, struct wn_error *err); /* waits for the last use */
 /* The twin's first bytes to the device, queued: they must stay until a fetch returned or an end was waited for. */
-enum wn_code wn_cuda_staging_send(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t bytes, struct wn_error *err);
+enum wn_code wn_cuda_staging_send(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t bytes,
+                                  struct wn_error *err);
 /* Bytes from that offset on back to the twin; waits for the stream. */
-enum wn_code wn_cuda_staging_fetch(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t from, size_t bytes, struct wn_error *err);
+enum wn_code wn_cuda_staging_fetch(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t from,
+                                   size_t bytes, struct wn_error *err);
 /* What was queued is one use, which nobody waits for but the next one. */
 enum wn_code wn_cuda_staging_end(const struct wn_cuda_staging *s, struct CUstream_st *stream, struct wn_error *err);
-/* The port's landing to its pinned memory, queued, so that a later read waits for no more than what was queued before. */
-enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count, struct wn_error *err);
-enum wn_code wn_cuda_port_collect(struct wn_cuda_exe *exe, float *dst, size_t count, struct wn_error *err); /* of exe->ahead; waits */
+/* The port's landing to its pinned memory, queued, so that a later read waits for no more than what was queued
+ * before. */
+enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count,
+                                struct wn_error *err);
+/* of exe->ahead; waits */
+enum wn_code wn_cuda_port_collect(struct wn_cuda_exe *exe, float *dst, size_t count, struct wn_error *err);
 
-/* A write of the port in parts: waits until its pinned memory is free; queues the part of src's elements; what was queued is on its way. */
+/* A write of the port in parts: waits until its pinned memory is free; queues the part of src's elements; what was
+ * queued is on its way. */
 enum wn_code wn_cuda_port_begin(const struct wn_cuda_port *port, struct wn_error *err);
-enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at, size_t count, struct wn_error *err);
+enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at,
+                               size_t count, struct wn_error *err);
 enum wn_code wn_cuda_port_end(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err);
 
 /* ---- clock.c ---- */
@@ -370,12 +397,13 @@ enum wn_code wn_cuda_profile(struct wn_exe *exe, int stage, const struct wn_prof
 #define WN_CUDA_PICTURE_BYTES (4 << 20) /* the most of one picture, and no more than the room */
 #endif
 enum wn_code wn_cuda_preparing_open(struct wn_cuda_backend *be, struct wn_error *err);
-enum wn_code wn_cuda_prepare(struct wn_exe *exe, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n,
-                             struct wn_error *err);
+enum wn_code wn_cuda_prepare(struct wn_exe *exe, int value, const float *const *numbers,
+                             const struct wn_picture *const *pictures, int n, struct wn_error *err);
 
 /* ---- seeding.c ---- */
 enum wn_code wn_cuda_seeding_open(struct wn_cuda_backend *be, struct wn_error *err);
-enum wn_code wn_cuda_seed(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n, struct wn_error *err);
+enum wn_code wn_cuda_seed(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n,
+                          struct wn_error *err);
 
 /* ---- heatmap.c ---- */
 #ifndef WN_CUDA_HEATMAP_PIXELS

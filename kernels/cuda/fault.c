@@ -33,11 +33,12 @@ static bool wished(struct wish *w)
 static atomic_long calls, runs;
 static atomic_int stuck;
 
-/* Codes of the CUDA runtime of which the manual says that the process must be launched again; by number, for some are younger than CUDA 12.4. */
+/* Codes of the CUDA runtime of which the manual says that the process must be launched again; by number, for some
+ * are younger than CUDA 12.4. */
 static bool stays(int status)
 {
-    return status == 214 || status == 220 || status == 226 || status == 700 || status == 702 || status == 710 || (status >= 714 && status <= 719) ||
-           status == 721 || status == 810 || status == 911 || status == 999;
+    return status == 214 || status == 220 || status == 226 || status == 700 || status == 702 || status == 710 ||
+           (status >= 714 && status <= 719) || status == 721 || status == 810 || status == 911 || status == 999;
 }
 
 int wn_cuda_inject(const char *library, int status)
@@ -46,7 +47,8 @@ int wn_cuda_inject(const char *library, int status)
     if (!wished(&w) || strcmp(w.library, library) != 0 || !w.status) return status;
     if (stuck) return stuck;
     long run = w.at;
-    const bool now = strcmp(w.unit, "run") == 0 ? atomic_compare_exchange_strong(&runs, &run, run + 1) /* this run only */
+    /* this run only */
+    const bool now = strcmp(w.unit, "run") == 0 ? atomic_compare_exchange_strong(&runs, &run, run + 1)
                                                 : atomic_fetch_add(&calls, 1) + 1 == w.at;
     if (!now) return status;
     if (strcmp(library, "cuda") == 0 && stays(w.status)) stuck = w.status;

@@ -1,5 +1,6 @@
-/* Mean and variance of the masks of all foils on the device: what the host gives goes there in one copy, the maps of every class stay where
- * the program left them, and two pictures come back. Memory is kept between calls and grows with the largest. Knows no question. */
+/* Mean and variance of the masks of all foils on the device: what the host gives goes there in one copy, the maps of
+ * every class stay where the program left them, and two pictures come back. Memory is kept between calls and grows
+ * with the largest. Knows no question. */
 #include "exe.h"
 
 #include <stdlib.h>
@@ -24,13 +25,14 @@ static size_t take(size_t *at, size_t count, size_t each)
 /* The class axis and the position axis of maps that lie on the device as this kernel can read them. */
 static bool lies_there(const struct wn_cuda_tensor *t, const struct wn_masks *m)
 {
-    return t->data && t->type == WN_CUDA_F32 && t->shape.rank == 4 && t->stride[2] == m->w * t->stride[3] && t->shape.dim[1] == m->classes &&
-           m->image < t->shape.dim[0];
+    return t->data && t->type == WN_CUDA_F32 && t->shape.rank == 4 && t->stride[2] == m->w * t->stride[3] &&
+           t->shape.dim[1] == m->classes && m->image < t->shape.dim[0];
 }
 
 static struct foils_plan plan_of(const struct wn_masks *m, bool there)
 {
-    const size_t area = (size_t)m->h * (size_t)m->w, cells = (size_t)m->height * (size_t)m->width, k = (size_t)m->classes;
+    const size_t area = (size_t)m->h * (size_t)m->w, cells = (size_t)m->height * (size_t)m->width,
+                 k = (size_t)m->classes;
     const size_t down = 2 * (size_t)m->height, across = 2 * (size_t)m->width;
     struct foils_plan p = {0};
     size_t at = 0;
@@ -65,9 +67,16 @@ static void pack(const struct wn_masks *m, const struct foils_plan *p, bool ther
     if (!there) memcpy(to + p->maps, m->maps, (size_t)m->classes * area * sizeof(float));
 }
 
-static struct wn_cuda_foils foils_of(const struct wn_masks *m, const struct foils_plan *p, const struct wn_cuda_tensor *t, char *at)
+static struct wn_cuda_foils foils_of(const struct wn_masks *m, const struct foils_plan *p,
+                                     const struct wn_cuda_tensor *t, char *at)
 {
-    struct wn_cuda_foils f = {.classes = m->classes, .target = m->target, .heavy = m->heavy, .h = m->h, .w = m->w, .height = m->height, .width = m->width};
+    struct wn_cuda_foils f = {.classes = m->classes,
+                              .target = m->target,
+                              .heavy = m->heavy,
+                              .h = m->h,
+                              .w = m->w,
+                              .height = m->height,
+                              .width = m->width};
     f.maps = t ? (const float *)t->data + (int64_t)m->image * t->stride[0] : (void *)(at + p->maps);
     f.map_class = t ? (int)t->stride[1] : m->h * m->w;
     f.map_position = t ? (int)t->stride[3] : 1;
@@ -89,7 +98,8 @@ static enum wn_code room_for(struct wn_cuda_backend *be, const struct foils_plan
     return code;
 }
 
-static enum wn_code run(struct wn_cuda_backend *be, struct wn_masks *m, const struct wn_cuda_tensor *t, struct wn_error *err)
+static enum wn_code run(struct wn_cuda_backend *be, struct wn_masks *m, const struct wn_cuda_tensor *t,
+                        struct wn_error *err)
 {
     const struct foils_plan p = plan_of(m, t != NULL);
     const struct wn_cuda_staging *s = &be->foils;
@@ -122,7 +132,8 @@ enum wn_code wn_cuda_masks(struct wn_backend *base, struct wn_masks *m, struct w
     struct wn_cuda_backend *be = (struct wn_cuda_backend *)base;
     const struct wn_cuda_tensor *t = NULL;
     if (!fits(m)) return wn_fail(err, WN_UNSUPPORTED, "the maps of all classes are too large for one launch");
-    if (m->exe && lies_there(&((struct wn_cuda_exe *)m->exe)->values[m->value], m)) t = &((struct wn_cuda_exe *)m->exe)->values[m->value];
+    if (m->exe && lies_there(&((struct wn_cuda_exe *)m->exe)->values[m->value], m))
+        t = &((struct wn_cuda_exe *)m->exe)->values[m->value];
     enum wn_code code = wn_cuda_device_use(be, err);
     if (code != WN_OK) return code;
     wn_cuda_range_begin("masks");

@@ -1,5 +1,5 @@
-/* Matrix products through cuBLASLt, with bias and ReLU fused. cuBLASLt counts by columns: it is asked for the transposed
- * product, whose columns are our rows. Knows no program. */
+/* Matrix products through cuBLASLt, with bias and ReLU fused. cuBLASLt counts by columns: it is asked for the
+ * transposed product, whose columns are our rows. Knows no program. */
 #include "libraries.h"
 
 #include <stdio.h>
@@ -22,8 +22,8 @@ static cudaDataType_t data_type(enum wn_cuda_type type)
     return type == WN_CUDA_F32 ? CUDA_R_32F : type == WN_CUDA_F16 ? CUDA_R_16F : CUDA_R_16BF;
 }
 
-/* A matrix with `rows` of step `row` and `cols` of step `col`, as cuBLASLt sees the transposed one: side by side along our columns
- * (plain) or along our rows (op T). False where neither step is 1. */
+/* A matrix with `rows` of step `row` and `cols` of step `col`, as cuBLASLt sees the transposed one: side by side
+ * along our columns (plain) or along our rows (op T). False where neither step is 1. */
 static bool sides(int rows, int cols, int row, int col, cublasOperation_t *op, int64_t *ld)
 {
     if (col == 1 && (row >= cols || rows == 1)) {
@@ -34,16 +34,21 @@ static bool sides(int rows, int cols, int row, int col, cublasOperation_t *op, i
     return row == 1 && (col >= rows || cols == 1);
 }
 
-static enum wn_code layout(cublasLtMatrixLayout_t *out, enum wn_cuda_type type, int rows, int cols, cublasOperation_t op,
-                           int64_t ld, int batch, int64_t step, struct wn_error *err)
+static enum wn_code layout(cublasLtMatrixLayout_t *out, enum wn_cuda_type type, int rows, int cols,
+                           cublasOperation_t op, int64_t ld, int batch, int64_t step, struct wn_error *err)
 {
     const bool plain = op == CUBLAS_OP_N;
-    enum wn_code code = WN_CALL(blas, cublasLtMatrixLayoutCreate(out, data_type(type), (uint64_t)(plain ? cols : rows),
-                                                                 (uint64_t)(plain ? rows : cols), ld), err);
+    enum wn_code code = WN_CALL(blas,
+                                cublasLtMatrixLayoutCreate(out, data_type(type), (uint64_t)(plain ? cols : rows),
+                                                           (uint64_t)(plain ? rows : cols), ld),
+                                err);
     if (code != WN_OK) return code;
-    code = WN_CALL(blas, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch), err);
+    code = WN_CALL(
+        blas, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch), err);
     if (code != WN_OK) return code;
-    return WN_CALL(blas, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step), err);
+    return WN_CALL(
+        blas, cublasLtMatrixLayoutSetAttribute(*out, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &step, sizeof step),
+        err);
 }
 
 static enum wn_code layouts(struct wn_cuda_gemm *g, const struct wn_cuda_product *p, cublasOperation_t *op_a,
@@ -59,13 +64,14 @@ static enum wn_code layouts(struct wn_cuda_gemm *g, const struct wn_cuda_product
     return code == WN_OK ? layout(&g->y, p->y_type, p->m, p->n, op_y, ld_y, p->batch, p->y_batch, err) : code;
 }
 
-static enum wn_code attribute(struct wn_cuda_gemm *g, cublasLtMatmulDescAttributes_t name, const void *value, size_t size,
-                              struct wn_error *err)
+static enum wn_code attribute(struct wn_cuda_gemm *g, cublasLtMatmulDescAttributes_t name, const void *value,
+                              size_t size, struct wn_error *err)
 {
     return WN_CALL(blas, cublasLtMatmulDescSetAttribute(g->desc, name, value, size), err);
 }
 
-static enum wn_code describe(struct wn_cuda_gemm *g, const struct wn_cuda_gemm_shape *s, bool exact, struct wn_error *err)
+static enum wn_code describe(struct wn_cuda_gemm *g, const struct wn_cuda_gemm_shape *s, bool exact,
+                             struct wn_error *err)
 {
     const bool f32 = s->product.a_type == WN_CUDA_F32;
     const cublasComputeType_t compute = f32 && !exact ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
@@ -94,16 +100,23 @@ static enum wn_code choose(struct wn_cuda_gemm *g, cublasLtHandle_t handle, stru
     int n = 0;
     enum wn_code code = WN_CALL(blas, cublasLtMatmulPreferenceCreate(&wish), err);
     if (code != WN_OK) return code;
-    code = WN_CALL(blas, cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most), err);
+    code = WN_CALL(
+        blas, cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most),
+        err);
     if (code == WN_OK)
-        code = WN_CALL(blas, cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
-                                                                  sizeof schemes), err);
+        code = WN_CALL(blas,
+                       cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
+                                                            sizeof schemes),
+                       err);
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
-    if (code == WN_OK) status = cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, 1, &found, &n);
+    if (code == WN_OK)
+        status = cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, 1, &found, &n);
     cublasLtMatmulPreferenceDestroy(wish);
     if (code != WN_OK) return code;
     if (status == CUBLAS_STATUS_SUCCESS && n) status = found.state;
-    if (!n || status != CUBLAS_STATUS_SUCCESS) return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: status %d, %d found", (int)status, n);
+    if (!n || status != CUBLAS_STATUS_SUCCESS)
+        return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: status %d, %d found", (int)status,
+                       n);
     g->algo = found.algo, g->workspace_bytes = found.workspaceSize;
     return WN_OK;
 }
@@ -144,7 +157,9 @@ enum wn_code wn_cuda_run_gemm(struct wn_cuda_exe *exe, const struct wn_cuda_job 
 {
     const float one = 1, zero = 0;
     struct wn_cuda_gemm *g = job->u.gemm.gemm;
-    return WN_CALL(blas, cublasLtMatmul(exe->be->libraries->blas, g->desc, &one, job->u.gemm.b, g->b, job->u.gemm.a, g->a, &zero,
-                                        job->u.gemm.y, g->y, job->u.gemm.y, g->y, &g->algo, exe->workspace,
-                                        exe->workspace_bytes, exe->stream), err);
+    return WN_CALL(blas,
+                   cublasLtMatmul(exe->be->libraries->blas, g->desc, &one, job->u.gemm.b, g->b, job->u.gemm.a, g->a,
+                                  &zero, job->u.gemm.y, g->y, job->u.gemm.y, g->y, &g->algo, exe->workspace,
+                                  exe->workspace_bytes, exe->stream),
+                   err);
 }

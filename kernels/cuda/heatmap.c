@@ -1,5 +1,6 @@
-/* Heatmaps of a batch through the device: packs maps into what was reserved at open, launches, copies palette indices back. What does not
- * fit, or has numbers that cannot be drawn, is left to the caller. Knows no picture and no colour. */
+/* Heatmaps of a batch through the device: packs maps into what was reserved at open, launches, copies palette
+ * indices back. What does not fit, or has numbers that cannot be drawn, is left to the caller. Knows no picture and
+ * no colour. */
 #include "exe.h"
 
 #include <stdint.h>
@@ -21,7 +22,8 @@ enum {
     SCRATCH = PIXELS * (int)sizeof(float) + LINES * (int)sizeof(struct wn_between)
 };
 
-/* The device's memory and its pinned twin: drawings and maps, then what comes back, then (on the device alone) scratch. */
+/* The device's memory and its pinned twin: drawings and maps, then what comes back, then (on the device alone)
+ * scratch. */
 struct load {
     const struct wn_cuda_backend *be;
     struct wn_heatmap *of[MOST];
@@ -51,8 +53,8 @@ static size_t lines(const struct wn_heatmap *h)
 
 static bool fits(const struct load *l, const struct wn_heatmap *h)
 {
-    return l->n < MOST && pixels(h) <= PIXELS && l->pixels + WN_CUDA_DRAW_PAD(pixels(h)) <= PIXELS && cells(h) <= MAPS &&
-           l->maps + pad(cells(h) * sizeof(float)) <= MAPS && l->lines + lines(h) <= LINES;
+    return l->n < MOST && pixels(h) <= PIXELS && l->pixels + WN_CUDA_DRAW_PAD(pixels(h)) <= PIXELS &&
+           cells(h) <= MAPS && l->maps + pad(cells(h) * sizeof(float)) <= MAPS && l->lines + lines(h) <= LINES;
 }
 
 static struct wn_cuda_drawing drawing_of(const struct load *l, const struct wn_heatmap *h)

@@ -1,5 +1,6 @@
-/* Parts of pictures replaced as maps say, whole batches at once: maps enlarged, pictures blurred, pixels chosen, the rest put in their place.
- * The arithmetic is hiding.h, the same lines that the processor hides with; knows no network and no question. */
+/* Parts of pictures replaced as maps say, whole batches at once: maps enlarged, pictures blurred, pixels chosen, the
+ * rest put in their place. The arithmetic is hiding.h, the same lines that the processor hides with; knows no
+ * network and no question. */
 #include "block.h"
 
 #include <whynot/hiding.h>
@@ -8,8 +9,7 @@ namespace {
 
 enum { FOUR = 4 };
 
-template <int V>
-__device__ __forceinline__ void get(const float *at, float *out)
+template <int V> __device__ __forceinline__ void get(const float *at, float *out)
 {
     if (V == FOUR)
         wn_load_four(at, out);
@@ -17,8 +17,7 @@ __device__ __forceinline__ void get(const float *at, float *out)
         out[0] = at[0];
 }
 
-template <int V>
-__device__ __forceinline__ void set(float *at, const float *v)
+template <int V> __device__ __forceinline__ void set(float *at, const float *v)
 {
     if (V == FOUR)
         *reinterpret_cast<float4 *>(at) = make_float4(v[0], v[1 % V], v[2 % V], v[3 % V]);
@@ -28,14 +27,15 @@ __device__ __forceinline__ void set(float *at, const float *v)
 
 /* ---- enlarging ---- */
 
-template <int V>
-__global__ void __launch_bounds__(WN_BLOCK) enlarge_kernel(struct wn_cuda_enlarge e)
+template <int V> __global__ void __launch_bounds__(WN_BLOCK) enlarge_kernel(struct wn_cuda_enlarge e)
 {
     const long long per_map = (long long)e.height * (e.width / V), step = (long long)gridDim.x * WN_BLOCK;
     for (long long i = (long long)blockIdx.x * WN_BLOCK + threadIdx.x; i < e.n * per_map; i += step) {
-        const int map = (int)(i / per_map), at = (int)(i - map * per_map), y = at / (e.width / V), x = (at - y * (e.width / V)) * V;
+        const int map = (int)(i / per_map), at = (int)(i - map * per_map), y = at / (e.width / V),
+                  x = (at - y * (e.width / V)) * V;
         const struct wn_between down = wn_enlarge_at(y, e.h, e.height, e.align_corners);
-        const float *cells = e.map + (long long)map * e.h * e.w, *above = cells + down.a * e.w, *below = cells + down.b * e.w;
+        const float *cells = e.map + (long long)map * e.h * e.w, *above = cells + down.a * e.w,
+                    *below = cells + down.b * e.w;
         float v[V];
 #pragma unroll
         for (int k = 0; k < V; k++) {
@@ -49,8 +49,7 @@ __global__ void __launch_bounds__(WN_BLOCK) enlarge_kernel(struct wn_cuda_enlarg
 
 /* ---- blurring: down the columns, then along the rows ---- */
 
-template <int V>
-__global__ void __launch_bounds__(WN_BLOCK) blur_down_kernel(struct wn_cuda_blur b)
+template <int V> __global__ void __launch_bounds__(WN_BLOCK) blur_down_kernel(struct wn_cuda_blur b)
 {
     const int across = b.w / V;
     const long long n = (long long)b.planes * b.h * across, step = (long long)gridDim.x * WN_BLOCK;
@@ -100,7 +99,8 @@ __global__ void __launch_bounds__(WN_BLOCK) plane_mean_kernel(const float *x, in
 __global__ void __launch_bounds__(WN_BLOCK) fill_planes_kernel(const float *values, int pixels, float *out)
 {
     float *plane = out + (long long)blockIdx.y * pixels;
-    for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x); i < pixels; i += (int)gridDim.x * WN_BLOCK) plane[i] = values[blockIdx.y];
+    for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x); i < pixels; i += (int)gridDim.x * WN_BLOCK)
+        plane[i] = values[blockIdx.y];
 }
 
 /* ---- which pixels to hide ---- */
@@ -132,7 +132,8 @@ __global__ void __launch_bounds__(WN_BLOCK) choose_kernel(struct wn_cuda_choose 
     const float *map = c.maps + (long long)h.map * c.pixels;
     uint8_t *hidden = c.hidden + (long long)blockIdx.x * c.pixels;
     const bool by_sign = h.count < 0;
-    const wn_word last = h.count > 0 ? last_hidden(map, c.pixels, h.keep, h.count, part) : 0; /* no number's rank is 0 */
+    /* no number's rank is 0 */
+    const wn_word last = h.count > 0 ? last_hidden(map, c.pixels, h.keep, h.count, part) : 0;
     wn_word n = 0;
     for (int i = threadIdx.x; i < c.pixels; i += WN_BLOCK) {
         const bool hide = by_sign ? wn_is_against(map[i], h.keep) : rank_of(map[i], h.keep, i) <= last;
@@ -145,12 +146,12 @@ __global__ void __launch_bounds__(WN_BLOCK) choose_kernel(struct wn_cuda_choose 
 
 /* ---- what stands in their place ---- */
 
-template <int V>
-__global__ void __launch_bounds__(WN_BLOCK) replace_kernel(struct wn_cuda_replace r)
+template <int V> __global__ void __launch_bounds__(WN_BLOCK) replace_kernel(struct wn_cuda_replace r)
 {
     const int image = r.image[blockIdx.y];
     const uint8_t *hidden = r.hidden + (long long)blockIdx.y * r.pixels;
-    const float *x = r.x + (long long)image * r.channels * r.pixels, *fill = r.fill + (long long)image * r.channels * r.pixels;
+    const float *x = r.x + (long long)image * r.channels * r.pixels,
+                *fill = r.fill + (long long)image * r.channels * r.pixels;
     float *out = r.out + (long long)blockIdx.y * r.channels * r.pixels;
     for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x) * V; i < r.pixels; i += (int)gridDim.x * WN_BLOCK * V)
         for (int c = 0; c < r.channels; c++) {
@@ -165,7 +166,7 @@ __global__ void __launch_bounds__(WN_BLOCK) replace_kernel(struct wn_cuda_replac
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 extern "C" void wn_cuda_launch_enlarge(const struct wn_cuda_enlarge *e, struct CUstream_st *stream)
 {
@@ -186,12 +187,14 @@ extern "C" void wn_cuda_launch_blur(const struct wn_cuda_blur *b, struct CUstrea
     WN_LAUNCH(blur_across_kernel, wn_blocks(n, WN_BLOCK), WN_BLOCK, 0, stream, *b);
 }
 
-extern "C" void wn_cuda_launch_plane_mean(const float *x, int planes, int pixels, float *mean, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_plane_mean(const float *x, int planes, int pixels, float *mean,
+                                          struct CUstream_st *stream)
 {
     WN_LAUNCH(plane_mean_kernel, (unsigned)planes, WN_BLOCK, WN_BLOCK_SHARED, stream, x, pixels, mean);
 }
 
-extern "C" void wn_cuda_launch_fill_planes(const float *values, int planes, int pixels, float *out, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_fill_planes(const float *values, int planes, int pixels, float *out,
+                                           struct CUstream_st *stream)
 {
     const dim3 blocks(wn_blocks(pixels, WN_BLOCK), (unsigned)planes);
     WN_LAUNCH(fill_planes_kernel, blocks, WN_BLOCK, 0, stream, values, pixels, out);

@@ -1,5 +1,6 @@
-/* Pictures with parts hidden, made in a program's input: the picture, small maps and what each row hides go there in one copy, and everything that
- * is as large as a batch is made on the device. Memory is kept between calls and grows with the largest. Knows no network and no question. */
+/* Pictures with parts hidden, made in a program's input: the picture, small maps and what each row hides go there in
+ * one copy, and everything that is as large as a batch is made on the device. Memory is kept between calls and grows
+ * with the largest. Knows no network and no question. */
 #include "exe.h"
 
 #include <string.h>
@@ -30,7 +31,8 @@ static size_t take(size_t *at, size_t count, size_t each)
 static struct hiding_plan plan_of(const struct batch *b)
 {
     const struct wn_hiding *h = b->h;
-    const size_t n = (size_t)b->n, pixels = (size_t)b->pixels, image = (size_t)b->channels * pixels, maps = (size_t)h->n_maps;
+    const size_t n = (size_t)b->n, pixels = (size_t)b->pixels, image = (size_t)b->channels * pixels,
+                 maps = (size_t)h->n_maps;
     struct hiding_plan p = {0};
     size_t at = 0;
     p.rows = take(&at, n, sizeof(struct wn_cuda_hidden));
@@ -80,7 +82,15 @@ static void launch_cover(const struct batch *b, const struct hiding_plan *p, cha
     const float *x = (void *)(at + p->image), *values = (void *)(at + p->colour);
     float *out = (void *)(at + p->cover), *mean = (void *)(at + p->mean);
     if (cover->kind == WN_COVER_BLUR) {
-        const struct wn_cuda_blur blur = {x, (void *)(at + p->taps), (void *)(at + p->scratch), out, b->channels, b->height, b->width, cover->radius, cover->border};
+        const struct wn_cuda_blur blur = {x,
+                                          (void *)(at + p->taps),
+                                          (void *)(at + p->scratch),
+                                          out,
+                                          b->channels,
+                                          b->height,
+                                          b->width,
+                                          cover->radius,
+                                          cover->border};
         wn_cuda_launch_blur(&blur, stream);
         return;
     }
@@ -94,10 +104,18 @@ static void launch(const struct batch *b, const struct hiding_plan *p, char *at,
     float *large = (void *)(at + p->large);
     const float *image = (void *)(at + p->image), *cover = (void *)(at + p->cover);
     uint8_t *hidden = (void *)(at + p->hidden);
-    const struct wn_cuda_enlarge enlarge = {(void *)(at + p->maps), large, h->n_maps, h->h, h->w, b->height, b->width, h->align_corners};
-    const struct wn_cuda_choose choose = {large, (void *)(at + p->rows), hidden, (void *)(at + p->found), b->n, b->pixels};
-    const struct wn_cuda_replace replace = {.x = h->appears ? cover : image, .fill = h->appears ? image : cover, .hidden = hidden,
-                                            .image = (void *)(at + p->image_of), .out = b->input, .n = b->n, .channels = b->channels, .pixels = b->pixels};
+    const struct wn_cuda_enlarge enlarge = {(void *)(at + p->maps), large, h->n_maps, h->h, h->w, b->height, b->width,
+                                            h->align_corners};
+    const struct wn_cuda_choose choose = {large,    (void *)(at + p->rows), hidden, (void *)(at + p->found), b->n,
+                                          b->pixels};
+    const struct wn_cuda_replace replace = {.x = h->appears ? cover : image,
+                                            .fill = h->appears ? image : cover,
+                                            .hidden = hidden,
+                                            .image = (void *)(at + p->image_of),
+                                            .out = b->input,
+                                            .n = b->n,
+                                            .channels = b->channels,
+                                            .pixels = b->pixels};
     launch_cover(b, p, at, stream);
     wn_cuda_launch_enlarge(&enlarge, stream);
     wn_cuda_launch_choose(&choose, stream);
@@ -114,8 +132,10 @@ static enum wn_code room_for(struct wn_cuda_backend *be, const struct hiding_pla
     return code;
 }
 
-/* On the executable's stream, so behind whatever still reads its input; waits for the end, so that the staging is free for the next one. */
-static enum wn_code run(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const struct batch *b, struct wn_error *err)
+/* On the executable's stream, so behind whatever still reads its input; waits for the end, so that the staging is
+ * free for the next one. */
+static enum wn_code run(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const struct batch *b,
+                        struct wn_error *err)
 {
     const struct hiding_plan p = plan_of(b);
     enum wn_code code = room_for(exe->be, &p, err);
@@ -132,13 +152,16 @@ static enum wn_code run(struct wn_cuda_exe *exe, const struct wn_cuda_port *port
     return code;
 }
 
-/* Offsets within a picture are ints in the kernels, and planes and rows are a launch's second dimension; a mirror needs sides longer than the radius. */
+/* Offsets within a picture are ints in the kernels, and planes and rows are a launch's second dimension; a mirror
+ * needs sides longer than the radius. */
 static bool fits(const struct wn_cuda_exe *exe, int value, const struct wn_hiding *h)
 {
     const int64_t *dim = exe->values[value].shape.dim, most = INT32_MAX / 8;
-    if (exe->values[value].shape.rank != 4 || h->n < 1 || h->n > dim[0] || dim[0] > 65535 || dim[1] > 65535) return false;
+    if (exe->values[value].shape.rank != 4 || h->n < 1 || h->n > dim[0] || dim[0] > 65535 || dim[1] > 65535)
+        return false;
     if (dim[2] * dim[3] > most || (int64_t)h->h * h->w > most || h->n_maps > 65535) return false;
-    return h->cover->kind != WN_COVER_BLUR || h->cover->border != WN_BORDER_MIRROR || (dim[2] > h->cover->radius && dim[3] > h->cover->radius);
+    return h->cover->kind != WN_COVER_BLUR || h->cover->border != WN_BORDER_MIRROR ||
+           (dim[2] > h->cover->radius && dim[3] > h->cover->radius);
 }
 
 enum wn_code wn_cuda_hide(struct wn_exe *base, int value, const struct wn_hiding *h, struct wn_error *err)
@@ -146,9 +169,11 @@ enum wn_code wn_cuda_hide(struct wn_exe *base, int value, const struct wn_hiding
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
     struct wn_cuda_port *port = wn_cuda_port_of(exe, value, err);
     if (!port) return WN_INTERNAL;
-    if (!fits(exe, value, h)) return wn_fail(err, WN_UNSUPPORTED, "these pictures are too many or too large to be hidden in one launch");
+    if (!fits(exe, value, h))
+        return wn_fail(err, WN_UNSUPPORTED, "these pictures are too many or too large to be hidden in one launch");
     const int64_t *dim = exe->values[value].shape.dim;
-    const struct batch b = {h, (int)dim[0], (int)dim[1], (int)dim[2], (int)dim[3], (int)(dim[2] * dim[3]), port->landing};
+    const struct batch b = {
+        h, (int)dim[0], (int)dim[1], (int)dim[2], (int)dim[3], (int)(dim[2] * dim[3]), port->landing};
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code != WN_OK) return code;
     wn_cuda_range_begin("hide");

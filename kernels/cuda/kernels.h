@@ -1,8 +1,9 @@
-/* Launchers of our own kernels: what the C side of the CUDA backend may ask of the .cu files. Plain C, no CUDA header, so
- * that the same declarations serve nvcc, the C compiler and the emulation on the CPU; knows nothing of programs or values.
+/* Launchers of our own kernels: what the C side of the CUDA backend may ask of the .cu files. Plain C, no CUDA
+ * header, so that the same declarations serve nvcc, the C compiler and the emulation on the CPU; knows nothing of
+ * programs or values.
  *
- * Every launcher only queues work on `stream`. Pointers are device pointers. Counts and offsets fit an int: the backend
- * refuses a value with more than INT32_MAX elements. Arithmetic is f32 whatever the elements are stored as. */
+ * Every launcher only queues work on `stream`. Pointers are device pointers. Counts and offsets fit an int: the
+ * backend refuses a value with more than INT32_MAX elements. Arithmetic is f32 whatever the elements are stored as. */
 #ifndef WN_CUDA_KERNELS_H
 #define WN_CUDA_KERNELS_H
 
@@ -46,16 +47,18 @@ struct wn_cuda_arg {
 /* ---- elementwise.cu ---- */
 void wn_cuda_launch_unary(const struct wn_cuda_loop *loop, const struct wn_act *act, const struct wn_cuda_arg *x,
                           const struct wn_cuda_arg *y, struct CUstream_st *stream);
-/* dx = scale * act'(z) * (dy + more); of more and scale, those with a NULL data are left out. z: what the function's row in unary.def says.
- * row NULL: the loop walks all of it, and rows is 1. Else the loop walks one of `rows`, which lie so far apart, and row r
- * takes the z of image row[r], of `images`; the nearest of them where there is none of that number. */
+/* dx = scale * act'(z) * (dy + more); of more and scale, those with a NULL data are left out. z: what the function's
+ * row in unary.def says. row NULL: the loop walks all of it, and rows is 1. Else the loop walks one of `rows`, which
+ * lie so far apart, and row r takes the z of image row[r], of `images`; the nearest of them where there is none of
+ * that number. */
 struct wn_cuda_unary_bwd {
     struct wn_cuda_arg dy, more, z, scale, dx; /* scale: the same for all rows */
     struct wn_act act;
     const float *row;
     int rows, images, dy_pitch, more_pitch, z_pitch, dx_pitch;
 };
-void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b, struct CUstream_st *stream);
+void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b,
+                              struct CUstream_st *stream);
 void wn_cuda_launch_binary(const struct wn_cuda_loop *loop, enum wn_binary kind, const struct wn_cuda_arg *a,
                            const struct wn_cuda_arg *b, const struct wn_cuda_arg *y, struct CUstream_st *stream);
 /* y = act(x*scale + bias + residual); operands with a NULL data are left out. y may be x. */
@@ -63,18 +66,20 @@ struct wn_cuda_epilogue {
     struct wn_cuda_arg x, scale, bias, residual, y;
     struct wn_act act;
 };
-void wn_cuda_launch_epilogue(const struct wn_cuda_loop *loop, const struct wn_cuda_epilogue *e, struct CUstream_st *stream);
+void wn_cuda_launch_epilogue(const struct wn_cuda_loop *loop, const struct wn_cuda_epilogue *e,
+                             struct CUstream_st *stream);
 
 /* ---- move.cu: the same numbers somewhere else ---- */
 void wn_cuda_launch_copy(const struct wn_cuda_loop *loop, const struct wn_cuda_arg *x, const struct wn_cuda_arg *y,
                          struct CUstream_st *stream);
 void wn_cuda_launch_fill(void *data, enum wn_cuda_type type, int count, float value, struct CUstream_st *stream);
 /* (n, rows, cols) -> (n, cols, rows): the change between channels first and channels last. */
-void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type, void *y, enum wn_cuda_type y_type, int n, int rows,
-                              int cols, struct CUstream_st *stream);
-/* Pictures x (n, channels, plane) to pixels y (n, plane, pitch), zero behind the channels. pitch: 8, or 4 of f32, and no less than the channels;
- * y on a multiple of 16 bytes. */
-void wn_cuda_launch_pixels(const float *x, int n, int channels, int plane, void *y, enum wn_cuda_type type, int pitch, struct CUstream_st *stream);
+void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type, void *y, enum wn_cuda_type y_type, int n,
+                              int rows, int cols, struct CUstream_st *stream);
+/* Pictures x (n, channels, plane) to pixels y (n, plane, pitch), zero behind the channels. pitch: 8, or 4 of f32,
+ * and no less than the channels; y on a multiple of 16 bytes. */
+void wn_cuda_launch_pixels(const float *x, int n, int channels, int plane, void *y, enum wn_cuda_type type, int pitch,
+                           struct CUstream_st *stream);
 /* A strided copy whose offsets are row-major while the memory is not: channels and spatial say where an offset lies
  * (1, 1 for row-major memory). */
 struct wn_cuda_mapped {
@@ -105,7 +110,8 @@ struct wn_cuda_factor {
     const float *data;
     int step;
 };
-/* y = act(x*scale + shift): part i has `outer` runs of length[i] elements, which lie from first[i] on in runs of `pitch`. */
+/* y = act(x*scale + shift): part i has `outer` runs of length[i] elements, which lie from first[i] on in runs of
+ * `pitch`. */
 struct wn_cuda_concat {
     int n, outer, pitch;
     enum wn_cuda_type y_type;
@@ -120,7 +126,8 @@ void wn_cuda_launch_concat(const struct wn_cuda_concat *c, struct CUstream_st *s
 
 /* ---- sum.cu ---- */
 #define WN_CUDA_TERMS 32
-/* y (outer, length) = the sum of n terms, at least one, of which each has its runs of `length` so far apart as its pitch says. y may be a term. */
+/* y (outer, length) = the sum of n terms, at least one, of which each has its runs of `length` so far apart as its
+ * pitch says. y may be a term. */
 struct wn_cuda_sum {
     int n, outer, length;
     enum wn_cuda_type y_type;
@@ -142,9 +149,9 @@ struct wn_cuda_reduce {
     void *y;
 };
 void wn_cuda_launch_reduce(const struct wn_cuda_reduce *r, struct CUstream_st *stream);
-/* y[r,s] = sum over c of a[image(r),c,s] * g[r,c,s]; image(r) is row[r], or r where row is NULL. Strides in elements: of
- * the image or row, the channel, the position; a position stride of 0 in g broadcasts. The sum over channels of one
- * position is a fixed tree: the same bytes in every run and every batch. */
+/* y[r,s] = sum over c of a[image(r),c,s] * g[r,c,s]; image(r) is row[r], or r where row is NULL. Strides in
+ * elements: of the image or row, the channel, the position; a position stride of 0 in g broadcasts. The sum over
+ * channels of one position is a fixed tree: the same bytes in every run and every batch. */
 struct wn_cuda_channel_dot {
     const void *a, *g;
     enum wn_cuda_type a_type, g_type, y_type;
@@ -167,7 +174,7 @@ struct wn_cuda_pool {
     const void *src;
     void *dst;
     enum wn_cuda_type src_type, dst_type;
-    float *index;           /* max: offset of the winner; written forward (may be NULL), read backward */
+    float *index; /* max: offset of the winner; written forward (may be NULL), read backward */
     const float *index_in;
     const float *row; /* backward, max: the image whose winners each of the n takes, of `images`; NULL: its own */
     int images;
@@ -181,7 +188,7 @@ void wn_cuda_launch_avgpool_bwd(const struct wn_cuda_pool *p, struct CUstream_st
  * Forward: src = x, dst = y. Backward: src = dy, dst = dx. bias: one number a channel of dst, or NULL. */
 struct wn_cuda_direct_conv {
     struct wn_cuda_window win;
-    int n, c, o, groups; /* channels of x and of y */
+    int n, c, o, groups;        /* channels of x and of y */
     const void *src, *w, *bias; /* w: (o, kernel..., c/groups) */
     void *dst;
     enum wn_cuda_type src_type, w_type, bias_type, dst_type;
@@ -228,8 +235,9 @@ struct wn_cuda_line {
     int first, count; /* plain: count is 1 where the second pixel is the next one, 0 where it is the first again */
     float t;          /* plain: share of the second */
 };
-/* One picture: pixels part_x.. and part_y.. of a source, RGB without padding, of which box_w x box_h become dst_w x dst_h, of which the
- * window x, y, w, h is the input. The part holds all that the window needs. All pointers are the device's. */
+/* One picture: pixels part_x.. and part_y.. of a source, RGB without padding, of which box_w x box_h become dst_w x
+ * dst_h, of which the window x, y, w, h is the input. The part holds all that the window needs. All pointers are the
+ * device's. */
 struct wn_cuda_picture {
     const uint8_t *pixels; /* part_h*part_w*3 */
     int src_w, src_h, part_x, part_y, part_w, part_h;
@@ -244,9 +252,11 @@ struct wn_cuda_picture {
     float *out;                 /* channels*h*w, at a multiple of 16 bytes */
 };
 /* pictures: n of them on the device, at most 65535; most_lines: the largest w + h; most_pixels: the largest w*h. */
-void wn_cuda_launch_prepare(const struct wn_cuda_picture *pictures, int n, int most_lines, int most_pixels, struct CUstream_st *stream);
+void wn_cuda_launch_prepare(const struct wn_cuda_picture *pictures, int n, int most_lines, int most_pixels,
+                            struct CUstream_st *stream);
 
-/* ---- hide.cu: parts of pictures replaced as maps say, the numbers that the processor makes. f32, at multiples of 16 bytes ---- */
+/* ---- hide.cu: parts of pictures replaced as maps say, the numbers that the processor makes. f32, at multiples of
+ * 16 bytes ---- */
 /* wn_enlarge of n maps (n, h, w) -> (n, height, width). */
 struct wn_cuda_enlarge {
     const float *map;
@@ -255,7 +265,8 @@ struct wn_cuda_enlarge {
     bool align_corners;
 };
 void wn_cuda_launch_enlarge(const struct wn_cuda_enlarge *e, struct CUstream_st *stream);
-/* wn_blur of planes (planes, h, w); a mirror needs sides longer than the radius. scratch, out: as large as x, none of them the other. */
+/* wn_blur of planes (planes, h, w); a mirror needs sides longer than the radius. scratch, out: as large as x, none
+ * of them the other. */
 struct wn_cuda_blur {
     const float *x, *taps; /* 2*radius + 1 */
     float *scratch, *out;
@@ -280,7 +291,8 @@ struct wn_cuda_choose {
     int n, pixels;
 };
 void wn_cuda_launch_choose(const struct wn_cuda_choose *c, struct CUstream_st *stream);
-/* wn_mask_apply for n rows, at most 65535: out[r] = hidden[r] ? fill[image[r]] : x[image[r]], (channels, pixels) each. */
+/* wn_mask_apply for n rows, at most 65535: out[r] = hidden[r] ? fill[image[r]] : x[image[r]], (channels, pixels)
+ * each. */
 struct wn_cuda_replace {
     const float *x, *fill;
     const uint8_t *hidden;
@@ -291,9 +303,9 @@ struct wn_cuda_replace {
 void wn_cuda_launch_replace(const struct wn_cuda_replace *r, struct CUstream_st *stream);
 
 /* ---- statistics.cu ---- */
-/* Mean and unbiased variance of the masks of all foils (see wn_stack_statistics): each foil's contrast is base less its own map, but that of
- * `heavy` (-1: none), which is `exact`. Tables of taps have two entries a cell, and the share of the second. scratch: foil (K,h,w), low (K),
- * scale (K). All sums run in the order of the classes. */
+/* Mean and unbiased variance of the masks of all foils (see wn_stack_statistics): each foil's contrast is base less
+ * its own map, but that of `heavy` (-1: none), which is `exact`. Tables of taps have two entries a cell, and the
+ * share of the second. scratch: foil (K,h,w), low (K), scale (K). All sums run in the order of the classes. */
 struct wn_cuda_foils {
     int classes, target, heavy, h, w, height, width; /* heavy: -1, or the foil whose contrast is exact */
     const float *maps, *base, *exact;                /* maps: (K,h,w) by the two strides below; base, exact: (h,w) */
@@ -312,7 +324,8 @@ void wn_cuda_launch_foils(const struct wn_cuda_foils *f, struct CUstream_st *str
 /* struct wn_seed_row as it lies on the device. */
 struct wn_cuda_seed {
     struct wn_seed_form form;
-    int image, target, sets, n_targets, n_foils; /* sets: where in the list of sets its targets begin, behind them its foils */
+    /* sets: where in the list of sets its targets begin, behind them its foils */
+    int image, target, sets, n_targets, n_foils;
     float value;
 };
 struct wn_cuda_seeds {

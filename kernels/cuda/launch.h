@@ -1,5 +1,5 @@
-/* What a .cu file sees of the machine it is compiled for: nvcc's own words here, those of tests/cuda/emulation.h where the
- * same file is compiled for the CPU. Knows no kernel. */
+/* What a .cu file sees of the machine it is compiled for: nvcc's own words here, those of tests/cuda/emulation.h
+ * where the same file is compiled for the CPU. Knows no kernel. */
 #ifndef WN_CUDA_LAUNCH_H
 #define WN_CUDA_LAUNCH_H
 
@@ -11,7 +11,8 @@
 #include <cuda_runtime.h>
 #define WN_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
     kernel<<<(grid), (block), (shared_bytes), (cudaStream_t)(stream)>>>(__VA_ARGS__)
-/* The block's dynamic shared memory. Static __shared__ is not used: the emulation could not refill it between blocks. */
+/* The block's dynamic shared memory. Static __shared__ is not used: the emulation could not refill it between
+ * blocks. */
 #define WN_SHARED(type, name)                                                                                          \
     extern __shared__ float4 wn_shared_memory[];                                                                       \
     type *name = reinterpret_cast<type *>(wn_shared_memory)

@@ -1,4 +1,5 @@
-/* Types and layouts of a program's values, and which of them share memory or have none. Pure planning: no device is asked. */
+/* Types and layouts of a program's values, and which of them share memory or have none. Pure planning: no device is
+ * asked. */
 #include "exe.h"
 
 #include <stdlib.h>
@@ -58,14 +59,15 @@ static enum wn_cuda_type type_of(const struct wn_cuda_exe *exe, int value)
 static int looked_up(enum wn_prim prim)
 {
     switch (prim) {
-    case WN_PRIM_CHANNEL_DOT: return 0;  /* activations */
-    case WN_PRIM_UNARY_BWD:              /* units */
-    case WN_PRIM_MAXPOOL_BWD: return 1;  /* winners */
+    case WN_PRIM_CHANNEL_DOT: return 0; /* activations */
+    case WN_PRIM_UNARY_BWD:             /* units */
+    case WN_PRIM_MAXPOOL_BWD: return 1; /* winners */
     default: return -1;
     }
 }
 
-/* A gather that nobody else reads, nor a later stage, is never made: the later stage reads what it was when its own was run. */
+/* A gather that nobody else reads, nor a later stage, is never made: the later stage reads what it was when its own
+ * was run. */
 static void drop_gathers(struct wn_cuda_exe *exe, const bool *read_plainly)
 {
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
@@ -86,12 +88,13 @@ static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] != WN_NONE && (k != looked_up(s->prim) || is_of_another_stage(exe, s->in[k], i))) read_plainly[s->in[k]] = true;
+            if (s->in[k] != WN_NONE && (k != looked_up(s->prim) || is_of_another_stage(exe, s->in[k], i)))
+                read_plainly[s->in[k]] = true;
     }
 }
 
-/* ---- a scale, a shift and an activation in a row, as batch-norms before a convolution leave them, are one launch, and so is a
- * concatenation in front of them ---- */
+/* ---- a scale, a shift and an activation in a row, as batch-norms before a convolution leave them, are one launch,
+ * and so is a concatenation in front of them ---- */
 
 static bool is_const(const struct wn_cuda_exe *exe, int value)
 {
@@ -113,7 +116,8 @@ static int with_constant(const struct wn_cuda_exe *exe, const struct wn_step *s,
     if (s->prim != WN_PRIM_BINARY || s->u.binary != op) return -1;
     const struct wn_shape *y = &exe->values[s->out[0]].shape;
     for (int k = 0; k < 2; k++)
-        if (!is_const(exe, s->in[k]) && is_const(exe, s->in[!k]) && wn_shape_equal(&exe->values[s->in[k]].shape, y)) return k;
+        if (!is_const(exe, s->in[k]) && is_const(exe, s->in[!k]) && wn_shape_equal(&exe->values[s->in[k]].shape, y))
+            return k;
     return -1;
 }
 
@@ -168,12 +172,14 @@ static void drop_between(struct wn_cuda_exe *exe, const int *readers)
 }
 
 /* Whether what the chain reads is a concatenation along channels that lie innermost, made for it alone. */
-static bool reads_own_concat(const struct wn_cuda_exe *exe, const int *readers, int step, const struct wn_cuda_affine *f)
+static bool reads_own_concat(const struct wn_cuda_exe *exe, const int *readers, int step,
+                             const struct wn_cuda_affine *f)
 {
     const struct wn_step *concat = sole_maker(exe, readers, f->x, step);
     const struct wn_cuda_tensor *x = &exe->values[f->x];
-    return concat && concat->prim == WN_PRIM_CONCAT && concat->u.concat.axis == 1 && (x->channels_last || x->shape.rank == 2) &&
-           is_per_channel(exe, f->shift, &x->shape) && (f->scale == WN_NONE || is_per_channel(exe, f->scale, &x->shape));
+    return concat && concat->prim == WN_PRIM_CONCAT && concat->u.concat.axis == 1 &&
+           (x->channels_last || x->shape.rank == 2) && is_per_channel(exe, f->shift, &x->shape) &&
+           (f->scale == WN_NONE || is_per_channel(exe, f->scale, &x->shape));
 }
 
 /* What is laid side by side only to be scaled and shifted goes there scaled and shifted. */
@@ -194,7 +200,8 @@ static void drop_sums(struct wn_cuda_exe *exe, const int *readers)
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         const struct wn_step *sum = s->prim == WN_PRIM_UNARY_BWD ? sole_maker(exe, readers, s->in[0], i) : NULL;
-        if (sum && sum->prim == WN_PRIM_BINARY && sum->u.binary == WN_BINARY_ADD && !is_const(exe, sum->in[0]) && !is_const(exe, sum->in[1]))
+        if (sum && sum->prim == WN_PRIM_BINARY && sum->u.binary == WN_BINARY_ADD && !is_const(exe, sum->in[0]) &&
+            !is_const(exe, sum->in[1]))
             exe->home[s->in[0]] = -1;
     }
 }
@@ -205,20 +212,26 @@ static void drop_derivatives(struct wn_cuda_exe *exe, const int *readers)
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         const int k = with_constant(exe, s, WN_BINARY_MUL);
-        if (k < 0 || exe->home[s->out[0]] < 0 || !is_per_channel(exe, s->in[!k], &exe->values[s->out[0]].shape)) continue;
+        if (k < 0 || exe->home[s->out[0]] < 0 || !is_per_channel(exe, s->in[!k], &exe->values[s->out[0]].shape))
+            continue;
         const struct wn_step *derivative = sole_maker(exe, readers, s->in[k], i);
         if (derivative && derivative->prim == WN_PRIM_UNARY_BWD) exe->home[s->in[k]] = -1;
     }
 }
 
-/* ---- a relu's derivative behind the convolution that makes its gradient is that plan's to compute, where plans may be compiled ---- */
+/* ---- a relu's derivative behind the convolution that makes its gradient is that plan's to compute, where plans may
+ * be compiled ---- */
 
 static bool takes_derivative(const struct wn_cuda_exe *exe, const struct wn_step *conv, const struct wn_step *s)
 {
-    const struct wn_cuda_tensor *y = &exe->values[conv->out[0]], *z = &exe->values[s->in[1]], *dx = &exe->values[s->out[0]];
+    const struct wn_cuda_tensor *y = &exe->values[conv->out[0]], *z = &exe->values[s->in[1]],
+                                *dx = &exe->values[s->out[0]];
     if (conv->prim != WN_PRIM_CONV || conv->u.conv.act.kind != WN_UNARY_COUNT || conv->in[2] != WN_NONE) return false;
-    if (exe->values[conv->in[0]].type != y->type || dx->type != y->type || wn_shape_count(&y->shape) < WN_CUDA_DERIVATIVE_FROM) return false;
-    return wn_shape_equal(&z->shape, &y->shape) && exe->home[s->in[1]] >= 0 && !is_const(exe, s->in[1]) && z->channels_last && !wn_cuda_tensor_is_padded(z);
+    if (exe->values[conv->in[0]].type != y->type || dx->type != y->type ||
+        wn_shape_count(&y->shape) < WN_CUDA_DERIVATIVE_FROM)
+        return false;
+    return wn_shape_equal(&z->shape, &y->shape) && exe->home[s->in[1]] >= 0 && !is_const(exe, s->in[1]) &&
+           z->channels_last && !wn_cuda_tensor_is_padded(z);
 }
 
 /* What the derivative makes lies where its gradient lay: nobody else reads that. */
@@ -227,7 +240,9 @@ static void join_derivatives(struct wn_cuda_exe *exe, const int *readers)
     if (!wn_cuda_plans_are_kept()) return;
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
-        if (s->prim != WN_PRIM_UNARY_BWD || s->u.unary.kind != WN_UNARY_RELU || exe->home[s->out[0]] < 0 || exe->home[s->in[0]] < 0) continue;
+        if (s->prim != WN_PRIM_UNARY_BWD || s->u.unary.kind != WN_UNARY_RELU || exe->home[s->out[0]] < 0 ||
+            exe->home[s->in[0]] < 0)
+            continue;
         const struct wn_step *conv = sole_maker(exe, readers, s->in[0], i);
         if (conv && takes_derivative(exe, conv, s)) exe->home[s->out[0]] = s->in[0];
     }
@@ -235,7 +250,8 @@ static void join_derivatives(struct wn_cuda_exe *exe, const int *readers)
 
 const struct wn_step *wn_cuda_derivative_behind(const struct wn_cuda_exe *exe, const struct wn_step *conv)
 {
-    for (int v = conv->out[0] + 1; v < wn_program_values(exe->prog); v++) { /* values are numbered after what they are made from */
+    /* values are numbered after what they are made from */
+    for (int v = conv->out[0] + 1; v < wn_program_values(exe->prog); v++) {
         const int maker = exe->home[v] == conv->out[0] ? wn_program_value(exe->prog, v)->step : -1;
         const struct wn_step *s = maker >= 0 ? wn_program_step(exe->prog, maker) : NULL;
         if (s && s->prim == WN_PRIM_UNARY_BWD && s->in[0] == conv->out[0]) return s;
@@ -261,7 +277,9 @@ bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, in
     const struct wn_cuda_tensor *x = &exe->values[s->in[0]], *y = &exe->values[s->out[0]];
     const int rank = y->shape.rank;
     int64_t x_stride = 1, y_stride = 1;
-    if (is_const(exe, s->in[0]) || c->rank != rank || x->shape.rank != rank || c->y_offset || !(y->channels_last || rank == 2)) return false;
+    if (is_const(exe, s->in[0]) || c->rank != rank || x->shape.rank != rank || c->y_offset ||
+        !(y->channels_last || rank == 2))
+        return false;
     for (int d = rank - 1; d >= 0; d--) {
         if (c->extent[d] != y->shape.dim[d] || c->x_stride[d] != x_stride || c->y_stride[d] != y_stride) return false;
         if (d != 1 && x->shape.dim[d] != y->shape.dim[d]) return false;
@@ -271,15 +289,18 @@ bool wn_cuda_slice_of(const struct wn_cuda_exe *exe, const struct wn_step *s, in
     return c->x_offset % c->x_stride[1] == 0;
 }
 
-/* step: that of the sum s, or of the one that swallowed it. depth: how many sums may still lie in one another; what lies deeper begins anew. */
+/* step: that of the sum s, or of the one that swallowed it. depth: how many sums may still lie in one another; what
+ * lies deeper begins anew. */
 static void swallow_terms(struct wn_cuda_exe *exe, const int *readers, int step, const struct wn_step *s, int depth)
 {
     int64_t first;
     for (int k = 0; k < 2; k++) {
         const struct wn_step *term = sole_maker(exe, readers, s->in[k], step);
         if (!term) continue;
-        if (is_sum(exe, term) && depth) swallow_terms(exe, readers, step, term, depth - 1);
-        else if (!wn_cuda_slice_of(exe, term, &first)) continue;
+        if (is_sum(exe, term) && depth)
+            swallow_terms(exe, readers, step, term, depth - 1);
+        else if (!wn_cuda_slice_of(exe, term, &first))
+            continue;
         exe->home[s->in[k]] = -1;
     }
 }
@@ -350,7 +371,8 @@ static bool readers_take_pitch(const struct wn_cuda_exe *exe, int value, int64_t
     return true;
 }
 
-/* Behind what the value is made from. Nobody writes what pads an input, which is zero from the start, as the whole arena is. */
+/* Behind what the value is made from. Nobody writes what pads an input, which is zero from the start, as the whole
+ * arena is. */
 static void pad(struct wn_cuda_exe *exe, int value)
 {
     const struct wn_value *v = wn_program_value(exe->prog, value);

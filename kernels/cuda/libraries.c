@@ -1,9 +1,9 @@
-/* cuDNN on the card in the machine: its handle, the choice among plans, the cache of that choice, and running one. What a
- * convolution is stands in conv_graph.c; knows no program.
+/* cuDNN on the card in the machine: its handle, the choice among plans, the cache of that choice, and running one.
+ * What a convolution is stands in conv_graph.c; knows no program.
  *
- * Without a cache the first plan that runs is taken of those that the heuristics prefer: the same one in every process. With WHYNOT_PLAN_CACHE naming a
- * folder, the first few are timed where they will run and the quickest is kept there as a file, named by card, library version
- * and shape, so that later starts take it as it is. */
+ * Without a cache the first plan that runs is taken of those that the heuristics prefer: the same one in every
+ * process. With WHYNOT_PLAN_CACHE naming a folder, the first few are timed where they will run and the quickest is
+ * kept there as a file, named by card, library version and shape, so that later starts take it as it is. */
 #include "libraries.h"
 
 #include <stdio.h>
@@ -58,7 +58,8 @@ enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job,
 {
     enum { TENSORS = 6 };
     const int64_t ids[TENSORS] = {WN_PLAN_X, WN_PLAN_W, WN_PLAN_Y, WN_PLAN_BIAS, WN_PLAN_RESIDUAL, WN_PLAN_UNITS};
-    void *const all[TENSORS] = {job->u.conv.x, job->u.conv.w, job->u.conv.y, job->u.conv.bias, job->u.conv.residual, job->u.conv.units};
+    void *const all[TENSORS] = {job->u.conv.x,    job->u.conv.w,        job->u.conv.y,
+                                job->u.conv.bias, job->u.conv.residual, job->u.conv.units};
     int64_t used[TENSORS];
     void *pointers[TENSORS];
     int n = 0;
@@ -68,11 +69,17 @@ enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job,
     enum wn_code code = WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, &v), err);
     if (code != WN_OK) return code;
     job->u.conv.bound = v;
-    code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, used), err);
+    code =
+        WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, n, used), err);
     if (code == WN_OK)
-        code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers), err);
+        code = WN_CALL(
+            dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, n, pointers),
+            err);
     if (code == WN_OK)
-        code = WN_CALL(dnn, cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &exe->workspace), err);
+        code = WN_CALL(
+            dnn,
+            cudnnBackendSetAttribute(v, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &exe->workspace),
+            err);
     return code == WN_OK ? WN_CALL(dnn, cudnnBackendFinalize(v), err) : code;
 }
 
@@ -86,7 +93,8 @@ enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job 
 {
     cudnnHandle_t dnn = exe->be->libraries->dnn;
     enum wn_code code = WN_CALL(dnn, cudnnSetStream(dnn, exe->stream), err);
-    return code == WN_OK ? WN_CALL(dnn, cudnnBackendExecute(dnn, job->u.conv.plan->descriptor, job->u.conv.bound), err) : code;
+    return code == WN_OK ? WN_CALL(dnn, cudnnBackendExecute(dnn, job->u.conv.plan->descriptor, job->u.conv.bound), err)
+                         : code;
 }
 
 /* ---- choosing by running ---- */
@@ -120,14 +128,17 @@ static enum wn_code first_run(struct wn_cuda_exe *exe, struct candidate *c, stru
     return code == WN_OK ? wn_cuda_wait(exe, err) : code;
 }
 
-/* Runs the plan once, for one that can be made need not run. WN_UNSUPPORTED: it does not, and the device is well. Finish c in any case. */
-static enum wn_code candidate_init(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const struct wn_cuda_job *like, struct candidate *c, struct wn_error *err)
+/* Runs the plan once, for one that can be made need not run. WN_UNSUPPORTED: it does not, and the device is well.
+ * Finish c in any case. */
+static enum wn_code candidate_init(struct wn_cuda_exe *exe, struct wn_cuda_plan *plan, const struct wn_cuda_job *like,
+                                   struct candidate *c, struct wn_error *err)
 {
     struct wn_error why = {0};
     enum wn_code code = WN_OK;
     *c = (struct candidate){.plan = plan, .job = *like, .ms = HUGE_VALF};
     c->job.u.conv.plan = plan;
-    if (workspace_bytes(plan)) code = wn_cuda_alloc(exe->be, workspace_bytes(plan), "the workspace of a convolution", &c->workspace, err);
+    if (workspace_bytes(plan))
+        code = wn_cuda_alloc(exe->be, workspace_bytes(plan), "the workspace of a convolution", &c->workspace, err);
     if (code != WN_OK) return code;
     code = first_run(exe, c, &why);
     if (code == WN_DEVICE) wn_cuda_probe();
@@ -147,7 +158,8 @@ static bool measure(struct wn_cuda_exe *exe, struct candidate *c, cudaEvent_t be
     return good;
 }
 
-/* In turns, so that a card that is still speeding up favours none of them; and not the heuristics' first for a difference that is noise. */
+/* In turns, so that a card that is still speeding up favours none of them; and not the heuristics' first for a
+ * difference that is noise. */
 static int quickest(struct wn_cuda_exe *exe, struct candidate *c, int n)
 {
     const float clearly = 0.97f;
@@ -163,8 +175,8 @@ static int quickest(struct wn_cuda_exe *exe, struct candidate *c, int n)
 }
 
 /* Of those that run, the quickest or, where time is no matter, the first. The others are destroyed. */
-static enum wn_code choose(struct wn_cuda_exe *exe, struct wn_cuda_plan **plans, int n, const struct wn_cuda_job *like, bool by_time, struct wn_cuda_plan **out,
-                           struct wn_error *err)
+static enum wn_code choose(struct wn_cuda_exe *exe, struct wn_cuda_plan **plans, int n, const struct wn_cuda_job *like,
+                           bool by_time, struct wn_cuda_plan **out, struct wn_error *err)
 {
     struct candidate c[MOST_PLANS];
     int running = 0, best = -1;
@@ -221,14 +233,15 @@ static struct wn_cuda_plan *cache_get(const struct wn_cuda_planner *planner, con
     FILE *f = fopen(path, "rb");
     if (!f) return NULL;
     char *text = calloc(PLAN_TEXT_BYTES, 1);
-    if (text && fread(text, 1, PLAN_TEXT_BYTES - 1, f) > 0 && wn_cuda_plan_load(planner, text, &plan, NULL) != WN_OK) plan = NULL;
+    if (text && fread(text, 1, PLAN_TEXT_BYTES - 1, f) > 0 && wn_cuda_plan_load(planner, text, &plan, NULL) != WN_OK)
+        plan = NULL;
     free(text);
     fclose(f);
     return plan;
 }
 
-/* Written aside and renamed, so that nobody reads half a plan; under a name of this process and this backend, for other workers may write the same one
- * now. A cache that cannot be written is none. */
+/* Written aside and renamed, so that nobody reads half a plan; under a name of this process and this backend, for
+ * other workers may write the same one now. A cache that cannot be written is none. */
 static void cache_put(const struct wn_cuda_backend *be, const struct wn_cuda_plan *plan, const char *path)
 {
     char aside[PATH_BYTES + 64];
@@ -245,8 +258,8 @@ static void cache_put(const struct wn_cuda_backend *be, const struct wn_cuda_pla
 /* ---- a plan ---- */
 
 /* The best of `most` plans at the most. */
-static enum wn_code plan_anew(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, int most, bool by_time, const struct wn_cuda_job *job,
-                              struct wn_cuda_plan **out, int *n, struct wn_error *err)
+static enum wn_code plan_anew(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, int most, bool by_time,
+                              const struct wn_cuda_job *job, struct wn_cuda_plan **out, int *n, struct wn_error *err)
 {
     const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
     struct wn_cuda_plan *plans[MOST_PLANS];
@@ -254,8 +267,8 @@ static enum wn_code plan_anew(struct wn_cuda_exe *exe, const struct wn_cuda_conv
     return code == WN_OK ? choose(exe, plans, *n, job, by_time, out, err) : code;
 }
 
-enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
-                               struct wn_error *err)
+enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape,
+                               const struct wn_cuda_job *job, struct wn_cuda_plan **out, struct wn_error *err)
 {
     const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
     struct wn_cuda_plan *kept;
@@ -263,10 +276,13 @@ enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_con
     char path[PATH_BYTES];
     int n = 0;
     const bool cached = cache_path(exe, shape, path, sizeof path);
-    if (cached && (kept = cache_get(&planner, path)) && choose(exe, &kept, 1, job, false, out, &why) == WN_OK) return WN_OK;
-    const bool by_time = cached && !shape->derivative; /* those of a derivative are compiled, which takes a second each */
+    if (cached && (kept = cache_get(&planner, path)) && choose(exe, &kept, 1, job, false, out, &why) == WN_OK)
+        return WN_OK;
+    /* those of a derivative are compiled, which takes a second each */
+    const bool by_time = cached && !shape->derivative;
     enum wn_code code = plan_anew(exe, shape, by_time ? MOST_PLANS : 1, by_time, job, out, &n, &why);
-    if (code == WN_UNSUPPORTED && n == 1) code = plan_anew(exe, shape, MOST_PLANS, false, job, out, &n, &why); /* the first does not run */
+    /* the first does not run */
+    if (code == WN_UNSUPPORTED && n == 1) code = plan_anew(exe, shape, MOST_PLANS, false, job, out, &n, &why);
     if (code == WN_UNSUPPORTED) { /* no failure: somebody else will do it */
         snprintf(exe->be->refused, sizeof exe->be->refused, "%.127s", why.text);
         return code;
@@ -288,5 +304,6 @@ void wn_cuda_libraries_diagnose(void (*say)(void *arg, const struct wn_finding *
     }
     const size_t v = cudnnGetVersion();
     snprintf(text, sizeof text, "%zu.%zu.%zu", v / 10000, v % 10000 / 100, v % 100);
-    say(arg, &(struct wn_finding){"cuDNN", text, v / 10000 == 9 ? NULL : "this build is for cuDNN 9: install libcudnn9"});
+    say(arg,
+        &(struct wn_finding){"cuDNN", text, v / 10000 == 9 ? NULL : "this build is for cuDNN 9: install libcudnn9"});
 }

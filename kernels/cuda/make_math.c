@@ -44,7 +44,8 @@ static enum wn_code run_sum(struct wn_cuda_exe *exe, const struct wn_cuda_job *j
 }
 
 /* One walk over one or two operands and a result. */
-static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary) *run, int operands, struct wn_error *err)
+static enum wn_code make_map(struct wn_cuda_exe *exe, int step, typeof(run_unary) *run, int operands,
+                             struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
     struct wn_cuda_tensor t[3];
@@ -83,7 +84,8 @@ enum wn_code wn_cuda_make_unary(struct wn_cuda_exe *exe, int step, struct wn_err
     return wn_cuda_affine_of(exe, step, &f) ? make_affine(exe, step, &f, err) : make_map(exe, step, run_unary, 1, err);
 }
 
-/* One image of a tensor whose first of `rank` axes, if it has so many, is that of images; and how far the next one lies, 0 where all rows share it. */
+/* One image of a tensor whose first of `rank` axes, if it has so many, is that of images; and how far the next one
+ * lies, 0 where all rows share it. */
 static int first_image(struct wn_cuda_tensor *t, int rank)
 {
     if (t->shape.rank < rank) return 0;
@@ -102,9 +104,11 @@ static void walk_rows(struct wn_cuda_unary_bwd *b, struct wn_cuda_tensor *t, boo
 }
 
 /* scale: WN_NONE, or a constant that what goes to `out` is multiplied by. */
-static enum wn_code make_derivative(struct wn_cuda_exe *exe, const struct wn_step *s, int scale, int out, struct wn_error *err)
+static enum wn_code make_derivative(struct wn_cuda_exe *exe, const struct wn_step *s, int scale, int out,
+                                    struct wn_error *err)
 {
-    const struct wn_step *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY), *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
+    const struct wn_step *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY),
+                         *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
     struct wn_cuda_tensor t[5] = {[4] = exe->values[out]}, row = {0}; /* dy, more, z, scale, dx */
     enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &t[0], err);
     if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &t[1], err);
@@ -128,11 +132,13 @@ enum wn_code wn_cuda_make_unary_bwd(struct wn_cuda_exe *exe, int step, struct wn
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
     const int home = exe->home[s->out[0]];
-    return home < 0 || home == s->in[0] ? WN_OK : make_derivative(exe, s, WN_NONE, s->out[0], err); /* of what scales it, or of the convolution before it */
+    /* of what scales it, or of the convolution before it */
+    return home < 0 || home == s->in[0] ? WN_OK : make_derivative(exe, s, WN_NONE, s->out[0], err);
 }
 
-enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act *act, const struct wn_cuda_tensor *dy, const struct wn_cuda_tensor *z,
-                                    const struct wn_cuda_tensor *dst, struct wn_error *err)
+enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act *act, const struct wn_cuda_tensor *dy,
+                                    const struct wn_cuda_tensor *z, const struct wn_cuda_tensor *dst,
+                                    struct wn_error *err)
 {
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(WN_PRIM_UNARY_BWD), run_unary_bwd, err);
     if (!j) return WN_NO_MEMORY;
@@ -162,10 +168,13 @@ static void add_term(struct wn_cuda_sum *sum, const struct wn_cuda_tensor *x, in
     sum->pitch[sum->n++] = (int)pitch;
 }
 
-/* The value as one term, or the terms that it comes to; what is full goes into y, which is then a term of what follows. */
-static enum wn_code add_terms(struct wn_cuda_exe *exe, int value, struct wn_cuda_sum *sum, const struct wn_cuda_tensor *y, struct wn_error *err)
+/* The value as one term, or the terms that it comes to; what is full goes into y, which is then a term of what
+ * follows. */
+static enum wn_code add_terms(struct wn_cuda_exe *exe, int value, struct wn_cuda_sum *sum,
+                              const struct wn_cuda_tensor *y, struct wn_error *err)
 {
-    const struct wn_step *inner = wn_cuda_swallowed(exe, value, WN_PRIM_BINARY), *slice = wn_cuda_swallowed(exe, value, WN_PRIM_COPY);
+    const struct wn_step *inner = wn_cuda_swallowed(exe, value, WN_PRIM_BINARY),
+                         *slice = wn_cuda_swallowed(exe, value, WN_PRIM_COPY);
     struct wn_cuda_tensor x;
     int64_t first = 0;
     enum wn_code code = WN_OK;
@@ -206,15 +215,17 @@ enum wn_code wn_cuda_make_binary(struct wn_cuda_exe *exe, int step, struct wn_er
     if (wn_cuda_affine_of(exe, step, &f)) return make_affine(exe, step, &f, err);
     const struct wn_step *s = wn_program_step(exe->prog, step);
     for (int k = 0; k < 2; k++) {
-        const struct wn_step *derivative = wn_cuda_swallowed(exe, s->in[k], WN_PRIM_UNARY_BWD); /* of which this is the scale */
+        /* of which this is the scale */
+        const struct wn_step *derivative = wn_cuda_swallowed(exe, s->in[k], WN_PRIM_UNARY_BWD);
         if (derivative) return make_derivative(exe, derivative, s->in[!k], s->out[0], err);
     }
     return swallows_terms(exe, s) ? make_sum(exe, s, err) : make_map(exe, step, run_binary, 2, err);
 }
 
-enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *scale,
-                                  const struct wn_cuda_tensor *bias, const struct wn_cuda_tensor *residual,
-                                  const struct wn_act *act, const struct wn_cuda_tensor *y, struct wn_error *err)
+enum wn_code wn_cuda_job_epilogue(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x,
+                                  const struct wn_cuda_tensor *scale, const struct wn_cuda_tensor *bias,
+                                  const struct wn_cuda_tensor *residual, const struct wn_act *act,
+                                  const struct wn_cuda_tensor *y, struct wn_error *err)
 {
     struct wn_cuda_job *j = wn_cuda_job_new(exe, "epilogue", run_epilogue, err);
     if (!j) return WN_NO_MEMORY;
@@ -246,7 +257,8 @@ enum wn_code wn_cuda_make_reduce(struct wn_cuda_exe *exe, int step, struct wn_er
     if (!j) return WN_NO_MEMORY;
     struct wn_cuda_reduce *r = &j->u.reduce;
     struct wn_cuda_arg outer[2] = {{x.data, x.type, {0}}, {y.data, y.type, {0}}}, inner = {x.data, x.type, {0}};
-    *r = (struct wn_cuda_reduce){.kind = s->u.reduce.kind, .x = x.data, .x_type = x.type, .y = y.data, .y_type = y.type};
+    *r =
+        (struct wn_cuda_reduce){.kind = s->u.reduce.kind, .x = x.data, .x_type = x.type, .y = y.data, .y_type = y.type};
     wn_cuda_walk_strided(kept, kept_dim, 2, (const int64_t(*)[WN_MAX_RANK])kept_stride, &r->outer, outer);
     wn_cuda_walk_strided(gone, gone_dim, 1, (const int64_t(*)[WN_MAX_RANK])gone_stride, &r->inner, &inner);
     for (int d = 0; d < WN_CUDA_AXES; d++) {
@@ -278,8 +290,14 @@ enum wn_code wn_cuda_make_channel_dot(struct wn_cuda_exe *exe, int step, struct 
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_channel_dot, err);
     if (!j) return WN_NO_MEMORY;
     struct wn_cuda_channel_dot *d = &j->u.channel_dot;
-    *d = (struct wn_cuda_channel_dot){.a = a.data, .g = g.data, .a_type = a.type, .g_type = g.type, .y_type = y.type,
-                                      .row = row.data, .rows = (int)y.shape.dim[0], .y = y.data};
+    *d = (struct wn_cuda_channel_dot){.a = a.data,
+                                      .g = g.data,
+                                      .a_type = a.type,
+                                      .g_type = g.type,
+                                      .y_type = y.type,
+                                      .row = row.data,
+                                      .rows = (int)y.shape.dim[0],
+                                      .y = y.data};
     wn_cuda_tensor_planes(&a, &d->images, &d->channels, &d->positions);
     plane_strides(&a, d->positions, &d->a_n, &d->a_c, &d->a_s);
     plane_strides(&g, d->positions, &d->g_n, &d->g_c, &d->g_s);

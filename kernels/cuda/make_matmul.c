@@ -1,5 +1,5 @@
-/* Maker of the matrix product: cuBLASLt with bias and ReLU fused where it has an algorithm, else a kernel of ours and an
- * epilogue. */
+/* Maker of the matrix product: cuBLASLt with bias and ReLU fused where it has an algorithm, else a kernel of ours
+ * and an epilogue. */
 #include "exe.h"
 
 static enum wn_code run_direct(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
@@ -21,9 +21,15 @@ static struct wn_cuda_product product_of(const struct wn_step *s, const struct w
                                          const struct wn_cuda_tensor *b, const struct wn_cuda_tensor *y)
 {
     const int r = y->shape.rank, ra = a->shape.rank;
-    struct wn_cuda_product p = {.batch = r == 3 ? (int)y->shape.dim[0] : 1, .m = (int)y->shape.dim[r - 2],
-                                .n = (int)y->shape.dim[r - 1], .a = a->data, .b = b->data, .y = y->data,
-                                .a_type = a->type, .b_type = b->type, .y_type = y->type};
+    struct wn_cuda_product p = {.batch = r == 3 ? (int)y->shape.dim[0] : 1,
+                                .m = (int)y->shape.dim[r - 2],
+                                .n = (int)y->shape.dim[r - 1],
+                                .a = a->data,
+                                .b = b->data,
+                                .y = y->data,
+                                .a_type = a->type,
+                                .b_type = b->type,
+                                .y_type = y->type};
     p.k = (int)a->shape.dim[s->u.matmul.trans_a ? ra - 2 : ra - 1];
     matrix_steps(a, s->u.matmul.trans_a, &p.a_batch, &p.a_m, &p.a_k);
     matrix_steps(b, s->u.matmul.trans_b, &p.b_batch, &p.b_k, &p.b_n);

@@ -1,4 +1,5 @@
-/* Makers of the primitives that move numbers without changing them, and of the conversions between layouts and types. */
+/* Makers of the primitives that move numbers without changing them, and of the conversions between layouts and
+ * types. */
 #include "exe.h"
 
 static enum wn_code run_copy(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
@@ -28,8 +29,8 @@ static enum wn_code run_transpose(struct wn_cuda_exe *exe, const struct wn_cuda_
 
 static enum wn_code run_pixels(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
 {
-    wn_cuda_launch_pixels(j->u.pixels.x, j->u.pixels.n, j->u.pixels.channels, j->u.pixels.plane, j->u.pixels.y, j->u.pixels.type, j->u.pixels.pitch,
-                          exe->stream);
+    wn_cuda_launch_pixels(j->u.pixels.x, j->u.pixels.n, j->u.pixels.channels, j->u.pixels.plane, j->u.pixels.y,
+                          j->u.pixels.type, j->u.pixels.pitch, exe->stream);
     return wn_cuda_launched(j->name, err);
 }
 
@@ -61,8 +62,8 @@ static enum wn_code job_copy(struct wn_cuda_exe *exe, const struct wn_cuda_loop 
     return WN_OK;
 }
 
-static enum wn_code job_transpose(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y,
-                                  int n, int rows, int cols, struct wn_error *err)
+static enum wn_code job_transpose(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x,
+                                  const struct wn_cuda_tensor *y, int n, int rows, int cols, struct wn_error *err)
 {
     struct wn_cuda_job *j = wn_cuda_job_new(exe, "transpose", run_transpose, err);
     if (!j) return WN_NO_MEMORY;
@@ -73,7 +74,8 @@ static enum wn_code job_transpose(struct wn_cuda_exe *exe, const struct wn_cuda_
 }
 
 /* What the host wrote, to pictures that are padded. */
-static enum wn_code job_pixels(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y, struct wn_error *err)
+static enum wn_code job_pixels(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y,
+                               struct wn_error *err)
 {
     struct wn_cuda_job *j = wn_cuda_job_new(exe, "pixels", run_pixels, err);
     if (!j) return WN_NO_MEMORY;
@@ -87,21 +89,22 @@ static enum wn_code job_pixels(struct wn_cuda_exe *exe, const struct wn_cuda_ten
 static bool is_pixels(const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y)
 {
     const int64_t pitch = wn_cuda_tensor_pitch(y);
-    return wn_cuda_tensor_is_padded(y) && x->type == WN_CUDA_F32 && wn_cuda_tensor_is_flat(x) && !wn_cuda_tensor_is_padded(x) &&
-           (pitch == WN_CUDA_WIDTH || (pitch == 4 && y->type == WN_CUDA_F32));
+    return wn_cuda_tensor_is_padded(y) && x->type == WN_CUDA_F32 && wn_cuda_tensor_is_flat(x) &&
+           !wn_cuda_tensor_is_padded(x) && (pitch == WN_CUDA_WIDTH || (pitch == 4 && y->type == WN_CUDA_F32));
 }
 
 enum { TRANSPOSE_FROM = 8 }; /* channels: below it a plain copy fills its cache lines as well */
 
-enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x, const struct wn_cuda_tensor *y,
-                                 struct wn_error *err)
+enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *x,
+                                 const struct wn_cuda_tensor *y, struct wn_error *err)
 {
     int n, c, spatial;
     if (is_pixels(x, y)) return job_pixels(exe, x, y, err);
     wn_cuda_tensor_planes(x, &n, &c, &spatial);
     const bool dense = !wn_cuda_tensor_is_padded(x) && !wn_cuda_tensor_is_padded(y);
     if (dense && x->channels_last != y->channels_last && c >= TRANSPOSE_FROM && spatial >= TRANSPOSE_FROM)
-        return x->channels_last ? job_transpose(exe, x, y, n, spatial, c, err) : job_transpose(exe, x, y, n, c, spatial, err);
+        return x->channels_last ? job_transpose(exe, x, y, n, spatial, c, err)
+                                : job_transpose(exe, x, y, n, c, spatial, err);
     const struct wn_cuda_tensor *list[2] = {x, y};
     struct wn_cuda_loop loop;
     struct wn_cuda_arg args[2];
@@ -111,10 +114,10 @@ enum wn_code wn_cuda_job_convert(struct wn_cuda_exe *exe, const struct wn_cuda_t
 
 /* ---- strided copies ---- */
 
-/* A copy speaks of row-major offsets. Where the first element and every step are whole steps along the axes of `t` that stay
- * inside it, the same walk exists in t's own strides. */
-static bool restride(const struct wn_cuda_tensor *t, int rank, const int64_t *extent, int64_t offset, const int64_t *stride,
-                     int64_t *at, int64_t *own)
+/* A copy speaks of row-major offsets. Where the first element and every step are whole steps along the axes of `t`
+ * that stay inside it, the same walk exists in t's own strides. */
+static bool restride(const struct wn_cuda_tensor *t, int rank, const int64_t *extent, int64_t offset,
+                     const int64_t *stride, int64_t *at, int64_t *own)
 {
     int64_t row[WN_MAX_RANK], step = 1, lo[WN_MAX_RANK], hi[WN_MAX_RANK];
     for (int d = t->shape.rank - 1; d >= 0; d--) row[d] = step, step *= t->shape.dim[d];
@@ -132,8 +135,10 @@ static bool restride(const struct wn_cuda_tensor *t, int rank, const int64_t *ex
         if (d == t->shape.rank) return false;
         const int64_t by = stride[k] / row[d], reach = by * (extent[k] - 1);
         own[k] = by * t->stride[d];
-        if (reach < 0) lo[d] += reach;
-        else hi[d] += reach;
+        if (reach < 0)
+            lo[d] += reach;
+        else
+            hi[d] += reach;
         if (lo[d] < 0 || hi[d] >= t->shape.dim[d]) return false;
     }
     return true;
@@ -308,8 +313,15 @@ enum wn_code wn_cuda_make_axis_map(struct wn_cuda_exe *exe, int step, struct wn_
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_axis_map, err);
     if (!j) return WN_NO_MEMORY;
     struct wn_cuda_axis_map *m = &j->u.axis_map;
-    *m = (struct wn_cuda_axis_map){.x = x.data, .y = y.data, .x_type = x.type, .y_type = y.type, .in = (int)t->in,
-                                   .out = (int)t->out, .taps = t->taps, .index = index, .weight = weight};
+    *m = (struct wn_cuda_axis_map){.x = x.data,
+                                   .y = y.data,
+                                   .x_type = x.type,
+                                   .y_type = y.type,
+                                   .in = (int)t->in,
+                                   .out = (int)t->out,
+                                   .taps = t->taps,
+                                   .index = index,
+                                   .weight = weight};
     around(&y, s->u.map.axis, &m->outer, &m->inner);
     return WN_OK;
 }

@@ -1,5 +1,5 @@
-/* Makers of convolutions and pools: whatever slides a window. A convolution is asked of cuDNN in its most fused form first,
- * then alone, and falls to a kernel of ours where cuDNN has no plan. */
+/* Makers of convolutions and pools: whatever slides a window. A convolution is asked of cuDNN in its most fused form
+ * first, then alone, and falls to a kernel of ours where cuDNN has no plan. */
 #include "conv_graph.h"
 #include "exe.h"
 
@@ -58,7 +58,8 @@ struct wn_cuda_window wn_cuda_window_of(const struct wn_window *win, const struc
 
 /* ---- pools ---- */
 
-static enum wn_code make_pool(struct wn_cuda_exe *exe, int step, typeof(run_maxpool) *run, bool backward, struct wn_error *err)
+static enum wn_code make_pool(struct wn_cuda_exe *exe, int step, typeof(run_maxpool) *run, bool backward,
+                              struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
     const struct wn_cuda_tensor dst = exe->values[s->out[0]];
@@ -74,9 +75,17 @@ static enum wn_code make_pool(struct wn_cuda_exe *exe, int step, typeof(run_maxp
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run, err);
     if (!j) return WN_NO_MEMORY;
     struct wn_cuda_pool *p = &j->u.pool;
-    *p = (struct wn_cuda_pool){.n = (int)dst.shape.dim[0], .channels = (int)dst.shape.dim[1], .src = src.data,
-                               .src_type = src.type, .dst = dst.data, .dst_type = dst.type,
-                               .count_pad = s->u.pool.count_pad, .index = index.data, .index_in = index.data, .row = row.data, .images = (int)index.shape.dim[0]};
+    *p = (struct wn_cuda_pool){.n = (int)dst.shape.dim[0],
+                               .channels = (int)dst.shape.dim[1],
+                               .src = src.data,
+                               .src_type = src.type,
+                               .dst = dst.data,
+                               .dst_type = dst.type,
+                               .count_pad = s->u.pool.count_pad,
+                               .index = index.data,
+                               .index_in = index.data,
+                               .row = row.data,
+                               .images = (int)index.shape.dim[0]};
     p->win = backward ? wn_cuda_window_of(&s->u.pool.win, &dst, &src) : wn_cuda_window_of(&s->u.pool.win, &src, &dst);
     return WN_OK;
 }
@@ -107,8 +116,8 @@ enum wn_code wn_cuda_make_avgpool_bwd(struct wn_cuda_exe *exe, int step, struct 
 struct convolution {
     struct wn_cuda_conv_shape shape;
     struct wn_cuda_tensor src, w, bias, residual, units, dst; /* data NULL: left out */
-    struct wn_cuda_tensor own_bias;                    /* the bias in the convolution's type, as cuDNN wants it */
-    struct wn_act act, derivative; /* derivative: at the units */
+    struct wn_cuda_tensor own_bias; /* the bias in the convolution's type, as cuDNN wants it */
+    struct wn_act act, derivative;  /* derivative: at the units */
 };
 
 /* A vector over channels as a tensor that broadcasts to y. */
@@ -169,11 +178,19 @@ static enum wn_code make_direct(struct wn_cuda_exe *exe, struct convolution *c, 
 {
     const struct wn_cuda_tensor *x = c->shape.backward ? &c->dst : &c->src, *y = c->shape.backward ? &c->src : &c->dst;
     struct wn_cuda_job job = {.name = "conv (direct)", .run = c->shape.backward ? run_direct_bwd : run_direct};
-    job.u.direct = (struct wn_cuda_direct_conv){
-        .win = wn_cuda_window_of(&c->shape.win, x, y), .n = (int)x->shape.dim[0], .c = (int)x->shape.dim[1],
-        .o = (int)y->shape.dim[1], .groups = (int)c->shape.groups, .src = c->src.data, .w = c->w.data,
-        .bias = c->bias.data, .dst = c->dst.data, .src_type = c->src.type, .w_type = c->w.type,
-        .bias_type = c->bias.type, .dst_type = c->dst.type};
+    job.u.direct = (struct wn_cuda_direct_conv){.win = wn_cuda_window_of(&c->shape.win, x, y),
+                                                .n = (int)x->shape.dim[0],
+                                                .c = (int)x->shape.dim[1],
+                                                .o = (int)y->shape.dim[1],
+                                                .groups = (int)c->shape.groups,
+                                                .src = c->src.data,
+                                                .w = c->w.data,
+                                                .bias = c->bias.data,
+                                                .dst = c->dst.data,
+                                                .src_type = c->src.type,
+                                                .w_type = c->w.type,
+                                                .bias_type = c->bias.type,
+                                                .dst_type = c->dst.type};
     c->bias.data = NULL;
     exe->be->plain++;
     return wn_cuda_job_add(exe, &job, err);
@@ -223,7 +240,8 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     const bool padded = code == WN_OK && wn_cuda_tensor_is_padded(&c.src);
     if (padded) c.src = wn_cuda_tensor_whole(&c.src);
     if (code == WN_OK)
-        code = padded ? wn_cuda_filter(exe, s->in[1], type, c.src.shape.dim[1], &c.w, err) : wn_cuda_operand(exe, s->in[1], type, &c.w, err);
+        code = padded ? wn_cuda_filter(exe, s->in[1], type, c.src.shape.dim[1], &c.w, err)
+                      : wn_cuda_operand(exe, s->in[1], type, &c.w, err);
     if (code == WN_OK && s->in[2] != WN_NONE) code = wn_cuda_value(exe, s->in[2], &c.bias, err);
     if (code == WN_OK && c.bias.data && wn_program_value(exe->prog, s->in[2])->kind == WN_VALUE_CONST)
         code = wn_cuda_operand(exe, s->in[2], type, &c.own_bias, err);
@@ -232,7 +250,10 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     if (code == WN_OK && derivative) code = wn_cuda_value(exe, derivative->in[1], &c.units, err);
     if (code != WN_OK) return code;
     c.dst = y.type == type ? y : wn_cuda_scratch(exe, &y, type);
-    c.shape = (struct wn_cuda_conv_shape){.backward = backward, .type = type, .win = s->u.conv.win, .groups = s->u.conv.groups,
+    c.shape = (struct wn_cuda_conv_shape){.backward = backward,
+                                          .type = type,
+                                          .win = s->u.conv.win,
+                                          .groups = s->u.conv.groups,
                                           .exact = exe->be->precision == WN_PRECISION_F32};
     c.shape.x = backward ? c.dst.shape : c.src.shape;
     c.shape.y = backward ? c.src.shape : c.dst.shape;

@@ -1,5 +1,5 @@
-/* The product for the shapes and types that cuBLASLt has no algorithm for: 16x16 tiles through shared memory, plain order
- * of k. Right for every stride; no rival to the tensor cores. */
+/* The product for the shapes and types that cuBLASLt has no algorithm for: 16x16 tiles through shared memory, plain
+ * order of k. Right for every stride; no rival to the tensor cores. */
 #include "number.h"
 
 namespace {
@@ -15,8 +15,10 @@ __global__ void matmul_kernel(struct wn_cuda_product q)
         float sum = 0;
         for (int k0 = 0; k0 < q.k; k0 += TILE) {
             const int ka = k0 + tx, kb = k0 + ty;
-            ta[ty * TILE + tx] = m < q.m && ka < q.k ? wn_load(q.a, q.a_type, batch * q.a_batch + m * q.a_m + ka * q.a_k) : 0;
-            tb[ty * TILE + tx] = n < q.n && kb < q.k ? wn_load(q.b, q.b_type, batch * q.b_batch + kb * q.b_k + n * q.b_n) : 0;
+            ta[ty * TILE + tx] =
+                m < q.m && ka < q.k ? wn_load(q.a, q.a_type, batch * q.a_batch + m * q.a_m + ka * q.a_k) : 0;
+            tb[ty * TILE + tx] =
+                n < q.n && kb < q.k ? wn_load(q.b, q.b_type, batch * q.b_batch + kb * q.b_k + n * q.b_n) : 0;
             __syncthreads();
 #pragma unroll
             for (int k = 0; k < TILE; k++) sum += ta[ty * TILE + k] * tb[k * TILE + tx];
@@ -28,7 +30,7 @@ __global__ void matmul_kernel(struct wn_cuda_product q)
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 /* m may pass the limit of gridDim.y (65535 blocks) only past a million rows: they are handed over in slices. */
 extern "C" void wn_cuda_launch_matmul(const struct wn_cuda_product *p, struct CUstream_st *stream)

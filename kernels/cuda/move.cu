@@ -4,8 +4,7 @@
 
 namespace {
 
-template <int V>
-__global__ void copy_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg x, struct wn_cuda_arg y)
+template <int V> __global__ void copy_kernel(struct wn_cuda_loop loop, struct wn_cuda_arg x, struct wn_cuda_arg y)
 {
     const unsigned n = loop.count / V, step = gridDim.x * blockDim.x;
     for (unsigned p = blockIdx.x * blockDim.x + threadIdx.x; p < n; p += step) {
@@ -94,8 +93,7 @@ __global__ void gather_kernel(const T *x, int n, const float *row, unsigned coun
     }
 }
 
-template <int V>
-__global__ void axis_map_kernel(struct wn_cuda_axis_map m)
+template <int V> __global__ void axis_map_kernel(struct wn_cuda_axis_map m)
 {
     const unsigned n = (unsigned)(m.outer * m.out * m.inner) / V, inner = m.inner / V, step = gridDim.x * blockDim.x;
     const struct wn_cuda_arg x = {const_cast<void *>(m.x), m.x_type, {0}}, y = {m.y, m.y_type, {0}};
@@ -116,7 +114,7 @@ __global__ void axis_map_kernel(struct wn_cuda_axis_map m)
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 256 };
 
@@ -141,13 +139,14 @@ extern "C" void wn_cuda_launch_copy_mapped(const struct wn_cuda_loop *loop, cons
     WN_LAUNCH(copy_mapped_kernel, wn_blocks(loop->count, THREADS), THREADS, 0, stream, *loop, *x, *y);
 }
 
-extern "C" void wn_cuda_launch_fill(void *data, enum wn_cuda_type type, int count, float value, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_fill(void *data, enum wn_cuda_type type, int count, float value,
+                                    struct CUstream_st *stream)
 {
     WN_LAUNCH(fill_kernel, wn_blocks(count, THREADS), THREADS, 0, stream, data, type, (unsigned)count, value);
 }
 
-extern "C" void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type, void *y, enum wn_cuda_type y_type, int n,
-                                         int rows, int cols, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type, void *y, enum wn_cuda_type y_type,
+                                         int n, int rows, int cols, struct CUstream_st *stream)
 {
     const unsigned tiles = (unsigned)((rows + TILE - 1) / TILE) * (unsigned)((cols + TILE - 1) / TILE);
     const dim3 grid(tiles, n < 65535 ? n : 65535), block(TILE, TILE_ROWS);
@@ -155,18 +154,20 @@ extern "C" void wn_cuda_launch_transpose(const void *x, enum wn_cuda_type x_type
               cols);
 }
 
-extern "C" void wn_cuda_launch_pixels(const float *x, int n, int channels, int plane, void *y, enum wn_cuda_type type, int pitch,
-                                      struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_pixels(const float *x, int n, int channels, int plane, void *y, enum wn_cuda_type type,
+                                      int pitch, struct CUstream_st *stream)
 {
     const unsigned pixels = (unsigned)n * (unsigned)plane;
     if (pitch == WN_CUDA_WIDTH)
-        WN_LAUNCH(pixels_kernel<WN_CUDA_WIDTH>, wn_blocks(pixels, THREADS), THREADS, 0, stream, x, channels, plane, y, type, pixels);
+        WN_LAUNCH(pixels_kernel<WN_CUDA_WIDTH>, wn_blocks(pixels, THREADS), THREADS, 0, stream, x, channels, plane, y,
+                  type, pixels);
     else
-        WN_LAUNCH(pixels_kernel<4>, wn_blocks(pixels, THREADS), THREADS, 0, stream, x, channels, plane, y, type, pixels);
+        WN_LAUNCH(pixels_kernel<4>, wn_blocks(pixels, THREADS), THREADS, 0, stream, x, channels, plane, y, type,
+                  pixels);
 }
 
-extern "C" void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int n, const float *row, int rows, int inner,
-                                      void *y, struct CUstream_st *stream)
+extern "C" void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int n, const float *row, int rows,
+                                      int inner, void *y, struct CUstream_st *stream)
 {
     const long long bytes = (long long)inner * (type == WN_CUDA_F32 ? 4 : 2);
     if (bytes % 16 == 0 && aligned(x, 16) && aligned(y, 16)) {
@@ -180,7 +181,8 @@ extern "C" void wn_cuda_launch_gather(const void *x, enum wn_cuda_type type, int
     } else {
         const unsigned count = (unsigned)inner * (unsigned)rows;
         WN_LAUNCH(gather_kernel<unsigned short>, wn_blocks(count, THREADS), THREADS, 0, stream,
-                  static_cast<const unsigned short *>(x), n, row, count, (unsigned)inner, static_cast<unsigned short *>(y));
+                  static_cast<const unsigned short *>(x), n, row, count, (unsigned)inner,
+                  static_cast<unsigned short *>(y));
     }
 }
 

@@ -1,6 +1,6 @@
 /* Elements of any stored type, read and written as f32, one at a time or WN_CUDA_WIDTH at a time in 16-byte accesses.
- * Device code only. The type is a run-time tag on purpose: it is the same for a whole launch, so the branch costs nothing
- * beside the memory access, and a kernel exists once instead of once for each mixture of types. */
+ * Device code only. The type is a run-time tag on purpose: it is the same for a whole launch, so the branch costs
+ * nothing beside the memory access, and a kernel exists once instead of once for each mixture of types. */
 #ifndef WN_CUDA_NUMBER_H
 #define WN_CUDA_NUMBER_H
 
@@ -13,7 +13,8 @@ static __device__ __forceinline__ float wn_widen(unsigned short bits, enum wn_cu
 
 static __device__ __forceinline__ unsigned short wn_narrow(float value, enum wn_cuda_type type)
 {
-    return type == WN_CUDA_BF16 ? __bfloat16_as_ushort(__float2bfloat16_rn(value)) : __half_as_ushort(__float2half_rn(value));
+    return type == WN_CUDA_BF16 ? __bfloat16_as_ushort(__float2bfloat16_rn(value))
+                                : __half_as_ushort(__float2half_rn(value));
 }
 
 static __device__ __forceinline__ float wn_load(const void *data, enum wn_cuda_type type, int i)
@@ -84,8 +85,7 @@ static __device__ __forceinline__ void wn_fetch(const struct wn_cuda_arg &a, int
 }
 
 /* v += or *= an operand that may be left out: its data is NULL. */
-template <int V>
-static __device__ __forceinline__ void wn_plus(const struct wn_cuda_arg &a, int i, float *v)
+template <int V> static __device__ __forceinline__ void wn_plus(const struct wn_cuda_arg &a, int i, float *v)
 {
     float u[V];
     if (!a.data) return;
@@ -94,8 +94,7 @@ static __device__ __forceinline__ void wn_plus(const struct wn_cuda_arg &a, int 
     for (int k = 0; k < V; k++) v[k] += u[k];
 }
 
-template <int V>
-static __device__ __forceinline__ void wn_times(const struct wn_cuda_arg &a, int i, float *v)
+template <int V> static __device__ __forceinline__ void wn_times(const struct wn_cuda_arg &a, int i, float *v)
 {
     float u[V];
     if (!a.data) return;
@@ -104,8 +103,7 @@ static __device__ __forceinline__ void wn_times(const struct wn_cuda_arg &a, int
     for (int k = 0; k < V; k++) v[k] *= u[k];
 }
 
-template <int V>
-static __device__ __forceinline__ void wn_put(const struct wn_cuda_arg &a, int i, const float *in)
+template <int V> static __device__ __forceinline__ void wn_put(const struct wn_cuda_arg &a, int i, const float *in)
 {
     if (V == 1)
         wn_store(a.data, a.type, i, in[0]);
@@ -120,8 +118,8 @@ static __device__ __forceinline__ int wn_image_of_row(const float *row, int r, i
     return wanted < 0 ? 0 : wanted >= images ? images - 1 : wanted;
 }
 
-/* Where step p of a loop is: adds index*stride to the offset of each of N operands. Unrolled over the axes, so that every
- * array of the launch is read at a fixed place and nothing is copied to a stack frame. */
+/* Where step p of a loop is: adds index*stride to the offset of each of N operands. Unrolled over the axes, so that
+ * every array of the launch is read at a fixed place and nothing is copied to a stack frame. */
 template <int V, int N>
 static __device__ __forceinline__ void wn_locate(const struct wn_cuda_loop &loop, unsigned p,
                                                  const int *const (&stride)[N], int (&offset)[N])

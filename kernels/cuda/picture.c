@@ -1,5 +1,6 @@
-/* Decoded pictures into an executable's input: their bytes go to the device through what was reserved at open, as many at a time as fit, and
- * two launches write the numbers where the host's would have landed. Knows no profile and no file. */
+/* Decoded pictures into an executable's input: their bytes go to the device through what was reserved at open, as
+ * many at a time as fit, and two launches write the numbers where the host's would have landed. Knows no profile and
+ * no file. */
 #include "exe.h"
 
 #include <string.h>
@@ -45,14 +46,32 @@ static void *take_end(struct load *l, size_t bytes)
 
 static struct wn_cuda_picture described(struct load *l, const struct wn_picture *p, float *out)
 {
-    struct wn_cuda_picture to = {.src_w = p->src_w, .src_h = p->src_h, .part_x = p->part_x, .part_y = p->part_y, .part_w = p->part_w, .part_h = p->part_h,
-                                 .box_w = p->box_w, .box_h = p->box_h, .dst_w = p->dst_w, .dst_h = p->dst_h, .x = p->x, .y = p->y, .w = p->w, .h = p->h,
-                                 .antialias = p->antialias, .bgr = p->bgr, .channels = p->channels, .scale = p->scale, .out = out};
+    struct wn_cuda_picture to = {.src_w = p->src_w,
+                                 .src_h = p->src_h,
+                                 .part_x = p->part_x,
+                                 .part_y = p->part_y,
+                                 .part_w = p->part_w,
+                                 .part_h = p->part_h,
+                                 .box_w = p->box_w,
+                                 .box_h = p->box_h,
+                                 .dst_w = p->dst_w,
+                                 .dst_h = p->dst_h,
+                                 .x = p->x,
+                                 .y = p->y,
+                                 .w = p->w,
+                                 .h = p->h,
+                                 .antialias = p->antialias,
+                                 .bgr = p->bgr,
+                                 .channels = p->channels,
+                                 .scale = p->scale,
+                                 .out = out};
     memcpy(to.mean, p->mean, sizeof to.mean), memcpy(to.std, p->std, sizeof to.std);
     to.width_x = wn_support_width(p->box_w / p->dst_w), to.width_y = wn_support_width(p->box_h / p->dst_h);
     to.pixels = (const uint8_t *)l->exe->be->preparing.device + HEAD + l->begin;
     to.lines = take_end(l, (size_t)(p->w + p->h) * sizeof *to.lines);
-    if (p->antialias) to.weights = take_end(l, ((size_t)p->w * (size_t)to.width_x + (size_t)p->h * (size_t)to.width_y) * sizeof *to.weights);
+    if (p->antialias)
+        to.weights =
+            take_end(l, ((size_t)p->w * (size_t)to.width_x + (size_t)p->h * (size_t)to.width_y) * sizeof *to.weights);
     return to;
 }
 
@@ -79,7 +98,8 @@ static enum wn_code send(struct load *l, bool more, struct wn_error *err)
     if (!l->n) return WN_OK;
     enum wn_code code = wn_cuda_staging_send(s, l->exe->stream, HEAD + l->begin, err);
     if (code != WN_OK) return code;
-    wn_cuda_launch_prepare((const struct wn_cuda_picture *)(void *)s->device, l->n, l->most_lines, l->most_pixels, l->exe->stream);
+    wn_cuda_launch_prepare((const struct wn_cuda_picture *)(void *)s->device, l->n, l->most_lines, l->most_pixels,
+                           l->exe->stream);
     code = wn_cuda_launched("preparing", err);
     if (code == WN_OK) code = wn_cuda_staging_end(s, l->exe->stream, err);
     if (code == WN_OK && more) code = wn_cuda_staging_begin(s, err);
@@ -107,11 +127,12 @@ static enum wn_code fill(struct wn_cuda_exe *exe, struct wn_cuda_port *port, siz
 
 static bool suits(const struct wn_shape *x, const struct wn_picture *p)
 {
-    return p->channels == x->dim[1] && p->h == x->dim[2] && p->w == x->dim[3] && wn_picture_bytes(p) <= WN_CUDA_PICTURE_BYTES;
+    return p->channels == x->dim[1] && p->h == x->dim[2] && p->w == x->dim[3] &&
+           wn_picture_bytes(p) <= WN_CUDA_PICTURE_BYTES;
 }
 
-enum wn_code wn_cuda_prepare(struct wn_exe *base, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n,
-                             struct wn_error *err)
+enum wn_code wn_cuda_prepare(struct wn_exe *base, int value, const float *const *numbers,
+                             const struct wn_picture *const *pictures, int n, struct wn_error *err)
 {
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
     struct wn_cuda_port *port = &exe->ports[value];
@@ -119,7 +140,8 @@ enum wn_code wn_cuda_prepare(struct wn_exe *base, int value, const float *const 
     if (wn_program_value(exe->prog, value)->kind != WN_VALUE_INPUT || x->rank != 4 || n > x->dim[0])
         return wn_fail(err, WN_UNSUPPORTED, "value %d takes no %d pictures", value, n);
     for (int i = 0; i < n; i++)
-        if (!numbers[i] && pictures[i] && !suits(x, pictures[i])) return wn_fail(err, WN_UNSUPPORTED, "picture %d is none that the device prepares", i);
+        if (!numbers[i] && pictures[i] && !suits(x, pictures[i]))
+            return wn_fail(err, WN_UNSUPPORTED, "picture %d is none that the device prepares", i);
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code != WN_OK) return code;
     wn_cuda_range_begin("prepare");

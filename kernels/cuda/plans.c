@@ -1,5 +1,5 @@
-/* The plans of a backend's convolutions, each made once: a network repeats its shapes, and so do its programs for other layers, methods and numbers of
- * questions. Knows cuDNN's plans only by what they are for. */
+/* The plans of a backend's convolutions, each made once: a network repeats its shapes, and so do its programs for
+ * other layers, methods and numbers of questions. Knows cuDNN's plans only by what they are for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +16,15 @@ struct wn_cuda_shared_plan {
 
 int wn_cuda_conv_key(const struct wn_cuda_conv_shape *c, char *dst, size_t size)
 {
-    int at = snprintf(dst, size, "%s%s%s%s", c->backward ? "bwd" : "fwd", c->residual ? "+res" : "", c->bias ? "+bias" : "", c->relu ? "+relu" : "");
+    int at = snprintf(dst, size, "%s%s%s%s", c->backward ? "bwd" : "fwd", c->residual ? "+res" : "",
+                      c->bias ? "+bias" : "", c->relu ? "+relu" : "");
     if (c->derivative) at += snprintf(dst + at, size - (size_t)at, "+units%d", (int)c->units_type);
-    at += snprintf(dst + at, size - (size_t)at, "%s-t%d-g%lld", c->exact ? "-exact" : "", (int)c->type, (long long)c->groups);
+    at += snprintf(dst + at, size - (size_t)at, "%s-t%d-g%lld", c->exact ? "-exact" : "", (int)c->type,
+                   (long long)c->groups);
     const struct wn_shape *shapes[3] = {&c->x, &c->w, &c->y};
     for (int i = 0; i < 3; i++)
         for (int d = 0; d < shapes[i]->rank && (size_t)at < size; d++)
-            at += snprintf(dst + at, size - (size_t)at, "%c%lld", d ? 'x' : "XWY"[i], (long long)shapes[i]->dim[d]);
+            at += snprintf(dst + at, size - (size_t)at, "%c%lld", d ? 'x' : "XWY"[i], (long long)shapes[i] -> dim[d]);
     for (int d = 0; d < c->win.rank && (size_t)at < size; d++)
         at += snprintf(dst + at, size - (size_t)at, "-s%lldd%lldp%lld.%lld", (long long)c->win.stride[d],
                        (long long)c->win.dilation[d], (long long)c->win.pad_lo[d], (long long)c->win.pad_hi[d]);
@@ -59,8 +61,8 @@ static void make_room(struct wn_cuda_backend *be)
     be->plans[idle] = be->plans[--be->n_plans];
 }
 
-static enum wn_code make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const char *key, const struct wn_cuda_job *job,
-                         struct wn_cuda_shared_plan **out, struct wn_error *err)
+static enum wn_code make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const char *key,
+                         const struct wn_cuda_job *job, struct wn_cuda_shared_plan **out, struct wn_error *err)
 {
     struct wn_cuda_backend *be = exe->be;
     make_room(be);
@@ -76,7 +78,8 @@ static enum wn_code make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shap
     return WN_OK;
 }
 
-enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job, struct wn_error *err)
+enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, struct wn_cuda_job *job,
+                              struct wn_error *err)
 {
     struct wn_cuda_shared_plan *p;
     char key[sizeof p->key];

@@ -5,17 +5,16 @@
 namespace {
 
 #define FOR_TAPS(t, w)                                                                                                 \
-    for (int t##0 = 0; t##0 < (w).kernel[0]; t##0++)                                                                   \
-        for (int t##1 = 0; t##1 < (w).kernel[1]; t##1++)                                                               \
-            for (int t##2 = 0; t##2 < (w).kernel[2]; t##2++)
+    for (int t##0 = 0; t##0 < (w).kernel[0]; t##0 ++)                                                                  \
+        for (int t##1 = 0; t##1 < (w).kernel[1]; t##1 ++)                                                              \
+            for (int t##2 = 0; t##2 < (w).kernel[2]; t##2 ++)
 
 /* Thread p handles V channels from c on at one position of image n. */
 struct place {
     int n, c, s;
 };
 
-template <int V>
-__device__ __forceinline__ struct place place_of(unsigned p, int channels, int spatial)
+template <int V> __device__ __forceinline__ struct place place_of(unsigned p, int channels, int spatial)
 {
     const unsigned width = channels / V, line = p / width;
     struct place at;
@@ -25,8 +24,7 @@ __device__ __forceinline__ struct place place_of(unsigned p, int channels, int s
     return at;
 }
 
-template <int V>
-__global__ void maxpool_kernel(struct wn_cuda_pool q, int x_size, int y_size)
+template <int V> __global__ void maxpool_kernel(struct wn_cuda_pool q, int x_size, int y_size)
 {
     const struct wn_cuda_window &w = q.win;
     const struct wn_cuda_arg x = {const_cast<void *>(q.src), q.src_type, {0}}, y = {q.dst, q.dst_type, {0}};
@@ -45,15 +43,15 @@ __global__ void maxpool_kernel(struct wn_cuda_pool q, int x_size, int y_size)
             wn_fetch<V>(x, (at.n * x_size + s) * q.channels + at.c, 1, v);
 #pragma unroll
             for (int k = 0; k < V; k++)
-                if (winner[k] < 0 || v[k] > best[k] || (v[k] != v[k] && best[k] == best[k])) best[k] = v[k], winner[k] = (float)s;
+                if (winner[k] < 0 || v[k] > best[k] || (v[k] != v[k] && best[k] == best[k]))
+                    best[k] = v[k], winner[k] = (float)s;
         }
         wn_put<V>(y, (at.n * y_size + at.s) * q.channels + at.c, best);
         if (q.index) wn_put<V>(index, (at.n * y_size + at.s) * q.channels + at.c, winner);
     }
 }
 
-template <int V>
-__global__ void maxpool_bwd_kernel(struct wn_cuda_pool q, int x_size, int y_size)
+template <int V> __global__ void maxpool_bwd_kernel(struct wn_cuda_pool q, int x_size, int y_size)
 {
     const struct wn_cuda_window &w = q.win;
     const struct wn_cuda_arg dy = {const_cast<void *>(q.src), q.src_type, {0}}, dx = {q.dst, q.dst_type, {0}};
@@ -87,8 +85,7 @@ __device__ __forceinline__ float divisor(const struct wn_cuda_window &w, bool co
     return n ? (float)n : 1.0f;
 }
 
-template <int V>
-__global__ void avgpool_kernel(struct wn_cuda_pool q, int x_size, int y_size)
+template <int V> __global__ void avgpool_kernel(struct wn_cuda_pool q, int x_size, int y_size)
 {
     const struct wn_cuda_window &w = q.win;
     const struct wn_cuda_arg x = {const_cast<void *>(q.src), q.src_type, {0}}, y = {q.dst, q.dst_type, {0}};
@@ -111,8 +108,7 @@ __global__ void avgpool_kernel(struct wn_cuda_pool q, int x_size, int y_size)
     }
 }
 
-template <int V>
-__global__ void avgpool_bwd_kernel(struct wn_cuda_pool q, int x_size, int y_size)
+template <int V> __global__ void avgpool_bwd_kernel(struct wn_cuda_pool q, int x_size, int y_size)
 {
     const struct wn_cuda_window &w = q.win;
     const struct wn_cuda_arg dy = {const_cast<void *>(q.src), q.src_type, {0}}, dx = {q.dst, q.dst_type, {0}};
@@ -136,7 +132,7 @@ __global__ void avgpool_bwd_kernel(struct wn_cuda_pool q, int x_size, int y_size
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 128 };
 

@@ -1,8 +1,10 @@
-/* Pictures to the network's input: resized, cropped, put into order and normalised, many pictures of any sizes at once. The arithmetic is
- * resample.h, the same lines that the processor prepares with; knows no profile by name and no network.
+/* Pictures to the network's input: resized, cropped, put into order and normalised, many pictures of any sizes at
+ * once. The arithmetic is resample.h, the same lines that the processor prepares with; knows no profile by name and
+ * no network.
  *
- * Two launches: for each column and row of the input, which pixels count how much; then the input, where a thread makes four values of each
- * channel. Both passes of the resize are one: each row of the picture is rounded to 8 bits on its way, as Pillow does, and never stored. */
+ * Two launches: for each column and row of the input, which pixels count how much; then the input, where a thread
+ * makes four values of each channel. Both passes of the resize are one: each row of the picture is rounded to 8 bits
+ * on its way, as Pillow does, and never stored. */
 #include "launch.h"
 
 #include <whynot/resample.h>
@@ -41,16 +43,16 @@ __global__ void __launch_bounds__(THREADS) prepare_lines_kernel(const struct wn_
             p.lines[i] = p.antialias ? line_of(p.x + i, scale_x, p.src_w, p.part_x, p.weights + i * p.width_x)
                                      : plain_line_of(p.x + i, p.box_w, p.src_w, p.dst_w, p.part_x);
         else
-            p.lines[i] = p.antialias ? line_of(p.y + y, scale_y, p.src_h, p.part_y, p.weights + p.w * p.width_x + y * p.width_y)
-                                     : plain_line_of(p.y + y, p.box_h, p.src_h, p.dst_h, p.part_y);
+            p.lines[i] = p.antialias
+                             ? line_of(p.y + y, scale_y, p.src_h, p.part_y, p.weights + p.w * p.width_x + y * p.width_y)
+                             : plain_line_of(p.y + y, p.box_h, p.src_h, p.dst_h, p.part_y);
     }
 }
 
 /* ---- the input ---- */
 
 /* The pixel as C bytes: red, green, blue, or grey. */
-template <int C>
-__device__ __forceinline__ void load_pixel(const uint8_t *at, int *out)
+template <int C> __device__ __forceinline__ void load_pixel(const uint8_t *at, int *out)
 {
     if (C == 1)
         out[0] = wn_luma(at[0], at[1], at[2]);
@@ -58,8 +60,7 @@ __device__ __forceinline__ void load_pixel(const uint8_t *at, int *out)
         out[0] = at[0], out[1 % C] = at[1], out[2 % C] = at[2];
 }
 
-template <int C>
-__device__ __forceinline__ void smooth_pixel(const struct wn_cuda_picture &p, int x, int y, float *out)
+template <int C> __device__ __forceinline__ void smooth_pixel(const struct wn_cuda_picture &p, int x, int y, float *out)
 {
     const struct wn_cuda_line across = p.lines[x], down = p.lines[p.w + y];
     const int *weight_x = p.weights + x * p.width_x, *weight_y = p.weights + p.w * p.width_x + y * p.width_y;
@@ -83,8 +84,7 @@ __device__ __forceinline__ void smooth_pixel(const struct wn_cuda_picture &p, in
     for (int c = 0; c < C; c++) out[c] = (float)wn_weighted_byte(total[c]);
 }
 
-template <int C>
-__device__ __forceinline__ void plain_pixel(const struct wn_cuda_picture &p, int x, int y, float *out)
+template <int C> __device__ __forceinline__ void plain_pixel(const struct wn_cuda_picture &p, int x, int y, float *out)
 {
     const struct wn_cuda_line across = p.lines[x], down = p.lines[p.w + y];
     const uint8_t *upper = p.pixels + ((long long)down.first * p.part_w + across.first) * 3;
@@ -94,7 +94,8 @@ __device__ __forceinline__ void plain_pixel(const struct wn_cuda_picture &p, int
     load_pixel<C>(lower, c), load_pixel<C>(lower + 3 * across.count, d);
 #pragma unroll
     for (int k = 0; k < C; k++)
-        out[k] = wn_blend(wn_blend((float)a[k], (float)b[k], across.t), wn_blend((float)c[k], (float)d[k], across.t), down.t);
+        out[k] = wn_blend(wn_blend((float)a[k], (float)b[k], across.t), wn_blend((float)c[k], (float)d[k], across.t),
+                          down.t);
 }
 
 /* Four values of one channel, side by side from out + at on; where rows are no multiple of four, one by one. */
@@ -110,8 +111,7 @@ __device__ __forceinline__ void store_four(const struct wn_cuda_picture &p, int 
         if (x + k < p.w) out[k] = v[k];
 }
 
-template <int C>
-__device__ __forceinline__ void prepare_four(const struct wn_cuda_picture &p, int x, int y)
+template <int C> __device__ __forceinline__ void prepare_four(const struct wn_cuda_picture &p, int x, int y)
 {
     float v[C][WIDE];
 #pragma unroll
@@ -123,7 +123,8 @@ __device__ __forceinline__ void prepare_four(const struct wn_cuda_picture &p, in
         else
             plain_pixel<C>(p, at, y, pixel);
 #pragma unroll
-        for (int c = 0; c < C; c++) v[c][k] = wn_normalised(p.bgr ? pixel[C - 1 - c] : pixel[c], p.scale, p.mean[c], p.std[c]);
+        for (int c = 0; c < C; c++)
+            v[c][k] = wn_normalised(p.bgr ? pixel[C - 1 - c] : pixel[c], p.scale, p.mean[c], p.std[c]);
     }
 #pragma unroll
     for (int c = 0; c < C; c++) store_four(p, c, x, y, v[c]);
@@ -144,12 +145,13 @@ __global__ void __launch_bounds__(THREADS) prepare_kernel(const struct wn_cuda_p
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 extern "C" void wn_cuda_launch_prepare(const struct wn_cuda_picture *pictures, int n, int most_lines, int most_pixels,
                                        struct CUstream_st *stream)
 {
-    const dim3 lines(wn_blocks(most_lines, THREADS), (unsigned)n), pixels(wn_blocks(most_pixels, THREADS * WIDE), (unsigned)n);
+    const dim3 lines(wn_blocks(most_lines, THREADS), (unsigned)n),
+        pixels(wn_blocks(most_pixels, THREADS * WIDE), (unsigned)n);
     WN_LAUNCH(prepare_lines_kernel, lines, THREADS, 0, stream, pictures);
     WN_LAUNCH(prepare_kernel, pixels, THREADS, 0, stream, pictures);
 }

@@ -1,5 +1,5 @@
-/* Sums, means and maxima over axes, and the class activation map itself: a weighted sum over channels for R rows at once.
- * No atomics and fixed trees, so an answer depends neither on the run nor on the batch it was computed in. */
+/* Sums, means and maxima over axes, and the class activation map itself: a weighted sum over channels for R rows at
+ * once. No atomics and fixed trees, so an answer depends neither on the run nor on the batch it was computed in. */
 #include "number.h"
 
 namespace {
@@ -85,10 +85,10 @@ __device__ __forceinline__ void dot_begins(const struct wn_cuda_channel_dot &d, 
 }
 
 /* A warp for each position of each row. Here and below the order of the sum depends on the number of channels alone. */
-template <int V>
-__global__ void channel_dot_kernel(struct wn_cuda_channel_dot d)
+template <int V> __global__ void channel_dot_kernel(struct wn_cuda_channel_dot d)
 {
-    const unsigned lane = threadIdx.x % WARP, warps = gridDim.x * ROW_WARPS, n = (unsigned)d.rows * (unsigned)d.positions;
+    const unsigned lane = threadIdx.x % WARP, warps = gridDim.x * ROW_WARPS,
+                   n = (unsigned)d.rows * (unsigned)d.positions;
     const struct wn_cuda_arg a = {const_cast<void *>(d.a), d.a_type, {0}}, g = {const_cast<void *>(d.g), d.g_type, {0}};
     for (unsigned o = blockIdx.x * ROW_WARPS + threadIdx.x / WARP; o < n; o += warps) {
         int from_a, from_g;
@@ -113,14 +113,15 @@ __global__ void channel_dot_narrow_kernel(struct wn_cuda_channel_dot d)
         int from_a, from_g;
         float sum = 0;
         dot_begins(d, o, from_a, from_g);
-        for (int c = 0; c < d.channels; c++) sum += wn_load(d.a, d.a_type, from_a + c * d.a_c) * wn_load(d.g, d.g_type, from_g + c * d.g_c);
+        for (int c = 0; c < d.channels; c++)
+            sum += wn_load(d.a, d.a_type, from_a + c * d.a_c) * wn_load(d.g, d.g_type, from_g + c * d.g_c);
         wn_store(d.y, d.y_type, (int)o, sum);
     }
 }
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 extern "C" void wn_cuda_launch_reduce(const struct wn_cuda_reduce *r, struct CUstream_st *stream)
 {
@@ -140,7 +141,8 @@ extern "C" void wn_cuda_launch_channel_dot(const struct wn_cuda_channel_dot *d, 
     const bool side_by_side = d->a_c == 1 && d->g_c == 1;
     const int steps = d->channels | d->a_n | d->a_s | d->g_n | d->g_s;
     if (d->channels < NARROW)
-        WN_LAUNCH(channel_dot_narrow_kernel, wn_blocks((long long)d->rows * d->positions, THREADS), THREADS, 0, stream, *d);
+        WN_LAUNCH(channel_dot_narrow_kernel, wn_blocks((long long)d->rows * d->positions, THREADS), THREADS, 0, stream,
+                  *d);
     else if (side_by_side && steps % WN_CUDA_WIDTH == 0 && ((uintptr_t)d->a | (uintptr_t)d->g) % 32 == 0)
         WN_LAUNCH((channel_dot_kernel<WN_CUDA_WIDTH>), blocks, WARP * ROW_WARPS, 0, stream, *d);
     else

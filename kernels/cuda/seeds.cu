@@ -1,6 +1,7 @@
-/* Seeds from logits: a block for each question turns its image's logits into the vector that starts the backward pass, with the prediction,
- * the runner-up or the nearest classes found where the question leaves them open. Softmaxes are restricted to their sets and shifted by their
- * own largest logit, so that a confident network loses no digits; sums are fixed trees in double. */
+/* Seeds from logits: a block for each question turns its image's logits into the vector that starts the backward
+ * pass, with the prediction, the runner-up or the nearest classes found where the question leaves them open.
+ * Softmaxes are restricted to their sets and shifted by their own largest logit, so that a confident network loses
+ * no digits; sums are fixed trees in double. */
 #include "number.h"
 
 namespace {
@@ -48,8 +49,10 @@ __device__ __forceinline__ double sum_of_block(struct scratch *s, double v)
     return v;
 }
 
-/* The class of that side with the largest logit, or with the one that is nearest to `to`; -1 where the side is empty. */
-__device__ __forceinline__ int best_of(struct scratch *s, const float *y, const unsigned char *of, int classes, int side, bool nearest, float to)
+/* The class of that side with the largest logit, or with the one that is nearest to `to`; -1 where the side is
+ * empty. */
+__device__ __forceinline__ int best_of(struct scratch *s, const float *y, const unsigned char *of, int classes,
+                                       int side, bool nearest, float to)
 {
     float value = 0;
     int index = -1;
@@ -61,7 +64,8 @@ __device__ __forceinline__ int best_of(struct scratch *s, const float *y, const 
 }
 
 /* Which classes stand on either side; returns the target, and in *foil the one foil where there is one. */
-__device__ __forceinline__ int take_sides(const struct wn_cuda_seeds &d, const struct wn_cuda_seed &q, struct scratch *s, unsigned char *of, int *foil)
+__device__ __forceinline__ int take_sides(const struct wn_cuda_seeds &d, const struct wn_cuda_seed &q,
+                                          struct scratch *s, unsigned char *of, int *foil)
 {
     const float *y = d.logits + q.image * d.classes;
     const int *set = d.sets + q.sets;
@@ -96,7 +100,8 @@ __device__ __forceinline__ int take_sides(const struct wn_cuda_seeds &d, const s
     __syncthreads();
     if (q.form.swap) { /* "what contradicts Q": all the others are asked for, and Q stands against them */
         if (q.form.against == WN_AGAINST_OTHERS) *foil = target;
-        for (int k = (int)threadIdx.x; k < d.classes; k += THREADS) of[k] = of[k] == AGAINST ? ASKED : of[k] == ASKED ? AGAINST : NEITHER;
+        for (int k = (int)threadIdx.x; k < d.classes; k += THREADS)
+            of[k] = of[k] == AGAINST ? ASKED : of[k] == ASKED ? AGAINST : NEITHER;
         __syncthreads();
     }
     return target;
@@ -107,7 +112,8 @@ struct softmax {
     int n;
 };
 
-__device__ __forceinline__ struct softmax softmax_of(struct scratch *s, const float *y, const unsigned char *of, int classes, int side)
+__device__ __forceinline__ struct softmax softmax_of(struct scratch *s, const float *y, const unsigned char *of,
+                                                     int classes, int side)
 {
     const int at = best_of(s, y, of, classes, side, false, 0);
     const double top = at < 0 ? 0 : y[at];
@@ -130,12 +136,14 @@ __device__ __forceinline__ double of_relevance(double relevance, double y)
     return relevance * y / (y * y + 1e-18);
 }
 
-__device__ __forceinline__ double factor_of(const struct wn_cuda_seed &q, const struct softmax &asked, const struct softmax &against, float y_target)
+__device__ __forceinline__ double factor_of(const struct wn_cuda_seed &q, const struct softmax &asked,
+                                            const struct softmax &against, float y_target)
 {
     if (q.form.factor == WN_SEED_FACTOR_ONE) return 1;
     if (q.form.factor == WN_SEED_FACTOR_VALUE) return 2 * ((double)y_target - q.value);
     const double top = asked.n && (!against.n || asked.top > against.top) ? asked.top : against.top;
-    const double a = asked.n ? asked.sum * exp(asked.top - top) : 0, b = against.n ? against.sum * exp(against.top - top) : 0;
+    const double a = asked.n ? asked.sum * exp(asked.top - top) : 0,
+                 b = against.n ? against.sum * exp(against.top - top) : 0;
     const double p = a / (a + b), rest = b / (a + b);
     return q.form.factor == WN_SEED_FACTOR_ASKED ? p : p * rest;
 }
@@ -149,7 +157,8 @@ __global__ void seeds_kernel(struct wn_cuda_seeds d)
         const float *y = d.logits + q.image * d.classes;
         int foil;
         const int target = take_sides(d, q, s, of, &foil);
-        const struct softmax asked = softmax_of(s, y, of, d.classes, ASKED), against = softmax_of(s, y, of, d.classes, AGAINST);
+        const struct softmax asked = softmax_of(s, y, of, d.classes, ASKED),
+                             against = softmax_of(s, y, of, d.classes, AGAINST);
         const double factor = factor_of(q, asked, against, y[target]);
         double mean = 0, score = 0; /* mean: of the logits against, for the form whose weights are differentiated too */
         if (q.form.bends) {
@@ -158,8 +167,9 @@ __global__ void seeds_kernel(struct wn_cuda_seeds d)
             mean = sum_of_block(s, mean);
         }
         for (int k = (int)threadIdx.x; k < d.classes; k += THREADS) {
-            double v = of[k] == ASKED ? q.form.asked * share_of(q.form.asked_shares, asked, y[k])
-                       : of[k] == AGAINST ? q.form.less * share_of(q.form.against_shares, against, y[k]) * (q.form.bends ? 1 + y[k] - mean : 1.0)
+            double v = of[k] == ASKED     ? q.form.asked * share_of(q.form.asked_shares, asked, y[k])
+                       : of[k] == AGAINST ? q.form.less * share_of(q.form.against_shares, against, y[k]) *
+                                                (q.form.bends ? 1 + y[k] - mean : 1.0)
                                           : 0.0;
             v *= factor;
             if (q.form.relevance == WN_SEED_RELEVANCE_SIZE) v *= fabsf(y[k]);
@@ -175,7 +185,7 @@ __global__ void seeds_kernel(struct wn_cuda_seeds d)
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 extern "C" bool wn_cuda_launch_seeds(const struct wn_cuda_seeds *d, struct CUstream_st *stream)
 {

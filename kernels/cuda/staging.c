@@ -1,5 +1,5 @@
-/* Pinned memory with a device twin, on whatever stream it is used, and outputs that are sent home before they are asked for. Knows no kernel
- * and no value. */
+/* Pinned memory with a device twin, on whatever stream it is used, and outputs that are sent home before they are
+ * asked for. Knows no kernel and no value. */
 #include <string.h>
 
 #include <cuda_runtime_api.h>
@@ -7,8 +7,8 @@
 #include "check.h"
 #include "exe.h"
 
-enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_staging *s, const char *what, size_t pinned, size_t scratch,
-                                  struct wn_error *err)
+enum wn_code wn_cuda_staging_open(struct wn_cuda_backend *be, struct wn_cuda_staging *s, const char *what,
+                                  size_t pinned, size_t scratch, struct wn_error *err)
 {
     void *device = NULL, *host = NULL;
     enum wn_code code = wn_cuda_alloc(be, pinned + scratch, what, &device, err);
@@ -33,14 +33,17 @@ enum wn_code wn_cuda_staging_begin(const struct wn_cuda_staging *s, struct wn_er
     return WN_CALL(runtime, cudaEventSynchronize((cudaEvent_t)s->busy), err);
 }
 
-enum wn_code wn_cuda_staging_send(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t bytes, struct wn_error *err)
+enum wn_code wn_cuda_staging_send(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t bytes,
+                                  struct wn_error *err)
 {
     return WN_CALL(runtime, cudaMemcpyAsync(s->device, s->pinned, bytes, cudaMemcpyHostToDevice, stream), err);
 }
 
-enum wn_code wn_cuda_staging_fetch(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t from, size_t bytes, struct wn_error *err)
+enum wn_code wn_cuda_staging_fetch(const struct wn_cuda_staging *s, struct CUstream_st *stream, size_t from,
+                                   size_t bytes, struct wn_error *err)
 {
-    enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(s->pinned + from, s->device + from, bytes, cudaMemcpyDeviceToHost, stream), err);
+    enum wn_code code = WN_CALL(
+        runtime, cudaMemcpyAsync(s->pinned + from, s->device + from, bytes, cudaMemcpyDeviceToHost, stream), err);
     return code == WN_OK ? WN_CALL(runtime, cudaStreamSynchronize(stream), err) : code;
 }
 
@@ -54,11 +57,14 @@ enum wn_code wn_cuda_port_begin(const struct wn_cuda_port *port, struct wn_error
     return WN_CALL(runtime, cudaEventSynchronize((cudaEvent_t)port->busy), err);
 }
 
-enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at, size_t count, struct wn_error *err)
+enum wn_code wn_cuda_port_part(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, const float *src, size_t at,
+                               size_t count, struct wn_error *err)
 {
     const size_t bytes = count * sizeof *src;
     memcpy(port->pinned + at, src, bytes);
-    return WN_CALL(runtime, cudaMemcpyAsync(port->landing + at, port->pinned + at, bytes, cudaMemcpyHostToDevice, exe->stream), err);
+    return WN_CALL(runtime,
+                   cudaMemcpyAsync(port->landing + at, port->pinned + at, bytes, cudaMemcpyHostToDevice, exe->stream),
+                   err);
 }
 
 enum wn_code wn_cuda_port_end(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, struct wn_error *err)
@@ -66,10 +72,12 @@ enum wn_code wn_cuda_port_end(struct wn_cuda_exe *exe, const struct wn_cuda_port
     return WN_CALL(runtime, cudaEventRecord((cudaEvent_t)port->busy, exe->stream), err);
 }
 
-enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count, struct wn_error *err)
+enum wn_code wn_cuda_port_ahead(struct wn_cuda_exe *exe, const struct wn_cuda_port *port, size_t count,
+                                struct wn_error *err)
 {
     const size_t bytes = count * sizeof *port->landing;
-    enum wn_code code = WN_CALL(runtime, cudaMemcpyAsync(port->pinned, port->landing, bytes, cudaMemcpyDeviceToHost, exe->stream), err);
+    enum wn_code code =
+        WN_CALL(runtime, cudaMemcpyAsync(port->pinned, port->landing, bytes, cudaMemcpyDeviceToHost, exe->stream), err);
     if (code == WN_OK) code = wn_cuda_port_end(exe, port, err);
     if (code == WN_OK) exe->ahead = port;
     return code;

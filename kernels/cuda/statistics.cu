@@ -1,5 +1,6 @@
-/* Mean and variance of the masks over all foils, from the maps of every class where they lie: each foil's contrast, its positive part,
- * enlarged and stretched to [0,1], and summed in the order of the classes. Sums are in double, so the answer depends on no batch and no run. */
+/* Mean and variance of the masks over all foils, from the maps of every class where they lie: each foil's contrast,
+ * its positive part, enlarged and stretched to [0,1], and summed in the order of the classes. Sums are in double, so
+ * the answer depends on no batch and no run. */
 #include "number.h"
 
 namespace {
@@ -23,9 +24,11 @@ __device__ __forceinline__ float between(float low, float high, float share)
 }
 
 /* One cell of a map enlarged; the same arithmetic wherever it is needed, so that extremes are met exactly. */
-__device__ __forceinline__ float enlarged(const float *__restrict__ map, int above, int below, int left, int right, float down, float across)
+__device__ __forceinline__ float enlarged(const float *__restrict__ map, int above, int below, int left, int right,
+                                          float down, float across)
 {
-    return between(between(map[above + left], map[above + right], across), between(map[below + left], map[below + right], across), down);
+    return between(between(map[above + left], map[above + right], across),
+                   between(map[below + left], map[below + right], across), down);
 }
 
 /* A block for each foil: the extremes of its enlarged map. scale 0: it has no mask. */
@@ -38,8 +41,9 @@ __global__ void extremes_kernel(struct wn_cuda_foils f)
         float low = INFINITY, high = -INFINITY;
         for (int i = (int)threadIdx.x; i < cells; i += THREADS) {
             const int y = i / f.width, x = i - y * f.width;
-            const float v = enlarged(map, f.down_index[2 * y] * f.w, f.down_index[2 * y + 1] * f.w, f.across_index[2 * x],
-                                     f.across_index[2 * x + 1], f.down_share[2 * y + 1], f.across_share[2 * x + 1]);
+            const float v =
+                enlarged(map, f.down_index[2 * y] * f.w, f.down_index[2 * y + 1] * f.w, f.across_index[2 * x],
+                         f.across_index[2 * x + 1], f.down_share[2 * y + 1], f.across_share[2 * x + 1]);
             low = fminf(low, v), high = fmaxf(high, v);
         }
         for (int step = WARP / 2; step > 0; step /= 2) {
@@ -72,7 +76,8 @@ __global__ void masks_kernel(struct wn_cuda_foils f)
             const double scale = f.scale[q];
             empty += scale == 0 && q != f.target;
             if (scale == 0) continue;
-            const double v = ((double)enlarged(f.foil + q * area, above, below, left, right, down, across) - f.low[q]) * scale;
+            const double v =
+                ((double)enlarged(f.foil + q * area, above, below, left, right, down, across) - f.low[q]) * scale;
             sum += v;
             squares += v * v;
         }
@@ -85,7 +90,7 @@ __global__ void masks_kernel(struct wn_cuda_foils f)
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 extern "C" void wn_cuda_launch_foils(const struct wn_cuda_foils *f, struct CUstream_st *stream)
 {

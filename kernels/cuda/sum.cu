@@ -1,11 +1,10 @@
-/* Sums of many terms, each of which may be a slice of wider runs: what comes back to one of the parts that many concatenations read, as in
- * DenseNet. Every term is read once, and what one launch takes of them is rounded once. */
+/* Sums of many terms, each of which may be a slice of wider runs: what comes back to one of the parts that many
+ * concatenations read, as in DenseNet. Every term is read once, and what one launch takes of them is rounded once. */
 #include "number.h"
 
 namespace {
 
-template <int V>
-__global__ void sum_kernel(struct wn_cuda_sum s)
+template <int V> __global__ void sum_kernel(struct wn_cuda_sum s)
 {
     const unsigned width = (unsigned)s.length / V, n = (unsigned)s.outer * width, step = gridDim.x * blockDim.x;
     const struct wn_cuda_arg y = {s.y, s.y_type, {0}};
@@ -24,7 +23,7 @@ __global__ void sum_kernel(struct wn_cuda_sum s)
 
 } // namespace
 
-/* ------------------------------------------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------------------------- */
 
 enum { THREADS = 256 };
 

@@ -58,8 +58,9 @@ struct wn_cuda_tensor wn_cuda_tensor_whole(const struct wn_cuda_tensor *t)
     return whole;
 }
 
-/* 16 bytes, which cuDNN's tensor-core engines load at once: fewer make them pad by themselves in each run, or load number by number. On f32 units
- * the engine is the same with and without, and has more to multiply; a single channel lies row-major already. */
+/* 16 bytes, which cuDNN's tensor-core engines load at once: fewer make them pad by themselves in each run, or load
+ * number by number. On f32 units the engine is the same with and without, and has more to multiply; a single channel
+ * lies row-major already. */
 int64_t wn_cuda_pixel_pitch(int64_t channels, enum wn_cuda_type type, bool exact)
 {
     const int64_t wide = 16 / (int64_t)wn_cuda_type_size(type);
@@ -94,7 +95,8 @@ bool wn_cuda_tensor_same_memory(const struct wn_cuda_tensor *a, const struct wn_
     int an, ac, as, bn, bc, bs;
     if (a->type != b->type) return false;
     if (wn_cuda_tensor_is_flat(a) && wn_cuda_tensor_is_flat(b)) return true;
-    if (a->channels_last != b->channels_last || wn_cuda_tensor_is_padded(a) || wn_cuda_tensor_is_padded(b)) return false;
+    if (a->channels_last != b->channels_last || wn_cuda_tensor_is_padded(a) || wn_cuda_tensor_is_padded(b))
+        return false;
     wn_cuda_tensor_planes(a, &an, &ac, &as);
     wn_cuda_tensor_planes(b, &bn, &bc, &bs);
     return an == bn && ac == bc && as == bs;
@@ -192,7 +194,8 @@ static uint16_t to_f16(uint32_t bits)
     if (a >= 0x38800000u) return (uint16_t)(sign | (((a + 0xfffu + (a >> 13 & 1u)) >> 13) - (112u << 10)));
     const uint32_t shift = 126u - (a >> 23); /* subnormal: the implicit one moves below the point */
     if (shift > 24) return (uint16_t)sign;
-    const uint32_t mantissa = (a & 0x7fffffu) | 0x800000u, kept = mantissa >> shift, rest = mantissa & ((1u << shift) - 1);
+    const uint32_t mantissa = (a & 0x7fffffu) | 0x800000u, kept = mantissa >> shift,
+                   rest = mantissa & ((1u << shift) - 1);
     const uint32_t half = 1u << (shift - 1);
     return (uint16_t)(sign | (kept + (rest > half || (rest == half && kept & 1u))));
 }

@@ -11,7 +11,10 @@
 namespace {
 
 struct wn_none {
-    __device__ float forward(float x, float, float) const { return x; }
+    __device__ float forward(float x, float, float) const
+    {
+        return x;
+    }
 };
 #define X(id, name, from, fwd, bwd)                                                                                    \
     struct wn_##id {                                                                                                   \

@@ -38,5 +38,6 @@ enum wn_code wn_cuda_vendor_load(struct wn_error *err)
 {
     pthread_once(&once, load);
     if (!why[0]) return WN_OK;
-    return wn_fail(err, WN_DEVICE, "%s; install cuDNN 9 and cuBLAS of CUDA %d or use a CPU backend", why, CUBLAS_VER_MAJOR);
+    return wn_fail(err, WN_DEVICE, "%s; install cuDNN 9 and cuBLAS of CUDA %d or use a CPU backend", why,
+                   CUBLAS_VER_MAJOR);
 }

@@ -1,6 +1,6 @@
-/* cuDNN and cuBLASLt, found when a GPU is opened instead of when the program starts: a program that was built with them starts as
- * quickly as one without, and also where they are not installed. Calls are written as ever; the names below lead them
- * through a table of pointers, one of each type that the vendor's own header declares. */
+/* cuDNN and cuBLASLt, found when a GPU is opened instead of when the program starts: a program that was built with
+ * them starts as quickly as one without, and also where they are not installed. Calls are written as ever; the names
+ * below lead them through a table of pointers, one of each type that the vendor's own header declares. */
 #ifndef WN_CUDA_VENDOR_H
 #define WN_CUDA_VENDOR_H
 
@@ -10,7 +10,8 @@
 
 #include <whynot/error.h>
 
-/* Planning for a card that is only described came with cuDNN 9.8, and no card needs it: built with an older one, its names are here and nothing of it works. */
+/* Planning for a card that is only described came with cuDNN 9.8, and no card needs it: built with an older one, its
+ * names are here and nothing of it works. */
 #if CUDNN_VERSION < 90800
 #define CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR ((cudnnBackendDescriptorType_t)38)
 #define CUDNN_ATTR_ENGINEHEUR_DEVICEPROP ((cudnnBackendAttributeName_t)204)

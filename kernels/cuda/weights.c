@@ -1,5 +1,6 @@
-/* Constants on the device: uploaded once for each device, type and layout, whoever in the process wants them. Every backend lists those that
- * its programs use, and the table of the process which backends hold a copy; with the last of them it is freed. */
+/* Constants on the device: uploaded once for each device, type and layout, whoever in the process wants them. Every
+ * backend lists those that its programs use, and the table of the process which backends hold a copy; with the last
+ * of them it is freed. */
 #include "exe.h"
 
 #include <pthread.h>
@@ -22,7 +23,8 @@ struct wn_cuda_weight {
 };
 
 static struct {
-    pthread_mutex_t lock; /* also held while a copy is made: who wants the same one next finds it whole, or makes it anew */
+    /* also held while a copy is made: who wants the same one next finds it whole, or makes it anew */
+    pthread_mutex_t lock;
     struct copy *first;
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -84,8 +86,8 @@ static void destroy(struct copy *c)
 
 /* ---- with the lock held ---- */
 
-static enum wn_code make(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t, struct copy **out,
-                         struct wn_error *err)
+static enum wn_code make(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t,
+                         struct copy **out, struct wn_error *err)
 {
     struct copy *c = calloc(1, sizeof *c);
     if (!c) return wn_fail(err, WN_NO_MEMORY, "no memory for the table of weights");
@@ -114,8 +116,8 @@ static void take_out(const struct copy *c)
 
 /* ---- a backend's hold on a copy ---- */
 
-static enum wn_code hold(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t, struct copy **out,
-                         struct wn_error *err)
+static enum wn_code hold(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t,
+                         struct copy **out, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     pthread_mutex_lock(&table.lock);
@@ -134,8 +136,8 @@ static void let_go(struct copy *c)
     if (last) destroy(c);
 }
 
-enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *source, const struct wn_cuda_tensor *t,
-                                 struct wn_cuda_weight **out, struct wn_error *err)
+enum wn_code wn_cuda_weight_take(struct wn_cuda_backend *be, const struct wn_weight *source,
+                                 const struct wn_cuda_tensor *t, struct wn_cuda_weight **out, struct wn_error *err)
 {
     for (int i = 0; i < be->n_weights; i++)
         if (is_copy(be->weights[i]->copy, source, t)) return (*out = be->weights[i])->users++, WN_OK;

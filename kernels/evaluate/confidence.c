@@ -27,7 +27,8 @@ static enum wn_code judge(struct wn_trial *t, int subject, double *values, void 
             wn_trial_picture(t, 0)[c * t->pixels + i] = t->picture->image[c * t->pixels + i] * t->map[i];
     enum wn_code code = wn_trial_forward(t, 1, err);
     if (code != WN_OK) return code;
-    double before = wn_trial_probability(t, t->logits, t->chosen), after = wn_trial_probability(t, t->batch_logits, t->chosen);
+    double before = wn_trial_probability(t, t->logits, t->chosen),
+           after = wn_trial_probability(t, t->batch_logits, t->chosen);
     values[DROP] = wn_confidence_drop(before, after);
     values[INCREASE] = wn_confidence_increase(before, after);
     return WN_OK;

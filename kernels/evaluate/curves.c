@@ -1,11 +1,14 @@
-/* Insertion and deletion (Petsiuk et al. 2018): the probability of a class while pixels appear or vanish in the order of a map. */
+/* Insertion and deletion (Petsiuk et al. 2018): the probability of a class while pixels appear or vanish in the
+ * order of a map. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "trial.h"
 
-static const struct wn_evaluation_column inserted[] = {{"auc", "area under p(class) while the picture appears out of a blur", 1}};
-static const struct wn_evaluation_column deleted[] = {{"auc", "area under p(class) while the picture vanishes into the mean colour", -1}};
+static const struct wn_evaluation_column inserted[] = {
+    {"auc", "area under p(class) while the picture appears out of a blur", 1}};
+static const struct wn_evaluation_column deleted[] = {
+    {"auc", "area under p(class) while the picture vanishes into the mean colour", -1}};
 
 enum wn_code wn_trial_curve(struct wn_trial *t, int points, double *scores, struct wn_error *err)
 {
@@ -13,7 +16,8 @@ enum wn_code wn_trial_curve(struct wn_trial *t, int points, double *scores, stru
     for (int done = 0, n; done < points && code == WN_OK; done += n) {
         struct wn_hidden rows[WN_TRIAL_BATCH];
         n = points - done < WN_TRIAL_BATCH ? points - done : WN_TRIAL_BATCH;
-        for (int i = 0; i < n; i++) rows[i] = (struct wn_hidden){0, (done + i) * t->options->curve_step, WN_KEEP_NEGATIVE};
+        for (int i = 0; i < n; i++)
+            rows[i] = (struct wn_hidden){0, (done + i) * t->options->curve_step, WN_KEEP_NEGATIVE};
         code = wn_trial_hidden(t, rows, n, err);
         for (int i = 0; i < n && code == WN_OK; i++)
             scores[done + i] = wn_trial_probability(t, t->batch_logits + (size_t)i * (size_t)t->classes, t->chosen);
@@ -48,8 +52,7 @@ static enum wn_code insert(struct wn_trial *t, double *values, struct wn_error *
     return areas(t, values, err);
 }
 
-static enum wn_code delete(struct wn_trial *t, double *values, struct wn_error *err)
-{
+static enum wn_code delete (struct wn_trial *t, double *values, struct wn_error *err) {
     wn_hider_show(&t->hider, t->picture->image, &(struct wn_cover){.kind = WN_COVER_COLOUR}, false);
     return areas(t, values, err);
 }

@@ -1,16 +1,19 @@
-/* The masking experiment of Wang & Wang 2022 (table 1): keep one side of a map, and see whether the decision between the two most likely
- * classes follows. In the equal-area rows every subject hides the same number of pixels (their supplement). */
+/* The masking experiment of Wang & Wang 2022 (table 1): keep one side of a map, and see whether the decision between
+ * the two most likely classes follows. In the equal-area rows every subject hides the same number of pixels (their
+ * supplement). */
 #include "trial.h"
 
 static const enum wn_fill fills[] = {WN_FILL_BLUR, WN_FILL_ZERO, WN_FILL_MEAN};
 #define FILLS 3
 #define KEEPS 2
 
-#define CELLS(fill, what)                                                                                                       \
-    {fill ".positive.1", "p(first of two), only what speaks for it kept, the rest " what, 1},                                   \
-    {fill ".positive.2", "p(second of two), only what speaks for it kept, the rest " what, 1},                                  \
-    {fill ".negative.1", "p(first of two), only what speaks against it kept, the rest " what, -1},                              \
-    {fill ".negative.2", "p(second of two), only what speaks against it kept, the rest " what, -1}
+#define CELLS(fill, what)                                                                                              \
+    {fill ".positive.1", "p(first of two), only what speaks for it kept, the rest " what, 1},                          \
+        {fill ".positive.2", "p(second of two), only what speaks for it kept, the rest " what, 1},                     \
+        {fill ".negative.1", "p(first of two), only what speaks against it kept, the rest " what, -1},                 \
+    {                                                                                                                  \
+        fill ".negative.2", "p(second of two), only what speaks against it kept, the rest " what, -1                   \
+    }
 static const struct wn_evaluation_column columns[] = {
     {"p.1", "p(first of two) of the picture as it is", 0},
     {"p.2", "p(second of two) of the picture as it is", 0},
@@ -37,23 +40,27 @@ static enum wn_code count_one(struct wn_trial *t, int subject, double *values, v
     return WN_OK;
 }
 
-static enum wn_code count_sign(struct wn_trial *t, enum wn_evaluation_map which, bool positive, struct sign_count *c, struct wn_error *err)
+static enum wn_code count_sign(struct wn_trial *t, enum wn_evaluation_map which, bool positive, struct sign_count *c,
+                               struct wn_error *err)
 {
     *c = (struct sign_count){positive, t->pixels, 0};
     return wn_trial_each(t, which, WN_FORM_CORNERS, 0, NULL, count_one, c, err);
 }
 
 /* How many pixels to hide; -1: as many as the map says. */
-typedef enum wn_code count_rule(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err);
+typedef enum wn_code count_rule(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count,
+                                struct wn_error *err);
 
-static enum wn_code as_the_map_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err)
+static enum wn_code as_the_map_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count,
+                                    struct wn_error *err)
 {
     (void)t, (void)which, (void)keep, (void)err;
     *count = -1;
     return WN_OK;
 }
 
-static enum wn_code as_the_paper_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err)
+static enum wn_code as_the_paper_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count,
+                                      struct wn_error *err)
 {
     struct sign_count c;
     enum wn_code code = count_sign(t, which, keep == WN_KEEP_NEGATIVE, &c, err); /* of the side that is hidden */
@@ -62,7 +69,8 @@ static enum wn_code as_the_paper_says(struct wn_trial *t, enum wn_evaluation_map
 }
 
 /* The authors' program counts the side that is kept, and one less where the negative one is. */
-static enum wn_code as_the_code_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count, struct wn_error *err)
+static enum wn_code as_the_code_says(struct wn_trial *t, enum wn_evaluation_map which, enum wn_keep keep, int *count,
+                                     struct wn_error *err)
 {
     struct sign_count c;
     enum wn_code code = count_sign(t, which, keep == WN_KEEP_POSITIVE, &c, err);
@@ -71,7 +79,8 @@ static enum wn_code as_the_code_says(struct wn_trial *t, enum wn_evaluation_map 
 }
 
 /* One subject under one cover: both classes, both sides, one run. */
-static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KEEPS], double *values, struct wn_error *err)
+static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KEEPS], double *values,
+                          struct wn_error *err)
 {
     const int class_of[] = {t->first, t->second};
     const float *maps[2];
@@ -80,14 +89,15 @@ static enum wn_code judge(struct wn_trial *t, int subject, const int count[2][KE
     for (int i = 0; i < 2; i++) {
         const struct wn_answer *a = wn_trial_answer(t, subject, (enum wn_evaluation_map)(WN_MAP_FIRST + i));
         if (!a) continue;
-        for (int keep = 0; keep < KEEPS; keep++) number[n] = i, rows[n++] = (struct wn_hidden){n_maps, count[i][keep], (enum wn_keep)keep};
+        for (int keep = 0; keep < KEEPS; keep++)
+            number[n] = i, rows[n++] = (struct wn_hidden){n_maps, count[i][keep], (enum wn_keep)keep};
         maps[n_maps++] = a->map;
         wn_hider_maps(&t->hider, maps, n_maps, a->h, a->w, true); /* of one method over one layer, so of one size */
     }
     enum wn_code code = n ? wn_trial_hidden(t, rows, n, err) : WN_OK;
     for (int r = 0; r < n && code == WN_OK; r++)
-        values[(int)rows[r].keep * 2 + number[r]] =
-            wn_trial_relative(t, t->batch_logits + (size_t)r * (size_t)t->classes, class_of[number[r]], class_of[1 - number[r]]);
+        values[(int)rows[r].keep * 2 + number[r]] = wn_trial_relative(
+            t, t->batch_logits + (size_t)r * (size_t)t->classes, class_of[number[r]], class_of[1 - number[r]]);
     return code;
 }
 
@@ -97,7 +107,8 @@ static enum wn_code run_with(struct wn_trial *t, count_rule *rule, double *value
     enum wn_code code = WN_OK;
     if (wn_trial_probability(t, t->logits, t->second) <= t->options->least_second) return WN_OK;
     for (int i = 0; i < 2 * KEEPS && code == WN_OK; i++)
-        code = rule(t, (enum wn_evaluation_map)(WN_MAP_FIRST + i / KEEPS), (enum wn_keep)(i % KEEPS), &count[i / KEEPS][i % KEEPS], err);
+        code = rule(t, (enum wn_evaluation_map)(WN_MAP_FIRST + i / KEEPS), (enum wn_keep)(i % KEEPS),
+                    &count[i / KEEPS][i % KEEPS], err);
     for (int f = 0; f < FILLS && code == WN_OK; f++) {
         struct wn_cover cover;
         code = wn_cover_of(fills[f], t->height, t->width, NULL, &cover, err);
@@ -131,7 +142,8 @@ static enum wn_code run_equal_code(struct wn_trial *t, double *values, struct wn
 
 const struct wn_evaluation_metric wn_evaluation_metric_masking = {
     .name = "masking",
-    .summary = "Does keeping what speaks for a class raise its chance against the rival, and what speaks against it lower it?",
+    .summary =
+        "Does keeping what speaks for a class raise its chance against the rival, and what speaks against it lower it?",
     .source = "Wang & Wang 2022, table 1",
     .maps = BOTH_CLASSES,
     .columns = columns,

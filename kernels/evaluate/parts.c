@@ -1,5 +1,5 @@
-/* Pictures of named parts (Hesse et al. 2023): the row that names the numbers. They come of all pictures together, so whoever has those makes
- * them: server/parts.c. */
+/* Pictures of named parts (Hesse et al. 2023): the row that names the numbers. They come of all pictures together,
+ * so whoever has those makes them: server/parts.c. */
 #include "trial.h"
 
 static const struct wn_evaluation_column columns[] = {

@@ -18,8 +18,8 @@ static enum wn_code remove_share(struct wn_trial *t, bool most, int share, int s
     int n = (int)((int64_t)t->pixels * share / 100);
     for (int i = 0; i < t->pixels; i++) t->hidden[i] = false;
     for (int i = 0; i < n; i++) t->hidden[t->order[most ? i : t->pixels - 1 - i]] = true;
-    return wn_impute(t->picture->image, t->channels, t->height, t->width, t->hidden, NOISE, t->picture->seed + (uint64_t)slot,
-                     wn_trial_picture(t, slot), err);
+    return wn_impute(t->picture->image, t->channels, t->height, t->width, t->hidden, NOISE,
+                     t->picture->seed + (uint64_t)slot, wn_trial_picture(t, slot), err);
 }
 
 static enum wn_code judge(struct wn_trial *t, int subject, double *values, void *context, struct wn_error *err)
@@ -27,12 +27,14 @@ static enum wn_code judge(struct wn_trial *t, int subject, double *values, void 
     (void)subject, (void)context;
     double before = wn_trial_probability(t, t->logits, t->chosen);
     enum wn_code code = wn_saliency_order(t->map, t->pixels, t->order, err);
-    for (int i = 0; i < 2 * LEVELS && code == WN_OK; i++) code = remove_share(t, i < LEVELS, percent[i % LEVELS], i, err);
+    for (int i = 0; i < 2 * LEVELS && code == WN_OK; i++)
+        code = remove_share(t, i < LEVELS, percent[i % LEVELS], i, err);
     if (code == WN_OK) code = wn_trial_forward(t, 2 * LEVELS, err);
     if (code != WN_OK) return code;
     double change[2] = {0, 0};
     for (int i = 0; i < 2 * LEVELS; i++)
-        change[i / LEVELS] += (wn_trial_probability(t, t->batch_logits + (size_t)i * (size_t)t->classes, t->chosen) - before) / LEVELS;
+        change[i / LEVELS] +=
+            (wn_trial_probability(t, t->batch_logits + (size_t)i * (size_t)t->classes, t->chosen) - before) / LEVELS;
     values[MOST] = change[0];
     values[LEAST] = change[1];
     values[COMBINED] = (change[1] - change[0]) / 2;

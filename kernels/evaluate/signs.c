@@ -1,4 +1,5 @@
-/* Pictures moved by the sign of a gradient (Wang & Wang 2022, figure 3): what raises a logit need not raise its probability. */
+/* Pictures moved by the sign of a gradient (Wang & Wang 2022, figure 3): what raises a logit need not raise its
+ * probability. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +9,12 @@
 #define EPS 1e-3 /* of the way from black to white */
 static const int steps[] = {1, 2, 10};
 
-#define ROWS(n)                                                                                                    \
-    {"logit." #n, "change of the logit after " #n " steps of together a thousandth of the range of a pixel", 1},     \
-    {"probability." #n, "change of the probability after " #n " steps", 1},                                         \
-    {"accuracy." #n, "change of the share of pictures that are classified as the class, after " #n " steps", 1}
+#define ROWS(n)                                                                                                        \
+    {"logit." #n, "change of the logit after " #n " steps of together a thousandth of the range of a pixel", 1},       \
+        {"probability." #n, "change of the probability after " #n " steps", 1},                                        \
+    {                                                                                                                  \
+        "accuracy." #n, "change of the share of pictures that are classified as the class, after " #n " steps", 1      \
+    }
 static const struct wn_evaluation_column columns[] = {ROWS(1), ROWS(2), ROWS(10)};
 #define COLUMNS 9
 
@@ -35,7 +38,8 @@ static enum wn_code perturb(struct wn_trial *t, int subject, int n, struct wn_er
 {
     const struct wn_subject *s = &t->options->subjects[subject];
     struct wn_question q = {.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = t->chosen};
-    float *x0 = wn_trial_picture(t, 1), *pixels = wn_trial_picture(t, 2), *x = wn_trial_picture(t, 0), *gradient = t->fill;
+    float *x0 = wn_trial_picture(t, 1), *pixels = wn_trial_picture(t, 2), *x = wn_trial_picture(t, 0),
+          *gradient = t->fill;
     int count = t->channels * t->pixels;
     enum wn_code code = WN_OK;
     to_pixels(t, t->picture->image, x0);

@@ -1,5 +1,5 @@
-/* Does a map move with its picture, and does it change with what is asked? Consistency of two views, and the checks with another class and
- * with a network that has learnt nothing. */
+/* Does a map move with its picture, and does it change with what is asked? Consistency of two views, and the checks
+ * with another class and with a network that has learnt nothing. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -10,24 +10,32 @@ static const struct wn_evaluation_column consistency_columns[] = {
     {"cosine", "agreement of the map of a cropped, enlarged, mirrored view with the view of the map", 1},
 };
 static const struct wn_evaluation_column shuffled_columns[] = {
-    {"correlation", "rank correlation with the map of the network with shuffled weights; near 1: the method does not look at the weights", -1},
+    {"correlation",
+     "rank correlation with the map of the network with shuffled weights; near 1: the method does not look at the "
+     "weights",
+     -1},
 };
 static const struct wn_evaluation_column random_columns[] = {
-    {"correlation", "rank correlation with the map of a class drawn by chance; near 1: the method does not look at the class", -1},
+    {"correlation",
+     "rank correlation with the map of a class drawn by chance; near 1: the method does not look at the class", -1},
 };
 
-/* Asks every subject about `target` in another picture, or of another network of this shape; answers: n_subjects, finished by the caller. */
-static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, const float *image, int target, struct wn_answer *answers, struct wn_error *err)
+/* Asks every subject about `target` in another picture, or of another network of this shape; answers: n_subjects,
+ * finished by the caller. */
+static enum wn_code ask_again(struct wn_trial *t, struct wn_engine *engine, const float *image, int target,
+                              struct wn_answer *answers, struct wn_error *err)
 {
     int n = t->options->n_subjects;
     struct wn_question *questions = calloc((size_t)n, sizeof *questions);
     if (!questions) return wn_fail(err, WN_NO_MEMORY, "no memory for %d questions", n);
     for (int s = 0; s < n; s++) {
         const struct wn_subject *subject = &t->options->subjects[s];
-        questions[s] = (struct wn_question){.layer = subject->layer, .method = subject->method, .contrast = subject->contrast, .target = target};
+        questions[s] = (struct wn_question){
+            .layer = subject->layer, .method = subject->method, .contrast = subject->contrast, .target = target};
     }
     t->passes++;
-    enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL, NULL}, t->batch_logits, answers, NULL, err);
+    enum wn_code code = wn_engine_explain(engine, &(struct wn_batch){1, &image, n, questions, NULL, NULL, NULL},
+                                          t->batch_logits, answers, NULL, err);
     free(questions);
     return code == WN_OK ? wn_answers_failure(answers, n, err) : code;
 }
@@ -43,7 +51,8 @@ struct wn_glimpse wn_glimpse_draw(uint64_t seed, int h, int w)
         int width = (int)lround(sqrt(area * ratio)), height = (int)lround(sqrt(area / ratio));
         if (width < 1 || height < 1 || width > w || height > h) continue;
         struct wn_glimpse v = {.height = height, .width = width};
-        v.y = (int)wn_random_below(r, (uint64_t)(h - height) + 1); /* one after the other: an initialiser has no order */
+        /* one after the other: an initialiser has no order */
+        v.y = (int)wn_random_below(r, (uint64_t)(h - height) + 1);
         v.x = (int)wn_random_below(r, (uint64_t)(w - width) + 1);
         v.flip = wn_random_below(r, 2);
         return v;
@@ -87,7 +96,8 @@ static enum wn_code compare(struct wn_trial *t, int subject, double *value, void
 
 static enum wn_code run_consistency(struct wn_trial *t, double *values, struct wn_error *err)
 {
-    struct sight sight = {wn_glimpse_draw(t->picture->seed, t->height, t->width), calloc((size_t)t->options->n_subjects, sizeof *sight.answers)};
+    struct sight sight = {wn_glimpse_draw(t->picture->seed, t->height, t->width),
+                          calloc((size_t)t->options->n_subjects, sizeof *sight.answers)};
     if (!sight.answers) return wn_fail(err, WN_NO_MEMORY, "no memory for the answers about a view");
     enum wn_code code = WN_OK;
     for (int c = 0; c < t->channels && code == WN_OK; c++)
@@ -117,7 +127,8 @@ static enum wn_code correlate(const struct wn_answer *a, const struct wn_answer 
 }
 
 /* The maps of the picture, against those of the same picture for another class or by another network. */
-static enum wn_code compare_with(struct wn_trial *t, struct wn_engine *engine, int target, double *values, struct wn_error *err)
+static enum wn_code compare_with(struct wn_trial *t, struct wn_engine *engine, int target, double *values,
+                                 struct wn_error *err)
 {
     struct wn_answer *answers = calloc((size_t)t->options->n_subjects, sizeof *answers);
     if (!answers) return wn_fail(err, WN_NO_MEMORY, "no memory for other answers");

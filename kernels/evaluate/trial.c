@@ -1,4 +1,5 @@
-/* Measures one picture: asks every subject's questions in one go, then lets each metric work; knows no metric in particular. */
+/* Measures one picture: asks every subject's questions in one go, then lets each metric work; knows no metric in
+ * particular. */
 #include "../graph.h"
 #include "trial.h"
 
@@ -37,7 +38,7 @@ struct wn_evaluation {
     float *logits;
     struct wn_question *questions;
     int n_questions; /* of this picture */
-    int *slots; /* of each question: where its answer belongs */
+    int *slots;      /* of each question: where its answer belongs */
     struct wn_answer *given;
 };
 
@@ -48,16 +49,25 @@ static enum wn_code check(const struct wn_evaluation_options *o, int classes, st
     if (classes < 2) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a network with two classes or more");
     for (int i = 0; i < o->n_metrics; i++)
         if (o->n_subjects < 2 && o->metrics[i]->needs & WN_NEEDS_SEVERAL)
-            return wn_fail(err, WN_BAD_REQUEST, "metric '%s' compares: give it two methods or contrasts", o->metrics[i]->name);
+            return wn_fail(err, WN_BAD_REQUEST, "metric '%s' compares: give it two methods or contrasts",
+                           o->metrics[i]->name);
     return WN_OK;
 }
 
-enum wn_code wn_trial_open(struct wn_trial *t, struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
-                           struct wn_error *err)
+enum wn_code wn_trial_open(struct wn_trial *t, struct wn_engine *e, const struct wn_graph *graph,
+                           const struct wn_evaluation_options *options, struct wn_error *err)
 {
-    const int channels = (int)wn_graph_channels(graph), height = (int)wn_graph_height(graph), width = (int)wn_graph_width(graph);
-    *t = (struct wn_trial){.engine = e, .low = graph->low, .high = graph->high, .options = options, .classes = wn_graph_classes(graph),
-                           .channels = channels, .height = height, .width = width, .pixels = height * width};
+    const int channels = (int)wn_graph_channels(graph), height = (int)wn_graph_height(graph),
+              width = (int)wn_graph_width(graph);
+    *t = (struct wn_trial){.engine = e,
+                           .low = graph->low,
+                           .high = graph->high,
+                           .options = options,
+                           .classes = wn_graph_classes(graph),
+                           .channels = channels,
+                           .height = height,
+                           .width = width,
+                           .pixels = height * width};
     size_t pixels = (size_t)t->pixels, image = (size_t)channels * pixels;
     t->answers = calloc((size_t)options->n_subjects * WN_MAP_COUNT, sizeof *t->answers);
     t->batch = calloc(WN_TRIAL_BATCH * image, sizeof *t->batch);
@@ -91,11 +101,14 @@ static enum wn_code reserve(struct wn_evaluation *v, struct wn_error *err)
     v->slots = calloc(asked, sizeof *v->slots);
     v->given = calloc(asked, sizeof *v->given);
     v->trial.logits = v->logits;
-    return v->logits && v->questions && v->slots && v->given ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for an evaluation's questions");
+    return v->logits && v->questions && v->slots && v->given
+               ? WN_OK
+               : wn_fail(err, WN_NO_MEMORY, "no memory for an evaluation's questions");
 }
 
-enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph, const struct wn_evaluation_options *options,
-                                  struct wn_evaluation **out, struct wn_error *err)
+enum wn_code wn_evaluation_create(struct wn_engine *e, const struct wn_graph *graph,
+                                  const struct wn_evaluation_options *options, struct wn_evaluation **out,
+                                  struct wn_error *err)
 {
     enum wn_code code = check(options, wn_graph_classes(graph), err);
     if (code != WN_OK) return code;
@@ -164,7 +177,8 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err)
     for (int i = 0; i < n; i++) images[i] = wn_trial_picture(t, i);
     enum wn_code code = begin_passes(t, n, err);
     if (code != WN_OK) return code;
-    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL, NULL}, t->batch_logits, NULL, NULL, err);
+    return wn_engine_explain(t->engine, &(struct wn_batch){n, images, 0, NULL, NULL, NULL, NULL}, t->batch_logits, NULL,
+                             NULL, err);
 }
 
 enum wn_code wn_answer_positive(const struct wn_answer *a, int height, int width, float *out, struct wn_error *err)
@@ -184,8 +198,8 @@ const struct wn_answer *wn_trial_answer(const struct wn_trial *t, int subject, e
     return a->map ? a : NULL;
 }
 
-enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form, float *out, bool *has,
-                          struct wn_error *err)
+enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_map which, enum wn_trial_form form,
+                          float *out, bool *has, struct wn_error *err)
 {
     const struct wn_answer *a = wn_trial_answer(t, subject, which);
     *has = a;
@@ -194,8 +208,8 @@ enum wn_code wn_trial_map(struct wn_trial *t, int subject, enum wn_evaluation_ma
     return wn_enlarge(a->map, a->h, a->w, form == WN_FORM_CORNERS, t->height, t->width, out, err);
 }
 
-enum wn_code wn_trial_each(struct wn_trial *t, enum wn_evaluation_map which, enum wn_trial_form form, int columns, double *values,
-                           wn_trial_judge *judge, void *context, struct wn_error *err)
+enum wn_code wn_trial_each(struct wn_trial *t, enum wn_evaluation_map which, enum wn_trial_form form, int columns,
+                           double *values, wn_trial_judge *judge, void *context, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
@@ -255,7 +269,8 @@ static void ask(struct wn_evaluation *v, int *n, int subject, enum wn_evaluation
 {
     const struct wn_subject *s = &v->options.subjects[subject];
     bool takes_foil = s->contrast->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
-    v->questions[*n] = (struct wn_question){.layer = s->layer, .method = s->method, .contrast = s->contrast, .target = WN_TARGET_PREDICTED};
+    v->questions[*n] = (struct wn_question){
+        .layer = s->layer, .method = s->method, .contrast = s->contrast, .target = WN_TARGET_PREDICTED};
     if (foil && takes_foil) {
         v->questions[*n].foils = foil;
         v->questions[*n].n_foils = 1;
@@ -286,11 +301,13 @@ static void settle(void *context, int image, const float *logits)
     t->first = top[0];
     t->second = top[1];
     t->chosen = v->options.explain_label && t->picture->label >= 0 ? t->picture->label : t->first;
-    for (int i = 0; i < v->n_questions; i++) v->questions[i].target = class_of(v, (enum wn_evaluation_map)(v->slots[i] % WN_MAP_COUNT));
+    for (int i = 0; i < v->n_questions; i++)
+        v->questions[i].target = class_of(v, (enum wn_evaluation_map)(v->slots[i] % WN_MAP_COUNT));
 }
 
 /* One forward pass for the logits and for every subject's questions, also those about classes that it names. */
-static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_picture *p, struct wn_error *refused, struct wn_error *err)
+static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_picture *p, struct wn_error *refused,
+                            struct wn_error *err)
 {
     struct wn_trial *t = &v->trial;
     t->picture = p;
@@ -300,16 +317,19 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
     struct wn_batch batch = {1, &p->image, v->n_questions, v->questions, NULL, NULL, NULL};
     enum wn_code code = wn_engine_explain_late(t->engine, &batch, settle, v, v->logits, v->given, NULL, err);
     for (int i = 0; i < v->n_questions; i++) {
-        if (v->given[i].error.code != WN_OK && refused) wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
+        if (v->given[i].error.code != WN_OK && refused)
+            wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
         t->answers[v->slots[i]] = v->given[i];
     }
     if (code == WN_OK) code = wn_answers_failure(v->given, v->n_questions, err);
     for (int i = 0; i < t->classes && code == WN_OK; i++)
-        if (!isfinite(v->logits[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
+        if (!isfinite(v->logits[i]))
+            code = wn_fail(err, WN_BAD_NUMBERS, "the network's logit %d for this picture is not finite", i);
     return code;
 }
 
-static bool can_run(const struct wn_evaluation_metric *m, const struct wn_evaluation_picture *p, const struct wn_evaluation_options *o, int classes)
+static bool can_run(const struct wn_evaluation_metric *m, const struct wn_evaluation_picture *p,
+                    const struct wn_evaluation_options *o, int classes)
 {
     if (m->needs & WN_NEEDS_PARTS) return false;
     if (m->needs & WN_NEEDS_SHUFFLED && !o->shuffled) return false;
@@ -333,8 +353,8 @@ static enum wn_code measure(struct wn_evaluation *v, double *values, struct wn_e
     return code;
 }
 
-enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values, int *prediction,
-                               int64_t *passes, struct wn_error *refused, struct wn_error *err)
+enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture, double *values,
+                               int *prediction, int64_t *passes, struct wn_error *refused, struct wn_error *err)
 {
     struct wn_trial *t = &v->trial;
     t->passes = 0;

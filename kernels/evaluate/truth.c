@@ -12,10 +12,12 @@ static const struct wn_evaluation_column columns[] = {
     {"peak", "share of pictures whose peak lies on a pixel that differs", 1},
     {"near", "the same with 15 pixels (of 224) of slack", 1},
     {"rank", "rank correlation of the map with the difference", 1},
-    {"reversed.mass", "why Q, rather than P, asked of P's picture: share of the negative mass inside the difference", 1},
+    {"reversed.mass", "why Q, rather than P, asked of P's picture: share of the negative mass inside the difference",
+     1},
     {"reversed.peak", "the same for the lowest point", 1},
     {"opposite", "share of the pixels that differ where asking the other way round turns the sign", 1},
-    {"paste.turns", "share of pictures decided for Q once Q's pixels stand where the map is highest, as many as differ", 1},
+    {"paste.turns", "share of pictures decided for Q once Q's pixels stand where the map is highest, as many as differ",
+     1},
     {"paste.left", "p(P of the two) that is left after that", -1},
 };
 static const struct wn_evaluation_column network_columns[] = {

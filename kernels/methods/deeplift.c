@@ -1,5 +1,5 @@
-/* DeepLIFT: what the picture does to the scalar beside a baseline picture, by multipliers, (change of the result)/(change of the operand), that
- * chain like derivatives. The contributions sum to the change of the scalar. */
+/* DeepLIFT: what the picture does to the scalar beside a baseline picture, by multipliers, (change of the
+ * result)/(change of the operand), that chain like derivatives. The contributions sum to the change of the scalar. */
 #include "method.h"
 
 /* Changes smaller than this are none: the derivative stands in for the quotient. */
@@ -44,7 +44,8 @@ static int rescale(const struct wn_bent *at)
     struct wn_program *p = at->p;
     if (u->kind == WN_UNARY_LINEAR) return at->dy;
     int dx = change(at, s->in[0]);
-    int moved = wn_unary_bwd(p, WN_UNARY_RELU, at->dy, wn_linear(p, wn_unary(p, WN_UNARY_ABS, dx, 0, 0), 1, -SAME), 0, 0);
+    int moved =
+        wn_unary_bwd(p, WN_UNARY_RELU, at->dy, wn_linear(p, wn_unary(p, WN_UNARY_ABS, dx, 0, 0), 1, -SAME), 0, 0);
     int still = wn_binary(p, WN_BINARY_SUB, at->dy, moved);
     int z = now(at, wn_unary_from_output(u->kind) ? s->out[0] : s->in[0]);
     int slope = wn_unary_bwd(p, u->kind, still, z, u->alpha, u->beta);
@@ -52,8 +53,8 @@ static int rescale(const struct wn_bent *at)
     return WN_NONE;
 }
 
-/* A result that has risen is due to the cell that is largest now, one that has fallen to the cell that was largest. Each cell's
- * shares are gathered before the division by its change. */
+/* A result that has risen is due to the cell that is largest now, one that has fallen to the cell that was largest.
+ * Each cell's shares are gathered before the division by its change. */
 static int route(const struct wn_bent *at)
 {
     const struct wn_step *s = at->step;
@@ -78,8 +79,8 @@ static void give_reduced(const struct wn_bent *at, int v, int signal)
     wn_bent_give(at, v, wn_reduce_to(at->p, signal, &to));
 }
 
-/* ab - a0 b0 = (a - a0)(b + b0)/2 + (b - b0)(a + a0)/2, the mean of both orders of change; a/b is a times 1/b, which changes by
- * -(b - b0)/(b b0). */
+/* ab - a0 b0 = (a - a0)(b + b0)/2 + (b - b0)(a + a0)/2, the mean of both orders of change; a/b is a times 1/b, which
+ * changes by -(b - b0)/(b b0). */
 static int product(const struct wn_bent *at)
 {
     struct wn_program *p = at->p;
@@ -114,9 +115,12 @@ static int bend(const struct wn_bent *at)
         case WN_BINARY_POW: return refuse(at, "'pow'");
         default: return refuse(at, "the larger or smaller of two values");
         }
-    case WN_PRIM_REDUCE: return s->u.reduce.kind == WN_REDUCE_MAX ? refuse(at, "a maximum over an axis (a softmax inside the network)") : at->dy;
+    case WN_PRIM_REDUCE:
+        return s->u.reduce.kind == WN_REDUCE_MAX ? refuse(at, "a maximum over an axis (a softmax inside the network)")
+                                                 : at->dy;
     case WN_PRIM_MATMUL:
-        if (wn_bent_wants(at, s->in[0]) && wn_bent_wants(at, s->in[1])) return refuse(at, "a matrix product of two activations");
+        if (wn_bent_wants(at, s->in[0]) && wn_bent_wants(at, s->in[1]))
+            return refuse(at, "a matrix product of two activations");
         return at->dy;
     default: return at->dy; /* linear: the multiplier is the weight */
     }
@@ -132,11 +136,14 @@ static int build(struct wn_program *p, const struct wn_method_in *in)
 
 const struct wn_method wn_method_deeplift = {
     .name = "deeplift",
-    .summary = "What each pixel contributes to the difference that the picture makes to a baseline, a mean-coloured one unless said otherwise; sums to that difference.",
-    .formula = "sum_c (x_c - x0_c) m_c, m chained through the steps: weights, (y - y0)/(x - x0) at activations, x0 the baseline",
+    .summary = "What each pixel contributes to the difference that the picture makes to a baseline, a mean-coloured "
+               "one unless said otherwise; sums to that difference.",
+    .formula = "sum_c (x_c - x0_c) m_c, m chained through the steps: weights, (y - y0)/(x - x0) at activations, x0 the "
+               "baseline",
     .source = "Shrikumar et al. 2017 (DeepLIFT), rescale rule; products halved between their factors",
     .cost = "a second forward pass, and about 2 for the way back",
-    .misleads = "It compares with a baseline: what looks like that one (a plain picture of the mean colour) counts for nothing.",
+    .misleads = "It compares with a baseline: what looks like that one (a plain picture of the mean colour) counts for "
+                "nothing.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_REFERENCE,
     .settings = 1u << WN_SETTING_BASELINE,
     .build = build,

@@ -17,7 +17,8 @@ const struct wn_method wn_method_eigencam = {
     .summary = "The principal component of the activations: what the layer saw most of, whatever the class.",
     .formula = "u^T a, u the first left singular vector of the activations (channels, cells)",
     .source = "Muhammad & Yeasin 2020 (Eigen-CAM)",
-    .cost = "one forward pass and an eigenvector of a matrix as large as the layer's channels or cells, whichever are fewer",
+    .cost = "one forward pass and an eigenvector of a matrix as large as the layer's channels or cells, whichever are "
+            "fewer",
     .misleads = "It is the same for every class, so it explains no decision; it answers no contrast.",
     .flags = WN_METHOD_CLASSLESS,
     .build = build,

@@ -10,9 +10,12 @@ const struct wn_method wn_method_eigengradcam = {
     .name = "eigengradcam",
     .summary = "The principal component of activation times gradient: the pattern that most channels contribute alike.",
     .formula = "u^T (a g), u the first left singular vector of a g (channels, cells)",
-    .source = "Muhammad & Yeasin 2020 (Eigen-CAM) over activation times gradient, as pytorch-grad-cam has it, nothing centred",
-    .cost = "one backward pass to the layer and an eigenvector of a matrix as large as the layer's channels or cells, whichever are fewer",
-    .misleads = "Its sign is chosen to agree with the sum over channels: where that is near zero, the sign says little.",
+    .source = "Muhammad & Yeasin 2020 (Eigen-CAM) over activation times gradient, as pytorch-grad-cam has it, nothing "
+              "centred",
+    .cost = "one backward pass to the layer and an eigenvector of a matrix as large as the layer's channels or cells, "
+            "whichever are fewer",
+    .misleads =
+        "Its sign is chosen to agree with the sum over channels: where that is near zero, the sign says little.",
     .build = build,
     .run = wn_run_principal,
 };

@@ -3,7 +3,7 @@
 
 static int build(struct wn_program *p, const struct wn_method_in *in)
 {
-    int weights = wn_channel_mean(p, in->gradient); /* w_k = 1/(hw) sum_ij g_kij, (R,C,1,1) */
+    int weights = wn_channel_mean(p, in->gradient);    /* w_k = 1/(hw) sum_ij g_kij, (R,C,1,1) */
     return wn_channel_dot(p, in->activation, weights); /* sum_k w_k a_kij, (R,1,h,w) */
 }
 
@@ -13,7 +13,8 @@ const struct wn_method wn_method_gradcam = {
     .formula = "sum_k mean_ij(g_k) a_k",
     .source = "Selvaraju et al. 2017; contrastive seeds: Prabhushankar et al. 2020",
     .cost = "0 to 5 % more than the forward pass: the mean of the gradient is often known without the gradient",
-    .misleads = "One weight a channel: where a channel is active for two reasons, both places light up. On a coarse layer the map is far blurrier than it looks once it is enlarged.",
+    .misleads = "One weight a channel: where a channel is active for two reasons, both places light up. On a coarse "
+                "layer the map is far blurrier than it looks once it is enlarged.",
     .flags = WN_METHOD_LINEAR,
     .build = build,
     .build_all = wn_forward_stack,

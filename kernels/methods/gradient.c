@@ -12,7 +12,8 @@ const struct wn_method wn_method_gradient = {
     .formula = "sum_c d(v.y)/dx_c",
     .source = "Simonyan et al. 2014, signed",
     .cost = "1.3 to 1.5 forward passes more, 2 on networks with a costly first layer",
-    .misleads = "The slope at this very picture: noisy, blind to what saturates, and the sign at a pixel is that of making it brighter.",
+    .misleads = "The slope at this very picture: noisy, blind to what saturates, and the sign at a pixel is that of "
+                "making it brighter.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR,
     .build = build,
 };

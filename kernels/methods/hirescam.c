@@ -12,6 +12,7 @@ const struct wn_method wn_method_hirescam = {
     .formula = "relu(sum_k a_k g_k)",
     .source = "Draelos & Carin 2020 (HiResCAM)",
     .cost = "as la",
-    .misleads = "What speaks against the target is cut off before anybody sees it, so a contrast loses its other half: la keeps both.",
+    .misleads = "What speaks against the target is cut off before anybody sees it, so a contrast loses its other half: "
+                "la keeps both.",
     .build = build,
 };

@@ -12,7 +12,8 @@ const struct wn_method wn_method_input_x_gradient = {
     .formula = "sum_c x_c d(v.y)/dx_c",
     .source = "Shrikumar et al. 2016 (Input x Gradient)",
     .cost = "as gradient",
-    .misleads = "A pixel of the training's mean colour counts for nothing, however telling it is. Edges look important because they are bright or dark.",
+    .misleads = "A pixel of the training's mean colour counts for nothing, however telling it is. Edges look important "
+                "because they are bright or dark.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR,
     .build = build,
 };

@@ -1,4 +1,5 @@
-/* Integrated Gradients: the gradient averaged along the straight path from a baseline to the picture, times their difference. */
+/* Integrated Gradients: the gradient averaged along the straight path from a baseline to the picture, times their
+ * difference. */
 #include "method.h"
 #include "scalar.h"
 
@@ -55,7 +56,7 @@ static void fill_nodes(const struct wn_run *r, int n, double *at, double *weight
 struct path {
     size_t pixels;
     int steps, room;
-    double *at, *weight, *sum;             /* steps, steps, pixels */
+    double *at, *weight, *sum;                    /* steps, steps, pixels */
     float *baseline, *gradients, *logits, *seeds; /* pixels, room*pixels, room*K, room*K */
 };
 
@@ -79,7 +80,8 @@ static enum wn_code path_init(struct wn_run *r, struct path *p, struct wn_error 
     p->baseline = calloc(p->pixels, sizeof *p->baseline);
     p->gradients = calloc((size_t)p->room * p->pixels, sizeof *p->gradients);
     p->logits = calloc(2 * numbers, sizeof *p->logits);
-    if (!p->at || !p->sum || !p->baseline || !p->gradients || !p->logits) return wn_fail(err, WN_NO_MEMORY, "no memory for a path");
+    if (!p->at || !p->sum || !p->baseline || !p->gradients || !p->logits)
+        return wn_fail(err, WN_NO_MEMORY, "no memory for a path");
     p->weight = p->at + steps;
     p->seeds = p->logits + numbers;
     fill_nodes(r, p->steps, p->at, p->weight);
@@ -87,19 +89,22 @@ static enum wn_code path_init(struct wn_run *r, struct path *p, struct wn_error 
 }
 
 /* Nodes [first, first + n): their gradients, weighed, into the sum. */
-static enum wn_code add_nodes(struct wn_run *r, struct path *p, const struct wn_scalar *s, int first, int n, struct wn_error *err)
+static enum wn_code add_nodes(struct wn_run *r, struct path *p, const struct wn_scalar *s, int first, int n,
+                              struct wn_error *err)
 {
     size_t k = (size_t)r->classes;
     for (int i = 0; i < n; i++) {
         float *x = wn_run_image(r, i);
         double t = p->at[first + i];
-        for (size_t j = 0; j < p->pixels; j++) x[j] = (float)(p->baseline[j] + t * ((double)r->image[j] - p->baseline[j]));
+        for (size_t j = 0; j < p->pixels; j++)
+            x[j] = (float)(p->baseline[j] + t * ((double)r->image[j] - p->baseline[j]));
     }
     enum wn_code code = wn_run_forward(r, n, p->logits, err);
     for (int i = 0; i < n && code == WN_OK; i++) wn_scalar_at(s, p->logits + (size_t)i * k, p->seeds + (size_t)i * k);
     if (code == WN_OK) code = wn_run_backward(r, n, p->seeds, p->gradients, err);
     for (int i = 0; i < n && code == WN_OK; i++)
-        for (size_t j = 0; j < p->pixels; j++) p->sum[j] += p->weight[first + i] * p->gradients[(size_t)i * p->pixels + j];
+        for (size_t j = 0; j < p->pixels; j++)
+            p->sum[j] += p->weight[first + i] * p->gradients[(size_t)i * p->pixels + j];
     return code;
 }
 
@@ -155,11 +160,13 @@ static int64_t passes(const struct wn_settings *s)
 
 const struct wn_method wn_method_integrated_gradients = {
     .name = "ig",
-    .summary = "Gradients gathered on the way from a baseline to the picture; the map sums to what the scalar gains on that way.",
+    .summary = "Gradients gathered on the way from a baseline to the picture; the map sums to what the scalar gains on "
+               "that way.",
     .formula = "sum_c (x - x0)_c integral_0^1 dF/dx_c (x0 + t (x - x0)) dt",
     .source = "Sundararajan et al. 2017 (Integrated Gradients)",
     .cost = "a forward and a backward pass for each of the `steps` nodes, and one forward pass for the baseline",
-    .misleads = "Everything is relative to the baseline: what looks like it counts for nothing. A residual above 0.01 says that the nodes were too few.",
+    .misleads = "Everything is relative to the baseline: what looks like it counts for nothing. A residual above 0.01 "
+                "says that the nodes were too few.",
     .flags = WN_METHOD_INPUT,
     .settings = BIT(STEPS) | BIT(QUADRATURE) | BIT(BASELINE) | BIT(PATH_TARGET),
     .build = build,

@@ -12,6 +12,7 @@ const struct wn_method wn_method_layercam = {
     .formula = "sum_k a_k relu(g_k)",
     .source = "Jiang et al. 2021 (LayerCAM)",
     .cost = "as la",
-    .misleads = "Negative gradients are dropped channel by channel, so maps do not add up over classes and two opposite contrasts are not opposite maps.",
+    .misleads = "Negative gradients are dropped channel by channel, so maps do not add up over classes and two "
+                "opposite contrasts are not opposite maps.",
     .build = build,
 };

@@ -1,4 +1,5 @@
-/* LIME: a linear model of the network around one picture, of areas that are there or painted over with their own mean colour. */
+/* LIME: a linear model of the network around one picture, of areas that are there or painted over with their own
+ * mean colour. */
 #include "method.h"
 #include "scalar.h"
 
@@ -19,13 +20,13 @@ static int build(struct wn_program *p, const struct wn_method_in *in)
 
 struct fit {
     size_t pixels, plane;
-    int n;           /* areas */
-    int *of;         /* plane: the area of each pixel */
-    float *flat;     /* pixels: every area in its mean colour */
-    float *logits;   /* of a run */
-    unsigned char *on; /* of a run: its pictures' areas, n each */
-    int *list;       /* n: the areas of one picture that are there */
-    double *square;  /* n*n: the sum over pictures of w z z^T, its lower half */
+    int n;                    /* areas */
+    int *of;                  /* plane: the area of each pixel */
+    float *flat;              /* pixels: every area in its mean colour */
+    float *logits;            /* of a run */
+    unsigned char *on;        /* of a run: its pictures' areas, n each */
+    int *list;                /* n: the areas of one picture that are there */
+    double *square;           /* n*n: the sum over pictures of w z z^T, its lower half */
     double *line, *at, *mean; /* n each: the sums of w z y; the solution; the mean of z */
     double weight, value;     /* the sums of w and of w y */
 };
@@ -59,7 +60,8 @@ static enum wn_code fit_init(struct wn_run *r, struct fit *f, struct wn_error *e
     f->flat = malloc(f->pixels * sizeof *f->flat);
     f->logits = malloc(room * (size_t)r->classes * sizeof *f->logits);
     if (!f->of || !f->flat || !f->logits) return wn_fail(err, WN_NO_MEMORY, "no memory for areas");
-    enum wn_code code = wn_run_superpixels(r, (int)wn_setting(&r->question->settings, WN_SETTING_SUPERPIXELS), f->of, &f->n, err);
+    enum wn_code code =
+        wn_run_superpixels(r, (int)wn_setting(&r->question->settings, WN_SETTING_SUPERPIXELS), f->of, &f->n, err);
     if (code != WN_OK) return code;
     const size_t n = (size_t)f->n;
     f->on = malloc(room * n);
@@ -124,7 +126,8 @@ static enum wn_code look(struct wn_run *r, struct fit *f, const struct wn_scalar
 static void center(struct fit *f)
 {
     const size_t n = (size_t)f->n;
-    for (size_t i = 0; i < n; i++) f->mean[i] = f->square[i * n + i] / f->weight; /* z is 0 or 1: its square's sum is its own */
+    /* z is 0 or 1: its square's sum is its own */
+    for (size_t i = 0; i < n; i++) f->mean[i] = f->square[i * n + i] / f->weight;
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k <= i; k++) f->square[i * n + k] -= f->weight * f->mean[i] * f->mean[k];
         f->square[i * n + i] += ridge;
@@ -178,11 +181,14 @@ static int64_t passes(const struct wn_settings *s)
 
 const struct wn_method wn_method_lime = {
     .name = "lime",
-    .summary = "The weights of a linear model of the network around this picture: what each area adds to the scalar when it is there.",
-    .formula = "w = argmin sum_k pi_k (F(x_k) - w0 - w z_k)^2 + |w|^2, z_k areas there or in their mean colour, pi_k = sqrt(exp(-d_k^2 / 0.25^2)), d_k: the cosine distance to the whole",
+    .summary = "The weights of a linear model of the network around this picture: what each area adds to the scalar "
+               "when it is there.",
+    .formula = "w = argmin sum_k pi_k (F(x_k) - w0 - w z_k)^2 + |w|^2, z_k areas there or in their mean colour, pi_k = "
+               "sqrt(exp(-d_k^2 / 0.25^2)), d_k: the cosine distance to the whole",
     .source = "Ribeiro et al. 2016 (LIME); areas: SLIC, Achanta et al. 2012",
     .cost = "a forward pass for each of the `perturbations`",
-    .misleads = "Other draws give other weights: with few `perturbations` for many areas they are mostly noise. Half the picture is gone in each of them.",
+    .misleads = "Other draws give other weights: with few `perturbations` for many areas they are mostly noise. Half "
+                "the picture is gone in each of them.",
     .flags = WN_METHOD_INPUT | WN_METHOD_AREAS,
     .settings = BIT(SUPERPIXELS) | BIT(PERTURBATIONS) | BIT(NOISE_SEED) | BIT(PATH_TARGET),
     .build = build,

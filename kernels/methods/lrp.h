@@ -12,14 +12,14 @@ struct wn_lrp {
     bool boxed;        /* convolutions over the pixels follow the rule for values between two bounds, zB */
 };
 
-/* Appends the relevance of the pixels for in->seed, summed over channels: (R,1,h,w). Refuses with WN_UNSUPPORTED what it has no rule
- * for, by name. */
+/* Appends the relevance of the pixels for in->seed, summed over channels: (R,1,h,w). Refuses with WN_UNSUPPORTED
+ * what it has no rule for, by name. */
 int wn_lrp_map(struct wn_program *p, const struct wn_method_in *in, const struct wn_lrp *rule);
 
 /* One pass of relevance under construction.
  *
- * Gate form: in place of the relevance R_i = a_i g_i of a value goes the signal g_i, so that a step's rule is its gradient with the signal
- * bent, and the last thing is a product with the pixels. */
+ * Gate form: in place of the relevance R_i = a_i g_i of a value goes the signal g_i, so that a step's rule is its
+ * gradient with the signal bent, and the last thing is a product with the pixels. */
 struct wn_lrp_pass {
     const struct wn_lrp *rule;
     const bool *positive; /* [values of the forward pass]: is never negative, whatever the picture */

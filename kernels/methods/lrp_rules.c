@@ -1,9 +1,11 @@
-/* The rules of relevance for each kind of step, in gate form: what becomes of the signal on its way back. Knows no method. */
+/* The rules of relevance for each kind of step, in gate form: what becomes of the signal on its way back. Knows no
+ * method. */
 #include "lrp.h"
 
 #include <stdio.h>
 
-/* z/(z + eps sign z) = |z|/(|z| + eps), without a sign to define at 0: a derivative like an activation's, so that it costs as little. */
+/* z/(z + eps sign z) = |z|/(|z| + eps), without a sign to define at 0: a derivative like an activation's, so that it
+ * costs as little. */
 static int gate(const struct wn_bent *at)
 {
     const struct wn_lrp_pass *pass = at->rule;
@@ -11,8 +13,9 @@ static int gate(const struct wn_bent *at)
     return wn_unary_bwd(at->p, WN_UNARY_EPSILON_GATE, at->dy, z, pass->rule->epsilon, 0);
 }
 
-/* Relevance passes an activation unchanged: z g_z = y g_y, so the signal is scaled by y/z. Right for every activation that keeps the sign
- * and maps 0 to 0; for ReLU and its leaky kin it is the gradient. Where z is 0 there is no relevance to carry. */
+/* Relevance passes an activation unchanged: z g_z = y g_y, so the signal is scaled by y/z. Right for every
+ * activation that keeps the sign and maps 0 to 0; for ReLU and its leaky kin it is the gradient. Where z is 0 there
+ * is no relevance to carry. */
 static int pass_through(const struct wn_bent *at)
 {
     struct wn_program *p = at->p;
@@ -60,7 +63,8 @@ static bool is_const(const struct wn_program *p, int v)
     return p->values[v].kind == WN_VALUE_CONST;
 }
 
-/* Whether a value only opens and closes a product: an activation between two bounds, scaled and laid out, or a softmax. */
+/* Whether a value only opens and closes a product: an activation between two bounds, scaled and laid out, or a
+ * softmax. */
 static bool is_gate(const struct wn_program *p, int v)
 {
     const struct wn_step *s;
@@ -73,9 +77,12 @@ static bool is_gate(const struct wn_program *p, int v)
                 const struct wn_step *top = maker(p, s->in[0]);
                 if (top->prim == WN_PRIM_UNARY && top->u.unary.kind == WN_UNARY_EXP) return true;
             }
-            if (is_const(p, s->in[1])) v = s->in[0];
-            else if (is_const(p, s->in[0]) && s->u.binary != WN_BINARY_DIV) v = s->in[1];
-            else return false;
+            if (is_const(p, s->in[1]))
+                v = s->in[0];
+            else if (is_const(p, s->in[0]) && s->u.binary != WN_BINARY_DIV)
+                v = s->in[1];
+            else
+                return false;
             continue;
         case WN_PRIM_UNARY:
             if (s->u.unary.kind == WN_UNARY_LINEAR) {
@@ -100,14 +107,16 @@ static int hold_other(const struct wn_bent *at, int which)
     return WN_NONE;
 }
 
-/* Squeeze-and-excite, swish as exporters write it, and the like: the gate has decided how much passes, the signal is what passed (Arras et
- * al. 2017). A divisor, too, only says in which unit things are measured. */
+/* Squeeze-and-excite, swish as exporters write it, and the like: the gate has decided how much passes, the signal is
+ * what passed (Arras et al. 2017). A divisor, too, only says in which unit things are measured. */
 static int product(const struct wn_bent *at)
 {
     const struct wn_step *s = at->step;
     bool divide = s->u.binary == WN_BINARY_DIV;
     if (is_const(at->p, s->in[1]) || (is_const(at->p, s->in[0]) && !divide)) return at->dy;
-    if (divide) return wn_bent_wants(at, s->in[0]) ? hold_other(at, 0) : refuse(at, "a quotient whose divisor alone depends on the picture");
+    if (divide)
+        return wn_bent_wants(at, s->in[0]) ? hold_other(at, 0)
+                                           : refuse(at, "a quotient whose divisor alone depends on the picture");
     bool first = is_gate(at->p, s->in[0]), second = is_gate(at->p, s->in[1]);
     if (first == second) return refuse(at, "a product of two activations neither of which is a gate alone");
     return hold_other(at, first ? 1 : 0);
@@ -143,7 +152,8 @@ int wn_lrp_bend(const struct wn_bent *at)
         wn_lrp_split(at);
         return WN_NONE;
     case WN_PRIM_MATMUL:
-        if (wn_bent_wants(at, s->in[0]) && wn_bent_wants(at, s->in[1])) return refuse(at, "a matrix product of two activations");
+        if (wn_bent_wants(at, s->in[0]) && wn_bent_wants(at, s->in[1]))
+            return refuse(at, "a matrix product of two activations");
         return gate(at);
     case WN_PRIM_AVGPOOL:
     case WN_PRIM_REDUCE:

@@ -1,5 +1,5 @@
-/* The alpha-beta rule: what excites a cell and what inhibits it share its relevance apart. Needs the filter twice, as two filters
- * that are never negative, made once a model. */
+/* The alpha-beta rule: what excites a cell and what inhibits it share its relevance apart. Needs the filter twice,
+ * as two filters that are never negative, made once a model. */
 #include "lrp.h"
 
 #include <stdio.h>
@@ -25,10 +25,12 @@ static int part_of(struct wn_program *p, int weight, float sign)
 {
     if (weight == WN_NONE) return WN_NONE;
     if (p->values[weight].kind != WN_VALUE_CONST)
-        return wn_program_fail(p, WN_UNSUPPORTED, "LRP has no alpha-beta rule for a filter that depends on the picture");
+        return wn_program_fail(p, WN_UNSUPPORTED,
+                               "LRP has no alpha-beta rule for a filter that depends on the picture");
     struct part part = {p->values[weight].weight, sign};
     char key[256];
-    snprintf(key, sizeof key, "%.160s|%p|%s", part.w->name ? part.w->name : "", (const void *)part.w, sign > 0 ? "positive part" : "negative part");
+    snprintf(key, sizeof key, "%.160s|%p|%s", part.w->name ? part.w->name : "", (const void *)part.w,
+             sign > 0 ? "positive part" : "negative part");
     return wn_program_derive(p, key, &part.w->shape, take_part, &part);
 }
 
@@ -52,7 +54,8 @@ static int pull(const struct wn_bent *at, int dy, int w)
 
 /* ---- the rule ---- */
 
-/* One side of the split: sign +1 what excites (alpha), -1 what inhibits (beta). Everything in it is a size, never negative. */
+/* One side of the split: sign +1 what excites (alpha), -1 what inhibits (beta). Everything in it is a size, never
+ * negative. */
 struct side {
     int same, other; /* filters that meet positive and negative activations */
     int share;       /* factor * R_j / (Z_j + eps), (R,..) */
@@ -62,7 +65,8 @@ static struct side make_side(const struct wn_bent *at, float sign, float factor,
 {
     struct wn_program *p = at->p;
     const struct wn_lrp_pass *pass = at->rule;
-    struct side side = {part_of(p, at->step->in[1], sign), down == WN_NONE ? WN_NONE : part_of(p, at->step->in[1], -sign), WN_NONE};
+    struct side side = {part_of(p, at->step->in[1], sign),
+                        down == WN_NONE ? WN_NONE : part_of(p, at->step->in[1], -sign), WN_NONE};
     int total = push(at, up, side.same, part_of(p, at->step->in[2], sign));
     if (down != WN_NONE) total = wn_add(p, total, push(at, down, side.other, WN_NONE));
     int relevance = wn_mul(p, at->dy, wn_rows_of(p, at->step->out[0], at->rows));
@@ -96,7 +100,8 @@ void wn_lrp_split(const struct wn_bent *at)
     int g = collect(at, &excite, beta, false);
     if (down != WN_NONE) { /* R = |a| times what reaches a negative activation, so the signal R/a has the sign turned */
         int rise = wn_unary_bwd(p, WN_UNARY_RELU, g, wn_rows_of(p, up, at->rows), 0, 0);
-        int fall = wn_unary_bwd(p, WN_UNARY_RELU, collect(at, &excite, beta, true), wn_rows_of(p, down, at->rows), 0, 0);
+        int fall =
+            wn_unary_bwd(p, WN_UNARY_RELU, collect(at, &excite, beta, true), wn_rows_of(p, down, at->rows), 0, 0);
         g = wn_binary(p, WN_BINARY_SUB, rise, fall);
     }
     wn_bent_give(at, x, g);
@@ -104,8 +109,8 @@ void wn_lrp_split(const struct wn_bent *at)
 
 /* ---- pixels between two bounds ---- */
 
-/* R_i = (x_i - l_i) c+_i + (h_i - x_i) c-_i with c = what the shares R_j/(Z_j + eps) hand back through each part of the filter: the pixel times
- * c+ - c-, and a rest without the pixel. Biases cancel. */
+/* R_i = (x_i - l_i) c+_i + (h_i - x_i) c-_i with c = what the shares R_j/(Z_j + eps) hand back through each part of
+ * the filter: the pixel times c+ - c-, and a rest without the pixel. Biases cancel. */
 void wn_lrp_box(const struct wn_bent *at)
 {
     struct wn_program *p = at->p;
@@ -151,7 +156,8 @@ static bool is_positive(const struct wn_step *s, const bool *positive)
     switch (s->prim) {
     case WN_PRIM_UNARY: return unary_is_positive(&s->u.unary, positive[s->in[0]]);
     case WN_PRIM_BINARY:
-        return (s->u.binary == WN_BINARY_ADD || s->u.binary == WN_BINARY_MUL) && positive[s->in[0]] && positive[s->in[1]];
+        return (s->u.binary == WN_BINARY_ADD || s->u.binary == WN_BINARY_MUL) && positive[s->in[0]] &&
+               positive[s->in[1]];
     case WN_PRIM_CONCAT:
         for (int i = 0; i < s->n_in; i++)
             if (!positive[s->in[i]]) return false;

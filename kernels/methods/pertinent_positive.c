@@ -1,6 +1,6 @@
-/* The pertinent positive of CEM-MAF: the few areas of the picture that are enough, all others painted over, for the class to stay ahead of its
- * rivals. One weight an area shrinks under accelerated descent as long as the network stays sure; then areas are switched on by weight until
- * it answers as before. */
+/* The pertinent positive of CEM-MAF: the few areas of the picture that are enough, all others painted over, for the
+ * class to stay ahead of its rivals. One weight an area shrinks under accelerated descent as long as the network
+ * stays sure; then areas are switched on by weight until it answers as before. */
 #include "method.h"
 
 #include <math.h>
@@ -17,13 +17,14 @@ static int build(struct wn_program *p, const struct wn_method_in *in)
 
 struct search {
     size_t pixels, plane;
-    int n, room, classes; /* areas; images of a run; K of the network */
-    int *of;              /* plane: the area of each pixel */
-    float *fill;          /* pixels: what stands where an area is off */
-    signed char *sides;   /* max(K, 2): classes that the question speaks for and against */
-    float *logits, *seeds, *gradient;  /* room*K, room*K, pixels */
-    double *m, *s, *best, *on;         /* n each: weights, the point ahead of them, the best so far, the final choice */
-    double *size, *slope;              /* n each: pixels; what switching the area on would add to the whole picture's margin */
+    int n, room, classes;             /* areas; images of a run; K of the network */
+    int *of;                          /* plane: the area of each pixel */
+    float *fill;                      /* pixels: what stands where an area is off */
+    signed char *sides;               /* max(K, 2): classes that the question speaks for and against */
+    float *logits, *seeds, *gradient; /* room*K, room*K, pixels */
+    double *m, *s, *best, *on;        /* n each: weights, the point ahead of them, the best so far, the final choice */
+    /* n each: pixels; what switching the area on would add to the whole picture's margin */
+    double *size, *slope;
     double beta, kappa, least; /* least: the best weights' size; INFINITY: none so far */
 };
 
@@ -53,7 +54,8 @@ static enum wn_code search_init(struct wn_run *r, struct search *s, struct wn_er
     s->gradient = malloc(s->pixels * sizeof *s->gradient);
     s->sides = malloc((size_t)s->classes + 1);
     s->logits = malloc(2 * numbers * sizeof *s->logits);
-    if (!s->of || !s->fill || !s->gradient || !s->sides || !s->logits) return wn_fail(err, WN_NO_MEMORY, "no memory for a search");
+    if (!s->of || !s->fill || !s->gradient || !s->sides || !s->logits)
+        return wn_fail(err, WN_NO_MEMORY, "no memory for a search");
     s->seeds = s->logits + numbers;
     enum wn_code code = wn_run_superpixels(r, (int)wn_setting(set, WN_SETTING_SUPERPIXELS), s->of, &s->n, err);
     if (code == WN_OK) code = wn_run_baseline(r, s->fill, err);
@@ -96,7 +98,8 @@ static void paint(const struct wn_run *r, const struct search *s, const double *
 }
 
 /* Margins of up to `room` weightings in one run. */
-static enum wn_code look(struct wn_run *r, struct search *s, const double *const *weights, int n, double *margins, struct wn_error *err)
+static enum wn_code look(struct wn_run *r, struct search *s, const double *const *weights, int n, double *margins,
+                         struct wn_error *err)
 {
     for (int i = 0; i < n; i++) paint(r, s, weights[i], wn_run_image(r, i));
     enum wn_code code = wn_run_forward(r, n, s->logits, err);
@@ -119,8 +122,11 @@ static double size_of(const struct search *s, const double *m)
 static enum wn_code climb(struct wn_run *r, struct search *s, double by, double *weights, struct wn_error *err)
 {
     enum wn_code code = wn_run_backward(r, 1, s->seeds, s->gradient, err);
-    for (size_t i = 0; i < s->pixels && code == WN_OK; i++) /* a weight that is no number would be taken for one that has shrunk away */
-        if (!isfinite(s->gradient[i])) code = wn_fail(err, WN_BAD_NUMBERS, "the gradient is not finite for a picture that '%s' tried", r->method->name);
+    /* a weight that is no number would be taken for one that has shrunk away */
+    for (size_t i = 0; i < s->pixels && code == WN_OK; i++)
+        if (!isfinite(s->gradient[i]))
+            code = wn_fail(err, WN_BAD_NUMBERS, "the gradient is not finite for a picture that '%s' tried",
+                           r->method->name);
     for (size_t i = 0; i < s->pixels && code == WN_OK; i++)
         weights[s->of[i % s->plane]] += by * ((double)r->image[i] - s->fill[i]) * s->gradient[i];
     return code;
@@ -144,9 +150,10 @@ static void keep_smaller(struct search *s)
     memcpy(s->best, s->m, (size_t)s->n * sizeof *s->m);
 }
 
-/* margins[0] at the point ahead, where there is one, margins[1] at the weights, where they are tried; in one run where there is room for
- * both. The point's is the last, and its first image. */
-static enum wn_code look_at_both(struct wn_run *r, struct search *s, bool ahead, bool tried, double margins[2], struct wn_error *err)
+/* margins[0] at the point ahead, where there is one, margins[1] at the weights, where they are tried; in one run
+ * where there is room for both. The point's is the last, and its first image. */
+static enum wn_code look_at_both(struct wn_run *r, struct search *s, bool ahead, bool tried, double margins[2],
+                                 struct wn_error *err)
 {
     const double *both[2] = {s->s, s->m};
     const bool together = ahead && tried && s->room > 1;
@@ -158,15 +165,18 @@ static enum wn_code look_at_both(struct wn_run *r, struct search *s, bool ahead,
 
 /* One round from all weights at 1.
  *
- * On their way down weights that are still all alike keep the network sure in any round; the paper's code takes that for success, lets c fall,
- * and is left with weights that put no area before another. Here only what is sure in the second half of a round is its success. */
-static enum wn_code one_round(struct wn_run *r, struct search *s, double c, int steps, bool *found, struct wn_error *err)
+ * On their way down weights that are still all alike keep the network sure in any round; the paper's code takes that
+ * for success, lets c fall, and is left with weights that put no area before another. Here only what is sure in the
+ * second half of a round is its success. */
+static enum wn_code one_round(struct wn_run *r, struct search *s, double c, int steps, bool *found,
+                              struct wn_error *err)
 {
     enum wn_code code = WN_OK;
     *found = false;
     for (int i = 0; i < s->n; i++) s->m[i] = s->s[i] = 1;
     for (int k = 0; k <= steps && code == WN_OK; k++) {
-        const bool ahead = k < steps, late = 2 * k > steps, tried = k > 0 && ((late && !*found) || size_of(s, s->m) < s->least);
+        const bool ahead = k<steps, late = 2 * k> steps,
+                   tried = k > 0 && ((late && !*found) || size_of(s, s->m) < s->least);
         double margins[2] = {0};
         if ((code = look_at_both(r, s, ahead, tried, margins, err)) != WN_OK) return code;
         if (tried && margins[1] >= s->kappa) {
@@ -174,13 +184,15 @@ static enum wn_code one_round(struct wn_run *r, struct search *s, double c, int 
             *found |= late;
         }
         if (!ahead) return WN_OK;
-        if (margins[0] < s->kappa) code = climb(r, s, 0.01 * sqrt(1 - (double)k / steps) * c, s->s, err); /* down c max(0, kappa - margin) */
+        /* down c max(0, kappa - margin) */
+        if (margins[0] < s->kappa) code = climb(r, s, 0.01 * sqrt(1 - (double)k / steps) * c, s->s, err);
         shrink(s, k);
     }
     return code;
 }
 
-/* c weighs staying sure against shrinking: ten times more while no round succeeds, then the middle of what failed and what did. */
+/* c weighs staying sure against shrinking: ten times more while no round succeeds, then the middle of what failed
+ * and what did. */
 static enum wn_code search_all(struct wn_run *r, struct search *s, struct wn_error *err)
 {
     const struct wn_settings *set = &r->question->settings;
@@ -214,7 +226,8 @@ static int by_weight(const void *a, const void *b)
     return x->slope < y->slope ? 1 : x->slope > y->slope ? -1 : x->number - y->number;
 }
 
-/* One area more at a time, as many trials as a run has room for, until the class is ahead. Leaves in `on` which they are. */
+/* One area more at a time, as many trials as a run has room for, until the class is ahead. Leaves in `on` which they
+ * are. */
 static enum wn_code switch_on(struct wn_run *r, struct search *s, const struct area *order, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
@@ -226,7 +239,8 @@ static enum wn_code switch_on(struct wn_run *r, struct search *s, const struct a
             paint(r, s, s->on, wn_run_image(r, n));
         }
         code = wn_run_forward(r, n, s->logits, err);
-        for (; taken < n && !ahead && code == WN_OK; taken++) ahead = margin(s, s->logits + (size_t)taken * (size_t)s->classes, NULL) > 0;
+        for (; taken < n && !ahead && code == WN_OK; taken++)
+            ahead = margin(s, s->logits + (size_t)taken * (size_t)s->classes, NULL) > 0;
         for (int i = taken; i < n; i++) s->on[order[done + i].number] = 0;
         done += taken;
     }
@@ -262,8 +276,8 @@ static enum wn_code choose(struct wn_run *r, struct search *s, struct wn_error *
     return code;
 }
 
-/* Where the class is not ahead in the whole picture, none of it is enough for that: no area is on. The whole picture's own forward pass has just
- * been run. */
+/* Where the class is not ahead in the whole picture, none of it is enough for that: no area is on. The whole
+ * picture's own forward pass has just been run. */
 static enum wn_code find(struct wn_run *r, struct search *s, struct wn_error *err)
 {
     const double whole = margin(s, r->logits, s->seeds);
@@ -278,7 +292,9 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
 {
     struct search s = {0};
     if (r->question->contrast->flags & WN_CONTRAST_VALUE)
-        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' sets no classes against others, so nothing can be enough for one", r->question->contrast->name);
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "contrast '%s' sets no classes against others, so nothing can be enough for one",
+                       r->question->contrast->name);
     enum wn_code code = search_init(r, &s, err);
     if (code == WN_OK) code = find(r, &s, err);
     if (code == WN_OK) code = wn_run_paint(r, s.of, s.on, err);
@@ -294,12 +310,16 @@ static int64_t passes(const struct wn_settings *s)
 
 const struct wn_method wn_method_pertinent_positive = {
     .name = "pertinent-positive",
-    .summary = "What suffices: the few areas of the picture that are enough for the answer when all others are painted over.",
-    .formula = "x(m) = x0 + m (x - x0), m >= 0 an area: min_m c max(0, kappa - (y_P - max_Q y_Q)(x(m))) + beta |m|_1; then areas by m until P is ahead, less those that it does not need; 1 there, else 0",
-    .source = "Luss et al. 2021 (CEM-MAF), without attribute functions. Ours: a search succeeds by its second half, equal weights go by gradient, and areas that turn out "
+    .summary =
+        "What suffices: the few areas of the picture that are enough for the answer when all others are painted over.",
+    .formula = "x(m) = x0 + m (x - x0), m >= 0 an area: min_m c max(0, kappa - (y_P - max_Q y_Q)(x(m))) + beta |m|_1; "
+               "then areas by m until P is ahead, less those that it does not need; 1 there, else 0",
+    .source = "Luss et al. 2021 (CEM-MAF), without attribute functions. Ours: a search succeeds by its second half, "
+              "equal weights go by gradient, and areas that turn out "
               "not to be needed go again. Areas: SLIC, Achanta et al. 2012",
     .cost = "up to three passes for each of `rounds` times `iterations` steps, and up to two for each area",
-    .misleads = "Empty: the class is not ahead even in the whole picture. Enough is not all that was used: other areas may be enough as well. A picture with holes is unlike any that the network was trained on.",
+    .misleads = "Empty: the class is not ahead even in the whole picture. Enough is not all that was used: other areas "
+                "may be enough as well. A picture with holes is unlike any that the network was trained on.",
     .flags = WN_METHOD_INPUT | WN_METHOD_AREAS,
     .settings = BIT(SUPERPIXELS) | BIT(KAPPA) | BIT(BETA) | BIT(ROUNDS) | BIT(ITERATIONS) | BIT(BASELINE),
     .build = build,

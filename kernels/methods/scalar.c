@@ -28,7 +28,8 @@ double wn_scalar_at(const struct wn_scalar *s, const float *logits, float *seed)
     double mine = log_sum(y, s->sides, n, 1), theirs = log_sum(y, s->sides, n, -1), odds = mine - theirs;
     double e = exp(-fabs(odds)), scale = s->kind == WN_PATH_PROBABILITY ? e / ((1 + e) * (1 + e)) : 1; /* p (1 - p) */
     for (int i = shift; i < n && seed; i++)
-        seed[i - shift] = s->sides[i] ? (float)(scale * s->sides[i] * exp(y[i] - (s->sides[i] > 0 ? mine : theirs))) : 0;
+        seed[i - shift] =
+            s->sides[i] ? (float)(scale * s->sides[i] * exp(y[i] - (s->sides[i] > 0 ? mine : theirs))) : 0;
     return s->kind == WN_PATH_PROBABILITY ? 1 / (1 + exp(-odds)) : odds;
 }
 
@@ -38,10 +39,16 @@ enum wn_code wn_scalar_choose(const struct wn_run *r, struct wn_scalar *s, struc
     s->kind = (enum wn_path_target)wn_setting(&r->question->settings, WN_SETTING_PATH_TARGET);
     s->classes = r->classes;
     s->seed = r->seed;
-    if (s->kind == WN_PATH_AUTO) s->kind = c->odds == WN_ODDS_NONE ? WN_PATH_FROZEN : c->explains_probability ? WN_PATH_PROBABILITY : WN_PATH_LOG_ODDS;
+    if (s->kind == WN_PATH_AUTO)
+        s->kind = c->odds == WN_ODDS_NONE   ? WN_PATH_FROZEN
+                  : c->explains_probability ? WN_PATH_PROBABILITY
+                                            : WN_PATH_LOG_ODDS;
     if (s->kind == WN_PATH_FROZEN) return WN_OK;
     if (c->odds == WN_ODDS_NONE)
-        return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' sets no classes against others, so a path_target of probability or log-odds has no meaning; take 'frozen'", c->name);
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "contrast '%s' sets no classes against others, so a path_target of probability or log-odds has "
+                       "no meaning; take 'frozen'",
+                       c->name);
     s->sides = malloc((size_t)r->classes + 1);
     return s->sides && wn_run_sides(r, s->sides) ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a question");
 }

@@ -1,10 +1,12 @@
-/* The scalar that methods of several runs follow from picture to picture: the setting path_target. Private to kernels/. */
+/* The scalar that methods of several runs follow from picture to picture: the setting path_target. Private to
+ * kernels/. */
 #ifndef WN_KERNELS_SCALAR_H
 #define WN_KERNELS_SCALAR_H
 
 #include "method.h"
 
-enum wn_path_target { WN_PATH_AUTO, WN_PATH_FROZEN, WN_PATH_PROBABILITY, WN_PATH_LOG_ODDS }; /* in the order of method_options.def */
+/* in the order of method_options.def */
+enum wn_path_target { WN_PATH_AUTO, WN_PATH_FROZEN, WN_PATH_PROBABILITY, WN_PATH_LOG_ODDS };
 
 struct wn_scalar {
     enum wn_path_target kind; /* never WN_PATH_AUTO */

@@ -1,4 +1,5 @@
-/* Score-CAM: channels weighted by what the scalar gains when the picture is seen through each of them; no gradient at all. */
+/* Score-CAM: channels weighted by what the scalar gains when the picture is seen through each of them; no gradient
+ * at all. */
 #include "method.h"
 
 #include <math.h>
@@ -57,8 +58,10 @@ static enum wn_code trial_init(struct wn_run *r, struct trial *t, struct wn_erro
     t->activation = calloc(c * t->cells, sizeof *t->activation);
     t->mask = calloc(t->plane, sizeof *t->mask);
     t->logits = calloc((size_t)wn_run_room(r) * (size_t)r->classes, sizeof *t->logits);
-    if (!t->order || !t->activation || !t->mask || !t->logits) return wn_fail(err, WN_NO_MEMORY, "no memory for the masks of a layer");
-    enum wn_code code = wn_run_backward(r, 1, r->seed, t->activation, err); /* the image's own forward pass has just been run */
+    if (!t->order || !t->activation || !t->mask || !t->logits)
+        return wn_fail(err, WN_NO_MEMORY, "no memory for the masks of a layer");
+    /* the image's own forward pass has just been run */
+    enum wn_code code = wn_run_backward(r, 1, r->seed, t->activation, err);
     int most = (int)wn_setting(&r->question->settings, WN_SETTING_CHANNELS);
     for (size_t k = 0; k < c && code == WN_OK; k++) {
         double v = variance(t->activation + k * t->cells, t->cells);
@@ -74,7 +77,8 @@ static enum wn_code trial_init(struct wn_run *r, struct trial *t, struct wn_erro
 static enum wn_code mask_image(const struct wn_run *r, struct trial *t, int channel, float *x, struct wn_error *err)
 {
     float lo = INFINITY, hi = -INFINITY;
-    enum wn_code code = wn_enlarge(t->activation + (size_t)channel * t->cells, r->at_h, r->at_w, false, (int)r->height, (int)r->width, t->mask, err);
+    enum wn_code code = wn_enlarge(t->activation + (size_t)channel * t->cells, r->at_h, r->at_w, false, (int)r->height,
+                                   (int)r->width, t->mask, err);
     if (code != WN_OK) return code;
     for (size_t i = 0; i < t->plane; i++) {
         if (t->mask[i] < lo) lo = t->mask[i];
@@ -82,7 +86,8 @@ static enum wn_code mask_image(const struct wn_run *r, struct trial *t, int chan
     }
     float scale = hi > lo ? 1 / (hi - lo) : 0;
     if (!isfinite(scale)) scale = 0;
-    for (size_t i = 0; i < t->plane * (size_t)r->channels; i++) x[i] = r->image[i] * ((t->mask[i % t->plane] - lo) * scale);
+    for (size_t i = 0; i < t->plane * (size_t)r->channels; i++)
+        x[i] = r->image[i] * ((t->mask[i % t->plane] - lo) * scale);
     return WN_OK;
 }
 
@@ -93,10 +98,12 @@ static double score(const struct wn_run *r, const float *logits)
     return sum;
 }
 
-static enum wn_code add_channels(struct wn_run *r, struct trial *t, double nothing, int first, int n, double *sum, struct wn_error *err)
+static enum wn_code add_channels(struct wn_run *r, struct trial *t, double nothing, int first, int n, double *sum,
+                                 struct wn_error *err)
 {
     enum wn_code code = WN_OK;
-    for (int i = 0; i < n && code == WN_OK; i++) code = mask_image(r, t, t->order[first + i].number, wn_run_image(r, i), err);
+    for (int i = 0; i < n && code == WN_OK; i++)
+        code = mask_image(r, t, t->order[first + i].number, wn_run_image(r, i), err);
     if (code == WN_OK) code = wn_run_forward(r, n, t->logits, err);
     for (int i = 0; i < n && code == WN_OK; i++) {
         const float *a = t->activation + (size_t)t->order[first + i].number * t->cells;
@@ -112,7 +119,8 @@ static enum wn_code try_all(struct wn_run *r, struct trial *t, double *sum, stru
     memset(wn_run_image(r, 0), 0, t->plane * (size_t)r->channels * sizeof(float));
     enum wn_code code = wn_run_forward(r, 1, t->logits, err);
     double nothing = code == WN_OK ? score(r, t->logits) : 0;
-    for (int i = 0; i < t->n && code == WN_OK; i += room) code = add_channels(r, t, nothing, i, t->n - i < room ? t->n - i : room, sum, err);
+    for (int i = 0; i < t->n && code == WN_OK; i += room)
+        code = add_channels(r, t, nothing, i, t->n - i < room ? t->n - i : room, sum, err);
     return code;
 }
 
@@ -141,9 +149,11 @@ const struct wn_method wn_method_scorecam = {
     .name = "scorecam",
     .summary = "Channels weighted by what the scalar gains when the picture is seen through them; needs no gradient.",
     .formula = "sum_k (v.y(x m_k) - v.y(0)) a_k, m_k = a_k enlarged and stretched to [0,1]",
-    .source = "Wang et al. 2020 (Score-CAM), the gains as they are: a softmax over channels would lose the sign of a contrast",
+    .source = "Wang et al. 2020 (Score-CAM), the gains as they are: a softmax over channels would lose the sign of a "
+              "contrast",
     .cost = "a forward pass for each of the `channels` that are tried",
-    .misleads = "A masked picture is unlike any that the network was trained on. With fewer `channels` than the layer has, the rest is left out.",
+    .misleads = "A masked picture is unlike any that the network was trained on. With fewer `channels` than the layer "
+                "has, the rest is left out.",
     .settings = 1u << WN_SETTING_CHANNELS,
     .build = build,
     .run = run,

@@ -1,4 +1,5 @@
-/* SmoothGrad: another method's map, averaged over noisy copies of the picture. The scalar stays that of the picture itself: v is held. */
+/* SmoothGrad: another method's map, averaged over noisy copies of the picture. The scalar stays that of the picture
+ * itself: v is held. */
 #include "method.h"
 
 #include <math.h>
@@ -30,7 +31,8 @@ static double range(const float *x, size_t n)
     return (double)hi - lo;
 }
 
-static enum wn_code average(struct wn_run *r, const struct wn_method *base, float *maps, double *sum, size_t cells, struct wn_error *err)
+static enum wn_code average(struct wn_run *r, const struct wn_method *base, float *maps, double *sum, size_t cells,
+                            struct wn_error *err)
 {
     const struct wn_settings *s = &r->question->settings;
     size_t pixels = (size_t)(r->channels * r->height * r->width);
@@ -61,7 +63,8 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
     float *maps = malloc((size_t)wn_run_room(r) * cells * sizeof *maps);
     double *sum = calloc(cells, sizeof *sum);
     r->map = malloc(cells * sizeof *r->map);
-    enum wn_code code = maps && sum && r->map ? average(r, base, maps, sum, cells, err) : wn_fail(err, WN_NO_MEMORY, "no memory for maps");
+    enum wn_code code = maps && sum && r->map ? average(r, base, maps, sum, cells, err)
+                                              : wn_fail(err, WN_NO_MEMORY, "no memory for maps");
     for (size_t i = 0; i < cells && code == WN_OK; i++) r->map[i] = (float)sum[i]; /* analyzer: else code says so */
     free(maps);
     free(sum);
@@ -82,7 +85,8 @@ const struct wn_method wn_method_smoothgrad = {
     .formula = "1/n sum_i map(x + e_i), e_i ~ N(0, (noise (max x - min x))^2)",
     .source = "Smilkov et al. 2017 (SmoothGrad)",
     .cost = "`samples` times the base method",
-    .misleads = "What is steady under noise need not be what the network looked at; more noise gives smoother maps of another question.",
+    .misleads = "What is steady under noise need not be what the network looked at; more noise gives smoother maps of "
+                "another question.",
     .flags = WN_METHOD_INPUT,
     .settings = BIT(SAMPLES) | BIT(NOISE) | BIT(NOISE_SEED) | BIT(BASE_METHOD),
     .run = run,

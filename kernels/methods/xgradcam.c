@@ -13,7 +13,8 @@ static int build(struct wn_program *p, const struct wn_method_in *in)
 
 const struct wn_method wn_method_xgradcam = {
     .name = "xgradcam",
-    .summary = "Channels weighted by the mean of their gradient where they are active; the map sums like the linear approximation.",
+    .summary = "Channels weighted by the mean of their gradient where they are active; the map sums like the linear "
+               "approximation.",
     .formula = "sum_k w_k a_k, w_k = sum_ij a_k g_k / sum_ij a_k",
     .source = "Fu et al. 2020 (XGrad-CAM)",
     .cost = "as la",

@@ -80,7 +80,8 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
     if (status == dnnl_success) status = dnnl_stream_create(&be->stream, be->engine, dnnl_stream_default_flags);
     if (status != dnnl_success) {
         be_close(&be->base);
-        return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN makes no CPU engine (status %d)", (int)status);
+        return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE,
+                       "oneDNN makes no CPU engine (status %d)", (int)status);
     }
     *out = &be->base;
     return WN_OK;
@@ -278,7 +279,8 @@ static enum wn_code run_action(const struct wn_dnn_exe *e, const struct wn_dnn_a
     if (a->loop) return a->loop(a->spec, a->p), WN_OK;
     dnnl_status_t status = dnnl_primitive_execute(a->prim, e->be->stream, a->n, a->args);
     if (status == dnnl_success) return WN_OK;
-    return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN fails with status %d", (int)status);
+    return wn_fail(err, status == dnnl_out_of_memory ? WN_NO_MEMORY : WN_DEVICE, "oneDNN fails with status %d",
+                   (int)status);
 }
 
 /* The first action of the stage, which must be one. */
@@ -308,8 +310,10 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-/* What it says of a step is not part of the next one's time. Bytes are not counted: half of what is moved here never leaves a cache. */
-static enum wn_code exe_profile(struct wn_exe *base, int stage, const struct wn_profiler *profiler, struct wn_error *err)
+/* What it says of a step is not part of the next one's time. Bytes are not counted: half of what is moved here never
+ * leaves a cache. */
+static enum wn_code exe_profile(struct wn_exe *base, int stage, const struct wn_profiler *profiler,
+                                struct wn_error *err)
 {
     struct wn_dnn_exe *e = (struct wn_dnn_exe *)base;
     int i;
@@ -342,10 +346,12 @@ static void be_diagnose(void (*say)(void *arg, const struct wn_finding *finding)
     snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
     say(arg, &(struct wn_finding){"oneDNN", text, NULL});
     snprintf(text, sizeof text, "%s%s", isa_name(), has_bf16() ? ", bf16" : "");
-    say(arg, &(struct wn_finding){"oneDNN's instructions", text,
-                                  strcmp(isa_name(), "sse41") == 0 || strcmp(isa_name(), "generic") == 0
-                                      ? "without AVX2 answers take several times as long; unset ONEDNN_MAX_CPU_ISA, or use a newer processor"
-                                      : NULL});
+    say(arg,
+        &(struct wn_finding){
+            "oneDNN's instructions", text,
+            strcmp(isa_name(), "sse41") == 0 || strcmp(isa_name(), "generic") == 0
+                ? "without AVX2 answers take several times as long; unset ONEDNN_MAX_CPU_ISA, or use a newer processor"
+                : NULL});
 }
 
 const struct wn_backend_impl wn_backend_onednn = {

@@ -109,7 +109,8 @@ struct wn_dnn_value {
     bool keep;              /* of root values: outlives its stage */
     int buffer[2];          /* by type, -1 where there is none */
     int stage[2];           /* in which the buffer's contents are good; -1: always */
-    int slice_of;           /* WN_NONE, or nobody makes it: whoever adds it reads the channels of that value from slice_from on */
+    /* WN_NONE, or nobody makes it: whoever adds it reads the channels of that value from slice_from on */
+    int slice_of;
     int64_t slice_from;
 };
 

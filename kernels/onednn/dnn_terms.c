@@ -25,41 +25,18 @@ bool wn_dnn_eltwise_of(const struct wn_act *act, dnnl_alg_kind_t *alg, float *al
 {
     *alpha = act->alpha, *beta = act->beta;
     switch (act->kind) {
-    case WN_UNARY_RELU:
-        *alg = dnnl_eltwise_relu, *alpha = 0;
-        return true;
-    case WN_UNARY_LEAKY:
-        *alg = dnnl_eltwise_relu;
-        return true;
-    case WN_UNARY_ELU:
-        *alg = dnnl_eltwise_elu;
-        return true;
-    case WN_UNARY_SIGMOID:
-        *alg = dnnl_eltwise_logistic;
-        return true;
-    case WN_UNARY_TANH:
-        *alg = dnnl_eltwise_tanh;
-        return true;
-    case WN_UNARY_EXP:
-        *alg = dnnl_eltwise_exp;
-        return true;
-    case WN_UNARY_ABS:
-        *alg = dnnl_eltwise_abs;
-        return true;
-    case WN_UNARY_CLIP:
-        *alg = dnnl_eltwise_clip;
-        return act->alpha <= act->beta;
-    case WN_UNARY_HARDSWISH:
-        *alg = dnnl_eltwise_hardswish, *alpha = 1.0f / 6, *beta = 0.5f;
-        return true;
-    case WN_UNARY_LINEAR:
-        *alg = dnnl_eltwise_linear;
-        return true;
-    case WN_UNARY_SQUARE:
-        *alg = dnnl_eltwise_square;
-        return true;
-    default:
-        return false;
+    case WN_UNARY_RELU: *alg = dnnl_eltwise_relu, *alpha = 0; return true;
+    case WN_UNARY_LEAKY: *alg = dnnl_eltwise_relu; return true;
+    case WN_UNARY_ELU: *alg = dnnl_eltwise_elu; return true;
+    case WN_UNARY_SIGMOID: *alg = dnnl_eltwise_logistic; return true;
+    case WN_UNARY_TANH: *alg = dnnl_eltwise_tanh; return true;
+    case WN_UNARY_EXP: *alg = dnnl_eltwise_exp; return true;
+    case WN_UNARY_ABS: *alg = dnnl_eltwise_abs; return true;
+    case WN_UNARY_CLIP: *alg = dnnl_eltwise_clip; return act->alpha <= act->beta;
+    case WN_UNARY_HARDSWISH: *alg = dnnl_eltwise_hardswish, *alpha = 1.0f / 6, *beta = 0.5f; return true;
+    case WN_UNARY_LINEAR: *alg = dnnl_eltwise_linear; return true;
+    case WN_UNARY_SQUARE: *alg = dnnl_eltwise_square; return true;
+    default: return false;
     }
 }
 
@@ -74,26 +51,13 @@ bool wn_dnn_has_act(const struct wn_act *act)
 bool wn_dnn_binary_of(enum wn_binary kind, dnnl_alg_kind_t *alg)
 {
     switch (kind) {
-    case WN_BINARY_ADD:
-        *alg = dnnl_binary_add;
-        return true;
-    case WN_BINARY_SUB:
-        *alg = dnnl_binary_sub;
-        return true;
-    case WN_BINARY_MUL:
-        *alg = dnnl_binary_mul;
-        return true;
-    case WN_BINARY_DIV:
-        *alg = dnnl_binary_div;
-        return true;
-    case WN_BINARY_MAX:
-        *alg = dnnl_binary_max;
-        return true;
-    case WN_BINARY_MIN:
-        *alg = dnnl_binary_min;
-        return true;
-    default:
-        return false;
+    case WN_BINARY_ADD: *alg = dnnl_binary_add; return true;
+    case WN_BINARY_SUB: *alg = dnnl_binary_sub; return true;
+    case WN_BINARY_MUL: *alg = dnnl_binary_mul; return true;
+    case WN_BINARY_DIV: *alg = dnnl_binary_div; return true;
+    case WN_BINARY_MAX: *alg = dnnl_binary_max; return true;
+    case WN_BINARY_MIN: *alg = dnnl_binary_min; return true;
+    default: return false;
     }
 }
 

@@ -36,7 +36,8 @@
 #define dnnl_eltwise_forward_desc_init wn_guarded_dnnl_eltwise_forward_desc_init
 #define dnnl_binary_desc_init wn_guarded_dnnl_binary_desc_init
 #define dnnl_convolution_forward_primitive_desc_create wn_guarded_dnnl_convolution_forward_primitive_desc_create
-#define dnnl_convolution_backward_data_primitive_desc_create wn_guarded_dnnl_convolution_backward_data_primitive_desc_create
+#define dnnl_convolution_backward_data_primitive_desc_create                                                           \
+    wn_guarded_dnnl_convolution_backward_data_primitive_desc_create
 #define dnnl_pooling_forward_primitive_desc_create wn_guarded_dnnl_pooling_forward_primitive_desc_create
 #define dnnl_matmul_primitive_desc_create wn_guarded_dnnl_matmul_primitive_desc_create
 #define dnnl_eltwise_forward_primitive_desc_create wn_guarded_dnnl_eltwise_forward_primitive_desc_create

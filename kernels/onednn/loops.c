@@ -162,7 +162,8 @@ static void copy_thin(const struct wn_dnn_copy *c, void *const *p)
         for (int64_t i = 0; i < n; i += BLOCK)
             for (int64_t k = 0; k < outer.extent[thin]; k++)
                 copy_row(c, (char *)p[0] + (w.at[0] + i * sy[along] + k * sy[thin]) * y_size, sy[along],
-                         (const char *)p[1] + (w.at[1] + i * sx[along] + k * sx[thin]) * x_size, sx[along], n - i < BLOCK ? n - i : BLOCK);
+                         (const char *)p[1] + (w.at[1] + i * sx[along] + k * sx[thin]) * x_size, sx[along],
+                         n - i < BLOCK ? n - i : BLOCK);
     } while (walk_next(&w));
 }
 
@@ -213,27 +214,13 @@ WN_CLONES static void binary_row(enum wn_binary kind, float *y, int64_t sy, cons
                                  int64_t sb, int64_t n)
 {
     switch (kind) {
-    case WN_BINARY_ADD:
-        EACH_ROW(u + v);
-        break;
-    case WN_BINARY_SUB:
-        EACH_ROW(u - v);
-        break;
-    case WN_BINARY_MUL:
-        EACH_ROW(u * v);
-        break;
-    case WN_BINARY_DIV:
-        EACH_ROW(u / v);
-        break;
-    case WN_BINARY_POW:
-        EACH_ROW(powf(u, v));
-        break;
-    case WN_BINARY_MAX:
-        EACH_ROW((u > v ? u : v));
-        break;
-    case WN_BINARY_MIN:
-        EACH_ROW((u < v ? u : v));
-        break;
+    case WN_BINARY_ADD: EACH_ROW(u + v); break;
+    case WN_BINARY_SUB: EACH_ROW(u - v); break;
+    case WN_BINARY_MUL: EACH_ROW(u * v); break;
+    case WN_BINARY_DIV: EACH_ROW(u / v); break;
+    case WN_BINARY_POW: EACH_ROW(powf(u, v)); break;
+    case WN_BINARY_MAX: EACH_ROW((u > v ? u : v)); break;
+    case WN_BINARY_MIN: EACH_ROW((u < v ? u : v)); break;
     }
 }
 
@@ -337,8 +324,7 @@ static void concat_part(const void *spec, void *const *p, int64_t o)
 {
     const struct wn_dnn_concat *c = spec;
     char *y = (char *)p[0] + (size_t)o * c->y_bytes;
-    for (int i = 0; i < c->n; y += c->block[i++])
-        memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
+    for (int i = 0; i < c->n; y += c->block[i++]) memcpy(y, (char *)p[i + 1] + (size_t)o * c->block[i], c->block[i]);
 }
 
 void wn_dnn_loop_concat(const void *spec, void *const *p)

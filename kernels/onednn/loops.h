@@ -49,7 +49,8 @@ struct wn_dnn_binary {
 };
 wn_dnn_loop wn_dnn_loop_binary;
 
-/* y, a, b: y[r,c] = a[r*step[0] + from[0] + c] + b[r*step[1] + from[1] + c], rows of C channels; y dense, all of one type */
+/* y, a, b: y[r,c] = a[r*step[0] + from[0] + c] + b[r*step[1] + from[1] + c], rows of C channels; y dense, all of one
+ * type */
 struct wn_dnn_sum {
     int64_t rows, channels, from[2], step[2];
     enum wn_dnn_type type;
@@ -120,16 +121,16 @@ struct wn_dnn_pool {
 };
 wn_dnn_loop wn_dnn_loop_maxpool, wn_dnn_loop_maxpool_bwd, wn_dnn_loop_avgpool, wn_dnn_loop_avgpool_bwd;
 
-/* The gradient of a convolution at its input of few channels; p: dx, dy, filter, scratch. dx, dy channels-last, no groups, no
- * dilation; w: the filter's strides of (O, C, kh, kw). */
+/* The gradient of a convolution at its input of few channels; p: dx, dy, filter, scratch. dx, dy channels-last, no
+ * groups, no dilation; w: the filter's strides of (O, C, kh, kw). */
 struct wn_dnn_picture {
     int64_t n, c, o, in[2], out[2], kernel[2], stride[2], pad[2], w[4];
 };
 wn_dnn_loop wn_dnn_loop_picture;
 size_t wn_dnn_picture_scratch(const struct wn_dnn_picture *q); /* bytes */
 
-/* y(m,n) = mask(m) w(m,k) b(k,n), all dense, n >= 16; rows of w whose mask is 0 and rows of b that are all 0 are left out. p: y, w, b, mask or
- * NULL, scratch. */
+/* y(m,n) = mask(m) w(m,k) b(k,n), all dense, n >= 16; rows of w whose mask is 0 and rows of b that are all 0 are
+ * left out. p: y, w, b, mask or NULL, scratch. */
 struct wn_dnn_product {
     int64_t m, k, n;
 };
@@ -144,9 +145,10 @@ struct wn_dnn_gemv {
     struct wn_act act;
 };
 wn_dnn_loop wn_dnn_loop_gemv;
-/* body(spec, p, i) for all i below n; side by side where that is worth it. One thread alone does not enter OpenMP, whose library ends the
- * process when it gets no memory for a team. */
-void wn_dnn_for(int64_t n, bool worth, void (*body)(const void *spec, void *const *p, int64_t i), const void *spec, void *const *p);
+/* body(spec, p, i) for all i below n; side by side where that is worth it. One thread alone does not enter OpenMP,
+ * whose library ends the process when it gets no memory for a team. */
+void wn_dnn_for(int64_t n, bool worth, void (*body)(const void *spec, void *const *p, int64_t i), const void *spec,
+                void *const *p);
 
 /* bf16 from and to f32, round to nearest even. */
 void wn_dnn_widen(float *y, const uint16_t *x, int64_t n);

@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-/* The loader picks the variant; sanitizers run before it can. A build may say WN_CLONES itself: to count branches, one variant is enough. */
+/* The loader picks the variant; sanitizers run before it can. A build may say WN_CLONES itself: to count branches,
+ * one variant is enough. */
 #if defined(WN_CLONES)
-#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+#elif defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&             \
     !defined(__SANITIZE_THREAD__)
 #define WN_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else

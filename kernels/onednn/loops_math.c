@@ -46,8 +46,7 @@ WN_CLONES void wn_dnn_apply(const struct wn_act *act, float *y, const float *in,
         break;
 #include <whynot/unary.def>
 #undef X
-    case WN_UNARY_COUNT:
-        break;
+    case WN_UNARY_COUNT: break;
     }
 }
 
@@ -58,7 +57,8 @@ void wn_dnn_loop_unary(const void *spec, void *const *p)
 }
 
 /* dx, dy and z of one type. */
-static inline __attribute__((always_inline)) void apply_bwd(const struct wn_act *act, void *dx, const void *dy, const void *of, int64_t n, bool bf16)
+static inline __attribute__((always_inline)) void apply_bwd(const struct wn_act *act, void *dx, const void *dy,
+                                                            const void *of, int64_t n, bool bf16)
 {
     float a = act->alpha, b = act->beta;
     (void)a, (void)b;
@@ -66,15 +66,14 @@ static inline __attribute__((always_inline)) void apply_bwd(const struct wn_act 
 #define X(id, name, from, fwd, bwd)                                                                                    \
     case WN_UNARY_##id:                                                                                                \
         for (int64_t i = 0; i < n; i++) {                                                                              \
-            float g = wn_dnn_element(dy, i, bf16), z = wn_dnn_element(of, i, bf16);                                                  \
+            float g = wn_dnn_element(dy, i, bf16), z = wn_dnn_element(of, i, bf16);                                    \
             (void)z;                                                                                                   \
             put_element(dx, i, bwd, bf16);                                                                             \
         }                                                                                                              \
         break;
 #include <whynot/unary.def>
 #undef X
-    case WN_UNARY_COUNT:
-        break;
+    case WN_UNARY_COUNT: break;
     }
 }
 
@@ -107,11 +106,13 @@ void wn_dnn_loop_relu_bwd_bf16(const void *spec, void *const *p)
 
 /* ---- sums of slices ---- */
 
-static inline __attribute__((always_inline)) void add_slice(const struct wn_dnn_sum *q, void *y, const void *a, const void *b, int64_t r, bool bf16)
+static inline __attribute__((always_inline)) void add_slice(const struct wn_dnn_sum *q, void *y, const void *a,
+                                                            const void *b, int64_t r, bool bf16)
 {
     const int64_t to = r * q->channels, at = r * q->step[0] + q->from[0], bt = r * q->step[1] + q->from[1];
 #pragma omp simd /* y may be a, cell for cell */
-    for (int64_t c = 0; c < q->channels; c++) put_element(y, to + c, wn_dnn_element(a, at + c, bf16) + wn_dnn_element(b, bt + c, bf16), bf16);
+    for (int64_t c = 0; c < q->channels; c++)
+        put_element(y, to + c, wn_dnn_element(a, at + c, bf16) + wn_dnn_element(b, bt + c, bf16), bf16);
 }
 
 WN_CLONES static void add_slices(const struct wn_dnn_sum *q, void *y, const void *a, const void *b)
@@ -196,9 +197,11 @@ static float dot_strided(const float *a, int64_t sa, const float *b, int64_t sb,
     return sum;
 }
 
-/* Pixels of few channels, one behind the other: vectors run over pixels, since a sum over channels would be a call for three numbers. */
+/* Pixels of few channels, one behind the other: vectors run over pixels, since a sum over channels would be a call
+ * for three numbers. */
 #define FEW 4
-static inline __attribute__((always_inline)) void dots_of(float *restrict y, const float *a, const float *g, int64_t n, int channels)
+static inline __attribute__((always_inline)) void dots_of(float *restrict y, const float *a, const float *g, int64_t n,
+                                                          int channels)
 {
     for (int64_t i = 0; i < n; i++) {
         float sum = 0;
@@ -209,16 +212,21 @@ static inline __attribute__((always_inline)) void dots_of(float *restrict y, con
 
 WN_CLONES static void dots_f32(float *restrict y, const float *a, const float *g, int64_t n, int channels)
 {
-    if (channels == 1) dots_of(y, a, g, n, 1);
-    else if (channels == 2) dots_of(y, a, g, n, 2);
-    else if (channels == 3) dots_of(y, a, g, n, 3);
-    else dots_of(y, a, g, n, FEW);
+    if (channels == 1)
+        dots_of(y, a, g, n, 1);
+    else if (channels == 2)
+        dots_of(y, a, g, n, 2);
+    else if (channels == 3)
+        dots_of(y, a, g, n, 3);
+    else
+        dots_of(y, a, g, n, FEW);
 }
 
 static bool is_run_of_pixels(const struct wn_dnn_dot *d)
 {
     const int64_t c = d->channels;
-    return d->a_type == WN_DNN_F32 && c > 0 && c <= FEW && d->a[1] == 1 && d->g[1] == 1 && d->a[2] == c && d->g[2] == c && d->y[1] == 1;
+    return d->a_type == WN_DNN_F32 && c > 0 && c <= FEW && d->a[1] == 1 && d->g[1] == 1 && d->a[2] == c &&
+           d->g[2] == c && d->y[1] == 1;
 }
 
 void wn_dnn_loop_dot(const void *spec, void *const *p)
@@ -226,7 +234,8 @@ void wn_dnn_loop_dot(const void *spec, void *const *p)
     const struct wn_dnn_dot *d = spec;
     bool dense = d->a[1] == 1 && d->g[1] == 1;
     for (int64_t r = 0; r < d->rows && is_run_of_pixels(d); r++)
-        dots_f32((float *)p[0] + r * d->y[0], (const float *)p[1] + r * d->a[0], (const float *)p[2] + r * d->g[0], d->pixels, (int)d->channels);
+        dots_f32((float *)p[0] + r * d->y[0], (const float *)p[1] + r * d->a[0], (const float *)p[2] + r * d->g[0],
+                 d->pixels, (int)d->channels);
     for (int64_t r = 0; r < d->rows && !is_run_of_pixels(d); r++)
         for (int64_t i = 0; i < d->pixels; i++) {
             int64_t at = r * d->a[0] + i * d->a[2];

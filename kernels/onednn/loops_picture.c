@@ -1,4 +1,5 @@
-/* The gradient of a convolution at the picture: few input channels, for which a library computes a whole vector of them each. */
+/* The gradient of a convolution at the picture: few input channels, for which a library computes a whole vector of
+ * them each. */
 #include "loops.h"
 
 #include "loops_inner.h"
@@ -26,37 +27,41 @@ static void pack(const struct wn_dnn_picture *q, float *to, const float *w)
         float *at = to;
         for (int64_t i = 0; i < q->kernel[0]; i++)
             for (int64_t j = 0; j < q->kernel[1]; j++)
-                for (int64_t c = 0; c < q->c; c++)
-                    *at++ = w[o * q->w[0] + c * q->w[1] + i * q->w[2] + j * q->w[3]];
+                for (int64_t c = 0; c < q->c; c++) *at++ = w[o * q->w[0] + c * q->w[1] + i * q->w[2] + j * q->w[3]];
     }
 }
 
 /* patch = sum of dy[o] * filter o over the n outputs listed; two sums side by side hide the latency of an addition. */
-#define SUM_FILTERS(L)                                                                              \
-    {                                                                                               \
-        lanes even[L] = {{0}}, odd[L] = {{0}};                                                      \
-        int i = 0;                                                                                  \
-        for (; i + 1 < n; i += 2) {                                                                 \
-            const lanes *f = filter + (size_t)which[i] * stride, *g = filter + (size_t)which[i + 1] * stride; \
-            float a = dy[which[i]], b = dy[which[i + 1]];                                           \
-            for (int k = 0; k < (L); k++) {                                                         \
-                even[k] += a * f[k];                                                                \
-                odd[k] += b * g[k];                                                                 \
-            }                                                                                       \
-        }                                                                                           \
-        if (i < n)                                                                                  \
-            for (int k = 0; k < (L); k++) even[k] += dy[which[i]] * (filter + (size_t)which[i] * stride)[k]; \
-        for (int k = 0; k < (L); k++) patch[k] = even[k] + odd[k];                                  \
+#define SUM_FILTERS(L)                                                                                                 \
+    {                                                                                                                  \
+        lanes even[L] = {{0}}, odd[L] = {{0}};                                                                         \
+        int i = 0;                                                                                                     \
+        for (; i + 1 < n; i += 2) {                                                                                    \
+            const lanes *f = filter + (size_t)which[i] * stride, *g = filter + (size_t)which[i + 1] * stride;          \
+            float a = dy[which[i]], b = dy[which[i + 1]];                                                              \
+            for (int k = 0; k < (L); k++) {                                                                            \
+                even[k] += a * f[k];                                                                                   \
+                odd[k] += b * g[k];                                                                                    \
+            }                                                                                                          \
+        }                                                                                                              \
+        if (i < n)                                                                                                     \
+            for (int k = 0; k < (L); k++) even[k] += dy[which[i]] * (filter + (size_t)which[i] * stride)[k];           \
+        for (int k = 0; k < (L); k++) patch[k] = even[k] + odd[k];                                                     \
     }
 
-static inline __attribute__((always_inline)) void sum_filters(const lanes *filter, size_t stride, const float *dy, const int32_t *which, int n,
-                                                              lanes *patch, int count)
+static inline __attribute__((always_inline)) void sum_filters(const lanes *filter, size_t stride, const float *dy,
+                                                              const int32_t *which, int n, lanes *patch, int count)
 {
-    if (count == 5) SUM_FILTERS(5)
-    else if (count == 4) SUM_FILTERS(4)
-    else if (count == 3) SUM_FILTERS(3)
-    else if (count == 2) SUM_FILTERS(2)
-    else SUM_FILTERS(1)
+    if (count == 5)
+        SUM_FILTERS(5)
+    else if (count == 4)
+        SUM_FILTERS(4)
+    else if (count == 3)
+        SUM_FILTERS(3)
+    else if (count == 2)
+        SUM_FILTERS(2)
+    else
+        SUM_FILTERS(1)
 }
 
 /* What of an axis of the kernel lies in the picture when its window begins at `at`. */
@@ -67,8 +72,8 @@ static void clip(int64_t at, int64_t kernel, int64_t in, int64_t *lo, int64_t *h
 }
 
 /* One image. Behind a ReLU and a max-pool most of dy is 0, and those filters are left out. */
-WN_CLONES static void gradient_at_picture(const struct wn_dnn_picture *q, float *dx, const float *dy, const lanes *filter,
-                                          lanes *patch, int32_t *which)
+WN_CLONES static void gradient_at_picture(const struct wn_dnn_picture *q, float *dx, const float *dy,
+                                          const lanes *filter, lanes *patch, int32_t *which)
 {
     int count = patch_lanes(q);
     for (int64_t oh = 0; oh < q->out[0]; oh++)

@@ -53,9 +53,11 @@ static int64_t position(const struct wn_dnn_pool *q, const int64_t *origin, int6
 /* Taps side by side that are looked at in one pass over the channels, so that the best so far stays in registers. */
 #define ABREAST 3
 
-/* n taps, `step` elements apart, which lie at[ABREAST] in their plane; fresh: nothing was looked at before them. NaN wins, as it does in other frameworks,
- * so that it is seen at the end; of equal ones the first. What is read from bf16 goes back without rounding. */
-static inline __attribute__((always_inline)) void max_taps(void *restrict y, float *restrict index, const void *restrict x, int64_t step, const float *at,
+/* n taps, `step` elements apart, which lie at[ABREAST] in their plane; fresh: nothing was looked at before them. NaN
+ * wins, as it does in other frameworks, so that it is seen at the end; of equal ones the first. What is read from
+ * bf16 goes back without rounding. */
+static inline __attribute__((always_inline)) void max_taps(void *restrict y, float *restrict index,
+                                                           const void *restrict x, int64_t step, const float *at,
                                                            int64_t channels, int n, bool fresh, bool bf16)
 {
     float where[ABREAST]; /* nothing that a loop would have to load */
@@ -76,15 +78,20 @@ static inline __attribute__((always_inline)) void max_taps(void *restrict y, flo
     }
 }
 
-static inline __attribute__((always_inline)) void max_some(void *y, float *index, const void *x, int64_t step, const float *at, int64_t channels, int n, bool fresh,
+static inline __attribute__((always_inline)) void max_some(void *y, float *index, const void *x, int64_t step,
+                                                           const float *at, int64_t channels, int n, bool fresh,
                                                            bool bf16)
 {
-    if (n == 1) max_taps(y, index, x, step, at, channels, 1, fresh, bf16);
-    else if (n == 2) max_taps(y, index, x, step, at, channels, 2, fresh, bf16);
-    else max_taps(y, index, x, step, at, channels, ABREAST, fresh, bf16);
+    if (n == 1)
+        max_taps(y, index, x, step, at, channels, 1, fresh, bf16);
+    else if (n == 2)
+        max_taps(y, index, x, step, at, channels, 2, fresh, bf16);
+    else
+        max_taps(y, index, x, step, at, channels, ABREAST, fresh, bf16);
 }
 
-static inline __attribute__((always_inline)) void max_of_window(const struct wn_dnn_pool *q, const int64_t *lo, const int64_t *hi, const int64_t *origin, void *y,
+static inline __attribute__((always_inline)) void max_of_window(const struct wn_dnn_pool *q, const int64_t *lo,
+                                                                const int64_t *hi, const int64_t *origin, void *y,
                                                                 float *index, const char *x, bool bf16)
 {
     const int64_t c = q->c, step = q->dilation[2], size = bf16 ? sizeof(uint16_t) : sizeof(float);
@@ -103,7 +110,8 @@ static inline __attribute__((always_inline)) void max_of_window(const struct wn_
 }
 
 /* A window over padding only has no winner; where all taps are -infinity, the first is it. */
-WN_CLONES static void max_window(const struct wn_dnn_pool *q, int64_t out, const int64_t *lo, const int64_t *hi, const int64_t *origin, void *const *p)
+WN_CLONES static void max_window(const struct wn_dnn_pool *q, int64_t out, const int64_t *lo, const int64_t *hi,
+                                 const int64_t *origin, void *const *p)
 {
     float *index = (float *)p[1] + out * q->c, *y = p[0];
     uint16_t *y16 = p[0];
@@ -129,7 +137,8 @@ WN_CLONES static void max_tap_plain(float *restrict y, const float *x, int64_t n
 }
 
 /* Nobody reads the index. */
-static void max_window_plain(const struct wn_dnn_pool *q, int64_t out, const int64_t *lo, const int64_t *hi, const int64_t *origin, void *const *p)
+static void max_window_plain(const struct wn_dnn_pool *q, int64_t out, const int64_t *lo, const int64_t *hi,
+                             const int64_t *origin, void *const *p)
 {
     float *y = (float *)p[0] + out * q->c;
     for (int64_t c = 0; c < q->c; c++) y[c] = -INFINITY;
@@ -139,9 +148,11 @@ static void max_window_plain(const struct wn_dnn_pool *q, int64_t out, const int
 void wn_dnn_loop_maxpool(const void *spec, void *const *p)
 {
     const struct wn_dnn_pool *q = spec;
-    const int64_t in = plane(q->in) * q->c, out = plane(q->out) * q->c, size = q->bf16_x ? sizeof(uint16_t) : sizeof(float);
+    const int64_t in = plane(q->in) * q->c, out = plane(q->out) * q->c,
+                  size = q->bf16_x ? sizeof(uint16_t) : sizeof(float);
     for (int64_t i = 0; i < q->n; i++) {
-        void *image[] = {(char *)p[0] + i * out * size, p[1] ? (float *)p[1] + i * out : NULL, (char *)p[2] + i * in * size};
+        void *image[] = {(char *)p[0] + i * out * size, p[1] ? (float *)p[1] + i * out : NULL,
+                         (char *)p[2] + i * in * size};
         each_window(q, p[1] ? max_window : max_window_plain, image);
     }
 }
@@ -156,7 +167,8 @@ static void around(const struct wn_dnn_pool *q, int d, int64_t at, int64_t *from
 }
 
 /* What the pixel `at` won of n windows side by side; fresh: of none before them. */
-static inline __attribute__((always_inline)) void unpool_some(float *restrict dx, const float *dy, const float *index, float at, int64_t channels, int n, bool fresh)
+static inline __attribute__((always_inline)) void unpool_some(float *restrict dx, const float *dy, const float *index,
+                                                              float at, int64_t channels, int n, bool fresh)
 {
     for (int64_t c = 0; c < channels; c++) {
         float sum = fresh ? 0 : dx[c];
@@ -165,15 +177,21 @@ static inline __attribute__((always_inline)) void unpool_some(float *restrict dx
     }
 }
 
-static inline __attribute__((always_inline)) void unpool_row(float *dx, const float *dy, const float *index, float at, int64_t channels, int64_t n, bool fresh)
+static inline __attribute__((always_inline)) void unpool_row(float *dx, const float *dy, const float *index, float at,
+                                                             int64_t channels, int64_t n, bool fresh)
 {
-    if (fresh && n == 1) unpool_some(dx, dy, index, at, channels, 1, true);
-    else if (fresh) unpool_some(dx, dy, index, at, channels, 2, true);
-    else if (n == 1) unpool_some(dx, dy, index, at, channels, 1, false);
-    else unpool_some(dx, dy, index, at, channels, 2, false);
+    if (fresh && n == 1)
+        unpool_some(dx, dy, index, at, channels, 1, true);
+    else if (fresh)
+        unpool_some(dx, dy, index, at, channels, 2, true);
+    else if (n == 1)
+        unpool_some(dx, dy, index, at, channels, 1, false);
+    else
+        unpool_some(dx, dy, index, at, channels, 2, false);
 }
 
-WN_CLONES static void unpool_pixel(const struct wn_dnn_pool *q, float *dx, int64_t at, const int64_t *from, const int64_t *to, const float *dy, const float *index)
+WN_CLONES static void unpool_pixel(const struct wn_dnn_pool *q, float *dx, int64_t at, const int64_t *from,
+                                   const int64_t *to, const float *dy, const float *index)
 {
     bool fresh = true;
     for (int64_t a = from[0]; a < to[0]; a++)
@@ -212,7 +230,8 @@ static void unpool_winners(const struct wn_dnn_pool *q, float *dx, const float *
         }
 }
 
-/* Whether each cell asks the windows around it: they skip no cell, are few, and no two cells have the same number as a float. */
+/* Whether each cell asks the windows around it: they skip no cell, are few, and no two cells have the same number as
+ * a float. */
 static bool sees_few_windows(const struct wn_dnn_pool *q)
 {
     enum { FEW = 9, EXACT = 1 << 24 };
@@ -230,7 +249,8 @@ void wn_dnn_loop_maxpool_bwd(const void *spec, void *const *p)
     const int64_t in = plane(q->in) * q->c, out = plane(q->out) * q->c;
     const bool cells = sees_few_windows(q);
     for (int64_t i = 0; i < q->n; i++)
-        (cells ? unpool : unpool_winners)(q, (float *)p[0] + i * in, (const float *)p[1] + i * out, (const float *)p[2] + i * out);
+        (cells ? unpool : unpool_winners)(q, (float *)p[0] + i * in, (const float *)p[1] + i * out,
+                                          (const float *)p[2] + i * out);
 }
 
 /* ---- average ---- */

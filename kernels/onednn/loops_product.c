@@ -1,5 +1,5 @@
-/* A product whose left rows and right rows are mostly switched off: the directions that a ReLU let through, in front of a wide
- * fully connected layer and behind it. Only what is on is multiplied. */
+/* A product whose left rows and right rows are mostly switched off: the directions that a ReLU let through, in front
+ * of a wide fully connected layer and behind it. Only what is on is multiplied. */
 #include "loops.h"
 
 #include "loops_inner.h"
@@ -7,8 +7,8 @@
 #define LANE 16
 typedef float lanes __attribute__((vector_size(LANE * sizeof(float)), aligned(4)));
 
-#define ROWS 4   /* of the result at a time */
-#define WIDE 4   /* vectors of its columns at a time */
+#define ROWS 4    /* of the result at a time */
+#define WIDE 4    /* vectors of its columns at a time */
 #define DEPTH 256 /* terms that are summed before they are added to the rest */
 
 size_t wn_dnn_product_scratch(const struct wn_dnn_product *q)
@@ -40,23 +40,23 @@ static int64_t list_rows(const struct wn_dnn_product *q, const float *mask, int3
 }
 
 /* ROWS results of V vectors of columns, over n terms. */
-#define SUM_TERMS(V)                                                                                     \
-    for (int64_t begin = 0; begin < n; begin += DEPTH) {                                                 \
-        int64_t end = begin + DEPTH < n ? begin + DEPTH : n;                                             \
-        lanes part[ROWS][V] = {{{0}}};                                                                   \
-        for (int64_t i = begin; i < end; i++) {                                                          \
-            int64_t k = terms[i];                                                                        \
-            const lanes *from = (const lanes *)(b + k * stride);                                         \
-            for (int v = 0; v < (V); v++) {                                                              \
-                lanes x = from[v];                                                                       \
-                part[0][v] += w[0][k] * x;                                                               \
-                part[1][v] += w[1][k] * x;                                                               \
-                part[2][v] += w[2][k] * x;                                                               \
-                part[3][v] += w[3][k] * x;                                                               \
-            }                                                                                            \
-        }                                                                                                \
-        for (int r = 0; r < ROWS; r++)                                                                   \
-            for (int v = 0; v < (V); v++) sum[r][v] += part[r][v];                                       \
+#define SUM_TERMS(V)                                                                                                   \
+    for (int64_t begin = 0; begin < n; begin += DEPTH) {                                                               \
+        int64_t end = begin + DEPTH < n ? begin + DEPTH : n;                                                           \
+        lanes part[ROWS][V] = {{{0}}};                                                                                 \
+        for (int64_t i = begin; i < end; i++) {                                                                        \
+            int64_t k = terms[i];                                                                                      \
+            const lanes *from = (const lanes *)(b + k * stride);                                                       \
+            for (int v = 0; v < (V); v++) {                                                                            \
+                lanes x = from[v];                                                                                     \
+                part[0][v] += w[0][k] * x;                                                                             \
+                part[1][v] += w[1][k] * x;                                                                             \
+                part[2][v] += w[2][k] * x;                                                                             \
+                part[3][v] += w[3][k] * x;                                                                             \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int r = 0; r < ROWS; r++)                                                                                 \
+            for (int v = 0; v < (V); v++) sum[r][v] += part[r][v];                                                     \
     }
 
 /* What one call of the loop over groups of rows is given. */
@@ -67,7 +67,8 @@ struct band {
     const int32_t *rows, *terms;
 };
 
-WN_CLONES static void band_rows(const struct band *d, float *y, const float *all, const float *b, const float *mask, int64_t group)
+WN_CLONES static void band_rows(const struct band *d, float *y, const float *all, const float *b, const float *mask,
+                                int64_t group)
 {
     lanes sum[ROWS][WIDE] = {{{0}}};
     const float *w[ROWS];

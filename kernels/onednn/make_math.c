@@ -109,7 +109,8 @@ void wn_dnn_unary_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
     const struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&e->values[dx].t), narrow};
     enum wn_dnn_type type = narrow ? WN_DNN_BF16 : WN_DNN_F32;
     int by = wn_dnn_want(e, dy, type), bz = wn_dnn_want(e, z, type), bx = result_over(e, dx, dy, type);
-    wn_dnn_emit_loop(e, narrow && u.act.kind == WN_UNARY_RELU ? wn_dnn_loop_relu_bwd_bf16 : wn_dnn_loop_unary_bwd, &u, sizeof u, 3, (int[]){bx, by, bz});
+    wn_dnn_emit_loop(e, narrow && u.act.kind == WN_UNARY_RELU ? wn_dnn_loop_relu_bwd_bf16 : wn_dnn_loop_unary_bwd, &u,
+                     sizeof u, 3, (int[]){bx, by, bz});
 }
 
 /* ---- binary ---- */
@@ -252,7 +253,10 @@ static bool is_wide_product(const struct wn_dnn_exe *e, const struct wn_step *s)
 /* Makers of the steps from which the slopes of an activation are made. */
 static wn_dnn_maker *slope_maker(enum wn_prim prim)
 {
-    return prim == WN_PRIM_UNARY ? wn_dnn_unary : prim == WN_PRIM_UNARY_BWD ? wn_dnn_unary_bwd : prim == WN_PRIM_RESHAPE ? wn_dnn_reshape : NULL;
+    return prim == WN_PRIM_UNARY       ? wn_dnn_unary
+           : prim == WN_PRIM_UNARY_BWD ? wn_dnn_unary_bwd
+           : prim == WN_PRIM_RESHAPE   ? wn_dnn_reshape
+                                       : NULL;
 }
 
 static bool reads(const struct wn_step *s, int value)

@@ -1,4 +1,5 @@
-/* Sums of slices of channels, as concatenations give them back to their parts: what is only added is not cut out first. */
+/* Sums of slices of channels, as concatenations give them back to their parts: what is only added is not cut out
+ * first. */
 #include "dnn.h"
 
 /* Whether the copy is some of x's channels, of all cells, where both lie channels last; *from: the first of them. */
@@ -7,7 +8,9 @@ static bool is_slice(const struct wn_dnn_exe *e, const struct wn_step *s, int64_
     const struct wn_copy *c = &s->u.copy;
     const struct wn_dnn_tensor *x = &e->values[s->in[0]].t, *y = &e->values[s->out[0]].t;
     int64_t x_stride = 1, y_stride = 1;
-    if (!x->channels_last || !y->channels_last || c->rank != y->rank || x->rank != y->rank || c->y_offset || !wn_dnn_tensor_count(y)) return false;
+    if (!x->channels_last || !y->channels_last || c->rank != y->rank || x->rank != y->rank || c->y_offset ||
+        !wn_dnn_tensor_count(y))
+        return false;
     for (int d = y->rank - 1; d >= 0; d--) {
         if (c->extent[d] != y->dim[d] || c->x_stride[d] != x_stride || c->y_stride[d] != y_stride) return false;
         if (d != 1 && x->dim[d] != y->dim[d]) return false;
@@ -22,7 +25,8 @@ static bool same_shape(const struct wn_dnn_exe *e, int a, int b)
     return wn_shape_equal(&wn_program_value(e->prog, a)->shape, &wn_program_value(e->prog, b)->shape);
 }
 
-/* The last step that reads the value, where all that do are of this stage and add it to another of its shape; else WN_NONE. */
+/* The last step that reads the value, where all that do are of this stage and add it to another of its shape; else
+ * WN_NONE. */
 static int last_sum_of(const struct wn_dnn_exe *e, int value)
 {
     int last = WN_NONE;
@@ -31,7 +35,9 @@ static int last_sum_of(const struct wn_dnn_exe *e, int value)
         const struct wn_step *s = wn_program_step(e->prog, i);
         for (int k = 0; k < s->n_in; k++) {
             if (s->in[k] != value) continue;
-            if (s->prim != WN_PRIM_BINARY || s->u.binary != WN_BINARY_ADD || !same_shape(e, s->in[!k], value) || wn_dnn_is_const(e, s->in[!k])) return WN_NONE;
+            if (s->prim != WN_PRIM_BINARY || s->u.binary != WN_BINARY_ADD || !same_shape(e, s->in[!k], value) ||
+                wn_dnn_is_const(e, s->in[!k]))
+                return WN_NONE;
             last = i;
         }
     }
@@ -74,7 +80,8 @@ bool wn_dnn_sum_of_slices(struct wn_dnn_exe *e, const struct wn_step *s)
     const struct wn_dnn_tensor *t = &e->values[y].t;
     const bool narrow = type_of(e, a) == WN_DNN_BF16 && type_of(e, b) == WN_DNN_BF16;
     const int whole = e->values[a].slice_of == WN_NONE ? a : b; /* may be a slice, too */
-    struct wn_dnn_sum q = {.rows = wn_dnn_tensor_count(t) / t->dim[1], .channels = t->dim[1], .type = narrow ? WN_DNN_BF16 : WN_DNN_F32};
+    struct wn_dnn_sum q = {
+        .rows = wn_dnn_tensor_count(t) / t->dim[1], .channels = t->dim[1], .type = narrow ? WN_DNN_BF16 : WN_DNN_F32};
     const int ba = operand(e, a, q.type, &q.from[0], &q.step[0]), bb = operand(e, b, q.type, &q.from[1], &q.step[1]);
     int by = wn_dnn_give_over(e, y, whole, q.type);
     if (by < 0) by = wn_dnn_give(e, y, q.type);

@@ -157,8 +157,8 @@ static void add_bias(struct wn_dnn_exe *e, int y, int bias)
 static bool is_picture(const struct wn_dnn_tensor *x, const struct wn_dnn_tensor *y, const struct wn_step *s)
 {
     const struct wn_window *win = &s->u.conv.win;
-    return win->rank == 2 && s->u.conv.groups == 1 && x->dim[1] <= WN_PICTURE_CHANNELS && win->dilation[0] == 1 && win->dilation[1] == 1 &&
-           win->kernel[0] * win->kernel[1] <= 1024 && x->channels_last && y->channels_last;
+    return win->rank == 2 && s->u.conv.groups == 1 && x->dim[1] <= WN_PICTURE_CHANNELS && win->dilation[0] == 1 &&
+           win->dilation[1] == 1 && win->kernel[0] * win->kernel[1] <= 1024 && x->channels_last && y->channels_last;
 }
 
 static void gradient_at_picture(struct wn_dnn_exe *e, const struct wn_step *s)
@@ -176,7 +176,8 @@ static void gradient_at_picture(struct wn_dnn_exe *e, const struct wn_step *s)
         q.pad[d] = win->pad_lo[d];
     }
     memcpy(q.w, filters.stride, sizeof q.w);
-    int by = wn_dnn_want(e, dy, WN_DNN_F32), bw = wn_dnn_want(e, w, WN_DNN_F32), scratch = wn_dnn_buffer(e, wn_dnn_picture_scratch(&q));
+    int by = wn_dnn_want(e, dy, WN_DNN_F32), bw = wn_dnn_want(e, w, WN_DNN_F32),
+        scratch = wn_dnn_buffer(e, wn_dnn_picture_scratch(&q));
     int bx = wn_dnn_give(e, dx, WN_DNN_F32);
     wn_dnn_emit_loop(e, wn_dnn_loop_picture, &q, sizeof q, 4, (int[]){bx, by, bw, scratch});
     if (s->in[2] != WN_NONE) add_bias(e, dx, s->in[2]);

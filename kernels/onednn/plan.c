@@ -138,8 +138,8 @@ static bool overlap_in_time(const struct wn_dnn_buffer *a, const struct wn_dnn_b
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* A kept buffer of stage 0 may share with what is done before it is made; one of a later stage with nothing, because an
- * earlier stage may run again in between. */
+/* A kept buffer of stage 0 may share with what is done before it is made; one of a later stage with nothing, because
+ * an earlier stage may run again in between. */
 static void settle_lifetimes(struct wn_dnn_exe *e)
 {
     for (int i = 0; i < e->n_buffers; i++) {

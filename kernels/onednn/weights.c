@@ -19,7 +19,8 @@ static struct {
     size_t counts;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static dnnl_status_t run(dnnl_primitive_t reorder, dnnl_stream_t stream, dnnl_memory_t x, dnnl_memory_t y, dnnl_memory_t scratch, bool scratches)
+static dnnl_status_t run(dnnl_primitive_t reorder, dnnl_stream_t stream, dnnl_memory_t x, dnnl_memory_t y,
+                         dnnl_memory_t scratch, bool scratches)
 {
     const dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, x}, {DNNL_ARG_TO, y}, {DNNL_ARG_SCRATCHPAD, scratch}};
     dnnl_status_t status = dnnl_primitive_execute(reorder, stream, scratches ? 3 : 2, args);
@@ -79,7 +80,8 @@ static struct wn_dnn_packed *make(dnnl_engine_t engine, const struct wn_weight *
         p->layout = wn_dnn_layout_copy(layout);
         p->data = aligned_alloc(64, (bytes + 127) / 64 * 64);
     }
-    dnnl_status_t status = p && p->layout && p->data ? pack(engine, source, w->data, layout, p->data) : dnnl_out_of_memory;
+    dnnl_status_t status =
+        p && p->layout && p->data ? pack(engine, source, w->data, layout, p->data) : dnnl_out_of_memory;
     if (status == dnnl_success) return p;
     if (status == dnnl_out_of_memory)
         wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "", bytes);

@@ -1,5 +1,5 @@
-/* Add, Sub, Mul, Div, Pow, Min, Max, Sum and the functions of one number that are formulas over primitives; and what is
- * only computed on constants: rounding, remainders, comparisons. */
+/* Add, Sub, Mul, Div, Pow, Min, Max, Sum and the functions of one number that are formulas over primitives; and what
+ * is only computed on constants: rounding, remainders, comparisons. */
 #include <math.h>
 
 #include "op.h"

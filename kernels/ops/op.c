@@ -45,7 +45,8 @@ static void fail_at(struct wn_lower *lo, enum wn_code code, const char *fmt, va_
         wn_fail(lo->err, code, "%s", text);
         return;
     }
-    wn_fail(lo->err, code, "node '%s' (%s): %s", wn_show(wn_node_name(lo->graph, node)).text, wn_show(node->op).text, text);
+    wn_fail(lo->err, code, "node '%s' (%s): %s", wn_show(wn_node_name(lo->graph, node)).text, wn_show(node->op).text,
+            text);
 }
 
 bool wn_op_fail(struct wn_lower *lo, enum wn_code code, const char *fmt, ...)

@@ -1,13 +1,13 @@
 /* What an ONNX operator's file sees: its node, its operands, and the builders of program.h.
  *
  * One file an operator (or a family that shares its arithmetic), one row in ops.def. An operator lowers its forward
- * pass into primitives; the backward pass is made from the primitives (backward.c), so an operator has nothing to say
- * about it.
+ * pass into primitives; the backward pass is made from the primitives (backward.c), so an operator has nothing to
+ * say about it.
  *
- * Each ONNX value has become a *slot*: a constant tensor on the host, or a value of the program. The wn_slot_ functions
- * take either: constants are computed here and now, values by appended primitives, so a formula is written once and an
- * exporter's shape arithmetic folds away by itself. A failed function gives a slot that is neither, every function
- * passes it on, and wn_op_set reports it, so a formula reads as a formula. */
+ * Each ONNX value has become a *slot*: a constant tensor on the host, or a value of the program. The wn_slot_
+ * functions take either: constants are computed here and now, values by appended primitives, so a formula is written
+ * once and an exporter's shape arithmetic folds away by itself. A failed function gives a slot that is neither,
+ * every function passes it on, and wn_op_set reports it, so a formula reads as a formula. */
 #ifndef WN_KERNELS_OP_H
 #define WN_KERNELS_OP_H
 

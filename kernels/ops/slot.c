@@ -127,7 +127,8 @@ static const struct wn_weight *weight_of(struct wn_lower *lo, struct wn_slot s)
                                       : wn_graph_weight(lo->graph, key, &s.tensor->shape, copy_floats, s.tensor, &why);
     if (!w) wn_op_fail(lo, why.code, "%s", why.text);
     if (!w || !wn_weight_has_infinity(w) || may_be_infinite(lo->node)) return w;
-    wn_op_fail(lo, WN_BAD_MODEL, "the weight '%s' has infinite elements: export the network again", wn_show(w->name).text);
+    wn_op_fail(lo, WN_BAD_MODEL, "the weight '%s' has infinite elements: export the network again",
+               wn_show(w->name).text);
     return NULL;
 }
 
@@ -429,7 +430,8 @@ static bool by_scalar(enum wn_fold kind, float c, bool c_first, float *scale, fl
 /* One number, and a finite one: others are looked at as weights are. */
 static bool is_scalar(const struct wn_lower *lo, struct wn_slot c, struct wn_slot x)
 {
-    return c.tensor && wn_shape_count(&c.tensor->shape) == 1 && c.tensor->shape.rank <= wn_slot_shape(lo, x).rank && isfinite(c.tensor->f[0]);
+    return c.tensor && wn_shape_count(&c.tensor->shape) == 1 && c.tensor->shape.rank <= wn_slot_shape(lo, x).rank &&
+           isfinite(c.tensor->f[0]);
 }
 
 struct wn_slot wn_slot_binary(struct wn_lower *lo, enum wn_fold kind, struct wn_slot a, struct wn_slot b)

@@ -23,8 +23,7 @@ static double forward(const struct wn_act *act, double x)
         return fwd;
 #include <whynot/unary.def>
 #undef X
-    case WN_UNARY_COUNT:
-        break;
+    case WN_UNARY_COUNT: break;
     }
     return x;
 }
@@ -39,8 +38,7 @@ static double backward(const struct wn_act *act, double g, double z)
         return bwd;
 #include <whynot/unary.def>
 #undef X
-    case WN_UNARY_COUNT:
-        break;
+    case WN_UNARY_COUNT: break;
     }
     return g;
 }
@@ -69,8 +67,8 @@ enum wn_code wn_ref_unary_bwd(const struct wn_step *step, const struct wn_ref_te
     return WN_OK;
 }
 
-/* Elements to step in `t` for one step along each axis of a value of rank `rank`: 0 along an axis of length 1 and along
- * the leading axes that t does not have (numpy's rule). */
+/* Elements to step in `t` for one step along each axis of a value of rank `rank`: 0 along an axis of length 1 and
+ * along the leading axes that t does not have (numpy's rule). */
 static void broadcast_strides(const struct wn_shape *t, int rank, int64_t *stride)
 {
     int64_t step = 1;
@@ -94,20 +92,13 @@ static int64_t offset_of(const struct wn_shape *s, int64_t index, const int64_t 
 static double binary(enum wn_binary kind, double a, double b)
 {
     switch (kind) {
-    case WN_BINARY_ADD:
-        return a + b;
-    case WN_BINARY_SUB:
-        return a - b;
-    case WN_BINARY_MUL:
-        return a * b;
-    case WN_BINARY_DIV:
-        return a / b;
-    case WN_BINARY_POW:
-        return pow(a, b);
-    case WN_BINARY_MAX:
-        return fmax(a, b);
-    case WN_BINARY_MIN:
-        return fmin(a, b);
+    case WN_BINARY_ADD: return a + b;
+    case WN_BINARY_SUB: return a - b;
+    case WN_BINARY_MUL: return a * b;
+    case WN_BINARY_DIV: return a / b;
+    case WN_BINARY_POW: return pow(a, b);
+    case WN_BINARY_MAX: return fmax(a, b);
+    case WN_BINARY_MIN: return fmin(a, b);
     }
     return NAN;
 }

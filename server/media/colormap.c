@@ -87,8 +87,8 @@ static void from_oklab(double light, double a, double b, double rgb[3])
     rgb[2] = srgb(-0.0041960863 * l - 0.7034186147 * m + 1.7076147010 * s);
 }
 
-/* Blue, near white, red: lightness falls and chroma grows evenly with the distance from index 128, on both sides alike.
- * Index 0 is never used by symmetric normalisation. */
+/* Blue, near white, red: lightness falls and chroma grows evenly with the distance from index 128, on both sides
+ * alike. Index 0 is never used by symmetric normalisation. */
 static void diverging(double t, double rgb[3])
 {
     const double degree = 3.14159265358979323846 / 180, reach = (t * 255 - 128) / 127, far = fmin(fabs(reach), 1);

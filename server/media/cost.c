@@ -1,10 +1,12 @@
-/* What a picture will cost to decode, from its first bytes; reads no pixel, and nothing that is said here has to be right. */
+/* What a picture will cost to decode, from its first bytes; reads no pixel, and nothing that is said here has to be
+ * right. */
 #include <media/image.h>
 
 #include <stdbool.h>
 #include <string.h>
 
-/* Nanoseconds, on a slow core: a pixel of a JPEG that comes in one scan, of one that repeats itself, a byte of either; a pixel of a PNG. */
+/* Nanoseconds, on a slow core: a pixel of a JPEG that comes in one scan, of one that repeats itself, a byte of
+ * either; a pixel of a PNG. */
 enum { SEQUENTIAL_NS = 4, PROGRESSIVE_NS = 15, BYTE_NS = 10, PNG_NS = 12 };
 
 static int64_t big_endian(const uint8_t *p, int n)

@@ -50,7 +50,8 @@ enum wn_image_format wn_image_sniff(const void *data, size_t size, const char **
     enum wn_image_format format = WN_FORMAT_OTHER;
     for (size_t i = 0; i < sizeof magics / sizeof *magics; i++) {
         const struct magic *m = &magics[i];
-        if (size < (size_t)m->offset + (size_t)m->size || memcmp((const char *)data + m->offset, m->bytes, (size_t)m->size) != 0)
+        if (size < (size_t)m->offset + (size_t)m->size ||
+            memcmp((const char *)data + m->offset, m->bytes, (size_t)m->size) != 0)
             continue;
         found = m->name;
         format = m->format;
@@ -116,19 +117,15 @@ enum wn_code wn_image_decode(const void *data, size_t size, const struct wn_imag
     return wn_image_decode_for(&use, data, size, limits, out, err);
 }
 
-enum wn_code wn_image_decode_for(const struct wn_image_use *use, const void *data, size_t size, const struct wn_image_limits *limits,
-                                 struct wn_image *out, struct wn_error *err)
+enum wn_code wn_image_decode_for(const struct wn_image_use *use, const void *data, size_t size,
+                                 const struct wn_image_limits *limits, struct wn_image *out, struct wn_error *err)
 {
     const char *name;
     enum wn_code code;
     *out = (struct wn_image){.reduction = 1, .orientation = 1, .format = wn_image_sniff(data, size, &name)};
     switch (out->format) {
-    case WN_FORMAT_PNG:
-        code = wn_png_decode(data, size, limits, out, err);
-        break;
-    case WN_FORMAT_JPEG:
-        code = wn_jpeg_decode(data, size, limits, use, out, err);
-        break;
+    case WN_FORMAT_PNG: code = wn_png_decode(data, size, limits, out, err); break;
+    case WN_FORMAT_JPEG: code = wn_jpeg_decode(data, size, limits, use, out, err); break;
     default:
         code = wn_fail(err, WN_UNSUPPORTED_MEDIA, "PNG and JPEG pictures are read here; this looks like %s.", name);
     }

@@ -27,8 +27,9 @@ struct jpeg_input {
     jmp_buf jump;
     const struct wn_image_limits *limits;
     const struct wn_image_use *use;
-    bool whole;             /* no part of it may be left out */
-    bool ends;              /* the file ends as a JPEG does: the last rows need not be read to know that they are there */
+    bool whole; /* no part of it may be left out */
+    /* the file ends as a JPEG does: the last rows need not be read to know that they are there */
+    bool ends;
     uint8_t *pixels, *cmyk; /* cmyk: rows on their way to RGB */
     int code;               /* libjpeg's message number of the failure */
     bool too_many_scans, no_memory;
@@ -197,8 +198,8 @@ static enum wn_code explain(struct jpeg_input *in)
     return wn_fail(in->err, WN_UNREADABLE_IMAGE, "The JPEG cannot be decoded: %s.", text);
 }
 
-enum wn_code wn_jpeg_decode(const uint8_t *data, size_t size, const struct wn_image_limits *limits, const struct wn_image_use *use,
-                            struct wn_image *out, struct wn_error *err)
+enum wn_code wn_jpeg_decode(const uint8_t *data, size_t size, const struct wn_image_limits *limits,
+                            const struct wn_image_use *use, struct wn_image *out, struct wn_error *err)
 {
     struct jpeg_input in = {.limits = limits, .err = err, .use = use};
     enum wn_code code = WN_OK;

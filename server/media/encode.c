@@ -73,8 +73,8 @@ static bool write_png_guarded(struct png_output *o)
     png_set_compression_level(o->png, 1);
     png_set_compression_buffer_size(o->png, 65536);
     png_set_filter(o->png, PNG_FILTER_TYPE_BASE, PNG_FILTER_SUB);
-    png_set_IHDR(o->png, o->info, (png_uint_32)o->w, (png_uint_32)o->h, 8,
-                 PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+    png_set_IHDR(o->png, o->info, (png_uint_32)o->w, (png_uint_32)o->h, 8, PNG_COLOR_TYPE_RGB, PNG_INTERLACE_NONE,
+                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(o->png, o->info);
     for (int y = 0; y < o->h; y++) png_write_row(o->png, o->rgb + (size_t)y * (size_t)o->w * 3);
     png_write_end(o->png, NULL);

@@ -1,5 +1,5 @@
-/* Palette PNG: five chunks around one call of libdeflate, a quarter of the time of libpng's row by row. Knows heatmaps' numbers and no
- * others. */
+/* Palette PNG: five chunks around one call of libdeflate, a quarter of the time of libpng's row by row. Knows
+ * heatmaps' numbers and no others. */
 #include <media/encode.h>
 
 #include <stdlib.h>

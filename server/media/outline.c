@@ -1,4 +1,5 @@
-/* From a mask to polygons: pieces by flooding, outlines by walking between pixels, corners by Douglas and Peucker (1973). Knows no map. */
+/* From a mask to polygons: pieces by flooding, outlines by walking between pixels, corners by Douglas and Peucker
+ * (1973). Knows no map. */
 #include <media/outline.h>
 
 #include <math.h>
@@ -10,7 +11,7 @@
 
 struct tracing {
     int h, w;
-    uint8_t *left; /* pixels that belong to no piece yet */
+    uint8_t *left;  /* pixels that belong to no piece yet */
     uint8_t *piece; /* those of the piece at hand */
     int *stack;
     float *corners; /* where the walk turned */
@@ -27,11 +28,11 @@ static int flood(struct tracing *t, int first)
     t->left[first] = 0;
     while (n) {
         int at = t->stack[--n], x = at % t->w, y = at / t->w;
-        const int next[4] = {x > 0 ? at - 1 : at, x + 1 < t->w ? at + 1 : at, y > 0 ? at - t->w : at, y + 1 < t->h ? at + t->w : at};
+        const int next[4] = {x > 0 ? at - 1 : at, x + 1 < t->w ? at + 1 : at, y > 0 ? at - t->w : at,
+                             y + 1 < t->h ? at + t->w : at};
         t->piece[at] = 1;
         size++;
-        for (int i = 0; i < 4; i++)
-            /* analyzer: `left` has h * w pixels */
+        for (int i = 0; i < 4; i++) /* analyzer: `left` has h * w pixels */
             if (t->left[next[i]]) t->left[next[i]] = 0, t->stack[n++] = next[i];
     }
     return size;
@@ -42,14 +43,16 @@ static bool is_in(const struct tracing *t, int x, int y)
     return x >= 0 && y >= 0 && x < t->w && y < t->h && t->piece[(size_t)y * (size_t)t->w + (size_t)x];
 }
 
-/* The pixel ahead of a walker at the corner (x, y), to the right or left of its way. Directions: east, south, west, north. */
+/* The pixel ahead of a walker at the corner (x, y), to the right or left of its way. Directions: east, south, west,
+ * north. */
 static bool ahead(const struct tracing *t, int x, int y, int direction, bool right)
 {
     static const int dx[4][2] = {{0, 0}, {0, -1}, {-1, -1}, {-1, 0}}, dy[4][2] = {{-1, 0}, {0, 0}, {0, -1}, {-1, -1}};
     return is_in(t, x + dx[direction][right], y + dy[direction][right]);
 }
 
-/* Around the piece with its pixels at the right hand, from the upper left corner of its first pixel, which the walk comes back to from below. */
+/* Around the piece with its pixels at the right hand, from the upper left corner of its first pixel, which the walk
+ * comes back to from below. */
 static void walk(struct tracing *t, int x0, int y0)
 {
     static const int step_x[4] = {1, 0, -1, 0}, step_y[4] = {0, 1, 0, -1};
@@ -135,11 +138,17 @@ static enum wn_code trace(struct tracing *t, struct wn_outline *list, int *n, st
     return code;
 }
 
-enum wn_code wn_outlines(const uint8_t *mask, int h, int w, struct wn_outline list[WN_MOST_OUTLINES], int *n, struct wn_error *err)
+enum wn_code wn_outlines(const uint8_t *mask, int h, int w, struct wn_outline list[WN_MOST_OUTLINES], int *n,
+                         struct wn_error *err)
 {
     const size_t pixels = (size_t)h * (size_t)w, corners = 4 * pixels + 8;
-    struct tracing t = {.h = h, .w = w, .left = malloc(pixels), .piece = malloc(pixels), .stack = malloc((corners * 4 + 4) * sizeof(int)),
-                        .corners = malloc(corners * 2 * sizeof(float)), .kept = malloc(corners)};
+    struct tracing t = {.h = h,
+                        .w = w,
+                        .left = malloc(pixels),
+                        .piece = malloc(pixels),
+                        .stack = malloc((corners * 4 + 4) * sizeof(int)),
+                        .corners = malloc(corners * 2 * sizeof(float)),
+                        .kept = malloc(corners)};
     enum wn_code code = WN_OK;
     *n = 0;
     if (!t.left || !t.piece || !t.stack || !t.corners || !t.kept) {

@@ -146,7 +146,8 @@ static struct wn_image_part part(const void *what, int width, int height)
 {
     struct wn_image_part p = {0, 0, width, height};
     struct wn_geometry geo;
-    if (wn_preprocess_geometry(what, width, height, &geo, NULL) != WN_OK) return p; /* it will be refused, whatever is decoded */
+    /* it will be refused, whatever is decoded */
+    if (wn_preprocess_geometry(what, width, height, &geo, NULL) != WN_OK) return p;
     needed(width, geo.resized_w, geo.crop_x, geo.crop_w, &p.x0, &p.x1);
     needed(height, geo.resized_h, geo.crop_y, geo.crop_h, &p.y0, &p.y1);
     return p;
@@ -191,7 +192,8 @@ static void planes_from_floats(const struct wn_preprocess *p, const float *src, 
     const size_t channels = (size_t)wn_preprocess_channels(p);
     for (size_t c = 0; c < channels; c++) {
         const float *from = src + (p->order == WN_CHANNELS_BGR ? 2 - c : c);
-        for (size_t i = 0; i < n; i++) dst[c * n + i] = wn_normalised(from[i * channels], p->scale, p->mean[c], p->std[c]);
+        for (size_t i = 0; i < n; i++)
+            dst[c * n + i] = wn_normalised(from[i * channels], p->scale, p->mean[c], p->std[c]);
     }
 }
 
@@ -216,13 +218,29 @@ static struct wn_resize resize_for(const struct wn_image *image, const struct wn
                               .h = geo->crop_h};
 }
 
-struct wn_picture wn_preprocess_picture_of(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo)
+struct wn_picture wn_preprocess_picture_of(const struct wn_preprocess *p, const struct wn_image *image,
+                                           const struct wn_geometry *geo)
 {
     const struct wn_resize r = resize_for(image, geo, wn_preprocess_channels(p));
-    struct wn_picture out = {.rgb = image->rgb, .src_w = r.src_w, .src_h = r.src_h, .part_x = r.part_x, .part_y = r.part_y, .part_w = r.part_w,
-                             .part_h = r.part_h, .box_w = r.box_w, .box_h = r.box_h, .dst_w = r.dst_w, .dst_h = r.dst_h, .x = r.x, .y = r.y,
-                             .w = r.w, .h = r.h, .antialias = p->antialias || p->resize == WN_RESIZE_NONE, .bgr = p->order == WN_CHANNELS_BGR,
-                             .channels = r.channels, .scale = p->scale};
+    struct wn_picture out = {.rgb = image->rgb,
+                             .src_w = r.src_w,
+                             .src_h = r.src_h,
+                             .part_x = r.part_x,
+                             .part_y = r.part_y,
+                             .part_w = r.part_w,
+                             .part_h = r.part_h,
+                             .box_w = r.box_w,
+                             .box_h = r.box_h,
+                             .dst_w = r.dst_w,
+                             .dst_h = r.dst_h,
+                             .x = r.x,
+                             .y = r.y,
+                             .w = r.w,
+                             .h = r.h,
+                             .antialias = p->antialias || p->resize == WN_RESIZE_NONE,
+                             .bgr = p->order == WN_CHANNELS_BGR,
+                             .channels = r.channels,
+                             .scale = p->scale};
     memcpy(out.mean, p->mean, sizeof out.mean);
     memcpy(out.std, p->std, sizeof out.std);
     return out;

@@ -45,7 +45,8 @@ struct wn_geometry {
 enum wn_code wn_preprocess_check(const struct wn_preprocess *p, struct wn_error *err);
 int wn_preprocess_channels(const struct wn_preprocess *p); /* 3, or 1 for gray */
 int wn_preprocess_hint(const struct wn_preprocess *p);     /* for wn_image_decode */
-/* For wn_image_decode_for, of a picture that only wn_preprocess_apply and wn_preprocess_picture read; p must live as long. */
+/* For wn_image_decode_for, of a picture that only wn_preprocess_apply and wn_preprocess_picture read; p must live as
+ * long. */
 struct wn_image_use wn_preprocess_use(const struct wn_preprocess *p);
 /* The input's size for an image_w x image_h picture. Fails where the crop does not fit (WN_BAD_REQUEST) or the input
  * would have more than 16 Mpixel (WN_TOO_LARGE). */
@@ -55,7 +56,8 @@ enum wn_code wn_preprocess_geometry(const struct wn_preprocess *p, int image_w, 
 enum wn_code wn_preprocess_apply(const struct wn_preprocess *p, const struct wn_image *image,
                                  const struct wn_geometry *geo, float *dst, struct wn_error *err);
 /* The same as an order to whoever prepares instead; its pixels are the image's. */
-struct wn_picture wn_preprocess_picture_of(const struct wn_preprocess *p, const struct wn_image *image, const struct wn_geometry *geo);
+struct wn_picture wn_preprocess_picture_of(const struct wn_preprocess *p, const struct wn_image *image,
+                                           const struct wn_geometry *geo);
 /* What the network sees, for people: the cropped and resized picture. rgb: crop_h*crop_w*3 bytes, caller's. */
 enum wn_code wn_preprocess_picture(const struct wn_image *image, const struct wn_geometry *geo, uint8_t *rgb,
                                    struct wn_error *err);

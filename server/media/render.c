@@ -313,8 +313,8 @@ enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view 
     return code;
 }
 
-enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint8_t *mask,
-                            size_t *inside, struct wn_error *err)
+enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
+                            uint8_t *mask, size_t *inside, struct wn_error *err)
 {
     const size_t n = (size_t)view->w * (size_t)view->h;
     float *copy = NULL, *drawing = malloc(n * sizeof *drawing), lowest, highest;
@@ -333,8 +333,8 @@ enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view
     return code;
 }
 
-enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint32_t *runs,
-                            size_t *n, struct wn_error *err)
+enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
+                            uint32_t *runs, size_t *n, struct wn_error *err)
 {
     size_t pixels;
     uint8_t inside = 0, *mask = malloc((size_t)view->w * (size_t)view->h);
@@ -344,7 +344,8 @@ enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view
     runs[0] = 0;
     for (int x = 0; x < view->w && code == WN_OK; x++)
         for (int y = 0; y < view->h; y++) {
-            if (mask[(size_t)y * (size_t)view->w + (size_t)x] != inside) { /* analyzer: the mask is as large as the view */
+            /* analyzer: the mask is as large as the view */
+            if (mask[(size_t)y * (size_t)view->w + (size_t)x] != inside) {
                 inside = !inside;
                 runs[(*n)++] = 0;
             }

@@ -34,13 +34,14 @@ struct wn_range wn_range_join(struct wn_range a, struct wn_range b); /* for SHAR
 /* Upsamples (bilinear) and normalises. dst: view->h*view->w indices, caller's. `out` may be NULL. */
 enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
                            uint8_t *dst, struct wn_rendered *out, struct wn_error *err);
-/* The pixels that hold the strongest 20 % of the positive mass are 1, the others 0. mask: view->h*view->w, the caller's; *inside: how many. */
-enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint8_t *mask,
-                            size_t *inside, struct wn_error *err);
-/* The same pixels as lengths of runs: column after column from the top, first how many are
- * outside (maybe 0), then how many inside, and so on (the order of COCO's masks). runs: view->h*view->w + 1, the caller's; *n: how many. */
-enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r, uint32_t *runs,
-                            size_t *n, struct wn_error *err);
+/* The pixels that hold the strongest 20 % of the positive mass are 1, the others 0. mask: view->h*view->w, the
+ * caller's; *inside: how many. */
+enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
+                            uint8_t *mask, size_t *inside, struct wn_error *err);
+/* The same pixels as lengths of runs: column after column from the top, first how many are outside (maybe 0), then
+ * how many inside, and so on (the order of COCO's masks). runs: view->h*view->w + 1, the caller's; *n: how many. */
+enum wn_code wn_strong_runs(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
+                            uint32_t *runs, size_t *n, struct wn_error *err);
 /* The upsampling alone. dst: view->h*view->w floats, caller's. */
 enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst,
                          struct wn_error *err);

@@ -1,5 +1,5 @@
-/* Bilinear resizing of 8-bit pictures. Results equal Pillow's to the bit because the arithmetic is the same: weights in
- * double, rounded to 22 bits, the horizontal pass first, each pass rounded to 8 bits. */
+/* Bilinear resizing of 8-bit pictures. Results equal Pillow's to the bit because the arithmetic is the same: weights
+ * in double, rounded to 22 bits, the horizontal pass first, each pass rounded to 8 bits. */
 #include <media/resize.h>
 
 #include <stdbool.h>
@@ -147,8 +147,8 @@ static struct wn_between tap_at(int i, double box, int src_size, int dst_size, i
     return t;
 }
 
-static void plain_row(const struct wn_resize *r, const struct wn_between *across, struct wn_between down, const uint8_t *src,
-                      float *dst)
+static void plain_row(const struct wn_resize *r, const struct wn_between *across, struct wn_between down,
+                      const uint8_t *src, float *dst)
 {
     const int n = r->channels;
     const uint8_t *upper = src + (size_t)down.a * (size_t)r->part_w * (size_t)n,

@@ -1,5 +1,5 @@
-/* The resize loops for x86 processors with AVX2; the same integers as the plain ones, so that no picture depends on the
- * machine. */
+/* The resize loops for x86 processors with AVX2; the same integers as the plain ones, so that no picture depends on
+ * the machine. */
 #include <media/resize_rows.h>
 
 #if defined(__x86_64__)
@@ -43,21 +43,24 @@ WN_AVX2 static __m256i both_halves(const int16_t *eight)
     return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)eight));
 }
 
-/* Two rows at a time, one in each half of the registers; both must have 16 readable bytes behind them. dst_0, dst_1: three bytes a
- * position. */
-WN_AVX2 static void rows_3(const struct wn_axis *a, const struct quad *quad, int quads, const uint8_t *row_0, const uint8_t *row_1,
-                           uint8_t *dst_0, uint8_t *dst_1)
+/* Two rows at a time, one in each half of the registers; both must have 16 readable bytes behind them. dst_0, dst_1:
+ * three bytes a position. */
+WN_AVX2 static void rows_3(const struct wn_axis *a, const struct quad *quad, int quads, const uint8_t *row_0,
+                           const uint8_t *row_1, uint8_t *dst_0, uint8_t *dst_1)
 {
     /* bytes r0 g0 b0 r1 g1 b1 ... to words r0 r1 g0 g1 b0 b1 - -, and r2 r3 ... */
-    const __m256i first_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)),
-                  last_two = _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    const __m256i first_two = _mm256_broadcastsi128_si256(
+                      _mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)),
+                  last_two = _mm256_broadcastsi128_si256(
+                      _mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
     for (int i = 0; i < a->n; i++, dst_0 += 3, dst_1 += 3, quad += quads) {
         const ptrdiff_t begin = 3 * (ptrdiff_t)a->first[i];
         const uint8_t *p = row_0 + begin, *q = row_1 + begin;
         __m256i high = _mm256_setzero_si256(), low = _mm256_set1_epi32(HALF);
         for (int k = 0; k * TAPS < a->count[i]; k++, p += 3 * TAPS, q += 3 * TAPS) {
-            const __m256i bytes = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p)),
-                                                          _mm_loadu_si128((const __m128i *)(const void *)q), 1);
+            const __m256i bytes =
+                _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)p)),
+                                        _mm_loadu_si128((const __m128i *)(const void *)q), 1);
             const __m256i x = _mm256_shuffle_epi8(bytes, first_two), y = _mm256_shuffle_epi8(bytes, last_two);
             high = _mm256_add_epi32(high, _mm256_add_epi32(_mm256_madd_epi16(x, both_halves(quad[k].high)),
                                                            _mm256_madd_epi16(y, both_halves(quad[k].high + 8))));
@@ -93,7 +96,8 @@ static bool horizontal_3(const struct wn_axis *a, const uint8_t *src, size_t src
     for (int y = 0; ok && y < rows; y += 2) {
         const int other = y + 1 < rows ? y + 1 : y; /* an odd last row is made twice */
         rows_3(a, table, quads, readable(src, src_stride, y, rows, spare),
-               readable(src, src_stride, other, rows, spare + src_stride + BEHIND), dst + (size_t)y * stride, dst + (size_t)other * stride);
+               readable(src, src_stride, other, rows, spare + src_stride + BEHIND), dst + (size_t)y * stride,
+               dst + (size_t)other * stride);
     }
     free(spare);
     free(table);

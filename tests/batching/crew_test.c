@@ -1,4 +1,5 @@
-/* Which devices compute and how many workers each has: what the configuration says, and what the first engine says where it leaves it open. */
+/* Which devices compute and how many workers each has: what the configuration says, and what the first engine says
+ * where it leaves it open. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,8 +45,11 @@ static void a_list_of_devices_is_taken_in_its_order(void **state)
 static void a_list_that_names_no_devices_is_refused(void **state)
 {
     (void)state;
-    static const char *const rows[][2] = {{"0,", "neither"}, {",0", "neither"}, {"0,,1", "neither"}, {"-1", "neither"}, {"0 1", "neither"}, {"0x1", "neither"},
-                                          {"ALL", "neither"}, {"0,1,0", "named twice"}, {"2", "no device 2"}, {"99999999999999999999", "no device"}};
+    static const char *const rows[][2] = {{"0,", "neither"},    {",0", "neither"},
+                                          {"0,,1", "neither"},  {"-1", "neither"},
+                                          {"0 1", "neither"},   {"0x1", "neither"},
+                                          {"ALL", "neither"},   {"0,1,0", "named twice"},
+                                          {"2", "no device 2"}, {"99999999999999999999", "no device"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct wn_config c = with(rows[i][0], 0);
         struct wn_error err = {0};
@@ -58,7 +62,8 @@ static void a_list_that_names_no_devices_is_refused(void **state)
 static struct wn_crew choose(const char *devices, int64_t workers, int there, int engines)
 {
     const struct wn_config c = with(devices, workers);
-    const struct wn_backend_traits first = {.devices = there, .engines = engines, .backend = "some", .precision = "f32"};
+    const struct wn_backend_traits first = {
+        .devices = there, .engines = engines, .backend = "some", .precision = "f32"};
     struct wn_crew crew;
     struct wn_error err = {0};
     if (wn_crew_choose(&c, &first, &crew, &err) != WN_OK) fail_msg("%s", err.text);
@@ -74,7 +79,8 @@ static void each_device_has_as_many_workers_as_its_backend_gains_from(void **sta
     assert_int_equal(choose("2", 0, 3, 2).n, 2);
     assert_int_equal(choose("all", 1, 3, 2).n, 3); /* workers counts them for each */
     assert_int_equal(choose("all", 256, 3, 2).n, 3 * (WN_MOST_WORKERS / 3));
-    assert_int_equal(choose("all", 0, 0, 0).n, (int)sysconf(_SC_NPROCESSORS_ONLN)); /* it counts neither: one device, the processor */
+    /* it counts neither: one device, the processor */
+    assert_int_equal(choose("all", 0, 0, 0).n, (int)sysconf(_SC_NPROCESSORS_ONLN));
     assert_int_equal(choose("all", 4, 0, 0).n, 4);
 }
 

@@ -46,7 +46,8 @@ static struct wn_job *push(struct wn_model *m, int n, int key, enum wn_priority 
 /* Everybody's hold is let go: nobody reads answers here. */
 static void push_away(struct wn_model *m, int n, int key, enum wn_priority priority)
 {
-    for (int i = 0; i < n; i++) wn_queue_release(&q, push(m, 1, key, priority)); /* the queue holds it as long as it waits */
+    /* the queue holds it as long as it waits */
+    for (int i = 0; i < n; i++) wn_queue_release(&q, push(m, 1, key, priority));
 }
 
 static int begin(void **state)
@@ -102,7 +103,8 @@ static void runs_have_the_size_that_costs_least_a_picture(void **state)
         assert_int_equal(take(0, items), 1);
         wn_queue_done(&q, items, 1);
     }
-    memcpy(gains.run_us, (int64_t[]){1000, 1100, 1200, 3000}, 4 * sizeof(int64_t)); /* five would run as long as eight */
+    /* five would run as long as eight */
+    memcpy(gains.run_us, (int64_t[]){1000, 1100, 1200, 3000}, 4 * sizeof(int64_t));
     assert_int_equal(wn_model_run_size(&gains, 5), 4);
     assert_int_equal(wn_model_run_size(&gains, 8), 4);
 }
@@ -248,10 +250,12 @@ static void a_burst_of_heads_gets_no_more_places_than_there_are(void **state)
     (void)state;
     q.most_wait_us = 2500000;
     other.image_us = 1000000;
-    for (int i = 0; i < 4; i++) let_in += wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &burst[i], &retry, NULL) == WN_OK;
+    for (int i = 0; i < 4; i++)
+        let_in += wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &burst[i], &retry, NULL) == WN_OK;
     assert_int_equal(let_in, 3); /* as many as if each had been pushed at once */
     assert_int_equal(wn_queue_admits(&q, &plain, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
-    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_HIGH, &urgent, &retry, NULL), WN_OK); /* comes before them */
+    /* comes before them */
+    assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_HIGH, &urgent, &retry, NULL), WN_OK);
     for (int i = 0; i < 2; i++) { /* whose word was given is let in, one picture a place */
         struct wn_job *job = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
         assert_int_equal(wn_queue_push(&q, job, &burst[i], &err), WN_OK);
@@ -278,7 +282,8 @@ static void what_expired_or_was_given_up_is_never_handed_out(void **state)
 {
     struct wn_error err = {0};
     struct wn_item *items[256];
-    struct wn_job *late = make_job(&other, 1, 0, WN_PRIORITY_NORMAL, 20), *gone = push(&other, 2, 0, WN_PRIORITY_NORMAL);
+    struct wn_job *late = make_job(&other, 1, 0, WN_PRIORITY_NORMAL, 20),
+                  *gone = push(&other, 2, 0, WN_PRIORITY_NORMAL);
     (void)state;
     assert_int_equal(wn_queue_push(&q, late, NULL, &err), WN_OK);
     struct wn_job *last = push(&other, 1, 0, WN_PRIORITY_NORMAL);
@@ -335,7 +340,8 @@ static void *ask(void *seed)
     struct wn_model *models[] = {&gains, &other, &plain};
     for (int i = 0; i < 1500; i++) {
         struct wn_error err = {0};
-        struct wn_job *job = make_job(models[rand_r(&s) % 3], 1 + rand_r(&s) % 3, rand_r(&s) % 4, (enum wn_priority)(rand_r(&s) % 3), 1 + rand_r(&s) % 20);
+        struct wn_job *job = make_job(models[rand_r(&s) % 3], 1 + rand_r(&s) % 3, rand_r(&s) % 4,
+                                      (enum wn_priority)(rand_r(&s) % 3), 1 + rand_r(&s) % 20);
         job->wake = wake_and_let_go;
         job->waiter = job;
         wn_queue_hold(&q, job);

@@ -132,17 +132,11 @@ static dnnl_alg_kind_t eltwise(const struct wn_act *a, float *alpha, float *beta
 {
     *alpha = a->alpha, *beta = a->beta;
     switch (a->kind) {
-    case WN_UNARY_CLIP:
-        return dnnl_eltwise_clip;
-    case WN_UNARY_SIGMOID:
-        return dnnl_eltwise_logistic;
-    case WN_UNARY_HARDSWISH:
-        return dnnl_eltwise_hardswish;
-    case WN_UNARY_LINEAR:
-        return dnnl_eltwise_linear;
-    default:
-        *alpha = 0;
-        return dnnl_eltwise_relu;
+    case WN_UNARY_CLIP: return dnnl_eltwise_clip;
+    case WN_UNARY_SIGMOID: return dnnl_eltwise_logistic;
+    case WN_UNARY_HARDSWISH: return dnnl_eltwise_hardswish;
+    case WN_UNARY_LINEAR: return dnnl_eltwise_linear;
+    default: *alpha = 0; return dnnl_eltwise_relu;
     }
 }
 
@@ -332,35 +326,16 @@ static void add_step(struct bare *b, const struct wn_step *s)
     const struct wn_shape *y = shape(b, s->out[0]);
     dnnl_alg_kind_t average = s->u.pool.count_pad ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding;
     switch (s->prim) {
-    case WN_PRIM_CONV:
-        convolution(b, s);
-        break;
-    case WN_PRIM_MAXPOOL:
-        pool(b, s->in[0], s->out[0], y, &s->u.pool.win, dnnl_pooling_max);
-        break;
-    case WN_PRIM_AVGPOOL:
-        pool(b, s->in[0], s->out[0], y, &s->u.pool.win, average);
-        break;
-    case WN_PRIM_REDUCE:
-        reduce(b, s);
-        break;
-    case WN_PRIM_MATMUL:
-        product(b, s);
-        break;
-    case WN_PRIM_UNARY:
-        unary(b, s);
-        break;
-    case WN_PRIM_BINARY:
-        binary(b, s);
-        break;
-    case WN_PRIM_CONCAT:
-        concat(b, s);
-        break;
-    case WN_PRIM_RESHAPE:
-        reshape(b, s);
-        break;
-    default:
-        ok(b, dnnl_unimplemented, wn_prim_name(s->prim));
+    case WN_PRIM_CONV: convolution(b, s); break;
+    case WN_PRIM_MAXPOOL: pool(b, s->in[0], s->out[0], y, &s->u.pool.win, dnnl_pooling_max); break;
+    case WN_PRIM_AVGPOOL: pool(b, s->in[0], s->out[0], y, &s->u.pool.win, average); break;
+    case WN_PRIM_REDUCE: reduce(b, s); break;
+    case WN_PRIM_MATMUL: product(b, s); break;
+    case WN_PRIM_UNARY: unary(b, s); break;
+    case WN_PRIM_BINARY: binary(b, s); break;
+    case WN_PRIM_CONCAT: concat(b, s); break;
+    case WN_PRIM_RESHAPE: reshape(b, s); break;
+    default: ok(b, dnnl_unimplemented, wn_prim_name(s->prim));
     }
 }
 

@@ -1,5 +1,5 @@
-/* What one request costs outside the network, stage by stage: processor time of a thread, microseconds a picture, the median of rounds. Pictures in as
- * files, 224 x 224 out; the map is noise of 7 x 7. Measures, and judges nothing.
+/* What one request costs outside the network, stage by stage: processor time of a thread, microseconds a picture, the
+ * median of rounds. Pictures in as files, 224 x 224 out; the map is noise of 7 x 7. Measures, and judges nothing.
  *
  *     build/tests/bench/bench_stages $WHYNOT_ASSETS/images/n*.JPEG */
 #include <media/decode.h>
@@ -96,12 +96,14 @@ int main(int argc, char **argv)
     srand(1);
     for (int i = 0; i < MAP * MAP; i++) b.map[i] = (float)(rand() % 2001 - 1000) / 1000;
     for (int i = 0; i < n && !status; i++)
-        if (read_file(argv[i + 1], &files[i], &err) != WN_OK) status = 1, fprintf(stderr, "%s: %s\n", argv[i + 1], err.text);
+        if (read_file(argv[i + 1], &files[i], &err) != WN_OK)
+            status = 1, fprintf(stderr, "%s: %s\n", argv[i + 1], err.text);
     for (int round = 0; round < ROUNDS && !status; round++) {
         double us[STAGES] = {0};
         b.bytes = 0;
         for (int i = 0; i < n && !status; i++)
-            if (measure(&b, &files[i], us, &err) != WN_OK) status = 1, fprintf(stderr, "%s: %s\n", argv[i + 1], err.text);
+            if (measure(&b, &files[i], us, &err) != WN_OK)
+                status = 1, fprintf(stderr, "%s: %s\n", argv[i + 1], err.text);
         for (int k = 0; k < STAGES; k++) b.us[k][round] = us[k] / n;
     }
     if (!status) report(&b, n);

@@ -1,5 +1,5 @@
-/* Contrasts as what they are said to be: gradients of scalars, checked in double precision against central differences, and the
- * identities between them. */
+/* Contrasts as what they are said to be: gradients of scalars, checked in double precision against central
+ * differences, and the identities between them. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,8 @@
 #define K 7
 static const float logits[K] = {1.25f, -0.5f, 3.0f, 2.75f, 0.0f, -4.0f, 2.5f};
 
-static void seed_of(const char *name, const float *y, int n, int target, const int *foils, int n_foils, float *v, int *foil)
+static void seed_of(const char *name, const float *y, int n, int target, const int *foils, int n_foils, float *v,
+                    int *foil)
 {
     struct wn_contrast_in in = {y, n, target, &target, 1, foils, n_foils, 0, false};
     struct wn_error err = {0};
@@ -129,16 +130,20 @@ static void every_contrast_but_logit_sums_to_zero(void **state)
     (void)state;
     for (int c = 0; wn_contrast_at(c); c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
-        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue; /* not for every method, not for every network */
+        /* not for every method, not for every network */
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue;
         float v[K];
         int foil, q = 3;
         bool foiled = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
         seed_of(row->name, logits, K, 2, &q, foiled ? 1 : 0, v, &foil);
         double sum = 0;
         for (int i = 0; i < K; i++) sum += v[i];
-        if (strcmp(row->name, "logit") == 0) assert_true(sum == 1);
-        else if (row->flags & WN_CONTRAST_UNBALANCED) assert_true(sum > 0.1);
-        else assert_true(fabs(sum) < 2e-7);
+        if (strcmp(row->name, "logit") == 0)
+            assert_true(sum == 1);
+        else if (row->flags & WN_CONTRAST_UNBALANCED)
+            assert_true(sum > 0.1);
+        else
+            assert_true(fabs(sum) < 2e-7);
     }
 }
 
@@ -286,13 +291,18 @@ static void impossible_questions_are_refused_by_name(void **state)
     bad[4] = NAN;
     assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1, 0, false}), WN_BAD_REQUEST);
     assert_int_equal(refusal("cross-entropy", (struct wn_contrast_in){logits, K, t, &t, 1, &t, 1, 0, false}), WN_OK);
-    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &far, 1, 0, false}), WN_NO_SUCH_CLASS);
+    assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, &far, 1, 0, false}),
+                     WN_NO_SUCH_CLASS);
     assert_int_equal(refusal("pair", (struct wn_contrast_in){logits, K, t, &t, 1, two, 2, 0, false}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, twice, 2, 0, false}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, NULL, 0, 0, false}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, 3, two, 2, twice, 1, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, twice, 2, 0, false}),
+                     WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, t, &t, 1, NULL, 0, 0, false}),
+                     WN_BAD_REQUEST);
+    assert_int_equal(refusal("subset", (struct wn_contrast_in){logits, K, 3, two, 2, twice, 1, 0, false}),
+                     WN_BAD_REQUEST);
     assert_int_equal(refusal("logit", (struct wn_contrast_in){logits, K, t, &t, 1, two, 1, 0, false}), WN_BAD_REQUEST);
-    assert_int_equal(refusal("weighted", (struct wn_contrast_in){logits, K, 3, two, 2, NULL, 0, 0, false}), WN_BAD_REQUEST);
+    assert_int_equal(refusal("weighted", (struct wn_contrast_in){logits, K, 3, two, 2, NULL, 0, 0, false}),
+                     WN_BAD_REQUEST);
     assert_int_equal(refusal("weighted", (struct wn_contrast_in){bad, K, t, &t, 1, NULL, 0, 0, false}), WN_BAD_NUMBERS);
 }
 

@@ -1,4 +1,5 @@
-/* On a card: heatmaps drawn by it are, byte for byte, those that the processor draws. Skipped, 77, where there is none. */
+/* On a card: heatmaps drawn by it are, byte for byte, those that the processor draws. Skipped, 77, where there is
+ * none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,15 @@ static struct wn_heatmap heatmap_of(int i, float *map)
 {
     const int side = 1 + i % SIDE, view = views[i % 6];
     for (int k = 0; k < side * side; k++) map[k] = (float)rand() / (float)RAND_MAX * (i % 3 ? 2 : 1) - (i % 3 ? 1 : 0);
-    const struct wn_heatmap h = {.map = map, .h = side, .w = side, .view = wn_view_whole(view, view - view / 4),
-                                 .how = {.normalize = (enum wn_normalize)(i % 4), .relu = i % 5 == 0, .align_corners = i % 7 < 3,
-                                         .percentile = i % 8 == 3 ? 99 : 0, .range = {-0.5f, 0.75f}},
+    const struct wn_heatmap h = {.map = map,
+                                 .h = side,
+                                 .w = side,
+                                 .view = wn_view_whole(view, view - view / 4),
+                                 .how = {.normalize = (enum wn_normalize)(i % 4),
+                                         .relu = i % 5 == 0,
+                                         .align_corners = i % 7 < 3,
+                                         .percentile = i % 8 == 3 ? 99 : 0,
+                                         .range = {-0.5f, 0.75f}},
                                  .index = malloc((size_t)view * (size_t)(view - view / 4))};
     return h;
 }
@@ -27,8 +34,9 @@ static bool is_the_processors(const struct wn_heatmap *h)
     struct wn_rendered want = {0};
     uint8_t *index = malloc(n);
     const bool same = h->done && wn_render_map(h->map, h->h, h->w, &h->view, &h->how, index, &want, NULL) == WN_OK &&
-                      memcmp(h->index, index, n) == 0 && h->drawn.peak_x == want.peak_x && h->drawn.peak_y == want.peak_y &&
-                      h->drawn.box_x == want.box_x && h->drawn.box_w == want.box_w && h->drawn.box_y == want.box_y && h->drawn.box_h == want.box_h &&
+                      memcmp(h->index, index, n) == 0 && h->drawn.peak_x == want.peak_x &&
+                      h->drawn.peak_y == want.peak_y && h->drawn.box_x == want.box_x && h->drawn.box_w == want.box_w &&
+                      h->drawn.box_y == want.box_y && h->drawn.box_h == want.box_h &&
                       h->drawn.range.lo == want.range.lo && h->drawn.range.hi == want.range.hi;
     free(index);
     return same;

@@ -1,5 +1,6 @@
-/* What the shared harness does not ask of a backend, and this one has code of its own for: more parts than one launch takes,
- * copies whose strides fit no axis, gathers that are looked through, and an arena that shares its bytes. On the emulation. */
+/* What the shared harness does not ask of a backend, and this one has code of its own for: more parts than one
+ * launch takes, copies whose strides fit no axis, gathers that are looked through, and an arena that shares its
+ * bytes. On the emulation. */
 #include "judging.h"
 
 #include <math.h>
@@ -40,7 +41,8 @@ static void flat_copies(struct subject *s)
     const struct wn_copy all = {.rank = 1, .extent = {240}, .x_stride = {1}, .y_stride = {1}};
     const struct wn_copy back = {.rank = 1, .extent = {240}, .x_offset = 239, .x_stride = {-1}, .y_stride = {1}};
     const struct wn_copy seventh = {.rank = 1, .extent = {33}, .x_offset = 3, .x_stride = {7}, .y_stride = {1}};
-    const struct wn_copy diagonal = {.rank = 2, .extent = {2, 4}, .x_stride = {120, 7}, .y_offset = 2, .y_stride = {100, 3}, .fill = 9};
+    const struct wn_copy diagonal = {
+        .rank = 2, .extent = {2, 4}, .x_stride = {120, 7}, .y_offset = 2, .y_stride = {100, 3}, .fill = 9};
     subject_output(s, wn_copy(s->p, x, &same, &all));
     subject_output(s, wn_copy(s->p, x, &other, &back));
     subject_output(s, wn_copy(s->p, x, &few, &seventh));
@@ -55,7 +57,8 @@ static void a_copy_may_walk_across_axes(void **state)
 
 static void reshapes(struct subject *s)
 {
-    static const int64_t shapes[][4] = {{2, 24, 3, 5}, {2, 24, 15, 1}, {2, 8, 9, 5}, {1, 2, 24, 15}, {6, 8, 15, 1}, {720, 1, 1, 1}};
+    static const int64_t shapes[][4] = {{2, 24, 3, 5},  {2, 24, 15, 1}, {2, 8, 9, 5},
+                                        {1, 2, 24, 15}, {6, 8, 15, 1},  {720, 1, 1, 1}};
     int x = input(s, SHAPE(2, 24, 3, 5)), y = wn_relu(s->p, x);
     for (int i = 0; i < 6; i++) {
         const struct wn_shape to = wn_shape_of(4, shapes[i]);
@@ -158,7 +161,8 @@ static void values_of_a_chain_share_bytes(void **state)
     struct wn_backend_traits before, during, after;
     subject_init(&s, 1, false);
     a_long_chain(&s);
-    assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.precision = WN_PRECISION_F32}, &be, NULL), WN_OK);
+    assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.precision = WN_PRECISION_F32}, &be, NULL),
+                     WN_OK);
     be->impl->traits(be, &before);
     assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
     be->impl->traits(be, &during);
@@ -256,10 +260,15 @@ static void whoever_enters_a_backend_makes_its_device_the_current_one(void **sta
     fake_runtime.devices = 2;
     subject_init(&s, 1, false);
     three_steps(&s);
-    for (int i = 0; i < 2; i++) assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.device = i, .precision = WN_PRECISION_F32}, &be[i], NULL), WN_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wn_backend_open("cuda",
+                                         &(struct wn_backend_options){.device = i, .precision = WN_PRECISION_F32},
+                                         &be[i], NULL),
+                         WN_OK);
     for (int i = 1; i >= 0; i--) assert_int_equal(be[i]->impl->compile(be[i], s.p, &exe[i], NULL), WN_OK);
     for (int k = 0; k < s.n_inputs; k++)
-        for (int i = 0; i < 2; i++) assert_int_equal(be[i]->impl->write(exe[i], s.inputs[k].value, s.inputs[k].data, NULL), WN_OK);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(be[i]->impl->write(exe[i], s.inputs[k].value, s.inputs[k].data, NULL), WN_OK);
     for (int i = 1; i >= 0; i--) assert_int_equal(be[i]->impl->run(exe[i], 0, NULL), WN_OK);
     for (int i = 0; i < 2; i++) assert_int_equal(be[i]->impl->read(exe[i], s.outputs[0], out[i], NULL), WN_OK);
     assert_memory_equal(out[0], out[1], sizeof out[0]);
@@ -296,7 +305,8 @@ static void a_stream_of_another_device_is_refused(void **state)
     struct wn_backend *be[2];
     static char byte;
     fake_runtime.devices = 2;
-    for (int i = 0; i < 2; i++) assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.device = i}, &be[i], NULL), WN_OK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.device = i}, &be[i], NULL), WN_OK);
     struct wn_cuda_backend *second = (struct wn_cuda_backend *)be[1];
     fake_runtime.strangers_expected = true;
     assert_int_equal(wn_cuda_device_use((struct wn_cuda_backend *)be[0], NULL), WN_OK);
@@ -338,7 +348,8 @@ static struct wn_exe *convolutions(struct subject *s, struct wn_backend *be, int
     subject_init(s, 1, false);
     const int x = input(s, SHAPE(1, 3, 4, 4));
     for (int i = 0; i < n * times; i++)
-        subject_output(s, wn_conv(s->p, x, weight(s, SHAPE(first + i % n, 3, 1, 1)), WN_NONE, &(struct wn_window){2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, 1));
+        subject_output(s, wn_conv(s->p, x, weight(s, SHAPE(first + i % n, 3, 1, 1)), WN_NONE,
+                                  &(struct wn_window){2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, 1));
     assert_int_equal(be->impl->compile(be, s->p, &exe, NULL), WN_OK);
     return exe;
 }
@@ -372,10 +383,12 @@ static void plans_that_nobody_uses_make_room_for_others(void **state)
     const int before = fake_plans;
     fake_libraries_can = true;
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
-    struct wn_exe *used = convolutions(&s[0], be, 1, 2, 1), *idle = convolutions(&s[1], be, 3, WN_CUDA_MOST_PLANS - 2, 1);
+    struct wn_exe *used = convolutions(&s[0], be, 1, 2, 1),
+                  *idle = convolutions(&s[1], be, 3, WN_CUDA_MOST_PLANS - 2, 1);
     be->impl->release(idle);
     assert_int_equal(fake_plans - before, WN_CUDA_MOST_PLANS);
-    struct wn_exe *more = convolutions(&s[2], be, 1, WN_CUDA_MOST_PLANS + 3, 1); /* of which two are used and the rest was there, or is new */
+    /* of which two are used and the rest was there, or is new */
+    struct wn_exe *more = convolutions(&s[2], be, 1, WN_CUDA_MOST_PLANS + 3, 1);
     assert_int_equal(fake_plans - before, WN_CUDA_MOST_PLANS + 3);
     be->impl->release(used);
     be->impl->release(more);

@@ -1,5 +1,5 @@
-/* The backend's calls of cuDNN and cuBLASLt, over fakes of the vendor's functions: plans that are timed and kept in a folder, and every call that
- * fails once. */
+/* The backend's calls of cuDNN and cuBLASLt, over fakes of the vendor's functions: plans that are timed and kept in
+ * a folder, and every call that fails once. */
 #include "judging.h"
 
 #include <dirent.h>
@@ -19,7 +19,8 @@
 
 enum { CLASSES = 5, PLANS = 4 }; /* two ways forward, one back, and one with a derivative */
 
-/* Convolutions of two shapes, one of them fused with all that there is, its gradient, one with a derivative behind it, and a product with bias and activation. */
+/* Convolutions of two shapes, one of them fused with all that there is, its gradient, one with a derivative behind
+ * it, and a product with bias and activation. */
 static void network(struct subject *s)
 {
     const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
@@ -27,10 +28,13 @@ static void network(struct subject *s)
     const int x = input(s, SHAPE(2, 4, 5, 6)), w = weight(s, SHAPE(4, 4, 3, 3)), bias = weight(s, SHAPE(4));
     int y = wn_relu(s->p, wn_conv(s->p, x, w, bias, &win, 1));
     y = wn_relu(s->p, wn_add(s->p, wn_conv(s->p, y, w, bias, &win, 1), x));
-    const int pooled = wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, 4}});
-    subject_output(s, wn_relu(s->p, wn_matmul(s->p, pooled, false, weight(s, SHAPE(4, CLASSES)), false, weight(s, SHAPE(CLASSES)))));
+    const int pooled =
+        wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, 4}});
+    subject_output(s, wn_relu(s->p, wn_matmul(s->p, pooled, false, weight(s, SHAPE(4, CLASSES)), false,
+                                              weight(s, SHAPE(CLASSES)))));
     subject_output(s, wn_conv_bwd(s->p, y, w, WN_NONE, &win, 1, &(struct wn_shape){4, {2, 4, 5, 6}}));
-    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, wn_conv(s->p, y, w, WN_NONE, &win, 1), x), y, 0, 0));
+    subject_output(s,
+                   wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, wn_conv(s->p, y, w, WN_NONE, &win, 1), x), y, 0, 0));
     if (wn_program_optimize(s->p, NULL) != WN_OK) fail();
 }
 
@@ -44,9 +48,11 @@ static enum wn_code compute(struct subject *s, float *out, struct wn_error *err)
     if (code != WN_OK) return code;
     code = be->impl->compile(be, s->p, &exe, err);
     if (code != WN_OK) goto close;
-    for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
+    for (int i = 0; code == WN_OK && i < s->n_inputs; i++)
+        code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
     if (code == WN_OK) code = be->impl->run(exe, 0, err);
-    for (int i = 0; code == WN_OK && i < s->n_outputs; i++) code = be->impl->read(exe, s->outputs[i], out + i * 1024, err);
+    for (int i = 0; code == WN_OK && i < s->n_outputs; i++)
+        code = be->impl->read(exe, s->outputs[i], out + i * 1024, err);
     be->impl->traits(be, &seen);
     be->impl->release(exe);
 close:
@@ -61,7 +67,8 @@ static float first[FLOATS], again[FLOATS];
 static void must_be_close(const float *a, const float *b, long call)
 {
     for (int i = 0; i < FLOATS; i++)
-        if (!(fabsf(a[i] - b[i]) < 0.2f)) fail_msg("call %ld: number %d is %g and not %g", call, i, (double)b[i], (double)a[i]);
+        if (!(fabsf(a[i] - b[i]) < 0.2f))
+            fail_msg("call %ld: number %d is %g and not %g", call, i, (double)b[i], (double)a[i]);
 }
 
 /* ---- plans in a folder ---- */
@@ -95,7 +102,7 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     const struct fake_vendor before = fake_vendor;
     assert_int_equal(compute(&s, first, NULL), WN_OK);
     assert_int_equal(files_of(folder, path, sizeof path), PLANS);
-    assert_true(fake_vendor.planned - before.planned > PLANS);    /* of which the quickest was kept */
+    assert_true(fake_vendor.planned - before.planned > PLANS); /* of which the quickest was kept */
     assert_int_equal(fake_vendor.loaded, before.loaded);
     const long planned = fake_vendor.planned;
     assert_int_equal(compute(&s, again, NULL), WN_OK);
@@ -113,8 +120,8 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     assert_int_equal(fake_vendor.held, before.held);
 }
 
-/* Where each plan is written aside before it gets its name, another worker of this process is at work on the same one: under the same name it would
- * write into this one's file. A folder of that name stands for it. */
+/* Where each plan is written aside before it gets its name, another worker of this process is at work on the same
+ * one: under the same name it would write into this one's file. A folder of that name stands for it. */
 static void workers_that_keep_the_same_plan_do_not_share_a_file(void **state)
 {
     (void)state;
@@ -148,7 +155,8 @@ static void an_engine_is_chosen_behind_many_that_nobody_may_choose(void **state)
     struct subject s;
     network(&s);
     assert_int_equal(compute(&s, first, NULL), WN_OK);
-    for (fake_vendor.refused = 40; fake_vendor.refused <= 100; fake_vendor.refused += 60) { /* 100: more than are looked at, and kernels of ours do it */
+    /* 100: more than are looked at, and kernels of ours do it */
+    for (fake_vendor.refused = 40; fake_vendor.refused <= 100; fake_vendor.refused += 60) {
         const long planned = fake_vendor.planned;
         assert_int_equal(compute(&s, again, NULL), WN_OK);
         assert_int_equal(fake_vendor.planned > planned, fake_vendor.refused == 40);
@@ -238,8 +246,8 @@ static void another_plan_than_the_heuristics_first_is_chosen_where_it_is_clearly
 
 /* ---- streams ---- */
 
-/* The handle was last used on the stream of a program that has ended when plans of the next one are asked for, and when it is closed. The fake ends
- * the process where it is used with a stream that is gone. */
+/* The handle was last used on the stream of a program that has ended when plans of the next one are asked for, and
+ * when it is closed. The fake ends the process where it is used with a stream that is gone. */
 static void programs_of_one_backend_follow_each_other(void **state)
 {
     (void)state;
@@ -252,7 +260,8 @@ static void programs_of_one_backend_follow_each_other(void **state)
         struct wn_error err = {0};
         const long planned = fake_vendor.planned;
         subject_init(&s, 1, false);
-        subject_output(&s, wn_conv(s.p, input(&s, SHAPE(1, 4, side, side)), weight(&s, SHAPE(4, 4, 3, 3)), WN_NONE, &win, 1));
+        subject_output(
+            &s, wn_conv(s.p, input(&s, SHAPE(1, 4, side, side)), weight(&s, SHAPE(4, 4, 3, 3)), WN_NONE, &win, 1));
         if (be->impl->compile(be, s.p, &exe, &err) != WN_OK) fail_msg("%s", err.text);
         assert_true(fake_vendor.planned > planned);
         assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
@@ -331,9 +340,12 @@ static void every_call_fails_once_and_all_is_given_back(const char *folder)
         fake_vendor.calls = 0, fake_vendor.fail_at = n;
         const enum wn_code code = compute(&s, again, &err);
         fake_vendor.fail_at = 0;
-        if (code == WN_OK) must_be_close(first, again, n); /* another plan, or a kernel of ours, did it */
-        else failed++, assert_true(err.text[0] && code == err.code);
-        if (fake_vendor.held != held || fake_runtime.held_blocks != blocks) fail_msg("call %ld of %ld: something is not given back", n, calls);
+        if (code == WN_OK)
+            must_be_close(first, again, n); /* another plan, or a kernel of ours, did it */
+        else
+            failed++, assert_true(err.text[0] && code == err.code);
+        if (fake_vendor.held != held || fake_runtime.held_blocks != blocks)
+            fail_msg("call %ld of %ld: something is not given back", n, calls);
     }
     assert_true(failed > 10);
     assert_int_equal(compute(&s, again, NULL), WN_OK);
@@ -362,8 +374,10 @@ static void a_librarys_status_says_whose_fault_it_is(void **state)
                 {CUBLAS_STATUS_EXECUTION_FAILED, WN_DEVICE}};
     (void)state;
     assert_int_equal(wn_cuda_vendor_load(NULL), WN_OK);
-    for (size_t i = 0; i < sizeof dnn / sizeof *dnn; i++) assert_int_equal(wn_cuda_check_dnn(dnn[i].status, "cudnnCreate(&l->dnn)", NULL), dnn[i].code);
-    for (size_t i = 0; i < sizeof blas / sizeof *blas; i++) assert_int_equal(wn_cuda_check_blas(blas[i].status, "cublasLtCreate(&l->blas)", NULL), blas[i].code);
+    for (size_t i = 0; i < sizeof dnn / sizeof *dnn; i++)
+        assert_int_equal(wn_cuda_check_dnn(dnn[i].status, "cudnnCreate(&l->dnn)", NULL), dnn[i].code);
+    for (size_t i = 0; i < sizeof blas / sizeof *blas; i++)
+        assert_int_equal(wn_cuda_check_blas(blas[i].status, "cublasLtCreate(&l->blas)", NULL), blas[i].code);
 }
 
 static void a_failing_call_gives_everything_back(void **state)
@@ -429,7 +443,8 @@ static void the_doctor_sees_whether_a_backend_computes(void **state)
     wn_backend_close(be); /* whose plan is kept */
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_int_equal(cli_selftest(be, &seen_by_it, NULL), WN_OK);
-    assert_true(seen_by_it.error < CLI_SELFTEST_WRONG && seen_by_it.plain == 1 && strstr(seen_by_it.refused, "does not run"));
+    assert_true(seen_by_it.error < CLI_SELFTEST_WRONG && seen_by_it.plain == 1 &&
+                strstr(seen_by_it.refused, "does not run"));
     fake_vendor.tensor_cores.broken = fake_vendor.plain.broken = false;
     wn_backend_close(be);
 }

@@ -1,5 +1,5 @@
-/* Maps drawn by the kernels are, byte for byte, maps drawn by the processor: odd shapes, every normalisation, many in one launch. On
- * the emulation. */
+/* Maps drawn by the kernels are, byte for byte, maps drawn by the processor: odd shapes, every normalisation, many
+ * in one launch. On the emulation. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,8 @@ struct one {
     struct wn_cuda_drawing drawing;
 };
 
-static void one_init(struct one *o, const float *map, int h, int w, const struct wn_view *view, const struct wn_render *how)
+static void one_init(struct one *o, const float *map, int h, int w, const struct wn_view *view,
+                     const struct wn_render *how)
 {
     const size_t cells = (size_t)h * (size_t)w, pixels = WN_CUDA_DRAW_PAD(view->w * view->h);
     o->part[0] = guarded(cells * sizeof *map);
@@ -33,9 +34,19 @@ static void one_init(struct one *o, const float *map, int h, int w, const struct
     o->part[3] = guarded(pixels);
     o->part[4] = guarded(sizeof(struct wn_cuda_drawn));
     memcpy(o->part[0].data, map, cells * sizeof *map);
-    o->drawing = (struct wn_cuda_drawing){(const float *)(void *)o->part[0].data, h, w, *view, 0, 0, 0, 0, *how,
-                                          (struct wn_between *)(void *)o->part[1].data, (float *)(void *)o->part[2].data,
-                                          o->part[3].data, (struct wn_cuda_drawn *)(void *)o->part[4].data};
+    o->drawing = (struct wn_cuda_drawing){(const float *)(void *)o->part[0].data,
+                                          h,
+                                          w,
+                                          *view,
+                                          0,
+                                          0,
+                                          0,
+                                          0,
+                                          *how,
+                                          (struct wn_between *)(void *)o->part[1].data,
+                                          (float *)(void *)o->part[2].data,
+                                          o->part[3].data,
+                                          (struct wn_cuda_drawn *)(void *)o->part[4].data};
     wn_view_covered(view, &o->drawing.x0, &o->drawing.y0, &o->drawing.x1, &o->drawing.y1);
 }
 
@@ -109,16 +120,20 @@ static void drawn_bytes_are_the_processors_for_odd_shapes(void **state)
 {
     (void)state;
     static const int maps[][2] = {{1, 1}, {7, 7}, {13, 13}, {31, 33}, {1, 40}, {33, 31}};
-    static const struct wn_view views[] = {{1, 1, 0, 0, 1, 1},      {31, 33, 0, 0, 31, 33},        {33, 31, 4.5, -3, 21.25, 40},
-                                           {5, 3, 1.2, 1, 1.3, 2},  {224, 7, 0, 0, 224, 7},        {130, 129, 10, 20, 120, 110}};
+    static const struct wn_view views[] = {{1, 1, 0, 0, 1, 1},           {31, 33, 0, 0, 31, 33},
+                                           {33, 31, 4.5, -3, 21.25, 40}, {5, 3, 1.2, 1, 1.3, 2},
+                                           {224, 7, 0, 0, 224, 7},       {130, 129, 10, 20, 120, 110}};
     enum { MAPS = sizeof maps / sizeof *maps, VIEWS = sizeof views / sizeof *views, ALL = MAPS * VIEWS };
     static struct one ones[ALL];
     static float values[ALL][33 * 33];
     for (wn_emulated_order = 0; wn_emulated_order < 3; wn_emulated_order++) {
         for (int i = 0; i < ALL; i++) {
             const int h = maps[i % MAPS][0], w = maps[i % MAPS][1], turn = i + 7 * wn_emulated_order;
-            const struct wn_render how = {.normalize = (enum wn_normalize)(turn % 4), .relu = turn % 3 == 0, .align_corners = turn % 5 < 2,
-                                          .percentile = turn % 8 == 3 ? 95 : 0, .range = {-0.5f, 0.75f}};
+            const struct wn_render how = {.normalize = (enum wn_normalize)(turn % 4),
+                                          .relu = turn % 3 == 0,
+                                          .align_corners = turn % 5 < 2,
+                                          .percentile = turn % 8 == 3 ? 95 : 0,
+                                          .range = {-0.5f, 0.75f}};
             fill(values[i], h * w, turn % 7);
             one_init(&ones[i], values[i], h, w, &views[i / MAPS], &how);
         }
@@ -132,7 +147,8 @@ static void drawn_bytes_are_the_processors_at_the_size_of_an_input(void **state)
 {
     (void)state;
     const struct wn_view view = wn_view_whole(224, 224);
-    static const struct wn_render hows[] = {{.normalize = WN_NORMALIZE_SYMMETRIC}, {.normalize = WN_NORMALIZE_MINMAX, .relu = true},
+    static const struct wn_render hows[] = {{.normalize = WN_NORMALIZE_SYMMETRIC},
+                                            {.normalize = WN_NORMALIZE_MINMAX, .relu = true},
                                             {.normalize = WN_NORMALIZE_SYMMETRIC, .percentile = 99}};
     struct one ones[3];
     float values[3][13 * 13];
@@ -166,7 +182,10 @@ static void numbers_that_cannot_be_drawn_are_told_apart(void **state)
 
 static struct wn_heatmap heatmap_of(const float *map, int side, int view)
 {
-    const struct wn_heatmap h = {.map = map, .h = side, .w = side, .view = wn_view_whole(view, view - view / 3),
+    const struct wn_heatmap h = {.map = map,
+                                 .h = side,
+                                 .w = side,
+                                 .view = wn_view_whole(view, view - view / 3),
                                  .how = {.normalize = side % 2 ? WN_NORMALIZE_SYMMETRIC : WN_NORMALIZE_MINMAX},
                                  .index = malloc((size_t)view * (size_t)(view - view / 3))};
     return h;

@@ -1,5 +1,5 @@
-/* A model is warm before anyone asks it: each worker's engine has compiled a program for each size of a run, and what comes then compiles none. On the
- * emulation, whose backend gains from batches.
+/* A model is warm before anyone asks it: each worker's engine has compiled a program for each size of a run, and what
+ * comes then compiles none. On the emulation, whose backend gains from batches.
  *
  *     emulated_engines_test cuda FOLDER     FOLDER holds the networks of make_goldens.py */
 #include "small.h"
@@ -28,8 +28,10 @@ static void ask(struct wn_engine *e, int n)
     struct wn_answer a[MOST] = {0};
     float *logits = calloc((size_t)(MOST * e->graph->classes), sizeof *logits);
     assert_non_null(logits);
-    for (int i = 0; i < n; i++) images[i] = pictures[i % IMAGES], q[i] = question(i, "gradcam", "weighted", WN_TARGET_PREDICTED);
-    assert_int_equal(wn_engine_explain(e, &(struct wn_batch){n, images, n, q, NULL, NULL, NULL}, logits, a, NULL, NULL), WN_OK);
+    for (int i = 0; i < n; i++)
+        images[i] = pictures[i % IMAGES], q[i] = question(i, "gradcam", "weighted", WN_TARGET_PREDICTED);
+    assert_int_equal(wn_engine_explain(e, &(struct wn_batch){n, images, n, q, NULL, NULL, NULL}, logits, a, NULL, NULL),
+                     WN_OK);
     for (int i = 0; i < n; i++) assert_int_equal(a[i].error.code, WN_OK), wn_answer_finish(&a[i]);
     free(logits);
 }
@@ -49,7 +51,8 @@ static void every_workers_engine_has_compiled_what_batches_run(void **state)
     m->classes = wn_graph_classes(m->graph);
     m->layer = m->graph->auto_layer;
     for (int i = 0; i < 3; i++) m->manifest.preprocess.std[i] = 1;
-    if (wn_engines_first(m, &config, &crew, &err) != WN_OK || wn_engines_rest(m, &config, &crew, true, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_engines_first(m, &config, &crew, &err) != WN_OK || wn_engines_rest(m, &config, &crew, true, &err) != WN_OK)
+        fail_msg("%s", err.text);
     assert_int_equal(m->n_engines, WORKERS);
     assert_int_equal(m->most_images, MOST);
     for (int i = 0; i < SIZES; i++) assert_true(m->run_us[i] > 0);

@@ -1,5 +1,5 @@
-/* Every call of the CUDA runtime fails once: whatever was begun is given back, the process goes on, and the next try succeeds.
- * An error that a process cannot outlive is told from one that it can. On the emulation. */
+/* Every call of the CUDA runtime fails once: whatever was begun is given back, the process goes on, and the next try
+ * succeeds. An error that a process cannot outlive is told from one that it can. On the emulation. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,7 +22,8 @@
 enum { CLASSES = 4, ROWS = 3 };
 static int input, logits, seed; /* values of the program below */
 
-/* Two stages, a constant, a tap table, a gather, outputs in two layouts, logits and a seed: every kind of thing that is reserved. */
+/* Two stages, a constant, a tap table, a gather, outputs in two layouts, logits and a seed: every kind of thing that
+ * is reserved. */
 static void build(struct subject *s)
 {
     static const int32_t index[] = {0, 2};
@@ -33,7 +34,8 @@ static void build(struct subject *s)
     int x = input = subject_input(s, SHAPE(2, 3, 4, 5), true, -1, 1);
     int y = wn_relu(s->p, wn_conv(s->p, x, subject_weight(s, SHAPE(4, 3, 3, 3), -1, 1), WN_NONE, &win, 1));
     subject_output(s, y);
-    logits = wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, CLASSES}});
+    logits =
+        wn_reshape(s->p, wn_reduce(s->p, WN_REDUCE_MEAN, y, 1u << 2 | 1u << 3), &(struct wn_shape){2, {2, CLASSES}});
     subject_output(s, logits);
     wn_program_end_stage(s->p);
     subject_output(s, wn_axis_map(s->p, wn_gather(s->p, y, subject_rows(s, ROWS, 2)), 3, &taps));
@@ -45,7 +47,12 @@ static enum wn_code draw(struct wn_backend *be, struct wn_error *err)
 {
     static const float map[4] = {1, 2, 3, 4};
     static uint8_t index[12];
-    struct wn_heatmap heatmap = {.map = map, .h = 2, .w = 2, .view = {4, 3, 0, 0, 4, 3}, .how = {.normalize = WN_NORMALIZE_MINMAX}, .index = index};
+    struct wn_heatmap heatmap = {.map = map,
+                                 .h = 2,
+                                 .w = 2,
+                                 .view = {4, 3, 0, 0, 4, 3},
+                                 .how = {.normalize = WN_NORMALIZE_MINMAX},
+                                 .index = index};
     struct wn_heatmap *const one[] = {&heatmap};
     enum wn_code code = be->impl->draw(be, one, 1, err);
     assert_int_equal(heatmap.done, code == WN_OK);
@@ -57,8 +64,21 @@ static enum wn_code prepare(struct wn_backend *be, struct wn_exe *exe, struct wn
 {
     static const uint8_t rgb[6 * 7 * 3] = {1, 2, 3};
     static const float ready[3 * 4 * 5] = {0.5f};
-    const struct wn_picture p = {.rgb = rgb, .src_w = 7, .src_h = 6, .part_w = 7, .part_h = 6, .box_w = 7, .box_h = 6, .dst_w = 5, .dst_h = 4, .w = 5, .h = 4,
-                                 .antialias = true, .channels = 3, .scale = 1, .std = {1, 1, 1}};
+    const struct wn_picture p = {.rgb = rgb,
+                                 .src_w = 7,
+                                 .src_h = 6,
+                                 .part_w = 7,
+                                 .part_h = 6,
+                                 .box_w = 7,
+                                 .box_h = 6,
+                                 .dst_w = 5,
+                                 .dst_h = 4,
+                                 .w = 5,
+                                 .h = 4,
+                                 .antialias = true,
+                                 .channels = 3,
+                                 .scale = 1,
+                                 .std = {1, 1, 1}};
     const float *const numbers[] = {ready, NULL};
     const struct wn_picture *const pictures[] = {NULL, &p};
     return be->impl->prepare(exe, input, numbers, pictures, 2, err);
@@ -80,7 +100,15 @@ static enum wn_code hide(struct wn_exe *exe, int value, const float *picture, st
     static const struct wn_hidden rows[] = {{0, -1, WN_KEEP_POSITIVE}, {0, -1, WN_KEEP_NEGATIVE}};
     const struct wn_cover cover = {.kind = WN_COVER_MEAN};
     int found[2] = {-1, -1};
-    const struct wn_hiding h = {.image = picture, .cover = &cover, .maps = maps, .n_maps = 1, .h = 2, .w = 2, .rows = rows, .n = 2, .found = found};
+    const struct wn_hiding h = {.image = picture,
+                                .cover = &cover,
+                                .maps = maps,
+                                .n_maps = 1,
+                                .h = 2,
+                                .w = 2,
+                                .rows = rows,
+                                .n = 2,
+                                .found = found};
     enum wn_code code = exe->backend->impl->hide(exe, value, &h, err);
     assert_int_equal(found[0] + found[1] > 0, code == WN_OK);
     return code;
@@ -110,7 +138,8 @@ static enum wn_code live(struct subject *s, struct wn_error *err)
     if (code != WN_OK) return code;
     code = be->impl->compile(be, s->p, &exe, err);
     if (code != WN_OK) goto close;
-    for (int i = 0; code == WN_OK && i < s->n_inputs; i++) code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
+    for (int i = 0; code == WN_OK && i < s->n_inputs; i++)
+        code = be->impl->write(exe, s->inputs[i].value, s->inputs[i].data, err);
     if (code == WN_OK) code = prepare(be, exe, err);
     if (code == WN_OK) code = hide(exe, s->inputs[0].value, s->inputs[0].data, err);
     if (code == WN_OK) code = be->impl->lap(be, NULL, err);
@@ -149,7 +178,8 @@ static void fail_each_call(enum wn_code expected, int status)
 {
     struct subject s;
     build(&s);
-    const long graphs_before = fake_runtime.calls_of_graphs, calls = count_calls(&s), of_graphs = fake_runtime.calls_of_graphs - graphs_before;
+    const long graphs_before = fake_runtime.calls_of_graphs, calls = count_calls(&s),
+               of_graphs = fake_runtime.calls_of_graphs - graphs_before;
     assert_true(calls > 40);
     long reported = 0;
     for (long n = 1; n <= calls; n++) {
@@ -165,10 +195,12 @@ static void fail_each_call(enum wn_code expected, int status)
         assert_int_equal(fake_runtime.held_blocks, 0);
         assert_false(wn_cuda_lost());
     }
-    /* All but those of closing down, which has nobody to tell, also for each event around the steps of stage 1, the clearing of old errors on each of twelve
-     * entries, and what capturing says, with its begin, its end and what follows for each of two stages: a stage that cannot be captured is walked. */
+    /* All but those of closing down, which has nobody to tell, also for each event around the steps of stage 1, the
+     * clearing of old errors on each of twelve entries, and what capturing says, with its begin, its end and what
+     * follows for each of two stages: a stage that cannot be captured is walked. */
     const struct wn_stage timed = wn_program_stage(s.p, 1);
-    if (reported < calls - 19 - (timed.end - timed.begin + 1) - of_graphs - 6) fail_msg("only %ld of %ld failures were reported", reported, calls);
+    if (reported < calls - 19 - (timed.end - timed.begin + 1) - of_graphs - 6)
+        fail_msg("only %ld of %ld failures were reported", reported, calls);
     count_calls(&s);
     subject_finish(&s);
 }
@@ -200,8 +232,10 @@ static void running_out_of_host_memory_anywhere_gives_everything_back(void **sta
             oom_arm(n, mode);
             const enum wn_code code = live_once(&s, &err);
             refused = oom_disarm();
-            if (refused) assert_int_equal(code, WN_NO_MEMORY);
-            else assert_int_equal(code, WN_OK);
+            if (refused)
+                assert_int_equal(code, WN_NO_MEMORY);
+            else
+                assert_int_equal(code, WN_OK);
             assert_int_equal(fake_runtime.held_blocks, 0);
         }
     subject_finish(&s);
@@ -287,7 +321,9 @@ static int dies_with; /* what the device fails with from then on; 0: it is well 
 static enum wn_code cudnn_fails(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     (void)exe, (void)job;
-    if (dies_with) fake_runtime.calls = 0, fake_runtime.fail_at = 1, fake_runtime.fail_with = dies_with, fake_runtime.sticky = true;
+    if (dies_with)
+        fake_runtime.calls = 0, fake_runtime.fail_at = 1, fake_runtime.fail_with = dies_with,
+        fake_runtime.sticky = true;
     return wn_fail(err, WN_DEVICE, "cuDNN failed at cudnnBackendExecute: CUDNN_STATUS_EXECUTION_FAILED");
 }
 
@@ -332,13 +368,29 @@ static bool ends_well(void (*scene)(int), int status)
 /* Each in a process of its own, for a lost device stays lost. The last is one that no CUDA has yet. */
 static void every_fault_that_a_process_cannot_outlive_loses_the_device(void **state)
 {
-    static const int faults[] = {46 /* unavailable */, 214 /* ECC */, 226 /* contained */, 700 /* illegal address */, 702 /* launch timeout */, 709 /* context destroyed */,
-                                 710 /* assert */, 714, 715, 716, 717, 718, 719 /* launch failure */, 721 /* tensor memory */, 810 /* MPS */, 911 /* external */,
-                                 999 /* unknown */, 998};
+    static const int faults[] = {46 /* unavailable */,
+                                 214 /* ECC */,
+                                 226 /* contained */,
+                                 700 /* illegal address */,
+                                 702 /* launch timeout */,
+                                 709 /* context destroyed */,
+                                 710 /* assert */,
+                                 714,
+                                 715,
+                                 716,
+                                 717,
+                                 718,
+                                 719 /* launch failure */,
+                                 721 /* tensor memory */,
+                                 810 /* MPS */,
+                                 911 /* external */,
+                                 999 /* unknown */,
+                                 998};
     (void)state;
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
         if (!ends_well(lose, faults[i])) fail_msg("after error %d the device was not lost as it should be", faults[i]);
-        if (!ends_well(lose_in_a_library, faults[i])) fail_msg("error %d behind a library's failure was not seen", faults[i]);
+        if (!ends_well(lose_in_a_library, faults[i]))
+            fail_msg("error %d behind a library's failure was not seen", faults[i]);
     }
     assert_null(wn_backend_lost());
 }
@@ -425,7 +477,8 @@ static void the_doctor_claims_no_device_that_does_not_answer(void **state)
     assert_int_equal(none.troubles, 2);
     struct heard one = diagnose(1);
     assert_non_null(strstr(one.text, "device 0: emulation, compute capability"));
-    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = 46; /* devices unavailable; the first call only asks for old errors */
+    /* devices unavailable; the first call only asks for old errors */
+    fake_runtime.calls = 0, fake_runtime.fail_at = 2, fake_runtime.fail_with = 46;
     struct heard stuck = diagnose(1);
     fake_runtime.fail_at = 0;
     assert_null(strstr(stuck.text, "compute capability"));

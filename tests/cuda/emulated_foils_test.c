@@ -1,5 +1,5 @@
-/* Masks of all foils by the kernels are those of the processor: odd numbers of classes, maps in either layout, exact ends of every buffer; and
- * through the engine, from the maps as they lie on the device. On the emulation.
+/* Masks of all foils by the kernels are those of the processor: odd numbers of classes, maps in either layout, exact
+ * ends of every buffer; and through the engine, from the maps as they lie on the device. On the emulation.
  *
  *     emulated_foils_test NETWORK.onnx */
 #include <math.h>
@@ -54,7 +54,9 @@ static void fill_taps(int from, int to, int32_t *index, float *share)
 {
     struct wn_tap *taps = malloc((size_t)to * sizeof *taps);
     wn_fill_taps(taps, from, to, false);
-    for (int i = 0; i < to; i++) index[2 * i] = taps[i].low, index[2 * i + 1] = taps[i].high, share[2 * i] = NAN, share[2 * i + 1] = taps[i].share;
+    for (int i = 0; i < to; i++)
+        index[2 * i] = taps[i].low, index[2 * i + 1] = taps[i].high, share[2 * i] = NAN,
+                  share[2 * i + 1] = taps[i].share;
     free(taps);
 }
 
@@ -83,21 +85,33 @@ static void judge(int classes, int h, int w, int height, int width, bool channel
     struct wn_stack s = stack_of(classes, h, w, (uint64_t)(classes + area));
     float *logits = logits_of(classes, 5), *maps = floats(classes * area);
     struct wn_statistics want;
-    assert_int_equal(wn_stack_statistics(&s, logits, target, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, height, width, &want, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&s, logits, target, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS,
+                                         height, width, &want, NULL),
+                     WN_OK);
     for (int k = 0; k < classes; k++)
         for (int i = 0; i < area; i++) maps[channels_last ? i * classes + k : k * area + i] = s.maps[k * area + i];
-    struct wn_cuda_foils f = {.classes = classes, .target = target, .heavy = -1, .h = h, .w = w, .height = height, .width = width, .maps = maps};
+    struct wn_cuda_foils f = {.classes = classes,
+                              .target = target,
+                              .heavy = -1,
+                              .h = h,
+                              .w = w,
+                              .height = height,
+                              .width = width,
+                              .maps = maps};
     f.map_class = channels_last ? 1 : area, f.map_position = channels_last ? classes : 1;
     float *base = floats(area), *down = floats(2 * height), *across = floats(2 * width);
-    int32_t *down_index = malloc(2 * (size_t)height * sizeof *down_index), *across_index = malloc(2 * (size_t)width * sizeof *across_index);
+    int32_t *down_index = malloc(2 * (size_t)height * sizeof *down_index),
+            *across_index = malloc(2 * (size_t)width * sizeof *across_index);
     fill_taps(h, height, down_index, down), fill_taps(w, width, across_index, across);
     fill_base(&s, logits, base);
-    f.base = base, f.down_index = down_index, f.across_index = across_index, f.down_share = down, f.across_share = across;
+    f.base = base, f.down_index = down_index, f.across_index = across_index, f.down_share = down,
+    f.across_share = across;
     for (wn_emulated_order = 0; wn_emulated_order < 3; wn_emulated_order++) {
         f.foil = floats(classes * area), f.low = floats(classes), f.scale = malloc((size_t)classes * sizeof *f.scale);
         f.mean = floats(height * width), f.variance = floats(height * width), f.empty = malloc(sizeof *f.empty);
         wn_cuda_launch_foils(&f, NULL);
-        if (!(off_by(f.mean, want.mean, height * width) <= 1e-5) || !(off_by(f.variance, want.variance, height * width) <= 1e-5))
+        if (!(off_by(f.mean, want.mean, height * width) <= 1e-5) ||
+            !(off_by(f.variance, want.variance, height * width) <= 1e-5))
             fail_msg("%d classes of %d x %d to %d x %d: mean off by %g, variance by %g", classes, h, w, height, width,
                      off_by(f.mean, want.mean, height * width), off_by(f.variance, want.variance, height * width));
         assert_int_equal(*f.empty, want.empty);
@@ -131,7 +145,8 @@ static void by_the_backend(const char *contrast, int classes, float most_logit, 
     float *logits = logits_of(classes, 9);
     logits[classes - 1] = most_logit; /* where it is large that foil makes up all that the others share */
     const long before = wn_emulated_launches;
-    if (wn_statistics_on(&device, &s, logits, 0, wn_contrast_find(contrast), kind, 11, 9, &got, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_statistics_on(&device, &s, logits, 0, wn_contrast_find(contrast), kind, 11, 9, &got, &err) != WN_OK)
+        fail_msg("%s", err.text);
     assert_int_equal(wn_emulated_launches - before, kind == WN_STATISTICS_MASKS ? 3 : 0);
     assert_int_equal(wn_stack_statistics(&s, logits, 0, wn_contrast_find(contrast), kind, 11, 9, &want, NULL), WN_OK);
     assert_true(off_by(got.mean, want.mean, got.h * got.w) <= 1e-5);
@@ -164,7 +179,9 @@ static void maps_that_say_nothing_have_no_masks(void **state)
     struct wn_stack s = stack_of(5, 2, 2, 1);
     const float logits[5] = {1, 2, 3, 4, 5};
     for (int i = 0; i < 20; i++) s.maps[i] = 3;
-    assert_int_equal(wn_statistics_on(&device, &s, logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 6, 6, &got, NULL), WN_OK);
+    assert_int_equal(
+        wn_statistics_on(&device, &s, logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 6, 6, &got, NULL),
+        WN_OK);
     assert_int_equal(got.empty, 4);
     for (int i = 0; i < 36; i++) assert_true(got.mean[i] == 0 && got.variance[i] == 0);
     wn_statistics_finish(&got), wn_stack_finish(&s);
@@ -176,10 +193,13 @@ static void maps_that_say_nothing_have_no_masks(void **state)
 static void statistics(struct wn_engine *e, const struct wn_stack *s, const float *logits, struct wn_statistics *out)
 {
     struct wn_error err = {0};
-    if (wn_engine_statistics(e, s, logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, out, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_engine_statistics(e, s, logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, out, &err) !=
+        WN_OK)
+        fail_msg("%s", err.text);
 }
 
-/* The host's copy is spoiled: the answer does not change while the maps lie on the device, and does as soon as others lie there. */
+/* The host's copy is spoiled: the answer does not change while the maps lie on the device, and does as soon as
+ * others lie there. */
 static void the_engine_takes_the_maps_where_they_lie(void **state)
 {
     (void)state;
@@ -190,7 +210,8 @@ static void the_engine_takes_the_maps_where_they_lie(void **state)
     struct wn_statistics before, spoiled, after;
     const struct wn_graph_options how = {.height = 9, .width = 9};
     const struct wn_engine_options options = {.backend = "cuda"};
-    if (wn_graph_load(network, &how, &g, &err) != WN_OK || wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_graph_load(network, &how, &g, &err) != WN_OK || wn_engine_create(g, &options, &e, &err) != WN_OK)
+        fail_msg("%s", err.text);
     const int pixels = (int)(wn_graph_channels(g) * 81), classes = wn_graph_classes(g);
     float *picture = malloc((size_t)pixels * sizeof *picture), *logits = malloc((size_t)classes * sizeof *logits);
     struct rng rng = {3};
@@ -198,7 +219,9 @@ static void the_engine_takes_the_maps_where_they_lie(void **state)
     const struct wn_method *method = wn_method_find("gradcam");
     assert_int_equal(wn_engine_stack(e, picture, WN_LAYER_AUTO, method, logits, &s, &err), WN_OK);
     assert_true(s.forward_mode && s.made);
-    assert_int_equal(wn_stack_statistics(&s, logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, &before, NULL), WN_OK);
+    assert_int_equal(
+        wn_stack_statistics(&s, logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, &before, NULL),
+        WN_OK);
     for (int i = s.h * s.w; i < 2 * s.h * s.w; i++) s.maps[i] = -3 * s.maps[i] + (float)(i % 3);
     statistics(e, &s, logits, &spoiled);
     assert_true(off_by(spoiled.mean, before.mean, 130) <= 1e-5);
@@ -226,18 +249,23 @@ static void each_image_of_a_batch_has_its_own_maps_there(void **state)
     struct wn_statistics before, spoiled;
     const struct wn_graph_options how = {.height = 9, .width = 9};
     const struct wn_engine_options options = {.backend = "cuda"};
-    if (wn_graph_load(network, &how, &g, &err) != WN_OK || wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_graph_load(network, &how, &g, &err) != WN_OK || wn_engine_create(g, &options, &e, &err) != WN_OK)
+        fail_msg("%s", err.text);
     const int pixels = (int)(wn_graph_channels(g) * 81), classes = wn_graph_classes(g);
-    float *pictures = malloc((size_t)(IMAGES * pixels) * sizeof *pictures), *logits = malloc((size_t)(IMAGES * classes) * sizeof *logits);
+    float *pictures = malloc((size_t)(IMAGES * pixels) * sizeof *pictures),
+          *logits = malloc((size_t)(IMAGES * classes) * sizeof *logits);
     const float *images[IMAGES];
     struct rng rng = {3};
     for (int i = 0; i < IMAGES * pixels; i++) pictures[i] = (float)rng_uniform(&rng, -1, 1);
     for (int i = 0; i < IMAGES; i++) images[i] = pictures + i * pixels;
-    if (wn_engine_stacks(e, images, IMAGES, WN_LAYER_AUTO, wn_method_find("gradcam"), logits, s, errors, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_engine_stacks(e, images, IMAGES, WN_LAYER_AUTO, wn_method_find("gradcam"), logits, s, errors, &err) != WN_OK)
+        fail_msg("%s", err.text);
     for (int i = 0; i < IMAGES; i++) {
         assert_int_equal(s[i].place, i);
         assert_int_equal(s[i].made, s[0].made);
-        assert_int_equal(wn_stack_statistics(&s[i], logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, &before, NULL), WN_OK);
+        assert_int_equal(
+            wn_stack_statistics(&s[i], logits, 0, wn_contrast_find("pair"), WN_STATISTICS_MASKS, 13, 10, &before, NULL),
+            WN_OK);
         for (int j = s[i].h * s[i].w; j < 2 * s[i].h * s[i].w; j++) s[i].maps[j] = -3 * s[i].maps[j] + (float)(j % 3);
         statistics(e, &s[i], logits, &spoiled);
         assert_true(off_by(spoiled.mean, before.mean, 130) <= 1e-5);

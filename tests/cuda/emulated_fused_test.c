@@ -1,5 +1,5 @@
-/* Steps that the backend makes one launch of, or none: what comes out is what each would make by itself, wherever one of them is read besides,
- * or stretched. On the emulation; emulated_stages_test.c asks the same of two stages. */
+/* Steps that the backend makes one launch of, or none: what comes out is what each would make by itself, wherever
+ * one of them is read besides, or stretched. On the emulation; emulated_stages_test.c asks the same of two stages. */
 #include "judging.h"
 
 /* ---- a scale, a shift and an activation in a row ---- */
@@ -8,16 +8,18 @@ static void affine(struct subject *s)
 {
     int x = input(s, SHAPE(2, 24, 3, 5));
     int a = wn_mul(s->p, x, weight(s, SHAPE(1, 24, 1, 1))), b = wn_add(s->p, weight(s, SHAPE(24, 1, 1)), a);
-    subject_output(s, wn_relu(s->p, b));                                                             /* all three */
+    subject_output(s, wn_relu(s->p, b));                                                           /* all three */
     subject_output(s, wn_add(s->p, wn_mul(s->p, weight(s, SHAPE(1)), x), weight(s, SHAPE(3, 5)))); /* scale and shift */
-    subject_output(s, wn_relu(s->p, wn_add(s->p, x, weight(s, SHAPE(2, 24, 3, 5)))));                /* shift, activation */
+    /* shift, activation */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, x, weight(s, SHAPE(2, 24, 3, 5)))));
     int read = wn_add(s->p, wn_mul(s->p, x, weight(s, SHAPE(24, 3, 5))), weight(s, SHAPE(5)));
     subject_output(s, read); /* is read, and so has to exist */
     subject_output(s, wn_relu(s->p, read));
     int twice = wn_mul(s->p, x, weight(s, SHAPE(1))); /* has two readers */
     subject_output(s, wn_add(s->p, wn_add(s->p, twice, weight(s, SHAPE(1))), twice));
     int thin = input(s, SHAPE(2, 24, 1, 1)); /* is stretched by its scale */
-    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, thin, weight(s, SHAPE(1, 24, 3, 5))), weight(s, SHAPE(1)))));
+    subject_output(s,
+                   wn_relu(s->p, wn_add(s->p, wn_mul(s->p, thin, weight(s, SHAPE(1, 24, 3, 5))), weight(s, SHAPE(1)))));
 }
 
 static void an_affine_chain_is_one_launch(void **state)
@@ -35,21 +37,29 @@ static void joined(struct subject *s)
     int relu = wn_relu(s->p, x[0]), wide = input(s, SHAPE(2, 24, 3, 5));
 #define JOIN(...) wn_concat(s->p, (int[]){__VA_ARGS__}, (int)(sizeof((int[]){__VA_ARGS__}) / sizeof(int)), 1)
 #define C(...) weight(s, SHAPE(__VA_ARGS__))
-    subject_output(s, wn_relu(s->p, wn_add(s->p, C(1, 28, 1, 1), wn_mul(s->p, JOIN(x[0], x[1], x[2], x[3]), C(28, 1, 1)))));
-    subject_output(s, wn_unary(s->p, WN_UNARY_SIGMOID, wn_add(s->p, wn_mul(s->p, C(1, 24, 1, 1), JOIN(relu, x[3])), C(1, 1)), 0, 0)); /* in 16 bytes */
+    subject_output(
+        s, wn_relu(s->p, wn_add(s->p, C(1, 28, 1, 1), wn_mul(s->p, JOIN(x[0], x[1], x[2], x[3]), C(28, 1, 1)))));
+    /* in 16 bytes */
+    subject_output(s, wn_unary(s->p, WN_UNARY_SIGMOID,
+                               wn_add(s->p, wn_mul(s->p, C(1, 24, 1, 1), JOIN(relu, x[3])), C(1, 1)), 0, 0));
     subject_output(s, wn_add(s->p, JOIN(x[3], relu, wide, relu), C(56, 1, 1)));
-    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, JOIN(flat[0], flat[1], flat[0]), C(25)), C(1, 25)))); /* no plane */
-    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, JOIN(x[0], x[3]), C(24, 3, 5)), C(24, 1, 1))));       /* a number a pixel */
+    /* no plane */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, JOIN(flat[0], flat[1], flat[0]), C(25)), C(1, 25))));
+    /* a number a pixel */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, JOIN(x[0], x[3]), C(24, 3, 5)), C(24, 1, 1))));
     subject_output(s, wn_add(s->p, wn_mul(s->p, JOIN(x[0], x[3]), C(5)), C(1)));
-    subject_output(s, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, (int[]){x[0], relu}, 2, 2), C(8, 1, 1)), C(8, 1, 1))); /* rows */
-    subject_output(s, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, (int[]){x[0], relu}, 2, 0), C(8, 1, 1)), C(8, 1, 1))); /* images */
+    /* rows */
+    subject_output(s, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, (int[]){x[0], relu}, 2, 2), C(8, 1, 1)), C(8, 1, 1)));
+    /* images */
+    subject_output(s, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, (int[]){x[0], relu}, 2, 0), C(8, 1, 1)), C(8, 1, 1)));
     both = JOIN(x[0], x[3]); /* has two readers */
     subject_output(s, wn_add(s->p, wn_relu(s->p, wn_add(s->p, both, C(24, 1, 1))), both));
     read = JOIN(x[3], x[0]);
     subject_output(s, read); /* is read, and so has to exist */
     subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, read, C(24, 1, 1)), C(24, 1, 1))));
     wn_program_end_stage(s->p);
-    subject_output(s, wn_relu(s->p, wn_add(s->p, JOIN(x[0], wide), C(32, 1, 1)))); /* of parts that an earlier stage made */
+    /* of parts that an earlier stage made */
+    subject_output(s, wn_relu(s->p, wn_add(s->p, JOIN(x[0], wide), C(32, 1, 1))));
 #undef C
 #undef JOIN
 }
@@ -59,7 +69,8 @@ static void forty_joined(struct subject *s, int channels)
 {
     int x[40], all = 0;
     for (int i = 0; i < 40; i++) x[i] = input(s, SHAPE(2, channels * (1 + i % 3), 2, 1)), all += channels * (1 + i % 3);
-    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, x, 40, 1), weight(s, SHAPE(all, 1, 1))), weight(s, SHAPE(all, 1, 1)))));
+    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, wn_concat(s->p, x, 40, 1), weight(s, SHAPE(all, 1, 1))),
+                                           weight(s, SHAPE(all, 1, 1)))));
 }
 static void forty_joined_wide(struct subject *s)
 {
@@ -91,7 +102,8 @@ static void parts_go_through_the_chain_that_alone_reads_them(void **state)
 
 static void meeting(struct subject *s)
 {
-    int a = input(s, SHAPE(2, 24, 3, 5)), b = input(s, SHAPE(2, 24, 3, 5)), z = input(s, SHAPE(2, 24, 3, 5)), thin = input(s, SHAPE(2, 24, 1, 1)), sum, twice;
+    int a = input(s, SHAPE(2, 24, 3, 5)), b = input(s, SHAPE(2, 24, 3, 5)), z = input(s, SHAPE(2, 24, 3, 5)),
+        thin = input(s, SHAPE(2, 24, 1, 1)), sum, twice;
     int odd[3];
     for (int i = 0; i < 3; i++) odd[i] = input(s, SHAPE(2, 3, 5, 1));
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0));
@@ -128,9 +140,12 @@ static void units(struct subject *s, struct wn_shape unit, struct wn_shape gradi
     int of = wn_gather(s->p, z, rows);
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, of, 0, 0));
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, wn_add(s->p, g, more), of, 0.25f, 0));
-    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, wn_reduce(s->p, WN_REDUCE_MEAN, more, 1)), of, 0, 0)); /* one row for all */
+    /* one row for all */
+    subject_output(
+        s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, wn_reduce(s->p, WN_REDUCE_MEAN, more, 1)), of, 0, 0));
     const struct wn_shape last = SHAPE(gradient.dim[gradient.rank - 1]);
-    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, input(s, last)), of, 0, 0)); /* one line for all */
+    /* one line for all */
+    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, g, input(s, last)), of, 0, 0));
     of = wn_gather(s->p, z, rows); /* is read plainly as well */
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, of, 0, 0));
     subject_output(s, wn_linear(s->p, of, 2, 1));
@@ -168,7 +183,8 @@ static void rows_look_the_units_of_their_images_up(void **state)
 
 static int convolved(struct subject *s, int x, int64_t to, int64_t kernel)
 {
-    const struct wn_window win = {2, {kernel, kernel}, {1, 1}, {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
+    const struct wn_window win = {2,      {kernel, kernel},         {1, 1},
+                                  {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
     const int64_t from = wn_program_value(s->p, x)->shape.dim[1];
     return wn_conv(s->p, x, weight(s, SHAPE(to, from, kernel, kernel)), WN_NONE, &win, 1);
 }
@@ -178,10 +194,12 @@ static int relu_back(struct subject *s, int dy, int z)
     return wn_unary_bwd(s->p, WN_UNARY_RELU, dy, z, 0, 0);
 }
 
-/* On channels that are walked in 16 bytes and on others; a way back of several, as networks have it; and all that keeps a derivative from being taken. */
+/* On channels that are walked in 16 bytes and on others; a way back of several, as networks have it; and all that
+ * keeps a derivative from being taken. */
 static void differentiated(struct subject *s, int64_t wide)
 {
-    const int x = input(s, SHAPE(2, 6, 5, 4)), skip = input(s, SHAPE(2, wide, 5, 4)), one = input(s, SHAPE(1, wide, 5, 4));
+    const int x = input(s, SHAPE(2, 6, 5, 4)), skip = input(s, SHAPE(2, wide, 5, 4)),
+              one = input(s, SHAPE(1, wide, 5, 4));
     const int z = wn_relu(s->p, skip), small = wn_relu(s->p, input(s, SHAPE(1, wide, 1, 1)));
     subject_output(s, z);
     wn_program_end_stage(s->p);
@@ -204,8 +222,12 @@ static void differentiated(struct subject *s, int64_t wide)
     subject_output(s, relu_back(s, convolved(s, x, wide, 1), weight(s, SHAPE(2, wide, 5, 4))));
     subject_output(s, relu_back(s, wn_relu(s->p, convolved(s, x, wide, 1)), z));
     subject_output(s, relu_back(s, wn_add(s->p, convolved(s, x, wide, 1), weight(s, SHAPE(wide, 1, 1))), z));
-    subject_output(s, relu_back(s, convolved(s, input(s, SHAPE(1, 6, 1, 1)), wide, 1), small)); /* too little of it, and held in f32 */
-    subject_output(s, relu_back(s, wn_conv(s->p, x, weight(s, SHAPE(wide, 6, 1, 1)), weight(s, SHAPE(wide)), &(struct wn_window){2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, 1), z));
+    /* too little of it, and held in f32 */
+    subject_output(s, relu_back(s, convolved(s, input(s, SHAPE(1, 6, 1, 1)), wide, 1), small));
+    subject_output(s, relu_back(s,
+                                wn_conv(s->p, x, weight(s, SHAPE(wide, 6, 1, 1)), weight(s, SHAPE(wide)),
+                                        &(struct wn_window){2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, 1),
+                                z));
     g = convolved(s, x, wide, 3);
     wn_program_end_stage(s->p);
     subject_output(s, relu_back(s, g, z)); /* of an earlier stage */
@@ -276,15 +298,16 @@ static void given_back_to_thirds(struct subject *s)
 static void not_given_back(struct subject *s)
 {
     const struct wn_shape pixels = SHAPE(2, 8, 3, 2);
-    int x = input(s, SHAPE(2, 16, 3, 2)), y = input(s, SHAPE(2, 8, 3, 2)), tall = input(s, SHAPE(2, 8, 5, 2)), thin = input(s, SHAPE(2, 8, 1, 1));
+    int x = input(s, SHAPE(2, 16, 3, 2)), y = input(s, SHAPE(2, 8, 3, 2)), tall = input(s, SHAPE(2, 8, 5, 2)),
+        thin = input(s, SHAPE(2, 8, 1, 1));
     int flat = input(s, SHAPE(3, 40)), two = input(s, SHAPE(4, 8, 3, 2)), line = input(s, SHAPE(2, 12, 9));
-    subject_output(s, wn_add(s->p, wn_slice(s->p, tall, 2, 1, 3, 1), y));   /* rows */
-    subject_output(s, wn_add(s->p, wn_slice(s->p, two, 0, 1, 2, 1), y));    /* images */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, tall, 2, 1, 3, 1), y)); /* rows */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, two, 0, 1, 2, 1), y));  /* images */
     subject_output(s, wn_add(s->p, wn_slice(s->p, tall, 2, 0, 3, 1), y));
     subject_output(s, wn_add(s->p, wn_slice(s->p, two, 0, 0, 2, 1), y));
-    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 1, 8, 2), y));      /* every other channel */
-    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 15, 8, -1), y));    /* backwards */
-    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), thin));   /* stretched */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 1, 8, 2), y));    /* every other channel */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 15, 8, -1), y));  /* backwards */
+    subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), thin)); /* stretched */
     subject_output(s, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), weight(s, SHAPE(1, 8, 3, 2))));
     subject_output(s, wn_add(s->p, wn_slice(s->p, flat, 1, 8, 16, 1), wn_slice(s->p, flat, 1, 23, 16, 1)));
     subject_output(s, wn_add(s->p, wn_slice(s->p, line, 1, 2, 8, 1), wn_slice(s->p, line, 1, 3, 8, 1)));
@@ -292,10 +315,15 @@ static void not_given_back(struct subject *s)
     subject_output(s, read);
     subject_output(s, wn_add(s->p, inner, twice));
     subject_output(s, wn_add(s->p, wn_add(s->p, twice, twice), inner));
-    subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), y), wn_slice(s->p, x, 1, 5, 8, 1)), y, 0, 0));
-    const struct wn_copy few = {.rank = 4, .extent = {2, 8, 2, 2}, .x_stride = {96, 6, 2, 1}, .y_stride = {48, 6, 2, 1}, .fill = 3};
+    subject_output(
+        s, wn_unary_bwd(s->p, WN_UNARY_RELU,
+                        wn_add(s->p, wn_add(s->p, wn_slice(s->p, x, 1, 8, 8, 1), y), wn_slice(s->p, x, 1, 5, 8, 1)), y,
+                        0, 0));
+    const struct wn_copy few = {
+        .rank = 4, .extent = {2, 8, 2, 2}, .x_stride = {96, 6, 2, 1}, .y_stride = {48, 6, 2, 1}, .fill = 3};
     subject_output(s, wn_add(s->p, wn_copy(s->p, x, &pixels, &few), y)); /* what it leaves out is filled */
-    const struct wn_copy shifted = {.rank = 4, .extent = {2, 8, 3, 2}, .x_offset = 7, .x_stride = {96, 6, 2, 1}, .y_stride = {48, 6, 2, 1}};
+    const struct wn_copy shifted = {
+        .rank = 4, .extent = {2, 8, 3, 2}, .x_offset = 7, .x_stride = {96, 6, 2, 1}, .y_stride = {48, 6, 2, 1}};
     subject_output(s, wn_add(s->p, wn_copy(s->p, x, &pixels, &shifted), y)); /* channels and a pixel */
     subject_output(s, wn_add(s->p, wn_add(s->p, wn_slice(s->p, x, 1, 6, 8, 1), y), weight(s, pixels)));
 }
@@ -314,7 +342,8 @@ static void nothing_given_back(struct subject *s)
 static void forty_terms(struct subject *s)
 {
     int x[40];
-    for (int i = 0; i < 40; i++) x[i] = i % 2 ? wn_slice(s->p, input(s, SHAPE(1, 24, 2, 1)), 1, 8 * (i % 3), 8, 1) : input(s, SHAPE(1, 8, 2, 1));
+    for (int i = 0; i < 40; i++)
+        x[i] = i % 2 ? wn_slice(s->p, input(s, SHAPE(1, 24, 2, 1)), 1, 8 * (i % 3), 8, 1) : input(s, SHAPE(1, 8, 2, 1));
     subject_output(s, added(s, x, 40));
 }
 
@@ -392,7 +421,8 @@ static void scaled(struct subject *s)
     subject_output(s, z);
     subject_output(s, odd);
     wn_program_end_stage(s->p);
-    const int rows = subject_rows(s, 7, 3), of = wn_gather(s->p, z, rows), g = input(s, SHAPE(7, 16, 3, 2)), more = input(s, SHAPE(7, 16, 3, 2));
+    const int rows = subject_rows(s, 7, 3), of = wn_gather(s->p, z, rows), g = input(s, SHAPE(7, 16, 3, 2)),
+              more = input(s, SHAPE(7, 16, 3, 2));
     const int h = input(s, SHAPE(3, 5, 3));
 #define C(...) weight(s, SHAPE(__VA_ARGS__))
 #define BACK(dy, unit) wn_unary_bwd(s->p, WN_UNARY_RELU, dy, unit, 0, 0)
@@ -403,7 +433,8 @@ static void scaled(struct subject *s)
     subject_output(s, wn_mul(s->p, BACK(g, of), C(7, 16, 3, 2))); /* and a row */
     subject_output(s, wn_mul(s->p, BACK(g, of), more));
     subject_output(s, wn_binary(s->p, WN_BINARY_DIV, BACK(g, of), C(16, 1, 1)));
-    subject_output(s, wn_add(s->p, wn_mul(s->p, BACK(g, of), C(16, 1, 1)), C(16, 1, 1))); /* whose scale goes with the shift */
+    /* whose scale goes with the shift */
+    subject_output(s, wn_add(s->p, wn_mul(s->p, BACK(g, of), C(16, 1, 1)), C(16, 1, 1)));
     const int read = BACK(g, of);
     subject_output(s, read); /* is read, and so has to exist */
     subject_output(s, wn_mul(s->p, read, C(16, 1, 1)));
@@ -420,7 +451,8 @@ static void a_batch_norms_way_back_is_the_derivatives_too(void **state)
 static void scale_once(struct subject *s)
 {
     int a = input(s, SHAPE(1, 8, 2, 2)), b = input(s, SHAPE(1, 8, 2, 2)), z = input(s, SHAPE(1, 8, 2, 2));
-    subject_output(s, wn_mul(s->p, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0), weight(s, SHAPE(8, 1, 1))));
+    subject_output(
+        s, wn_mul(s->p, wn_unary_bwd(s->p, WN_UNARY_RELU, wn_add(s->p, a, b), z, 0, 0), weight(s, SHAPE(8, 1, 1))));
 }
 
 static void convolve_back_once(struct subject *s)

@@ -1,5 +1,5 @@
-/* Maps enlarged, pictures blurred and pixels hidden by the kernels are, number for number, those of the processor: odd shapes, several rows.
- * On the emulation. */
+/* Maps enlarged, pictures blurred and pixels hidden by the kernels are, number for number, those of the processor:
+ * odd shapes, several rows. On the emulation. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,8 @@ static void finish(struct guarded *g)
 static void check_same(const float *got, const float *want, size_t n, const char *what)
 {
     for (size_t i = 0; i < n; i++)
-        if (memcmp(&got[i], &want[i], sizeof *got) != 0) fail_msg("%s: number %zu is %.9g, not %.9g", what, i, (double)got[i], (double)want[i]);
+        if (memcmp(&got[i], &want[i], sizeof *got) != 0)
+            fail_msg("%s: number %zu is %.9g, not %.9g", what, i, (double)got[i], (double)want[i]);
 }
 
 /* ---- enlarging ---- */
@@ -54,7 +55,8 @@ static void check_enlarge(int n, int h, int w, int height, int width, bool align
     float *want = malloc(out.size);
     const struct wn_cuda_enlarge e = {of(&map), of(&out), n, h, w, height, width, align};
     for (int i = 0; i < n; i++)
-        assert_int_equal(wn_enlarge(of(&map) + i * h * w, h, w, align, height, width, want + i * height * width, NULL), WN_OK);
+        assert_int_equal(wn_enlarge(of(&map) + i * h * w, h, w, align, height, width, want + i * height * width, NULL),
+                         WN_OK);
     wn_cuda_launch_enlarge(&e, NULL);
     snprintf(what, sizeof what, "%d maps of %d x %d to %d x %d", n, w, h, width, height);
     check_same(of(&out), want, (size_t)(n * height * width), what);
@@ -78,7 +80,8 @@ static void check_blur(int planes, int h, int w, const float *taps, int radius, 
 {
     char what[80];
     const size_t n = (size_t)(planes * h * w);
-    struct guarded x = random_floats(n), scratch = floats(n), out = floats(n), on_device = floats((size_t)(2 * radius + 1));
+    struct guarded x = random_floats(n), scratch = floats(n), out = floats(n),
+                   on_device = floats((size_t)(2 * radius + 1));
     float *want = malloc(out.size);
     memcpy(on_device.data, taps, on_device.size);
     const struct wn_cuda_blur b = {of(&x), of(&on_device), of(&scratch), of(&out), planes, h, w, radius, border};
@@ -113,14 +116,16 @@ static void mean_colours_are_the_processors_but_for_the_last_bit(void **state)
     for (wn_emulated_order = 0; wn_emulated_order < 3; wn_emulated_order++)
         for (int i = 0; i < 4; i++) {
             const int planes = 1 + 2 * i, n = pixels[i];
-            struct guarded x = random_floats((size_t)(planes * n)), mean = floats((size_t)planes), out = floats((size_t)(planes * n));
+            struct guarded x = random_floats((size_t)(planes * n)), mean = floats((size_t)planes),
+                           out = floats((size_t)(planes * n));
             float *want = malloc(out.size);
             assert_int_equal(wn_fill_make(WN_FILL_MEAN, of(&x), planes, 1, n, NULL, want, NULL, NULL), WN_OK);
             wn_cuda_launch_plane_mean(of(&x), planes, n, of(&mean), NULL);
             wn_cuda_launch_fill_planes(of(&mean), planes, n, of(&out), NULL);
             for (int k = 0; k < planes * n; k++) {
                 const float got = of(&out)[k];
-                if (!(nextafterf(want[k], -INFINITY) <= got && got <= nextafterf(want[k], INFINITY))) fail_msg("mean %g, not %g", (double)got, (double)want[k]);
+                if (!(nextafterf(want[k], -INFINITY) <= got && got <= nextafterf(want[k], INFINITY)))
+                    fail_msg("mean %g, not %g", (double)got, (double)want[k]);
                 assert_memory_equal(&got, &of(&mean)[k / n], sizeof got);
             }
             free(want), finish(&x), finish(&mean), finish(&out);
@@ -143,8 +148,10 @@ static void want_hidden(const float *map, int pixels, const struct wn_cuda_hidde
 static void check_hidden(int channels, int pixels)
 {
     const size_t plane = (size_t)pixels, image = plane * (size_t)channels;
-    struct guarded maps = random_floats(MAPS * plane), x = random_floats(MAPS * image), fill = random_floats(MAPS * image), out = floats(ROWS * image);
-    struct guarded hidden = guarded(ROWS * plane), found = guarded(ROWS * sizeof(int32_t)), rows = guarded(ROWS * sizeof(struct wn_cuda_hidden));
+    struct guarded maps = random_floats(MAPS * plane), x = random_floats(MAPS * image),
+                   fill = random_floats(MAPS * image), out = floats(ROWS * image);
+    struct guarded hidden = guarded(ROWS * plane), found = guarded(ROWS * sizeof(int32_t)),
+                   rows = guarded(ROWS * sizeof(struct wn_cuda_hidden));
     struct guarded images = guarded(ROWS * sizeof(int32_t));
     struct wn_cuda_hidden *row = (struct wn_cuda_hidden *)(void *)rows.data;
     const int counts[] = {-1, 0, 1, pixels / 2, pixels, pixels - pixels / 3};
@@ -153,7 +160,8 @@ static void check_hidden(int channels, int pixels)
         ((int32_t *)(void *)images.data)[r] = r % MAPS;
     }
     const struct wn_cuda_choose choose = {of(&maps), row, hidden.data, (int32_t *)(void *)found.data, ROWS, pixels};
-    const struct wn_cuda_replace replace = {of(&x), of(&fill), hidden.data, (const int32_t *)(const void *)images.data, of(&out), ROWS, channels, pixels};
+    const struct wn_cuda_replace replace = {
+        of(&x), of(&fill), hidden.data, (const int32_t *)(const void *)images.data, of(&out), ROWS, channels, pixels};
     wn_cuda_launch_choose(&choose, NULL);
     wn_cuda_launch_replace(&replace, NULL);
     bool *want = malloc(plane * sizeof *want);
@@ -162,15 +170,18 @@ static void check_hidden(int channels, int pixels)
         int n = 0;
         want_hidden(of(&maps) + (size_t)row[r].map * plane, pixels, &row[r], want);
         for (int i = 0; i < pixels; i++) {
-            if (hidden.data[(size_t)r * plane + (size_t)i] != want[i]) fail_msg("%d pixels, row %d: pixel %d is wrong", pixels, r, i);
+            if (hidden.data[(size_t)r * plane + (size_t)i] != want[i])
+                fail_msg("%d pixels, row %d: pixel %d is wrong", pixels, r, i);
             n += want[i];
         }
         assert_int_equal(choose.found[r], n);
-        wn_mask_apply(of(&x) + (size_t)(r % MAPS) * image, of(&fill) + (size_t)(r % MAPS) * image, want, channels, plane, picture);
+        wn_mask_apply(of(&x) + (size_t)(r % MAPS) * image, of(&fill) + (size_t)(r % MAPS) * image, want, channels,
+                      plane, picture);
         check_same(of(&out) + (size_t)r * image, picture, image, "a picture with pixels hidden");
     }
     free(want), free(picture);
-    finish(&maps), finish(&x), finish(&fill), finish(&out), finish(&hidden), finish(&found), finish(&rows), finish(&images);
+    finish(&maps), finish(&x), finish(&fill), finish(&out), finish(&hidden), finish(&found), finish(&rows),
+        finish(&images);
 }
 
 static void hidden_pixels_are_the_processors(void **state)

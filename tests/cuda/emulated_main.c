@@ -1,5 +1,5 @@
-/* Lets a test program that was written for a real backend run on the emulation: the order of the threads and whether the
- * vendor's libraries can do anything come from the environment. Linked into the program beside its own main. */
+/* Lets a test program that was written for a real backend run on the emulation: the order of the threads and whether
+ * the vendor's libraries can do anything come from the environment. Linked into the program beside its own main. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Pictures of few channels, which lie padded for the convolutions that read them: every step that may read one, those that may not, and what
- * pads it staying zero. On the emulation. */
+/* Pictures of few channels, which lie padded for the convolutions that read them: every step that may read one,
+ * those that may not, and what pads it staying zero. On the emulation. */
 #include "judging.h"
 
 #include <string.h>
@@ -20,7 +20,8 @@ static int picture(struct subject *s)
 
 static int convolved(struct subject *s, int x, int64_t outputs, int64_t side, int64_t stride)
 {
-    const struct wn_window win = {2, {side, side}, {stride, stride}, {1, 1}, {side / 2, side / 2}, {side / 2, side / 2}};
+    const struct wn_window win = {2,      {side, side},         {stride, stride},
+                                  {1, 1}, {side / 2, side / 2}, {side / 2, side / 2}};
     return wn_conv(s->p, x, weight(s, SHAPE(outputs, at.c, side, side)), weight(s, SHAPE(outputs)), &win, 1);
 }
 
@@ -57,7 +58,8 @@ static void read_by_the_host(struct subject *s)
     subject_output(s, x);
 }
 
-/* Back to the picture, whose gradient has no padding, for more rows than pictures; what the rows look at lies as the pictures do. */
+/* Back to the picture, whose gradient has no padding, for more rows than pictures; what the rows look at lies as the
+ * pictures do. */
 static void rows_of_pictures(struct subject *s)
 {
     const struct wn_window win = {2, {3, 3}, {2, 2}, {1, 1}, {1, 1}, {1, 1}};
@@ -66,7 +68,8 @@ static void rows_of_pictures(struct subject *s)
     const struct wn_shape to = SHAPE(rows, at.c, at.h, at.w), from = SHAPE(rows, 4, (at.h + 1) / 2, (at.w + 1) / 2);
     subject_output(s, wn_relu(s->p, y));
     wn_program_end_stage(s->p);
-    const int of = wn_gather(s->p, x, subject_rows(s, rows, at.n)), dx = wn_conv_bwd(s->p, input(s, from), w, WN_NONE, &win, 1, &to);
+    const int of = wn_gather(s->p, x, subject_rows(s, rows, at.n)),
+              dx = wn_conv_bwd(s->p, input(s, from), w, WN_NONE, &win, 1, &to);
     subject_output(s, wn_channel_dot(s->p, of, dx));
     subject_output(s, wn_mul(s->p, of, dx));
     subject_output(s, of);
@@ -79,12 +82,14 @@ static void rows_looked_up(struct subject *s)
     const int x = picture(s);
     subject_output(s, convolved(s, x, 3, 3, 1));
     wn_program_end_stage(s->p);
-    const int row = subject_rows(s, 4, at.n), g = input(s, SHAPE(4, at.c, 1, 1)), full = input(s, SHAPE(4, at.c, at.h, at.w));
+    const int row = subject_rows(s, 4, at.n), g = input(s, SHAPE(4, at.c, 1, 1)),
+              full = input(s, SHAPE(4, at.c, at.h, at.w));
     subject_output(s, wn_channel_dot(s->p, wn_gather(s->p, x, row), g));
     subject_output(s, wn_channel_dot(s->p, wn_gather(s->p, x, row), full));
 }
 
-static build_function *const padded[] = {one_convolution, two_convolutions, elementwise, read_by_the_host, rows_of_pictures, rows_looked_up};
+static build_function *const padded[] = {one_convolution,  two_convolutions, elementwise,
+                                         read_by_the_host, rows_of_pictures, rows_looked_up};
 
 /* ---- steps that want dense pixels ---- */
 
@@ -109,7 +114,8 @@ static void added_to_itself(struct subject *s)
 {
     const int x = picture(s);
     subject_output(s, wn_relu(s->p, wn_add(s->p, convolved(s, x, at.c, 3, 1), x)));
-    assert_int_equal(wn_program_optimize(s->p, NULL), WN_OK); /* one step: a residual, which cuDNN reads as the result lies */
+    /* one step: a residual, which cuDNN reads as the result lies */
+    assert_int_equal(wn_program_optimize(s->p, NULL), WN_OK);
 }
 
 static void moved(struct subject *s)
@@ -144,7 +150,8 @@ static void as_a_gradient(struct subject *s)
     subject_output(s, wn_conv_bwd(s->p, x, weight(s, SHAPE(at.c, 2, 3, 3)), WN_NONE, &win, 1, &to));
 }
 
-static build_function *const dense[] = {grouped, pooled, added_to_itself, moved, rows_moved, filter_of_the_moment, as_a_gradient};
+static build_function *const dense[] = {grouped,      pooled, added_to_itself, moved, rows_moved, filter_of_the_moment,
+                                        as_a_gradient};
 
 /* ---- tests ---- */
 
@@ -153,7 +160,8 @@ enum { PADDED = sizeof padded / sizeof *padded, DENSE = sizeof dense / sizeof *d
 /* Our own kernels and the fake cuDNN in turn. */
 static void judge_shapes(build_function *const *build, int n)
 {
-    static const int64_t shapes[][4] = {{1, 3, 5, 7}, {3, 3, 6, 3}, {3, 4, 5, 5}, {1, 5, 3, 4}, {3, 1, 4, 5}, {2, 2, 1, 1}, {1, 7, 8, 2}};
+    static const int64_t shapes[][4] = {{1, 3, 5, 7}, {3, 3, 6, 3}, {3, 4, 5, 5}, {1, 5, 3, 4},
+                                        {3, 1, 4, 5}, {2, 2, 1, 1}, {1, 7, 8, 2}};
     for (int i = 0; i < (int)(sizeof shapes / sizeof *shapes); i++)
         for (int k = 0; k < n; k++) {
             if (build[k] == pooled && shapes[i][2] < 2) continue;
@@ -192,7 +200,8 @@ static struct compiled compile(build_function *build, enum wn_precision precisio
     at.n = n, at.c = c, at.h = 5, at.w = 7;
     subject_init(&out.s, 7, true);
     build(&out.s);
-    assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.precision = precision}, &out.be, &err), WN_OK);
+    assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.precision = precision}, &out.be, &err),
+                     WN_OK);
     if (out.be->impl->compile(out.be, out.s.p, &exe, &err) != WN_OK) fail_msg("%s", err.text);
     out.exe = (struct wn_cuda_exe *)exe;
     return out;
@@ -271,9 +280,11 @@ static void what_pads_a_picture_stays_zero(void **state)
         for (int round = 0; round < 3; round++) {
             memset(numbers, round == 1 ? 0xff : 0x3f, sizeof numbers);
             assert_int_equal(impl->write(&c.exe->base, c.s.inputs[0].value, numbers, NULL), WN_OK);
-            for (int i = 1; i < c.s.n_inputs; i++) assert_int_equal(impl->write(&c.exe->base, c.s.inputs[i].value, c.s.inputs[i].data, NULL), WN_OK);
+            for (int i = 1; i < c.s.n_inputs; i++)
+                assert_int_equal(impl->write(&c.exe->base, c.s.inputs[i].value, c.s.inputs[i].data, NULL), WN_OK);
             for (int i = 0; i < 2; i++) assert_int_equal(impl->run(&c.exe->base, i, NULL), WN_OK);
-            for (int i = 0; i < c.s.n_outputs; i++) assert_int_equal(impl->read(&c.exe->base, c.s.outputs[i], out, NULL), WN_OK);
+            for (int i = 0; i < c.s.n_outputs; i++)
+                assert_int_equal(impl->read(&c.exe->base, c.s.outputs[i], out, NULL), WN_OK);
             must_be_padded_with_zeros(&c.exe->values[c.s.inputs[0].value]);
             must_be_padded_with_zeros(&c.exe->values[c.s.outputs[3]]); /* the rows' pictures */
         }
@@ -293,8 +304,21 @@ static void prepare_pictures(struct compiled *c, int value)
     struct wn_error err = {0};
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < 5 * 7 * 3; k++) rgb[i][k] = (uint8_t)(37 * k + 101 * i);
-        p[i] = (struct wn_picture){.rgb = rgb[i], .src_w = 7, .src_h = 5, .part_w = 7, .part_h = 5, .box_w = 7, .box_h = 5, .dst_w = 7, .dst_h = 5, .w = 7,
-                                   .h = 5, .channels = 3, .scale = 1 / 64.f, .mean = {1, 2, 1.5f}, .std = {1, 0.5f, 2}};
+        p[i] = (struct wn_picture){.rgb = rgb[i],
+                                   .src_w = 7,
+                                   .src_h = 5,
+                                   .part_w = 7,
+                                   .part_h = 5,
+                                   .box_w = 7,
+                                   .box_h = 5,
+                                   .dst_w = 7,
+                                   .dst_h = 5,
+                                   .w = 7,
+                                   .h = 5,
+                                   .channels = 3,
+                                   .scale = 1 / 64.f,
+                                   .mean = {1, 2, 1.5f},
+                                   .std = {1, 0.5f, 2}};
     }
     for (int k = 0; k < IMAGE; k++) numbers[k] = (float)(k % 17) / 8 - 1;
     const struct wn_picture *const pictures[3] = {&p[0], NULL, &p[1]};
@@ -311,7 +335,8 @@ static void hide_parts(struct compiled *c, int value)
     const struct wn_hidden rows[3] = {{0, -1, WN_KEEP_POSITIVE}, {0, 7, WN_KEEP_NEGATIVE}, {0, 0, WN_KEEP_POSITIVE}};
     struct wn_error err = {0};
     for (int k = 0; k < IMAGE; k++) image[k] = (float)(k % 23) / 4 - 3;
-    const struct wn_hiding h = {.image = image, .cover = &cover, .maps = maps, .n_maps = 1, .h = 2, .w = 2, .rows = rows, .n = 3};
+    const struct wn_hiding h = {
+        .image = image, .cover = &cover, .maps = maps, .n_maps = 1, .h = 2, .w = 2, .rows = rows, .n = 3};
     if (c->be->impl->hide(&c->exe->base, value, &h, &err) != WN_OK) fail_msg("%s", err.text);
 }
 

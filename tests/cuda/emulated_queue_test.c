@@ -1,5 +1,5 @@
-/* The host is ahead of the device: what is queued, what is waited for, and what is captured and replayed. On the emulation, whose streams do
- * their work as late as CUDA allows. */
+/* The host is ahead of the device: what is queued, what is waited for, and what is captured and replayed. On the
+ * emulation, whose streams do their work as late as CUDA allows. */
 #include "judging.h"
 
 #include <stdio.h>
@@ -29,7 +29,8 @@ static void a_stage_is_replayed(void **state)
     assert_true(traits.stages == 1 && traits.captured == 1);
     const long before = fake_runtime.replays;
     for (int k = 0; k < 2; k++) {
-        for (int i = 0; i < s.n_inputs; i++) assert_int_equal(be->impl->write(exe, s.inputs[i].value, s.inputs[i].data, NULL), WN_OK);
+        for (int i = 0; i < s.n_inputs; i++)
+            assert_int_equal(be->impl->write(exe, s.inputs[i].value, s.inputs[i].data, NULL), WN_OK);
         assert_int_equal(be->impl->run(exe, 0, NULL), WN_OK);
         assert_int_equal(be->impl->read(exe, s.outputs[0], k ? again : first, NULL), WN_OK);
     }
@@ -163,8 +164,8 @@ static void a_copy_is_done_when_it_is_waited_for(void **state)
     wn_backend_close(base);
 }
 
-/* Milliseconds of the fake device are things done. The host's waits and copies between two runs, and what comes behind the last, are not runs', but
- * what lies between two runs on their stream is part of the span. */
+/* Milliseconds of the fake device are things done. The host's waits and copies between two runs, and what comes
+ * behind the last, are not runs', but what lies between two runs on their stream is part of the span. */
 static void the_devices_clock_spans_the_runs_and_nothing_else(void **state)
 {
     (void)state;

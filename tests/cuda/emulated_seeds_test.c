@@ -1,5 +1,6 @@
-/* Seeds by the kernel are those of the contrasts' own code: every row of the table that is a closed form of the logits, and the second pass of
- * those that have one, over odd numbers of classes, confident networks and ties, many questions in one launch. On the emulation. */
+/* Seeds by the kernel are those of the contrasts' own code: every row of the table that is a closed form of the
+ * logits, and the second pass of those that have one, over odd numbers of classes, confident networks and ties, many
+ * questions in one launch. On the emulation. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,8 @@ static void every_contrast_has_its_form(void **state)
     struct form forms[MOST_FORMS];
     const int n = list_forms(forms);
     for (int i = 0; i < n; i++)
-        if (!(forms[i].second ? forms[i].row->less : forms[i].row)->form) fail_msg("contrast '%s' has no closed form", forms[i].row->name);
+        if (!(forms[i].second ? forms[i].row->less : forms[i].row)->form)
+            fail_msg("contrast '%s' has no closed form", forms[i].row->name);
 }
 
 /* ---- one question on both sides ---- */
@@ -51,7 +53,8 @@ struct asked {
     int sets[2 * MOST_SET];
 };
 
-/* Question r about these classes: predictions and chosen targets, with and without foils, with sets as large as they may be. */
+/* Question r about these classes: predictions and chosen targets, with and without foils, with sets as large as they
+ * may be. */
 static void ask(struct asked *a, const struct form *form, int classes, int r)
 {
     const struct wn_contrast *c = form->row;
@@ -59,7 +62,8 @@ static void ask(struct asked *a, const struct form *form, int classes, int r)
     const int foil = (r * 7 + 1) % classes, target = r % 3 ? (r * 5) % classes : WN_TARGET_PREDICTED;
     a->contrast = form->second ? *c->less : *c;
     a->contrast.flags &= ~(unsigned)WN_CONTRAST_RELEVANCE; /* whatever method asks: only the seed is looked at */
-    *q = (struct wn_question){.image = r % IMAGES, .method = wn_method_find("gradcam"), .contrast = &a->contrast, .target = target};
+    *q = (struct wn_question){
+        .image = r % IMAGES, .method = wn_method_find("gradcam"), .contrast = &a->contrast, .target = target};
     if (c->flags & WN_CONTRAST_VALUE) q->value = 0.75f, q->has_value = true;
     if (c->flags & WN_CONTRAST_FOIL && (r % 2 || c->flags & WN_CONTRAST_SAME_OK)) {
         a->sets[0] = foil, q->foils = a->sets, q->n_foils = 1;
@@ -83,16 +87,21 @@ static struct wn_cuda_seed seed_of(const struct wn_question *q, int classes, int
     assert_true(wn_question_row(q, classes, &row));
     for (int i = 0; i < row.n_targets; i++) sets[at + i] = row.targets[i];
     for (int i = 0; i < row.n_foils; i++) sets[at + row.n_targets + i] = row.foils[i];
-    return (struct wn_cuda_seed){.form = row.form, .image = row.image, .target = row.target, .sets = at, .n_targets = row.n_targets,
-                                 .n_foils = row.n_foils, .value = row.value};
+    return (struct wn_cuda_seed){.form = row.form,
+                                 .image = row.image,
+                                 .target = row.target,
+                                 .sets = at,
+                                 .n_targets = row.n_targets,
+                                 .n_foils = row.n_foils,
+                                 .value = row.value};
 }
 
 static void fill_logits(float *y, int classes)
 {
     struct rng rng = {11};
     for (int i = 0; i < IMAGES * classes; i++) y[i] = (float)rng_uniform(&rng, -4, 4);
-    for (int i = 0; i < classes; i++) y[classes + i] = 2;              /* all the same: ties */
-    y[2 * classes + classes / 2] = 200;                                /* sure of one class */
+    for (int i = 0; i < classes; i++) y[classes + i] = 2; /* all the same: ties */
+    y[2 * classes + classes / 2] = 200;                   /* sure of one class */
     for (int i = 0; i < classes; i++) y[3 * classes + i] = (float)(i % 2 ? 1e-3 : -1e-3);
 }
 
@@ -128,14 +137,21 @@ static void judge(int classes)
     for (int r = 0; r < rows; r++) {
         struct wn_answer a = {.target = -1, .foil = -1};
         const struct form *form = &forms[r / EACH];
-        assert_int_equal(wn_question_seed(&asked[r].question, y + asked[r].question.image * classes, classes, memset(want, 0, (size_t)classes * sizeof *want), &a), WN_OK);
+        assert_int_equal(wn_question_seed(&asked[r].question, y + asked[r].question.image * classes, classes,
+                                          memset(want, 0, (size_t)classes * sizeof *want), &a),
+                         WN_OK);
         const double off = off_by(d.seed + r * classes, want, classes);
-        if (!(off <= 1e-5)) fail_msg("'%s'%s, %d classes, row %d: off by %g", form->row->name, form->second ? ", second pass" : "", classes, r, off);
+        if (!(off <= 1e-5))
+            fail_msg("'%s'%s, %d classes, row %d: off by %g", form->row->name, form->second ? ", second pass" : "",
+                     classes, r, off);
         if (!seeds[r].form.swap) assert_int_equal(d.target[r], a.target);
-        if (a.foil >= 0 && (seeds[r].form.swap || seeds[r].form.against != WN_AGAINST_OTHERS)) assert_int_equal(d.foil[r], a.foil); /* all others may be one */
+        /* all others may be one */
+        if (a.foil >= 0 && (seeds[r].form.swap || seeds[r].form.against != WN_AGAINST_OTHERS))
+            assert_int_equal(d.foil[r], a.foil);
         assert_true(fabs((double)d.score[r] - a.score) <= 1e-4 * (1 + fabs((double)a.score)));
     }
-    free(y), free(want), free(seeds), free(sets), free(asked), free(d.seed), free(d.score), free(d.target), free(d.foil);
+    free(y), free(want), free(seeds), free(sets), free(asked), free(d.seed), free(d.score), free(d.target),
+        free(d.foil);
 }
 
 static void seeds_are_those_of_the_contrasts(void **state)

@@ -1,5 +1,6 @@
-/* An engine uses what its backend can do besides running programs: decoded pictures become the network's input there, to the bit what the host
- * makes of them, and seeds are made where the logits lie, so that the backward pass waits for no host. On the emulation, beside the same engine with a backend that cannot.
+/* An engine uses what its backend can do besides running programs: decoded pictures become the network's input there,
+ * to the bit what the host makes of them, and seeds are made where the logits lie, so that the backward pass waits for
+ * no host. On the emulation, beside the same engine with a backend that cannot.
  *
  *     emulated_services_test cuda FOLDER     FOLDER holds the networks of make_goldens.py */
 #include "small.h"
@@ -30,7 +31,8 @@ static enum wn_code spy_run(struct wn_exe *exe, int stage, struct wn_error *err)
     return code;
 }
 
-static enum wn_code spy_seed(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n, struct wn_error *err)
+static enum wn_code spy_seed(struct wn_exe *exe, int logits, int seed, const struct wn_seed_row *rows, int n,
+                             struct wn_error *err)
 {
     const enum wn_code code = plain->seed(exe, logits, seed, rows, n, err);
     if (code == WN_OK) seen.seeds++, seen.seeded_rows += n;
@@ -41,7 +43,8 @@ enum { MOST_IMAGES = 8 };
 static const float *expected[2 * MOST_IMAGES]; /* numbers of each image that is prepared, as the host makes them */
 
 /* Reads back what was prepared: the very bits. */
-static enum wn_code spy_prepare(struct wn_exe *exe, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n, struct wn_error *err)
+static enum wn_code spy_prepare(struct wn_exe *exe, int value, const float *const *numbers,
+                                const struct wn_picture *const *pictures, int n, struct wn_error *err)
 {
     static float seen_there[2 * MOST_IMAGES][PIXELS];
     enum wn_code code = plain->prepare(exe, value, numbers, pictures, n, err);
@@ -58,7 +61,8 @@ static enum wn_code spy_prepare(struct wn_exe *exe, int value, const float *cons
 static struct wn_engine *engine_of(struct wn_graph *g, enum wn_precision precision, int images, int rows, bool services)
 {
     const float black[3] = {-1, -2, -3};
-    const struct wn_engine_options options = {.backend = "cuda", .device.precision = precision, .max_images = images, .max_rows = rows, .black = black};
+    const struct wn_engine_options options = {
+        .backend = "cuda", .device.precision = precision, .max_images = images, .max_rows = rows, .black = black};
     struct wn_engine *e;
     assert_int_equal(wn_engine_create(g, &options, &e, NULL), WN_OK);
     plain = e->backend->impl;
@@ -97,7 +101,9 @@ static int fill(struct wn_question *q, int classes)
         const char *method = c->flags & WN_CONTRAST_RELEVANCE ? "lrp-zplus" : methods[i % 4];
         q[n] = question(i % IMAGES, method, c->name, i % 3 ? i % classes : WN_TARGET_PREDICTED);
         foils[n] = (i + 1) % classes;
-        if ((c->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) && i % 4 == 1 && i % 3) || c->flags & WN_CONTRAST_SAME_OK) q[n].foils = &foils[n], q[n].n_foils = 1;
+        if ((c->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) && i % 4 == 1 && i % 3) ||
+            c->flags & WN_CONTRAST_SAME_OK)
+            q[n].foils = &foils[n], q[n].n_foils = 1;
         if (c->flags & WN_CONTRAST_VALUE) q[n].has_value = true, q[n].value = 0.5f;
         n++;
     }
@@ -142,8 +148,10 @@ static void seeds_of_the_device_give_the_maps_that_seeds_of_the_host_give(void *
         for (int i = 0; i < n; i++) {
             assert_int_equal(a[i].error.code, b[i].error.code);
             if (a[i].error.code != WN_OK) continue;
-            assert_true(a[i].target == b[i].target && a[i].foil == b[i].foil && a[i].flags == b[i].flags && a[i].score == b[i].score);
-            const double far = largest(&b[i]) > 1e-6 ? off(&a[i], &b[i], 1) : 0; /* of two passes no more than rounding may be left */
+            assert_true(a[i].target == b[i].target && a[i].foil == b[i].foil && a[i].flags == b[i].flags &&
+                        a[i].score == b[i].score);
+            /* of two passes no more than rounding may be left */
+            const double far = largest(&b[i]) > 1e-6 ? off(&a[i], &b[i], 1) : 0;
             if (!(far < 1e-5)) fail_msg("%s, %s: off by %g", q[i].contrast->name, q[i].method->name, far);
             wn_answer_finish(&a[i]), wn_answer_finish(&b[i]);
         }
@@ -197,10 +205,12 @@ static void what_is_settled_late_is_what_is_seeded(void **state)
     struct wn_graph *g = small_load("vgg_head");
     struct wn_engine *e = spied_engine(g, 2, 2, true);
     const float *images[] = {pictures[0], pictures[1]};
-    struct wn_question q[] = {question(0, "gradcam", "pair", WN_TARGET_PREDICTED), question(1, "gradcam", "pair", 1)}, sure = question(1, "gradcam", "pair", 2);
+    struct wn_question q[] = {question(0, "gradcam", "pair", WN_TARGET_PREDICTED), question(1, "gradcam", "pair", 1)},
+                       sure = question(1, "gradcam", "pair", 2);
     struct wn_answer a[2], b;
     float *y = calloc(2 * (size_t)wn_graph_classes(g), sizeof *y);
-    const struct wn_batch late = {.n_images = 2, .images = images, .n_questions = 2, .questions = q}, at_once = {.n_images = 2, .images = images, .n_questions = 1, .questions = &sure};
+    const struct wn_batch late = {.n_images = 2, .images = images, .n_questions = 2, .questions = q},
+                          at_once = {.n_images = 2, .images = images, .n_questions = 1, .questions = &sure};
     assert_int_equal(wn_engine_explain_late(e, &late, settle, q, y, a, NULL, NULL), WN_OK);
     assert_int_equal(wn_engine_explain(e, &at_once, y, &b, NULL, NULL), WN_OK);
     assert_int_equal(seen.seeds, 2);
@@ -212,13 +222,15 @@ static void what_is_settled_late_is_what_is_seeded(void **state)
     wn_graph_destroy(g);
 }
 
-/* What the host would refuse it refuses after the device has worked, and the question's neighbours have their answers. */
+/* What the host would refuse it refuses after the device has worked, and the question's neighbours have their
+ * answers. */
 static void a_question_that_is_wrong_fails_alone(void **state)
 {
     (void)state;
     struct wn_graph *g = small_load("vgg_head");
     struct wn_engine *e = spied_engine(g, IMAGES, 8, true);
-    struct wn_question q[] = {question(0, "gradcam", "pair", 1), question(0, "gradcam", "pair", 1), question(0, "gradcam", "pair", 1)};
+    struct wn_question q[] = {question(0, "gradcam", "pair", 1), question(0, "gradcam", "pair", 1),
+                              question(0, "gradcam", "pair", 1)};
     struct wn_answer a[3];
     const int same = 1, other = 2, none = 1 << 20;
     q[0].foils = &same, q[1].foils = &other, q[2].foils = &none;
@@ -235,10 +247,29 @@ static void a_question_that_is_wrong_fails_alone(void **state)
 
 /* ---- pictures ---- */
 
-static const struct wn_preprocess hows[] = {
-    {.resize = WN_RESIZE_SQUASH, .resize_w = SIDE, .resize_h = SIDE, .antialias = true, .scale = 1 / 255.f, .mean = {0.4f, 0.5f, 0.6f}, .std = {0.2f, 0.3f, 0.25f}},
-    {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 2 * SIDE, .crop_w = SIDE, .crop_h = SIDE, .antialias = true, .order = WN_CHANNELS_BGR, .scale = 1, .std = {1, 1, 1}},
-    {.resize = WN_RESIZE_SQUASH, .resize_w = SIDE + 3, .resize_h = SIDE + 5, .crop_w = SIDE, .crop_h = SIDE, .scale = 1 / 128.f, .mean = {1, 1, 1}, .std = {1, 1, 1}}};
+static const struct wn_preprocess hows[] = {{.resize = WN_RESIZE_SQUASH,
+                                             .resize_w = SIDE,
+                                             .resize_h = SIDE,
+                                             .antialias = true,
+                                             .scale = 1 / 255.f,
+                                             .mean = {0.4f, 0.5f, 0.6f},
+                                             .std = {0.2f, 0.3f, 0.25f}},
+                                            {.resize = WN_RESIZE_SHORT_SIDE,
+                                             .resize_w = 2 * SIDE,
+                                             .crop_w = SIDE,
+                                             .crop_h = SIDE,
+                                             .antialias = true,
+                                             .order = WN_CHANNELS_BGR,
+                                             .scale = 1,
+                                             .std = {1, 1, 1}},
+                                            {.resize = WN_RESIZE_SQUASH,
+                                             .resize_w = SIDE + 3,
+                                             .resize_h = SIDE + 5,
+                                             .crop_w = SIDE,
+                                             .crop_h = SIDE,
+                                             .scale = 1 / 128.f,
+                                             .mean = {1, 1, 1},
+                                             .std = {1, 1, 1}}};
 
 /* What a server holds of a picture, and what it would make of it by itself. */
 struct shot {
@@ -249,7 +280,8 @@ struct shot {
 
 static struct shot shot_of(int i, int w, int h)
 {
-    struct shot s = {.image = {.width = w, .height = h, .full_width = w, .full_height = h, .reduction = 1, .orientation = 1}};
+    struct shot s = {
+        .image = {.width = w, .height = h, .full_width = w, .full_height = h, .reduction = 1, .orientation = 1}};
     const struct wn_preprocess *how = &hows[i % 3];
     struct wn_geometry geometry;
     s.image.rgb = malloc((size_t)w * (size_t)h * 3);
@@ -262,7 +294,8 @@ static struct shot shot_of(int i, int w, int h)
 
 enum { LOGITS = 1000 };
 
-static void explain_shots(struct wn_engine *e, const struct shot *shots, unsigned as_pictures, struct wn_question *q, struct wn_answer *a, int n, float *logits)
+static void explain_shots(struct wn_engine *e, const struct shot *shots, unsigned as_pictures, struct wn_question *q,
+                          struct wn_answer *a, int n, float *logits)
 {
     const float *images[IMAGES];
     const struct wn_picture *orders[IMAGES];
@@ -271,11 +304,13 @@ static void explain_shots(struct wn_engine *e, const struct shot *shots, unsigne
         images[i] = as_pictures >> i & 1 ? NULL : shots[i].numbers;
         orders[i] = &shots[i].picture;
     }
-    const struct wn_batch batch = {.n_images = IMAGES, .images = images, .pictures = orders, .n_questions = n, .questions = q};
+    const struct wn_batch batch = {
+        .n_images = IMAGES, .images = images, .pictures = orders, .n_questions = n, .questions = q};
     if (wn_engine_explain(e, &batch, logits, a, NULL, &err) != WN_OK) fail_msg("%s", err.text);
 }
 
-/* Pictures of many sizes, more than fit into one launch, and numbers between them: the same bits come out, in the order of the batch. */
+/* Pictures of many sizes, more than fit into one launch, and numbers between them: the same bits come out, in the
+ * order of the batch. */
 static void judge_pictures(enum wn_precision precision, int most_images, const struct shot *shots, struct wn_graph *g)
 {
     static const char *const methods[] = {"gradcam", "la", "gradient", "deeplift"};

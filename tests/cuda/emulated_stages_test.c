@@ -1,4 +1,5 @@
-/* Steps that the backend would make one launch of, were they not of two stages, which are run by themselves. On the emulation. */
+/* Steps that the backend would make one launch of, were they not of two stages, which are run by themselves. On the
+ * emulation. */
 #include "judging.h"
 
 /* What the second of two stages could take over from the first, which made it from inputs. */
@@ -16,19 +17,22 @@ static void scale_before(struct subject *s)
 }
 static void meet_before(struct subject *s)
 {
-    const int sum = wn_add(s->p, input(s, SHAPE(2, 8, 3, 2)), input(s, SHAPE(2, 8, 3, 2))), z = wn_linear(s->p, input(s, SHAPE(2, 8, 3, 2)), 1, 2);
+    const int sum = wn_add(s->p, input(s, SHAPE(2, 8, 3, 2)), input(s, SHAPE(2, 8, 3, 2))),
+              z = wn_linear(s->p, input(s, SHAPE(2, 8, 3, 2)), 1, 2);
     wn_program_end_stage(s->p);
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, sum, z, 0.5f, 0));
 }
 static void look_up_before(struct subject *s)
 {
-    const int of = wn_gather(s->p, input(s, SHAPE(3, 8, 2, 2)), subject_rows(s, 7, 3)), g = wn_linear(s->p, input(s, SHAPE(7, 8, 2, 2)), 1, 2);
+    const int of = wn_gather(s->p, input(s, SHAPE(3, 8, 2, 2)), subject_rows(s, 7, 3)),
+              g = wn_linear(s->p, input(s, SHAPE(7, 8, 2, 2)), 1, 2);
     wn_program_end_stage(s->p);
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, g, of, 0.5f, 0));
 }
 static void cut_before(struct subject *s)
 {
-    const int part = wn_slice(s->p, input(s, SHAPE(2, 16, 3, 2)), 1, 8, 8, 1), y = wn_linear(s->p, input(s, SHAPE(2, 8, 3, 2)), 1, 2);
+    const int part = wn_slice(s->p, input(s, SHAPE(2, 16, 3, 2)), 1, 8, 8, 1),
+              y = wn_linear(s->p, input(s, SHAPE(2, 8, 3, 2)), 1, 2);
     wn_program_end_stage(s->p);
     subject_output(s, wn_add(s->p, part, y));
 }
@@ -41,7 +45,8 @@ static void derive_before(struct subject *s)
 
 static void write_all(const struct subject *s, struct wn_exe *exe)
 {
-    for (int k = 0; k < s->n_inputs; k++) assert_int_equal(exe->backend->impl->write(exe, s->inputs[k].value, s->inputs[k].data, NULL), WN_OK);
+    for (int k = 0; k < s->n_inputs; k++)
+        assert_int_equal(exe->backend->impl->write(exe, s->inputs[k].value, s->inputs[k].data, NULL), WN_OK);
 }
 
 /* Rows name the next image, all else changes its sign. */

@@ -1,5 +1,5 @@
-/* The fibers behind emulation.h, and the 16-bit numbers. A fiber takes one thread after another until one has to wait; only
- * then is another fiber made, so a kernel without barriers runs as a plain loop. */
+/* The fibers behind emulation.h, and the 16-bit numbers. A fiber takes one thread after another until one has to
+ * wait; only then is another fiber made, so a kernel without barriers runs as a plain loop. */
 #include "emulation.h"
 
 #include "emulation_control.h"
@@ -36,7 +36,8 @@ struct fiber {
     std::unique_ptr<char[]> stack{new char[STACK_BYTES]};
     void *fake_stack = nullptr;
     int thread = 0;
-    unsigned swaps = 0; /* of this thread: they take turns with two sets of places, so that one barrier a swap is enough */
+    /* of this thread: they take turns with two sets of places, so that one barrier a swap is enough */
+    unsigned swaps = 0;
 };
 
 struct block_state {
@@ -131,7 +132,9 @@ fiber *next_fiber()
 {
     if (!state.ready.empty()) {
         const size_t n = state.ready.size();
-        const size_t at = wn_emulated_order == WN_ORDER_FORWARD ? 0 : wn_emulated_order == WN_ORDER_BACKWARD ? n - 1 : next_random() % n;
+        const size_t at = wn_emulated_order == WN_ORDER_FORWARD    ? 0
+                          : wn_emulated_order == WN_ORDER_BACKWARD ? n - 1
+                                                                   : next_random() % n;
         return take(state.ready, at);
     }
     if (state.pending.empty()) return nullptr;
@@ -142,7 +145,9 @@ void wait_for(int group)
 {
     if (wn_emulated_no_barriers) return;
     std::vector<fiber *> &waiting = group == WHOLE_BLOCK ? state.waiting.back() : state.waiting[group];
-    const int rest = state.threads - group * WARP, size = group == WHOLE_BLOCK ? state.threads : rest < WARP ? rest : WARP;
+    const int rest = state.threads - group * WARP, size = group == WHOLE_BLOCK ? state.threads
+                                                          : rest < WARP        ? rest
+                                                                               : WARP;
     waiting.push_back(state.now);
     if ((int)waiting.size() == size) {
         state.ready.insert(state.ready.end(), waiting.begin(), waiting.end());
@@ -193,7 +198,8 @@ uint64_t wn_emulated_swap(uint64_t mine, unsigned from)
 }
 
 /* The fake runtime's, where a test has one. */
-extern "C" __attribute__((weak)) void fake_runtime_launch(const void *stream, void (*run)(void *), void (*drop)(void *), void *arg);
+extern "C" __attribute__((weak)) void fake_runtime_launch(const void *stream, void (*run)(void *), void (*drop)(void *),
+                                                          void *arg);
 
 namespace {
 
@@ -231,7 +237,8 @@ void drop_launch(void *arg)
 void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, std::function<void()> thread)
 {
     if (block.x * block.y * block.z > 1024 || block.z > 64) die("a block of more than 1024 threads");
-    if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) die("a grid outside the limits");
+    if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
+        die("a grid outside the limits");
     if (shared_bytes > 48 * 1024) die("more than 48 KiB of shared memory");
     launch *l = new launch{grid, block, shared_bytes, std::move(thread)};
     if (fake_runtime_launch && stream)

@@ -1,7 +1,7 @@
-/* CUDA's words on a CPU, so that the .cu files run under the sanitizers: blocks one after another, the threads of a block as
- * fibers that change places at each barrier and shuffle. It finds indices out of range, missing tails, wrong strides,
- * uninitialised shared memory and, by running the threads in several orders, missing barriers. It is no GPU: it says
- * nothing of speed, of races between blocks, or of memory ordering. */
+/* CUDA's words on a CPU, so that the .cu files run under the sanitizers: blocks one after another, the threads of a
+ * block as fibers that change places at each barrier and shuffle. It finds indices out of range, missing tails,
+ * wrong strides, uninitialised shared memory and, by running the threads in several orders, missing barriers. It is
+ * no GPU: it says nothing of speed, of races between blocks, or of memory ordering. */
 #ifndef WN_EMULATION_H
 #define WN_EMULATION_H
 
@@ -24,7 +24,9 @@ struct uint3 {
 };
 struct dim3 {
     unsigned x, y, z;
-    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
 };
 struct alignas(16) float4 {
     float x, y, z, w;
@@ -78,8 +80,7 @@ static inline unsigned wn_emulated_lane(void)
     return flat % 32;
 }
 
-template <class T>
-static inline T wn_emulated_shuffle(T value, unsigned from)
+template <class T> static inline T wn_emulated_shuffle(T value, unsigned from)
 {
     uint64_t bits = 0;
     memcpy(&bits, &value, sizeof value);
@@ -87,18 +88,15 @@ static inline T wn_emulated_shuffle(T value, unsigned from)
     memcpy(&value, &bits, sizeof value);
     return value;
 }
-template <class T>
-static inline T __shfl_sync(unsigned, T value, int from)
+template <class T> static inline T __shfl_sync(unsigned, T value, int from)
 {
     return wn_emulated_shuffle(value, (unsigned)from);
 }
-template <class T>
-static inline T __shfl_xor_sync(unsigned, T value, int mask)
+template <class T> static inline T __shfl_xor_sync(unsigned, T value, int mask)
 {
     return wn_emulated_shuffle(value, wn_emulated_lane() ^ (unsigned)mask);
 }
-template <class T>
-static inline T __shfl_down_sync(unsigned, T value, unsigned by)
+template <class T> static inline T __shfl_down_sync(unsigned, T value, unsigned by)
 {
     const unsigned lane = wn_emulated_lane();
     return wn_emulated_shuffle(value, lane + by < 32 ? lane + by : lane);
@@ -144,12 +142,14 @@ wn_bfloat_bits __float2bfloat16_rn(float f);
 /* The order in which the threads of a block get their turn; every test runs each of its kernels in all of them. */
 enum { WN_ORDER_FORWARD, WN_ORDER_BACKWARD, WN_ORDER_SHUFFLED, WN_ORDERS };
 
-/* From any thread; one launch after another. It is done at once, or where there is a runtime and a stream, when that does it. */
+/* From any thread; one launch after another. It is done at once, or where there is a runtime and a stream, when that
+ * does it. */
 void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, std::function<void()> thread);
 
 /* Keeps the arguments, as a launch does: what the caller changes behind it is no longer seen. */
 template <class... P, class... A>
-static inline void wn_emulated_start(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes, const void *stream, A &&...args)
+static inline void wn_emulated_start(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
+                                     const void *stream, A &&...args)
 {
     static_assert((sizeof(P) + ... + 0) <= 4096, "a launch takes 4 KiB of arguments");
     const std::tuple<P...> kept(static_cast<P>(args)...);

@@ -1,5 +1,5 @@
-/* cuBLASLt as its manual describes it: columns, leading dimensions, op(A) * op(B), a bias along the rows of D. Refuses what the table of
- * supported types does not have, and ends the process where a call makes no sense. */
+/* cuBLASLt as its manual describes it: columns, leading dimensions, op(A) * op(B), a bias along the rows of D.
+ * Refuses what the table of supported types does not have, and ends the process where a call makes no sense. */
 #include "fake_vendor.h"
 
 #include <stdio.h>
@@ -84,7 +84,11 @@ static const char *blas_words(cublasStatus_t status)
 static cublasStatus_t desc_create(cublasLtMatmulDesc_t *out, cublasComputeType_t compute, cudaDataType_t scale)
 {
     check(scale == CUDA_R_32F, "scales are f32 here");
-    return make(out, &(struct desc){.compute = compute, .a = CUBLAS_OP_N, .b = CUBLAS_OP_N, .tail = CUBLASLT_EPILOGUE_DEFAULT, .bias_type = -1}, sizeof(struct desc));
+    return make(
+        out,
+        &(struct desc){
+            .compute = compute, .a = CUBLAS_OP_N, .b = CUBLAS_OP_N, .tail = CUBLASLT_EPILOGUE_DEFAULT, .bias_type = -1},
+        sizeof(struct desc));
 }
 
 static cublasStatus_t desc_destroy(cublasLtMatmulDesc_t desc)
@@ -99,7 +103,8 @@ static cublasStatus_t put(void *dst, size_t room, const void *src, size_t bytes)
     return fake_vendor_fails() ? CUBLAS_STATUS_INTERNAL_ERROR : CUBLAS_STATUS_SUCCESS;
 }
 
-static cublasStatus_t desc_set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name, const void *src, size_t bytes)
+static cublasStatus_t desc_set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t name, const void *src,
+                               size_t bytes)
 {
     struct desc *d = (struct desc *)(void *)desc;
     switch (name) {
@@ -112,10 +117,12 @@ static cublasStatus_t desc_set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttr
     }
 }
 
-static cublasStatus_t layout_create(cublasLtMatrixLayout_t *out, cudaDataType type, uint64_t rows, uint64_t cols, int64_t ld)
+static cublasStatus_t layout_create(cublasLtMatrixLayout_t *out, cudaDataType type, uint64_t rows, uint64_t cols,
+                                    int64_t ld)
 {
     check(rows > 0 && cols > 0 && ld >= (int64_t)rows, "a leading dimension below the rows");
-    return make(out, &(struct layout){.type = type, .rows = rows, .cols = cols, .ld = ld, .batch = 1}, sizeof(struct layout));
+    return make(out, &(struct layout){.type = type, .rows = rows, .cols = cols, .ld = ld, .batch = 1},
+                sizeof(struct layout));
 }
 
 static cublasStatus_t layout_destroy(cublasLtMatrixLayout_t layout)
@@ -123,7 +130,8 @@ static cublasStatus_t layout_destroy(cublasLtMatrixLayout_t layout)
     return drop(layout);
 }
 
-static cublasStatus_t layout_set(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t name, const void *src, size_t bytes)
+static cublasStatus_t layout_set(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t name, const void *src,
+                                 size_t bytes)
 {
     struct layout *l = (struct layout *)(void *)layout;
     if (name == CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT) return put(&l->batch, sizeof l->batch, src, bytes);
@@ -141,7 +149,8 @@ static cublasStatus_t preference_destroy(cublasLtMatmulPreference_t preference)
     return drop(preference);
 }
 
-static cublasStatus_t preference_set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t name, const void *src, size_t bytes)
+static cublasStatus_t preference_set(cublasLtMatmulPreference_t preference, cublasLtMatmulPreferenceAttributes_t name,
+                                     const void *src, size_t bytes)
 {
     struct preference *p = (struct preference *)(void *)preference;
     if (name == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES) return put(&p->workspace, sizeof p->workspace, src, bytes);
@@ -172,15 +181,20 @@ static bool has_types(const struct desc *d, const struct layout *a, const struct
     return !has_bias(d->tail) || (d->bias && d->bias_type == (int32_t)y->type);
 }
 
-static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
-                                cublasLtMatrixLayout_t y, cublasLtMatmulPreference_t preference, int wanted, cublasLtMatmulHeuristicResult_t found[], int *n)
+static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+                                cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t y,
+                                cublasLtMatmulPreference_t preference, int wanted,
+                                cublasLtMatmulHeuristicResult_t found[], int *n)
 {
     const struct desc *d = (struct desc *)(void *)desc;
-    const struct layout *la = (struct layout *)(void *)a, *lb = (struct layout *)(void *)b, *ly = (struct layout *)(void *)y;
+    const struct layout *la = (struct layout *)(void *)a, *lb = (struct layout *)(void *)b,
+                        *ly = (struct layout *)(void *)y;
     const struct preference *p = (struct preference *)(void *)preference;
     check(handle && c == y && wanted == 1, "a question of another form");
-    check(p->workspace >= WORKSPACE && !(p->schemes & CUBLASLT_REDUCTION_SCHEME_INPLACE), "sums whose order depends on the run, or no workspace");
-    check(rows_of(la, d->a) == ly->rows && cols_of(lb, d->b) == ly->cols && cols_of(la, d->a) == rows_of(lb, d->b), "matrices that do not fit");
+    check(p->workspace >= WORKSPACE && !(p->schemes & CUBLASLT_REDUCTION_SCHEME_INPLACE),
+          "sums whose order depends on the run, or no workspace");
+    check(rows_of(la, d->a) == ly->rows && cols_of(lb, d->b) == ly->cols && cols_of(la, d->a) == rows_of(lb, d->b),
+          "matrices that do not fit");
     check(la->batch == ly->batch && lb->batch == ly->batch, "batches that differ");
     *n = 0;
     if (fake_vendor_fails()) return CUBLAS_STATUS_INTERNAL_ERROR;
@@ -198,9 +212,11 @@ static int type_of(cudaDataType_t type)
     return type == CUDA_R_32F ? FAKE_F32 : type == CUDA_R_16F ? FAKE_F16 : FAKE_BF16;
 }
 
-static double factor(const struct call *c, const void *data, const struct layout *l, int64_t batch, cublasOperation_t op, int64_t row, int64_t col)
+static double factor(const struct call *c, const void *data, const struct layout *l, int64_t batch,
+                     cublasOperation_t op, int64_t row, int64_t col)
 {
-    const double v = fake_load(data, type_of(l->type), batch * l->step + (op == CUBLAS_OP_N ? row + col * l->ld : col + row * l->ld));
+    const double v = fake_load(data, type_of(l->type),
+                               batch * l->step + (op == CUBLAS_OP_N ? row + col * l->ld : col + row * l->ld));
     return c->desc.compute == CUBLAS_COMPUTE_32F_FAST_TF32 ? fake_tf32(v) : v;
 }
 
@@ -213,14 +229,16 @@ static void run(void *arg)
     for (int64_t i = 0; i < c->d.batch * m * n; i++) {
         const int64_t batch = i / n / m, col = i / m % n, row = i % m;
         double sum = has_bias(d->tail) ? fake_load(d->bias, type_of((cudaDataType_t)d->bias_type), row) : 0;
-        for (int64_t k = 0; k < depth; k++) sum += factor(c, c->x, &c->a, batch, d->a, row, k) * factor(c, c->y, &c->b, batch, d->b, k, col);
+        for (int64_t k = 0; k < depth; k++)
+            sum += factor(c, c->x, &c->a, batch, d->a, row, k) * factor(c, c->y, &c->b, batch, d->b, k, col);
         if ((d->tail == CUBLASLT_EPILOGUE_RELU || d->tail == CUBLASLT_EPILOGUE_RELU_BIAS) && !(sum > 0)) sum = 0;
         fake_store(c->z, type_of(c->d.type), batch * c->d.step + row + col * c->d.ld, sum);
     }
 }
 
-static cublasStatus_t multiply(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a, cublasLtMatrixLayout_t la, const void *b,
-                               cublasLtMatrixLayout_t lb, const void *beta, const void *c, cublasLtMatrixLayout_t lc, void *d, cublasLtMatrixLayout_t ld,
+static cublasStatus_t multiply(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void *alpha, const void *a,
+                               cublasLtMatrixLayout_t la, const void *b, cublasLtMatrixLayout_t lb, const void *beta,
+                               const void *c, cublasLtMatrixLayout_t lc, void *d, cublasLtMatrixLayout_t ld,
                                const cublasLtMatmulAlgo_t *algo, void *workspace, size_t bytes, cudaStream_t stream)
 {
     float one, zero;
@@ -229,7 +247,15 @@ static cublasStatus_t multiply(cublasLtHandle_t handle, cublasLtMatmulDesc_t des
     check(workspace && bytes >= WORKSPACE, "a workspace that is smaller than the algorithm's");
     if (fake_vendor_fails()) return CUBLAS_STATUS_EXECUTION_FAILED;
     struct call *kept = aligned_alloc(64, (sizeof *kept + 63) / 64 * 64); /* not malloc, which tests let fail */
-    *kept = (struct call){*(struct desc *)(void *)desc, *(struct layout *)(void *)la, *(struct layout *)(void *)lb, *(struct layout *)(void *)ld, a, b, d, workspace, WORKSPACE};
+    *kept = (struct call){*(struct desc *)(void *)desc,
+                          *(struct layout *)(void *)la,
+                          *(struct layout *)(void *)lb,
+                          *(struct layout *)(void *)ld,
+                          a,
+                          b,
+                          d,
+                          workspace,
+                          WORKSPACE};
     fake_runtime_launch(stream, run, free, kept);
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -239,8 +265,10 @@ void fake_blas_fill(void)
     struct wn_cuda_vendor *v = &wn_cuda_vendor;
     v->cublasLtCreate_ = blas_create, v->cublasLtDestroy_ = blas_destroy, v->cublasLtGetStatusString_ = blas_words;
     v->cublasLtMatmul_ = multiply, v->cublasLtMatmulAlgoGetHeuristic_ = heuristic;
-    v->cublasLtMatmulDescCreate_ = desc_create, v->cublasLtMatmulDescDestroy_ = desc_destroy, v->cublasLtMatmulDescSetAttribute_ = desc_set;
+    v->cublasLtMatmulDescCreate_ = desc_create, v->cublasLtMatmulDescDestroy_ = desc_destroy,
+    v->cublasLtMatmulDescSetAttribute_ = desc_set;
     v->cublasLtMatmulPreferenceCreate_ = preference_create, v->cublasLtMatmulPreferenceDestroy_ = preference_destroy;
     v->cublasLtMatmulPreferenceSetAttribute_ = preference_set;
-    v->cublasLtMatrixLayoutCreate_ = layout_create, v->cublasLtMatrixLayoutDestroy_ = layout_destroy, v->cublasLtMatrixLayoutSetAttribute_ = layout_set;
+    v->cublasLtMatrixLayoutCreate_ = layout_create, v->cublasLtMatrixLayoutDestroy_ = layout_destroy,
+    v->cublasLtMatrixLayoutSetAttribute_ = layout_set;
 }

@@ -1,5 +1,6 @@
-/* cuDNN and cuBLASLt as the emulation needs them: plain loops behind the same two seams, so that what the backend hands to a
- * fused plan (which operands, in which type, in which place) is judged too. They can do everything or, on request, nothing. */
+/* cuDNN and cuBLASLt as the emulation needs them: plain loops behind the same two seams, so that what the backend
+ * hands to a fused plan (which operands, in which type, in which place) is judged too. They can do everything or, on
+ * request, nothing. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,8 +65,14 @@ struct places {
 static struct places places_of(const struct wn_cuda_conv_shape *s)
 {
     const struct wn_cuda_tensor x = {.shape = s->x}, y = {.shape = s->y};
-    struct places p = {.w = wn_cuda_window_of(&s->win, &x, &y), .n = s->x.dim[0], .c = s->x.dim[1], .o = s->y.dim[1],
-                       .groups = s->groups, .x_size = 1, .y_size = 1, .taps = 1};
+    struct places p = {.w = wn_cuda_window_of(&s->win, &x, &y),
+                       .n = s->x.dim[0],
+                       .c = s->x.dim[1],
+                       .o = s->y.dim[1],
+                       .groups = s->groups,
+                       .x_size = 1,
+                       .y_size = 1,
+                       .taps = 1};
     for (int i = 0; i < 3; i++) p.x_size *= p.w.x[i], p.y_size *= p.w.y[i], p.taps *= p.w.kernel[i];
     return p;
 }
@@ -93,7 +100,8 @@ static void join(const struct wn_cuda_conv_shape *s, const double *src, const do
             for (int64_t t = 0; t < p.taps; t++) {
                 const int64_t i = under(&p, o, t);
                 for (int64_t oc = 0; i >= 0 && oc < p.o; oc++) {
-                    const int64_t y = (n * p.y_size + o) * p.o + oc, x = (n * p.x_size + i) * p.c + oc / per_group * depth;
+                    const int64_t y = (n * p.y_size + o) * p.o + oc,
+                                  x = (n * p.x_size + i) * p.c + oc / per_group * depth;
                     const double *from = w + (oc * p.taps + t) * depth;
                     if (s->backward)
                         for (int64_t c = 0; c < depth; c++) sum[x + c] += from[c] * src[y];
@@ -127,7 +135,8 @@ static void spoil_workspace(const struct call *c)
     if (c->workspace_bytes) memset(c->workspace, 0xff, c->workspace_bytes);
 }
 
-static enum wn_code queue(const struct wn_cuda_exe *exe, const struct wn_cuda_job *job, size_t workspace_bytes, void (*run)(void *call))
+static enum wn_code queue(const struct wn_cuda_exe *exe, const struct wn_cuda_job *job, size_t workspace_bytes,
+                          void (*run)(void *call))
 {
     struct call *kept = aligned_alloc(64, (sizeof *kept + 63) / 64 * 64); /* not malloc, which tests let fail */
     *kept = (struct call){*job, exe->workspace, workspace_bytes};
@@ -165,7 +174,8 @@ static size_t workspace_of(const struct wn_cuda_conv_shape *s)
 enum wn_code wn_cuda_run_plan(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     void *const *bound = job->u.conv.bound;
-    if (!bound || bound[0] != job->u.conv.x || bound[1] != exe->workspace) return wn_fail(err, WN_INTERNAL, "a plan runs whose pointers were not bound, or have changed");
+    if (!bound || bound[0] != job->u.conv.x || bound[1] != exe->workspace)
+        return wn_fail(err, WN_INTERNAL, "a plan runs whose pointers were not bound, or have changed");
     return queue(exe, job, workspace_of(&job->u.conv.plan->shape), compute_plan);
 }
 
@@ -185,12 +195,13 @@ bool wn_cuda_plans_are_kept(void)
     return fake_libraries_keep;
 }
 
-enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape, const struct wn_cuda_job *job, struct wn_cuda_plan **out,
-                               struct wn_error *err)
+enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape,
+                               const struct wn_cuda_job *job, struct wn_cuda_plan **out, struct wn_error *err)
 {
     (void)exe, (void)job;
     /* As the real one: neither an addition nor an activation without a bias, and a derivative only without one. */
-    if (!fake_libraries_can || (!shape->bias && !shape->derivative && (shape->relu || shape->residual))) return WN_UNSUPPORTED;
+    if (!fake_libraries_can || (!shape->bias && !shape->derivative && (shape->relu || shape->residual)))
+        return WN_UNSUPPORTED;
     if (shape->derivative && (shape->bias || shape->relu || shape->backward)) return WN_UNSUPPORTED;
     if (!channels_fit(shape)) return wn_fail(err, WN_INTERNAL, "a convolution's picture and filter differ in channels");
     const size_t count = (size_t)(wn_shape_count(&shape->x) + wn_shape_count(&shape->y) + wn_shape_count(&shape->w));

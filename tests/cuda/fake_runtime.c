@@ -1,7 +1,7 @@
-/* The CUDA runtime as the emulation needs it: device memory is host memory, filled with NaN; what is queued on a stream is done when
- * somebody waits for it and no sooner (fake_streams.c), alone or in a graph that it was captured into. Counts what is held, fails the call that
- * a test chose, and refuses memory, streams and events of another device than the thread's current one, which is more than CUDA does. From any
- * thread. Knows no kernel. */
+/* The CUDA runtime as the emulation needs it: device memory is host memory, filled with NaN; what is queued on a
+ * stream is done when somebody waits for it and no sooner (fake_streams.c), alone or in a graph that it was captured
+ * into. Counts what is held, fails the call that a test chose, and refuses memory, streams and events of another
+ * device than the thread's current one, which is more than CUDA does. From any thread. Knows no kernel. */
 #include "fake_runtime.h"
 
 #include <pthread.h>
@@ -19,7 +19,7 @@ struct fake_runtime fake_runtime = {.devices = 1, .capability = 9, .free_bytes =
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards fake_runtime and the list of blocks */
 static _Thread_local cudaError_t last;
 static _Thread_local int current; /* device */
-static long now, waited_for; /* every call is a moment; up to which one somebody has waited; guarded by the lock */
+static long now, waited_for;      /* every call is a moment; up to which one somebody has waited; guarded by the lock */
 
 static char fault_file[256]; /* "": none; else the next call fails once there is one of that name */
 
@@ -29,8 +29,12 @@ __attribute__((constructor)) static void choose(void)
     const char *devices = getenv("WN_EMULATED_DEVICES"), *fault = getenv("WN_EMULATED_FAULT");
     const char *when = getenv("WN_EMULATED_WHEN");
     if (devices) fake_runtime.devices = atoi(devices);
-    if (when) fake_runtime.when = strcmp(when, "once") == 0 ? FAKE_AT_ONCE : strcmp(when, "any") == 0 ? FAKE_AT_ANY_TIME : FAKE_LATE;
-    if (fault && sscanf(fault, "%d@device=%d,file=%255s", &fake_runtime.fail_with, &fake_runtime.fail_device, fault_file) == 3)
+    if (when)
+        fake_runtime.when = strcmp(when, "once") == 0  ? FAKE_AT_ONCE
+                            : strcmp(when, "any") == 0 ? FAKE_AT_ANY_TIME
+                                                       : FAKE_LATE;
+    if (fault &&
+        sscanf(fault, "%d@device=%d,file=%255s", &fake_runtime.fail_with, &fake_runtime.fail_device, fault_file) == 3)
         fake_runtime.sticky = fake_runtime.one_device = true;
 }
 
@@ -206,7 +210,8 @@ static int device_of_memory(const void *memory, bool *pageable)
     *pageable = true;
     pthread_mutex_lock(&lock);
     for (struct block *b = blocks; b; b = b->next)
-        if ((const char *)memory >= bytes_of(b) && (const char *)memory < bytes_of(b) + b->bytes) device = b->device, *pageable = false;
+        if ((const char *)memory >= bytes_of(b) && (const char *)memory < bytes_of(b) + b->bytes)
+            device = b->device, *pageable = false;
     pthread_mutex_unlock(&lock);
     return device;
 }
@@ -284,7 +289,8 @@ static void *room_for(size_t bytes)
 
 static cudaError_t check_handle(const char *what, const void *handle)
 {
-    return handle ? check(what, ((const struct block *)(const void *)((const char *)handle - HEADER))->device) : cudaSuccess;
+    return handle ? check(what, ((const struct block *)(const void *)((const char *)handle - HEADER))->device)
+                  : cudaSuccess;
 }
 
 cudaError_t cudaMemcpyAsync(void *dst, const void *src, size_t count, enum cudaMemcpyKind kind, cudaStream_t stream)
@@ -427,7 +433,8 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t start, cudaEvent_t end)
     const struct event *from = (const struct event *)(const void *)start, *to = (const struct event *)(const void *)end;
     cudaError_t e = check_handle("an event", start);
     if (e == cudaSuccess) e = check_handle("an event", end);
-    if (e == cudaSuccess && (!from->timed || !to->timed || !from->moment || !to->moment)) e = last = cudaErrorInvalidResourceHandle;
+    if (e == cudaSuccess && (!from->timed || !to->timed || !from->moment || !to->moment))
+        e = last = cudaErrorInvalidResourceHandle;
     if (e == cudaSuccess && (from->done == 0 || to->done == 0)) e = last = cudaErrorNotReady;
     if (e == cudaSuccess) *ms = (float)(to->done - from->done);
     return e == cudaSuccess ? answer() : e;
@@ -454,7 +461,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     struct fake_graph *g = fake_streams_captured((void *)stream);
     cudaError_t e = answer();
     *graph = NULL;
-    if (e == cudaSuccess && fake_runtime.disturbed) fake_runtime.disturbed--, e = last = cudaErrorStreamCaptureInvalidated;
+    if (e == cudaSuccess && fake_runtime.disturbed)
+        fake_runtime.disturbed--, e = last = cudaErrorStreamCaptureInvalidated;
     if (e == cudaSuccess && make_unasked((void **)graph, sizeof g, ANY_DEVICE) == cudaSuccess)
         memcpy(*graph, &g, sizeof g);
     else

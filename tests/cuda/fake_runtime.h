@@ -23,9 +23,9 @@ struct fake_runtime {
     bool one_device; /* only calls with that device current are counted and fail */
     int fail_device;
     long held_bytes, held_blocks;
-    long waits; /* times that the host waited for what it had not waited for yet, on whatever stream */
-    size_t free_bytes; /* that every device says it has */
-    long strangers;    /* times that something of another device than the current one was used ... */
+    long waits;              /* times that the host waited for what it had not waited for yet, on whatever stream */
+    size_t free_bytes;       /* that every device says it has */
+    long strangers;          /* times that something of another device than the current one was used ... */
     bool strangers_expected; /* ... which else ends the process */
 };
 extern struct fake_runtime fake_runtime;
@@ -35,11 +35,11 @@ void fake_runtime_enter(int device);
 /* Queues a launch, or a library's call, on a stream: run may be called any number of times, drop once. */
 void fake_runtime_launch(const void *stream, void (*run)(void *arg), void (*drop)(void *arg), void *arg);
 
-/* The libraries of the emulation: whether they have a plan or an algorithm for everything, or for nothing, so that our own
- * kernels do the work. */
+/* The libraries of the emulation: whether they have a plan or an algorithm for everything, or for nothing, so that
+ * our own kernels do the work. */
 extern bool fake_libraries_can;
 extern bool fake_libraries_keep; /* whether plans are kept, and may therefore take long to make */
-extern int fake_plans; /* of convolutions, alive */
+extern int fake_plans;           /* of convolutions, alive */
 struct wn_cuda_plan;
 const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan *plan); /* what was planned */
 

@@ -1,6 +1,7 @@
-/* What is queued on a stream, and when it is done: as late as CUDA allows, which is when somebody waits for it, or memory is given back. So
- * a host that reads too early reads NaN, one that writes pinned memory too early spoils a copy, and a stream that does not wait for another
- * does not see what that one makes. Or at once, or at any time between (fake_runtime.when). Knows no call of CUDA by its meaning. */
+/* What is queued on a stream, and when it is done: as late as CUDA allows, which is when somebody waits for it, or
+ * memory is given back. So a host that reads too early reads NaN, one that writes pinned memory too early spoils a
+ * copy, and a stream that does not wait for another does not see what that one makes. Or at once, or at any time
+ * between (fake_runtime.when). Knows no call of CUDA by its meaning. */
 #include "fake_streams.h"
 
 #include <pthread.h>
@@ -37,7 +38,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* also held while work
 static struct stream *streams;
 static long last_number;
 static unsigned chance = 1;
-static long done; /* on all streams; guarded by the lock */
+static long done;                  /* on all streams; guarded by the lock */
 static _Thread_local int captures; /* of this thread, under way */
 static int captures_of_all;        /* guarded by the lock */
 
@@ -84,7 +85,8 @@ static unsigned next_random(unsigned below)
 static void do_some(void)
 {
     for (struct stream *s = streams; s; s = s->next)
-        if (s->done < s->queued && next_random(2)) do_until(s, s->done + 1 + next_random((unsigned)(s->queued - s->done)));
+        if (s->done < s->queued && next_random(2))
+            do_until(s, s->done + 1 + next_random((unsigned)(s->queued - s->done)));
 }
 
 void fake_streams_open(void *stream)

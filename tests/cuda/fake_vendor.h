@@ -1,5 +1,5 @@
-/* The vendor's two libraries by what their manuals say, on the emulated device: for the backend's own files that call them. Private to
- * fake_vendor.c, fake_dnn.c and fake_blas.c, but for the counters. */
+/* The vendor's two libraries by what their manuals say, on the emulated device: for the backend's own files that
+ * call them. Private to fake_vendor.c, fake_dnn.c and fake_blas.c, but for the counters. */
 #ifndef WN_FAKE_VENDOR_H
 #define WN_FAKE_VENDOR_H
 
@@ -10,7 +10,8 @@
 struct fake_vendor {
     long calls, fail_at; /* the fail_at'th call fails (0: none) */
     long held;           /* handles and descriptors alive */
-    long refused;        /* so many engines whose answers vary come before the others, and all are reported whatever was asked for */
+    /* so many engines whose answers vary come before the others, and all are reported whatever was asked for */
+    long refused;
     long planned, loaded; /* plans chosen by heuristics, plans taken from text */
     struct fake_engine {
         bool broken; /* its plans are made, but do not run */

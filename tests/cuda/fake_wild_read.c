@@ -1,4 +1,5 @@
-/* The illegal access of fault_kernel.cu as the emulation has it: when the device comes to it, every later call fails. */
+/* The illegal access of fault_kernel.cu as the emulation has it: when the device comes to it, every later call
+ * fails. */
 #include <cuda_runtime_api.h>
 
 #include "fake_runtime.h"

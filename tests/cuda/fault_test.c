@@ -1,5 +1,5 @@
-/* The fault rules on a real card, in builds with -DWHYNOT_FAULTS=ON: out of memory is outlived, a real illegal access loses the
- * device within 100 ms. Exits 77 where there is no card. */
+/* The fault rules on a real card, in builds with -DWHYNOT_FAULTS=ON: out of memory is outlived, a real illegal
+ * access loses the device within 100 ms. Exits 77 where there is no card. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -14,7 +14,8 @@ void judge(build_function *build, enum wn_precision precision, double tolerance)
         struct outcome got, ref;
         subject_init(&s, 7, true);
         build(&s);
-        if (subject_run(&s, judged, &got, &err) != WN_OK || subject_run(&s, oracle, &ref, &err) != WN_OK) fail_msg("%s", err.text);
+        if (subject_run(&s, judged, &got, &err) != WN_OK || subject_run(&s, oracle, &ref, &err) != WN_OK)
+            fail_msg("%s", err.text);
         for (int i = 0; i < ref.n; i++)
             if (!(relative_error(got.data[i], ref.data[i], ref.count[i], 0) <= tolerance))
                 fail_msg("output %d is off by %g", i, relative_error(got.data[i], ref.data[i], ref.count[i], 0));
@@ -43,5 +44,6 @@ int weight(struct subject *s, struct wn_shape shape)
 void three_steps(struct subject *s)
 {
     int x = input(s, SHAPE(1, 8, 2, 2));
-    subject_output(s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, x, weight(s, SHAPE(1, 8, 1, 1))), weight(s, SHAPE(1, 8, 1, 1)))));
+    subject_output(
+        s, wn_relu(s->p, wn_add(s->p, wn_mul(s->p, x, weight(s, SHAPE(1, 8, 1, 1))), weight(s, SHAPE(1, 8, 1, 1)))));
 }

@@ -1,5 +1,5 @@
-/* What the tests of the emulated backend share: programs of a few steps, and the oracle's word on them. Everything here fails the test where it
- * fails. */
+/* What the tests of the emulated backend share: programs of a few steps, and the oracle's word on them. Everything
+ * here fails the test where it fails. */
 #ifndef WN_CUDA_JUDGING_H
 #define WN_CUDA_JUDGING_H
 

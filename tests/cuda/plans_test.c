@@ -1,10 +1,10 @@
-/* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the backend's own
- * code, no GPU is needed, and none has run them.
- * plans_test CARD.json [MODEL.onnx...]: every shape in every batch bucket, and the convolutions that the lowered programs of these models
- * hold, forward and back to the picture. Exits 77 where cuDNN is older than 9.8.
- * plans_test CARD.json --driver: what differs where there is a driver's library, and that what networks run does not. Exits 77 where there is none.
- * plans_test CARD.json --describe FILE, on a card: writes cuDNN's own description of it, and says whether the card takes a plan that was made
- * from the description CARD.json alone. Exits 77 where there is no card. */
+/* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the
+ * backend's own code, no GPU is needed, and none has run them. plans_test CARD.json [MODEL.onnx...]: every shape in
+ * every batch bucket, and the convolutions that the lowered programs of these models hold, forward and back to the
+ * picture. Exits 77 where cuDNN is older than 9.8. plans_test CARD.json --driver: what differs where there is a
+ * driver's library, and that what networks run does not. Exits 77 where there is none. plans_test CARD.json
+ * --describe FILE, on a card: writes cuDNN's own description of it, and says whether the card takes a plan that was
+ * made from the description CARD.json alone. Exits 77 where there is no card. */
 #include "conv_graph.h"
 #include "graph.h"
 #include "program.h"
@@ -44,16 +44,21 @@ struct way {
     enum wn_cuda_type type;
     bool exact;
 };
-static const struct way ways[] = {
-    {"f32", WN_CUDA_F32, true}, {"tf32", WN_CUDA_F32, false}, {"bf16", WN_CUDA_BF16, false}, {"f16", WN_CUDA_F16, false}};
+static const struct way ways[] = {{"f32", WN_CUDA_F32, true},
+                                  {"tf32", WN_CUDA_F32, false},
+                                  {"bf16", WN_CUDA_BF16, false},
+                                  {"f16", WN_CUDA_F16, false}};
 
 static struct wn_cuda_conv_shape shape_of(const struct row *r, int64_t n, const struct way *way)
 {
     const int64_t to = (r->side + 2 * r->p - r->k) / r->s + 1;
-    return (struct wn_cuda_conv_shape){
-        .type = way->type, .exact = way->exact, .groups = r->g,
-        .x = {4, {n, r->c, r->side, r->side}}, .w = {4, {r->o, r->c / r->g, r->k, r->k}}, .y = {4, {n, r->o, to, to}},
-        .win = {2, {r->k, r->k}, {r->s, r->s}, {1, 1}, {r->p, r->p}, {r->p, r->p}}};
+    return (struct wn_cuda_conv_shape){.type = way->type,
+                                       .exact = way->exact,
+                                       .groups = r->g,
+                                       .x = {4, {n, r->c, r->side, r->side}},
+                                       .w = {4, {r->o, r->c / r->g, r->k, r->k}},
+                                       .y = {4, {n, r->o, to, to}},
+                                       .win = {2, {r->k, r->k}, {r->s, r->s}, {1, 1}, {r->p, r->p}, {r->p, r->p}}};
 }
 
 /* As the backend lays the picture that the first convolution reads. */
@@ -66,14 +71,16 @@ static bool pad(struct wn_cuda_conv_shape *s)
     return padded;
 }
 
-/* Whatever keeps 16-bit numbers off the tensor cores (a layout, an alignment, a type, the heuristics) costs most of the speed. */
+/* Whatever keeps 16-bit numbers off the tensor cores (a layout, an alignment, a type, the heuristics) costs most of
+ * the speed. */
 static bool wants_tensor_cores(const struct wn_cuda_conv_shape *s)
 {
     return s->type != WN_CUDA_F32 && s->groups == 1;
 }
 
 /* One plan, and the text of it that a cache would hold is taken back. */
-static struct wn_cuda_plan_facts must_plan(const struct wn_cuda_conv_shape *shape, const struct row *r, int64_t n, const char *way)
+static struct wn_cuda_plan_facts must_plan(const struct wn_cuda_conv_shape *shape, const struct row *r, int64_t n,
+                                           const char *way)
 {
     struct wn_error err = {0};
     struct wn_cuda_plan *plan = NULL;
@@ -83,14 +90,16 @@ static struct wn_cuda_plan_facts must_plan(const struct wn_cuda_conv_shape *shap
     if (wn_cuda_plans(&planner, shape, 1, &plan, &found, &err) != WN_OK)
         fail_msg("%s, batch %lld, %s: no plan for %s: %s", r->net, (long long)n, way, key, err.text);
     const struct wn_cuda_plan_facts facts = wn_cuda_plan_facts(plan);
-    assert_true(facts.workspace_bytes >= 0 && facts.workspace_bytes <= (int64_t)4 << 30); /* two engines and their values beside it */
-    if (wants_tensor_cores(shape) && !facts.tensor_cores) fail_msg("%s, batch %lld, %s: no tensor cores for %s", r->net, (long long)n, way, key);
+    /* two engines and their values beside it */
+    assert_true(facts.workspace_bytes >= 0 && facts.workspace_bytes <= (int64_t)4 << 30);
+    if (wants_tensor_cores(shape) && !facts.tensor_cores)
+        fail_msg("%s, batch %lld, %s: no tensor cores for %s", r->net, (long long)n, way, key);
     wn_cuda_plan_destroy(plan);
     return facts;
 }
 
-/* A picture of three channels lies dense where something else wants it so: both have plans. Padded in 16 bits cuDNN has no reason left to make
- * a copy of its own, which is what its workspace is for three channels. */
+/* A picture of three channels lies dense where something else wants it so: both have plans. Padded in 16 bits cuDNN
+ * has no reason left to make a copy of its own, which is what its workspace is for three channels. */
 static void must_plan_either(const struct wn_cuda_conv_shape *dense, const struct row *r, int64_t n, const char *way)
 {
     struct wn_cuda_conv_shape padded = *dense;
@@ -118,8 +127,7 @@ static void every_convolution_has_a_fused_plan(void **state)
     (void)state;
     for (int i = 0; i < ROWS; i++)
         for (int b = 0; b < 4; b++)
-            for (int w = 0; w < 4; w++)
-                plan_row(&rows[i], batches[b], &ways[w]);
+            for (int w = 0; w < 4; w++) plan_row(&rows[i], batches[b], &ways[w]);
 }
 
 static void every_convolution_has_a_backward_plan(void **state)
@@ -172,16 +180,25 @@ static int n_models;
 static void plan_step(const struct wn_program *p, const struct wn_step *step, const char *model, const struct way *way)
 {
     const bool backward = step->prim == WN_PRIM_CONV_BWD;
-    const struct wn_shape *in = &wn_program_value(p, step->in[0])->shape, *out = &wn_program_value(p, step->out[0])->shape;
+    const struct wn_shape *in = &wn_program_value(p, step->in[0])->shape,
+                          *out = &wn_program_value(p, step->out[0])->shape;
     const bool relu = step->u.conv.act.kind == WN_UNARY_RELU && !backward;
     const bool residual = !backward && step->in[3] != WN_NONE, tail = residual || relu || step->in[2] != WN_NONE;
-    struct wn_cuda_conv_shape shape = {
-        .backward = backward, .bias = tail && !backward, .residual = residual, .relu = relu, .exact = way->exact,
-        .type = way->type, .x = backward ? *out : *in, .y = backward ? *in : *out,
-        .w = wn_program_value(p, step->in[1])->shape, .win = step->u.conv.win, .groups = step->u.conv.groups};
+    struct wn_cuda_conv_shape shape = {.backward = backward,
+                                       .bias = tail && !backward,
+                                       .residual = residual,
+                                       .relu = relu,
+                                       .exact = way->exact,
+                                       .type = way->type,
+                                       .x = backward ? *out : *in,
+                                       .y = backward ? *in : *out,
+                                       .w = wn_program_value(p, step->in[1])->shape,
+                                       .win = step->u.conv.win,
+                                       .groups = step->u.conv.groups};
     const struct row row = {.net = model};
     must_plan(&shape, &row, in->dim[0], way->name);
-    if (!backward && wn_program_value(p, step->in[0])->kind == WN_VALUE_INPUT && pad(&shape)) must_plan(&shape, &row, in->dim[0], way->name);
+    if (!backward && wn_program_value(p, step->in[0])->kind == WN_VALUE_INPUT && pad(&shape))
+        must_plan(&shape, &row, in->dim[0], way->name);
 }
 
 /* Forward to the logits and, where every step has a derivative, back to the picture. */
@@ -224,8 +241,9 @@ static void every_convolution_of_the_models_has_a_plan(void **state)
 
 /* ---- what the project found out about cuDNN, so that a new library that changes it is noticed ---- */
 
-/* Where there is a driver's library, cuDNN has engines besides that compile a kernel for what is planned, which takes its time. A card always has
- * one; a machine without a card only where the test brings a stand-in along (fake_driver.c). */
+/* Where there is a driver's library, cuDNN has engines besides that compile a kernel for what is planned, which
+ * takes its time. A card always has one; a machine without a card only where the test brings a stand-in along
+ * (fake_driver.c). */
 static bool has_driver;
 
 /* Planned, where there is a driver, by a compiled kernel, and else not at all. */
@@ -272,11 +290,13 @@ static void what_fuses_behind_a_gradient_is_compiled(void **state)
     }
 }
 
-/* A second each: so a start that keeps plans makes them for large results only. In tf32 on tensor cores as well; f32 by its own units has none. */
+/* A second each: so a start that keeps plans makes them for large results only. In tf32 on tensor cores as well; f32
+ * by its own units has none. */
 static void a_derivative_behind_a_gradient_is_compiled(void **state)
 {
     (void)state;
-    static const struct row turned[] = {{"resnet50", 64, 56, 256, 1, 1, 0, 1, true, NONE}, {"vgg16", 128, 112, 128, 3, 1, 1, 1, false, NONE}};
+    static const struct row turned[] = {{"resnet50", 64, 56, 256, 1, 1, 0, 1, true, NONE},
+                                        {"vgg16", 128, 112, 128, 3, 1, 1, 1, false, NONE}};
     for (int i = 0; i < 2; i++)
         for (int w = 1; w < 4; w++) {
             struct wn_cuda_conv_shape shape = shape_of(&turned[i], 32, &ways[w]);
@@ -290,7 +310,8 @@ static void a_derivative_behind_a_gradient_is_compiled(void **state)
 
 static void must_not_compile(const struct wn_cuda_conv_shape *shape, const struct row *r, const char *way)
 {
-    if (must_plan(shape, r, shape->x.dim[0], way).compiled) fail_msg("%s, %s: the first plan is of a kernel that has to be compiled", r->net, way);
+    if (must_plan(shape, r, shape->x.dim[0], way).compiled)
+        fail_msg("%s, %s: the first plan is of a kernel that has to be compiled", r->net, way);
 }
 
 /* A start would take minutes. Depthwise ones are, as gradients and as convolutions: that is cuDNN's choice for them. */
@@ -313,8 +334,8 @@ static void what_a_network_runs_need_not_be_compiled(void **state)
         }
 }
 
-/* The heuristics' own first choice, when this was found out: an engine of the plain units that wants 18 MiB, as much as x and y. What is timed where plans
- * are timed is no poorer for it. */
+/* The heuristics' own first choice, when this was found out: an engine of the plain units that wants 18 MiB, as much
+ * as x and y. What is timed where plans are timed is no poorer for it. */
 static void tensor_cores_come_first_in_16_bits_and_the_heuristics_choice_behind_them(void **state)
 {
     (void)state;
@@ -367,9 +388,9 @@ static void keys_tell_shapes_apart(void **state)
         assert_string_not_equal(a, b);
         *flags[i] = !*flags[i];
     }
-    int64_t *const numbers[] = {&other.x.dim[0],       &other.x.dim[3],         &other.w.dim[2],      &other.y.dim[1],
-                                &other.win.stride[1],  &other.win.dilation[0], &other.win.pad_lo[1], &other.win.pad_hi[0],
-                                &other.groups};
+    int64_t *const numbers[] = {&other.x.dim[0],      &other.x.dim[3],      &other.w.dim[2],
+                                &other.y.dim[1],      &other.win.stride[1], &other.win.dilation[0],
+                                &other.win.pad_lo[1], &other.win.pad_hi[0], &other.groups};
     for (int i = 0; i < 9; i++) {
         ++*numbers[i];
         wn_cuda_conv_key(&other, b, sizeof b);
@@ -395,11 +416,14 @@ static char *description_of(cudnnHandle_t handle)
     int64_t n = 0;
     char *text = NULL;
     if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR, &d) == CUDNN_STATUS_SUCCESS &&
-        cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendSetAttribute(d, CUDNN_ATTR_DEVICEPROP_HANDLE, CUDNN_TYPE_HANDLE, 1, &handle) ==
+            CUDNN_STATUS_SUCCESS &&
         cudnnBackendFinalize(d) == CUDNN_STATUS_SUCCESS &&
-        cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &n, NULL) == CUDNN_STATUS_SUCCESS &&
+        cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, 0, &n, NULL) ==
+            CUDNN_STATUS_SUCCESS &&
         (text = calloc((size_t)n + 1, 1)) &&
-        cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, &n, text) != CUDNN_STATUS_SUCCESS)
+        cudnnBackendGetAttribute(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, n, &n, text) !=
+            CUDNN_STATUS_SUCCESS)
         free(text), text = NULL;
     if (d) cudnnBackendDestroyDescriptor(d);
     return text;
@@ -419,7 +443,8 @@ static int describe(const char *card, const char *to)
     int n = 0;
     struct wn_cuda_conv_shape shape = shape_of(&rows[1], 8, &ways[3]);
     shape.bias = shape.relu = true;
-    if (!(planner.description = wn_cuda_describe_device(card, &err))) return fprintf(stderr, "%s\n", err.text), err.code == WN_UNSUPPORTED ? 77 : 1;
+    if (!(planner.description = wn_cuda_describe_device(card, &err)))
+        return fprintf(stderr, "%s\n", err.text), err.code == WN_UNSUPPORTED ? 77 : 1;
     if (cudnnCreate(&handle) != CUDNN_STATUS_SUCCESS) return printf("skipped: there is no card\n"), 77;
     char *own = description_of(handle), *text = NULL;
     if (!own || !write_text(to, own)) return fprintf(stderr, "cuDNN does not describe this card\n"), 1;
@@ -427,7 +452,8 @@ static int describe(const char *card, const char *to)
     if (wn_cuda_plans(&planner, &shape, 1, &plan, &n, &err) == WN_OK) text = wn_cuda_plan_save(plan, &err);
     const struct wn_cuda_planner here = {.handle = handle};
     const bool taken = text && wn_cuda_plan_load(&here, text, &again, &err) == WN_OK;
-    printf("| a plan that was made from the description alone is %s%s\n", taken ? "taken" : "refused: ", taken ? "" : err.text);
+    printf("| a plan that was made from the description alone is %s%s\n",
+           taken ? "taken" : "refused: ", taken ? "" : err.text);
     return !taken;
 }
 
@@ -463,7 +489,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(keys_tell_shapes_apart),
     };
     if (only_with_driver && !has_driver) return printf("skipped: there is no libcuda.so.1\n"), 77;
-    const int failed = only_with_driver ? cmocka_run_group_tests(with_driver, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed =
+        only_with_driver ? cmocka_run_group_tests(with_driver, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
     wn_cuda_describe_done(planner.description);
     return failed ? 1 : 0;
 }

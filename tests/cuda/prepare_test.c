@@ -1,5 +1,5 @@
-/* On a card: pictures that it prepares are, number for number, those that the processor prepares, whatever else lies in the batch. Skipped, 77,
- * where there is none. */
+/* On a card: pictures that it prepares are, number for number, those that the processor prepares, whatever else lies
+ * in the batch. Skipped, 77, where there is none. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,8 @@ enum { N = 32, SIDE = 224, COUNT = 3 * SIDE * SIDE, SKIP = 77 };
 static struct wn_image image_of(int i)
 {
     const int w = SIDE + 37 * (i % 8), h = SIDE + 53 * (i % 5);
-    struct wn_image image = {.width = w, .height = h, .full_width = w, .full_height = h, .reduction = 1, .orientation = 1};
+    struct wn_image image = {
+        .width = w, .height = h, .full_width = w, .full_height = h, .reduction = 1, .orientation = 1};
     image.rgb = malloc((size_t)w * (size_t)h * 3);
     for (int k = 0; k < w * h * 3; k++) image.rgb[k] = (uint8_t)rand();
     return image;
@@ -37,9 +38,12 @@ static int judge(struct wn_backend *be, struct wn_exe *exe, int input, const cha
         numbers[i] = i % 4 == 3 ? want[i] : NULL;
         pictures[i] = &orders[i];
     }
-    if (be->impl->prepare(exe, input, numbers, pictures, N, err) != WN_OK || be->impl->read(exe, input, got[0], err) != WN_OK) return N;
+    if (be->impl->prepare(exe, input, numbers, pictures, N, err) != WN_OK ||
+        be->impl->read(exe, input, got[0], err) != WN_OK)
+        return N;
     for (int i = 0; i < N; i++) {
-        if (memcmp(got[i], want[i], sizeof got[i]) != 0) printf("%s: picture %d is not the processor's\n", profile, i), wrong++;
+        if (memcmp(got[i], want[i], sizeof got[i]) != 0)
+            printf("%s: picture %d is not the processor's\n", profile, i), wrong++;
         wn_image_finish(&images[i]);
     }
     return wrong;

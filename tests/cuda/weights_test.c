@@ -1,5 +1,6 @@
-/* The table of weights: one copy on a device however many backends use it, freed with the last of them, whatever fails and whoever comes at
- * the same time. Over the fake runtime alone, so that it runs under the thread sanitizer as well. */
+/* The table of weights: one copy on a device however many backends use it, freed with the last of them, whatever
+ * fails and whoever comes at the same time. Over the fake runtime alone, so that it runs under the thread sanitizer
+ * as well. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,8 @@ static struct wn_cuda_backend open_on(int device)
 {
     struct wn_cuda_backend be = {0};
     struct wn_error err = {0};
-    if (wn_cuda_device_open(&be, &(struct wn_backend_options){.device = device}, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_cuda_device_open(&be, &(struct wn_backend_options){.device = device}, &err) != WN_OK)
+        fail_msg("%s", err.text);
     return be;
 }
 
@@ -90,7 +92,8 @@ static void backends_of_a_device_hold_one_copy_and_the_last_frees_it(void **stat
     (void)state;
     struct wn_cuda_backend a = open_on(0), b = open_on(0);
     const long before = fake_runtime.held_bytes;
-    struct wn_cuda_weight *of_a = take(&a, 1, WN_CUDA_F32, false), *again = take(&a, 1, WN_CUDA_F32, false), *of_b = take(&b, 1, WN_CUDA_F32, false);
+    struct wn_cuda_weight *of_a = take(&a, 1, WN_CUDA_F32, false), *again = take(&a, 1, WN_CUDA_F32, false),
+                          *of_b = take(&b, 1, WN_CUDA_F32, false);
     assert_ptr_equal(data(of_a), data(of_b));
     assert_ptr_equal(of_a, again);
     assert_int_equal(fake_runtime.held_bytes - before, sizeof numbers[0]);
@@ -109,7 +112,8 @@ static void another_type_layout_or_device_is_another_copy(void **state)
 {
     (void)state;
     struct wn_cuda_backend a = open_on(0), b = open_on(1);
-    struct wn_cuda_weight *w[] = {take(&a, 2, WN_CUDA_F32, false), take(&a, 2, WN_CUDA_F32, true), take(&a, 2, WN_CUDA_BF16, false), take(&b, 2, WN_CUDA_F32, false)};
+    struct wn_cuda_weight *w[] = {take(&a, 2, WN_CUDA_F32, false), take(&a, 2, WN_CUDA_F32, true),
+                                  take(&a, 2, WN_CUDA_BF16, false), take(&b, 2, WN_CUDA_F32, false)};
     for (int i = 0; i < 4; i++)
         for (int k = 0; k < i; k++) assert_ptr_not_equal(data(w[i]), data(w[k]));
     assert_memory_equal(data(w[3]), numbers[2], sizeof numbers[2]);
@@ -117,14 +121,16 @@ static void another_type_layout_or_device_is_another_copy(void **state)
     shut(&a), shut(&b);
 }
 
-/* (2,3,2,2) at 4 and at 8 channels a pixel: what is not the weight's is zero, and nobody who wants another pitch gets this copy. */
+/* (2,3,2,2) at 4 and at 8 channels a pixel: what is not the weight's is zero, and nobody who wants another pitch
+ * gets this copy. */
 static void a_padded_copy_has_zeros_behind_its_channels_and_is_a_copy_of_its_own(void **state)
 {
     (void)state;
     struct wn_cuda_backend be = open_on(0);
     struct wn_cuda_weight *dense = take(&be, 4, WN_CUDA_F32, true);
     for (int64_t pitch = 4; pitch <= 8; pitch += 4) {
-        struct wn_cuda_weight *w = take_padded(&be, 4, WN_CUDA_F32, pitch), *again = take_padded(&be, 4, WN_CUDA_F32, pitch);
+        struct wn_cuda_weight *w = take_padded(&be, 4, WN_CUDA_F32, pitch),
+                              *again = take_padded(&be, 4, WN_CUDA_F32, pitch);
         assert_ptr_equal(w, again);
         assert_ptr_not_equal(data(w), data(dense));
         assert_int_equal(wn_cuda_tensor_bytes(wn_cuda_weight_tensor(w)), 8 * pitch * (int64_t)sizeof(float));
@@ -188,7 +194,8 @@ static void threads_that_open_and_close_at_once_see_whole_copies(void **state)
     static const int device[BACKENDS] = {0, 1, 0, 1};
     pthread_t thread[BACKENDS];
     const long before = fake_runtime.held_blocks;
-    for (int i = 0; i < BACKENDS; i++) assert_int_equal(pthread_create(&thread[i], NULL, open_and_close, (void *)&device[i]), 0);
+    for (int i = 0; i < BACKENDS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, open_and_close, (void *)&device[i]), 0);
     for (int i = 0; i < BACKENDS; i++) {
         void *wrong;
         pthread_join(thread[i], &wrong);

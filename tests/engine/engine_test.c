@@ -1,5 +1,5 @@
-/* What the engine promises about batches, whatever the backend: questions answered as if alone, failures that stay with their own
- * question, rows gathered over images, and networks that say yes or no with one number.
+/* What the engine promises about batches, whatever the backend: questions answered as if alone, failures that stay with
+ * their own question, rows gathered over images, and networks that say yes or no with one number.
  *
  *     engine_test BACKEND FOLDER     FOLDER holds the networks of make_goldens.py */
 #include "small.h"
@@ -11,7 +11,8 @@
 enum { MANY = 40 };
 
 /* logits: n_images*K, may be NULL. */
-static void explain(struct wn_engine *e, struct wn_graph *g, int n_images, struct wn_question *q, struct wn_answer *a, int n, float *logits)
+static void explain(struct wn_engine *e, struct wn_graph *g, int n_images, struct wn_question *q, struct wn_answer *a,
+                    int n, float *logits)
 {
     const float *images[IMAGES];
     struct wn_error err = {0};
@@ -28,7 +29,8 @@ static void fill(struct wn_question *q, int n, int n_images, int classes)
 {
     const char *const contrasts[] = {"weighted", "logit", "pair", "mean", "cross-entropy", "subset", "max"};
     for (int i = 0; i < n; i++)
-        q[i] = question((i * 7) % n_images, wn_method_at(i % 9)->name, contrasts[i % 7], i % 3 ? i % classes : WN_TARGET_PREDICTED);
+        q[i] = question((i * 7) % n_images, wn_method_at(i % 9)->name, contrasts[i % 7],
+                        i % 3 ? i % classes : WN_TARGET_PREDICTED);
 }
 
 static void rows_gathered_over_images_answer_as_if_alone(void **state)
@@ -54,12 +56,13 @@ static void rows_gathered_over_images_answer_as_if_alone(void **state)
     wn_graph_destroy(g);
 }
 
-/* A question about each image in their order is a program of its own for a method that goes back to the picture; about some, in another order, or with one that
- * fails where its seed is made, the answers are the same. */
+/* A question about each image in their order is a program of its own for a method that goes back to the picture;
+ * about some, in another order, or with one that fails where its seed is made, the answers are the same. */
 static void rows_in_order_and_in_any_other_answer_as_if_alone(void **state)
 {
     (void)state;
-    static const int orders[][IMAGES] = {{0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {0, 1, 1, 3, 4}, {1, 2, 3, 4, 4}, {0, 1, 3, 2, 4}};
+    static const int orders[][IMAGES] = {
+        {0, 1, 2, 3, 4}, {4, 3, 2, 1, 0}, {0, 1, 1, 3, 4}, {1, 2, 3, 4, 4}, {0, 1, 3, 2, 4}};
     static const char *const methods[] = {"ixg", "lrp", "deeplift", "ig"};
     struct wn_graph *g = small_load("residual");
     struct wn_engine *alone = small_engine(g, 1, 1, NULL), *together = small_engine(g, 4, 4, NULL);
@@ -68,8 +71,11 @@ static void rows_in_order_and_in_any_other_answer_as_if_alone(void **state)
         const int *order = orders[k % 5], fails = k / 5 % 2 ? 1 : -1;
         struct wn_question q[IMAGES];
         struct wn_answer a[IMAGES], b;
-        for (int i = 0; i < IMAGES; i++) q[i] = question(order[i], methods[k / 10], "weighted", i % wn_graph_classes(g));
-        if (fails >= 0) q[fails].contrast = wn_contrast_find("pair"), q[fails].target = 1, q[fails].foils = &same, q[fails].n_foils = 1;
+        for (int i = 0; i < IMAGES; i++)
+            q[i] = question(order[i], methods[k / 10], "weighted", i % wn_graph_classes(g));
+        if (fails >= 0)
+            q[fails].contrast = wn_contrast_find("pair"), q[fails].target = 1, q[fails].foils = &same,
+            q[fails].n_foils = 1;
         explain(together, g, IMAGES, q, a, IMAGES, NULL);
         for (int i = 0; i < IMAGES; i++) {
             assert_int_equal(a[i].error.code, i == fails ? WN_BAD_REQUEST : WN_OK);
@@ -122,14 +128,16 @@ static void a_question_that_cannot_be_answered_fails_alone(void **state)
     q[4].n_foils = 1;
     q[5].method = wn_method_find("lrp");
     explain(e, g, 2, q, a, 7, NULL);
-    const enum wn_code want[7] = {WN_OK, WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_NO_SUCH_LAYER, WN_BAD_REQUEST, WN_UNSUPPORTED, WN_OK};
+    const enum wn_code want[7] = {WN_OK,          WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_NO_SUCH_LAYER, WN_BAD_REQUEST,
+                                  WN_UNSUPPORTED, WN_OK};
     for (int i = 0; i < 7; i++) {
         assert_int_equal(a[i].error.code, want[i]);
         assert_true((a[i].map != NULL) == (want[i] == WN_OK));
         wn_answer_finish(&a[i]);
     }
     assert_non_null(strstr(a[5].error.text, "lrp"));
-    if (!strstr(a[5].error.text, "node '/block/Pow' (Pow): ")) fail_msg("the file's node is not named: %s", a[5].error.text);
+    if (!strstr(a[5].error.text, "node '/block/Pow' (Pow): "))
+        fail_msg("the file's node is not named: %s", a[5].error.text);
     wn_engine_destroy(e);
     wn_graph_destroy(g);
 }
@@ -179,7 +187,8 @@ static void every_layer_answers_again_after_it_was_forgotten(void **state)
     wn_graph_destroy(g);
 }
 
-/* y stands for two logits, 0 for "no" and y for "yes": contrasts are +M for yes and -M for no, the loss's (sigmoid(y) - q) M. */
+/* y stands for two logits, 0 for "no" and y for "yes": contrasts are +M for yes and -M for no, the loss's
+ * (sigmoid(y) - q) M. */
 static void one_logit_is_yes_against_no(void **state)
 {
     (void)state;
@@ -187,9 +196,10 @@ static void one_logit_is_yes_against_no(void **state)
     struct wn_engine *e = small_engine(g, 1, 1, NULL);
     int no = 0, yes = 1;
     float y;
-    struct wn_question q[6] = {question(0, "gradcam", "logit", 1),         question(0, "gradcam", "weighted", 1),
-                               question(0, "gradcam", "weighted", 0),      question(0, "gradcam", "cross-entropy", 1),
-                               question(0, "gradcam", "cross-entropy", 1), question(0, "gradcam", "max", WN_TARGET_PREDICTED)};
+    struct wn_question q[6] = {
+        question(0, "gradcam", "logit", 1),         question(0, "gradcam", "weighted", 1),
+        question(0, "gradcam", "weighted", 0),      question(0, "gradcam", "cross-entropy", 1),
+        question(0, "gradcam", "cross-entropy", 1), question(0, "gradcam", "max", WN_TARGET_PREDICTED)};
     struct wn_answer a[6];
     q[3].foils = &no;
     q[4].foils = &yes;
@@ -218,12 +228,15 @@ static void a_resident_engine_computes_with_its_first_images(void **state)
     struct wn_error err = {0};
     assert_true(wn_graph_classes(g) <= CLASSES);
     for (int i = 0; i < 2; i++) {
-        const struct wn_engine_options options = {.backend = small_backend(), .device.precision = WN_PRECISION_F32, .resident = true};
+        const struct wn_engine_options options = {
+            .backend = small_backend(), .device.precision = WN_PRECISION_F32, .resident = true};
         if (wn_engine_create(g, &options, &e[i], &err) != WN_OK) fail_msg("%s", err.text);
     }
     for (int i = 0; i < 3; i++) { /* the first engine sees picture 0, then 1; the second 1 alone */
         const float *image = pictures[i > 0];
-        assert_int_equal(wn_engine_explain(e[i == 2], &(struct wn_batch){.n_images = 1, .images = &image}, y[i], NULL, NULL, &err), WN_OK);
+        assert_int_equal(
+            wn_engine_explain(e[i == 2], &(struct wn_batch){.n_images = 1, .images = &image}, y[i], NULL, NULL, &err),
+            WN_OK);
     }
     assert_memory_equal(y[1], y[0], sizeof y[0]);
     assert_memory_not_equal(y[2], y[0], sizeof y[0]);
@@ -285,7 +298,8 @@ static void timed_step_by_step_the_answers_are_the_same(void **state)
         assert_int_equal(wn_engine_profile(e, NULL, &err), WN_OK);
     } else {
         explain(e, g, 1, &q, &a[0], 1, NULL);
-        for (int i = 0; i < 2; i++) assert_int_equal(wn_engine_profile(e, &profiler, &err), WN_OK); /* the second in the place of the first */
+        /* the second in the place of the first */
+        for (int i = 0; i < 2; i++) assert_int_equal(wn_engine_profile(e, &profiler, &err), WN_OK);
         explain(e, g, 1, &q, &a[1], 1, NULL);
         assert_true(told > 5);
         assert_int_equal(wn_engine_profile(e, NULL, &err), WN_OK);
@@ -293,7 +307,8 @@ static void timed_step_by_step_the_answers_are_the_same(void **state)
         explain(e, g, 1, &q, &a[2], 1, NULL);
         assert_int_equal(told, before);
         for (int i = 0; i < 3; i++) assert_int_equal(a[i].error.code, WN_OK);
-        for (int i = 1; i < 3; i++) assert_memory_equal(a[i].map, a[0].map, (size_t)(a[0].h * a[0].w) * sizeof *a[0].map);
+        for (int i = 1; i < 3; i++)
+            assert_memory_equal(a[i].map, a[0].map, (size_t)(a[0].h * a[0].w) * sizeof *a[0].map);
         for (int i = 0; i < 3; i++) wn_answer_finish(&a[i]);
     }
     wn_engine_destroy(e);
@@ -312,7 +327,8 @@ static void images_that_nobody_asks_about_still_have_logits(void **state)
     explain(e, g, IMAGES, &q, &a, 1, all);
     explain(e, g, IMAGES, NULL, NULL, 0, none);
     for (int i = 0; i < IMAGES * k; i++) /* with questions and without: two programs */
-        assert_true(small_on_a_card() ? fabsf(all[i] - none[i]) <= 1e-4f * fmaxf(1, fabsf(none[i])) : all[i] == none[i]);
+        assert_true(small_on_a_card() ? fabsf(all[i] - none[i]) <= 1e-4f * fmaxf(1, fabsf(none[i]))
+                                      : all[i] == none[i]);
     assert_true(all[4 * k] != 0 && all[0] != all[4 * k]);
     wn_answer_finish(&a);
     free(all);

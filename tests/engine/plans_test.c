@@ -24,7 +24,8 @@ static struct wn_answer ask(struct wn_engine *e, struct wn_graph *g, int layer)
     struct wn_error err = {0};
     q.layer = layer;
     assert_non_null(logits);
-    assert_int_equal(wn_engine_explain(e, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, &err), WN_OK);
+    assert_int_equal(
+        wn_engine_explain(e, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, &err), WN_OK);
     assert_int_equal(a.error.code, WN_OK);
     free(logits);
     return a;
@@ -84,7 +85,9 @@ static int kept_after(struct wn_engine *e, struct wn_graph *g, int n_images, int
     assert_non_null(logits);
     for (int i = 0; i < n_images; i++) images[i] = pictures[i];
     for (int i = 0; i < n_questions; i++) q[i] = question(i % n_images, "gradcam", "logit", 1);
-    if (wn_engine_explain(e, &(struct wn_batch){n_images, images, n_questions, q, NULL, NULL, NULL}, logits, a, NULL, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_engine_explain(e, &(struct wn_batch){n_images, images, n_questions, q, NULL, NULL, NULL}, logits, a, NULL,
+                          &err) != WN_OK)
+        fail_msg("%s", err.text);
     for (int i = 0; i < n_questions; i++) wn_answer_finish(&a[i]);
     free(logits);
     return kept(e);
@@ -151,7 +154,8 @@ static void stack(struct wn_engine *e, struct wn_graph *g, const char *method, i
     struct wn_error errors[IMAGES], err = {0};
     float *logits = calloc((size_t)(IMAGES * wn_graph_classes(g)), sizeof *logits);
     for (int i = 0; i < n; i++) images[i] = pictures[i];
-    if (wn_engine_stacks(e, images, n, WN_LAYER_AUTO, wn_method_find(method), logits, stacks, errors, &err) != WN_OK) fail_msg("%s", err.text);
+    if (wn_engine_stacks(e, images, n, WN_LAYER_AUTO, wn_method_find(method), logits, stacks, errors, &err) != WN_OK)
+        fail_msg("%s", err.text);
     for (int i = 0; i < n; i++) {
         assert_int_equal(errors[i].code, WN_OK);
         places[i] = stacks[i].place;
@@ -238,7 +242,8 @@ static void memory_of_an_earlier_call_is_used_again(void **state)
     struct wn_graph *g = small_load("residual");
     struct wn_engine *e = small_engine(g, 4, 4, NULL);
     const size_t k = (size_t)wn_graph_classes(g);
-    const float *images[] = {pictures[0], pictures[1], pictures[2]}, *swapped[] = {pictures[1], pictures[0], pictures[2]};
+    const float *images[] = {pictures[0], pictures[1], pictures[2]},
+                *swapped[] = {pictures[1], pictures[0], pictures[2]};
     float *logits = calloc(3 * k, sizeof *logits), *maps[3], *first;
     struct wn_stack stacks[3] = {0};
     struct wn_error errors[3], err = {0};

@@ -8,10 +8,15 @@
 
 static void explain(const struct desk *d, const float *x, int target, float *map)
 {
-    struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"), .contrast = wn_contrast_find("logit"), .target = target};
+    struct wn_question q = {.layer = WN_LAYER_AUTO,
+                            .method = wn_method_find("gradcam"),
+                            .contrast = wn_contrast_find("logit"),
+                            .target = target};
     struct wn_answer a;
     float *logits = calloc((size_t)d->classes, sizeof *logits);
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, NULL), WN_OK);
+    assert_int_equal(
+        wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 1, &q, NULL, NULL, NULL}, logits, &a, NULL, NULL),
+        WN_OK);
     for (int i = 0; i < a.h * a.w; i++) a.map[i] = a.map[i] > 0 ? a.map[i] : 0;
     assert_int_equal(wn_enlarge(a.map, a.h, a.w, false, d->h, d->w, map, NULL), WN_OK);
     wn_answer_finish(&a);
@@ -42,12 +47,14 @@ static void consistency_compares_the_view_of_the_map_with_the_map_of_the_view(vo
         struct wn_glimpse view = wn_glimpse_draw(seed, d->h, d->w);
         mirrored[view.flip] = true;
         for (int c = 0; c < d->channels; c++)
-            wn_map_view(d->image + c * d->pixels, d->h, d->w, view.y, view.x, view.height, view.width, view.flip, x + c * d->pixels, NULL);
+            wn_map_view(d->image + c * d->pixels, d->h, d->w, view.y, view.x, view.height, view.width, view.flip,
+                        x + c * d->pixels, NULL);
         explain(d, x, d->top[0], seen);
         rectify(map, d->pixels);
         rectify(seen, d->pixels);
         wn_map_view(map, d->h, d->w, view.y, view.x, view.height, view.width, view.flip, moved, NULL);
-        for (int i = 0; i < d->pixels; i++) uv += (double)seen[i] * moved[i], uu += (double)seen[i] * seen[i], vv += (double)moved[i] * moved[i];
+        for (int i = 0; i < d->pixels; i++)
+            uv += (double)seen[i] * moved[i], uu += (double)seen[i] * seen[i], vv += (double)moved[i] * moved[i];
         near(value, uv / sqrt(uu * vv), 1e-6);
         assert_true(value > 0 && value < 1);
         bench_close(&b);
@@ -85,10 +92,15 @@ static void random_logit_asks_about_another_class(void **state)
         bench_open(&b, d, 1);
         b.picture.seed = seed;
         struct wn_answer *a = &b.trial.answers[WN_MAP_CHOSEN];
-        struct wn_question q = {.layer = WN_LAYER_AUTO, .method = b.subjects[0].method, .contrast = b.subjects[0].contrast, .target = d->top[0]};
+        struct wn_question q = {.layer = WN_LAYER_AUTO,
+                                .method = b.subjects[0].method,
+                                .contrast = b.subjects[0].contrast,
+                                .target = d->top[0]};
         float *logits = calloc((size_t)d->classes, sizeof *logits);
         const float *image = d->image;
-        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, a, NULL, NULL), WN_OK);
+        assert_int_equal(
+            wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, a, NULL, NULL),
+            WN_OK);
         run(&b, "random-logit", &value);
         assert_true(value < 0.9999 && value >= -1);
         free(logits);
@@ -100,11 +112,19 @@ static void random_logit_asks_about_another_class(void **state)
 static void the_gradient_at_the_picture_is_that_of_the_maps(void **state)
 {
     const struct desk *d = *state;
-    struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("gradient"), .contrast = wn_contrast_find("weighted"), .target = d->top[1]};
+    struct wn_question q = {.layer = WN_LAYER_AUTO,
+                            .method = wn_method_find("gradient"),
+                            .contrast = wn_contrast_find("weighted"),
+                            .target = d->top[1]};
     struct wn_answer a;
     const float *image = d->image;
-    float *gradient = malloc(d->floats * sizeof *gradient), *logits = calloc((size_t)d->classes, sizeof *logits), largest = 0;
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){.n_images = 1, .images = &image, .n_questions = 1, .questions = &q}, logits, &a, NULL, NULL), WN_OK);
+    float *gradient = malloc(d->floats * sizeof *gradient), *logits = calloc((size_t)d->classes, sizeof *logits),
+          largest = 0;
+    assert_int_equal(
+        wn_engine_explain(d->engine,
+                          &(struct wn_batch){.n_images = 1, .images = &image, .n_questions = 1, .questions = &q},
+                          logits, &a, NULL, NULL),
+        WN_OK);
     assert_int_equal(wn_engine_gradient(d->engine, image, &q, logits, gradient, NULL), WN_OK);
     for (int i = 0; i < d->pixels; i++) largest = fmaxf(largest, fabsf(a.map[i]));
     for (int i = 0; i < d->pixels; i++) {
@@ -122,21 +142,27 @@ static void one_sign_step_is_a_step_of_eps_along_the_sign(void **state)
     const struct desk *d = *state;
     struct bench b;
     double values[32];
-    float *gradient = malloc(d->floats * sizeof *gradient), *x = malloc(d->floats * sizeof *x), *logits = calloc((size_t)d->classes, sizeof *logits);
+    float *gradient = malloc(d->floats * sizeof *gradient), *x = malloc(d->floats * sizeof *x),
+          *logits = calloc((size_t)d->classes, sizeof *logits);
     bench_open(&b, d, 2);
     b.subjects[0] = (struct wn_subject){wn_method_find("gradient"), wn_contrast_find("weighted"), WN_LAYER_AUTO};
     const struct wn_evaluation_metric *m = run(&b, "gradient-sign", values);
-    struct wn_question q = {.layer = WN_LAYER_AUTO, .method = b.subjects[0].method, .contrast = b.subjects[0].contrast, .target = d->top[0]};
+    struct wn_question q = {.layer = WN_LAYER_AUTO,
+                            .method = b.subjects[0].method,
+                            .contrast = b.subjects[0].contrast,
+                            .target = d->top[0]};
     assert_int_equal(wn_engine_gradient(d->engine, d->image, &q, logits, gradient, NULL), WN_OK);
     for (size_t i = 0; i < d->floats; i++) {
         int c = (int)(i / (size_t)d->pixels);
         double low = d->graph->low[c], span = (double)d->graph->high[c] - low, p = (d->image[i] - low) / span;
-        double moved = p + 1e-3 * ((gradient[i] > 0) - (gradient[i] < 0)), least = fmax(p - 1e-3, 0), most = fmin(p + 1e-3, 1);
+        double moved = p + 1e-3 * ((gradient[i] > 0) - (gradient[i] < 0)), least = fmax(p - 1e-3, 0),
+               most = fmin(p + 1e-3, 1);
         x[i] = (float)(low + span * fmin(fmax(moved, least), most));
     }
     desk_forward(d, x, logits);
     near(value_of(m, values, 0, "logit.1"), (double)logits[d->top[0]] - d->logits[d->top[0]], 2e-3);
-    near(value_of(m, values, 0, "probability.1"), probability(d, logits, d->top[0]) - probability(d, d->logits, d->top[0]), 2e-4);
+    near(value_of(m, values, 0, "probability.1"),
+         probability(d, logits, d->top[0]) - probability(d, d->logits, d->top[0]), 2e-4);
     assert_true(value_of(m, values, 0, "probability.10") >= value_of(m, values, 0, "probability.1") - 1e-4);
     assert_true(isnan(value_of(m, values, 1, "logit.1"))); /* Grad-CAM says nothing of single pixels */
     bench_close(&b);
@@ -167,10 +193,16 @@ static void ten_sign_steps_stay_within_eps_and_a_pixels_range(void **state)
 static void weighted_and_cross_entropy_signs_make_the_same_picture(void **state)
 {
     const struct desk *d = *state;
-    float *a = malloc(d->floats * sizeof *a), *b = malloc(d->floats * sizeof *b), *logits = calloc((size_t)d->classes, sizeof *logits);
+    float *a = malloc(d->floats * sizeof *a), *b = malloc(d->floats * sizeof *b),
+          *logits = calloc((size_t)d->classes, sizeof *logits);
     const int foil = d->top[0];
-    struct wn_question weighted = {.method = wn_method_find("gradient"), .contrast = wn_contrast_find("weighted"), .target = d->top[0]};
-    struct wn_question crossed = {.method = wn_method_find("gradient"), .contrast = wn_contrast_find("cross-entropy"), .target = d->top[0], .foils = &foil, .n_foils = 1};
+    struct wn_question weighted = {
+        .method = wn_method_find("gradient"), .contrast = wn_contrast_find("weighted"), .target = d->top[0]};
+    struct wn_question crossed = {.method = wn_method_find("gradient"),
+                                  .contrast = wn_contrast_find("cross-entropy"),
+                                  .target = d->top[0],
+                                  .foils = &foil,
+                                  .n_foils = 1};
     assert_int_equal(wn_engine_gradient(d->engine, d->image, &weighted, logits, a, NULL), WN_OK);
     assert_int_equal(wn_engine_gradient(d->engine, d->image, &crossed, logits, b, NULL), WN_OK);
     int differ = 0;

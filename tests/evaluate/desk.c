@@ -24,7 +24,9 @@ static float *picture(const struct desk *d, uint64_t seed)
 
 void desk_forward(const struct desk *d, const float *x, float *logits)
 {
-    assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL, NULL}, logits, NULL, NULL, NULL), WN_OK);
+    assert_int_equal(
+        wn_engine_explain(d->engine, &(struct wn_batch){1, &x, 0, NULL, NULL, NULL, NULL}, logits, NULL, NULL, NULL),
+        WN_OK);
 }
 
 int desk_set_up(void **state)
@@ -95,7 +97,8 @@ float *map_of(struct bench *b, int subject, enum wn_evaluation_map which)
 void bench_open(struct bench *b, const struct desk *d, int subjects)
 {
     *b = (struct bench){.options = {.n_subjects = subjects, .curve_step = 700, .least_second = 0}};
-    for (int s = 0; s < subjects; s++) b->subjects[s] = (struct wn_subject){wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
+    for (int s = 0; s < subjects; s++)
+        b->subjects[s] = (struct wn_subject){wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
     b->options.subjects = b->subjects;
     known(d, &b->picture);
     assert_int_equal(wn_trial_open(&b->trial, d->engine, d->graph, &b->options, NULL), WN_OK);

@@ -49,7 +49,8 @@ struct bench {
 
 void bench_open(struct bench *b, const struct desk *d, int subjects);
 void bench_close(struct bench *b);
-float *map_of(struct bench *b, int subject, enum wn_evaluation_map which); /* H*W zeros where there was none; the bench's */
+/* H*W zeros where there was none; the bench's */
+float *map_of(struct bench *b, int subject, enum wn_evaluation_map which);
 /* Runs a metric on the bench; values: subjects * its columns. */
 const struct wn_evaluation_metric *run(struct bench *b, const char *name, double *values);
 double value_of(const struct wn_evaluation_metric *m, const double *values, int subject, const char *column);

@@ -1,5 +1,5 @@
-/* Metrics that hide pixels of the picture, by maps whose score is known beforehand and against slow second implementations.
- * hidden_test MODEL.onnx */
+/* Metrics that hide pixels of the picture, by maps whose score is known beforehand and against slow second
+ * implementations. hidden_test MODEL.onnx */
 #include "desk.h"
 
 #include <math.h>
@@ -55,7 +55,8 @@ static void masking_hides_exactly_the_other_sign(void **state)
             }
         }
         desk_forward(d, x, logits);
-        near(value_of(m, values, 0, keep ? "mean.negative.1" : "mean.positive.1"), sigmoid(logits, d->top[0], d->top[1]), 1e-5);
+        near(value_of(m, values, 0, keep ? "mean.negative.1" : "mean.positive.1"),
+             sigmoid(logits, d->top[0], d->top[1]), 1e-5);
     }
     assert_true(isnan(value_of(m, values, 0, "mean.positive.2"))); /* no such map */
     bench_close(&b);
@@ -76,7 +77,8 @@ static void pictures_with_an_unlikely_second_class_are_left_out(void **state)
     bench_close(&b);
 }
 
-/* How many pixels each rule hides, read off a picture in which hiding is all that changes the logits: recomputed by hand. */
+/* How many pixels each rule hides, read off a picture in which hiding is all that changes the logits: recomputed by
+ * hand. */
 static void equal_area_hides_as_many_pixels_for_every_method(void **state)
 {
     const struct desk *d = *state;
@@ -89,9 +91,15 @@ static void equal_area_hides_as_many_pixels_for_every_method(void **state)
         few[i] = i < 10 ? -1 - i : i >= 100 && i < 120 ? i : 0;
         many[i] = i < 30 ? -1 - i : i >= 200 && i < 250 ? i : 0;
     }
-    const struct { const char *metric, *column; bool lowest; int count; } cases[] = {
-        {"masking-equal", "zero.positive.1", true, 30},      {"masking-equal", "zero.negative.1", false, 20},
-        {"masking-equal-code", "zero.positive.1", true, 20}, {"masking-equal-code", "zero.negative.1", false, 29},
+    const struct {
+        const char *metric, *column;
+        bool lowest;
+        int count;
+    } cases[] = {
+        {"masking-equal", "zero.positive.1", true, 30},
+        {"masking-equal", "zero.negative.1", false, 20},
+        {"masking-equal-code", "zero.positive.1", true, 20},
+        {"masking-equal-code", "zero.negative.1", false, 29},
     };
     for (int i = 0; i < 4; i++)
         for (int s = 0; s < 2; s++) {
@@ -132,7 +140,8 @@ static void curves_end_where_the_picture_is_and_agree_with_slow_ones(void **stat
         for (int i = 0; i < d->pixels; i++) {
             int rank = 0;
             for (int j = 0; j < d->pixels; j++) rank += map[j] > map[i];
-            for (int c = 0; c < d->channels; c++) x[c * d->pixels + i] = rank < k * 700 ? 0 : d->image[c * d->pixels + i];
+            for (int c = 0; c < d->channels; c++)
+                x[c * d->pixels + i] = rank < k * 700 ? 0 : d->image[c * d->pixels + i];
         }
         desk_forward(d, x, logits);
         score = probability(d, logits, d->top[0]);
@@ -220,7 +229,8 @@ static void road_removes_the_ends_of_the_order(void **state)
     float *x = malloc(d->floats * sizeof *x), *logits = calloc((size_t)d->classes, sizeof *logits);
     bool *hidden = calloc((size_t)d->pixels, sizeof *hidden);
     bench_open(&b, d, 1);
-    for (int i = 0; i < d->pixels; i++) map_of(&b, 0, WN_MAP_CHOSEN)[i] = (float)(i * 7919 % d->pixels); /* each value once */
+    /* each value once */
+    for (int i = 0; i < d->pixels; i++) map_of(&b, 0, WN_MAP_CHOSEN)[i] = (float)(i * 7919 % d->pixels);
     const struct wn_evaluation_metric *m = run(&b, "road", values);
     for (int k = 0; k < 8; k++) {
         int n = d->pixels * percent[k % 4] / 100;

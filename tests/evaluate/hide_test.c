@@ -1,5 +1,6 @@
-/* Pictures that the backend makes with parts hidden say what those say that the host makes: whole evaluations, and evidence for one map. Where the
- * backend has no such service, one of the test's own stands in for it, written straight from what masking.h says.
+/* Pictures that the backend makes with parts hidden say what those say that the host makes: whole evaluations, and
+ * evidence for one map. Where the backend has no such service, one of the test's own stands in for it, written straight
+ * from what masking.h says.
  *
  *     hide_test BACKEND NETWORK.onnx */
 #include <math.h>
@@ -52,7 +53,8 @@ static enum wn_code stand_in(struct wn_exe *exe, int value, const struct wn_hidi
     assert_int_equal(wn_cover_make(h->cover, h->image, shape[0], shape[1], shape[2], cover, NULL), WN_OK);
     for (int i = 0; i < h->n && h->found; i++) h->found[i] = 0;
     for (int i = 0; i < h->n; i++) make_picture(h, &h->rows[i], cover, pictures + (size_t)i * image);
-    for (int i = h->n; i < IMAGES; i++) memcpy(pictures + (size_t)i * image, pictures + (size_t)(h->n - 1) * image, image * sizeof *pictures);
+    for (int i = h->n; i < IMAGES; i++)
+        memcpy(pictures + (size_t)i * image, pictures + (size_t)(h->n - 1) * image, image * sizeof *pictures);
     enum wn_code code = exe->backend->impl->write(exe, value, pictures, err);
     free(pictures);
     return code;
@@ -97,9 +99,13 @@ static int set_up(void **state)
     struct stage *s = calloc(1, sizeof *s);
     struct wn_error err = {0};
     const struct wn_graph_options how = {0};
-    const struct wn_engine_options options = {.backend = backend, .device.precision = WN_PRECISION_F32, .device.threads = 1, .max_images = IMAGES};
-    if (wn_graph_load(network, &how, &s->graph, &err) != WN_OK || wn_engine_create(s->graph, &options, &s->engine, &err) != WN_OK) fail_msg("%s", err.text);
-    shape[0] = (int)wn_graph_channels(s->graph), shape[1] = (int)wn_graph_height(s->graph), shape[2] = (int)wn_graph_width(s->graph);
+    const struct wn_engine_options options = {
+        .backend = backend, .device.precision = WN_PRECISION_F32, .device.threads = 1, .max_images = IMAGES};
+    if (wn_graph_load(network, &how, &s->graph, &err) != WN_OK ||
+        wn_engine_create(s->graph, &options, &s->engine, &err) != WN_OK)
+        fail_msg("%s", err.text);
+    shape[0] = (int)wn_graph_channels(s->graph), shape[1] = (int)wn_graph_height(s->graph),
+    shape[2] = (int)wn_graph_width(s->graph);
     s->pixels = shape[1] * shape[2];
     s->image = noise((size_t)(shape[0] * s->pixels), 1), s->other = noise((size_t)(shape[0] * s->pixels), 2);
     s->truth = calloc((size_t)s->pixels, 1);
@@ -119,7 +125,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const char *const names[] = {"masking", "masking-equal", "masking-equal-code", "insertion", "deletion", "confidence", "road", "contrast-truth"};
+static const char *const names[] = {"masking",    "masking-equal", "masking-equal-code", "insertion", "deletion",
+                                    "confidence", "road",          "contrast-truth"};
 enum { METRICS = sizeof names / sizeof *names, SUBJECTS = 2 };
 
 static enum wn_code evaluate(const struct stage *s, double *values, struct wn_error *err)
@@ -128,7 +135,10 @@ static enum wn_code evaluate(const struct stage *s, double *values, struct wn_er
                                                   {wn_method_find("la"), wn_contrast_find("weighted"), WN_LAYER_AUTO}};
     const struct wn_evaluation_metric *metrics[METRICS];
     const struct wn_evaluation_picture p = {s->image, 0, 1, s->truth, s->other, s->image, 7};
-    const struct wn_evaluation_options o = {.subjects = subjects, .n_subjects = SUBJECTS, .metrics = metrics, .n_metrics = METRICS,
+    const struct wn_evaluation_options o = {.subjects = subjects,
+                                            .n_subjects = SUBJECTS,
+                                            .metrics = metrics,
+                                            .n_metrics = METRICS,
                                             .curve_step = (s->pixels + POINTS - 2) / (POINTS - 1)};
     struct wn_evaluation *v;
     for (int i = 0; i < METRICS; i++) metrics[i] = wn_evaluation_metric_find(names[i]);
@@ -139,7 +149,8 @@ static enum wn_code evaluate(const struct stage *s, double *values, struct wn_er
     return code;
 }
 
-/* Number for number the same. The mean colour, whose sum has another order there, may differ in its last bit, which does not reach these numbers. */
+/* Number for number the same. The mean colour, whose sum has another order there, may differ in its last bit, which
+ * does not reach these numbers. */
 static void compare(const double *got, const double *want)
 {
     for (int i = 0; i < METRICS; i++) {
@@ -161,7 +172,8 @@ static void an_evaluation_says_the_same_whoever_hides_the_pixels(void **state)
     if (evaluate(s, host, &err) != WN_OK) fail_msg("%s", err.text);
     by_service(s->engine, true, WN_OK);
     if (evaluate(s, service, &err) != WN_OK) fail_msg("%s", err.text);
-    assert_int_equal(rows, SUBJECTS * (3 * 3 * 4 + 2 * POINTS)); /* all maskings of both classes, both curves; nothing else can be said in rows */
+    /* all maskings of both classes, both curves; nothing else can be said in rows */
+    assert_int_equal(rows, SUBJECTS * (3 * 3 * 4 + 2 * POINTS));
     compare(service, host);
 }
 
@@ -191,8 +203,18 @@ static void evidence_says_the_same_whoever_hides_the_pixels(void **state)
     float *map = noise(35, 3), *logits = calloc((size_t)wn_graph_classes(s->graph), sizeof *logits);
     for (int i = 0; i < 35; i++) map[i] -= 1;
     for (int fill = 0; wn_fill_name(fill); fill++) {
-        const struct wn_masking_in in = {.image = s->image, .logits = logits, .map = map, .h = 5, .w = 7, .align_corners = fill % 2, .fill = (enum wn_fill)fill,
-                                         .black = black, .targets = &classes[0], .n_targets = 1, .rivals = &classes[1], .n_rivals = 1};
+        const struct wn_masking_in in = {.image = s->image,
+                                         .logits = logits,
+                                         .map = map,
+                                         .h = 5,
+                                         .w = 7,
+                                         .align_corners = fill % 2,
+                                         .fill = (enum wn_fill)fill,
+                                         .black = black,
+                                         .targets = &classes[0],
+                                         .n_targets = 1,
+                                         .rivals = &classes[1],
+                                         .n_rivals = 1};
         struct wn_masking got, want;
         struct wn_error err = {0};
         by_service(s->engine, false, WN_OK);

@@ -1,6 +1,6 @@
-/* The n-th allocation fails, for every n, while a picture is measured by every metric: either nothing was lost, and the numbers are those
- * of a quiet run to the last bit, or the caller is told; nothing is left behind, and the next picture is measured as if nothing had been.
- * memory_test MODEL.onnx */
+/* The n-th allocation fails, for every n, while a picture is measured by every metric: either nothing was lost, and
+ * the numbers are those of a quiet run to the last bit, or the caller is told; nothing is left behind, and the next
+ * picture is measured as if nothing had been. memory_test MODEL.onnx */
 #include "oom.h"
 
 #include <setjmp.h>
@@ -67,8 +67,10 @@ static void open_hall(struct hall *h)
     h->picture = (struct wn_evaluation_picture){h->image, 0, 1, h->truth, h->rival, h->elsewhere, 7};
     h->subjects[0] = (struct wn_subject){wn_method_find("gradcam"), wn_contrast_find("weighted"), WN_LAYER_AUTO};
     h->subjects[1] = (struct wn_subject){wn_method_find("gradient"), wn_contrast_find("pair"), WN_LAYER_AUTO};
-    h->subjects[2] = (struct wn_subject){wn_method_find("lrp-zplus"), wn_contrast_find("sglrp"), WN_LAYER_AUTO}; /* two passes */
-    h->subjects[3] = (struct wn_subject){wn_method_find("scorecam"), wn_contrast_find("logit"), WN_LAYER_AUTO};  /* passes of its own */
+    /* two passes */
+    h->subjects[2] = (struct wn_subject){wn_method_find("lrp-zplus"), wn_contrast_find("sglrp"), WN_LAYER_AUTO};
+    /* passes of its own */
+    h->subjects[3] = (struct wn_subject){wn_method_find("scorecam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
     h->options = (struct wn_evaluation_options){.subjects = h->subjects, .n_subjects = 4, .metrics = h->metrics};
     for (int i = 0; wn_evaluation_metric_at(i); i++) h->metrics[h->options.n_metrics++] = wn_evaluation_metric_at(i);
 }
@@ -79,7 +81,8 @@ static void close_hall(struct hall *h)
     wn_graph_destroy(h->shuffled_graph);
 }
 
-static enum wn_code measure(struct hall *h, struct wn_evaluation *v, double *values, struct wn_error *refused, struct wn_error *err)
+static enum wn_code measure(struct hall *h, struct wn_evaluation *v, double *values, struct wn_error *refused,
+                            struct wn_error *err)
 {
     *refused = *err = (struct wn_error){0};
     return wn_evaluation_run(v, &h->picture, values, NULL, NULL, refused, err);
@@ -95,7 +98,8 @@ static struct wn_evaluation *evaluation_of(struct hall *h)
 }
 
 /* Fails the n-th allocation of one measuring. True while there was an n-th. */
-static bool disturb(struct hall *h, struct wn_evaluation *v, long n, enum oom_mode mode, const double *quiet, int *failures)
+static bool disturb(struct hall *h, struct wn_evaluation *v, long n, enum oom_mode mode, const double *quiet,
+                    int *failures)
 {
     static double values[MOST_VALUES];
     size_t bytes = (size_t)wn_evaluation_values(v) * sizeof *values;
@@ -105,8 +109,10 @@ static bool disturb(struct hall *h, struct wn_evaluation *v, long n, enum oom_mo
     bool refused_one = oom_disarm();
     if (code != WN_OK && code != WN_NO_MEMORY && code != WN_DEVICE) fail_msg("allocation %ld: %s", n, err.text);
     if (code != WN_OK && !err.text[0]) fail_msg("allocation %ld failed without a word", n);
-    if (code == WN_OK && refused.code != WN_OK) fail_msg("allocation %ld: a failure passes for a refusal: %s", n, refused.text);
-    if (code == WN_OK && memcmp(values, quiet, bytes) != 0) fail_msg("allocation %ld was lost without a word, and numbers with it", n);
+    if (code == WN_OK && refused.code != WN_OK)
+        fail_msg("allocation %ld: a failure passes for a refusal: %s", n, refused.text);
+    if (code == WN_OK && memcmp(values, quiet, bytes) != 0)
+        fail_msg("allocation %ld was lost without a word, and numbers with it", n);
     *failures += code != WN_OK;
     code = measure(h, v, values, &refused, &err);
     if (code != WN_OK) fail_msg("after allocation %ld the evaluation does not recover: %s", n, err.text);
@@ -114,8 +120,8 @@ static bool disturb(struct hall *h, struct wn_evaluation *v, long n, enum oom_mo
     return refused_one;
 }
 
-/* Of the subjects the first n_subjects, every step-th allocation. warm: the programs are compiled already, and one evaluation goes through
- * it all. */
+/* Of the subjects the first n_subjects, every step-th allocation. warm: the programs are compiled already, and one
+ * evaluation goes through it all. */
 static void survive(const char *backend, int n_subjects, long step, bool warm)
 {
     static struct hall hall;
@@ -127,7 +133,8 @@ static void survive(const char *backend, int n_subjects, long step, bool warm)
     hall.options.n_subjects = n_subjects;
     open_engines(&hall, backend);
     struct wn_evaluation *v = evaluation_of(&hall);
-    if (measure(&hall, v, quiet, &refused, &err) != WN_OK || refused.code != WN_OK) fail_msg("%s%s", err.text, refused.text);
+    if (measure(&hall, v, quiet, &refused, &err) != WN_OK || refused.code != WN_OK)
+        fail_msg("%s%s", err.text, refused.text);
     for (long n = 1; disturb(&hall, v, n, n % 2 ? OOM_ONCE : OOM_FROM_THEN_ON, quiet, &failures); n += step) {
         if (warm) continue;
         wn_evaluation_destroy(v);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static double *evaluate(const struct desk *d, const struct wn_evaluation_options *o, const struct wn_evaluation_picture *p, int *n,
-                        struct wn_error *refused)
+static double *evaluate(const struct desk *d, const struct wn_evaluation_options *o,
+                        const struct wn_evaluation_picture *p, int *n, struct wn_error *refused)
 {
     struct wn_evaluation *v;
     struct wn_error err = {0};
@@ -28,12 +28,15 @@ static bool speaks(const struct wn_evaluation_metric *m, const struct wn_subject
     return !(m->needs & (WN_NEEDS_SHUFFLED | WN_NEEDS_PARTS));
 }
 
-/* Of the numbers of all metrics, those of one: within its range, there exactly where it speaks, and the same both times. */
-static void check_metric(const struct wn_evaluation_metric *m, const struct wn_subject *subjects, int n_subjects, const double *a, const double *b)
+/* Of the numbers of all metrics, those of one: within its range, there exactly where it speaks, and the same both
+ * times. */
+static void check_metric(const struct wn_evaluation_metric *m, const struct wn_subject *subjects, int n_subjects,
+                         const double *a, const double *b)
 {
     for (int s = 0; s < n_subjects; s++)
         for (int c = 0; c < m->n_columns; c++, a++, b++) {
-            if (isnan(*a) == speaks(m, &subjects[s])) fail_msg("%s of %s, %s: %g", m->columns[c].name, m->name, subjects[s].method->name, *a);
+            if (isnan(*a) == speaks(m, &subjects[s]))
+                fail_msg("%s of %s, %s: %g", m->columns[c].name, m->name, subjects[s].method->name, *a);
             assert_int_equal(isnan(*a), isnan(*b));
             if (isnan(*a)) continue;
             if (!(*a >= -1 && *a <= 1)) fail_msg("%s of %s is %g", m->columns[c].name, m->name, *a);
@@ -49,13 +52,15 @@ static void every_metric_answers_within_its_range_and_the_same_twice(void **stat
     const struct wn_evaluation_metric *metrics[64];
     struct wn_evaluation_options o = {.subjects = subjects, .n_subjects = 2, .metrics = metrics};
     struct wn_evaluation_picture p;
-    while (wn_evaluation_metric_at(o.n_metrics)) metrics[o.n_metrics] = wn_evaluation_metric_at(o.n_metrics), o.n_metrics++;
+    while (wn_evaluation_metric_at(o.n_metrics))
+        metrics[o.n_metrics] = wn_evaluation_metric_at(o.n_metrics), o.n_metrics++;
     int n, again;
     struct wn_error refused = {0};
     double *a = evaluate(d, &o, known(d, &p), &n, &refused), *b = evaluate(d, &o, &p, &again, &refused);
     assert_int_equal(refused.code, WN_OK);
     assert_int_equal(n, again);
-    for (int i = 0, at = 0; i < o.n_metrics; at += 2 * metrics[i++]->n_columns) check_metric(metrics[i], subjects, 2, a + at, b + at);
+    for (int i = 0, at = 0; i < o.n_metrics; at += 2 * metrics[i++]->n_columns)
+        check_metric(metrics[i], subjects, 2, a + at, b + at);
     free(a);
     free(b);
 }
@@ -64,7 +69,9 @@ static void what_a_picture_does_not_know_is_left_out(void **state)
 {
     const struct desk *d = *state;
     const struct wn_subject subject = {wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
-    const struct wn_evaluation_metric *metrics[] = {wn_evaluation_metric_find("content"), wn_evaluation_metric_find("contrast-truth"), wn_evaluation_metric_find("deletion")};
+    const struct wn_evaluation_metric *metrics[] = {wn_evaluation_metric_find("content"),
+                                                    wn_evaluation_metric_find("contrast-truth"),
+                                                    wn_evaluation_metric_find("deletion")};
     struct wn_evaluation_options o = {.subjects = &subject, .n_subjects = 1, .metrics = metrics, .n_metrics = 3};
     struct wn_evaluation_picture p = {.image = d->image, .label = -1, .rival = -1};
     struct wn_error refused = {0};
@@ -80,7 +87,8 @@ static void what_is_asked_of_the_picture_takes_one_forward_pass(void **state)
     const struct desk *d = *state;
     const struct wn_subject subjects[] = {{wn_method_find("gradcam"), wn_contrast_find("logit"), WN_LAYER_AUTO},
                                           {wn_method_find("la"), wn_contrast_find("pair"), WN_LAYER_AUTO}};
-    const struct wn_evaluation_metric *metrics[] = {wn_evaluation_metric_find("content"), wn_evaluation_metric_find("pointing")};
+    const struct wn_evaluation_metric *metrics[] = {wn_evaluation_metric_find("content"),
+                                                    wn_evaluation_metric_find("pointing")};
     struct wn_evaluation_options o = {.subjects = subjects, .n_subjects = 2, .metrics = metrics, .n_metrics = 2};
     struct wn_evaluation_picture p;
     struct wn_evaluation *v;
@@ -113,8 +121,11 @@ static void the_maps_are_of_the_first_and_the_second_class(void **state)
     double *values = evaluate(d, &o, known(d, &p), &n, &refused);
     bench_open(&b, d, 1);
     for (int k = 0; k < 2; k++) {
-        struct wn_question q = {.layer = WN_LAYER_AUTO, .method = subject.method, .contrast = subject.contrast, .target = d->top[k]};
-        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits, &b.trial.answers[k ? WN_MAP_SECOND : WN_MAP_FIRST], NULL, NULL), WN_OK);
+        struct wn_question q = {
+            .layer = WN_LAYER_AUTO, .method = subject.method, .contrast = subject.contrast, .target = d->top[k]};
+        assert_int_equal(wn_engine_explain(d->engine, &(struct wn_batch){1, &image, 1, &q, NULL, NULL, NULL}, logits,
+                                           &b.trial.answers[k ? WN_MAP_SECOND : WN_MAP_FIRST], NULL, NULL),
+                         WN_OK);
     }
     run(&b, "masking", expected);
     for (int i = 0; i < n; i++) near(values[i], expected[i], 1e-9);
@@ -133,8 +144,12 @@ static void shuffled_weights_are_the_same_weights_and_another_network(void **sta
     float *logits = calloc((size_t)d->classes, sizeof *logits);
     const float *image = d->image;
     assert_int_equal(wn_graph_load(desk_model, &how, &shuffled, NULL), WN_OK);
-    assert_int_equal(wn_engine_create(shuffled, &(struct wn_engine_options){.backend = "auto", .device.threads = 1}, &engine, NULL), WN_OK);
-    assert_int_equal(wn_engine_explain(engine, &(struct wn_batch){.n_images = 1, .images = &image}, logits, NULL, NULL, NULL), WN_OK);
+    assert_int_equal(
+        wn_engine_create(shuffled, &(struct wn_engine_options){.backend = "auto", .device.threads = 1}, &engine, NULL),
+        WN_OK);
+    assert_int_equal(
+        wn_engine_explain(engine, &(struct wn_batch){.n_images = 1, .images = &image}, logits, NULL, NULL, NULL),
+        WN_OK);
     double change = 0;
     for (int i = 0; i < d->classes; i++) change += fabs((double)logits[i] - d->logits[i]);
     assert_true(change > 0.1);

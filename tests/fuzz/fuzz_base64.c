@@ -1,4 +1,5 @@
-/* libFuzzer: any bytes as base64. Whatever is taken is what the encoder writes for the same bytes: one spelling each. */
+/* libFuzzer: any bytes as base64. Whatever is taken is what the encoder writes for the same bytes: one spelling
+ * each. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-/* libFuzzer: any bytes as a request that a head let through: its target in the first line, header lines, an empty line, the body. It becomes questions in the
- * way that its route says (a picture, a form, JSON, tensors, tasks of a labeling project), and these are resolved against a small network. No picture is decoded. */
+/* libFuzzer: any bytes as a request that a head let through: its target in the first line, header lines, an empty
+ * line, the body. It becomes questions in the way that its route says (a picture, a form, JSON, tensors, tasks of a
+ * labeling project), and these are resolved against a small network. No picture is decoded. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +53,11 @@ static void write_file(const char *folder, const char *name, const void *data, s
 static void write_model(const char *folder, bool gone)
 {
     static const char *const names[] = {"model.onnx", "labels.txt", "manifest.json", "keys"};
-    static const char labels[] = "speed limit 30\nspeed limit 80\nstop\nyield\nno left turn\n", manifest[] = "{\"name\":\"tiny\",\"input\":{\"size\":[16,16]}}",
-                      list[] = "all predict,explain,admin aaaaaaaaaaaaaaaa high\nlow predict bbbbbbbbbbbbbbbb low\nread - cccccccccccccccc\n";
+    static const char labels
+        [] = "speed limit 30\nspeed limit 80\nstop\nyield\nno left turn\n",
+  manifest[] = "{\"name\":\"tiny\",\"input\":{\"size\":[16,16]}}",
+  list[] =
+        "all predict,explain,admin aaaaaaaaaaaaaaaa high\nlow predict bbbbbbbbbbbbbbbb low\nread - cccccccccccccccc\n";
     char path[256];
     snprintf(path, sizeof path, "%s/tiny", folder);
     if (!gone && mkdir(path, 0700) != 0) abort();
@@ -86,9 +90,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     if (!mkdtemp(folder)) abort();
     snprintf(models, sizeof models, "--models=%s", folder);
     snprintf(path, sizeof path, "%s/tiny/keys", folder);
-    char *options[] = {(char[]){"whynotd"}, models, (char[]){"--labeling-model=tiny"}, (char[]){"--labeling-folder=/"}, NULL};
+    char *options[] = {(char[]){"whynotd"}, models, (char[]){"--labeling-model=tiny"}, (char[]){"--labeling-folder=/"},
+                       NULL};
     write_model(folder, false);
-    if (wn_config_load(4, options, &config, &wish, &err) != WN_OK || wn_inprocess_open(&config, NULL, &server, &err) != WN_OK || wn_keys_init(&server->keys, path, &err) != WN_OK) {
+    if (wn_config_load(4, options, &config, &wish, &err) != WN_OK ||
+        wn_inprocess_open(&config, NULL, &server, &err) != WN_OK || wn_keys_init(&server->keys, path, &err) != WN_OK) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
@@ -122,16 +128,12 @@ static void read_head(char **at)
 static enum wn_code intake(struct wn_request *r, struct wn_job *job)
 {
     switch (r->route->body) {
-    case WN_BODY_TENSORS:
-        return wn_infer_intake(r, job);
-    case WN_BODY_TASKS:
-        return wn_label_intake(r, job);
+    case WN_BODY_TENSORS: return wn_infer_intake(r, job);
+    case WN_BODY_TASKS: return wn_label_intake(r, job);
     case WN_BODY_QUESTION:
     case WN_BODY_INSTANCES:
-    case WN_BODY_PICTURE:
-        return wn_intake(r, job);
-    default:
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "no questions");
+    case WN_BODY_PICTURE: return wn_intake(r, job);
+    default: return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "no questions");
     }
 }
 
@@ -145,7 +147,9 @@ static void check_slot(const struct wn_request *r, const struct wn_slot *slot)
     const struct wn_slice *image = slot->ask.image;
     check(&slot->problem, slot->problem.error.code);
     if (slot->problem.error.code == WN_OK && (!slot->model || !image)) abort();
-    if (image && !image->tensor && !image->path && image->size && (image->data < r->body || image->data + image->size > r->body + r->body_size)) abort();
+    if (image && !image->tensor && !image->path && image->size &&
+        (image->data < r->body || image->data + image->size > r->body + r->body_size))
+        abort();
     volatile char last = image && image->size ? image->data[image->size - 1] : 0; /* a tensor has memory of its own */
     (void)last;
 }

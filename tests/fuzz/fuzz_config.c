@@ -1,4 +1,5 @@
-/* libFuzzer: any bytes as the configuration and as a model's manifest, as flags, or as the file of keys where they do not begin as one. */
+/* libFuzzer: any bytes as the configuration and as a model's manifest, as flags, or as the file of keys where they
+ * do not begin as one. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* libFuzzer: well-formed files with wild graphs. The bytes choose operators, operands and attributes from lists of nasty ones, so
- * that the fuzzer gets past the wire format into the lowering of every operator. What loads is then explained, on the backend
- * that WHYNOT_BACKEND names. */
+/* libFuzzer: well-formed files with wild graphs. The bytes choose operators, operands and attributes from lists of
+ * nasty ones, so that the fuzzer gets past the wire format into the lowering of every operator. What loads is then
+ * explained, on the backend that WHYNOT_BACKEND names. */
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
@@ -19,6 +19,7 @@ static const char *const ops[] = {
 #include "ops/ops.def"
 #undef X
 };
+/* clang-format off */
 static const char *const ints_names[] = {"axes", "perm", "kernel_shape", "pads", "strides", "dilations", "output_padding",
                                          "output_shape", "split", "starts", "ends", "value_ints"};
 static const char *const int_names[] = {"axis", "group", "ceil_mode", "count_include_pad", "keepdims", "transA", "transB", "to",
@@ -32,6 +33,7 @@ static const char *const strings[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "VAL
                                       "pytorch_half_pixel", "tf_crop_and_resize", "floor", "ceil", "round_prefer_floor", ""};
 static const int64_t numbers[] = {0, 1, 2, 3, 4, 5, 7, 8, -1, -2, -3, -4, 16, 100, 65536, INT32_MAX, INT64_C(1) << 31, INT32_MIN,
                                   INT64_C(1) << 40, INT64_C(1) << 62, INT64_MAX, INT64_MIN};
+/* clang-format on */
 static const float floats[] = {0, 1, -1, 0.5f, 2, 1e-5f, 1e30f, -1e30f, INFINITY, -INFINITY, NAN, 3};
 
 #define PICK(b, list) ((list)[next(b) % (sizeof(list) / sizeof *(list))])
@@ -86,15 +88,9 @@ static void add_attribute(struct wire *node, struct bytes *b)
     int64_t list[8];
     int n;
     switch (next(b) % 5) {
-    case 0:
-        wire_attr_int(node, PICK(b, int_names), number(b));
-        return;
-    case 1:
-        wire_attr_float(node, PICK(b, float_names), PICK(b, floats));
-        return;
-    case 2:
-        wire_attr_string(node, PICK(b, string_names), PICK(b, strings));
-        return;
+    case 0: wire_attr_int(node, PICK(b, int_names), number(b)); return;
+    case 1: wire_attr_float(node, PICK(b, float_names), PICK(b, floats)); return;
+    case 2: wire_attr_string(node, PICK(b, string_names), PICK(b, strings)); return;
     default:
         n = (int)(next(b) % 8);
         for (int i = 0; i < n; i++) list[i] = number(b);
@@ -168,9 +164,12 @@ static void explain(struct wn_graph *g, struct bytes *b)
         struct wn_answer answers[2] = {{.map = NULL}, {.map = NULL}};
         struct wn_question questions[2];
         for (int i = 0; i < 2; i++)
-            questions[i] = (struct wn_question){.image = i, .method = any_method(b), .contrast = any_contrast(b),
-                                                .layer = i ? (int)(next(b) % (unsigned)wn_graph_layers(g)) : WN_LAYER_AUTO,
-                                                .target = WN_TARGET_PREDICTED};
+            questions[i] =
+                (struct wn_question){.image = i,
+                                     .method = any_method(b),
+                                     .contrast = any_contrast(b),
+                                     .layer = i ? (int)(next(b) % (unsigned)wn_graph_layers(g)) : WN_LAYER_AUTO,
+                                     .target = WN_TARGET_PREDICTED};
         const float *images[2] = {picture, picture};
         const struct wn_batch batch = {.n_images = 2, .images = images, .n_questions = 2, .questions = questions};
         if (wn_engine_explain(e, &batch, logits, answers, NULL, &err) == WN_OK)

@@ -1,4 +1,5 @@
-/* libFuzzer: any bytes on a connection of the daemon's own HTTP side, the models only named: heads, bodies, keys, routes that only look. */
+/* libFuzzer: any bytes on a connection of the daemon's own HTTP side, the models only named: heads, bodies, keys,
+ * routes that only look. */
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -19,9 +20,14 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     struct wn_error err = {0};
     enum wn_config_wish wish;
-    char *options[] = {(char[]){"whynotd"}, (char[]){"--port=0"}, (char[]){"--access-log=false"},
-                       (char[]){"--http-threads=2"}, (char[]){"--models=" WN_FUZZ_MODELS},
-                       (char[]){"--hosts=a.example, b.example"}, (char[]){"--cors-origins=https://c.example"}, NULL};
+    char *options[] = {(char[]){"whynotd"},
+                       (char[]){"--port=0"},
+                       (char[]){"--access-log=false"},
+                       (char[]){"--http-threads=2"},
+                       (char[]){"--models=" WN_FUZZ_MODELS},
+                       (char[]){"--hosts=a.example, b.example"},
+                       (char[]){"--cors-origins=https://c.example"},
+                       NULL};
     (void)argc;
     (void)argv;
     server = calloc(1, sizeof *server);
@@ -53,7 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (write(ends[0], data, size) != (ssize_t)size) abort();
     shutdown(ends[0], SHUT_WR);
     if (MHD_add_connection(server->http, ends[1], (struct sockaddr *)&address, sizeof address) == MHD_YES)
-        for (ssize_t got; n < sizeof answer && (got = read(ends[0], answer + n, sizeof answer - n)) > 0;) n += (size_t)got;
+        for (ssize_t got; n < sizeof answer && (got = read(ends[0], answer + n, sizeof answer - n)) > 0;)
+            n += (size_t)got;
     check(answer, n);
     close(ends[0]);
     return 0;

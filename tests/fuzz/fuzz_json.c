@@ -1,4 +1,5 @@
-/* libFuzzer: any bytes as a JSON body: the look before the tree, the tree, the questions in it, and what is cut out of it as base64. */
+/* libFuzzer: any bytes as a JSON body: the look before the tree, the tree, the questions in it, and what is cut out
+ * of it as base64. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +15,11 @@ static void read_question(const json_t *object, const struct wn_ask *standard, c
     struct wn_ask ask = *standard;
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach ((json_t *)object, key, value) {
         enum wn_code code = wn_ask_set_json(&ask, key, value, reading);
-        if (code != WN_OK && (!*reading->problem->error.text || reading->problem->error.code == WN_OK || code == WN_INTERNAL)) abort();
+        if (code != WN_OK &&
+            (!*reading->problem->error.text || reading->problem->error.code == WN_OK || code == WN_INTERNAL))
+            abort();
         *reading->problem = (struct wn_problem){0}; /* goes on, to see the other fields too */
     }
 }
@@ -32,7 +34,7 @@ static void read_questions(const json_t *root, struct wn_pool *pool, const struc
     if (wn_ask_init(&standard, &reading) != WN_OK) abort();
     if (json_is_object(root)) read_question(root, &standard, &reading);
     reading.prefix = "/instances/0";
-    json_array_foreach(json_object_get(root, "instances"), i, one) read_question(one, &standard, &reading);
+    json_array_foreach (json_object_get(root, "instances"), i, one) read_question(one, &standard, &reading);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,4 +1,5 @@
-/* libFuzzer: any bytes into the ONNX loader, and into its reader of single tensors. Whatever loads must answer for itself like a network. */
+/* libFuzzer: any bytes into the ONNX loader, and into its reader of single tensors. Whatever loads must answer for
+ * itself like a network. */
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -20,7 +21,9 @@ static void read_tensor(const uint8_t *data, size_t size, const struct wn_graph_
 {
     struct wn_error err = {0};
     struct wn_tensor *t = NULL;
-    if (wn_tensor_parse(data, size, limits, &t, &err) != WN_OK ? !*err.text || err.code == WN_INTERNAL : !t || (t->f && t->i)) abort();
+    if (wn_tensor_parse(data, size, limits, &t, &err) != WN_OK ? !*err.text || err.code == WN_INTERNAL
+                                                               : !t || (t->f && t->i))
+        abort();
     wn_tensor_destroy(t);
 }
 

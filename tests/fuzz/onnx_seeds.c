@@ -1,4 +1,5 @@
-/* Writes the small networks of the tests, and one of each type of numbers, into a folder, as seeds for the fuzzer: onnx_seeds FOLDER. */
+/* Writes the small networks of the tests, and one of each type of numbers, into a folder, as seeds for the fuzzer:
+ * onnx_seeds FOLDER. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,14 +8,24 @@
 
 #include "nets.h"
 
-enum { FLOAT_DATA = 4, INT32_DATA = 5, INT64_DATA = 7, DOUBLE_DATA = 10, UINT64_DATA = 11, WIRE_U16 = 4, WIRE_I16 = 5, WIRE_U32 = 12 };
+enum {
+    FLOAT_DATA = 4,
+    INT32_DATA = 5,
+    INT64_DATA = 7,
+    DOUBLE_DATA = 10,
+    UINT64_DATA = 11,
+    WIRE_U16 = 4,
+    WIRE_I16 = 5,
+    WIRE_U32 = 12
+};
 
 static const struct {
     const char *name;
     int type, width, field; /* field: where its numbers stand when they are not raw */
-} types[] = {{"f32", WIRE_F32, 4, FLOAT_DATA}, {"f64", WIRE_F64, 8, DOUBLE_DATA}, {"f16", WIRE_F16, 2, INT32_DATA}, {"bf16", WIRE_BF16, 2, INT32_DATA},
-             {"i64", WIRE_I64, 8, INT64_DATA}, {"i32", WIRE_I32, 4, INT32_DATA}, {"i16", WIRE_I16, 2, INT32_DATA}, {"i8", WIRE_I8, 1, INT32_DATA},
-             {"u8", WIRE_U8, 1, INT32_DATA}, {"u16", WIRE_U16, 2, INT32_DATA}, {"u32", WIRE_U32, 4, UINT64_DATA}, {"bool", WIRE_BOOL, 1, INT32_DATA}};
+} types[] = {{"f32", WIRE_F32, 4, FLOAT_DATA},   {"f64", WIRE_F64, 8, DOUBLE_DATA}, {"f16", WIRE_F16, 2, INT32_DATA},
+             {"bf16", WIRE_BF16, 2, INT32_DATA}, {"i64", WIRE_I64, 8, INT64_DATA},  {"i32", WIRE_I32, 4, INT32_DATA},
+             {"i16", WIRE_I16, 2, INT32_DATA},   {"i8", WIRE_I8, 1, INT32_DATA},    {"u8", WIRE_U8, 1, INT32_DATA},
+             {"u16", WIRE_U16, 2, INT32_DATA},   {"u32", WIRE_U32, 4, UINT64_DATA}, {"bool", WIRE_BOOL, 1, INT32_DATA}};
 enum { TYPES = sizeof types / sizeof *types };
 
 static void save(const char *folder, const char *name, struct wire model)

@@ -1,4 +1,5 @@
-/* Runs a fuzzer's function over files, without libFuzzer: what was found once is looked at by every build. replay_TARGET FOLDER */
+/* Runs a fuzzer's function over files, without libFuzzer: what was found once is looked at by every build.
+ * replay_TARGET FOLDER */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* What an analyzer that sees one file at a time has to be told of the others: that whoever reports a failure gives its code back, or false, or
- * no value. What knows none of these headers reports no failures. */
+/* What an analyzer that sees one file at a time has to be told of the others: that whoever reports a failure gives
+ * its code back, or false, or no value. What knows none of these headers reports no failures. */
 #if __has_include(<whynot/error.h>)
 #include "../../clients/whynot/cli.h"
 #define wn_fail(err, code, ...) (wn_fail(err, code, __VA_ARGS__), (code))

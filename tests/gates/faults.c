@@ -1,5 +1,5 @@
-/* Preloaded into a program: makes the n-th call of one kind fail, or that of one place in the code, once or from then on. The test arms it
- * through a file that both map (WHYNOT_FAULTS names it). Knows nothing of the program. */
+/* Preloaded into a program: makes the n-th call of one kind fail, or that of one place in the code, once or from
+ * then on. The test arms it through a file that both map (WHYNOT_FAULTS names it). Knows nothing of the program. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <execinfo.h>
@@ -21,8 +21,33 @@
 #include <unistd.h>
 
 /* gate.py has the same names in the same order. */
-enum kind { NONE, MEMORY, SEND_SHORT, SEND_EINTR, SEND_EAGAIN, RECV_EINTR, RECV_RESET, ACCEPT_EMFILE, ACCEPT_ABORTED, THREAD, OPEN_EIO, READ_EIO, READ_SHORT,
-            READ_EINTR, MMAP, EPOLL_EINTR, RANDOM, WRITE_EINTR, WRITE_EAGAIN, WRITE_SHORT, EPOLL_EIO, WATCH, TIMER, FOPEN_EIO, STDIO_EIO };
+enum kind {
+    NONE,
+    MEMORY,
+    SEND_SHORT,
+    SEND_EINTR,
+    SEND_EAGAIN,
+    RECV_EINTR,
+    RECV_RESET,
+    ACCEPT_EMFILE,
+    ACCEPT_ABORTED,
+    THREAD,
+    OPEN_EIO,
+    READ_EIO,
+    READ_SHORT,
+    READ_EINTR,
+    MMAP,
+    EPOLL_EINTR,
+    RANDOM,
+    WRITE_EINTR,
+    WRITE_EAGAIN,
+    WRITE_SHORT,
+    EPOLL_EIO,
+    WATCH,
+    TIMER,
+    FOPEN_EIO,
+    STDIO_EIO
+};
 
 enum mode { ONCE, FROM_THEN_ON, SURVEY }; /* SURVEY: nothing fails, places are written down */
 enum { MOST_PLACES = 4000, DEPTH = 10 };
@@ -30,10 +55,13 @@ enum { MOST_PLACES = 4000, DEPTH = 10 };
 struct arm {
     _Atomic int kind, mode;
     _Atomic long countdown, asked, refused;
-    char who[96]; /* the library that asked for what failed last */
+    char who[96];           /* the library that asked for what failed last */
     _Atomic uint64_t place; /* 0: any; else only calls from there count */
     _Atomic long n_places;
-    struct { _Atomic uint64_t way; char who[24]; } places[MOST_PLACES];
+    struct {
+        _Atomic uint64_t way;
+        char who[24];
+    } places[MOST_PLACES];
 };
 
 static struct arm none, *arm = &none;
@@ -50,7 +78,8 @@ __attribute__((constructor)) static void open_arm(void)
     backtrace(&frame, 1); /* loads what it needs now, not inside some malloc */
 }
 
-/* What comes before main, and after it and its own handlers, is not the program's: what libraries make and destroy, gcov's files. */
+/* What comes before main, and after it and its own handlers, is not the program's: what libraries make and destroy,
+ * gcov's files. */
 static int (*main_of_it)(int argc, char **argv, char **environment);
 static atomic_bool begun;
 
@@ -59,8 +88,8 @@ static void disarm(void)
     arm->kind = NONE;
 }
 
-/* Who asked last in this thread, and in which arming: another thread may be refused something between a library's refusal and the crash that
- * comes of it. */
+/* Who asked last in this thread, and in which arming: another thread may be refused something between a library's
+ * refusal and the crash that comes of it. */
 static __thread struct {
     char who[sizeof none.who];
     long arming;
@@ -84,9 +113,11 @@ static int disarm_behind(int argc, char **argv, char **environment)
     return main_of_it(argc, argv, environment);
 }
 
-typedef int start_main(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void), void *);
+typedef int start_main(int (*)(int, char **, char **), int, char **, void (*)(void), void (*)(void), void (*)(void),
+                       void *);
 start_main __libc_start_main;
-int __libc_start_main(int (*its)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void), void (*ld_fini)(void), void *end)
+int __libc_start_main(int (*its)(int, char **, char **), int argc, char **argv, void (*init)(void), void (*fini)(void),
+                      void (*ld_fini)(void), void *end)
 {
     start_main *real;
     *(void **)&real = dlsym(RTLD_NEXT, "__libc_start_main");
@@ -134,7 +165,8 @@ static void write_down(uint64_t place, const void *caller)
 static bool is_turn(const void *caller)
 {
     if (arm->mode == FROM_THEN_ON && arm->refused) return true;
-    uint64_t place = arm->mode == SURVEY || arm->place ? here() : 0; /* asked for once: this line is a part of the way */
+    /* asked for once: this line is a part of the way */
+    uint64_t place = arm->mode == SURVEY || arm->place ? here() : 0;
     if (arm->mode == SURVEY) return write_down(place, caller), false;
     if (place != arm->place) return false;
     return atomic_fetch_sub(&arm->countdown, 1) == 1;

@@ -1,6 +1,7 @@
-/* How long wn_keys_find takes for tokens that share all but their last letter with a right one, against tokens that share nothing with it: the t of
- * Welch's test over a million questions in this process, printed as JSON, and that of a comparison which stops at the first difference, which the
- * same measure must see (Reparaz et al. 2017, "Dude, is my code constant time?"). */
+/* How long wn_keys_find takes for tokens that share all but their last letter with a right one, against tokens that
+ * share nothing with it: the t of Welch's test over a million questions in this process, printed as JSON, and that
+ * of a comparison which stops at the first difference, which the same measure must see (Reparaz et al. 2017, "Dude,
+ * is my code constant time?"). */
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
@@ -69,7 +70,8 @@ static double t_of(const int *ns, const unsigned char *near, int n)
         sum[near[i]] += ns[i], squares[near[i]] += (double)ns[i] * ns[i], count[near[i]]++;
     }
     double mean[2], variance[2];
-    for (int c = 0; c < 2; c++) mean[c] = sum[c] / count[c], variance[c] = (squares[c] / count[c] - mean[c] * mean[c]) / (count[c] - 1);
+    for (int c = 0; c < 2; c++)
+        mean[c] = sum[c] / count[c], variance[c] = (squares[c] / count[c] - mean[c] * mean[c]) / (count[c] - 1);
     return (mean[1] - mean[0]) / sqrt(variance[0] + variance[1] + 1e-30);
 }
 

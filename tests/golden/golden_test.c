@@ -44,7 +44,8 @@ static bool read_record(FILE *f, struct record *r)
     int length;
     if (fread(&length, sizeof length, 1, f) != 1 || length < 1 || length >= (int)sizeof r->name) return false;
     memset(r, 0, sizeof *r);
-    if (fread(r->name, 1, (size_t)length, f) != (size_t)length || fread(&r->rank, sizeof r->rank, 1, f) != 1) return false;
+    if (fread(r->name, 1, (size_t)length, f) != (size_t)length || fread(&r->rank, sizeof r->rank, 1, f) != 1)
+        return false;
     if (r->rank < 0 || r->rank > 4 || fread(r->dim, sizeof(int), (size_t)r->rank, f) != (size_t)r->rank) return false;
     r->data = malloc(count(r) * sizeof *r->data);
     return r->data && fread(r->data, sizeof *r->data, count(r), f) == count(r);
@@ -99,7 +100,8 @@ static void compare(const char *network, const char *what, const float *got, con
 
 /* ---- the program by hand: logits and the gradient of a seed at the layer ---- */
 
-static void check_gradient(const char *network, struct wn_graph *g, struct wn_backend *be, const struct golden *gold, int layer)
+static void check_gradient(const char *network, struct wn_graph *g, struct wn_backend *be, const struct golden *gold,
+                           int layer)
 {
     struct wn_error err = {0};
     struct wn_program *p = NULL;
@@ -112,7 +114,8 @@ static void check_gradient(const char *network, struct wn_graph *g, struct wn_ba
     wn_program_output(p, f.logits);
     wn_program_end_stage(p);
     seed = wn_program_input(p, wn_shape_of(2, (int64_t[]){logits->dim[0], logits->dim[1]}), true);
-    grad = wn_program_output(p, wn_backward(p, f.logits, seed, f.values[value], (struct wn_rows){WN_NONE, logits->dim[0]}));
+    grad = wn_program_output(
+        p, wn_backward(p, f.logits, seed, f.values[value], (struct wn_rows){WN_NONE, logits->dim[0]}));
     wn_program_end_stage(p);
     if (wn_program_optimize(p, &err) || be->impl->compile(be, p, &exe, &err)) goto failed;
     if (be->impl->write(exe, f.input, x->data, &err) || be->impl->run(exe, 0, &err) ||
@@ -144,8 +147,8 @@ static struct wn_settings walk(void)
     return s;
 }
 
-static void check_maps(const char *network, struct wn_engine *e, const struct golden *gold, int layer, const char *method,
-                       const char *contrast)
+static void check_maps(const char *network, struct wn_engine *e, const struct golden *gold, int layer,
+                       const char *method, const char *contrast)
 {
     char name[96];
     const struct record *x = find(gold, "input"), *logits = find(gold, "logits");
@@ -158,8 +161,11 @@ static void check_maps(const char *network, struct wn_engine *e, const struct go
     struct record want = *find(gold, name);
     for (int i = 0; i < 2; i++) {
         image[i] = x->data + (size_t)i * count(x) / 2;
-        q[i] = (struct wn_question){.image = i, .layer = layer, .method = wn_method_find(method),
-                                    .contrast = wn_contrast_find(contrast), .target = WN_TARGET_PREDICTED};
+        q[i] = (struct wn_question){.image = i,
+                                    .layer = layer,
+                                    .method = wn_method_find(method),
+                                    .contrast = wn_contrast_find(contrast),
+                                    .target = WN_TARGET_PREDICTED};
         if (strcmp(method, "ig") == 0) q[i].settings = walk();
     }
     struct wn_batch batch = {2, image, 2, q, NULL, NULL, NULL};
@@ -168,9 +174,12 @@ static void check_maps(const char *network, struct wn_engine *e, const struct go
     size_t half = count(&want) / 2;
     float *both = calloc(2 * half, sizeof *both);
     for (int i = 0; code == WN_OK && i < 2; i++) {
-        if (a[i].error.code != WN_OK) fail(network, name, a[i].error.text);
-        else if ((size_t)(a[i].h * a[i].w) != half) fail(network, name, "the map has another size");
-        else memcpy(both + (size_t)i * half, a[i].map, half * sizeof *both);
+        if (a[i].error.code != WN_OK)
+            fail(network, name, a[i].error.text);
+        else if ((size_t)(a[i].h * a[i].w) != half)
+            fail(network, name, "the map has another size");
+        else
+            memcpy(both + (size_t)i * half, a[i].map, half * sizeof *both);
         wn_answer_finish(&a[i]);
     }
     if (code == WN_OK) compare(network, name, both, &want);
@@ -195,7 +204,8 @@ static void check_network(const char *network, const char *onnx, const struct go
         fail(network, "layer", "the golden's layer is not among the graph's");
         goto done;
     }
-    const struct wn_engine_options exact = {.backend = backend, .device.precision = WN_PRECISION_F32}; /* a GPU's own default rounds */
+    /* a GPU's own default rounds */
+    const struct wn_engine_options exact = {.backend = backend, .device.precision = WN_PRECISION_F32};
     if (wn_backend_open(backend, &exact.device, &be, &err) != WN_OK || wn_engine_create(g, &exact, &e, &err) != WN_OK) {
         fail(network, "engine", err.text);
         goto done;
@@ -222,8 +232,10 @@ static void check_file(const char *folder, const char *file, const char *models,
     snprintf(path, sizeof path, "%s/%s", folder, file);
     snprintf(onnx, sizeof onnx, "%s/%.*s.onnx", folder, stem, file);
     if (access(onnx, R_OK) != 0) snprintf(onnx, sizeof onnx, "%s/%.*s/model.onnx", models, stem, file);
-    if (!read_golden(path, &gold)) fail(file, "golden", "the file cannot be read");
-    else check_network(file, onnx, &gold, backend);
+    if (!read_golden(path, &gold))
+        fail(file, "golden", "the file cannot be read");
+    else
+        check_network(file, onnx, &gold, backend);
     for (int i = 0; i < gold.n; i++) free(gold.record[i].data);
 }
 
@@ -252,7 +264,7 @@ int main(int argc, char **argv)
         free(files[i]);
     }
     if (n > 0) free(files);
-    printf("%s: %d networks, %d comparisons, %d wrong, worst relative error %.2g (bound %.0g)\n", argv[1], networks, checked,
-           wrong, worst, bound);
+    printf("%s: %d networks, %d comparisons, %d wrong, worst relative error %.2g (bound %.0g)\n", argv[1], networks,
+           checked, wrong, worst, bound);
     return wrong || checked == 0;
 }

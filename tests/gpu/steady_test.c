@@ -1,5 +1,6 @@
-/* What holds of an engine over time: 64 pictures at once are 64 by themselves, ten runs give the same bytes, and 1000 explanations and 20
- * engines one after another leave the device's memory as it was. Exits 77 where the backend does not open.
+/* What holds of an engine over time: 64 pictures at once are 64 by themselves, ten runs give the same bytes, and 1000
+ * explanations and 20 engines one after another leave the device's memory as it was. Exits 77 where the backend does
+ * not open.
  *
  *     steady_test BACKEND NETWORK.onnx */
 #include <math.h>
@@ -18,7 +19,8 @@
 #endif
 
 enum { IMAGES = 64, RUNS = 10, EXPLANATIONS = 1000, ENGINES = 20 };
-static const double tolerance = 1e-2; /* of the largest value: other shapes have other plans, and tf32 rounds what they sum */
+/* of the largest value: other shapes have other plans, and tf32 rounds what they sum */
+static const double tolerance = 1e-2;
 static const size_t drivers = 4 << 20; /* bytes that the driver may take or give back meanwhile, in all */
 
 static const char *backend;
@@ -51,8 +53,11 @@ static void explain(struct wn_engine *e, int first, int n, float *logits, struct
     struct wn_question q[IMAGES];
     struct wn_error err = {0};
     for (int i = 0; i < n; i++)
-        q[i] = (struct wn_question){.image = i, .layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"),
-                                    .contrast = wn_contrast_find("weighted"), .target = WN_TARGET_PREDICTED};
+        q[i] = (struct wn_question){.image = i,
+                                    .layer = WN_LAYER_AUTO,
+                                    .method = wn_method_find("gradcam"),
+                                    .contrast = wn_contrast_find("weighted"),
+                                    .target = WN_TARGET_PREDICTED};
     const struct wn_batch batch = {n, image + first, n, q, NULL, NULL, NULL};
     if (wn_engine_explain(e, &batch, logits, answers, NULL, &err) != WN_OK) fail_msg("%s", err.text);
     for (int i = 0; i < n; i++)
@@ -101,7 +106,9 @@ static void a_batch_of_64_is_64_by_themselves(void **state)
             fail_msg("picture %d is class %d by itself and %d among others", i, one.target, all[i].target);
         wn_answer_finish(&one);
     }
-    printf("| 64 at once against 64 by themselves: off by %.1e; %d with another of two classes that are as good as equal\n", worst, tied);
+    printf("| 64 at once against 64 by themselves: off by %.1e; %d with another of two classes that are as good as "
+           "equal\n",
+           worst, tied);
     assert_true(worst <= tolerance);
     assert_true(tied <= IMAGES / 8);
     finish(all, IMAGES);
@@ -156,7 +163,8 @@ static void twenty_engines_leave_the_memory_as_it_was(void **state)
         wn_engine_destroy(e);
         if (i == 0) used = device_bytes_in_use();
     }
-    printf("| the device's memory after %d more engines: %+lld bytes\n", ENGINES, (long long)device_bytes_in_use() - (long long)used);
+    printf("| the device's memory after %d more engines: %+lld bytes\n", ENGINES,
+           (long long)device_bytes_in_use() - (long long)used);
     assert_true(device_bytes_in_use() <= used + drivers);
     free(logits);
 }

@@ -275,7 +275,9 @@ static int64_t units_asked(enum readers readers, int flags)
     const int x = subject_input(&s, shape, true, -1, 1), relu = wn_relu(s.p, x);
     const int read = readers == POOL_OF_A_SUM ? wn_add(s.p, relu, subject_input(&s, shape, true, -1, 1)) : relu;
     const int pooled = wn_maxpool(s.p, read, &win, &index);
-    const int y = readers == POOL_AND_SUM ? wn_add(s.p, wn_reduce(s.p, WN_REDUCE_SUM, relu, 12), wn_reduce(s.p, WN_REDUCE_SUM, pooled, 12)) : pooled;
+    const int y = readers == POOL_AND_SUM
+                      ? wn_add(s.p, wn_reduce(s.p, WN_REDUCE_SUM, relu, 12), wn_reduce(s.p, WN_REDUCE_SUM, pooled, 12))
+                      : pooled;
     wn_program_output(s.p, y);
     struct wn_shape seed = wn_program_value(s.p, y)->shape;
     if (flags & GATHERED) {
@@ -283,7 +285,8 @@ static int64_t units_asked(enum readers readers, int flags)
         row = subject_rows(&s, ROWS, 3);
         seed.dim[0] = ROWS;
     }
-    wn_program_output(s.p, wn_backward(s.p, y, subject_input(&s, seed, true, -1, 1), x, (struct wn_rows){row, seed.dim[0]}));
+    wn_program_output(s.p,
+                      wn_backward(s.p, y, subject_input(&s, seed, true, -1, 1), x, (struct wn_rows){row, seed.dim[0]}));
     const int64_t asked = units_of(s.p);
     subject_finish(&s);
     return asked;
@@ -301,7 +304,8 @@ static int64_t units_asked_by_others(void)
     wn_program_output(s.p, wn_maxpool(s.p, relu, &win, &index));
     wn_program_end_stage(s.p);
     const int own = subject_rows(&s, ROWS, 3), others = subject_rows(&s, ROWS, 3);
-    const int seed = wn_maxpool_bwd(s.p, subject_input(&s, above, true, -1, 1), wn_gather(s.p, index, others), &win, &below);
+    const int seed =
+        wn_maxpool_bwd(s.p, subject_input(&s, above, true, -1, 1), wn_gather(s.p, index, others), &win, &below);
     wn_program_output(s.p, wn_backward(s.p, relu, seed, x, (struct wn_rows){own, ROWS}));
     const int64_t asked = units_of(s.p);
     subject_finish(&s);

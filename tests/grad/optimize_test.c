@@ -1,5 +1,5 @@
-/* What wn_program_optimize fuses, what it drops, and what it must leave alone. That numbers stay is judged by grad_test
- * and by the harness of the primitives. */
+/* What wn_program_optimize fuses, what it drops, and what it must leave alone. That numbers stay is judged by
+ * grad_test and by the harness of the primitives. */
 #include "nets.h"
 
 #include <setjmp.h>
@@ -176,14 +176,17 @@ static void a_pool_keeps_its_index_only_for_a_gradient(void **state)
 enum { HAS_BIAS = 1, COMPUTED = 2 };
 
 /* A program of one gradient: of (2,c,..) with respect to x, from its inputs and weights by seed. */
-static void build_gradient(struct subject *t, const struct wn_window *win, int64_t c, int64_t o, int64_t groups, struct wn_shape x, int flags)
+static void build_gradient(struct subject *t, const struct wn_window *win, int64_t c, int64_t o, int64_t groups,
+                           struct wn_shape x, int flags)
 {
     struct wn_shape w = {win->rank + 2, {o, c / groups}}, dy = x;
     subject_init(t, 7, false);
     dy.dim[1] = o;
     for (int d = 0; d < win->rank; d++) {
         w.dim[2 + d] = win->kernel[d];
-        dy.dim[2 + d] = (x.dim[2 + d] + win->pad_lo[d] + win->pad_hi[d] - win->dilation[d] * (win->kernel[d] - 1) - 1) / win->stride[d] + 1;
+        dy.dim[2 + d] = (x.dim[2 + d] + win->pad_lo[d] + win->pad_hi[d] - win->dilation[d] * (win->kernel[d] - 1) - 1) /
+                            win->stride[d] +
+                        1;
     }
     const int filter = flags & COMPUTED ? subject_input(t, w, false, -1, 1) : subject_weight(t, w, -1, 1);
     const int bias = flags & HAS_BIAS ? subject_weight(t, SHAPE(c), -1, 1) : WN_NONE;
@@ -196,7 +199,8 @@ static float *result_of(struct subject *t)
     struct wn_backend *be;
     struct wn_exe *exe;
     struct wn_error err = {0};
-    if (wn_backend_open("ref", &options, &be, &err) || be->impl->compile(be, t->p, &exe, &err)) fail_msg("%s", err.text);
+    if (wn_backend_open("ref", &options, &be, &err) || be->impl->compile(be, t->p, &exe, &err))
+        fail_msg("%s", err.text);
     for (int i = 0; i < t->n_inputs; i++) be->impl->write(exe, t->inputs[i].value, t->inputs[i].data, NULL);
     const int y = wn_program_step(t->p, wn_program_steps(t->p) - 1)->out[0];
     float *data = malloc((size_t)wn_shape_count(&wn_program_value(t->p, y)->shape) * sizeof *data);
@@ -227,7 +231,8 @@ static bool turns(const struct wn_window *win, int64_t c, int64_t o, int64_t gro
 static void a_gradient_with_stride_1_is_a_convolution(void **state)
 {
     (void)state;
-    const struct wn_window one = {2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}}, wide = {2, {5, 3}, {1, 1}, {1, 1}, {2, 0}, {2, 0}},
+    const struct wn_window one = {2, {1, 1}, {1, 1}, {1, 1}, {0, 0}, {0, 0}},
+                           wide = {2, {5, 3}, {1, 1}, {1, 1}, {2, 0}, {2, 0}},
                            apart = {2, {3, 3}, {1, 1}, {2, 3}, {1, 3}, {1, 3}}, line = {1, {3}, {1}, {1}, {1}, {1}},
                            solid = {3, {3, 1, 2}, {1, 1, 1}, {1, 1, 1}, {1, 0, 0}, {1, 0, 0}};
     for (int flags = 0; flags <= HAS_BIAS; flags++) {
@@ -243,7 +248,8 @@ static void a_gradient_with_stride_1_is_a_convolution(void **state)
 static void a_gradient_that_is_no_plain_convolution_stays_one(void **state)
 {
     (void)state;
-    const struct wn_window steps = {2, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}}, uneven = {2, {3, 3}, {1, 1}, {1, 1}, {0, 1}, {2, 1}},
+    const struct wn_window steps = {2, {3, 3}, {2, 1}, {1, 1}, {1, 1}, {1, 1}},
+                           uneven = {2, {3, 3}, {1, 1}, {1, 1}, {0, 1}, {2, 1}},
                            beyond = {2, {1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
     assert_false(turns(&steps, 6, 4, 1, SHAPE(2, 6, 5, 4), 0));
     assert_false(turns(&uneven, 6, 4, 1, SHAPE(2, 6, 5, 4), 0));
@@ -275,7 +281,8 @@ static struct {
     int n;
 } kept;
 
-static const struct wn_weight *keep(void *ctx, const char *key, const struct wn_shape *shape, void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
+static const struct wn_weight *keep(void *ctx, const char *key, const struct wn_shape *shape,
+                                    void (*make)(float *dst, const void *arg), const void *arg, struct wn_error *err)
 {
     (void)ctx, (void)err;
     for (int i = 0; i < kept.n; i++)
@@ -295,7 +302,9 @@ static void a_filter_is_turned_once_for_each_number_of_groups(void **state)
     const struct wn_shape shape[] = {SHAPE(1, 6, 5, 5), SHAPE(1, 6, 5, 5), SHAPE(1, 18, 5, 5)};
     const int w = subject_weight(&s, SHAPE(6, 6, 3, 3), -1, 1);
     wn_program_use_weights(p, (struct wn_weight_source){keep, NULL});
-    for (int i = 0; i < 3; i++) wn_program_output(p, wn_conv_bwd(p, subject_input(&s, SHAPE(1, 6, 5, 5), true, -1, 1), w, WN_NONE, &same, groups[i], &shape[i]));
+    for (int i = 0; i < 3; i++)
+        wn_program_output(p, wn_conv_bwd(p, subject_input(&s, SHAPE(1, 6, 5, 5), true, -1, 1), w, WN_NONE, &same,
+                                         groups[i], &shape[i]));
     steps_after(3);
     assert_int_equal(wn_program_step(p, 0)->in[1], wn_program_step(p, 1)->in[1]);
     assert_int_not_equal(wn_program_step(p, 0)->in[1], wn_program_step(p, 2)->in[1]);
@@ -321,7 +330,8 @@ static void padding_around_a_single_cell_is_cut_off_first(void **state)
     (void)state;
     const struct wn_window win = {2, {1, 1}, {1, 1}, {1, 1}, {1, 2}, {1, 2}};
     const struct wn_shape shape = SHAPE(2, 6, 4, 3), cells = SHAPE(2, 7, 4, 3);
-    const int x = subject_input(&s, shape, true, -1, 1), y = wn_conv(p, x, subject_weight(&s, SHAPE(7, 6, 1, 1), -1, 1), WN_NONE, &win, 1);
+    const int x = subject_input(&s, shape, true, -1, 1),
+              y = wn_conv(p, x, subject_weight(&s, SHAPE(7, 6, 1, 1), -1, 1), WN_NONE, &win, 1);
     wn_program_output(p, y);
     wn_program_end_stage(p);
     const int seed = subject_input(&s, wn_program_value(p, y)->shape, true, -1, 1);

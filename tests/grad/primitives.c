@@ -122,12 +122,9 @@ static struct path binary(struct subject *s, int arg)
     enum wn_binary kind = (enum wn_binary)(arg & 15);
     int x = subject_input(s, SHAPE(3, 2, 4), true, 0.5, 2), w = subject_weight(s, SHAPE(1, 2, 4), 0.5, 2);
     switch (arg >> 4) {
-    case LEFT:
-        return from_input(x, wn_binary(s->p, kind, x, w));
-    case RIGHT:
-        return from_input(x, wn_binary(s->p, kind, w, x));
-    case TWICE:
-        return from_input(x, wn_binary(s->p, kind, x, x));
+    case LEFT: return from_input(x, wn_binary(s->p, kind, x, w));
+    case RIGHT: return from_input(x, wn_binary(s->p, kind, w, x));
+    case TWICE: return from_input(x, wn_binary(s->p, kind, x, x));
     default:
         return from_input(x, wn_binary(s->p, kind, wn_linear(s->p, x, 2, 0), wn_unary(s->p, WN_UNARY_EXP, x, 0, 0)));
     }

@@ -93,32 +93,19 @@ static int layer(struct net *t, int x)
     int64_t c = shape_of(t, x).dim[1];
     switch (rng_below(&t->s->rng, 14)) {
     case 0:
-    case 1:
-        return conv(t, x, PICK(t->s, 2, 3, 4), 3, PICK(t->s, 1, 1, 2), 1);
-    case 2:
-        return conv(t, x, PICK(t->s, 2, 4), 1, 1, 1);
-    case 3:
-        return conv(t, x, c, 3, 1, c);
-    case 4:
-        return pool(t, x);
-    case 5:
-        return wn_add(t->s->p, x, partner(t, x, true));
-    case 6:
-        return c > 6 ? x : wn_concat(t->s->p, (int[]){partner(t, x, false), x}, 2, 1);
-    case 7:
-        return gate(t, x);
-    case 8:
-        return normalise(t, x);
-    case 9:
-        return stretch(t, x);
-    case 10:
-        return crop_and_pad(t, x);
-    case 11:
-        return c > 1 ? wn_slice(t->s->p, x, 1, c - 1, c - 1, -1) : x;
-    case 12:
-        return wn_linear(t->s->p, x, -1.5f, 0.25f);
-    default:
-        return activation(t, x);
+    case 1: return conv(t, x, PICK(t->s, 2, 3, 4), 3, PICK(t->s, 1, 1, 2), 1);
+    case 2: return conv(t, x, PICK(t->s, 2, 4), 1, 1, 1);
+    case 3: return conv(t, x, c, 3, 1, c);
+    case 4: return pool(t, x);
+    case 5: return wn_add(t->s->p, x, partner(t, x, true));
+    case 6: return c > 6 ? x : wn_concat(t->s->p, (int[]){partner(t, x, false), x}, 2, 1);
+    case 7: return gate(t, x);
+    case 8: return normalise(t, x);
+    case 9: return stretch(t, x);
+    case 10: return crop_and_pad(t, x);
+    case 11: return c > 1 ? wn_slice(t->s->p, x, 1, c - 1, c - 1, -1) : x;
+    case 12: return wn_linear(t->s->p, x, -1.5f, 0.25f);
+    default: return activation(t, x);
     }
 }
 
@@ -142,12 +129,10 @@ static int head(struct net *t, int x)
     switch (rng_below(&t->s->rng, 4)) {
     case 0: /* pooled features and one linear layer */
         return linear(t, flat(t, wn_reduce(t->s->p, WN_REDUCE_MEAN, x, 12)), 4);
-    case 1: /* all cells and two linear layers */
-        return linear(t, activation(t, linear(t, flat(t, x), 5)), 4);
+    case 1: /* all cells and two linear layers */ return linear(t, activation(t, linear(t, flat(t, x), 5)), 4);
     case 2: /* a 1x1 classifier, then pooled */
         return flat(t, wn_reduce(t->s->p, WN_REDUCE_MEAN, wn_relu(t->s->p, conv(t, x, 4, 1, 1, 1)), 12));
-    default: /* max-pooled cells and one linear layer */
-        return linear(t, flat(t, pool(t, x)), 4);
+    default: /* max-pooled cells and one linear layer */ return linear(t, flat(t, pool(t, x)), 4);
     }
 }
 

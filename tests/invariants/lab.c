@@ -18,8 +18,9 @@ static float *read_golden_input(FILE *f, int dim[4])
 {
     int length, rank;
     char name[128];
-    while (fread(&length, 4, 1, f) == 1 && length > 0 && length < 128 && fread(name, 1, (size_t)length, f) == (size_t)length &&
-           fread(&rank, 4, 1, f) == 1 && rank >= 0 && rank <= 4 && fread(dim, 4, (size_t)rank, f) == (size_t)rank) {
+    while (fread(&length, 4, 1, f) == 1 && length > 0 && length < 128 &&
+           fread(name, 1, (size_t)length, f) == (size_t)length && fread(&rank, 4, 1, f) == 1 && rank >= 0 &&
+           rank <= 4 && fread(dim, 4, (size_t)rank, f) == (size_t)rank) {
         size_t n = 1;
         for (int i = 0; i < rank; i++) n *= (size_t)dim[i];
         float *data = malloc(n * sizeof *data);
@@ -61,7 +62,9 @@ static const struct wn_backend_options exact = {.precision = WN_PRECISION_F32}; 
 static bool open_engine(struct lab *lab)
 {
     struct wn_error err = {0};
-    if (wn_engine_create(lab->graph, &(struct wn_engine_options){.backend = lab->backend, .device = exact}, &lab->engine, &err) == WN_OK) return true;
+    if (wn_engine_create(lab->graph, &(struct wn_engine_options){.backend = lab->backend, .device = exact},
+                         &lab->engine, &err) == WN_OK)
+        return true;
     printf("no engine: %s\n", err.text);
     return false;
 }
@@ -132,8 +135,12 @@ static float *ask(struct lab *lab, int image, struct wn_question *q, float *logi
 
 float *lab_value_map(struct lab *lab, int image, const char *method, int target, float value, unsigned *flags)
 {
-    struct wn_question q = {.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find("regression"),
-                            .target = target, .value = value, .has_value = true};
+    struct wn_question q = {.layer = lab->layer,
+                            .method = wn_method_find(method),
+                            .contrast = wn_contrast_find("regression"),
+                            .target = target,
+                            .value = value,
+                            .has_value = true};
     float *logits = malloc((size_t)lab->classes * sizeof *logits);
     float *map = ask(lab, image, &q, logits);
     *flags = last_flags;
@@ -141,10 +148,15 @@ float *lab_value_map(struct lab *lab, int image, const char *method, int target,
     return map;
 }
 
-float *lab_map(struct lab *lab, int image, const char *method, const char *contrast, int target, const int *foils, int n_foils)
+float *lab_map(struct lab *lab, int image, const char *method, const char *contrast, int target, const int *foils,
+               int n_foils)
 {
-    struct wn_question q = {.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find(contrast),
-                            .target = target, .foils = foils, .n_foils = n_foils};
+    struct wn_question q = {.layer = lab->layer,
+                            .method = wn_method_find(method),
+                            .contrast = wn_contrast_find(contrast),
+                            .target = target,
+                            .foils = foils,
+                            .n_foils = n_foils};
     float *logits = malloc((size_t)lab->classes * sizeof *logits);
     float *map = ask(lab, image, &q, logits);
     free(logits);
@@ -159,7 +171,8 @@ int lab_area(const struct lab *lab, const char *method)
 
 bool lab_can(struct lab *lab, const char *method)
 {
-    struct wn_question q = {.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find("logit")};
+    struct wn_question q = {
+        .layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find("logit")};
     struct wn_answer a;
     struct wn_error err = {0};
     struct wn_batch batch = {1, (const float *const[]){lab->images}, 1, &q, NULL, NULL, NULL};
@@ -182,7 +195,9 @@ float *lab_all_maps(struct lab *lab, int image, const char *method, const char *
     const float *x = lab->images + image * lab->pixels;
     struct wn_error err = {0};
     for (size_t i = 0; i < k; i++)
-        q[i] = (struct wn_question){.layer = lab->layer, .method = wn_method_find(method), .contrast = wn_contrast_find(contrast),
+        q[i] = (struct wn_question){.layer = lab->layer,
+                                    .method = wn_method_find(method),
+                                    .contrast = wn_contrast_find(contrast),
                                     .target = (int)i};
     struct wn_batch batch = {1, &x, lab->classes, q, NULL, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, logits, a, NULL, &err) != WN_OK) die("engine", err.text);
@@ -248,9 +263,10 @@ void lab_gradient(struct lab *lab, int image, int onnx_value, const float *seed_
     out->gradient = malloc((size_t)wn_shape_count(&s) * sizeof(float));
     out->logits = malloc((size_t)lab->classes * sizeof(float));
     if (wn_program_optimize(p, &err) || be->impl->compile(be, p, &exe, &err)) die("compile", err.text);
-    if (be->impl->write(exe, f.input, lab->images + image * lab->pixels, &err) || be->impl->write(exe, seed, seed_data, &err) ||
-        be->impl->run(exe, 0, &err) || be->impl->run(exe, 1, &err) || be->impl->read(exe, layer, out->activation, &err) ||
-        be->impl->read(exe, gradient, out->gradient, &err) || be->impl->read(exe, f.logits, out->logits, &err))
+    if (be->impl->write(exe, f.input, lab->images + image * lab->pixels, &err) ||
+        be->impl->write(exe, seed, seed_data, &err) || be->impl->run(exe, 0, &err) || be->impl->run(exe, 1, &err) ||
+        be->impl->read(exe, layer, out->activation, &err) || be->impl->read(exe, gradient, out->gradient, &err) ||
+        be->impl->read(exe, f.logits, out->logits, &err))
         die("run", err.text);
     be->impl->release(exe);
     wn_forward_finish(&f);

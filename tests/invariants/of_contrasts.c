@@ -20,7 +20,8 @@ void linearity(struct lab *lab, const char *method, const float *all, const floa
     wn_top(y, lab->classes, 2, top);
     for (int c = 0; wn_contrast_at(c); c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
-        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue; /* not for every method, not for every network */
+        /* not for every method, not for every network */
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue;
         int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
         struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils, 0, false};
         float *v = malloc((size_t)lab->classes * sizeof *v), *sum = calloc((size_t)n, sizeof *sum);
@@ -45,12 +46,14 @@ void linearity(struct lab *lab, const char *method, const float *all, const floa
     }
 }
 
-/* Contrasts of two passes against what their papers say of the starts, made of every class's relevance: M_s starts as y_s. */
+/* Contrasts of two passes against what their papers say of the starts, made of every class's relevance: M_s starts
+ * as y_s. */
 static void passes_of_relevance(struct lab *lab, const float *all, const float *y, int t)
 {
     int n = lab_area(lab, "lrp-zplus"), k = lab->classes;
     double *p = malloc((size_t)k * sizeof *p), sum[2][2] = {{0}};
-    float *part = calloc((size_t)n * 4, sizeof *part), *want = malloc((size_t)n * sizeof *want); /* clrp and sglrp, target and others */
+    /* clrp and sglrp, target and others */
+    float *part = calloc((size_t)n * 4, sizeof *part), *want = malloc((size_t)n * sizeof *want);
     probabilities(y, k, p);
     for (int i = 0; i < n; i++) {
         double x[4] = {0};
@@ -69,7 +72,8 @@ static void passes_of_relevance(struct lab *lab, const float *all, const float *
             want[i] = (float)(keep * part[2 * row * n + i] - take * part[(2 * row + 1) * n + i]);
             unit = fmax(unit, fabs(keep * part[2 * row * n + i]) + fabs(take * part[(2 * row + 1) * n + i]));
         }
-        verdict(row ? "   SGLRP is the difference of its two passes" : "   CLRP is the difference of its two passes", off(got, want, 1, n, unit), 1e-4);
+        verdict(row ? "   SGLRP is the difference of its two passes" : "   CLRP is the difference of its two passes",
+                off(got, want, 1, n, unit), 1e-4);
         free(got);
     }
     free(p), free(part), free(want);
@@ -78,7 +82,8 @@ static void passes_of_relevance(struct lab *lab, const float *all, const float *
 /* Input-space methods have maps as large as the picture: all classes of them only where that is little. */
 void linearity_at_the_input(struct lab *lab, const float *y)
 {
-    const char *const methods[] = {"gradient", "ixg", "lrp", "lrp-zplus", "lrp-alpha-beta", "lrp-composite", "deeplift"};
+    const char *const methods[] = {"gradient",       "ixg",           "lrp",     "lrp-zplus",
+                                   "lrp-alpha-beta", "lrp-composite", "deeplift"};
     if ((int64_t)lab->classes * lab->pixels > 3 * 1000 * 1000) return;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (!lab_can(lab, methods[i])) continue;
@@ -93,8 +98,10 @@ void linearity_at_the_input(struct lab *lab, const float *y)
 void regression_is_scaled_gradcam(struct lab *lab, const float *y, int t)
 {
     unsigned flags;
-    float q = y[t] + 0.75f, *cam = lab_map(lab, tested, "gradcam", "logit", t, NULL, 0), *map = lab_value_map(lab, tested, "gradcam", t, q, &flags);
-    float *other = lab_value_map(lab, tested, "gradcam", t, y[t] - (q - y[t]), &flags), *same = lab_value_map(lab, tested, "gradcam", t, y[t], &flags);
+    float q = y[t] + 0.75f, *cam = lab_map(lab, tested, "gradcam", "logit", t, NULL, 0),
+          *map = lab_value_map(lab, tested, "gradcam", t, q, &flags);
+    float *other = lab_value_map(lab, tested, "gradcam", t, y[t] - (q - y[t]), &flags),
+          *same = lab_value_map(lab, tested, "gradcam", t, y[t], &flags);
     double unit = lab_most(map, area(lab));
     verdict("16 the map of Q is 2(P-Q) times Grad-CAM's", off(map, cam, 2 * ((double)y[t] - q), area(lab), unit), 1e-5);
     verdict("16 the maps of P+d and P-d are negatives", off(map, other, -1, area(lab), unit), 1e-6);
@@ -143,7 +150,8 @@ void cross_entropy_is_minus_weighted(struct lab *lab, int q, double p_q)
 /* 4. */
 void top_two_are_opposite(struct lab *lab, const int *top)
 {
-    float *a = lab_map(lab, tested, "gradcam", "max", top[0], NULL, 0), *b = lab_map(lab, tested, "gradcam", "max", top[1], NULL, 0);
+    float *a = lab_map(lab, tested, "gradcam", "max", top[0], NULL, 0),
+          *b = lab_map(lab, tested, "gradcam", "max", top[1], NULL, 0);
     verdict("4  max(first) = -max(second), bit for bit", off(a, b, -1, area(lab), 0), 0);
     free(a);
     free(b);
@@ -213,7 +221,8 @@ void scaled_cross_entropy_is_pair(struct lab *lab, const int *top)
     if (lab_reopen(lab)) {
         float *ce = lab_map(lab, tested, "gradcam", "cross-entropy", top[0], &top[1], 1);
         float *pair = lab_map(lab, tested, "gradcam", "pair", top[0], &top[1], 1);
-        verdict("11 logits scaled up: cross-entropy(second) = M_P - M_second", off(ce, pair, 1, n, lab_most(pair, n)), 1e-4);
+        verdict("11 logits scaled up: cross-entropy(second) = M_P - M_second", off(ce, pair, 1, n, lab_most(pair, n)),
+                1e-4);
         free(ce), free(pair);
     }
     for (int64_t i = 0; i < (int64_t)features * lab->classes; i++) w[i] /= factor;
@@ -253,9 +262,12 @@ void common_direction_is_invisible(struct lab *lab, const int *top)
         double moved = off(after, before[c], 1, n, unit[c]);
         char what[96];
         bool plain = strcmp(row->name, "logit") == 0 || row->flags & WN_CONTRAST_UNBALANCED;
-        snprintf(what, sizeof what, "7  a common direction in the weights %s %s", plain ? "changes" : "does not change", row->name);
-        if (plain) verdict(what, moved > 1e-2 ? 0 : 1, 0);
-        else verdict(what, moved, 1e-4);
+        snprintf(what, sizeof what, "7  a common direction in the weights %s %s", plain ? "changes" : "does not change",
+                 row->name);
+        if (plain)
+            verdict(what, moved > 1e-2 ? 0 : 1, 0);
+        else
+            verdict(what, moved, 1e-4);
         free(after);
         free(before[c]);
     }

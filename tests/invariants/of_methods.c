@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 13. On a ReLU network relevance with a vanishing epsilon is the input times the gradient. At 1e-6 single pixels of a deep network still
- * feel it, where a sum inside comes close to 0; the maps as a whole do not. */
+/* 13. On a ReLU network relevance with a vanishing epsilon is the input times the gradient. At 1e-6 single pixels of a
+ * deep network still feel it, where a sum inside comes close to 0; the maps as a whole do not. */
 void relevance_is_input_times_gradient(struct lab *lab, int t)
 {
     double diff = 0, size = 0;
@@ -17,7 +17,8 @@ void relevance_is_input_times_gradient(struct lab *lab, int t)
         return;
     }
     if (!lab_can(lab, "lrp")) return;
-    float *a = lab_map(lab, tested, "lrp", "weighted", t, NULL, 0), *b = lab_map(lab, tested, "ixg", "weighted", t, NULL, 0);
+    float *a = lab_map(lab, tested, "lrp", "weighted", t, NULL, 0),
+          *b = lab_map(lab, tested, "ixg", "weighted", t, NULL, 0);
     for (int i = 0, n = lab_area(lab, "ixg"); i < n; i++) {
         diff += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
         size += (double)b[i] * b[i];
@@ -31,7 +32,8 @@ void contributions_sum_to_the_change(struct lab *lab, const float *y, int t)
 {
     double sum = 0, change = 0, size = 0;
     if (!lab_can(lab, "deeplift")) return;
-    float *map = lab_map(lab, tested, "deeplift", "logit", t, NULL, 0), *zeros = calloc((size_t)lab->pixels, sizeof *zeros), *images = lab->images;
+    float *map = lab_map(lab, tested, "deeplift", "logit", t, NULL, 0),
+          *zeros = calloc((size_t)lab->pixels, sizeof *zeros), *images = lab->images;
     lab->images = zeros;
     float *y0 = lab_logits(lab, 0);
     float *nothing = lab_map(lab, 0, "deeplift", "weighted", t, NULL, 0);
@@ -55,18 +57,22 @@ static double scalar_of(const float *y, int k, int t, int kind)
     return kind == 0 ? y[t] : kind == 1 ? 1 / (1 + others) : -log(others);
 }
 
-/* 14. Integrated Gradients sum to what their scalar gains from zeros to the picture, whichever scalar it is. A network with ReLUs has kinks
- * along the path, so the nodes are many, and only small networks are walked. */
+/* 14. Integrated Gradients sum to what their scalar gains from zeros to the picture, whichever scalar it is. A network
+ * with ReLUs has kinks along the path, so the nodes are many, and only small networks are walked. */
 void paths_sum_to_what_is_gained(struct lab *lab, const float *y, int t)
 {
     static const char *const words[] = {"frozen", "probability", "log-odds"};
-    float *zeros = calloc((size_t)lab->pixels, sizeof *zeros), *images = lab->images, *logits = malloc((size_t)lab->classes * sizeof *logits);
+    float *zeros = calloc((size_t)lab->pixels, sizeof *zeros), *images = lab->images,
+          *logits = malloc((size_t)lab->classes * sizeof *logits);
     const float *at[1] = {images + (size_t)tested * (size_t)lab->pixels};
     lab->images = zeros;
     float *y0 = lab_logits(lab, 0);
     lab->images = images;
     for (int i = 0; i < 3 && lab->pixels <= 3 * 64 * 64 && lab->classes > 1; i++) {
-        struct wn_question q = {.layer = WN_LAYER_AUTO, .method = wn_method_find("ig"), .contrast = wn_contrast_find(i ? "weighted" : "logit"), .target = t};
+        struct wn_question q = {.layer = WN_LAYER_AUTO,
+                                .method = wn_method_find("ig"),
+                                .contrast = wn_contrast_find(i ? "weighted" : "logit"),
+                                .target = t};
         struct wn_answer a;
         char what[64];
         double sum = 0, gain = scalar_of(y, lab->classes, t, i) - scalar_of(y0, lab->classes, t, i);
@@ -86,7 +92,8 @@ void channel_methods_sum_alike(struct lab *lab, int t)
 {
     int n = area(lab);
     double sum[2] = {0, 0}, size = 0;
-    float *la = lab_map(lab, tested, "la", "weighted", t, NULL, 0), *x = lab_map(lab, tested, "xgradcam", "weighted", t, NULL, 0);
+    float *la = lab_map(lab, tested, "la", "weighted", t, NULL, 0),
+          *x = lab_map(lab, tested, "xgradcam", "weighted", t, NULL, 0);
     for (int i = 0; i < n; i++) {
         sum[0] += la[i];
         sum[1] += x[i];
@@ -101,7 +108,8 @@ void short_cut_is_the_long_way(struct lab *lab, int t)
 {
     struct lab_gradient g;
     int n = area(lab);
-    float *seed = calloc((size_t)lab->classes, sizeof *seed), *cam = calloc((size_t)n, sizeof *cam), *la = calloc((size_t)n, sizeof *la);
+    float *seed = calloc((size_t)lab->classes, sizeof *seed), *cam = calloc((size_t)n, sizeof *cam),
+          *la = calloc((size_t)n, sizeof *la);
     seed[t] = 1;
     lab_gradient(lab, tested, lab->graph->layer_values[lab->layer], seed, LAB_LOGITS, LAB_FOLD, &g);
     for (int64_t i = 0; i < g.area; i++) {
@@ -115,7 +123,8 @@ void short_cut_is_the_long_way(struct lab *lab, int t)
         cam[i] = (float)c;
         la[i] = (float)l;
     }
-    float *fast = lab_map(lab, tested, "gradcam", "logit", t, NULL, 0), *linear = lab_map(lab, tested, "la", "logit", t, NULL, 0);
+    float *fast = lab_map(lab, tested, "gradcam", "logit", t, NULL, 0),
+          *linear = lab_map(lab, tested, "la", "logit", t, NULL, 0);
     verdict("9  pooled gradient = mean of the whole gradient", off(fast, cam, 1, n, lab_most(cam, n)), 5e-6);
     verdict("9  linear approximation = activation x gradient", off(linear, la, 1, n, lab_most(la, n)), 5e-6);
     free(seed), free(cam), free(la), free(fast), free(linear);
@@ -138,7 +147,8 @@ void cam_closed_form(struct lab *lab, const float *y, int t)
     float *w, *b;
     int features, n = area(lab);
     bool transposed;
-    if (!ends_in_average_pool(lab) || !lab_last_linear(lab, &w, &b, &features, &transposed) || features != lab->channels) {
+    if (!ends_in_average_pool(lab) || !lab_last_linear(lab, &w, &b, &features, &transposed) ||
+        features != lab->channels) {
         printf("      8  not for this network: no global average pool with one linear layer\n");
         return;
     }
@@ -151,7 +161,8 @@ void cam_closed_form(struct lab *lab, const float *y, int t)
             sum += (double)w[transposed ? t * features + k : k * lab->classes + t] * g.activation[k * n + i];
         cam[i] = (float)(sum / n);
     }
-    float *fast = lab_map(lab, tested, "gradcam", "logit", t, NULL, 0), *la = lab_map(lab, tested, "la", "logit", t, NULL, 0);
+    float *fast = lab_map(lab, tested, "gradcam", "logit", t, NULL, 0),
+          *la = lab_map(lab, tested, "la", "logit", t, NULL, 0);
     double total = 0, want = y[t] - (b ? b[t] : 0), size = 0;
     for (int i = 0; i < n; i++) {
         total += fast[i];
@@ -164,7 +175,7 @@ void cam_closed_form(struct lab *lab, const float *y, int t)
     lab_gradient_free(&g);
 }
 
-/* 15. A batch-norm folded into its convolution changes nothing, and Grad-CAM on the raw convolution is the folded sum. */
+/* 15. A batch-norm folded into its convolution changes nothing; Grad-CAM on the raw convolution is the folded sum. */
 void folding_changes_nothing(struct lab *lab)
 {
     struct lab_gradient folded, plain;
@@ -173,7 +184,8 @@ void folding_changes_nothing(struct lab *lab)
     seed[0] = 1;
     lab_gradient(lab, tested, layer, seed, LAB_LOGITS, LAB_FOLD, &folded);
     lab_gradient(lab, tested, layer, seed, LAB_LOGITS, LAB_KEEP_ALL, &plain);
-    verdict("15 folding keeps the logits", off(folded.logits, plain.logits, 1, lab->classes, lab_most(plain.logits, lab->classes)), 1e-5);
+    verdict("15 folding keeps the logits",
+            off(folded.logits, plain.logits, 1, lab->classes, lab_most(plain.logits, lab->classes)), 1e-5);
     free(seed);
     lab_gradient_free(&folded);
     lab_gradient_free(&plain);
@@ -202,7 +214,8 @@ static float epsilon_of(const struct wn_node *n)
 }
 
 /* The layer's own word for the convolution in front of it, explained by the engine. */
-static void raw_map_of_the_engine(struct lab *lab, const struct wn_node *bn, const char *method, int t, const float *want, int64_t n)
+static void raw_map_of_the_engine(struct lab *lab, const struct wn_node *bn, const char *method, int t,
+                                  const float *want, int64_t n)
 {
     int was = lab->layer;
     char what[96];
@@ -215,7 +228,8 @@ static void raw_map_of_the_engine(struct lab *lab, const struct wn_node *bn, con
     free(map);
 }
 
-static void raw_variant_of_the_engine(struct lab *lab, const struct wn_node *bn, const struct wn_node *conv, int t, const float *want, int64_t n)
+static void raw_variant_of_the_engine(struct lab *lab, const struct wn_node *bn, const struct wn_node *conv, int t,
+                                      const float *want, int64_t n)
 {
     bool named = false;
     for (int i = 0; i < lab->graph->n_layers; i++) {
@@ -253,12 +267,14 @@ void raw_convolution_cam(struct lab *lab, int t)
             b[i] += (float)(wz / (double)raw.area * (z.activation[k * raw.area + i] - shift));
         }
     }
-    verdict("15 Grad-CAM on the raw convolution = sum mean(g_z)(z - b')", off(a, b, 1, raw.area, lab_most(b, raw.area)), 1e-5);
+    verdict("15 Grad-CAM on the raw convolution = sum mean(g_z)(z - b')", off(a, b, 1, raw.area, lab_most(b, raw.area)),
+            1e-5);
     raw_variant_of_the_engine(lab, bn, conv, t, b, raw.area);
     memset(b, 0, (size_t)raw.area * sizeof *b);
     for (int64_t k = 0; k < raw.channels; k++) {
         double s = gamma[k] / sqrt((double)var[k] + epsilon_of(bn)), shift = beta[k] - s * mean[k];
-        for (int64_t i = 0; i < raw.area; i++) b[i] += (float)(z.gradient[k * raw.area + i] * (z.activation[k * raw.area + i] - shift));
+        for (int64_t i = 0; i < raw.area; i++)
+            b[i] += (float)(z.gradient[k * raw.area + i] * (z.activation[k * raw.area + i] - shift));
     }
     raw_map_of_the_engine(lab, bn, "la", t, b, raw.area);
     free(seed), free(a), free(b);
@@ -266,8 +282,8 @@ void raw_convolution_cam(struct lab *lab, int t)
     lab_gradient_free(&z);
 }
 
-/* 24. The same question about the same image gives the same bytes in any batch, in any company; on a card the same numbers, for a run of two images
- * has other plans than one of a single image. */
+/* 24. The same question about the same image gives the same bytes in any batch, in any company; on a card the same
+ * numbers, for a run of two images has other plans than one of a single image. */
 void batches_do_not_matter(struct lab *lab)
 {
     enum { MANY = 7 };
@@ -278,18 +294,24 @@ void batches_do_not_matter(struct lab *lab)
     float *y = malloc((size_t)(2 * lab->classes) * sizeof *y);
     double worst = 0;
     for (int i = 0; i < MANY; i++)
-        q[i] = (struct wn_question){.image = i % 2, .layer = lab->layer, .method = wn_method_at(i % 2), .target = i % lab->classes,
+        q[i] = (struct wn_question){.image = i % 2,
+                                    .layer = lab->layer,
+                                    .method = wn_method_at(i % 2),
+                                    .target = i % lab->classes,
                                     .contrast = wn_contrast_find(i % 3 ? "weighted" : "logit")};
     struct wn_batch batch = {2, images, MANY, q, NULL, NULL, NULL};
     if (wn_engine_explain(lab->engine, &batch, y, a, NULL, &err) != WN_OK) worst = INFINITY;
     for (int i = 0; i < MANY && isfinite(worst); i++) {
-        float *alone = lab_map(lab, lab->n_images > 1 ? i % 2 : 0, q[i].method->name, q[i].contrast->name, q[i].target, NULL, 0);
+        float *alone =
+            lab_map(lab, lab->n_images > 1 ? i % 2 : 0, q[i].method->name, q[i].contrast->name, q[i].target, NULL, 0);
         const double apart = off(a[i].map, alone, 1, area(lab), lab_on_a_card(lab) ? lab_most(alone, area(lab)) : 0);
         if (!(apart <= worst)) worst = apart;
         free(alone);
     }
     for (int i = 0; i < MANY; i++) wn_answer_finish(&a[i]);
-    if (lab_on_a_card(lab)) verdict("24 a batch = its questions asked alone", worst, lab_of_plans);
-    else verdict("24 a batch = its questions asked alone, bit for bit", worst, 0);
+    if (lab_on_a_card(lab))
+        verdict("24 a batch = its questions asked alone", worst, lab_of_plans);
+    else
+        verdict("24 a batch = its questions asked alone, bit for bit", worst, 0);
     free(y);
 }

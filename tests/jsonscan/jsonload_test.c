@@ -1,4 +1,5 @@
-/* JSON while memory runs out: it is read whole, or "no memory" is said; never is it wrong, or shorter, or the end of the process. */
+/* JSON while memory runs out: it is read whole, or "no memory" is said; never is it wrong, or shorter, or the end of
+ * the process. */
 #include "oom.h"
 
 #include <setjmp.h>
@@ -18,10 +19,13 @@
 #define MOST 100000
 
 /* Numbers, words and strings that are longer than jansson's first buffer, and tables that grow. */
-static const char whole[] = "{\"pi\": 3.14159265358979323846264338327950288419716939937510582097494459230781640628620899,\n"
-                            " \"list\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 123456789012345678, -0.000000000000000000000000000000001e10, true, null],\n"
-                            " \"a key that is longer than sixteen bytes\": \"and a text that is longer than thirty-two bytes, \\u00e9\\ud83d\\ude00\\n\",\n"
-                            " \"a\": 1, \"b\": 2, \"c\": 3, \"d\": 4, \"e\": 5, \"f\": 6, \"g\": {\"h\": [{}, [[]], {\"i\": 1.0000000000000001}]}}";
+static const char whole[] =
+    "{\"pi\": 3.14159265358979323846264338327950288419716939937510582097494459230781640628620899,\n"
+    " \"list\": [1, 2, 3, 4, 5, 6, 7, 8, 9, 123456789012345678, -0.000000000000000000000000000000001e10, true, null],\n"
+    " \"a key that is longer than sixteen bytes\": \"and a text that is longer than thirty-two bytes, "
+    "\\u00e9\\ud83d\\ude00\\n\",\n"
+    " \"a\": 1, \"b\": 2, \"c\": 3, \"d\": 4, \"e\": 5, \"f\": 6, \"g\": {\"h\": [{}, [[]], {\"i\": "
+    "1.0000000000000001}]}}";
 static const enum oom_mode modes[] = {OOM_ONCE, OOM_FROM_THEN_ON};
 
 static void a_text_is_read_whole_or_there_is_no_memory(void **state)
@@ -40,8 +44,10 @@ static void a_text_is_read_whole_or_there_is_no_memory(void **state)
             json_t *root = wn_json_load(whole, strlen(whole), &why, &starved);
             refused = oom_disarm();
             assert_int_equal(starved, refused);
-            if (refused) assert_null(root);
-            else assert_true(json_equal(root, good));
+            if (refused)
+                assert_null(root);
+            else
+                assert_true(json_equal(root, good));
             json_decref(root);
         }
     }
@@ -50,7 +56,8 @@ static void a_text_is_read_whole_or_there_is_no_memory(void **state)
 
 static void a_wrong_text_is_wrong_or_there_is_no_memory(void **state)
 {
-    static const char wrong[] = "{\"a\": [12345678901234567890.12345678901234567890, \"a text of more than sixteen bytes\", {\"b\": 1}],\n \"c\": }";
+    static const char wrong[] = "{\"a\": [12345678901234567890.12345678901234567890, \"a text of more than sixteen "
+                                "bytes\", {\"b\": 1}],\n \"c\": }";
     (void)state;
     for (int m = 0; m < 2; m++) {
         bool refused = true;
@@ -102,7 +109,8 @@ static void trees_live_on_while_others_are_read(void **state)
 static void a_configuration_is_read_whole_or_there_is_no_memory(void **state)
 {
     char path[] = "/tmp/whynot-config-XXXXXX", option[64];
-    static const char text[] = "{\n  // a remark\n  \"port\": 12345,\n  \"models\": \"/a/folder/with/a/name/longer/than/thirty-two/bytes\"\n}\n";
+    static const char text[] = "{\n  // a remark\n  \"port\": 12345,\n  \"models\": "
+                               "\"/a/folder/with/a/name/longer/than/thirty-two/bytes\"\n}\n";
     int fd = mkstemp(path);
     (void)state;
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));

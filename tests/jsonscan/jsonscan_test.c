@@ -27,7 +27,8 @@ static enum wn_code read_pictures(struct read *r, int pictures)
     char text[32];
     *r = (struct read){0};
     wn_buffer_append(&r->body, "[", 1, NULL);
-    for (int i = 0; i < pictures; i++) wn_buffer_append(&r->body, text, (size_t)sprintf(text, "%s{\"b64\":\"%d\"}", i ? "," : "", i), NULL);
+    for (int i = 0; i < pictures; i++)
+        wn_buffer_append(&r->body, text, (size_t)sprintf(text, "%s{\"b64\":\"%d\"}", i ? "," : "", i), NULL);
     assert_int_equal(wn_buffer_append(&r->body, "]", 1, NULL), WN_OK);
     return wn_json_read((char *)r->body.data, r->body.size, NULL, &r->pool, &r->root, &r->slices, &r->n, &r->err);
 }

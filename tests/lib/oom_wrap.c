@@ -1,4 +1,5 @@
-/* oom.h for the program alone: the linker sends its malloc, calloc and realloc here (--wrap); libraries keep their own. */
+/* oom.h for the program alone: the linker sends its malloc, calloc and realloc here (--wrap); libraries keep their
+ * own. */
 #include "oom.h"
 
 #include <stddef.h>

@@ -57,15 +57,22 @@ struct wn_engine *small_engine(struct wn_graph *g, int max_images, int max_rows,
 {
     struct wn_error err = {0};
     struct wn_engine *e = NULL;
-    struct wn_engine_options options = {.backend = backend, .device.precision = WN_PRECISION_F32, .max_images = max_images, .max_rows = max_rows, .black = black};
+    struct wn_engine_options options = {.backend = backend,
+                                        .device.precision = WN_PRECISION_F32,
+                                        .max_images = max_images,
+                                        .max_rows = max_rows,
+                                        .black = black};
     if (wn_engine_create(g, &options, &e, &err) != WN_OK) fail_msg("%s", err.text);
     return e;
 }
 
 struct wn_question question(int image, const char *method, const char *contrast, int target)
 {
-    return (struct wn_question){.image = image, .layer = WN_LAYER_AUTO, .method = wn_method_find(method),
-                                .contrast = wn_contrast_find(contrast), .target = target};
+    return (struct wn_question){.image = image,
+                                .layer = WN_LAYER_AUTO,
+                                .method = wn_method_find(method),
+                                .contrast = wn_contrast_find(contrast),
+                                .target = target};
 }
 
 double off(const struct wn_answer *a, const struct wn_answer *b, double sign)

@@ -1,4 +1,5 @@
-/* The small networks of make_goldens.py, engines on them and questions about random pictures: what tests of the engine share. */
+/* The small networks of make_goldens.py, engines on them and questions about random pictures: what tests of the
+ * engine share. */
 #ifndef WN_TESTS_SMALL_H
 #define WN_TESTS_SMALL_H
 
@@ -15,7 +16,8 @@ enum { SIDE = 9, PIXELS = 3 * SIDE * SIDE, IMAGES = 5 };
 
 extern float pictures[IMAGES][PIXELS];
 
-/* PROGRAM BACKEND FOLDER: 0, or the status to end with where the build has no such backend. FOLDER holds the networks. */
+/* PROGRAM BACKEND FOLDER: 0, or the status to end with where the build has no such backend. FOLDER holds the
+ * networks. */
 int small_begin(int argc, char **argv);
 
 const char *small_backend(void); /* its BACKEND */

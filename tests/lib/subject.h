@@ -54,8 +54,8 @@ int subject_given_weight(struct subject *s, struct wn_shape shape, const float *
 void subject_output(struct subject *s, int value);
 void subject_exact_output(struct subject *s, int value);
 
-/* Compiles the subject's program on the backend and runs every stage twice, first with other and larger inputs, so that
- * what an earlier run leaves behind is seen; the second run may not allocate. WN_UNSUPPORTED is returned; other
+/* Compiles the subject's program on the backend and runs every stage twice, first with other and larger inputs, so
+ * that what an earlier run leaves behind is seen; the second run may not allocate. WN_UNSUPPORTED is returned; other
  * failures end the test. */
 enum wn_code subject_run(struct subject *s, struct wn_backend *be, struct outcome *out, struct wn_error *err);
 void outcome_finish(struct outcome *o);

@@ -1,11 +1,11 @@
-/* A backend that does what the next one does, and fails where WHYNOT_FAULT says: the seam at which every device's failures arrive. Test
- * builds only; knows no device. WHYNOT_FAULT=KIND@run=N, KIND: lost (run N and all that follow), memory (run N alone), shortage (every
- * run from N on), device (run N alone), hang (run N never returns). KIND@armed=N counts from the first SIGUSR2 on, and so does
- * lost@compile=N, which counts the programs that are compiled.
- * WHYNOT_RUN_MS: every run takes so long, however many images are in it, as on a device that is mostly waited for.
- * WHYNOT_DRAW: how it draws heatmaps: as the server would, mirror (each index from 255, so that one sees who drew), half (every other one),
- * fail; not at all where there is none.
- * WHYNOT_PREPARE: it prepares pictures as the server would, several images at a time; with mirror all its numbers have the other sign, so that one sees who
+/* A backend that does what the next one does, and fails where WHYNOT_FAULT says: the seam at which every device's
+ * failures arrive. Test builds only; knows no device. WHYNOT_FAULT=KIND@run=N, KIND: lost (run N and all that
+ * follow), memory (run N alone), shortage (every run from N on), device (run N alone), hang (run N never returns).
+ * KIND@armed=N counts from the first SIGUSR2 on, and so does lost@compile=N, which counts the programs that are
+ * compiled. WHYNOT_RUN_MS: every run takes so long, however many images are in it, as on a device that is mostly
+ * waited for. WHYNOT_DRAW: how it draws heatmaps: as the server would, mirror (each index from 255, so that one sees
+ * who drew), half (every other one), fail; not at all where there is none. WHYNOT_PREPARE: it prepares pictures as
+ * the server would, several images at a time; with mirror all its numbers have the other sign, so that one sees who
  * prepared; with small only pictures of a few thousand bytes. Not at all where there is none. */
 #include <signal.h>
 #include <stdatomic.h>
@@ -89,8 +89,12 @@ static enum wn_code fail_to_compile(struct wn_error *err)
 {
     long at;
     const char *text = getenv("WHYNOT_FAULT");
-    if (text && sscanf(text, "lost@compile=%ld", &at) == 1 && atomic_load(&armed) && atomic_fetch_add(&compiled, 1) + 1 == at) atomic_store(&lost, true);
-    return atomic_load(&lost) ? wn_fail(err, WN_DEVICE, "an illegal memory access while a program was made, as asked for") : WN_OK;
+    if (text && sscanf(text, "lost@compile=%ld", &at) == 1 && atomic_load(&armed) &&
+        atomic_fetch_add(&compiled, 1) + 1 == at)
+        atomic_store(&lost, true);
+    return atomic_load(&lost)
+               ? wn_fail(err, WN_DEVICE, "an illegal memory access while a program was made, as asked for")
+               : WN_OK;
 }
 
 static bool faulty_lost(void)
@@ -98,7 +102,8 @@ static bool faulty_lost(void)
     return atomic_load(&lost);
 }
 
-static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out, struct wn_error *err)
+static enum wn_code faulty_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out,
+                                   struct wn_error *err)
 {
     struct wn_backend *inner = ((struct faulty *)base)->inner;
     struct faulty_exe *exe = calloc(1, sizeof *exe);
@@ -175,42 +180,60 @@ static enum wn_code faulty_draw(struct wn_backend *be, struct wn_heatmap *const 
         struct wn_heatmap *h = heatmaps[i];
         if (!strcmp(how, "half") && i % 2) continue;
         h->done = wn_render_map(h->map, h->h, h->w, &h->view, &h->how, h->index, &h->drawn, NULL) == WN_OK;
-        for (int k = 0; h->done && !strcmp(how, "mirror") && k < h->view.w * h->view.h; k++) h->index[k] = (uint8_t)(255 - h->index[k]);
+        for (int k = 0; h->done && !strcmp(how, "mirror") && k < h->view.w * h->view.h; k++)
+            h->index[k] = (uint8_t)(255 - h->index[k]);
     }
     return WN_OK;
 }
 
 static void prepare_one(const struct wn_picture *p, float *out)
 {
-    const struct wn_resize r = {.src_w = p->src_w, .src_h = p->src_h, .channels = p->channels, .part_x = p->part_x, .part_y = p->part_y, .part_w = p->part_w,
-                                .part_h = p->part_h, .box_w = p->box_w, .box_h = p->box_h, .dst_w = p->dst_w, .dst_h = p->dst_h, .x = p->x, .y = p->y,
-                                .w = p->w, .h = p->h};
-    const size_t pixels = (size_t)p->part_w * (size_t)p->part_h, n = (size_t)p->w * (size_t)p->h, channels = (size_t)p->channels;
+    const struct wn_resize r = {.src_w = p->src_w,
+                                .src_h = p->src_h,
+                                .channels = p->channels,
+                                .part_x = p->part_x,
+                                .part_y = p->part_y,
+                                .part_w = p->part_w,
+                                .part_h = p->part_h,
+                                .box_w = p->box_w,
+                                .box_h = p->box_h,
+                                .dst_w = p->dst_w,
+                                .dst_h = p->dst_h,
+                                .x = p->x,
+                                .y = p->y,
+                                .w = p->w,
+                                .h = p->h};
+    const size_t pixels = (size_t)p->part_w * (size_t)p->part_h, n = (size_t)p->w * (size_t)p->h,
+                 channels = (size_t)p->channels;
     const float sign = strcmp(prepares(), "mirror") ? 1 : -1;
     uint8_t *grey = malloc(pixels), *bytes = malloc(n * channels);
     float *plain = malloc(n * channels * sizeof *plain);
     if (!grey || !bytes || !plain) abort();
     for (size_t i = 0; i < pixels; i++) grey[i] = wn_luma(p->rgb[3 * i], p->rgb[3 * i + 1], p->rgb[3 * i + 2]);
     const uint8_t *from = channels == 1 ? grey : p->rgb;
-    if ((p->antialias ? wn_resize_antialias(&r, from, bytes, NULL) : wn_resize_plain(&r, from, plain, NULL)) != WN_OK) abort();
+    if ((p->antialias ? wn_resize_antialias(&r, from, bytes, NULL) : wn_resize_plain(&r, from, plain, NULL)) != WN_OK)
+        abort();
     for (size_t c = 0; c < channels; c++)
         for (size_t i = 0; i < n; i++) {
             const size_t at = i * channels + (p->bgr ? channels - 1 - c : c);
-            out[c * n + i] = sign * wn_normalised(p->antialias ? bytes[at] : plain[at], p->scale, p->mean[c], p->std[c]);
+            out[c * n + i] =
+                sign * wn_normalised(p->antialias ? bytes[at] : plain[at], p->scale, p->mean[c], p->std[c]);
         }
     free(grey), free(bytes), free(plain);
 }
 
-static enum wn_code faulty_prepare(struct wn_exe *base, int value, const float *const *numbers, const struct wn_picture *const *pictures, int n,
-                                   struct wn_error *err)
+static enum wn_code faulty_prepare(struct wn_exe *base, int value, const float *const *numbers,
+                                   const struct wn_picture *const *pictures, int n, struct wn_error *err)
 {
     const struct wn_shape *x = &wn_program_value(((struct faulty_exe *)base)->program, value)->shape;
     const size_t count = (size_t)(x->dim[1] * x->dim[2] * x->dim[3]);
     float *all = calloc((size_t)x->dim[0] * count, sizeof *all);
     if (!all) return wn_fail(err, WN_NO_MEMORY, "no memory to prepare pictures");
     for (int i = 0; i < n; i++) {
-        if (numbers[i]) memcpy(all + (size_t)i * count, numbers[i], count * sizeof *all);
-        else if (pictures[i]) prepare_one(pictures[i], all + (size_t)i * count);
+        if (numbers[i])
+            memcpy(all + (size_t)i * count, numbers[i], count * sizeof *all);
+        else if (pictures[i])
+            prepare_one(pictures[i], all + (size_t)i * count);
     }
     enum wn_code code = faulty_write(base, value, all, err);
     free(all);

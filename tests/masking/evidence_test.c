@@ -15,10 +15,13 @@ static void check(bool good, const char *what)
 }
 
 /* The relative probability of a against b after hiding what the side that is not kept covers. */
-static double by_hand(struct lab *lab, const float *image, const float *map, enum wn_fill fill, bool positive, int a, int b)
+static double by_hand(struct lab *lab, const float *image, const float *map, enum wn_fill fill, bool positive, int a,
+                      int b)
 {
-    int c = (int)wn_graph_channels(lab->graph), h = (int)wn_graph_height(lab->graph), w = (int)wn_graph_width(lab->graph), n = h * w;
-    float *big = malloc((size_t)n * sizeof *big), *filled = malloc((size_t)(c * n) * sizeof *filled), *y = malloc((size_t)lab->classes * sizeof *y);
+    int c = (int)wn_graph_channels(lab->graph), h = (int)wn_graph_height(lab->graph),
+        w = (int)wn_graph_width(lab->graph), n = h * w;
+    float *big = malloc((size_t)n * sizeof *big), *filled = malloc((size_t)(c * n) * sizeof *filled),
+          *y = malloc((size_t)lab->classes * sizeof *y);
     float *masked = malloc((size_t)(c * n) * sizeof *masked);
     const struct wn_layer *l = wn_graph_layer(lab->graph, lab->layer);
     const float *images[1] = {masked};
@@ -46,15 +49,24 @@ int main(int argc, char **argv)
     wn_top(y, lab.classes, 2, top);
     map = lab_map(&lab, 0, "gradcam", "pair", top[0], &top[1], 1);
     const struct wn_layer *l = wn_graph_layer(lab.graph, lab.layer);
-    struct wn_masking_in in = {.image = lab.images, .logits = y, .map = map, .h = (int)l->height, .w = (int)l->width,
-                               .targets = &top[0], .n_targets = 1, .rivals = &top[1], .n_rivals = 1};
+    struct wn_masking_in in = {.image = lab.images,
+                               .logits = y,
+                               .map = map,
+                               .h = (int)l->height,
+                               .w = (int)l->width,
+                               .targets = &top[0],
+                               .n_targets = 1,
+                               .rivals = &top[1],
+                               .n_rivals = 1};
     for (int fill = 0; fill < WN_FILL_BLACK; fill++) {
         in.fill = (enum wn_fill)fill;
         check(wn_engine_masking(lab.engine, lab.graph, &in, &got, &err) == WN_OK, wn_fill_name(fill));
-        double keep = by_hand(&lab, lab.images, map, in.fill, true, top[0], top[1]), hide = by_hand(&lab, lab.images, map, in.fill, false, top[0], top[1]);
-        printf("      p(P|P,Q) %.4f; only what speaks for P %.4f (by hand %.4f); that hidden %.4f (by hand %.4f)\n", got.before,
-               got.keep_positive, keep, got.keep_negative, hide);
-        check(fabs(got.keep_positive - keep) < 1e-9 && fabs(got.keep_negative - hide) < 1e-9, "as the pictures masked by hand");
+        double keep = by_hand(&lab, lab.images, map, in.fill, true, top[0], top[1]),
+               hide = by_hand(&lab, lab.images, map, in.fill, false, top[0], top[1]);
+        printf("      p(P|P,Q) %.4f; only what speaks for P %.4f (by hand %.4f); that hidden %.4f (by hand %.4f)\n",
+               got.before, got.keep_positive, keep, got.keep_negative, hide);
+        check(fabs(got.keep_positive - keep) < 1e-9 && fabs(got.keep_negative - hide) < 1e-9,
+              "as the pictures masked by hand");
         check(fabs(got.before - 1 / (1 + exp((double)y[top[1]] - y[top[0]]))) < 1e-9, "the picture as it is");
         check(got.turns == (got.keep_negative < 0.5), "turns is what it says");
         check(got.positive > 0 && got.negative > 0 && got.positive + got.negative <= 1, "shares of the pixels");
@@ -62,14 +74,16 @@ int main(int argc, char **argv)
         other.targets = &top[1];
         other.rivals = &top[0];
         check(wn_engine_masking(lab.engine, lab.graph, &other, &swapped, &err) == WN_OK &&
-                  fabs(swapped.keep_positive + got.keep_positive - 1) < 1e-9, "the two classes' probabilities add to 1");
+                  fabs(swapped.keep_positive + got.keep_positive - 1) < 1e-9,
+              "the two classes' probabilities add to 1");
     }
     check(got.keep_positive >= got.keep_negative, "what speaks for P helps P more than what speaks against it");
     in.n_rivals = 0;
     check(wn_engine_masking(lab.engine, lab.graph, &in, &got, NULL) == WN_BAD_REQUEST, "an empty set is refused");
     in.n_rivals = 1;
     in.rivals = &lab.classes;
-    check(wn_engine_masking(lab.engine, lab.graph, &in, &got, NULL) == WN_BAD_REQUEST, "a class that is not there is refused");
+    check(wn_engine_masking(lab.engine, lab.graph, &in, &got, NULL) == WN_BAD_REQUEST,
+          "a class that is not there is refused");
     free(map);
     free(y);
     lab_close(&lab);

@@ -103,7 +103,8 @@ static void the_rise_kernel_sums_to_one_is_symmetric_and_fades_at_the_border(voi
     double sum = 0;
     for (int i = 0; i < 11; i++) sum += wn_rise_taps[i];
     assert_true(fabs(sum - 1) < 1e-6);
-    for (int i = 0; i < 5; i++) assert_true(wn_rise_taps[i] == wn_rise_taps[10 - i] && wn_rise_taps[i] < wn_rise_taps[i + 1]);
+    for (int i = 0; i < 5; i++)
+        assert_true(wn_rise_taps[i] == wn_rise_taps[10 - i] && wn_rise_taps[i] < wn_rise_taps[i + 1]);
     for (int i = 0; i < N; i++) x[i] = 1;
     assert_int_equal(wn_blur(x, 1, H, W, wn_rise_taps, 5, WN_BORDER_ZERO, got, NULL), WN_OK);
     for (int i = 0; i < N; i++) {
@@ -152,7 +153,8 @@ static void the_hidden_sets_are_disjoint_and_with_the_zeros_cover_the_picture(vo
     static bool by_positive[N], by_negative[N];
     randomize(map, N, 3);
     for (int i = 0; i < N; i += 7) map[i] = i % 2 ? 0.0f : -0.0f;
-    size_t a = wn_mask_sign(map, N, WN_KEEP_POSITIVE, by_positive), b = wn_mask_sign(map, N, WN_KEEP_NEGATIVE, by_negative), zeros = 0;
+    size_t a = wn_mask_sign(map, N, WN_KEEP_POSITIVE, by_positive),
+           b = wn_mask_sign(map, N, WN_KEEP_NEGATIVE, by_negative), zeros = 0;
     for (int i = 0; i < N; i++) {
         assert_false(by_positive[i] && by_negative[i]);
         assert_int_equal(!by_positive[i] && !by_negative[i], map[i] == 0);
@@ -217,7 +219,8 @@ static void relative_probabilities_add_to_one_and_never_overflow(void **state)
     const int t[2] = {0, 3}, s[2] = {1, 2}, top[1] = {4};
     double want = (exp(3) + 1) / (exp(3) + 1 + exp(-1) + exp(2.5));
     assert_true(fabs(wn_relative_probability(y, 5, t, 2, s, 2) - want) < 1e-12);
-    assert_true(fabs(wn_relative_probability(y, 5, t, 2, s, 2) + wn_relative_probability(y, 5, s, 2, t, 2) - 1) < 1e-12);
+    assert_true(fabs(wn_relative_probability(y, 5, t, 2, s, 2) + wn_relative_probability(y, 5, s, 2, t, 2) - 1) <
+                1e-12);
     assert_true(wn_relative_probability(y, 5, top, 1, t, 1) == 1);
     assert_true(wn_relative_probability(y, 5, t, 1, top, 1) == 0);
     const int yes[1] = {1}, no[1] = {0};

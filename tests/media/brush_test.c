@@ -57,7 +57,8 @@ static void check(const uint8_t *mask, int w, int h, int width, int height)
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
             uint8_t inside = mask[(int64_t)y * h / height * w + (int64_t)x * w / width] ? 255 : 0;
-            for (int c = 0; c < 4; c++) assert_int_equal(out[((size_t)y * (size_t)width + (size_t)x) * 4 + (size_t)c], inside);
+            for (int c = 0; c < 4; c++)
+                assert_int_equal(out[((size_t)y * (size_t)width + (size_t)x) * 4 + (size_t)c], inside);
         }
     wn_buffer_finish(&rle);
     free(out);
@@ -77,7 +78,8 @@ static void a_mask_of_any_size_comes_back(void **state)
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
         for (int kind = 0; kind < 6; kind++) {
             int w = sizes[k][0], h = sizes[k][1];
-            for (int i = 0; i < w * h; i++) mask[i] = kind == 0 ? 0 : kind == 1 ? 1 : kind == 2 ? i % 2 == 0 : any() % (kind == 5 ? 40u : 2u) == 0;
+            for (int i = 0; i < w * h; i++)
+                mask[i] = kind == 0 ? 0 : kind == 1 ? 1 : kind == 2 ? i % 2 == 0 : any() % (kind == 5 ? 40u : 2u) == 0;
             check(mask, w, h, w, h);
         }
 }
@@ -124,7 +126,8 @@ static void a_large_picture_takes_few_bytes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_mask_of_any_size_comes_back), cmocka_unit_test(a_mask_is_stretched_by_nearest_pixels),
-                                       cmocka_unit_test(runs_at_the_edges_of_each_size_come_back), cmocka_unit_test(a_large_picture_takes_few_bytes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mask_of_any_size_comes_back), cmocka_unit_test(a_mask_is_stretched_by_nearest_pixels),
+        cmocka_unit_test(runs_at_the_edges_of_each_size_come_back), cmocka_unit_test(a_large_picture_takes_few_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ static bool is_within(const struct wn_outline *o, double x, double y)
 {
     bool in = false;
     for (int i = 0, k = o->n - 1; i < o->n; k = i++) {
-        double ax = (double)o->points[2 * i], ay = (double)o->points[2 * i + 1], bx = (double)o->points[2 * k], by = (double)o->points[2 * k + 1];
+        double ax = (double)o->points[2 * i], ay = (double)o->points[2 * i + 1], bx = (double)o->points[2 * k],
+               by = (double)o->points[2 * k + 1];
         if ((ay > y) != (by > y) && x < (bx - ax) * (y - ay) / (by - ay) + ax) in = !in;
     }
     return in;
@@ -100,7 +101,8 @@ static void any_mask_has_outlines(void **state)
         struct wn_outline list[WN_MOST_OUTLINES];
         struct wn_error err = {0};
         int n;
-        for (size_t i = 0; i < sizeof mask; i++) mask[i] = ((seed = seed * 1664525u + 1013904223u) >> 16) % 8 < (uint32_t)(round % 8);
+        for (size_t i = 0; i < sizeof mask; i++)
+            mask[i] = ((seed = seed * 1664525u + 1013904223u) >> 16) % 8 < (uint32_t)(round % 8);
         assert_int_equal(wn_outlines(mask, 21, 33, list, &n, &err), WN_OK);
         for (int i = 0; i < n; i++)
             for (int k = 0; k < list[i].n; k++) {
@@ -113,7 +115,8 @@ static void any_mask_has_outlines(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(rectangles_come_back_exactly), cmocka_unit_test(thin_pieces_keep_their_corners),
-                                       cmocka_unit_test(round_pieces_come_back_closely_and_with_few_points), cmocka_unit_test(any_mask_has_outlines)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rectangles_come_back_exactly), cmocka_unit_test(thin_pieces_keep_their_corners),
+        cmocka_unit_test(round_pieces_come_back_closely_and_with_few_points), cmocka_unit_test(any_mask_has_outlines)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Pictures of which only what a network looks at is decoded: the same numbers as from the whole, for every kind of JPEG and every cut. */
+/* Pictures of which only what a network looks at is decoded: the same numbers as from the whole, for every kind of
+ * JPEG and every cut. */
 #include <media/preprocess.h>
 #include <media/resize.h>
 
@@ -19,8 +20,9 @@ struct coding {
 };
 
 static const struct coding codings[] = {
-    {"4:4:4", 1, 1, false, false, false}, {"4:2:2", 2, 1, false, false, false}, {"4:2:0", 2, 2, false, false, false},
-    {"4:4:0", 1, 2, false, false, false}, {"4:1:1", 4, 1, false, false, false}, {"4:2:0 with restarts", 2, 2, false, false, true},
+    {"4:4:4", 1, 1, false, false, false}, {"4:2:2", 2, 1, false, false, false},
+    {"4:2:0", 2, 2, false, false, false}, {"4:4:0", 1, 2, false, false, false},
+    {"4:1:1", 4, 1, false, false, false}, {"4:2:0 with restarts", 2, 2, false, false, true},
     {"gray", 1, 1, true, false, false},   {"progressive", 2, 2, false, true, false},
 };
 enum { CODINGS = sizeof codings / sizeof *codings };
@@ -36,7 +38,8 @@ static int below(int n)
 /* Blocks of random colours with noise on them: every chroma sample differs from its neighbours. */
 static void fill_row(uint8_t *row, int width, int y, int channels)
 {
-    for (int x = 0; x < width * channels; x++) row[x] = (uint8_t)((x / channels / 5 * 37 + y / 3 * 91 + x % channels * 60 + below(60)) & 255);
+    for (int x = 0; x < width * channels; x++)
+        row[x] = (uint8_t)((x / channels / 5 * 37 + y / 3 * 91 + x % channels * 60 + below(60)) & 255);
 }
 
 static size_t encode(const struct coding *how, int width, int height, int quality, unsigned char **out)
@@ -73,7 +76,8 @@ static size_t encode(const struct coding *how, int width, int height, int qualit
 
 static struct wn_preprocess some_preprocess(int width, int height)
 {
-    static const enum wn_resize_mode modes[] = {WN_RESIZE_NONE, WN_RESIZE_SQUASH, WN_RESIZE_SHORT_SIDE, WN_RESIZE_SHORT_SIDE};
+    static const enum wn_resize_mode modes[] = {WN_RESIZE_NONE, WN_RESIZE_SQUASH, WN_RESIZE_SHORT_SIDE,
+                                                WN_RESIZE_SHORT_SIDE};
     struct wn_preprocess p = {.resize = modes[below(4)], .antialias = below(4) > 0, .scale = 1, .std = {1, 1, 1}};
     int side = 8 + below(300), shorter = width < height ? width : height;
     p.order = below(5) ? WN_CHANNELS_RGB : WN_CHANNELS_GRAY;
@@ -85,8 +89,8 @@ static struct wn_preprocess some_preprocess(int width, int height)
 }
 
 /* floats: of the input. NULL where it was refused. */
-static float *input_of(const struct wn_preprocess *p, const struct wn_image_use *use, const uint8_t *data, size_t size, size_t *floats,
-                       struct wn_image *image)
+static float *input_of(const struct wn_preprocess *p, const struct wn_image_use *use, const uint8_t *data, size_t size,
+                       size_t *floats, struct wn_image *image)
 {
     struct wn_geometry geo;
     struct wn_error err = {0};
@@ -113,7 +117,8 @@ static void a_part_makes_the_same_numbers_as_the_whole(void **state)
             struct wn_image image;
             float *a = input_of(&p, &whole, file, size, &n, &image), *b = input_of(&p, &part, file, size, &m, &image);
             if (!a || !b || n != m || memcmp(a, b, n * sizeof *a))
-                fail_msg("%s, %d x %d, resize %d to %d, crop %d x %d", how->name, width, height, (int)p.resize, p.resize_w, p.crop_w, p.crop_h);
+                fail_msg("%s, %d x %d, resize %d to %d, crop %d x %d", how->name, width, height, (int)p.resize,
+                         p.resize_w, p.crop_w, p.crop_h);
             free(a);
             free(b);
         }
@@ -124,7 +129,13 @@ static void a_part_makes_the_same_numbers_as_the_whole(void **state)
 static void a_large_picture_is_reduced_and_cut(void **state)
 {
     (void)state;
-    const struct wn_preprocess p = {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 32, .crop_w = 16, .crop_h = 16, .antialias = true, .scale = 1, .std = {1, 1, 1}};
+    const struct wn_preprocess p = {.resize = WN_RESIZE_SHORT_SIDE,
+                                    .resize_w = 32,
+                                    .crop_w = 16,
+                                    .crop_h = 16,
+                                    .antialias = true,
+                                    .scale = 1,
+                                    .std = {1, 1, 1}};
     for (int i = 0; i < CODINGS; i++) {
         unsigned char *file;
         size_t size = encode(&codings[i], 1203, 777, 85, &file), n = 0, m = 0;
@@ -174,7 +185,8 @@ static void a_truncated_picture_is_refused_wherever_it_ends(void **state)
             struct wn_image image;
             unsigned char *cut = malloc(n + 1);
             memcpy(cut, file, n);
-            if (wn_image_decode_for(&use, cut, n, &wn_image_limits_default, &image, NULL) == WN_OK) fail_msg("%s, %zu of %zu bytes", codings[i].name, n, size);
+            if (wn_image_decode_for(&use, cut, n, &wn_image_limits_default, &image, NULL) == WN_OK)
+                fail_msg("%s, %zu of %zu bytes", codings[i].name, n, size);
             free(cut);
         }
         free(file);
@@ -185,12 +197,19 @@ static void damage_never_does_more_than_spoil_the_picture(void **state)
 {
     (void)state;
     for (int i = 0; i < 100 * CODINGS; i++) {
-        const struct wn_preprocess p = {.resize = WN_RESIZE_SHORT_SIDE, .resize_w = 20, .crop_w = 9, .crop_h = 13, .antialias = true, .scale = 1, .std = {1, 1, 1}};
+        const struct wn_preprocess p = {.resize = WN_RESIZE_SHORT_SIDE,
+                                        .resize_w = 20,
+                                        .crop_w = 9,
+                                        .crop_h = 13,
+                                        .antialias = true,
+                                        .scale = 1,
+                                        .std = {1, 1, 1}};
         const struct wn_image_use use = wn_preprocess_use(&p);
         unsigned char *file;
         size_t size = encode(&codings[i % CODINGS], 50 + below(50), 40 + below(50), 85, &file), n;
         struct wn_image image;
-        for (int flips = 1 + i % 3; flips > 0; flips--) file[20 + below((int)size - 20)] ^= (unsigned char)(1 << below(8));
+        for (int flips = 1 + i % 3; flips > 0; flips--)
+            file[20 + below((int)size - 20)] ^= (unsigned char)(1 << below(8));
         free(input_of(&p, &use, file, size, &n, &image));
         assert_null(image.rgb);
         free(file);
@@ -203,8 +222,19 @@ static void a_part_that_is_too_small_is_refused_and_not_read_past(void **state)
     uint8_t out[64 * 3];
     float floats[64 * 3];
     uint8_t *src = calloc(10 * 10, 3);
-    struct wn_resize r = {.src_w = 40, .src_h = 40, .channels = 3, .part_x = 10, .part_y = 10, .part_w = 10, .part_h = 10,
-                          .dst_w = 20, .dst_h = 20, .x = 6, .y = 6, .w = 3, .h = 3};
+    struct wn_resize r = {.src_w = 40,
+                          .src_h = 40,
+                          .channels = 3,
+                          .part_x = 10,
+                          .part_y = 10,
+                          .part_w = 10,
+                          .part_h = 10,
+                          .dst_w = 20,
+                          .dst_h = 20,
+                          .x = 6,
+                          .y = 6,
+                          .w = 3,
+                          .h = 3};
     assert_int_equal(wn_resize_antialias(&r, src, out, NULL), WN_OK);
     assert_int_equal(wn_resize_plain(&r, src, floats, NULL), WN_OK);
     for (int side = 0; side < 4; side++) {

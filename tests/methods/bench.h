@@ -1,4 +1,5 @@
-/* A small network on a bench, asked by one method or another: what the tests of methods share. Everything here fails the test where it fails. */
+/* A small network on a bench, asked by one method or another: what the tests of methods share. Everything here fails
+ * the test where it fails. */
 #ifndef WN_TESTS_METHODS_BENCH_H
 #define WN_TESTS_METHODS_BENCH_H
 

@@ -89,7 +89,8 @@ static void weights_are_those_of_the_weighted_ridge_regression(void **state)
             int there = 0;
             for (int i = 0; i < n; i++) there += on[i] = d == 0 || wn_random_bits(&random) >> 63;
             ask_about(&b, picture, of, on, y);
-            const double cosine = there ? there / (sqrt(there) * sqrt(n)) : 0, w = sqrt(exp(-(1 - cosine) * (1 - cosine) / (0.25 * 0.25)));
+            const double cosine = there ? there / (sqrt(there) * sqrt(n)) : 0,
+                         w = sqrt(exp(-(1 - cosine) * (1 - cosine) / (0.25 * 0.25)));
             for (int i = 0; i <= n; i++)
                 for (int k = 0; k <= n + 1 && (i == n || on[i]); k++)
                     a[i][k] += w * (k < n ? on[k] : k == n ? 1 : y[1] - y[0]);
@@ -136,7 +137,8 @@ static void the_scalar_is_that_of_the_contrast(void **state)
     back.target = other;
     back.foils = &one_class;
     set(&odds, WN_SETTING_PATH_TARGET, "log-odds");
-    struct wn_answer x = one(&b, there), y = one(&b, back), p = one(&b, sure), o = one(&b, odds), w = one(&b, about(0, "weighted", "1"));
+    struct wn_answer x = one(&b, there), y = one(&b, back), p = one(&b, sure), o = one(&b, odds),
+                     w = one(&b, about(0, "weighted", "1"));
     assert_true(off(&x, &y, -1) < 1e-5);
     assert_true(off(&o, &w, 1) < 1e-6); /* both are P against all others */
     assert_true(off(&p, &o, 1) > 1e-2);

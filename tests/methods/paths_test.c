@@ -19,7 +19,8 @@ static double residual_of(const struct wn_answer *a)
     return fabs(a->completeness.sum - a->completeness.expected) / fmax(fabs(a->completeness.expected), 0.1);
 }
 
-static void check_completeness(const char *network, const char *contrast, const char *target, const char *baseline, double bound)
+static void check_completeness(const char *network, const char *contrast, const char *target, const char *baseline,
+                               double bound)
 {
     struct bench b = bound < 1e-3 ? open_smooth(network) : open_bench(network, 1);
     struct wn_question q = question(1, "ig", contrast, 2);
@@ -31,7 +32,9 @@ static void check_completeness(const char *network, const char *contrast, const 
     for (int i = 0; i < a.h * a.w; i++) sum += a.map[i];
     assert_true(a.completeness.known);
     assert_true(fabs(sum - a.completeness.sum) <= 1e-5 * (fabs(sum) + 1e-3));
-    if (!(residual < bound)) fail_msg("%s, %s, %s, %s: sum %g, expected %g", network, contrast, target, baseline, a.completeness.sum, a.completeness.expected);
+    if (!(residual < bound))
+        fail_msg("%s, %s, %s, %s: sum %g, expected %g", network, contrast, target, baseline, a.completeness.sum,
+                 a.completeness.expected);
     wn_answer_finish(&a);
     close_bench(&b);
 }

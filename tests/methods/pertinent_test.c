@@ -37,7 +37,8 @@ static int reach(const int *of, int number, int w, int h)
         const int x = list[i] % w, y = list[i] / w, step[4][2] = {{x - 1, y}, {x + 1, y}, {x, y - 1}, {x, y + 1}};
         for (int k = 0; k < 4; k++) {
             const int at = step[k][1] * w + step[k][0];
-            if (step[k][0] < 0 || step[k][0] >= w || step[k][1] < 0 || step[k][1] >= h || seen[at] || of[at] != number) continue;
+            if (step[k][0] < 0 || step[k][0] >= w || step[k][1] < 0 || step[k][1] >= h || seen[at] || of[at] != number)
+                continue;
             seen[list[n++] = at] = true;
         }
     }
@@ -136,7 +137,9 @@ static int strongest_but(const float *y, int classes, int but)
 static void what_suffices_keeps_the_answer_when_all_else_is_painted_over(void **state)
 {
     (void)state;
-    const char *const networks[] = {"residual", "vgg_head", "max_pool"}, *const contrasts[] = {"logit", "weighted", "probability", "max", "pair"};
+    const char *const networks[] = {"residual", "vgg_head", "max_pool"}, *const contrasts[] = {"logit", "weighted",
+                                                                                               "probability", "max",
+                                                                                               "pair"};
     int smaller = 0, all = 0;
     for (int k = 0; k < 3; k++) {
         struct bench b = open_bench(networks[k], 1);
@@ -152,7 +155,8 @@ static void what_suffices_keeps_the_answer_when_all_else_is_painted_over(void **
             }
             logits_of(&b, pictures[i % IMAGES], NULL, whole);
             logits_of(&b, pictures[i % IMAGES], a.map, left);
-            const int p = strongest_but(whole, classes, -1), pair = i / IMAGES >= 3; /* max and pair: the runner-up alone */
+            /* max and pair: the runner-up alone */
+            const int p = strongest_but(whole, classes, -1), pair = i / IMAGES >= 3;
             assert_true(left[p] > left[pair ? strongest_but(whole, classes, p) : strongest_but(left, classes, p)]);
             assert_true(on > 0);
             smaller += on < PLANE / 2;
@@ -164,7 +168,8 @@ static void what_suffices_keeps_the_answer_when_all_else_is_painted_over(void **
     assert_true(2 * smaller > all); /* and is less than half of the picture, mostly */
 }
 
-/* ---- the same search, written from the formula: the gradient is that of the library's question "pair" at any picture ---- */
+/* ---- the same search, written from the formula: the gradient is that of the library's question "pair" at any
+ * picture ---- */
 
 struct oracle {
     struct bench *b;
@@ -196,7 +201,10 @@ static bool search_with(struct oracle *o, double c, int steps)
         double size = 0;
         const bool loss = margin_at(o, s, g) < o->kappa;
         for (int i = 0; i < o->n; i++) {
-            const double z = s[i] + (loss ? 0.01 * sqrt(1 - (double)k / steps) * c * g[i] : 0), next = z <= o->beta ? 0 : z - o->beta > 1 ? 1 : z - o->beta;
+            const double z = s[i] + (loss ? 0.01 * sqrt(1 - (double)k / steps) * c * g[i] : 0),
+                         next = z <= o->beta      ? 0
+                                : z - o->beta > 1 ? 1
+                                                  : z - o->beta;
             s[i] = next + (next - m[i]) * (k + 1) / (k + 4);
             m[i] = next;
             size += o->size[i] * (next * next + o->beta * next);
@@ -217,7 +225,9 @@ static void choose(struct oracle *o, double *on)
     do {
         int next = -1;
         for (int i = 0; i < o->n; i++)
-            if (!on[i] && (next < 0 || o->best[i] > o->best[next] || (o->best[i] == o->best[next] && o->slope[i] > o->slope[next]))) next = i;
+            if (!on[i] && (next < 0 || o->best[i] > o->best[next] ||
+                           (o->best[i] == o->best[next] && o->slope[i] > o->slope[next])))
+                next = i;
         if (next < 0) return;
         on[next] = 1;
     } while (margin_at(o, on, NULL) <= 0);
@@ -233,7 +243,9 @@ static void prune(struct oracle *o, double *on)
         double left = 0;
         for (int i = 0; i < o->n; i++) {
             left += on[i];
-            if (!tried[i] && (last < 0 || o->best[i] < o->best[last] || (o->best[i] == o->best[last] && o->slope[i] < o->slope[last]))) last = i;
+            if (!tried[i] && (last < 0 || o->best[i] < o->best[last] ||
+                              (o->best[i] == o->best[last] && o->slope[i] < o->slope[last])))
+                last = i;
         }
         if (last < 0 || left == 1) return;
         tried[last] = 1;
@@ -319,7 +331,8 @@ static void the_search_is_that_of_the_formula(void **state)
         close_bench(&b);
     }
     assert_true(several >= 5);
-    assert_true(10 * needed >= 9 * asked); /* an area that was needed beside another may no longer be when that has gone */
+    /* an area that was needed beside another may no longer be when that has gone */
+    assert_true(10 * needed >= 9 * asked);
 }
 
 static void a_run_with_room_for_many_gives_the_same_areas(void **state)
@@ -369,7 +382,8 @@ static void it_ends_when_nobody_waits(void **state)
     const float *images[1] = {pictures[0]};
     float y[16];
     int polls = 0;
-    struct wn_batch batch = {.n_images = 1, .images = images, .n_questions = 1, .questions = &q, .given_up = after_ten, .ctx = &polls};
+    struct wn_batch batch = {
+        .n_images = 1, .images = images, .n_questions = 1, .questions = &q, .given_up = after_ten, .ctx = &polls};
     assert_int_equal(wn_engine_explain(b.engine, &batch, y, &a, NULL, &err), WN_OK);
     assert_int_equal(a.error.code, WN_DEADLINE);
     assert_int_equal(polls, 11);
@@ -380,7 +394,8 @@ int main(int argc, char **argv)
 {
     int status = small_begin(argc, argv);
     if (status) return status;
-    for (int i = 0; i < IMAGES * PIXELS; i++) pictures[i / PIXELS][i % PIXELS] *= 6; /* so that they say more than the networks' biases */
+    /* so that they say more than the networks' biases */
+    for (int i = 0; i < IMAGES * PIXELS; i++) pictures[i / PIXELS][i % PIXELS] *= 6;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(areas_hang_together_are_of_one_colour_and_of_about_the_size_wanted),
         cmocka_unit_test(no_crumbs_are_left_of_a_noisy_picture),

@@ -1,4 +1,5 @@
-/* Methods that take several runs, and maps of several layers: what they equal on special networks, in any batch, and how they end early.
+/* Methods that take several runs, and maps of several layers: what they equal on special networks, in any batch, and
+ * how they end early.
  *
  *     runs_test BACKEND FOLDER     FOLDER holds the networks of make_goldens.py */
 #include "bench.h"
@@ -37,7 +38,8 @@ static void the_same_question_gives_the_same_bytes_in_any_batch(void **state)
     struct wn_question q[MANY];
     struct wn_answer a[MANY];
     const char *const others[] = {"gradcam", "ixg", "la"};
-    for (int i = 0; i < MANY; i++) q[i] = question(i * 2 % IMAGES, i % 2 ? others[i % 3] : drivers[i / 2 % 4], "weighted", i % 4 - 1);
+    for (int i = 0; i < MANY; i++)
+        q[i] = question(i * 2 % IMAGES, i % 2 ? others[i % 3] : drivers[i / 2 % 4], "weighted", i % 4 - 1);
     ask(&b, q, MANY, a);
     for (int i = 0; i < MANY; i++) {
         struct wn_answer again = one(&b, q[i]);
@@ -65,7 +67,8 @@ static void a_long_method_ends_when_nobody_waits_and_takes_no_other_with_it(void
     const float *images[1] = {pictures[0]};
     float y[16];
     int polls = 0;
-    struct wn_batch batch = {.n_images = 1, .images = images, .n_questions = 2, .questions = q, .given_up = after_ten, .ctx = &polls};
+    struct wn_batch batch = {
+        .n_images = 1, .images = images, .n_questions = 2, .questions = q, .given_up = after_ten, .ctx = &polls};
     assert_int_equal(wn_engine_explain(b.engine, &batch, y, a, NULL, &err), WN_OK);
     assert_int_equal(a[0].error.code, WN_DEADLINE);
     assert_int_equal(polls, 11);
@@ -81,8 +84,10 @@ static void without_noise_smoothgrad_is_its_base_method(void **state)
     for (int i = 0; wn_method_at(i); i++) {
         const char *name = wn_method_at(i)->name;
         unsigned flags = wn_method_at(i)->flags;
-        if (strcmp(name, "smoothgrad") == 0 || strcmp(name, "lrp-composite") == 0) continue; /* nobody said these pixels' range */
-        if (flags & WN_METHOD_AREAS) continue; /* areas of a noisy picture are others; what suffices is asked about the answer alone */
+        /* nobody said these pixels' range */
+        if (strcmp(name, "smoothgrad") == 0 || strcmp(name, "lrp-composite") == 0) continue;
+        /* areas of a noisy picture are others; what suffices is asked about the answer alone */
+        if (flags & WN_METHOD_AREAS) continue;
         const char *contrast = flags & WN_METHOD_CLASSLESS ? "logit" : flags & WN_METHOD_RELEVANCE ? "clrp" : "pair";
         struct wn_question q = question(0, "smoothgrad", contrast, 1), base = question(0, name, contrast, 1);
         set(&q, WN_SETTING_BASE_METHOD, name);

@@ -12,9 +12,12 @@ static void settings_that_are_compiled_in_decide_the_map(void **state)
 {
     (void)state;
     struct bench b = open_bench("residual", 1);
-    struct wn_answer lrp = with(&b, "lrp", WN_SETTING_EPSILON, NULL), same = with(&b, "lrp", WN_SETTING_EPSILON, "1e-6");
-    struct wn_answer plus = with(&b, "lrp-zplus", WN_SETTING_EPSILON, NULL), one_sided = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, "1");
-    struct wn_answer ab = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, NULL), steep = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, "3");
+    struct wn_answer lrp = with(&b, "lrp", WN_SETTING_EPSILON, NULL),
+                     same = with(&b, "lrp", WN_SETTING_EPSILON, "1e-6");
+    struct wn_answer plus = with(&b, "lrp-zplus", WN_SETTING_EPSILON, NULL),
+                     one_sided = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, "1");
+    struct wn_answer ab = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, NULL),
+                     steep = with(&b, "lrp-alpha-beta", WN_SETTING_ALPHA, "3");
     struct wn_answer damped = with(&b, "lrp", WN_SETTING_EPSILON, "1");
     double size = 0, left = 0;
     assert_true(off(&same, &lrp, 1) == 0);
@@ -54,7 +57,8 @@ static void expect(struct bench *b, struct wn_question q, enum wn_code code, con
 {
     struct wn_answer a;
     ask(b, &q, 1, &a);
-    if (a.error.code != code) fail_msg("wanted %s, got %s: %s", wn_code_name(code), wn_code_name(a.error.code), a.error.text);
+    if (a.error.code != code)
+        fail_msg("wanted %s, got %s: %s", wn_code_name(code), wn_code_name(a.error.code), a.error.text);
     if (!strstr(a.error.text, word)) fail_msg("'%s' does not say '%s'", a.error.text, word);
     wn_answer_finish(&a);
 }

@@ -112,7 +112,8 @@ static void cosine_is_one_for_a_multiple_and_undefined_for_nothing(void **state)
 static void rank_correlation_shares_ranks_among_ties(void **state)
 {
     (void)state;
-    const double a[] = {1, 2, 3, 4, 5}, squares[] = {1, 4, 9, 16, 25}, back[] = {5, 4, 3, 2, 1}, swapped[] = {1, 3, 2, 4, 5};
+    const double a[] = {1, 2, 3, 4, 5}, squares[] = {1, 4, 9, 16, 25}, back[] = {5, 4, 3, 2, 1},
+                 swapped[] = {1, 3, 2, 4, 5};
     const double tied[] = {1, 2, 2, 4}, b[] = {1, 3, 2, 4}, same[] = {7, 7, 7, 7};
     double r;
     wn_rank_correlation(a, squares, 5, &r, NULL);

@@ -1,8 +1,8 @@
-/* Every method x contrast x network: nway_test BACKEND MODEL.onnx..., or without models all of $WHYNOT_ASSETS. Walks the tables, so new
- * rows join by themselves. Each combination is answered, or refused in words that name the method or the contrast. An answer has the
- * shape, flags, target and score that the question means; is the same bytes in the company of all others and alone; and, for methods whose
- * maps add up, is the sum that its seed says. Where that is much work (a thousand classes, maps as large as the picture) the seeds of a
- * few classes stand for all. */
+/* Every method x contrast x network: nway_test BACKEND MODEL.onnx..., or without models all of $WHYNOT_ASSETS. Walks
+ * the tables, so new rows join by themselves. Each combination is answered, or refused in words that name the method
+ * or the contrast. An answer has the shape, flags, target and score that the question means; is the same bytes in
+ * the company of all others and alone; and, for methods whose maps add up, is the sum that its seed says. Where that
+ * is much work (a thousand classes, maps as large as the picture) the seeds of a few classes stand for all. */
 #include <whynot/whynot.h>
 
 #include <glob.h>
@@ -71,7 +71,8 @@ static bool subject_open(struct subject *s, const char *backend, const char *pat
     s->image = make_image(s->graph);
     s->logits = calloc((size_t)s->classes, sizeof *s->logits);
     const float *images[1] = {s->image};
-    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 0, NULL, NULL, NULL, NULL}, s->logits + (k == 1), NULL, NULL, NULL);
+    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 0, NULL, NULL, NULL, NULL}, s->logits + (k == 1), NULL,
+                      NULL, NULL);
     int n = wn_top(s->logits, s->classes, 3, top);
     s->target = top[0];
     s->foil[0] = top[1];
@@ -120,7 +121,9 @@ static const float *single(struct subject *s, struct singles *t, const struct wn
     struct wn_question q = {.layer = WN_LAYER_AUTO, .method = m, .contrast = wn_contrast_find("logit"), .target = k};
     const float *images[1] = {s->image};
     float *logits = malloc((size_t)s->classes * sizeof *logits);
-    if (!t->of[k].map) wn_engine_explain(s->engine, &(struct wn_batch){1, images, 1, &q, NULL, NULL, NULL}, logits, &t->of[k], NULL, NULL);
+    if (!t->of[k].map)
+        wn_engine_explain(s->engine, &(struct wn_batch){1, images, 1, &q, NULL, NULL, NULL}, logits, &t->of[k], NULL,
+                          NULL);
     free(logits);
     return t->of[k].map;
 }
@@ -130,8 +133,15 @@ static void check_sum(struct subject *s, struct singles *t, const struct wn_ques
     int n = a->h * a->w, foil, busy = 0;
     float *seed = calloc((size_t)s->classes, sizeof *seed);
     double *sum = calloc((size_t)n, sizeof *sum), size = 0, most = 0;
-    struct wn_contrast_in in = {.logits = s->logits, .classes = s->classes, .target = s->target, .targets = &s->target, .n_targets = 1,
-                                .foils = q->foils, .n_foils = q->n_foils, .value = q->value, .has_value = q->has_value};
+    struct wn_contrast_in in = {.logits = s->logits,
+                                .classes = s->classes,
+                                .target = s->target,
+                                .targets = &s->target,
+                                .n_targets = 1,
+                                .foils = q->foils,
+                                .n_foils = q->n_foils,
+                                .value = q->value,
+                                .has_value = q->has_value};
     wn_contrast_seed(q->contrast, &in, seed, &foil, NULL);
     for (int k = 0; k < s->classes; k++) busy += seed[k] != 0;
     if (busy <= (s->large ? 3 : FEW)) {
@@ -158,7 +168,8 @@ static void check_refusal(const struct subject *s, const struct wn_question *q, 
     bool named = strstr(a->error.text, q->method->name) || strstr(a->error.text, q->contrast->name);
     refused++;
     printf("      %s x %s refused: %s\n", q->method->name, q->contrast->name, a->error.text);
-    if (!named && a->error.code != WN_NO_SUCH_LAYER) wrong(s, q->method->name, q->contrast->name, "the refusal names neither");
+    if (!named && a->error.code != WN_NO_SUCH_LAYER)
+        wrong(s, q->method->name, q->contrast->name, "the refusal names neither");
     if (a->error.code != WN_UNSUPPORTED && a->error.code != WN_BAD_REQUEST && a->error.code != WN_NO_SUCH_LAYER)
         wrong(s, q->method->name, q->contrast->name, "not refused as something that cannot be");
     if (a->map) wrong(s, q->method->name, q->contrast->name, "refused, and a map all the same");
@@ -170,7 +181,8 @@ static void check_answer(struct subject *s, struct singles *t, const struct wn_q
     bool on_input = wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT;
     int layer = wn_graph_find_layer(s->graph, "auto");
     const struct wn_layer *l = layer >= 0 ? wn_graph_layer(s->graph, layer) : NULL;
-    int h = on_input ? (int)wn_graph_height(s->graph) : (int)l->height, w = on_input ? (int)wn_graph_width(s->graph) : (int)l->width;
+    int h = on_input ? (int)wn_graph_height(s->graph) : (int)l->height,
+        w = on_input ? (int)wn_graph_width(s->graph) : (int)l->width;
     float lo = INFINITY, hi = -INFINITY;
     answered++;
     if (a->h != h || a->w != w || a->layer != (on_input ? WN_LAYER_INPUT : layer)) {
@@ -178,14 +190,18 @@ static void check_answer(struct subject *s, struct singles *t, const struct wn_q
         return;
     }
     for (int i = 0; i < h * w; i++) {
-        if (!isfinite(a->map[i])) wrong(s, m, c, "not finite"), i = h * w;
-        else lo = fminf(lo, a->map[i]), hi = fmaxf(hi, a->map[i]);
+        if (!isfinite(a->map[i]))
+            wrong(s, m, c, "not finite"), i = h * w;
+        else
+            lo = fminf(lo, a->map[i]), hi = fmaxf(hi, a->map[i]);
     }
-    if (!(a->flags & WN_ANSWER_FLAT) != (lo != hi) || !(a->flags & WN_ANSWER_EMPTY) != (hi > 0)) wrong(s, m, c, "flags that do not fit the map");
+    if (!(a->flags & WN_ANSWER_FLAT) != (lo != hi) || !(a->flags & WN_ANSWER_EMPTY) != (hi > 0))
+        wrong(s, m, c, "flags that do not fit the map");
     if (a->target != s->target) wrong(s, m, c, "another target");
     if (q->contrast->flags & WN_CONTRAST_FOIL && a->foil != s->foil[0]) wrong(s, m, c, "another foil");
     if (!isfinite(a->score)) wrong(s, m, c, "a score that is not finite");
-    if (q->method->flags & WN_METHOD_LINEAR && !q->contrast->less) check_sum(s, t, q, a); /* two passes are brought to one total */
+    /* two passes are brought to one total */
+    if (q->method->flags & WN_METHOD_LINEAR && !q->contrast->less) check_sum(s, t, q, a);
 }
 
 /* ---- all of one network ---- */
@@ -214,7 +230,8 @@ static void check_method(struct subject *s, const struct wn_method *m)
     float *logits = malloc((size_t)s->classes * sizeof *logits);
     int n = 0;
     for (int i = 0; wn_contrast_at(i) && n < MOST; i++) questions[n++] = question_of(s, m, wn_contrast_at(i));
-    wn_engine_explain(s->engine, &(struct wn_batch){1, images, n, questions, NULL, NULL, NULL}, logits, answers, NULL, NULL);
+    wn_engine_explain(s->engine, &(struct wn_batch){1, images, n, questions, NULL, NULL, NULL}, logits, answers, NULL,
+                      NULL);
     for (int i = 0; i < n; i++) {
         if (answers[i].error.code != WN_OK)
             check_refusal(s, &questions[i], &answers[i]);
@@ -234,7 +251,8 @@ static void check_network(const char *backend, const char *path)
     int before[3] = {answered, refused, summed};
     if (!subject_open(&s, backend, path)) return;
     for (int i = 0; wn_method_at(i); i++) check_method(&s, wn_method_at(i));
-    printf("%s: %d answered (%d against their sums), %d refused by name\n", s.name, answered - before[0], summed - before[2], refused - before[1]);
+    printf("%s: %d answered (%d against their sums), %d refused by name\n", s.name, answered - before[0],
+           summed - before[2], refused - before[1]);
     fflush(stdout);
     subject_close(&s);
 }

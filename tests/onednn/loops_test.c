@@ -1,4 +1,5 @@
-/* The oneDNN backend's own loops, each against the same sum written down element by element: the strides and types that programs seldom ask for. */
+/* The oneDNN backend's own loops, each against the same sum written down element by element: the strides and types
+ * that programs seldom ask for. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -40,7 +41,8 @@ static void clear(void)
 static void same(const char *what, float tolerance)
 {
     for (int i = 0; i < CELLS; i++)
-        if (!(fabsf(y[i] - want[i]) <= tolerance * fmaxf(1, fabsf(want[i])))) fail_msg("%s: cell %d is %g, not %g", what, i, (double)y[i], (double)want[i]);
+        if (!(fabsf(y[i] - want[i]) <= tolerance * fmaxf(1, fabsf(want[i]))))
+            fail_msg("%s: cell %d is %g, not %g", what, i, (double)y[i], (double)want[i]);
 }
 
 /* ---- binary ---- */
@@ -62,21 +64,25 @@ static float combine(enum wn_binary kind, float a, float b)
 /* Two rows of n: steps of y, a, b within a row. */
 static void binary(enum wn_binary kind, int64_t n, int64_t sy, int64_t sa, int64_t sb)
 {
-    const struct wn_dnn_binary spec = {.nest = {2, {2, n}, {{n * sy, sy}, {n * sa, sa}, {n * sb, sb}}, {0}}, .kind = kind};
+    const struct wn_dnn_binary spec = {.nest = {2, {2, n}, {{n * sy, sy}, {n * sa, sa}, {n * sb, sb}}, {0}},
+                                       .kind = kind};
     clear();
     wn_dnn_loop_binary(&spec, (void *[]){y, other, x + 1000});
     for (int64_t r = 0; r < 2; r++)
-        for (int64_t i = 0; i < n; i++) want[(r * n + i) * sy] = combine(kind, other[(r * n + i) * sa], x[1000 + (r * n + i) * sb]);
+        for (int64_t i = 0; i < n; i++)
+            want[(r * n + i) * sy] = combine(kind, other[(r * n + i) * sa], x[1000 + (r * n + i) * sb]);
     same("binary", 1e-5f);
 }
 
 static void two_values_are_combined_whatever_their_strides(void **state)
 {
     (void)state;
-    static const int64_t strides[][3] = {{1, 1, 1}, {1, 1, 0}, {1, 0, 1}, {1, 0, 0}, {2, 1, 1}, {1, 2, 1}, {1, 1, 2}, {2, 0, 3}, {1, 0, 2}, {1, 2, 0}, {3, 1, 0}};
+    static const int64_t strides[][3] = {{1, 1, 1}, {1, 1, 0}, {1, 0, 1}, {1, 0, 0}, {2, 1, 1}, {1, 2, 1},
+                                         {1, 1, 2}, {2, 0, 3}, {1, 0, 2}, {1, 2, 0}, {3, 1, 0}};
     for (int kind = WN_BINARY_ADD; kind <= WN_BINARY_MIN; kind++)
         for (size_t i = 0; i < sizeof strides / sizeof *strides; i++)
-            for (int64_t n = 0; n <= 19; n += 19) binary((enum wn_binary)kind, n, strides[i][0], strides[i][1], strides[i][2]);
+            for (int64_t n = 0; n <= 19; n += 19)
+                binary((enum wn_binary)kind, n, strides[i][0], strides[i][1], strides[i][2]);
 }
 
 /* ---- copies ---- */
@@ -86,9 +92,14 @@ static float value_of(const void *data, enum wn_dnn_type type, int64_t i)
     return type == WN_DNN_F32 ? ((const float *)data)[i] : wn_bf16_up(((const uint16_t *)data)[i]);
 }
 
-static void copy(enum wn_dnn_type from, enum wn_dnn_type to, int64_t rows, int64_t n, int64_t sy, int64_t sx, bool fills, float value)
+static void copy(enum wn_dnn_type from, enum wn_dnn_type to, int64_t rows, int64_t n, int64_t sy, int64_t sx,
+                 bool fills, float value)
 {
-    struct wn_dnn_copy spec = {.nest = {2, {rows, n}, {{n * sy, sy}, {n * sx, sx}, {0}}, {0}}, .x = from, .y = to, .fills = fills, .fill = value,
+    struct wn_dnn_copy spec = {.nest = {2, {rows, n}, {{n * sy, sy}, {n * sx, sx}, {0}}, {0}},
+                               .x = from,
+                               .y = to,
+                               .fills = fills,
+                               .fill = value,
                                .y_count = CELLS};
     const void *source = from == WN_DNN_F32 ? (void *)x : (void *)narrow_x;
     void *target = to == WN_DNN_F32 ? (void *)y : (void *)narrow_y;
@@ -110,7 +121,7 @@ static void copies_change_type_and_step(void **state)
                 copy(from, to, 3, 40, 1, step, true, 0);
                 copy(from, to, 3, 40, step, step, true, 2.5f);
                 copy(from, to, 40, 3, step, 1, true, 2.5f); /* thin rows */
-                copy(from, to, 40, 0, 1, 1, true, 1); /* nothing to copy, on either road */
+                copy(from, to, 40, 0, 1, 1, true, 1);       /* nothing to copy, on either road */
                 copy(from, to, 0, 3, 1, 1, true, 1);
             }
 }
@@ -119,8 +130,10 @@ static void copies_change_type_and_step(void **state)
 
 static void reduce(enum wn_reduce kind, int64_t kept, int64_t over, int64_t sy, int64_t kept_step, int64_t over_step)
 {
-    const struct wn_dnn_reduce spec = {.nest = {1, {kept}, {{sy}, {kept_step}, {0}}, {0}}, .over = {1, {over}, {{0}, {over_step}, {0}}, {0}},
-                                       .kind = kind, .count = over};
+    const struct wn_dnn_reduce spec = {.nest = {1, {kept}, {{sy}, {kept_step}, {0}}, {0}},
+                                       .over = {1, {over}, {{0}, {over_step}, {0}}, {0}},
+                                       .kind = kind,
+                                       .count = over};
     clear();
     wn_dnn_loop_reduce(&spec, (void *[]){y, x});
     for (int64_t k = 0; k < kept; k++) {
@@ -155,7 +168,8 @@ static void axis_map(int64_t n, int64_t sy, int64_t sx)
 {
     static const int32_t index[] = {0, 1, -1, 2, -1, -1, 3, 0};
     static const float weight[] = {0.5f, 2, 3, 0.25f, 1, 1, -1, 4};
-    const struct wn_dnn_axis_map spec = {.nest = {1, {n}, {{sy}, {sx}, {0}}, {0}}, .taps = {4, 4, 2, index, weight}, .x_stride = 200, .y_stride = 300};
+    const struct wn_dnn_axis_map spec = {
+        .nest = {1, {n}, {{sy}, {sx}, {0}}, {0}}, .taps = {4, 4, 2, index, weight}, .x_stride = 200, .y_stride = 300};
     clear();
     wn_dnn_loop_axis_map(&spec, (void *[]){y, x});
     for (int64_t j = 0; j < 4; j++)
@@ -181,7 +195,8 @@ static void taps_are_weighed_whatever_the_strides(void **state)
 static void a_bf16_is_the_nearest_and_no_number_stays_none(void **state)
 {
     (void)state;
-    const float given[] = {1, 1.00390625f, 1.01171875f, -INFINITY, NAN, 0, -2.5f}, nearest[] = {1, 1, 1.015625f, -INFINITY, NAN, 0, -2.5f};
+    const float given[] = {1, 1.00390625f, 1.01171875f, -INFINITY, NAN, 0, -2.5f},
+                nearest[] = {1, 1, 1.015625f, -INFINITY, NAN, 0, -2.5f};
     uint16_t bits[7];
     float back[7];
     wn_dnn_narrow(bits, given, 7);
@@ -229,8 +244,10 @@ static float activation(const struct wn_act *act, double v)
 static void activations_bend_where_they_should(void **state)
 {
     (void)state;
-    static const struct wn_act acts[] = {{WN_UNARY_RELU, 0, 0},   {WN_UNARY_LEAKY, 0.1f, 0},           {WN_UNARY_ELU, 1, 0}, {WN_UNARY_CLIP, -0.25f, 0.5f},
-                                         {WN_UNARY_HARDSWISH, 0, 0}, {WN_UNARY_HARDSIGMOID, 0.2f, 0.5f}, {WN_UNARY_ABS, 0, 0}};
+    static const struct wn_act acts[] = {{WN_UNARY_RELU, 0, 0},      {WN_UNARY_LEAKY, 0.1f, 0},
+                                         {WN_UNARY_ELU, 1, 0},       {WN_UNARY_CLIP, -0.25f, 0.5f},
+                                         {WN_UNARY_HARDSWISH, 0, 0}, {WN_UNARY_HARDSIGMOID, 0.2f, 0.5f},
+                                         {WN_UNARY_ABS, 0, 0}};
     static float wide[CELLS];
     for (int i = 0; i < CELLS; i++) wide[i] = 8 * x[i];
     for (size_t k = 0; k < sizeof acts / sizeof *acts; k++) {
@@ -246,7 +263,8 @@ static void slices_are_added_where_they_lie(void **state)
     (void)state;
     for (int type = WN_DNN_F32; type <= WN_DNN_BF16; type++) {
         const struct wn_dnn_sum q = {.rows = 5, .channels = 21, .from = {3, 0}, .step = {40, 21}, .type = type};
-        void *target = type == WN_DNN_F32 ? (void *)y : (void *)narrow_y, *source = type == WN_DNN_F32 ? (void *)x : (void *)narrow_x;
+        void *target = type == WN_DNN_F32 ? (void *)y : (void *)narrow_y,
+             *source = type == WN_DNN_F32 ? (void *)x : (void *)narrow_x;
         clear();
         for (int i = 0; i < 105; i++) { /* the second in the place of the result */
             narrow_y[i] = wn_bf16_down(other[i]);
@@ -268,7 +286,9 @@ static void derivatives_in_bf16_are_those_in_f32(void **state)
     float wide_g[N], wide_z[N], wide[N];
     for (int kind = 0; kind < WN_UNARY_COUNT; kind++) {
         struct wn_dnn_unary u = {.act = {(enum wn_unary)kind, 0.25f, 0.5f}, .count = N};
-        for (int i = 0; i < N; i++) g[i] = wn_bf16_down(other[i]), z[i] = wn_bf16_down(kind == WN_UNARY_LOG || kind == WN_UNARY_SQRT ? other[i] : x[i]);
+        for (int i = 0; i < N; i++)
+            g[i] = wn_bf16_down(other[i]),
+            z[i] = wn_bf16_down(kind == WN_UNARY_LOG || kind == WN_UNARY_SQRT ? other[i] : x[i]);
         wn_dnn_widen(wide_g, g, N);
         wn_dnn_widen(wide_z, z, N);
         wn_dnn_loop_unary_bwd(&u, (void *[]){wide, wide_g, wide_z});
@@ -309,7 +329,9 @@ static void channels_are_summed_where_they_lie_apart(void **state)
         for (int64_t r = 0; r < 2; r++)
             for (int64_t i = 0; i < 5; i++) {
                 double sum = 0;
-                for (int64_t c = 0; c < 13; c++) sum += (double)x[r * 100 + i * 13 + c * steps[k][0]] * (double)other[r * 200 + i * 13 + c * steps[k][1]];
+                for (int64_t c = 0; c < 13; c++)
+                    sum += (double)x[r * 100 + i * 13 + c * steps[k][0]] *
+                           (double)other[r * 200 + i * 13 + c * steps[k][1]];
                 want[r * 5 + i] = (float)sum;
             }
         same("dot", 1e-5f);
@@ -327,7 +349,8 @@ static void few_channels_are_summed_for_many_pixels_at_once(void **state)
             for (int64_t r = 0; r < 2; r++)
                 for (int64_t i = 0; i < 37; i++) {
                     double sum = 0;
-                    for (int64_t k = 0; k < c; k++) sum += (double)x[r * 200 + i * c + k] * (double)other[r * 300 + i * c + k];
+                    for (int64_t k = 0; k < c; k++)
+                        sum += (double)x[r * 200 + i * c + k] * (double)other[r * 300 + i * c + k];
                     want[r * 120 + i * spec.y[1]] = (float)sum;
                 }
             same("dot of few", 1e-5f);
@@ -338,7 +361,14 @@ static void few_channels_are_summed_for_many_pixels_at_once(void **state)
 
 static struct wn_dnn_pool line_pool(int64_t c, int64_t k, int64_t stride, int64_t dilation, int64_t pad)
 {
-    struct wn_dnn_pool q = {.n = 1, .c = c, .in = {1, 1, 12}, .out = {1, 1, 0}, .kernel = {1, 1, k}, .stride = {1, 1, stride}, .dilation = {1, 1, dilation}, .pad = {0, 0, pad}};
+    struct wn_dnn_pool q = {.n = 1,
+                            .c = c,
+                            .in = {1, 1, 12},
+                            .out = {1, 1, 0},
+                            .kernel = {1, 1, k},
+                            .stride = {1, 1, stride},
+                            .dilation = {1, 1, dilation},
+                            .pad = {0, 0, pad}};
     q.out[2] = (12 + 2 * pad - dilation * (k - 1) - 1) / stride + 1;
     return q;
 }
@@ -362,14 +392,17 @@ static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_typ
     static float index[CELLS], dx[CELLS], sum[CELLS];
     float *read = type == WN_DNN_F32 ? values : x;
     q.bf16_x = type == WN_DNN_BF16;
-    for (int64_t i = 0; q.bf16_x && i < q.in[2] * q.c; i++) narrow_x[i] = wn_bf16_down(values[i]), x[i] = wn_bf16_up(narrow_x[i]);
+    for (int64_t i = 0; q.bf16_x && i < q.in[2] * q.c; i++)
+        narrow_x[i] = wn_bf16_down(values[i]), x[i] = wn_bf16_up(narrow_x[i]);
     clear();
-    wn_dnn_loop_maxpool(&q, (void *[]){q.bf16_x ? (void *)narrow_y : (void *)y, index, q.bf16_x ? (void *)narrow_x : (void *)values});
+    wn_dnn_loop_maxpool(
+        &q, (void *[]){q.bf16_x ? (void *)narrow_y : (void *)y, index, q.bf16_x ? (void *)narrow_x : (void *)values});
     memset(sum, 0, sizeof sum);
     for (int64_t o = 0; o < q.out[2]; o++)
         for (int64_t c = 0; c < q.c; c++) {
             const int64_t at = o * q.c + c, best = winner_of(&q, read, o, c);
-            const float got = q.bf16_x ? wn_bf16_up(narrow_y[at]) : y[at], expected = best < 0 ? -INFINITY : read[best * q.c + c];
+            const float got = q.bf16_x ? wn_bf16_up(narrow_y[at]) : y[at],
+                        expected = best < 0 ? -INFINITY : read[best * q.c + c];
             if (isnan(expected)) {
                 assert_true(isnan(got) && isnan(read[(int64_t)index[at] * q.c + c]));
             } else {
@@ -379,7 +412,7 @@ static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_typ
             if (best >= 0) sum[best * q.c + c] += other[at];
         }
     for (int64_t i = 0; i < q.in[2] * q.c; i++)
-        if (isnan(read[i])) return; /* which of several won, nothing is said of */
+        if (isnan(read[i])) return;                                 /* which of several won, nothing is said of */
     for (int64_t i = q.out[2] * q.c; i < CELLS; i++) index[i] = 11; /* of windows that there are not */
     wn_dnn_loop_maxpool_bwd(&q, (void *[]){dx, other, index});
     for (int64_t i = 0; i < q.in[2] * q.c; i++) assert_float_equal(dx[i], sum[i], 1e-5f);
@@ -387,13 +420,16 @@ static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_typ
 
 static void every_window_has_its_winner_and_gives_back_to_it(void **state)
 {
-    static const int64_t channels[] = {1, 3, 16, 31, 64, 100}, windows[][4] = {{2, 2, 1, 0}, {3, 2, 1, 1}, {5, 1, 1, 2}, {7, 3, 1, 3}, {3, 1, 3, 2}, {1, 2, 1, 1}, {11, 1, 1, 5}};
+    static const int64_t channels[] = {1, 3, 16, 31, 64, 100},
+                         windows[][4] = {{2, 2, 1, 0}, {3, 2, 1, 1}, {5, 1, 1, 2}, {7, 3, 1, 3},
+                                         {3, 1, 3, 2}, {1, 2, 1, 1}, {11, 1, 1, 5}};
     static float values[CELLS];
     for (int c = 0; c < 6; c++)
         for (int w = 0; w < 7; w++)
             for (int strange = 0; strange < 3; strange++)
                 for (int type = WN_DNN_F32; type <= WN_DNN_BF16; type++) {
-                    const struct wn_dnn_pool q = line_pool(channels[c], windows[w][0], windows[w][1], windows[w][2], windows[w][3]);
+                    const struct wn_dnn_pool q =
+                        line_pool(channels[c], windows[w][0], windows[w][1], windows[w][2], windows[w][3]);
                     fill(state);
                     for (int i = 0; i < CELLS; i++) values[i] = strange == 2 ? -INFINITY : x[i];
                     for (int i = 0; strange == 1 && i < CELLS; i += 41) values[i] = NAN, values[i + 1] = -INFINITY;

@@ -1,4 +1,5 @@
-/* Networks without a convolutional stage, or with one logit, through the engine: what can be answered is, the rest says why. */
+/* Networks without a convolutional stage, or with one logit, through the engine: what can be answered is, the rest
+ * says why. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -51,8 +52,12 @@ static void a_network_without_an_automatic_layer_still_classifies(void **state)
     (void)state;
     struct wn_graph *g = parse(perceptron()->make(), NULL);
     float logits[NET_CLASSES] = {0};
-    struct wn_answer a = ask(g, (struct wn_question){.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"),
-                                                     .contrast = wn_contrast_find("logit"), .target = 1}, logits);
+    struct wn_answer a = ask(g,
+                             (struct wn_question){.layer = WN_LAYER_AUTO,
+                                                  .method = wn_method_find("gradcam"),
+                                                  .contrast = wn_contrast_find("logit"),
+                                                  .target = 1},
+                             logits);
     assert_int_equal(a.error.code, WN_NO_SUCH_LAYER);
     assert_null(a.map);
     assert_true(logits[0] != 0 && logits[NET_CLASSES - 1] != 0);
@@ -65,15 +70,19 @@ static void a_network_without_an_automatic_layer_can_be_asked_about_its_input(vo
     (void)state;
     struct wn_graph *g = parse(perceptron()->make(), NULL);
     float logits[NET_CLASSES];
-    struct wn_answer a = ask(g, (struct wn_question){.layer = 0, .method = wn_method_find("la"),
-                                                     .contrast = wn_contrast_find("logit"), .target = 1}, logits);
+    struct wn_answer a =
+        ask(g,
+            (struct wn_question){
+                .layer = 0, .method = wn_method_find("la"), .contrast = wn_contrast_find("logit"), .target = 1},
+            logits);
     if (a.error.code != WN_OK) fail_msg("%s", a.error.text);
     assert_int_equal(a.h, 16);
     wn_answer_finish(&a);
     wn_graph_destroy(g);
 }
 
-/* One logit y is two, 0 and y: class 1 is saturated when the sigmoid of y is 1, and so is class 0 when that of -y is. */
+/* One logit y is two, 0 and y: class 1 is saturated when the sigmoid of y is 1, and so is class 0 when that of -y
+ * is. */
 static struct wire one_logit(float bias)
 {
     static const float w[3] = {0.01f, -0.01f, 0.02f};
@@ -99,8 +108,11 @@ static void one_logit_is_saturated_where_its_sigmoid_is(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct wn_graph *g = parse(one_logit(cases[i].bias), NULL);
         float logit;
-        struct wn_answer a = ask(g, (struct wn_question){.layer = WN_LAYER_AUTO, .method = wn_method_find("gradcam"),
-                                                         .contrast = wn_contrast_find("logit"), .target = cases[i].target},
+        struct wn_answer a = ask(g,
+                                 (struct wn_question){.layer = WN_LAYER_AUTO,
+                                                      .method = wn_method_find("gradcam"),
+                                                      .contrast = wn_contrast_find("logit"),
+                                                      .target = cases[i].target},
                                  &logit);
         if (a.error.code != WN_OK) fail_msg("%s", a.error.text);
         assert_int_equal((a.flags & WN_ANSWER_SATURATED) != 0, cases[i].saturated);

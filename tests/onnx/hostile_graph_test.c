@@ -1,4 +1,5 @@
-/* Messages in good form that make no graph, or one beyond reason: each must be refused with the right code and a text fit to be shown. */
+/* Messages in good form that make no graph, or one beyond reason: each must be refused with the right code and a
+ * text fit to be shown. */
 #include "refused.h"
 
 #include <stdio.h>
@@ -89,8 +90,8 @@ static void names_that_cannot_be_shown_are_refused(void **state)
     (void)state;
     char longest[1026] = {0};
     memset(longest, 'a', 1025);
-    const char *const names[] = {"\x1b[2J", "two\nlines", "\xff", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82",
-                                 "\xc2\x85", longest};
+    const char *const names[] = {"\x1b[2J",          "two\nlines", "\xff",     "\xc0\x80", "\xed\xa0\x80",
+                                 "\xf4\x90\x80\x80", "\xe2\x82",   "\xc2\x85", longest};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct wire graph = small_graph();
         wire_graph_node(&graph, wire_node("Relu", "n", "x", names[i]));

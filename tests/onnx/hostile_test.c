@@ -1,4 +1,5 @@
-/* Bytes that mean harm or are broken, and messages that are not read: each must be refused with the right code and a text fit to be shown. */
+/* Bytes that mean harm or are broken, and messages that are not read: each must be refused with the right code and a
+ * text fit to be shown. */
 #include "refused.h"
 
 #include <stdlib.h>
@@ -224,7 +225,8 @@ static void dimensions_outside_the_limits_are_refused(void **state)
     const int64_t huge = INT64_C(1) << 31;
     refused_tensor(wire_tensor("w", WIRE_F32, 3, DIMS(huge, huge, 4)), "outside the limits");
     refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(INT64_MAX, INT64_MAX)), "outside the limits");
-    refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(4, INT64_C(1) << 62)), "outside the limits"); /* 2^64 elements are not 0 */
+    /* 2^64 elements are not 0 */
+    refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(4, INT64_C(1) << 62)), "outside the limits");
     refused_tensor(wire_tensor("w", WIRE_F32, 1, DIMS(huge + 1)), "outside the limits");
     refused_tensor(wire_tensor("w", WIRE_F32, 1, DIMS(-1)), "negative");
     refused_tensor(wire_tensor("w", WIRE_F32, 2, DIMS(INT64_MIN, 2)), "negative");

@@ -1,4 +1,5 @@
-/* Whole networks through wn_graph_parse: classes, layers, the automatic layer, the softmax taken off, inputs and outputs chosen. */
+/* Whole networks through wn_graph_parse: classes, layers, the automatic layer, the softmax taken off, inputs and
+ * outputs chosen. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +21,8 @@ static struct wn_graph *parse_good(struct wire model, const struct wn_graph_opti
     return g;
 }
 
-static void parse_refused(enum wn_code code, struct wire model, const struct wn_graph_options *options, const char *about)
+static void parse_refused(enum wn_code code, struct wire model, const struct wn_graph_options *options,
+                          const char *about)
 {
     struct wn_error err = {0};
     struct wn_graph *g = NULL;
@@ -72,16 +74,15 @@ static void the_logits_are_taken_before_the_softmax(void **state)
 static void layers_are_listed_in_forward_order_with_their_shapes(void **state)
 {
     (void)state;
-    static const struct wn_layer want[] = {
-        {"x", "Input", 3, 16, 16, -1, -1},
-        {"c1", "Conv", 8, 16, 16, -1, 1},
-        {"n1", "BatchNormalization", 8, 16, 16, -1, 1},
-        {"r1", "Relu", 8, 16, 16, 2, 1},
-        {"p1", "MaxPool", 8, 8, 8, -1, -1},
-        {"c2", "Conv", 8, 8, 8, -1, 5},
-        {"n2", "BatchNormalization", 8, 8, 8, -1, 5},
-        {"sum", "Add", 8, 8, 8, -1, -1},
-        {"r2", "Relu", 8, 8, 8, 7, -1}};
+    static const struct wn_layer want[] = {{"x", "Input", 3, 16, 16, -1, -1},
+                                           {"c1", "Conv", 8, 16, 16, -1, 1},
+                                           {"n1", "BatchNormalization", 8, 16, 16, -1, 1},
+                                           {"r1", "Relu", 8, 16, 16, 2, 1},
+                                           {"p1", "MaxPool", 8, 8, 8, -1, -1},
+                                           {"c2", "Conv", 8, 8, 8, -1, 5},
+                                           {"n2", "BatchNormalization", 8, 8, 8, -1, 5},
+                                           {"sum", "Add", 8, 8, 8, -1, -1},
+                                           {"r2", "Relu", 8, 8, 8, 7, -1}};
     struct wn_graph *g = parse_good(net_named("residual")->make(), NULL);
     assert_int_equal(wn_graph_layers(g), 9);
     for (int i = 0; i < 9; i++) {
@@ -168,7 +169,8 @@ static void inputs_and_outputs_are_chosen_by_name(void **state)
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.input = "y"}, "no input 'y'");
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "y"}, "no output 'y'");
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "x"}, "");
-    parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "c1"}, "not a list of classes");
+    parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "c1"},
+                  "not a list of classes");
     parse_refused(WN_UNSUPPORTED, free_size(), &(struct wn_graph_options){.input = "mask"}, "no picture");
 }
 
@@ -204,9 +206,11 @@ static void every_unknown_operator_is_named_once(void **state)
     static const char *const ops[] = {"Frobnicate", "Relu", "Mangle", "Frobnicate"};
     static const char *const values[] = {"x", "a", "b", "c", "y"};
     wire_graph_input(&g, "x", 4, DIMS(0, 3, 8, 8));
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) wire_graph_node(&g, wire_node(ops[i], i == 3 ? "last" : "one", values[i], values[i + 1]));
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        wire_graph_node(&g, wire_node(ops[i], i == 3 ? "last" : "one", values[i], values[i + 1]));
     wire_graph_output(&g, "y");
-    parse_refused(WN_UNSUPPORTED, wire_model(13, g), NULL, "2 operators of the model are not supported: Frobnicate (node 'one'), Mangle (node 'one');");
+    parse_refused(WN_UNSUPPORTED, wire_model(13, g), NULL,
+                  "2 operators of the model are not supported: Frobnicate (node 'one'), Mangle (node 'one');");
 }
 
 static void the_standard_domain_may_be_named(void **state)

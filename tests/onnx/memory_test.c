@@ -1,5 +1,5 @@
-/* The n-th allocation fails, for every n, once alone and once with all that follow: loading must say so, free everything
- * and work again. The linker puts the wrappers below in front of the allocator. */
+/* The n-th allocation fails, for every n, once alone and once with all that follow: loading must say so, free
+ * everything and work again. The linker puts the wrappers below in front of the allocator. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -82,7 +82,7 @@ static void torture(const struct net *net, bool on)
         code = parse(&model, &err);
         if (code != WN_OK && code != WN_NO_MEMORY) fail_msg("%s, allocation %ld: %s", net->name, n, err.text);
     }
-    assert_true(n > 20); /* that many were seen to fail */
+    assert_true(n > 20);      /* that many were seen to fail */
     assert_true(n > counter); /* and success came only when none was left */
     wire_free(&model);
 }

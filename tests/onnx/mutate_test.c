@@ -1,5 +1,5 @@
-/* Five hundred damaged copies of good models: bits flipped, ends cut off, lengths changed. Each must be refused or loaded,
- * quickly, and never crash; run under the sanitizers this is the corpus of the ONNX reader. */
+/* Five hundred damaged copies of good models: bits flipped, ends cut off, lengths changed. Each must be refused or
+ * loaded, quickly, and never crash; run under the sanitizers this is the corpus of the ONNX reader. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

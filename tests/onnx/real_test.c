@@ -1,5 +1,5 @@
-/* The real networks beside the project, where WHYNOT_ASSETS says that they are: each must load, with the automatic layer that
- * is known for it. */
+/* The real networks beside the project, where WHYNOT_ASSETS says that they are: each must load, with the automatic
+ * layer that is known for it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,14 +21,10 @@ static const struct {
     int64_t channels, height, width;
     int classes;
 } networks[] = {
-    {"resnet18", "Relu", 512, 7, 7, 1000},
-    {"resnet50", "Relu", 2048, 7, 7, 1000},
-    {"squeezenet10", "Concat", 512, 13, 13, 1000},
-    {"mobilenetv2_inat_birds", "Clip", 1280, 7, 7, 965},
-    {"cifar_resnet20", "Relu", 64, 8, 8, 10},
-    {"cifar_resnet20_slicepad", "Relu", 64, 8, 8, 10},
-    {"gtsrb_cnn", "LeakyRelu", 250, 4, 4, 43},
-    {"mnist_cem", "Relu", 64, 8, 8, 10},
+    {"resnet18", "Relu", 512, 7, 7, 1000},         {"resnet50", "Relu", 2048, 7, 7, 1000},
+    {"squeezenet10", "Concat", 512, 13, 13, 1000}, {"mobilenetv2_inat_birds", "Clip", 1280, 7, 7, 965},
+    {"cifar_resnet20", "Relu", 64, 8, 8, 10},      {"cifar_resnet20_slicepad", "Relu", 64, 8, 8, 10},
+    {"gtsrb_cnn", "LeakyRelu", 250, 4, 4, 43},     {"mnist_cem", "Relu", 64, 8, 8, 10},
     {"cnniqa_nr", "Conv", 50, 26, 26, 1},
 };
 

@@ -1,4 +1,5 @@
-/* Writes ONNX messages byte by byte, good ones and hostile ones; knows nothing of whynot. Aborts when memory runs out. */
+/* Writes ONNX messages byte by byte, good ones and hostile ones; knows nothing of whynot. Aborts when memory runs
+ * out. */
 #ifndef WN_TESTS_WIRE_H
 #define WN_TESTS_WIRE_H
 
@@ -32,7 +33,11 @@ enum {
     WIRE_F64 = 11,
     WIRE_BF16 = 16
 };
-#define DIMS(...) (const int64_t[]){__VA_ARGS__}
+#define DIMS(...)                                                                                                      \
+    (const int64_t[])                                                                                                  \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
 
 struct wire wire_tensor(const char *name, int type, int rank, const int64_t *dims); /* without elements */
 struct wire wire_tensor_raw(const char *name, int type, int rank, const int64_t *dims, const void *raw, size_t n);

@@ -1,5 +1,5 @@
-/* Operators that move, reshape, sum and multiply arrays, against values worked by hand where they are easily done wrong: other types, negative
- * steps, dropped axes. */
+/* Operators that move, reshape, sum and multiply arrays, against values worked by hand where they are easily done
+ * wrong: other types, negative steps, dropped axes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -281,9 +281,10 @@ static void a_weight_that_is_not_finite_is_refused_unless_it_is_a_mask(void **st
         const char *op;
         float value;
         const char *about;
-    } table[] = {{"Mul", NAN, "'k' has elements that are no numbers"}, {"Add", NAN, "'k' has elements that are no numbers"},
-                 {"Mul", INFINITY, "'k' has infinite elements"},       {"Div", -INFINITY, "'k' has infinite elements"},
-                 {"Conv", INFINITY, "'k' has infinite elements"},      {"Add", -INFINITY, NULL}};
+    } table[] = {
+        {"Mul", NAN, "'k' has elements that are no numbers"}, {"Add", NAN, "'k' has elements that are no numbers"},
+        {"Mul", INFINITY, "'k' has infinite elements"},       {"Div", -INFINITY, "'k' has infinite elements"},
+        {"Conv", INFINITY, "'k' has infinite elements"},      {"Add", -INFINITY, NULL}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         struct net net = net_begin(13);
         net_input(&net, "x", SHAPE(0, 1, 3, 3), numbers);

@@ -92,7 +92,8 @@ static enum wn_code lower_once(const struct net *net, const struct wire *model, 
     return code;
 }
 
-/* The n-th allocation fails, for every n, once or from then on: lowering says so, and works when none is left to fail. */
+/* The n-th allocation fails, for every n, once or from then on: lowering says so, and works when none is left to
+ * fail. */
 static void survives(const struct net *net)
 {
     struct wire model = model_of(net);
@@ -102,7 +103,8 @@ static void survives(const struct net *net)
         oom_arm(n, n % 2 ? OOM_ONCE : OOM_FROM_THEN_ON);
         enum wn_code code = lower_once(net, &model, &err);
         failed = oom_disarm();
-        if (code != (failed ? WN_NO_MEMORY : WN_OK)) fail_msg("allocation %ld: %s: %s", n, wn_code_name(code), err.text);
+        if (code != (failed ? WN_NO_MEMORY : WN_OK))
+            fail_msg("allocation %ld: %s: %s", n, wn_code_name(code), err.text);
         assert_true(code == WN_OK || err.text[0]);
     }
     wire_free(&model);

@@ -31,14 +31,15 @@ struct net {
 extern const float net_count[32]; /* 1, 2, 3 ... 32 */
 
 struct net net_begin(int64_t opset);
-/* *net with the input "x", which counts from 1, and a node of it with the output "y", for net_gives_node; more inputs by name. */
+/* *net with the input "x", which counts from 1, and a node of it with the output "y", for net_gives_node; more
+ * inputs by name. */
 struct wire net_of_node(struct net *net, int64_t opset, const char *op, const char *in, struct wn_shape x);
 void net_input(struct net *net, const char *name, struct wn_shape shape, const float *data);
 void net_floats(struct net *net, const char *name, struct wn_shape shape, const float *data); /* initializer */
 void net_ints(struct net *net, const char *name, int n, const int64_t *data); /* initializer of rank 1 */
 
-/* The output "y" must have this shape and, within 1e-6 of the largest, these values; and lowering must survive every allocation that fails.
- * Frees the net. */
+/* The output "y" must have this shape and, within 1e-6 of the largest, these values; and lowering must survive every
+ * allocation that fails. Frees the net. */
 void net_gives(struct net *net, struct wn_shape shape, const float *want);
 /* The same with this node put behind what is there. */
 void net_gives_node(struct net *net, struct wire node, struct wn_shape shape, const float *want);

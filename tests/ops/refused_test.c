@@ -14,15 +14,16 @@
 
 static const float numbers[64] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
 
-/* One node of the inputs in prepare(), with attributes as in "axis=1 mode='edge' pads=[0,1] value=2f", and what its refusal says. Without
- * OUT it is "y". */
+/* One node of the inputs in prepare(), with attributes as in "axis=1 mode='edge' pads=[0,1] value=2f", and what its
+ * refusal says. Without OUT it is "y". */
 enum { IN, ABOUT, ATTRIBUTES, OUT, COLUMNS };
 
 static void add_list(struct wire *node, const char *name, const char *text)
 {
     int64_t list[16];
     int n = 0;
-    for (const char *at = text; *at && *at != ']' && n < 16; at += *at == ',') list[n++] = strtoll(at, (char **)&at, 10);
+    for (const char *at = text; *at && *at != ']' && n < 16; at += *at == ',')
+        list[n++] = strtoll(at, (char **)&at, 10);
     wire_attr_ints(node, name, n, list);
 }
 
@@ -100,6 +101,7 @@ static void refuse(const char *op, int64_t opset, enum wn_code code, const char 
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) refuse(op, opset, code, table[i]);                   \
     } while (0)
 
+/* clang-format off */
 static void sizes_and_modes_of_a_resize(void **state)
 {
     REFUSE("Resize", 13, WN_BAD_MODEL,
@@ -228,13 +230,14 @@ static void windows_norms_and_products(void **state)
            {"number,x", "do not fit together"},
            {"many_rows,row", "do not fit together"});
 }
+/* clang-format on */
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes_and_modes_of_a_resize),    cmocka_unit_test(parts_and_ranges_of_an_axis),
-        cmocka_unit_test(pads_that_do_not_fit),           cmocka_unit_test(shapes_that_hold_something_else),
-        cmocka_unit_test(constants_that_make_no_sense),   cmocka_unit_test(windows_norms_and_products),
+        cmocka_unit_test(sizes_and_modes_of_a_resize),  cmocka_unit_test(parts_and_ranges_of_an_axis),
+        cmocka_unit_test(pads_that_do_not_fit),         cmocka_unit_test(shapes_that_hold_something_else),
+        cmocka_unit_test(constants_that_make_no_sense), cmocka_unit_test(windows_norms_and_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* Operators that slide or stretch over a picture's axes, against values worked by hand where they are easily done wrong: pads, last windows,
- * coordinates. */
+/* Operators that slide or stretch over a picture's axes, against values worked by hand where they are easily done
+ * wrong: pads, last windows, coordinates. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +53,7 @@ static void ceil_mode_keeps_a_last_window_only_where_it_starts_inside(void **sta
     wire_attr_int(&n, "ceil_mode", 1);
     net_gives_node(&net, n, SHAPE(1, 1, 3), FLOATS(2, 4, 5));
     n = net_of_node(&net, 13, "MaxPool", "x",
-              SHAPE(1, 1, 4)); /* starts 0, 3, 6 over 1+4+1 cells: 6 lies behind the input and the first pad */
+                    SHAPE(1, 1, 4)); /* starts 0, 3, 6 over 1+4+1 cells: 6 lies behind the input and the first pad */
     wire_attr_ints(&n, "kernel_shape", INTS(2));
     wire_attr_ints(&n, "strides", INTS(3));
     wire_attr_ints(&n, "pads", INTS(1, 1));
@@ -250,7 +250,8 @@ static void sizes_may_keep_the_ratio_of_the_sides(void **state)
         wire_attr_ints(&n, "axes", INTS(-2, 3));
         wire_attr_string(&n, "keep_aspect_ratio_policy", larger ? "not_smaller" : "not_larger");
         net_gives_node(&net, n, larger ? SHAPE(1, 1, 3, 6) : SHAPE(1, 1, 2, 4),
-              larger ? FLOATS(1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2) : FLOATS(1, 1, 2, 2, 1, 1, 2, 2));
+                       larger ? FLOATS(1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1, 1, 2, 2, 2)
+                              : FLOATS(1, 1, 2, 2, 1, 1, 2, 2));
     }
 }
 

@@ -1,4 +1,5 @@
-/* What maps score that are perfect, uniform, or turned round, on a picture whose parts and whose network are made up. */
+/* What maps score that are perfect, uniform, or turned round, on a picture whose parts and whose network are made
+ * up. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,15 +11,17 @@
 
 #include "parts.h"
 
-/* Three parts and two things behind them. Part 0 alone tells the class (without it, class 9); part 1 matters a little, part 2 and thing 4 not at
- * all; thing 3 matters. Set {1} is shared with one class, {2} with the other. */
+/* Three parts and two things behind them. Part 0 alone tells the class (without it, class 9); part 1 matters a
+ * little, part 2 and thing 4 not at all; thing 3 matters. Set {1} is shared with one class, {2} with the other. */
 static json_t *line(const char *subjects, int top)
 {
     char text[2000];
     snprintf(text, sizeof text,
              "{\"n\":3,\"units\":5,\"label\":7,\"top\":%d,\"logit\":10,\"minimal\":[1,6],\"sets\":[2,4],\"without\":["
-             "[1,9,2,0,0],[2,7,8,1,5],[4,7,9.9,5,1],[3,9,1,0,0],[5,9,2,0,0],[6,7,8,0,0],[7,9,0,0,0],[8,7,9,3,3],[16,7,10.5,3,3]],"
-             "\"subjects\":%s}", top, subjects);
+             "[1,9,2,0,0],[2,7,8,1,5],[4,7,9.9,5,1],[3,9,1,0,0],[5,9,2,0,0],[6,7,8,0,0],[7,9,0,0,0],[8,7,9,3,3],[16,7,"
+             "10.5,3,3]],"
+             "\"subjects\":%s}",
+             top, subjects);
     json_t *parts = json_loads(text, 0, NULL);
     assert_non_null(parts);
     return parts;
@@ -101,13 +104,15 @@ static void tau_is_the_one_that_suits_the_method_best(void **state)
     const struct wn_evaluation_metric *metric = wn_evaluation_metric_find("parts");
     const char *subjects[] = {"m"};
     struct wn_subject subject = {0};
-    struct wn_judging j = {.options = {.subjects = &subject, .n_subjects = 1, .metrics = &metric, .n_metrics = 1}, .subjects = subjects};
+    struct wn_judging j = {.options = {.subjects = &subject, .n_subjects = 1, .metrics = &metric, .n_metrics = 1},
+                           .subjects = subjects};
     struct wn_tally t;
     struct wn_cell cell;
     (void)state;
     assert_int_equal(wn_tally_create(&j, &t, NULL), WN_OK);
     for (int i = 0; i < 3; i++) { /* part 0 has 60 % of the sum, what does not matter 20 %: between them all is well */
-        json_t *one = json_pack("{s:s,s:b,s:o}", "file", "a", "right", 1, "parts", line("{\"m\":{\"sum\":10,\"importance\":[6,1,2,2,2]}}", 7));
+        json_t *one = json_pack("{s:s,s:b,s:o}", "file", "a", "right", 1, "parts",
+                                line("{\"m\":{\"sum\":10,\"importance\":[6,1,2,2,2]}}", 7));
         assert_int_equal(wn_tally_add(&t, one, NULL), WN_OK);
         json_decref(one);
     }

@@ -50,7 +50,8 @@ static struct layer random_layer(struct subject *s, enum form form)
                           : form == POINTWISE ? 0
                                               : kernel / 2);
     if (form == PADDED) l.win.kernel[0] = 1, l.win.pad_lo[0] = 0; /* and not square */
-    if (form == PICTURE) l.win.kernel[0] = PICK(s, 1, 3, 7, 11), l.win.kernel[1] = PICK(s, 3, 5, 7), l.win.stride[0] = PICK(s, 1, 2, 4);
+    if (form == PICTURE)
+        l.win.kernel[0] = PICK(s, 1, 3, 7, 11), l.win.kernel[1] = PICK(s, 3, 5, 7), l.win.stride[0] = PICK(s, 1, 2, 4);
     l.x = plane_shape(s, PICK(s, 1, 1, 2, 3), per_group * l.groups, &l.win);
     l.w = (struct wn_shape){.rank = rank + 2, .dim = {outs * l.groups, per_group}};
     for (int i = 0; i < rank; i++) l.w.dim[2 + i] = l.win.kernel[i];

@@ -43,16 +43,11 @@ static void channel_dot(struct subject *s, int per_channel)
 static struct wn_shape any_shape(struct subject *s)
 {
     switch (rng_below(&s->rng, 5)) {
-    case 0:
-        return SHAPE(PICK(s, 1, 7, 1000));
-    case 1:
-        return SHAPE(PICK(s, 1, 3), PICK(s, 1, 31, 100));
-    case 2:
-        return SHAPE(2, PICK(s, 3, 33), PICK(s, 1, 7));
-    case 3:
-        return SHAPE(PICK(s, 1, 2), PICK(s, 1, 3, 33), PICK(s, 1, 7, 13), PICK(s, 1, 7, 13));
-    default:
-        return SHAPE(1, 3, PICK(s, 1, 3), 5, PICK(s, 1, 3));
+    case 0: return SHAPE(PICK(s, 1, 7, 1000));
+    case 1: return SHAPE(PICK(s, 1, 3), PICK(s, 1, 31, 100));
+    case 2: return SHAPE(2, PICK(s, 3, 33), PICK(s, 1, 7));
+    case 3: return SHAPE(PICK(s, 1, 2), PICK(s, 1, 3, 33), PICK(s, 1, 7, 13), PICK(s, 1, 7, 13));
+    default: return SHAPE(1, 3, PICK(s, 1, 3), 5, PICK(s, 1, 3));
     }
 }
 
@@ -133,7 +128,9 @@ static void wide_product(struct subject *s, int slopes)
     if (slopes) {
         int z = subject_input(s, SHAPE(1, m), true, -2, 1), ones = wn_linear(s->p, z, 0, 1);
         struct wn_shape column = SHAPE(m, 1);
-        int slope = wn_reshape(s->p, wn_unary_bwd(s->p, rng_below(&s->rng, 2) ? WN_UNARY_RELU : WN_UNARY_LEAKY, ones, z, 0.25f, 0), &column);
+        int slope = wn_reshape(
+            s->p, wn_unary_bwd(s->p, rng_below(&s->rng, 2) ? WN_UNARY_RELU : WN_UNARY_LEAKY, ones, z, 0.25f, 0),
+            &column);
         y = wn_mul(s->p, y, slope);
     }
     subject_output(s, y);

@@ -70,8 +70,8 @@ static void shared_values(struct subject *s, int unused)
     subject_output(s, wn_mul(s->p, z, y));
 }
 
-/* Slices, sums and concatenations in any order: a slice that is only added is read where it lies, whatever happens to that in between. Behind a ReLU nothing
- * cancels out. */
+/* Slices, sums and concatenations in any order: a slice that is only added is read where it lies, whatever happens
+ * to that in between. Behind a ReLU nothing cancels out. */
 static void slices_and_sums_once(struct subject *s)
 {
     enum { STEPS = 12 };
@@ -79,13 +79,17 @@ static void slices_and_sums_once(struct subject *s)
     int wide[STEPS + 1], narrow[STEPS + 2], n_wide = 1, n_narrow = 2;
     wide[0] = wn_relu(s->p, conv(s, subject_input(s, SHAPE(n, 3 * c, 5, 6), true, -1, 1), 3 * c, 3 * c, &point));
     narrow[0] = wn_slice(s->p, wide[0], 1, c, c, 1);
-    narrow[1] = wn_slice(s->p, wn_relu(s->p, subject_input(s, SHAPE(n, c, 7, 6), true, -1, 1)), 2, 0, 5, 1); /* of cells: one that is made */
+    /* of cells: one that is made */
+    narrow[1] = wn_slice(s->p, wn_relu(s->p, subject_input(s, SHAPE(n, c, 7, 6), true, -1, 1)), 2, 0, 5, 1);
     for (int i = 0; i < STEPS; i++) {
-        const int a = narrow[rng_below(&s->rng, n_narrow)], b = narrow[n_narrow - 1], from = wide[rng_below(&s->rng, n_wide)];
+        const int a = narrow[rng_below(&s->rng, n_narrow)], b = narrow[n_narrow - 1],
+                  from = wide[rng_below(&s->rng, n_wide)];
         switch (rng_below(&s->rng, 8)) {
         case 0: wide[n_wide++] = wn_concat(s->p, (int[]){a, b, a}, 3, 1); break;
         case 1: narrow[n_narrow++] = wn_binary(s->p, WN_BINARY_MAX, a, b); break;
-        case 2: wide[n_wide] = wn_linear(s->p, wide[n_wide - 1], 0.5f, 0.25f), n_wide++; break; /* perhaps in its place */
+        case 2:
+            wide[n_wide] = wn_linear(s->p, wide[n_wide - 1], 0.5f, 0.25f), n_wide++;
+            break; /* perhaps in its place */
         case 3:
         case 4: narrow[n_narrow++] = wn_slice(s->p, from, 1, rng_below(&s->rng, 3) * c, c, 1); break;
         default: narrow[n_narrow++] = wn_add(s->p, b, a); break;

@@ -27,14 +27,10 @@ static struct wn_backend *judged, *oracle;
 static double tolerance(void)
 {
     switch (options.precision) {
-    case WN_PRECISION_BF16:
-        return 1e-2;
-    case WN_PRECISION_F16:
-        return 4e-3;
-    case WN_PRECISION_TF32:
-        return 2e-3;
-    default:
-        return 1e-5;
+    case WN_PRECISION_BF16: return 1e-2;
+    case WN_PRECISION_F16: return 4e-3;
+    case WN_PRECISION_TF32: return 2e-3;
+    default: return 1e-5;
     }
 }
 

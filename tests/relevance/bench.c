@@ -53,9 +53,13 @@ void lab_build(struct lab *t, lab_net *net, uint64_t number, lab_method *method,
     }
     if (flags & LAB_REFERENCE) t->reference = subject_rows(&t->s, LAB_ROWS, images);
     t->seed = subject_input(&t->s, shape, true, -1, 1);
-    struct wn_method_in in = {.layer = t->path.to, .logits = t->path.from, .seed = t->seed, .rows = {t->row, shape.dim[0]},
+    struct wn_method_in in = {.layer = t->path.to,
+                              .logits = t->path.from,
+                              .seed = t->seed,
+                              .rows = {t->row, shape.dim[0]},
                               .reference = {t->reference, shape.dim[0]},
-                              .low = lab_low, .high = lab_high};
+                              .low = lab_low,
+                              .high = lab_high};
     t->map = wn_program_output(p, method(p, &in, rule));
     t->code = p->error.code;
 }
@@ -81,7 +85,8 @@ double *lab_read(struct lab *t, int v)
     double *d = calloc((size_t)n + 1, sizeof *d);
     if (lab_is_const(t->s.p, v))
         for (int64_t i = 0; i < n; i++) d[i] = t->s.p->values[v].weight->data[i];
-    else if (wn_ref_read_double(t->exe, v, d, NULL) != WN_OK) fail_msg("value %d cannot be read", v);
+    else if (wn_ref_read_double(t->exe, v, d, NULL) != WN_OK)
+        fail_msg("value %d cannot be read", v);
     return d;
 }
 
@@ -96,7 +101,8 @@ const float *lab_data(const struct lab *t, int value)
 static int conv(struct subject *s, int x, int64_t in, int64_t out, int64_t kernel, int64_t stride)
 {
     double a = sqrt(3.0 / (double)(in * kernel * kernel));
-    struct wn_window win = {2, {kernel, kernel}, {stride, stride}, {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
+    struct wn_window win = {2,      {kernel, kernel},         {stride, stride},
+                            {1, 1}, {kernel / 2, kernel / 2}, {kernel / 2, kernel / 2}};
     return wn_conv(s->p, x, subject_weight(s, SHAPE(out, in, kernel, kernel), -a, a), WN_NONE, &win, 1);
 }
 
@@ -110,7 +116,8 @@ struct path net_without_biases(struct subject *s, int unused)
     int b = wn_relu(p, wn_add(p, conv(s, wn_relu(p, conv(s, a, 20, 20, 3, 1)), 20, 20, 3, 1), a));
     int c = wn_avgpool(p, wn_relu(p, conv(s, b, 20, 10, 3, 1)), &pool, false);
     struct wn_shape flat = SHAPE(2, 90);
-    int d = wn_relu(p, wn_matmul(p, wn_reshape(p, c, &flat), false, subject_weight(s, SHAPE(90, 20), -0.3, 0.3), false, WN_NONE));
+    int d = wn_relu(
+        p, wn_matmul(p, wn_reshape(p, c, &flat), false, subject_weight(s, SHAPE(90, 20), -0.3, 0.3), false, WN_NONE));
     int y = wn_matmul(p, d, false, subject_weight(s, SHAPE(7, 20), -0.5, 0.5), true, WN_NONE);
     return (struct path){WN_NONE, x, y};
 }

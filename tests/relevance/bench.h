@@ -1,4 +1,5 @@
-/* A network on a bench, in double precision on the oracle: forward, one method's map, and every value of the forward pass to look at. */
+/* A network on a bench, in double precision on the oracle: forward, one method's map, and every value of the forward
+ * pass to look at. */
 #ifndef WN_TESTS_RELEVANCE_BENCH_H
 #define WN_TESTS_RELEVANCE_BENCH_H
 
@@ -26,12 +27,13 @@ int lab_open_oracle(void **state), lab_close_oracle(void **state); /* group set-
 void lab_build(struct lab *t, lab_net *net, uint64_t number, lab_method *method, const void *rule, int flags);
 void lab_run(struct lab *t);
 void lab_finish(struct lab *t);
-double *lab_read(struct lab *t, int value); /* constants too; the caller's */
+double *lab_read(struct lab *t, int value);            /* constants too; the caller's */
 const float *lab_data(const struct lab *t, int value); /* of an input */
 bool lab_is_const(const struct wn_program *p, int value);
 
-/* Two images, 3 channels of 12x12, 7 classes: convolutions, both pools, a residual sum and two dense layers, none with a bias; wide enough
- * that no cell is only excited or only inhibited, whose relevance the alpha-beta rule does not keep. */
+/* Two images, 3 channels of 12x12, 7 classes: convolutions, both pools, a residual sum and two dense layers, none
+ * with a bias; wide enough that no cell is only excited or only inhibited, whose relevance the alpha-beta rule does
+ * not keep. */
 lab_net net_without_biases;
 /* The same with biases. */
 lab_net relu_net;

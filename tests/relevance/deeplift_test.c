@@ -1,5 +1,5 @@
-/* DeepLIFT as the library computes it against its definition, result by result, in double precision on the oracle; and that its
- * contributions sum to what they are said to. */
+/* DeepLIFT as the library computes it against its definition, result by result, in double precision on the oracle;
+ * and that its contributions sum to what they are said to. */
 #include "bench.h"
 #include "links.h"
 
@@ -86,8 +86,10 @@ static void rescale(struct recursion *r)
         if (!ours(r, i)) continue;
         dx = now(r, x, i) - then(r, x, i);
         dy = now(r, y, i) - then(r, y, i);
-        if (fabs(dx) > 1e-7) r->multiplier[x][i] += r->multiplier[y][i] * dy / dx;
-        else if (r->s->u.unary.kind == WN_UNARY_RELU) r->multiplier[x][i] += r->multiplier[y][i] * (now(r, x, i) > 0);
+        if (fabs(dx) > 1e-7)
+            r->multiplier[x][i] += r->multiplier[y][i] * dy / dx;
+        else if (r->s->u.unary.kind == WN_UNARY_RELU)
+            r->multiplier[x][i] += r->multiplier[y][i] * (now(r, x, i) > 0);
         /* Other activations stand still only behind a ReLU that does, which lets nothing of this through. */
     }
 }
@@ -98,7 +100,8 @@ static void product(struct recursion *r)
     for (int64_t j = 0; j < wn_shape_count(y); j++)
         for (int k = 0; ours(r, j) && k < 2; k++) {
             int a = r->s->in[k], b = r->s->in[1 - k];
-            int64_t i = broadcast_index(&r->p->values[a].shape, y, j), other = broadcast_index(&r->p->values[b].shape, y, j);
+            int64_t i = broadcast_index(&r->p->values[a].shape, y, j),
+                    other = broadcast_index(&r->p->values[b].shape, y, j);
             if (!lab_is_const(r->p, a))
                 r->multiplier[a][i] += r->multiplier[r->s->out[0]][j] * (now(r, b, other) + then(r, b, other)) / 2;
         }
@@ -124,7 +127,10 @@ static double *definition(struct lab *t, int64_t image, int64_t baseline, const 
 {
     const struct wn_program *p = t->s.p;
     const struct wn_shape y = p->values[t->path.from].shape;
-    struct recursion r = {.p = p, .images = y.dim[0], .image = image, .baseline = baseline,
+    struct recursion r = {.p = p,
+                          .images = y.dim[0],
+                          .image = image,
+                          .baseline = baseline,
                           .value = calloc((size_t)t->n_values, sizeof *r.value),
                           .multiplier = calloc((size_t)t->n_values, sizeof *r.multiplier)};
     for (int v = 0; v < t->n_values; v++) {
@@ -153,13 +159,15 @@ static void check_row(struct lab *t, int number, int64_t row, const double *x, c
 {
     const struct wn_program *p = t->s.p;
     const struct wn_shape s = p->values[t->path.to].shape;
-    int64_t image = (int64_t)lab_data(t, t->row)[row], baseline = (int64_t)lab_data(t, t->reference)[row], k = p->values[t->path.from].shape.dim[1];
+    int64_t image = (int64_t)lab_data(t, t->row)[row], baseline = (int64_t)lab_data(t, t->reference)[row],
+            k = p->values[t->path.from].shape.dim[1];
     int64_t area = s.dim[2] * s.dim[3];
     const float *seed = lab_data(t, t->seed) + row * k;
     for (int64_t i = 0; image == baseline && i < area; i++)
         if (map[row * area + i] != 0) fail_msg("net %d: an image differs from itself", number);
     if (image == baseline) return;
-    double *m = definition(t, image, baseline, seed), *y = lab_read(t, t->path.from), worst = 0, most = 1e-12, sum = 0, score = 0;
+    double *m = definition(t, image, baseline, seed), *y = lab_read(t, t->path.from), worst = 0, most = 1e-12, sum = 0,
+           score = 0;
     for (int64_t i = 0; i < area; i++) {
         double want = 0, got = map[row * area + i];
         for (int64_t c = 0; c < s.dim[1]; c++) {
@@ -171,8 +179,10 @@ static void check_row(struct lab *t, int number, int64_t row, const double *x, c
         sum += got;
     }
     for (int64_t i = 0; i < k; i++) score += seed[i] * (y[image * k + i] - y[baseline * k + i]);
-    if (worst > tolerance * most) fail_msg("net %d, row %d is off by %g of the largest", number, (int)row, worst / most);
-    if (fabs(sum - score) > tolerance * (most + fabs(score))) fail_msg("net %d: contributions sum to %g, the scalar changes by %g", number, sum, score);
+    if (worst > tolerance * most)
+        fail_msg("net %d, row %d is off by %g of the largest", number, (int)row, worst / most);
+    if (fabs(sum - score) > tolerance * (most + fabs(score)))
+        fail_msg("net %d: contributions sum to %g, the scalar changes by %g", number, sum, score);
     free(m);
     free(y);
 }
@@ -201,8 +211,10 @@ static void multipliers_are_those_of_the_definition_and_sum_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        {"random nets: multipliers are the definition's, contributions sum to the change", multipliers_are_those_of_the_definition_and_sum_up, NULL, NULL, random_net},
-        {"a ReLU network: multipliers are the definition's, contributions sum to the change", multipliers_are_those_of_the_definition_and_sum_up, NULL, NULL, relu_net},
+        {"random nets: multipliers are the definition's, contributions sum to the change",
+         multipliers_are_those_of_the_definition_and_sum_up, NULL, NULL, random_net},
+        {"a ReLU network: multipliers are the definition's, contributions sum to the change",
+         multipliers_are_those_of_the_definition_and_sum_up, NULL, NULL, relu_net},
     };
     return cmocka_run_group_tests(tests, lab_open_oracle, lab_close_oracle);
 }

@@ -48,12 +48,15 @@ static int64_t product(const int64_t *dim, int n)
     return x;
 }
 
-static void conv_links(const struct wn_program *p, const struct wn_step *s, double *const *value, on_link *call, void *ctx)
+static void conv_links(const struct wn_program *p, const struct wn_step *s, double *const *value, on_link *call,
+                       void *ctx)
 {
     bool turned = s->prim == WN_PRIM_CONV_BWD;
     const struct wn_window *win = &s->u.conv.win;
-    const struct wn_shape *wide = shape(p, turned ? s->out[0] : s->in[0]), *narrow = shape(p, turned ? s->in[0] : s->out[0]);
-    int64_t taps = product(win->kernel, win->rank), area = product(wide->dim + 2, win->rank), places = product(narrow->dim + 2, win->rank);
+    const struct wn_shape *wide = shape(p, turned ? s->out[0] : s->in[0]),
+                          *narrow = shape(p, turned ? s->in[0] : s->out[0]);
+    int64_t taps = product(win->kernel, win->rank), area = product(wide->dim + 2, win->rank),
+            places = product(narrow->dim + 2, win->rank);
     int64_t c_group = wide->dim[1] / s->u.conv.groups, o_group = narrow->dim[1] / s->u.conv.groups;
     for (int64_t n = 0; n < wide->dim[0]; n++)
         for (int64_t o = 0; o < narrow->dim[1]; o++)
@@ -72,7 +75,8 @@ static void avgpool_links(const struct wn_program *p, const struct wn_step *s, o
 {
     const struct wn_window *win = &s->u.pool.win;
     const struct wn_shape *x = shape(p, s->in[0]), *y = shape(p, s->out[0]);
-    int64_t taps = product(win->kernel, win->rank), area = product(x->dim + 2, win->rank), places = product(y->dim + 2, win->rank);
+    int64_t taps = product(win->kernel, win->rank), area = product(x->dim + 2, win->rank),
+            places = product(y->dim + 2, win->rank);
     for (int64_t j = 0; j < count(p, s->out[0]); j++) {
         int64_t inside = 0;
         for (int64_t tap = 0; tap < taps; tap++) inside += cell(win, x->dim + 2, y->dim + 2, j % places, tap) >= 0;
@@ -87,7 +91,8 @@ void each_winner(const struct wn_program *p, const struct wn_step *s, const doub
 {
     const struct wn_window *win = &s->u.pool.win;
     const struct wn_shape *xs = shape(p, s->in[0]), *y = shape(p, s->out[0]);
-    int64_t taps = product(win->kernel, win->rank), area = product(xs->dim + 2, win->rank), places = product(y->dim + 2, win->rank);
+    int64_t taps = product(win->kernel, win->rank), area = product(xs->dim + 2, win->rank),
+            places = product(y->dim + 2, win->rank);
     for (int64_t j = 0; j < count(p, s->out[0]); j++) {
         int64_t best = -1, base = j / places * area;
         for (int64_t tap = 0; tap < taps; tap++) {
@@ -100,20 +105,23 @@ void each_winner(const struct wn_program *p, const struct wn_step *s, const doub
 
 /* ---- the others ---- */
 
-static void matmul_links(const struct wn_program *p, const struct wn_step *s, double *const *value, on_link *call, void *ctx)
+static void matmul_links(const struct wn_program *p, const struct wn_step *s, double *const *value, on_link *call,
+                         void *ctx)
 {
     const struct wn_shape *y = shape(p, s->out[0]), *a = shape(p, s->in[0]);
     int64_t m = y->dim[0], n = y->dim[1], k = a->dim[s->u.matmul.trans_a ? 0 : 1];
     for (int64_t r = 0; r < m; r++)
         for (int64_t c = 0; c < n; c++)
             for (int64_t i = 0; i < k; i++) {
-                int64_t at_a = s->u.matmul.trans_a ? i * m + r : r * k + i, at_b = s->u.matmul.trans_b ? c * k + i : i * n + c;
+                int64_t at_a = s->u.matmul.trans_a ? i * m + r : r * k + i,
+                        at_b = s->u.matmul.trans_b ? c * k + i : i * n + c;
                 call(ctx, 0, at_a, r * n + c, value[s->in[1]][at_b]);
                 call(ctx, 1, at_b, r * n + c, value[s->in[0]][at_a]);
             }
 }
 
-static bool binary_links(const struct wn_program *p, const struct wn_step *s, double *const *value, on_link *call, void *ctx)
+static bool binary_links(const struct wn_program *p, const struct wn_step *s, double *const *value, on_link *call,
+                         void *ctx)
 {
     for (int64_t j = 0; j < count(p, s->out[0]); j++) {
         int64_t at[2];
@@ -139,7 +147,8 @@ static bool reduce_links(const struct wn_program *p, const struct wn_step *s, on
     if (s->u.reduce.kind == WN_REDUCE_MAX) return false;
     int64_t n = count(p, s->in[0]), terms = n / count(p, s->out[0]);
     for (int64_t i = 0; i < n; i++)
-        call(ctx, 0, i, broadcast_index(shape(p, s->out[0]), shape(p, s->in[0]), i), s->u.reduce.kind == WN_REDUCE_MEAN ? 1.0 / (double)terms : 1);
+        call(ctx, 0, i, broadcast_index(shape(p, s->out[0]), shape(p, s->in[0]), i),
+             s->u.reduce.kind == WN_REDUCE_MEAN ? 1.0 / (double)terms : 1);
     return true;
 }
 

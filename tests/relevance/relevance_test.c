@@ -1,5 +1,5 @@
-/* Relevance as the library computes it, a bent gradient, against the recursion of the papers written out over single links, in double
- * precision on the oracle; and what relevance conserves. */
+/* Relevance as the library computes it, a bent gradient, against the recursion of the papers written out over single
+ * links, in double precision on the oracle; and what relevance conserves. */
 #include "bench.h"
 #include "links.h"
 
@@ -45,7 +45,8 @@ static void share_by_epsilon(void *ctx, int operand, int64_t i, int64_t j, doubl
 {
     struct recursion *r = ctx;
     double z = r->value[r->s->out[0]][j], eps = r->rule->epsilon;
-    r->relevance[r->s->in[operand]][i] += r->value[r->s->in[operand]][i] * w * r->relevance[r->s->out[0]][j] / (z + (z < 0 ? -eps : eps));
+    r->relevance[r->s->in[operand]][i] +=
+        r->value[r->s->in[operand]][i] * w * r->relevance[r->s->out[0]][j] / (z + (z < 0 ? -eps : eps));
 }
 
 static void sum_parts(void *ctx, int operand, int64_t i, int64_t j, double w)
@@ -79,7 +80,8 @@ static void sum_boxed(void *ctx, int operand, int64_t i, int64_t j, double w)
 static void share_boxed(void *ctx, int operand, int64_t i, int64_t j, double w)
 {
     struct recursion *r = ctx;
-    r->relevance[r->s->in[operand]][i] += boxed(r, i, w) * r->relevance[r->s->out[0]][j] / (r->up[j] + r->rule->epsilon);
+    r->relevance[r->s->in[operand]][i] +=
+        boxed(r, i, w) * r->relevance[r->s->out[0]][j] / (r->up[j] + r->rule->epsilon);
 }
 
 static void box(struct recursion *r)
@@ -111,7 +113,8 @@ static int signal_of_product(const struct wn_program *p, const struct wn_step *s
     for (int k = 0; k < 2; k++)
         if (lab_is_const(p, s->in[k])) return 1 - k;
     const struct wn_shape *a = &p->values[s->in[0]].shape;
-    const struct wn_step *first = p->values[s->in[0]].kind == WN_VALUE_STEP ? &p->steps[p->values[s->in[0]].step] : NULL;
+    const struct wn_step *first =
+        p->values[s->in[0]].kind == WN_VALUE_STEP ? &p->steps[p->values[s->in[0]].step] : NULL;
     return a->dim[2] * a->dim[3] == 1 && first && first->prim == WN_PRIM_UNARY ? 1 : 0;
 }
 
@@ -122,9 +125,12 @@ static void step_back(struct recursion *r)
     switch (s->prim) {
     case WN_PRIM_CONV:
     case WN_PRIM_CONV_BWD:
-        if (r->rule->boxed && s->in[0] == r->pixels) box(r);
-        else if (r->rule->split) split(r);
-        else each_link(r->p, s, r->value, share_by_epsilon, r);
+        if (r->rule->boxed && s->in[0] == r->pixels)
+            box(r);
+        else if (r->rule->split)
+            split(r);
+        else
+            each_link(r->p, s, r->value, share_by_epsilon, r);
         return;
     case WN_PRIM_MAXPOOL: each_winner(r->p, s, r->value[s->in[0]], hand_on, r); return;
     case WN_PRIM_COPY:
@@ -143,14 +149,18 @@ static void step_back(struct recursion *r)
         return;
     default: break;
     }
-    if (!each_link(r->p, s, r->value, share_by_epsilon, r)) fail_msg("the test has no rule for '%s'", wn_prim_name(s->prim));
+    if (!each_link(r->p, s, r->value, share_by_epsilon, r))
+        fail_msg("the test has no rule for '%s'", wn_prim_name(s->prim));
 }
 
 /* Relevance at `to` for one seed per image, (N,K). */
 static double *recursion(struct lab *t, const struct wn_lrp *rule, const double *seed)
 {
     const struct wn_program *p = t->s.p;
-    struct recursion r = {.p = p, .rule = rule, .pixels = t->path.to, .value = calloc((size_t)t->n_values, sizeof *r.value),
+    struct recursion r = {.p = p,
+                          .rule = rule,
+                          .pixels = t->path.to,
+                          .value = calloc((size_t)t->n_values, sizeof *r.value),
                           .relevance = calloc((size_t)t->n_values, sizeof *r.relevance)};
     for (int v = 0; v < t->n_values; v++) {
         r.value[v] = lab_read(t, v);
@@ -228,7 +238,8 @@ static void bent_gradient_is_the_recursion(void **state)
             }
             lab_finish(&t);
         }
-    if (answered < (rule->boxed ? 20 : NETS)) fail_msg("only %d of %d nets had a rule for everything", answered, 2 * NETS);
+    if (answered < (rule->boxed ? 20 : NETS))
+        fail_msg("only %d of %d nets had a rule for everything", answered, 2 * NETS);
 }
 
 /* Sum of image n's relevance against v.y. */
@@ -240,7 +251,8 @@ static void sums_to_the_score(struct lab *t, double limit)
         double sum = 0, score = 0;
         for (int64_t i = 0; i < 144; i++) sum += map[n * 144 + i];
         for (int64_t i = 0; i < 7; i++) score += seed[n * 7 + i] * y[n * 7 + i];
-        if (!(fabs(sum - score) <= limit * fabs(score))) fail_msg("relevance sums to %.9g, the score is %.9g (limit %g)", sum, score, limit);
+        if (!(fabs(sum - score) <= limit * fabs(score)))
+            fail_msg("relevance sums to %.9g, the score is %.9g (limit %g)", sum, score, limit);
     }
     free(map);
     free(y);
@@ -272,7 +284,8 @@ static void vanishing_epsilon_is_input_times_gradient(void **state)
         lab_build(&t, relu_net, number, lrp, &(struct wn_lrp){.epsilon = 1e-9f}, 0);
         struct wn_program *p = t.s.p;
         struct wn_rows rows = {WN_NONE, 2};
-        int plain = wn_program_output(p, wn_channel_dot(p, t.path.to, wn_backward(p, t.path.from, t.seed, t.path.to, rows)));
+        int plain =
+            wn_program_output(p, wn_channel_dot(p, t.path.to, wn_backward(p, t.path.from, t.seed, t.path.to, rows)));
         lab_run(&t);
         double *a = lab_read(&t, t.map), *b = lab_read(&t, plain), worst = 0, most = 0;
         for (int i = 0; i < 288; i++) {
@@ -297,9 +310,18 @@ static struct path with(struct subject *s, int how)
     struct wn_shape flat = SHAPE(1, 32);
     return (struct path){WN_NONE, x, wn_reshape(s->p, y, &flat)};
 }
-static struct path sigmoid(struct subject *s, int unused) { return (void)unused, with(s, 0); }
-static struct path square(struct subject *s, int unused) { return (void)unused, with(s, 1); }
-static struct path exponential(struct subject *s, int unused) { return (void)unused, with(s, 2); }
+static struct path sigmoid(struct subject *s, int unused)
+{
+    return (void)unused, with(s, 0);
+}
+static struct path square(struct subject *s, int unused)
+{
+    return (void)unused, with(s, 1);
+}
+static struct path exponential(struct subject *s, int unused)
+{
+    return (void)unused, with(s, 2);
+}
 
 static void what_has_no_rule_is_named(void **state)
 {
@@ -319,7 +341,8 @@ static void what_has_no_rule_is_named(void **state)
 
 int main(void)
 {
-    static struct wn_lrp epsilon = {.epsilon = 0.05f}, tiny = {.epsilon = 1e-6f}, plus = {.epsilon = 0.05f, .split = true, .alpha = 1},
+    static struct wn_lrp epsilon = {.epsilon = 0.05f}, tiny = {.epsilon = 1e-6f},
+                         plus = {.epsilon = 0.05f, .split = true, .alpha = 1},
                          composite = {.epsilon = 0.05f, .split = true, .alpha = 1, .boxed = true},
                          two_one = {.epsilon = 0.05f, .split = true, .alpha = 2, .beta = 1};
     const struct CMUnitTest tests[] = {

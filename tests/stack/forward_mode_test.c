@@ -278,7 +278,8 @@ static double *maps_of_gradient(const struct trial *t, const double *gradient, c
             double sum = 0;
             for (int64_t i = 0; i < area; i++) sum += g[i];
             for (int64_t i = 0; i < area; i++)
-                maps[s * area + i] += (cells ? g[i] : sum / (double)area) * activation[(s / k * channels + c) * area + i];
+                maps[s * area + i] +=
+                    (cells ? g[i] : sum / (double)area) * activation[(s / k * channels + c) * area + i];
         }
     return maps;
 }
@@ -385,7 +386,8 @@ static void planes_are_not_spread_for_more_directions_than_asked(void **state)
     subject_finish(&t.s);
 }
 
-/* One image of this head is 3*16*16*256 numbers of a spread tangent: so many fit into the memory that is meant for it. */
+/* One image of this head is 3*16*16*256 numbers of a spread tangent: so many fit into the memory that is meant for
+ * it. */
 static void more_images_than_their_spread_planes_have_memory_for_are_refused(void **state)
 {
     enum { FIT = (1 << 25) / (3 * 16 * 16 * 256) };
@@ -394,7 +396,8 @@ static void more_images_than_their_spread_planes_have_memory_for_are_refused(voi
         struct subject s;
         subject_init(&s, 1, false);
         int x = subject_input(&s, SHAPE(n, 3, 16, 16), true, -1, 1);
-        int stack = wn_forward_stack(s.p, x, flat(&s, mean(&s, wn_relu(s.p, conv(&s, wn_relu(s.p, x), 3, 3, 1)))), INT64_MAX);
+        int stack =
+            wn_forward_stack(s.p, x, flat(&s, mean(&s, wn_relu(s.p, conv(&s, wn_relu(s.p, x), 3, 3, 1)))), INT64_MAX);
         assert_int_equal(wn_program_error(s.p, NULL), n == FIT ? WN_OK : WN_UNSUPPORTED);
         assert_int_equal(stack >= 0, n == FIT);
         subject_finish(&s);
@@ -431,13 +434,15 @@ static int less_their_mean(struct subject *s, int x)
 static int times_the_batch(struct subject *s, int x)
 {
     int64_t n = 3;
-    return wn_matmul(s->p, flat(s, mean(s, x)), false, flat(s, wn_reduce(s->p, WN_REDUCE_MAX, subject_input(s, SHAPE(n, 3, 3, 3), true, -1, 1), 12)), false,
-                     WN_NONE);
+    return wn_matmul(s->p, flat(s, mean(s, x)), false,
+                     flat(s, wn_reduce(s->p, WN_REDUCE_MAX, subject_input(s, SHAPE(n, 3, 3, 3), true, -1, 1), 12)),
+                     false, WN_NONE);
 }
 
 static void a_step_that_mixes_images_is_refused(void **state)
 {
-    static int (*const heads_of[])(struct subject *s, int x) = {transposed, turned_around, backwards, shifted, less_their_mean, times_the_batch};
+    static int (*const heads_of[])(struct subject * s, int x) = {transposed, turned_around,   backwards,
+                                                                 shifted,    less_their_mean, times_the_batch};
     (void)state;
     for (size_t i = 0; i < sizeof heads_of / sizeof *heads_of; i++) {
         struct subject s;
@@ -519,8 +524,8 @@ static void random_networks_agree_or_are_refused(void **state)
         judge_random(seed, ref, true, cells_agreed, cells_refused);
     }
     for (int i = 0; i < 2; i++) {
-        print_message("%s: %d random networks agreed, %d had no rule; cell by cell %d and %d\n", i ? "several images" : "one image", agreed[i],
-                      refused[i], cells_agreed[i], cells_refused[i]);
+        print_message("%s: %d random networks agreed, %d had no rule; cell by cell %d and %d\n",
+                      i ? "several images" : "one image", agreed[i], refused[i], cells_agreed[i], cells_refused[i]);
         assert_true(agreed[i] > 3 * refused[i] && cells_agreed[i] > 20);
     }
     wn_backend_close(ref);

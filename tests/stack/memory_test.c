@@ -20,13 +20,15 @@ static const char *model;
 enum { IMAGES = 3 };
 static float picture[3 * 256 * 256], logits[IMAGES * 1024];
 
-/* Two in one run and one behind them: of a failed call nothing is left, of the others each has what the image has alone. */
+/* Two in one run and one behind them: of a failed call nothing is left, of the others each has what the image has
+ * alone. */
 static enum wn_code several(struct wn_engine *e, const char *method, const struct wn_stack *alone, struct wn_error *err)
 {
     const float *images[IMAGES] = {picture, picture, picture};
     struct wn_stack stacks[IMAGES] = {0};
     struct wn_error errors[IMAGES];
-    enum wn_code code = wn_engine_stacks(e, images, IMAGES, WN_LAYER_AUTO, wn_method_find(method), logits, stacks, errors, err);
+    enum wn_code code =
+        wn_engine_stacks(e, images, IMAGES, WN_LAYER_AUTO, wn_method_find(method), logits, stacks, errors, err);
     for (int i = 0; i < IMAGES; i++) {
         if (code != WN_OK) {
             assert_null(stacks[i].maps);
@@ -48,7 +50,8 @@ static enum wn_code everything(struct wn_engine *e, const char *method, struct w
         assert_null(stack->maps);
         return code;
     }
-    code = wn_stack_statistics(stack, logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 20, 30, &all, err);
+    code = wn_stack_statistics(stack, logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"),
+                               WN_STATISTICS_MASKS, 20, 30, &all, err);
     if (code != WN_OK) assert_null(all.mean);
     wn_statistics_finish(&all);
     if (code == WN_OK) code = several(e, method, stack, err);
@@ -67,7 +70,8 @@ static void survive(const char *backend, const char *method)
     if (wn_graph_load(model, NULL, &graph, &err) != WN_OK) fail_msg("%s", err.text);
     for (long n = 1; refused; n++) {
         memset(&err, 0, sizeof err);
-        if (wn_engine_create(graph, &(struct wn_engine_options){.backend = backend, .max_images = 2}, &e, &err) != WN_OK)
+        if (wn_engine_create(graph, &(struct wn_engine_options){.backend = backend, .max_images = 2}, &e, &err) !=
+            WN_OK)
             fail_msg("%s", err.text);
         oom_arm(n, n % 2 ? OOM_ONCE : OOM_FROM_THEN_ON);
         enum wn_code code = everything(e, method, &stack, &err);

@@ -37,8 +37,8 @@ static double off(const float *a, const float *b, int64_t n)
     return size > 0 ? most / size : most;
 }
 
-/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss. The
- * linear approximation has one where a mean over space follows, or a 1x1 classifier and then a mean. */
+/* Networks whose automatic layer has a closed form for all classes; a fall back to backward passes would be a loss.
+ * The linear approximation has one where a mean over space follows, or a 1x1 classifier and then a mean. */
 static bool must_be_forward(const char *model, const char *method)
 {
     static const char *const pooled[] = {"residual",        "pointwise_head", "batch_norm_f", "global_aver",
@@ -62,7 +62,8 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
     wn_top(y, lab->classes, 2, top);
     for (int c = 0; wn_contrast_at(c) && lab->classes > 1; c++) {
         const struct wn_contrast *row = wn_contrast_at(c);
-        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue; /* not for every method, not for every network */
+        /* not for every method, not for every network */
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue;
         int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
         struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils, 0, false};
         wn_contrast_seed(row, &in, seed, &foil, NULL);
@@ -74,14 +75,17 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
         double most = 0;
         for (int i = 0; i < n; i++) most = fmax(most, fabs((double)map[i] - want[i]));
         verdict(row->name, layer, size > 0 ? most / size : most);
-        struct wn_question q = {.method = wn_method_find(method), .contrast = row, .target = WN_TARGET_PREDICTED,
-                                .foils = &top[1], .n_foils = foils};
+        struct wn_question q = {.method = wn_method_find(method),
+                                .contrast = row,
+                                .target = WN_TARGET_PREDICTED,
+                                .foils = &top[1],
+                                .n_foils = foils};
         struct wn_answer a;
         wn_stack_explain(stack, y, &q, &a);
         double score = 0;
         for (int s = 0; s < lab->classes; s++) score += (double)seed[s] * y[s];
-        if (a.error.code != WN_OK || a.target != top[0] || a.foil != foil || a.layer != stack->layer || a.score != (float)score ||
-            memcmp(a.map, map, (size_t)n * sizeof *map) != 0)
+        if (a.error.code != WN_OK || a.target != top[0] || a.foil != foil || a.layer != stack->layer ||
+            a.score != (float)score || memcmp(a.map, map, (size_t)n * sizeof *map) != 0)
             wrong(row->name, a.error.code != WN_OK ? a.error.text : "wn_stack_explain gives another answer");
         wn_answer_finish(&a);
         free(want);
@@ -95,7 +99,8 @@ static void check_contrasts(struct lab *lab, const struct wn_stack *stack, int i
 static void check_pairs(const struct lab *lab, const struct wn_stack *stack)
 {
     const int n = stack->h * stack->w, most = lab->classes < 12 ? lab->classes : 12;
-    float *seed = calloc((size_t)lab->classes, sizeof *seed), *want = malloc((size_t)n * sizeof *want), *got = malloc((size_t)n * sizeof *got);
+    float *seed = calloc((size_t)lab->classes, sizeof *seed), *want = malloc((size_t)n * sizeof *want),
+          *got = malloc((size_t)n * sizeof *got);
     for (int p = 0; p < most; p++)
         for (int q = 0; q < most; q++) {
             if (p == q) continue;
@@ -132,7 +137,8 @@ static void check_raw_statistics(struct lab *lab, const struct wn_stack *stack, 
         mean[i] = (float)(sum / (k - 1));
         variance[i] = k > 2 ? (float)(squares / (k - 2)) : 0;
     }
-    if (wn_stack_statistics(stack, y, target, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &got, &err) != WN_OK) {
+    if (wn_stack_statistics(stack, y, target, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &got, &err) !=
+        WN_OK) {
         wrong("statistics", err.text);
     } else {
         verdict("mean over all foils", layer, off(got.mean, mean, n));
@@ -196,17 +202,19 @@ static float *make_batch(const struct lab *lab, const float **images)
     float *all = malloc(BATCH * (size_t)lab->pixels * sizeof *all);
     for (int i = 0; i < BATCH; i++) {
         float *image = all + i * lab->pixels;
-        for (int64_t j = 0; j < lab->pixels; j++) image[j] = lab->images[i % lab->n_images * lab->pixels + j] * (1 - 0.15f * (float)i);
+        for (int64_t j = 0; j < lab->pixels; j++)
+            image[j] = lab->images[i % lab->n_images * lab->pixels + j] * (1 - 0.15f * (float)i);
         images[i] = image;
     }
     return all;
 }
 
 /* A stack, or what came of it, is that of its image alone. */
-static void check_same(struct lab *lab, const struct wn_stack *got, const float *logits, const struct wn_error *why, const float *image, int layer,
-                       const char *method)
+static void check_same(struct lab *lab, const struct wn_stack *got, const float *logits, const struct wn_error *why,
+                       const float *image, int layer, const char *method)
 {
-    if (lab_on_a_card(lab) && !isfinite(lab_most(image, lab->pixels))) return; /* plans differ in what they make of infinities */
+    /* plans differ in what they make of infinities */
+    if (lab_on_a_card(lab) && !isfinite(lab_most(image, lab->pixels))) return;
     struct wn_stack want;
     struct wn_error err = {0};
     float *y = malloc((size_t)lab->classes * sizeof *y);
@@ -215,28 +223,33 @@ static void check_same(struct lab *lab, const struct wn_stack *got, const float 
         if (why->code != err.code || got->maps) wrong(name, "an image of a batch does not fail as it does alone");
     } else if (why->code != WN_OK) {
         wrong(name, why->text);
-    } else if (got->h != want.h || got->w != want.w || got->layer != want.layer || got->forward_mode != want.forward_mode) {
+    } else if (got->h != want.h || got->w != want.w || got->layer != want.layer ||
+               got->forward_mode != want.forward_mode) {
         wrong(name, "a stack of a batch says another layer, size or way");
     } else {
         const double part = lab_on_a_card(lab) ? 1 : 2; /* 1e-5 */
-        verdict("maps of an image of a batch", name, off(got->maps, want.maps, (int64_t)want.classes * want.h * want.w) / part);
+        verdict("maps of an image of a batch", name,
+                off(got->maps, want.maps, (int64_t)want.classes * want.h * want.w) / part);
         verdict("logits of an image of a batch", name, off(logits, y, lab->classes) / part);
     }
     wn_stack_finish(&want);
     free(y);
 }
 
-static void check_batch(struct lab *lab, struct wn_engine *many, const float *const *images, int n, int layer, const char *method, const char *model)
+static void check_batch(struct lab *lab, struct wn_engine *many, const float *const *images, int n, int layer,
+                        const char *method, const char *model)
 {
     struct wn_stack stacks[BATCH] = {0};
     struct wn_error errors[BATCH], err = {0};
     float *y = malloc(BATCH * (size_t)lab->classes * sizeof *y);
     bool automatic = layer == wn_graph_find_layer(lab->graph, "auto");
-    if (wn_engine_stacks(many, images, n, layer, wn_method_find(method), y, stacks, errors, &err) != WN_OK) wrong(method, err.text);
+    if (wn_engine_stacks(many, images, n, layer, wn_method_find(method), y, stacks, errors, &err) != WN_OK)
+        wrong(method, err.text);
     for (int i = 0; i < n && err.code == WN_OK; i++)
         check_same(lab, &stacks[i], y + i * lab->classes, &errors[i], images[i], layer, method);
     for (int i = 0; i < n && err.code == WN_OK && automatic && must_be_forward(model, method); i++)
-        if (errors[i].code == WN_OK && (stacks[i].made != stacks[i / TOGETHER * TOGETHER].made || stacks[i].place != i % TOGETHER))
+        if (errors[i].code == WN_OK &&
+            (stacks[i].made != stacks[i / TOGETHER * TOGETHER].made || stacks[i].place != i % TOGETHER))
             wrong(model, "images that could go in one run do not");
     for (int i = 0; i < n; i++) wn_stack_finish(&stacks[i]);
     free(y);
@@ -250,7 +263,9 @@ static void check_batches(struct lab *lab, const char *model, bool automatic)
     struct wn_error err = {0};
     const float *images[BATCH];
     float *all = make_batch(lab, images);
-    const struct wn_engine_options options = {.backend = lab->backend, .device.precision = WN_PRECISION_F32, .max_images = TOGETHER}; /* as the lab's own */
+    /* as the lab's own */
+    const struct wn_engine_options options = {
+        .backend = lab->backend, .device.precision = WN_PRECISION_F32, .max_images = TOGETHER};
     if (wn_engine_create(lab->graph, &options, &many, &err) != WN_OK) {
         wrong("batches", err.text);
         free(all);
@@ -259,7 +274,8 @@ static void check_batches(struct lab *lab, const char *model, bool automatic)
     const int at = wn_graph_find_layer(lab->graph, "auto");
     for (int layer = 0; layer < wn_graph_layers(lab->graph); layer++)
         for (int m = 0; m < (layer == at ? 2 : !automatic && worth_asking(lab, layer)); m++)
-            for (int n = BATCH; n > 0; n -= layer == at ? 2 : BATCH) check_batch(lab, many, images, n, layer, methods[m], model);
+            for (int n = BATCH; n > 0; n -= layer == at ? 2 : BATCH)
+                check_batch(lab, many, images, n, layer, methods[m], model);
     all[2 * lab->pixels] = INFINITY; /* activations may take NaN for 0, and in a few networks even this */
     for (int m = 0; m < 2; m++)
         for (int n = 3; n <= BATCH; n += 2) check_batch(lab, many, images, n, at, methods[m], model);

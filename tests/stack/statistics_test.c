@@ -40,8 +40,8 @@ static void subject_free(struct subject *t)
 
 /* ---- the definition ---- */
 
-/* The contrast of the target with foil q: seed p - e_q for cross-entropy, e_t - e_q for a pair. The foil's own entry is minus the
- * sum of the others, so that nothing cancels where p_q is nearly 1. */
+/* The contrast of the target with foil q: seed p - e_q for cross-entropy, e_t - e_q for a pair. The foil's own entry
+ * is minus the sum of the others, so that nothing cancels where p_q is nearly 1. */
 static void contrast(const struct subject *t, bool pair, int target, int q, double *map)
 {
     const struct wn_stack *s = &t->stack;
@@ -50,7 +50,9 @@ static void contrast(const struct subject *t, bool pair, int target, int q, doub
     for (int i = 0; i < s->h * s->w; i++) {
         map[i] = 0;
         for (int k = 0; k < s->classes; k++)
-            if (k != q) map[i] += (pair ? k == target : exp((double)t->logits[k]) / total) * ((double)s->maps[k * s->h * s->w + i] - s->maps[q * s->h * s->w + i]);
+            if (k != q)
+                map[i] += (pair ? k == target : exp((double)t->logits[k]) / total) *
+                          ((double)s->maps[k * s->h * s->w + i] - s->maps[q * s->h * s->w + i]);
     }
 }
 
@@ -123,13 +125,15 @@ static void judge_voice(const struct subject *t, int target, const struct wn_sta
     if (differs(got->voice_snr, snr)) fail_msg("mean over deviation %g is %g", snr, got->voice_snr);
 }
 
-static void judge_contrast(const struct subject *t, const char *name, int target, enum wn_statistics_kind kind, int height, int width)
+static void judge_contrast(const struct subject *t, const char *name, int target, enum wn_statistics_kind kind,
+                           int height, int width)
 {
     struct wn_statistics got;
     struct wn_error err = {0};
     double mean[MOST], variance[MOST];
     bool is_masks = kind == WN_STATISTICS_MASKS;
-    if (wn_stack_statistics(&t->stack, t->logits, target, wn_contrast_find(name), kind, height, width, &got, &err) != WN_OK)
+    if (wn_stack_statistics(&t->stack, t->logits, target, wn_contrast_find(name), kind, height, width, &got, &err) !=
+        WN_OK)
         fail_msg("%s", err.text);
     assert_int_equal(got.h, is_masks ? height : t->stack.h);
     assert_int_equal(got.w, is_masks ? width : t->stack.w);
@@ -190,9 +194,13 @@ static void raw_variance_does_not_depend_on_the_logits(void **state)
     struct subject t;
     struct wn_statistics a, b;
     subject_make(&t, 9, 4, 4, 11);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &a, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0,
+                                         0, &a, NULL),
+                     WN_OK);
     for (int i = 0; i < 9; i++) t.logits[i] *= -1;
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0,
+                                         0, &b, NULL),
+                     WN_OK);
     assert_memory_equal(a.variance, b.variance, 16 * sizeof(float));
     assert_memory_not_equal(a.mean, b.mean, 16 * sizeof(float));
     wn_statistics_finish(&a);
@@ -211,12 +219,16 @@ static void foils_with_nothing_to_show_count_as_zeros(void **state)
     t.logits[3] = t.logits[5] = -60; /* their maps must not leak into the others' */
     for (int i = 0; i < 25; i++) t.stack.maps[3 * 25 + i] = 50;
     judge(&t, 0, WN_STATISTICS_MASKS, 12, 12);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 12, 12, &s, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS,
+                                         12, 12, &s, NULL),
+                     WN_OK);
     assert_int_equal(s.empty, 1);
     wn_statistics_finish(&s);
     memset(t.stack.maps, 0, 8 * 25 * sizeof(float));
     for (int i = 0; i < 25; i++) t.stack.maps[5 * 25 + i] = -1;
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 12, 12, &s, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS,
+                                         12, 12, &s, NULL),
+                     WN_OK);
     assert_int_equal(s.empty, 7);
     for (int i = 0; i < 144; i++) assert_true(s.mean[i] == 0 && s.variance[i] == 0);
     wn_statistics_finish(&s);
@@ -243,7 +255,8 @@ static void two_classes_have_one_foil_and_no_variance(void **state)
     struct wn_statistics s;
     subject_make(&t, 2, 3, 3, 4);
     for (int kind = 0; kind < 2; kind++) {
-        assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), (enum wn_statistics_kind)kind, 9, 9, &s, NULL),
+        assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"),
+                                             (enum wn_statistics_kind)kind, 9, 9, &s, NULL),
                          WN_OK);
         assert_true(s.single_foil && s.foils == 1);
         for (int i = 0; i < s.h * s.w; i++) assert_true(s.variance[i] == 0);
@@ -252,7 +265,9 @@ static void two_classes_have_one_foil_and_no_variance(void **state)
     judge(&t, 0, WN_STATISTICS_MASKS, 9, 9);
     subject_free(&t);
     subject_make(&t, 3, 3, 3, 4);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0,
+                                         0, &s, NULL),
+                     WN_OK);
     assert_false(s.single_foil);
     wn_statistics_finish(&s);
     subject_free(&t);
@@ -264,14 +279,24 @@ static void impossible_questions_are_refused(void **state)
     struct subject t;
     struct wn_statistics s;
     subject_make(&t, 1, 3, 3, 4);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_BAD_REQUEST);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0,
+                                         0, &s, NULL),
+                     WN_BAD_REQUEST);
     subject_free(&t);
     subject_make(&t, 4, 3, 3, 4);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 4, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_NO_SUCH_CLASS);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, -2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &s, NULL), WN_NO_SUCH_CLASS);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS, 0, 5, &s, NULL), WN_BAD_REQUEST);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 4, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0,
+                                         0, &s, NULL),
+                     WN_NO_SUCH_CLASS);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, -2, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW,
+                                         0, 0, &s, NULL),
+                     WN_NO_SUCH_CLASS);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("cross-entropy"), WN_STATISTICS_MASKS,
+                                         0, 5, &s, NULL),
+                     WN_BAD_REQUEST);
     struct wn_error err = {0};
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("weighted"), WN_STATISTICS_RAW, 0, 0, &s, &err), WN_UNSUPPORTED);
+    assert_int_equal(
+        wn_stack_statistics(&t.stack, t.logits, 0, wn_contrast_find("weighted"), WN_STATISTICS_RAW, 0, 0, &s, &err),
+        WN_UNSUPPORTED);
     assert_non_null(strstr(err.text, "weighted"));
     subject_free(&t);
 }
@@ -283,9 +308,12 @@ static void the_default_target_is_the_prediction(void **state)
     struct wn_statistics a, b;
     subject_make(&t, 6, 4, 4, 11);
     int predicted = wn_argmax(t.logits, 6);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &a, NULL),
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, WN_TARGET_PREDICTED, wn_contrast_find("cross-entropy"),
+                                         WN_STATISTICS_RAW, 0, 0, &a, NULL),
                      WN_OK);
-    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, predicted, wn_contrast_find("cross-entropy"), WN_STATISTICS_RAW, 0, 0, &b, NULL), WN_OK);
+    assert_int_equal(wn_stack_statistics(&t.stack, t.logits, predicted, wn_contrast_find("cross-entropy"),
+                                         WN_STATISTICS_RAW, 0, 0, &b, NULL),
+                     WN_OK);
     assert_memory_equal(a.mean, b.mean, 32 * sizeof(float));
     wn_statistics_finish(&a);
     wn_statistics_finish(&b);

@@ -75,7 +75,8 @@ static void ailing_traits(const struct wn_backend *base, struct wn_backend_trait
     inner->impl->traits(inner, out);
 }
 
-static enum wn_code ailing_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out, struct wn_error *err)
+static enum wn_code ailing_compile(struct wn_backend *base, const struct wn_program *prog, struct wn_exe **out,
+                                   struct wn_error *err)
 {
     struct wn_backend *inner = ((struct ailing *)base)->inner;
     struct ailing_exe *exe;

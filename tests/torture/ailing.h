@@ -1,4 +1,5 @@
-/* A backend that does what another one does, and whose n-th call fails: a row of the backend table of test builds, named "faulty". */
+/* A backend that does what another one does, and whose n-th call fails: a row of the backend table of test builds,
+ * named "faulty". */
 #ifndef WN_TESTS_AILING_H
 #define WN_TESTS_AILING_H
 

@@ -37,7 +37,8 @@ struct wn_graph *desk_graph(const char *path)
         wn_graph_load(path, &options, &g, &err);
     }
     if (!g) fail_msg("%s: %s", path, err.text);
-    assert_true(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g) <= MOST_PIXELS && wn_graph_classes(g) <= MOST_CLASSES);
+    assert_true(wn_graph_channels(g) * wn_graph_height(g) * wn_graph_width(g) <= MOST_PIXELS &&
+                wn_graph_classes(g) <= MOST_CLASSES);
     paint();
     return g;
 }
@@ -76,7 +77,9 @@ bool record_agrees(const struct record *a, const struct record *b, float toleran
     if (a->n != b->n) return false;
     for (int i = 0; i < a->n; i++) most = fmaxf(most, isfinite(a->value[i]) ? fabsf(a->value[i]) : 0);
     for (int i = 0; i < a->n; i++)
-        if (!(fabsf(a->value[i] - b->value[i]) <= tolerance * most) && memcmp(&a->value[i], &b->value[i], sizeof(float)) != 0) return false;
+        if (!(fabsf(a->value[i] - b->value[i]) <= tolerance * most) &&
+            memcmp(&a->value[i], &b->value[i], sizeof(float)) != 0)
+            return false;
     return true;
 }
 
@@ -84,17 +87,24 @@ bool record_agrees(const struct record *a, const struct record *b, float toleran
 
 static int ask(const struct desk *d, const struct wn_method *m, struct wn_question *q)
 {
-    static const char *const contrasts[] = {"logit", "pair", "weighted", "finer"}, *const relevance[] = {"logit", "sglrp", "clrp", "pair"};
+    static const char *const contrasts[] = {"logit", "pair", "weighted", "finer"}, *const relevance[] = {
+                                                                                       "logit", "sglrp", "clrp",
+                                                                                       "pair"};
     static const struct {
         enum wn_setting setting;
         const char *text;
-    } few[] = {{WN_SETTING_STEPS, "3"},       {WN_SETTING_SAMPLES, "2"},    {WN_SETTING_CHANNELS, "2"},      {WN_SETTING_ROUNDS, "2"},
-               {WN_SETTING_ITERATIONS, "2"}, {WN_SETTING_SUPERPIXELS, "4"}, {WN_SETTING_PERTURBATIONS, "10"}}; /* passes, so that many failures can be tried */
+    } few[] = {{WN_SETTING_STEPS, "3"},         {WN_SETTING_SAMPLES, "2"},    {WN_SETTING_CHANNELS, "2"},
+               {WN_SETTING_ROUNDS, "2"},        {WN_SETTING_ITERATIONS, "2"}, {WN_SETTING_SUPERPIXELS, "4"},
+               {WN_SETTING_PERTURBATIONS, "10"}}; /* passes, so that many failures can be tried */
     static const int layers[] = {0, 1};
     int n = 0;
     for (; n < 4; n++)
-        q[n] = (struct wn_question){.image = n % IMAGES, .layer = WN_LAYER_AUTO, .method = m, .target = n % 2 ? 0 : WN_TARGET_PREDICTED,
-                                    .contrast = wn_contrast_find(m->flags & WN_METHOD_RELEVANCE ? relevance[n] : contrasts[n])};
+        q[n] = (struct wn_question){.image = n % IMAGES,
+                                    .layer = WN_LAYER_AUTO,
+                                    .method = m,
+                                    .target = n % 2 ? 0 : WN_TARGET_PREDICTED,
+                                    .contrast =
+                                        wn_contrast_find(m->flags & WN_METHOD_RELEVANCE ? relevance[n] : contrasts[n])};
     q[n] = q[0];
     q[n].layer = 0;
     if (wn_graph_layers(d->graph) > 1) {
@@ -104,7 +114,8 @@ static int ask(const struct desk *d, const struct wn_method *m, struct wn_questi
     }
     n++;
     for (int i = 0; i < n; i++) {
-        for (size_t k = 0; k < sizeof few / sizeof *few; k++) wn_setting_set(&q[i].settings, few[k].setting, few[k].text, NULL);
+        for (size_t k = 0; k < sizeof few / sizeof *few; k++)
+            wn_setting_set(&q[i].settings, few[k].setting, few[k].text, NULL);
         wn_setting_set(&q[i].settings, WN_SETTING_BASELINE, i % 2 ? "blurred" : "black", NULL);
         q[i].settings.given &= m->settings;
     }
@@ -136,14 +147,16 @@ static enum wn_code gradient(struct desk *d, const struct chore *c, struct recor
 {
     static float at[MOST_PIXELS];
     float logits[MOST_CLASSES];
-    const struct wn_question q = {.layer = WN_LAYER_AUTO, .method = c->method, .contrast = wn_contrast_find("weighted"), .target = 0};
+    const struct wn_question q = {
+        .layer = WN_LAYER_AUTO, .method = c->method, .contrast = wn_contrast_find("weighted"), .target = 0};
     enum wn_code code = wn_engine_gradient(d->engine, pictures[0], &q, logits, at, err);
     int64_t cells = wn_graph_channels(d->graph) * wn_graph_height(d->graph) * wn_graph_width(d->graph);
     if (code == WN_OK) note(out, at, (int)(cells < 4096 ? cells : 4096));
     return code;
 }
 
-static enum wn_code sum_up(struct desk *d, const struct wn_stack *s, const float *logits, struct record *out, struct wn_error *err)
+static enum wn_code sum_up(struct desk *d, const struct wn_stack *s, const float *logits, struct record *out,
+                           struct wn_error *err)
 {
     static const struct {
         const char *contrast;
@@ -152,7 +165,8 @@ static enum wn_code sum_up(struct desk *d, const struct wn_stack *s, const float
     enum wn_code code = WN_OK;
     for (int i = 0; i < 2 && code == WN_OK; i++) {
         struct wn_statistics all;
-        code = wn_engine_statistics(d->engine, s, logits, WN_TARGET_PREDICTED, wn_contrast_find(asked[i].contrast), asked[i].kind, 12, 14, &all, err);
+        code = wn_engine_statistics(d->engine, s, logits, WN_TARGET_PREDICTED, wn_contrast_find(asked[i].contrast),
+                                    asked[i].kind, 12, 14, &all, err);
         if (code == WN_OK) note(out, all.mean, all.h * all.w);
         if (code == WN_OK) note(out, all.variance, all.h * all.w);
         wn_statistics_finish(&all);
@@ -160,7 +174,8 @@ static enum wn_code sum_up(struct desk *d, const struct wn_stack *s, const float
     return code;
 }
 
-static enum wn_code one_of_all(const struct wn_stack *s, const float *logits, const struct wn_method *m, struct record *out, struct wn_error *err)
+static enum wn_code one_of_all(const struct wn_stack *s, const float *logits, const struct wn_method *m,
+                               struct record *out, struct wn_error *err)
 {
     const struct wn_question q = {.method = m, .contrast = wn_contrast_find("pair"), .target = WN_TARGET_PREDICTED};
     struct wn_answer a = {0};
@@ -189,8 +204,16 @@ static enum wn_code mask(struct desk *d, const struct chore *c, struct record *o
     float logits[MOST_CLASSES];
     const float *images[] = {pictures[0]}, black[MOST_CLASSES] = {-1, -1, -1};
     const struct wn_batch batch = {.n_images = 1, .images = images};
-    struct wn_masking_in in = {.image = pictures[0], .logits = logits, .map = map, .h = 2, .w = 2, .black = black, .targets = (int[]){0},
-                               .rivals = (int[]){1}, .n_targets = 1, .n_rivals = 1};
+    struct wn_masking_in in = {.image = pictures[0],
+                               .logits = logits,
+                               .map = map,
+                               .h = 2,
+                               .w = 2,
+                               .black = black,
+                               .targets = (int[]){0},
+                               .rivals = (int[]){1},
+                               .n_targets = 1,
+                               .n_rivals = 1};
     enum wn_code code = wn_engine_explain(d->engine, &batch, logits, NULL, NULL, err);
     (void)c;
     if (code == WN_OK) note(out, logits, wn_graph_classes(d->graph));
@@ -206,8 +229,10 @@ static enum wn_code mask(struct desk *d, const struct chore *c, struct record *o
 
 struct chore chore_at(int i)
 {
-    const struct chore others[] = {{"the gradient at the picture", gradient, wn_method_find("gradcam")}, {"a stack of Grad-CAM", stack, wn_method_find("gradcam")},
-                                   {"a stack of the linear approximation", stack, wn_method_find("la")}, {"masking", mask, NULL}};
+    const struct chore others[] = {{"the gradient at the picture", gradient, wn_method_find("gradcam")},
+                                   {"a stack of Grad-CAM", stack, wn_method_find("gradcam")},
+                                   {"a stack of the linear approximation", stack, wn_method_find("la")},
+                                   {"masking", mask, NULL}};
     const struct wn_method *m = NULL;
     int methods = 0;
     for (; wn_method_at(methods); methods++)

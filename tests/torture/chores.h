@@ -1,4 +1,5 @@
-/* What a resident network is asked for, one chore at a time, with a record of what came out; knows nothing of what fails meanwhile. */
+/* What a resident network is asked for, one chore at a time, with a record of what came out; knows nothing of what
+ * fails meanwhile. */
 #ifndef WN_TESTS_CHORES_H
 #define WN_TESTS_CHORES_H
 

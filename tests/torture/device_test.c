@@ -1,5 +1,6 @@
-/* The n-th call to the device fails, for every n, or what it gives is no number, while a network is asked for everything: the caller is told
- * what failed, gets no map, and gets the maps of a quiet run when the same engine is asked again.
+/* The n-th call to the device fails, for every n, or what it gives is no number, while a network is asked for
+ * everything: the caller is told what failed, gets no map, and gets the maps of a quiet run when the same engine is
+ * asked again.
  *     device_test BACKEND NETWORK.onnx... */
 #include "ailing.h"
 #include "chores.h"
@@ -18,13 +19,17 @@ static int n_networks;
 static struct record quiet, got;
 
 /* A failure may be an answer of its own (a NaN speaks against one question, and not against the others). */
-static void check(const struct chore *c, long n, enum ailment how, enum wn_code code, enum wn_code expected, const struct wn_error *err)
+static void check(const struct chore *c, long n, enum ailment how, enum wn_code code, enum wn_code expected,
+                  const struct wn_error *err)
 {
     static const enum wn_code codes[] = {WN_DEVICE, WN_NO_MEMORY, WN_UNSUPPORTED, WN_BAD_NUMBERS};
-    if (code == expected && code != WN_OK) return; /* what the network rules out is refused before the device is asked */
-    if (code != WN_OK && code != codes[how]) fail_msg("%s, call %ld: %s: %s", c->name, n, wn_code_name(code), err->text);
+    /* what the network rules out is refused before the device is asked */
+    if (code == expected && code != WN_OK) return;
+    if (code != WN_OK && code != codes[how])
+        fail_msg("%s, call %ld: %s: %s", c->name, n, wn_code_name(code), err->text);
     if (code != WN_OK && !err->text[0]) fail_msg("%s: call %ld failed without a word", c->name, n);
-    if (code == WN_OK && (how != AILS_NUMBERS || record_agrees(&quiet, &got, 1e-4f))) fail_msg("%s: call %ld failed and nobody saw it", c->name, n);
+    if (code == WN_OK && (how != AILS_NUMBERS || record_agrees(&quiet, &got, 1e-4f)))
+        fail_msg("%s: call %ld failed and nobody saw it", c->name, n);
 }
 
 static bool disturb(const struct chore *c, struct wn_graph *g, long n, enum ailment how, enum wn_code expected)
@@ -38,7 +43,8 @@ static bool disturb(const struct chore *c, struct wn_graph *g, long n, enum ailm
     if (failed) check(c, n, how, code, expected, &err);
     code = chore_do(c, &desk, &got, &err);
     if (code != expected) fail_msg("%s: after call %ld the engine does not recover: %s", c->name, n, err.text);
-    if (code == WN_OK && !record_agrees(&quiet, &got, 1e-6f)) fail_msg("%s: after call %ld the engine answers something else", c->name, n);
+    if (code == WN_OK && !record_agrees(&quiet, &got, 1e-6f))
+        fail_msg("%s: after call %ld the engine answers something else", c->name, n);
     desk_close(&desk);
     return failed;
 }
@@ -90,7 +96,8 @@ static void no_engine_is_made_on_a_device_that_fails(void **state)
             struct wn_engine *e = NULL;
             struct wn_error err = {0};
             ailing_arm(n, (enum ailment)how);
-            assert_int_equal(wn_engine_create(g, &(struct wn_engine_options){.backend = "faulty"}, &e, &err), codes[how]);
+            assert_int_equal(wn_engine_create(g, &(struct wn_engine_options){.backend = "faulty"}, &e, &err),
+                             codes[how]);
             assert_true(ailing_disarm());
             assert_null(e);
             assert_string_equal(err.text, "a failure, as asked for");

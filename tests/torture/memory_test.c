@@ -1,6 +1,8 @@
-/* The n-th allocation fails, once or from then on, while a network is read, compiled and asked for everything: either nothing was lost, and
- * what comes out is what comes out of a quiet run, or the caller is told that memory is short; the same engine answers afterwards.
- *     memory_test BACKEND TRIES NETWORK.onnx...   TRIES: allocations that fail of each chore; 0: reading alone, every one of them */
+/* The n-th allocation fails, once or from then on, while a network is read, compiled and asked for everything: either
+ * nothing was lost, and what comes out is what comes out of a quiet run, or the caller is told that memory is short;
+ * the same engine answers afterwards.
+ *     memory_test BACKEND TRIES NETWORK.onnx...
+ * TRIES: allocations that fail of each chore; 0: reading alone, every one of them */
 #include "chores.h"
 #include "oom.h"
 
@@ -24,7 +26,8 @@ static struct record quiet, got;
 
 static void check_words(const char *what, long n, enum wn_code code, const struct wn_error *err)
 {
-    if (code != WN_NO_MEMORY && code != WN_DEVICE) fail_msg("%s, allocation %ld: %s: %s", what, n, wn_code_name(code), err->text);
+    if (code != WN_NO_MEMORY && code != WN_DEVICE)
+        fail_msg("%s, allocation %ld: %s: %s", what, n, wn_code_name(code), err->text);
     if (!err->text[0]) fail_msg("%s, allocation %ld failed without a word", what, n);
 }
 
@@ -35,7 +38,8 @@ static void check_answers(struct desk *sound, struct desk *doubtful, long n)
         const struct chore chore = chore_at(k);
         struct wn_error err;
         enum wn_code expected = chore_do(&chore, sound, &quiet, &err), code = chore_do(&chore, doubtful, &got, &err);
-        if (code != expected || !record_agrees(&quiet, &got, 1e-4f)) fail_msg("%s: allocation %ld was lost without a word", chore.name, n);
+        if (code != expected || !record_agrees(&quiet, &got, 1e-4f))
+            fail_msg("%s: allocation %ld was lost without a word", chore.name, n);
     }
 }
 
@@ -60,7 +64,8 @@ static void check_network(const char *path, const struct wn_graph_options *optio
 static bool read_once(const char *path, int64_t side, long n, int *failures)
 {
     static const float low[] = {-1, -1, -1}, high[] = {1, 1, 1};
-    const struct wn_graph_options options = {.height = side, .width = side, .low = low, .high = high, .n_bounds = 3, .shuffle_seed = n % 3 == 0};
+    const struct wn_graph_options options = {
+        .height = side, .width = side, .low = low, .high = high, .n_bounds = 3, .shuffle_seed = n % 3 == 0};
     struct wn_error err = {0};
     struct wn_graph *g = NULL;
     oom_arm(n, n % 2 ? OOM_ONCE : OOM_FROM_THEN_ON);
@@ -100,12 +105,15 @@ static bool disturb(const struct chore *c, struct wn_graph *g, long n, enum wn_c
     enum wn_code code = chore_do(c, &desk, &got, &err);
     bool refused = oom_disarm();
     if (code != expected) check_words(c->name, n, code, &err);
-    if (code == WN_OK && !record_agrees(&quiet, &got, 1e-4f)) fail_msg("%s: allocation %ld was lost without a word, and numbers with it", c->name, n);
+    if (code == WN_OK && !record_agrees(&quiet, &got, 1e-4f))
+        fail_msg("%s: allocation %ld was lost without a word, and numbers with it", c->name, n);
     *failures += code != expected;
     if (refused && n % 4 == 0) {
         code = chore_do(c, &desk, &got, &err);
-        if (code != expected) fail_msg("%s: after allocation %ld the engine does not recover: %s", c->name, n, err.text);
-        if (code == WN_OK && !record_agrees(&quiet, &got, 1e-4f)) fail_msg("%s: after allocation %ld the engine answers something else", c->name, n);
+        if (code != expected)
+            fail_msg("%s: after allocation %ld the engine does not recover: %s", c->name, n, err.text);
+        if (code == WN_OK && !record_agrees(&quiet, &got, 1e-4f))
+            fail_msg("%s: after allocation %ld the engine answers something else", c->name, n);
     }
     desk_close(&desk);
     return refused;
@@ -141,7 +149,8 @@ static void whatever_is_asked_survives_failed_allocations(void **state)
 
 static enum wn_code create(struct wn_graph *g, struct wn_engine **out, struct wn_error *err)
 {
-    const struct wn_engine_options options = {.backend = backend, .max_images = 2, .max_rows = 2, .black = (const float[]){-1, -1, -1}};
+    const struct wn_engine_options options = {
+        .backend = backend, .max_images = 2, .max_rows = 2, .black = (const float[]){-1, -1, -1}};
     *err = (struct wn_error){0};
     return wn_engine_create(g, &options, out, err);
 }
@@ -174,7 +183,8 @@ static void an_engine_is_made_or_refused(void **state)
             if (code != WN_OK) check_words("an engine", n, code, &err);
             failures += code != WN_OK;
             if (code == WN_OK && refused) check_engine(g, e, n);
-            if (code != WN_OK && create(g, &e, &err) != WN_OK) fail_msg("after allocation %ld no engine is made: %s", n, err.text);
+            if (code != WN_OK && create(g, &e, &err) != WN_OK)
+                fail_msg("after allocation %ld no engine is made: %s", n, err.text);
             wn_engine_destroy(e);
             wn_graph_destroy(g);
         }

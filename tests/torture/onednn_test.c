@@ -1,5 +1,5 @@
-/* The n-th call into oneDNN fails, with each status that it knows, while a network is compiled and asked for everything: the caller is told,
- * or our own loops take over and give the same; the same engine answers afterwards.
+/* The n-th call into oneDNN fails, with each status that it knows, while a network is compiled and asked for
+ * everything: the caller is told, or our own loops take over and give the same; the same engine answers afterwards.
  *     onednn_test TRIES NETWORK.onnx... */
 #include "chores.h"
 
@@ -25,11 +25,13 @@ static struct record quiet, got;
 static const struct {
     dnnl_status_t status;
     enum wn_code code;
-} statuses[] = {{dnnl_out_of_memory, WN_NO_MEMORY}, {dnnl_runtime_error, WN_DEVICE}, {dnnl_unimplemented, WN_UNSUPPORTED}};
+} statuses[] = {
+    {dnnl_out_of_memory, WN_NO_MEMORY}, {dnnl_runtime_error, WN_DEVICE}, {dnnl_unimplemented, WN_UNSUPPORTED}};
 
 static void check(const char *what, long n, int how, enum wn_code code, const struct wn_error *err)
 {
-    if (code != statuses[how].code && code != WN_DEVICE && code != WN_NO_MEMORY) fail_msg("%s, call %ld of oneDNN: %s: %s", what, n, wn_code_name(code), err->text);
+    if (code != statuses[how].code && code != WN_DEVICE && code != WN_NO_MEMORY)
+        fail_msg("%s, call %ld of oneDNN: %s: %s", what, n, wn_code_name(code), err->text);
     if (!err->text[0]) fail_msg("%s: call %ld of oneDNN failed without a word", what, n);
 }
 
@@ -47,8 +49,10 @@ static bool disturb(const struct chore *c, struct wn_graph *g, long n, int how, 
     *failures += code != expected || got.refusals != quiet.refusals;
     if (code == WN_OK && got.refusals == quiet.refusals && !record_agrees(&quiet, &got, 1e-4f))
         fail_msg("%s: call %ld of oneDNN fails and the answer is another one", c->name, n);
-    if (failed && chore_do(c, &desk, &got, &err) != expected) fail_msg("%s: after call %ld of oneDNN the engine does not recover: %s", c->name, n, err.text);
-    if (failed && expected == WN_OK && !record_agrees(&quiet, &got, 1e-4f)) fail_msg("%s: after call %ld of oneDNN the engine answers something else", c->name, n);
+    if (failed && chore_do(c, &desk, &got, &err) != expected)
+        fail_msg("%s: after call %ld of oneDNN the engine does not recover: %s", c->name, n, err.text);
+    if (failed && expected == WN_OK && !record_agrees(&quiet, &got, 1e-4f))
+        fail_msg("%s: after call %ld of oneDNN the engine answers something else", c->name, n);
     desk_close(&desk);
     return failed;
 }

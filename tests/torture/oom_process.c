@@ -1,5 +1,6 @@
-/* oom.h for the whole process: the libraries' allocations fail too. Stands in front of glibc's allocator, so not for sanitizers, which have
- * their own; and not for oneDNN, which (2.6) writes through null pointers when one of its small allocations fails. */
+/* oom.h for the whole process: the libraries' allocations fail too. Stands in front of glibc's allocator, so not for
+ * sanitizers, which have their own; and not for oneDNN, which (2.6) writes through null pointers when one of its
+ * small allocations fails. */
 #include "oom.h"
 
 #include <errno.h>
