@@ -72,6 +72,7 @@ struct wn_graph {
     int input, logits;            /* value numbers */
     int64_t input_shape[WN_MAX_RANK];
     int input_rank; /* input_shape[0] is the batch and is ignored */
+    bool sigmoid;   /* was taken off the logits */
     int classes;
     const float *low, *high; /* C each, or NULL: the range of the input's values */
     int n_layers, auto_layer;

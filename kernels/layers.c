@@ -74,7 +74,12 @@ static bool find_classes(struct walk *w, struct wn_error *err)
     const struct wn_value *logits = wn_program_value(w->p, w->forward.logits);
     if (logits->shape.rank == 2 && logits->shape.dim[1] > 0 && logits->shape.dim[1] <= INT_MAX) {
         w->g->classes = (int)logits->shape.dim[1];
-        return true;
+        if (!w->g->sigmoid || w->g->classes == 1) return true;
+        wn_fail(err, WN_UNSUPPORTED,
+                "the output gives each of %d classes a sigmoid of its own, and what is answered here are probabilities "
+                "that add up to 1: name '%s', which the sigmoid reads, as the output to have these logits explained",
+                w->g->classes, wn_show(w->g->value_names[w->g->logits]).text);
+        return false;
     }
     wn_fail(err, WN_BAD_MODEL, "the output '%s' is not a list of classes, (N, K)",
             wn_show(w->g->value_names[w->g->logits]).text);

@@ -73,14 +73,14 @@ static bool choose_input(struct wn_graph *g, const struct wn_graph_options *o, s
 
 /* The node that turns logits into probabilities, if nothing but changes of shape stands between it and `value`; else
  * -1. */
-static int find_softmax(const struct wn_graph *g, const int *maker, int value)
+static int find_link(const struct wn_graph *g, const int *maker, int value)
 {
-    static const char *const softmax[] = {"Softmax", "LogSoftmax", NULL};
+    static const char *const links[] = {"Softmax", "LogSoftmax", "Sigmoid", NULL};
     static const char *const shapes[] = {"Identity", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Dropout", NULL};
     for (int i = maker[value]; i >= 0; i = maker[value]) {
         const struct wn_node *node = &g->nodes[i];
         bool through = node->n_in > 0 && node->in[0] >= 0 && node->out[0] == value;
-        if (through && wn_node_is(node, softmax)) return i;
+        if (through && wn_node_is(node, links)) return i;
         if (!through || !wn_node_is(node, shapes)) return -1;
         value = node->in[0];
     }
@@ -113,12 +113,14 @@ static bool choose_logits(struct wn_graph *g, const struct wn_graph_options *o, 
         wn_fail(err, WN_BAD_MODEL, "the model has no output '%s'", wn_show(o->output ? o->output : "").text);
         return false;
     }
-    if (o->output) return true;
+    static const char *const sigmoid[] = {"Sigmoid", NULL};
     int *maker = wn_makers(g->nodes, g->n_nodes, g->n_values);
     if (!maker) return wn_fail(err, WN_NO_MEMORY, "no memory to order a model"), false;
-    int softmax = find_softmax(g, maker, g->logits);
+    int link = find_link(g, maker, g->logits);
     free(maker);
-    return softmax < 0 || bypass(g, softmax, err);
+    if (link < 0) return true;
+    g->sigmoid = wn_node_is(&g->nodes[link], sigmoid);
+    return bypass(g, link, err);
 }
 
 /* ---- what the logits need ---- */

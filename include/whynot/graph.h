@@ -25,9 +25,11 @@ WN_API struct wn_graph_limits wn_graph_limits_default(void);
 
 /* What the caller knows better than the file. All optional; zero-initialise. */
 struct wn_graph_options {
-    const char *input;     /* the picture input; NULL: the first input that is not an initializer */
-    const char *output;    /* the logits; NULL: the first output, a trailing Softmax or LogSoftmax taken off */
-    int64_t height, width; /* for inputs with free spatial axes; 0: as the file says */
+    const char *input; /* the picture input; NULL: the first input that is not an initializer */
+    /* the logits, or what a Softmax, a LogSoftmax or, of one class, a Sigmoid makes of them, which is taken off; NULL:
+     * the first output */
+    const char *output;
+    int64_t height, width;                /* for inputs with free spatial axes; 0: as the file says */
     const struct wn_graph_limits *limits; /* NULL: the defaults */
     /* The least and the largest value that a picture can give each channel of the input, one a channel, copied;
      * NULL: nobody knows. Of more channels than n_bounds nothing is known either. */

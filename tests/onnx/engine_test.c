@@ -83,18 +83,39 @@ static void a_network_without_an_automatic_layer_can_be_asked_about_its_input(vo
 
 /* One logit y is two, 0 and y: class 1 is saturated when the sigmoid of y is 1, and so is class 0 when that of -y
  * is. */
-static struct wire one_logit(float bias)
+static struct wire one_logit(float bias, bool sigmoid)
 {
     static const float w[3] = {0.01f, -0.01f, 0.02f};
     struct wire g = {0};
     wire_graph_input(&g, "x", 4, DIMS(0, 3, 16, 16));
-    wire_graph_output(&g, "y");
+    wire_graph_output(&g, sigmoid ? "p" : "y");
     wire_graph_initializer(&g, wire_tensor_raw("w", WIRE_F32, 4, DIMS(1, 3, 1, 1), w, sizeof w));
     wire_graph_initializer(&g, wire_tensor_raw("b", WIRE_F32, 1, DIMS(1), &bias, sizeof bias));
     wire_graph_node(&g, wire_node("Conv", "conv", "x,w,b", "c"));
     wire_graph_node(&g, wire_node("GlobalAveragePool", "gap", "c", "gap"));
     wire_graph_node(&g, wire_node("Flatten", "flat", "gap", "y"));
+    if (sigmoid) wire_graph_node(&g, wire_node("Sigmoid", "sigmoid", "y", "p"));
     return wire_model(13, g);
+}
+
+static void one_logit_is_found_behind_its_sigmoid(void **state)
+{
+    (void)state;
+    float logit[2];
+    for (int i = 0; i < 2; i++) {
+        struct wn_graph *g = parse(one_logit(-3, i), NULL);
+        struct wn_answer a = ask(g,
+                                 (struct wn_question){.layer = WN_LAYER_AUTO,
+                                                      .method = wn_method_find("gradcam"),
+                                                      .contrast = wn_contrast_find("logit"),
+                                                      .target = WN_TARGET_PREDICTED},
+                                 &logit[i]);
+        if (a.error.code != WN_OK) fail_msg("%s", a.error.text);
+        assert_int_equal(a.target, 0); /* "no": a sigmoid, which is above 0, would say "yes" of everything */
+        wn_answer_finish(&a);
+        wn_graph_destroy(g);
+    }
+    assert_true(logit[0] < -2 && logit[0] == logit[1]);
 }
 
 static void one_logit_is_saturated_where_its_sigmoid_is(void **state)
@@ -106,7 +127,7 @@ static void one_logit_is_saturated_where_its_sigmoid_is(void **state)
         bool saturated;
     } cases[] = {{40, 1, true}, {40, 0, false}, {-40, 0, true}, {-40, 1, false}, {0, 1, false}, {0, 0, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct wn_graph *g = parse(one_logit(cases[i].bias), NULL);
+        struct wn_graph *g = parse(one_logit(cases[i].bias, false), NULL);
         float logit;
         struct wn_answer a = ask(g,
                                  (struct wn_question){.layer = WN_LAYER_AUTO,
@@ -127,6 +148,7 @@ int main(void)
         cmocka_unit_test(a_network_without_an_automatic_layer_still_classifies),
         cmocka_unit_test(a_network_without_an_automatic_layer_can_be_asked_about_its_input),
         cmocka_unit_test(one_logit_is_saturated_where_its_sigmoid_is),
+        cmocka_unit_test(one_logit_is_found_behind_its_sigmoid),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,6 +71,30 @@ static void the_logits_are_taken_before_the_softmax(void **state)
     }
 }
 
+/* The network that ends in f2, with a sigmoid on it. */
+static struct wire with_sigmoid(void)
+{
+    static const float w[6] = {1, -1, 2, 0.5f, 1, 3};
+    struct wire g = {0};
+    wire_graph_input(&g, "x", 4, DIMS(0, 3, 8, 8));
+    wire_graph_output(&g, "p");
+    wire_graph_initializer(&g, wire_tensor_raw("w", WIRE_F32, 4, DIMS(2, 3, 1, 1), w, sizeof w));
+    wire_graph_node(&g, wire_node("Conv", "conv", "x,w", "c"));
+    wire_graph_node(&g, wire_node("GlobalAveragePool", "gap", "c", "gap"));
+    wire_graph_node(&g, wire_node("Flatten", "flat", "gap", "scores"));
+    wire_graph_node(&g, wire_node("Sigmoid", "sigmoid", "scores", "p"));
+    return wire_model(13, g);
+}
+
+static void a_sigmoid_for_each_of_several_classes_is_refused_and_its_scores_are_named(void **state)
+{
+    (void)state;
+    parse_refused(WN_UNSUPPORTED, with_sigmoid(), NULL, "name 'scores'");
+    struct wn_graph *g = parse_good(with_sigmoid(), &(struct wn_graph_options){.output = "scores"});
+    assert_int_equal(wn_graph_classes(g), 2);
+    wn_graph_destroy(g);
+}
+
 static void layers_are_listed_in_forward_order_with_their_shapes(void **state)
 {
     (void)state;
@@ -162,10 +186,13 @@ static void free_axes_must_be_given_and_fixed_ones_not_contradicted(void **state
 static void inputs_and_outputs_are_chosen_by_name(void **state)
 {
     (void)state;
-    const struct wn_graph_options named = {.input = "x", .output = "prob"};
-    struct wn_graph *g = parse_good(net_named("stacked")->make(), &named);
-    assert_string_equal(g->value_names[g->logits], "prob");
-    wn_graph_destroy(g);
+    static const char *const outputs[] = {"prob", "f2"}; /* what a softmax makes, and what it is made from */
+    for (int i = 0; i < 2; i++) {
+        const struct wn_graph_options named = {.input = "x", .output = outputs[i]};
+        struct wn_graph *g = parse_good(net_named("stacked")->make(), &named);
+        assert_string_equal(g->value_names[g->logits], "f2");
+        wn_graph_destroy(g);
+    }
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.input = "y"}, "no input 'y'");
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "y"}, "no output 'y'");
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "x"}, "");
@@ -244,6 +271,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_automatic_layer_is_the_last_activated_stage_before_the_last_pool),
         cmocka_unit_test(the_logits_are_taken_before_the_softmax),
+        cmocka_unit_test(a_sigmoid_for_each_of_several_classes_is_refused_and_its_scores_are_named),
         cmocka_unit_test(layers_are_listed_in_forward_order_with_their_shapes),
         cmocka_unit_test(layers_are_found_by_value_and_by_node),
         cmocka_unit_test(sizes_are_those_of_the_file),
