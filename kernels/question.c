@@ -8,13 +8,14 @@
 
 #include "logits.h"
 
-/* A network with one output says "yes" with it: two logits, 0 for class 0 and y for class 1. */
+/* A network with one output says "yes" with it: two logits, 0 for class 0 and y for class 1. What asks for class 0
+ * alone means what speaks for "no": the output with its sign turned, for the 0 depends on nothing. */
 static enum wn_code seed_of_one(const struct wn_question *q, const struct wn_contrast_in *in, float *seed, int *foil,
                                 struct wn_error *err)
 {
     float v[2];
     enum wn_code code = wn_contrast_seed(q->contrast, in, v, foil, err);
-    seed[0] = v[1];
+    if (code == WN_OK) seed[0] = v[1] != 0 ? v[1] : -v[0];
     return code;
 }
 

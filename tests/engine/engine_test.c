@@ -196,17 +196,20 @@ static void one_logit_is_yes_against_no(void **state)
     struct wn_engine *e = small_engine(g, 1, 1, NULL);
     int no = 0, yes = 1;
     float y;
-    struct wn_question q[6] = {
+    enum { QUESTIONS = 7 };
+    struct wn_question q[QUESTIONS] = {
         question(0, "gradcam", "logit", 1),         question(0, "gradcam", "weighted", 1),
         question(0, "gradcam", "weighted", 0),      question(0, "gradcam", "cross-entropy", 1),
-        question(0, "gradcam", "cross-entropy", 1), question(0, "gradcam", "max", WN_TARGET_PREDICTED)};
-    struct wn_answer a[6];
+        question(0, "gradcam", "cross-entropy", 1), question(0, "gradcam", "max", WN_TARGET_PREDICTED),
+        question(0, "gradcam", "logit", 0)};
+    struct wn_answer a[QUESTIONS];
     q[3].foils = &no;
     q[4].foils = &yes;
     q[3].n_foils = q[4].n_foils = 1;
-    explain(e, g, 1, q, a, 6, &y);
-    double p = 1 / (1 + exp(-(double)y)), factor[6] = {1, 1, -1, p, p - 1, y > 0 ? 1 : -1};
-    for (int i = 0; i < 6; i++) {
+    explain(e, g, 1, q, a, QUESTIONS, &y);
+    double p = 1 / (1 + exp(-(double)y)), factor[QUESTIONS] = {1, 1, -1, p, p - 1, y > 0 ? 1 : -1, -1};
+    assert_true(fabs((double)a[0].score - (double)y) < 1e-6 && fabs((double)a[6].score + (double)y) < 1e-6);
+    for (int i = 0; i < QUESTIONS; i++) {
         assert_int_equal(a[i].error.code, WN_OK);
         for (int k = 0; k < a[i].h * a[i].w; k++) assert_true(fabs(a[i].map[k] - factor[i] * a[0].map[k]) < 1e-6);
         if (i) wn_answer_finish(&a[i]);

@@ -143,6 +143,10 @@ static void check_sum(struct subject *s, struct singles *t, const struct wn_ques
                                 .value = q->value,
                                 .has_value = q->has_value};
     wn_contrast_seed(q->contrast, &in, seed, &foil, NULL);
+    if (wn_graph_classes(s->graph) == 1) { /* the 0 that stands for the first class depends on nothing */
+        if (seed[1] == 0) seed[1] = -seed[0];
+        seed[0] = 0;
+    }
     for (int k = 0; k < s->classes; k++) busy += seed[k] != 0;
     if (busy <= (s->large ? 3 : FEW)) {
         for (int k = 0; k < s->classes; k++) {
