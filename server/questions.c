@@ -27,7 +27,7 @@ int wn_slot_most(const struct wn_slot *s)
         n += 2; /* mean and variance */
     else if (s->ask.maps & WN_MAPS_CONTRAST)
         n += s->contrast->flags & WN_CONTRAST_FOIL ? rivals(s) : 1;
-    if (s->ask.maps & WN_MAPS_TARGET) n++;
+    if (s->ask.maps & WN_MAPS_TARGET) n += s->n_targets > 1 ? s->n_targets : 1;
     if (s->ask.maps & WN_MAPS_RIVAL) n += rivals(s);
     return n;
 }
@@ -40,27 +40,32 @@ bool wn_slot_needs_logits(const struct wn_slot *s)
     return !named && !(runner_up && !(s->ask.maps & WN_MAPS_RIVAL)); /* the engine knows the runner-up by itself */
 }
 
-/* The nearest rivals of the target, best first, into slot->foils. */
-static void find_rivals(struct wn_slot *s, const float *logits)
+/* Whether the class is asked about: it is a target, or the prediction where none is named. */
+static bool is_target(const struct wn_slot *s, int class, int predicted)
 {
-    int best[MOST_NEAREST + 1], wanted = rivals(s),
-                                target = s->n_targets ? s->targets[0] : wn_argmax(logits, s->model->classes);
-    int n = wn_top(logits, s->model->classes, wanted + 1 < MOST_NEAREST ? wanted + 1 : MOST_NEAREST, best);
-    s->n_foils = 0;
-    for (int i = 0; i < n && s->n_foils < wanted; i++)
-        if (best[i] != target) s->foils[s->n_foils++] = best[i];
+    for (int i = 0; i < s->n_targets; i++)
+        if (s->targets[i] == class) return true;
+    return !s->n_targets && class == predicted;
 }
 
-/* Every class but the targets. */
+/* The nearest rivals of the targets, best first, into slot->foils. */
+static void find_rivals(struct wn_slot *s, const float *logits)
+{
+    const int classes = s->model->classes, wanted = rivals(s), predicted = wn_argmax(logits, classes);
+    const int most = wanted + (s->n_targets ? s->n_targets : 1);
+    int best[MOST_NEAREST + 1], n = wn_top(logits, classes, most < MOST_NEAREST ? most : MOST_NEAREST, best);
+    s->n_foils = 0;
+    for (int i = 0; i < n && s->n_foils < wanted; i++)
+        if (!is_target(s, best[i], predicted)) s->foils[s->n_foils++] = best[i];
+}
+
+/* Every class but the targets, for which alone nobody has to wait for logits. */
 static void find_others(struct wn_slot *s, const float *logits)
 {
-    int predicted = s->n_targets ? -1 : wn_argmax(logits, s->model->classes);
+    const int predicted = s->n_targets ? -1 : wn_argmax(logits, s->model->classes);
     s->n_foils = 0;
-    for (int k = 0; k < s->model->classes; k++) {
-        bool ours = k == predicted;
-        for (int i = 0; i < s->n_targets; i++) ours = ours || s->targets[i] == k;
-        if (!ours) s->foils[s->n_foils++] = k;
-    }
+    for (int k = 0; k < s->model->classes; k++)
+        if (!is_target(s, k, predicted)) s->foils[s->n_foils++] = k;
 }
 
 static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind kind,
@@ -88,6 +93,16 @@ static void add(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind 
     item->kinds[item->n_questions++] = kind;
 }
 
+/* The map of one class by itself, which is none of the slot's questions. */
+static void add_class(struct wn_item *item, const struct wn_slot *s, enum wn_map_kind kind, int class)
+{
+    add(item, s, kind, wn_contrast_find("logit"), NULL, 0);
+    struct wn_question *q = &item->questions[item->n_questions - 1];
+    q->target = class;
+    q->targets = NULL;
+    q->n_targets = 0;
+}
+
 static void plan_contrast(struct wn_item *item, const struct wn_slot *s)
 {
     enum wn_map_kind kind = s->contrast == wn_contrast_find("logit") ? WN_MAP_TARGET : WN_MAP_CONTRAST;
@@ -112,14 +127,10 @@ static void plan_slot(struct wn_item *item, struct wn_slot *s, const float *logi
     } else if (s->ask.maps & WN_MAPS_CONTRAST) {
         plan_contrast(item, s);
     }
-    if (s->ask.maps & WN_MAPS_TARGET) add(item, s, WN_MAP_TARGET, logit, NULL, 0);
-    for (int i = 0; s->ask.maps & WN_MAPS_RIVAL && i < s->n_foils; i++) {
-        add(item, s, WN_MAP_RIVAL, logit, NULL, 0);
-        struct wn_question *q = &item->questions[item->n_questions - 1];
-        q->target = s->foils[i];
-        q->targets = NULL;
-        q->n_targets = 0;
-    }
+    if (s->ask.maps & WN_MAPS_TARGET && s->n_targets < 2) add(item, s, WN_MAP_TARGET, logit, NULL, 0);
+    for (int i = 0; s->ask.maps & WN_MAPS_TARGET && s->n_targets > 1 && i < s->n_targets; i++)
+        add_class(item, s, WN_MAP_TARGET, s->targets[i]);
+    for (int i = 0; s->ask.maps & WN_MAPS_RIVAL && i < s->n_foils; i++) add_class(item, s, WN_MAP_RIVAL, s->foils[i]);
     s->n = item->n_questions - s->first;
 }
 

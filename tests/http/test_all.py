@@ -162,6 +162,17 @@ class Statistics(All):
             self.assertEqual(len(subset["maps"]), 1)
             self.assertLess(off(raw(subset["maps"][0]), weighted), 1e-5)
 
+    def test_each_of_several_targets_and_rivals_has_a_map_of_its_own(self):
+        for rivals, n in (("why_not=1,2&", 2), ("", 1)):
+            query = "?contrast=subset&target=3,4&outputs=raw&maps=contrast,target,rival&" + rivals
+            maps = self.good(picture(5), query)["maps"]
+            self.assertEqual([m["kind"] for m in maps], ["contrast", "target", "target"] + ["rival"] * n)
+            self.assertEqual([m["class"]["index"] for m in maps[1:3]], [3, 4])
+            self.assertNotIn(maps[3]["class"]["index"], (3, 4))
+            for m in maps[1:]:
+                alone = self.good(picture(5), "?contrast=logit&outputs=raw&target=%d" % m["class"]["index"])
+                self.assertLess(off(raw(m), raw(alone["maps"][0])), 1e-5)
+
     def test_what_cannot_be_is_refused_by_name(self):
         self.problem("?why_not=all&method=layercam", 501, "/method", "layercam", "gradcam")
         self.problem("?why_not=all&method=gradient", 501, "/method", "gradient", "picture")
