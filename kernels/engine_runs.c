@@ -156,6 +156,9 @@ enum wn_code wn_run_superpixels(const struct wn_run *r, int wanted, int *of, int
     }
     enum wn_code code = wn_superpixels(x, (int)r->channels, (int)r->height, (int)r->width, wanted, of, n, err);
     free(x);
+    if (code == WN_OK && *n < 2)
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "the picture is one single area, which cannot be told from others: ask for more `superpixels`");
     return code;
 }
 

@@ -179,6 +179,12 @@ enum wn_code wn_superpixels(const float *planes, int channels, int h, int w, int
     const double step = fmax(1, round(sqrt((double)all / wanted)));
     struct slic s = {
         .h = h, .w = w, .step = step, .rows = (int)fmax(1, floor(h / step)), .columns = (int)fmax(1, floor(w / step))};
+    if (s.rows * s.columns == 1 && wanted > 1) { /* two or three are rounded to one */
+        if (h > w)
+            s.rows = 2;
+        else if (w > 1)
+            s.columns = 2;
+    }
     const size_t clusters = (size_t)s.rows * (size_t)s.columns;
     enum wn_code code = WN_OK;
     s.color = malloc(3 * all * sizeof *s.color);

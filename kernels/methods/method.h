@@ -68,8 +68,8 @@ bool wn_run_sides(const struct wn_run *r, signed char *sides);
 /* The same for any contrast of classes: where it has no odds, the target against its foils or, where it takes none,
  * against all other classes. */
 bool wn_run_rivals(const struct wn_run *r, signed char *sides);
-/* About so many areas of the picture; of: H*W, the caller's: the number of each pixel's area, from 0 to *n - 1
- * (superpixels.h). */
+/* About so many areas of the picture, 2 or more; of: H*W, the caller's: the number of each pixel's area, from 0 to
+ * *n - 1 (superpixels.h). WN_BAD_REQUEST where the picture does not fall into two. */
 enum wn_code wn_run_superpixels(const struct wn_run *r, int wanted, int *of, int *n, struct wn_error *err);
 /* The run's map, as large as the picture: each area's value at all its pixels. */
 enum wn_code wn_run_paint(struct wn_run *r, const int *of, const double *values, struct wn_error *err);

@@ -150,6 +150,26 @@ static void the_scalar_is_that_of_the_contrast(void **state)
     close_bench(&b);
 }
 
+/* Two areas that begin as halves, and of which the right one keeps too few pixels of its colour. */
+static void a_picture_of_one_area_is_refused(void **state)
+{
+    (void)state;
+    struct bench b = open_bench("residual", 1);
+    float picture[PIXELS];
+    const float *images[1] = {picture};
+    struct wn_question q = about(0, "logit", "1");
+    struct wn_answer a = {0};
+    float y[32];
+    set(&q, WN_SETTING_SUPERPIXELS, "2");
+    for (int i = 0; i < PIXELS; i++) picture[i] = i % SIDE < SIDE - 1 ? -1 : 1;
+    struct wn_batch batch = {.n_images = 1, .images = images, .n_questions = 1, .questions = &q};
+    wn_engine_explain(b.engine, &batch, y, &a, NULL, NULL);
+    assert_int_equal(a.error.code, WN_BAD_REQUEST);
+    assert_non_null(strstr(a.error.text, "superpixels"));
+    wn_answer_finish(&a);
+    close_bench(&b);
+}
+
 int main(int argc, char **argv)
 {
     int status = small_begin(argc, argv);
@@ -158,6 +178,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(weights_are_those_of_the_weighted_ridge_regression),
         cmocka_unit_test(draws_are_those_of_the_seed_in_runs_of_any_size),
         cmocka_unit_test(the_scalar_is_that_of_the_contrast),
+        cmocka_unit_test(a_picture_of_one_area_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,14 @@ static void a_plain_picture_is_a_grid_and_any_number_of_colours_and_areas_can_be
     for (int i = 0; i < WIDE * HIGH; i++) assert_int_equal(of[i], i / WIDE / 12 * 4 + i % WIDE / 12);
     assert_int_equal(wn_superpixels(planes, 4, HIGH, WIDE, 1, of, &n, NULL), WN_OK);
     assert_int_equal(n, 1);
+    for (int wanted = 2; wanted < 4; wanted++) { /* either is rounded to one */
+        assert_int_equal(wn_superpixels(planes, 3, HIGH, WIDE, wanted, of, &n, NULL), WN_OK);
+        assert_int_equal(n, 2);
+        assert_int_equal(wn_superpixels(planes, 3, WIDE, HIGH, wanted, of, &n, NULL), WN_OK);
+        assert_int_equal(n, 2);
+    }
+    assert_int_equal(wn_superpixels(planes, 3, 1, 1, 2, of, &n, NULL), WN_OK);
+    assert_int_equal(n, 1);
     assert_int_equal(wn_superpixels(planes, 3, HIGH, WIDE, 100000, of, &n, NULL), WN_OK);
     assert_int_equal(n, WIDE * HIGH); /* every pixel is one */
     planes[5] = NAN;
