@@ -1,6 +1,6 @@
 /* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the
- * backend's own code, no GPU is needed, and none has run them. plans_test CARD.json [MODEL.onnx...]: every shape in
- * every batch bucket, and the convolutions that the lowered programs of these models hold, forward and back to the
+ * backend's own code, no GPU is needed, and none has run them. plans_test CARD.json [MODEL.onnx...]: every shape at
+ * 1, 8, 32 and 128 images, and the convolutions that the lowered programs of these models hold, forward and back to the
  * picture. Exits 77 where cuDNN is older than 9.8. plans_test CARD.json --driver: what differs where there is a
  * driver's library, and that what networks run does not. Exits 77 where there is none. plans_test CARD.json
  * --describe FILE, on a card: writes cuDNN's own description of it, and says whether the card takes a plan that was
