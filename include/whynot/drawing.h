@@ -31,7 +31,8 @@ struct wn_render {
     struct wn_range range; /* shared only */
 };
 
-/* The picture that is drawn (w x h) and the rectangle of it that the map covers; pixels outside have the value 0. */
+/* The picture that is drawn (w x h) and the rectangle of it that the map covers. Pixels outside show the value 0;
+ * range, percentile, peak and box are those of the pixels inside. */
 struct wn_view {
     int w, h;
     double x0, y0, x1, y1;

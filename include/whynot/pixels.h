@@ -125,6 +125,14 @@ WN_PIXEL uint8_t wn_index_symmetric(float v, float limit)
     return (uint8_t)(128 + (int)(wn_times(127, t) + copysignf(0.5f, t)));
 }
 
+/* Of the pixels that the map does not cover: they show a zero and count for nothing. */
+WN_PIXEL uint8_t wn_index_outside(const struct wn_render *r, struct wn_range range, bool flat)
+{
+    if (wn_index_is_flat(r, range, flat)) return wn_index_flat(r);
+    return r->normalize == WN_NORMALIZE_SYMMETRIC ? wn_index_symmetric(0, range.hi)
+                                                  : wn_index_between(0, range.lo, range.hi - range.lo);
+}
+
 /* ---- the strongest fifth of the positive mass, from samples ---- */
 
 /* Mass is counted in whole parts of the highest value, so that its sums are exact in any order. */

@@ -1,5 +1,6 @@
 /* Maps to palette indices: upsampling, range, index, and where the peak and the strongest mass lie, for many maps at
- * once. The arithmetic is pixels.h, the same lines that the processor draws with; knows no colour and no question.
+ * once, each of the pixels that it covers. The arithmetic is pixels.h, the same lines that the processor draws with;
+ * knows no colour and no question.
  *
  * Four launches: where pixels lie and what is wrong with a map; values; what is to be known of them, a block a map;
  * indices. */
@@ -22,10 +23,10 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_begin_kernel(const struct wn_cu
 {
     WN_SHARED(wn_word, part);
     const struct wn_cuda_drawing &d = all[blockIdx.x];
-    const int lines = d.view.w + d.view.h;
+    const int lines = d.cover_w + d.cover_h;
     for (int i = threadIdx.x; i < lines; i += WN_BLOCK)
-        d.taps[i] = i < d.view.w ? wn_between_at(i, d.view.x0, d.view.x1, d.w, d.how.align_corners)
-                                 : wn_between_at(i - d.view.w, d.view.y0, d.view.y1, d.h, d.how.align_corners);
+        d.taps[i] = i < d.cover_w ? wn_between_at(d.x + i, d.view.x0, d.view.x1, d.w, d.how.align_corners)
+                                  : wn_between_at(d.y + i - d.cover_w, d.view.y0, d.view.y1, d.h, d.how.align_corners);
     wn_word most = 0, least = 0, wrong = 0;
     for (int i = threadIdx.x; i < d.h * d.w; i += WN_BLOCK) {
         const float v = rectified(d, d.map[i]);
@@ -44,10 +45,11 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_begin_kernel(const struct wn_cu
 
 /* ---- values ---- */
 
+/* Rows behind the last are what pads the values, and nobody looks at those. */
 __device__ __forceinline__ float value_at(const struct wn_cuda_drawing &d, int x, int y)
 {
-    if (x < d.x0 || x >= d.x1 || y < d.y0 || y >= d.y1) return 0;
-    const struct wn_between across = d.taps[x], down = d.taps[d.view.w + y];
+    if (y >= d.cover_h) return 0;
+    const struct wn_between across = d.taps[x], down = d.taps[d.cover_w + y];
     const float *upper = d.map + down.a * d.w, *lower = d.map + down.b * d.w;
     const float u = wn_blend(rectified(d, upper[across.a]), rectified(d, upper[across.b]), across.t);
     const float l = wn_blend(rectified(d, lower[across.a]), rectified(d, lower[across.b]), across.t);
@@ -57,15 +59,15 @@ __device__ __forceinline__ float value_at(const struct wn_cuda_drawing &d, int x
 __global__ void __launch_bounds__(WN_BLOCK) draw_values_kernel(const struct wn_cuda_drawing *all)
 {
     const struct wn_cuda_drawing &d = all[blockIdx.y];
-    const int n = d.view.w * d.view.h, step = (int)gridDim.x * WN_BLOCK * LOAD;
+    const int n = d.cover_w * d.cover_h, step = (int)gridDim.x * WN_BLOCK * LOAD;
     if (d.out->fault) return;
     for (int i = (int)(blockIdx.x * WN_BLOCK + threadIdx.x) * LOAD; i < n; i += step) {
         float v[LOAD];
-        int y = i / d.view.w, x = i - y * d.view.w;
+        int y = i / d.cover_w, x = i - y * d.cover_w;
 #pragma unroll
         for (int k = 0; k < LOAD; k++) {
             v[k] = value_at(d, x, y);
-            if (++x == d.view.w) x = 0, y++;
+            if (++x == d.cover_w) x = 0, y++;
         }
         *reinterpret_cast<float4 *>(d.values + i) = make_float4(v[0], v[1], v[2], v[3]);
     }
@@ -76,7 +78,7 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_values_kernel(const struct wn_c
 /* Calls see(value, index) for every value of this thread. */
 template <class See> __device__ __forceinline__ void each_value(const struct wn_cuda_drawing &d, See see)
 {
-    const int n = d.view.w * d.view.h;
+    const int n = d.cover_w * d.cover_h;
     for (int i = (int)threadIdx.x * LOAD; i < n; i += WN_BLOCK * LOAD) {
         float v[LOAD];
         wn_load_four(d.values + i, v);
@@ -102,12 +104,12 @@ __device__ __forceinline__ float value_of_rank(const struct wn_cuda_drawing &d, 
 /* The mass of the samples in the bins from `bin` on, of this thread. */
 __device__ __forceinline__ wn_word sampled_mass(const struct wn_cuda_drawing &d, float most, int bin)
 {
-    const int step_x = wn_strong_step(d.view.w), step_y = wn_strong_step(d.view.h);
-    const int wide = (d.view.w + step_x - 1) / step_x, high = (d.view.h + step_y - 1) / step_y;
+    const int step_x = wn_strong_step(d.cover_w), step_y = wn_strong_step(d.cover_h);
+    const int wide = (d.cover_w + step_x - 1) / step_x, high = (d.cover_h + step_y - 1) / step_y;
     wn_word mass = 0;
     for (int i = threadIdx.x; i < wide * high; i += WN_BLOCK) {
         const int y = i / wide, x = i - y * wide;
-        const unsigned one = wn_strong_mass(d.values[y * step_y * d.view.w + x * step_x], most);
+        const unsigned one = wn_strong_mass(d.values[y * step_y * d.cover_w + x * step_x], most);
         if (wn_strong_bin(one) >= bin) mass += one;
     }
     return mass;
@@ -128,7 +130,7 @@ __device__ __forceinline__ float strong_of(const struct wn_cuda_drawing &d, floa
 /* Into out, by one thread of the block. */
 __device__ __forceinline__ void measure_box(const struct wn_cuda_drawing &d, float strong, wn_word *part)
 {
-    const int w = d.view.w, h = d.view.h;
+    const int w = d.cover_w, h = d.cover_h;
     wn_word left = 0, right = 0, top = 0, bottom = 0; /* as distances from the opposite border: the highest counts */
     each_value(d, [&](float v, int i) {
         if (!wn_is_strong(v, strong)) return;
@@ -140,8 +142,8 @@ __device__ __forceinline__ void measure_box(const struct wn_cuda_drawing &d, flo
     top = wn_block_join(top, wn_highest(), part), bottom = wn_block_join(bottom, wn_highest(), part);
     if (threadIdx.x) return;
     struct wn_rendered *out = &d.out->drawn;
-    out->box_x = w - (int)left, out->box_w = (int)right - out->box_x + 1;
-    out->box_y = h - (int)top, out->box_h = (int)bottom - out->box_y + 1;
+    out->box_x = d.x + w - (int)left, out->box_w = (int)(left + right) - w + 1;
+    out->box_y = d.y + h - (int)top, out->box_h = (int)(top + bottom) - h + 1;
 }
 
 __global__ void __launch_bounds__(WN_BLOCK) draw_measure_kernel(const struct wn_cuda_drawing *all)
@@ -149,7 +151,7 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_measure_kernel(const struct wn_
     WN_SHARED(wn_word, part);
     const struct wn_cuda_drawing &d = all[blockIdx.x];
     struct wn_rendered *out = &d.out->drawn;
-    const int n = d.view.w * d.view.h;
+    const int n = d.cover_w * d.cover_h;
     if (d.out->fault) return;
     wn_word peak = 0, lowest = 0;
     each_value(d, [&](float v, int i) {
@@ -167,7 +169,8 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_measure_kernel(const struct wn_
     if (threadIdx.x == 0) {
         const int first = (int)(0xffffffffu - (unsigned)(peak & 0xffffffffu));
         out->range = wn_range_choose(&d.how, low, high, clipped);
-        out->peak_y = first / d.view.w, out->peak_x = first - out->peak_y * d.view.w;
+        const int row = first / d.cover_w;
+        out->peak_y = d.y + row, out->peak_x = d.x + first - row * d.cover_w;
         out->box_x = out->box_y = out->box_w = out->box_h = 0;
         const float span = out->range.hi - out->range.lo;
         if (!(span - span == 0)) d.out->fault = WN_CUDA_DRAW_TOO_WIDE;
@@ -180,7 +183,7 @@ __global__ void __launch_bounds__(WN_BLOCK) draw_measure_kernel(const struct wn_
 __global__ void __launch_bounds__(WN_BLOCK) draw_index_kernel(const struct wn_cuda_drawing *all)
 {
     const struct wn_cuda_drawing &d = all[blockIdx.y];
-    const int n = d.view.w * d.view.h, step = (int)gridDim.x * WN_BLOCK * STORE;
+    const int n = d.cover_w * d.cover_h, step = (int)gridDim.x * WN_BLOCK * STORE;
     if (d.out->fault) return;
     const struct wn_range range = d.out->drawn.range;
     const bool flat = wn_index_is_flat(&d.how, range, d.out->drawn.flat),

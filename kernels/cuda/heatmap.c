@@ -41,14 +41,31 @@ static size_t cells(const struct wn_heatmap *h)
     return (size_t)h->h * (size_t)h->w;
 }
 
+/* What the device makes of a view: the pixels that the map covers. */
+struct cover {
+    int x, y, w, h;
+};
+
+static struct cover cover_of(const struct wn_heatmap *h)
+{
+    struct cover c;
+    int x1, y1;
+    wn_covered(h->view.x0, h->view.x1, h->view.w, &c.x, &x1);
+    wn_covered(h->view.y0, h->view.y1, h->view.h, &c.y, &y1);
+    c.w = x1 - c.x, c.h = y1 - c.y;
+    return c;
+}
+
 static size_t pixels(const struct wn_heatmap *h)
 {
-    return (size_t)h->view.h * (size_t)h->view.w;
+    const struct cover c = cover_of(h);
+    return (size_t)c.h * (size_t)c.w;
 }
 
 static size_t lines(const struct wn_heatmap *h)
 {
-    return pad((size_t)h->view.w + (size_t)h->view.h);
+    const struct cover c = cover_of(h);
+    return pad((size_t)c.w + (size_t)c.h);
 }
 
 static bool fits(const struct load *l, const struct wn_heatmap *h)
@@ -59,11 +76,11 @@ static bool fits(const struct load *l, const struct wn_heatmap *h)
 
 static struct wn_cuda_drawing drawing_of(const struct load *l, const struct wn_heatmap *h)
 {
+    const struct cover c = cover_of(h);
     char *in = l->be->drawing.device, *out = in + IN, *scratch = out + OUT;
     struct wn_cuda_drawing d = {.h = h->h, .w = h->w, .view = h->view, .how = h->how};
     d.map = (const float *)(void *)(in + MOST * sizeof d + l->maps);
-    wn_covered(h->view.x0, h->view.x1, h->view.w, &d.x0, &d.x1);
-    wn_covered(h->view.y0, h->view.y1, h->view.h, &d.y0, &d.y1);
+    d.x = c.x, d.y = c.y, d.cover_w = c.w, d.cover_h = c.h;
     d.values = (float *)(void *)scratch + l->pixels;
     d.taps = (struct wn_between *)(void *)(scratch + PIXELS * sizeof(float)) + l->lines;
     d.out = (struct wn_cuda_drawn *)(void *)out + l->n;
@@ -83,6 +100,20 @@ static void put(struct load *l, struct wn_heatmap *h)
     l->lines += lines(h);
 }
 
+/* index: of the covered pixels. */
+static void take_view(struct wn_heatmap *h, const char *index)
+{
+    const struct cover c = cover_of(h);
+    const size_t w = (size_t)c.w, all = (size_t)h->view.w * (size_t)h->view.h;
+    if (pixels(h) == all) {
+        memcpy(h->index, index, all);
+        return;
+    }
+    memset(h->index, wn_index_outside(&h->how, h->drawn.range, h->drawn.flat), all);
+    for (size_t y = 0; y < (size_t)c.h; y++)
+        memcpy(h->index + ((size_t)c.y + y) * (size_t)h->view.w + (size_t)c.x, index + y * w, w);
+}
+
 static void take(const struct load *l)
 {
     const struct wn_cuda_drawn *drawn = (const struct wn_cuda_drawn *)(void *)(l->be->drawing.pinned + IN);
@@ -90,7 +121,7 @@ static void take(const struct load *l)
     for (int i = 0; i < l->n; i++) {
         struct wn_heatmap *h = l->of[i];
         h->done = drawn[i].fault == WN_CUDA_DRAW_FINE;
-        if (h->done) h->drawn = drawn[i].drawn, memcpy(h->index, index, pixels(h));
+        if (h->done) h->drawn = drawn[i].drawn, take_view(h, index);
         index += WN_CUDA_DRAW_PAD(pixels(h));
     }
 }

@@ -214,19 +214,20 @@ struct wn_cuda_drawn {
     enum wn_cuda_draw_fault fault; /* not FINE: the index is not written, and only this says anything */
 };
 #define WN_CUDA_DRAW_PAD(pixels) (((size_t)(pixels) + 15) / 16 * 16)
-/* One map. All pointers are the device's, values and index at multiples of 16 bytes. */
+/* One map, of whose view only what it covers is made: cover_h rows of cover_w pixels, the first at (x, y). All pointers
+ * are the device's, values and index at multiples of 16 bytes. */
 struct wn_cuda_drawing {
     const float *map; /* h*w */
     int h, w;
     struct wn_view view;
-    int x0, x1, y0, y1; /* the pixels that the map covers: wn_covered */
+    int x, y, cover_w, cover_h; /* wn_covered */
     struct wn_render how;
-    struct wn_between *taps; /* scratch: view.w + view.h */
-    float *values;           /* scratch: WN_CUDA_DRAW_PAD(view.w*view.h) */
-    uint8_t *index;          /* out: view.h*view.w, and what pads them */
+    struct wn_between *taps; /* scratch: cover_w + cover_h */
+    float *values;           /* scratch: WN_CUDA_DRAW_PAD(cover_w*cover_h) */
+    uint8_t *index;          /* out: cover_h*cover_w, and what pads them */
     struct wn_cuda_drawn *out;
 };
-/* drawings: n of them on the device, at most 65535, of any sizes; most_pixels: of the largest view, below 2^30. */
+/* drawings: n of them on the device, at most 65535, of any sizes; most_pixels: of the largest cover, below 2^30. */
 void wn_cuda_launch_draw(const struct wn_cuda_drawing *drawings, int n, int most_pixels, struct CUstream_st *stream);
 
 /* ---- prepare.cu: pictures to the network's input, the numbers that the processor makes ---- */

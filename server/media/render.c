@@ -53,6 +53,27 @@ void wn_view_covered(const struct wn_view *v, int *x0, int *y0, int *x1, int *y1
     wn_covered(v->y0, v->y1, v->h, y0, y1);
 }
 
+/* What of a view the map covers. Values are kept of that alone, and so nothing outside can count. */
+struct cover {
+    int x, y, w, h;
+    size_t n;    /* w * h */
+    bool margin; /* there are pixels outside */
+};
+
+static struct cover cover_of(const struct wn_view *v)
+{
+    int x0, y0, x1, y1;
+    wn_view_covered(v, &x0, &y0, &x1, &y1);
+    const int w = x1 - x0, h = y1 - y0;
+    return (struct cover){x0, y0, w, h, (size_t)w * (size_t)h, w < v->w || h < v->h};
+}
+
+/* Where the covered row y lies in the view's pixels. */
+static size_t place_of(const struct cover *c, const struct wn_view *v, int y)
+{
+    return (size_t)(c->y + y) * (size_t)v->w + (size_t)c->x;
+}
+
 /* ---- numbers about a map ---- */
 
 enum wn_code wn_map_stats(const float *map, int h, int w, struct wn_map_stats *out, struct wn_error *err)
@@ -140,12 +161,11 @@ static void span_of(const float *v, size_t n, float *lo, float *hi)
     }
 }
 
-static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out, bool *flat,
+static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r, struct wn_range *out,
                              struct wn_error *err)
 {
     float lo, hi, clipped = 0;
     span_of(v, n, &lo, &hi);
-    *flat = lo == hi;
     if (wn_render_clips(r)) {
         enum wn_code code = percentile_of(v, n, r->percentile, &clipped, err);
         if (code != WN_OK) return code;
@@ -156,13 +176,14 @@ static enum wn_code range_of(const float *v, size_t n, const struct wn_render *r
                : wn_fail(err, WN_BAD_NUMBERS, "The map's values span more than a float can hold.");
 }
 
-/* A copy without negative values where r->relu asks for it; otherwise the map itself. Refuses values that are not
- * finite. */
-static enum wn_code prepare(const float *map, int h, int w, bool relu, float **copy, struct wn_error *err)
+/* A copy without negative values where relu asks for it and there are some, else NULL; *flat: what is to be drawn is
+ * constant. Refuses values that are not finite. */
+static enum wn_code prepare(const float *map, int h, int w, bool relu, float **copy, bool *flat, struct wn_error *err)
 {
     struct wn_map_stats stats;
     enum wn_code code = wn_map_stats(map, h, w, &stats, err);
     *copy = NULL;
+    *flat = stats.flat || (relu && stats.empty);
     if (code != WN_OK || !relu || stats.min >= 0) return code;
     *copy = malloc((size_t)h * (size_t)w * sizeof **copy);
     if (!*copy) return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
@@ -175,8 +196,8 @@ enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render
 {
     float *copy;
     bool flat;
-    enum wn_code code = prepare(map, h, w, r->relu, &copy, err);
-    if (code == WN_OK) code = range_of(copy ? copy : map, (size_t)h * (size_t)w, r, out, &flat, err);
+    enum wn_code code = prepare(map, h, w, r->relu, &copy, &flat, err);
+    if (code == WN_OK) code = range_of(copy ? copy : map, (size_t)h * (size_t)w, r, out, err);
     free(copy);
     return code;
 }
@@ -194,12 +215,12 @@ static void blend_rows(const float *upper, const float *lower, float t, int n, f
     for (int x = 0; x < n; x++) dst[x] = wn_blend(upper[x], lower[x], t);
 }
 
-enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst,
-                         struct wn_error *err)
+/* The covered pixels alone; dst: the first of them, rows `stride` apart. */
+static enum wn_code enlarge(const float *map, int h, int w, const struct wn_view *view, const struct cover *c,
+                            bool align_corners, float *dst, size_t stride, struct wn_error *err)
 {
-    int x0, y0, x1, y1, held[2] = {-1, -1};
-    wn_view_covered(view, &x0, &y0, &x1, &y1);
-    const size_t n = (size_t)(x1 - x0);
+    int held[2] = {-1, -1};
+    const size_t n = (size_t)c->w;
     struct wn_between *taps = malloc(n * sizeof *taps);
     float *rows = malloc(2 * n * sizeof *rows); /* source rows stretched to the view's width: even ones, odd ones */
     if (!taps || !rows) {
@@ -207,22 +228,42 @@ enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *v
         free(rows);
         return wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
     }
-    for (int x = x0; x < x1; x++) taps[x - x0] = wn_between_at(x, view->x0, view->x1, w, align_corners);
-    /* analyzer: dst is the caller's */
-    if (n < (size_t)view->w || y1 - y0 < view->h) memset(dst, 0, (size_t)view->w * (size_t)view->h * sizeof *dst);
-    for (int y = y0; y < y1; y++) {
-        struct wn_between down = wn_between_at(y, view->y0, view->y1, h, align_corners);
+    for (int x = 0; x < c->w; x++) taps[x] = wn_between_at(c->x + x, view->x0, view->x1, w, align_corners);
+    for (int y = 0; y < c->h; y++) {
+        struct wn_between down = wn_between_at(c->y + y, view->y0, view->y1, h, align_corners);
         for (int row = down.a; row <= down.b; row++)
             if (held[row & 1] != row) {
-                stretch_row(map + (size_t)row * (size_t)w, taps, (int)n, rows + (size_t)(row & 1) * n);
+                stretch_row(map + (size_t)row * (size_t)w, taps, c->w, rows + (size_t)(row & 1) * n);
                 held[row & 1] = row;
             }
-        blend_rows(rows + (size_t)(down.a & 1) * n, rows + (size_t)(down.b & 1) * n, down.t, (int)n,
-                   dst + (size_t)y * (size_t)view->w + x0);
+        blend_rows(rows + (size_t)(down.a & 1) * n, rows + (size_t)(down.b & 1) * n, down.t, c->w,
+                   dst + (size_t)y * stride);
     }
     free(rows);
     free(taps);
     return WN_OK;
+}
+
+enum wn_code wn_upsample(const float *map, int h, int w, const struct wn_view *view, bool align_corners, float *dst,
+                         struct wn_error *err)
+{
+    const struct cover c = cover_of(view);
+    if (c.margin) memset(dst, 0, (size_t)view->w * (size_t)view->h * sizeof *dst);
+    return enlarge(map, h, w, view, &c, align_corners, dst + place_of(&c, view, 0), (size_t)view->w, err);
+}
+
+/* The map as it is drawn (without negative values where r->relu asks for it), of the covered pixels: *drawing is c->n
+ * values, to be freed. *flat: the map was constant. */
+static enum wn_code draw_values(const float *map, int h, int w, const struct wn_view *view, const struct cover *c,
+                                const struct wn_render *r, float **drawing, bool *flat, struct wn_error *err)
+{
+    float *copy = NULL;
+    *drawing = malloc(c->n * sizeof **drawing);
+    enum wn_code code = *drawing ? prepare(map, h, w, r->relu, &copy, flat, err)
+                                 : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
+    if (code == WN_OK) code = enlarge(copy ? copy : map, h, w, view, c, r->align_corners, *drawing, (size_t)c->w, err);
+    free(copy);
+    return code;
 }
 
 /* ---- indices ---- */
@@ -237,6 +278,19 @@ static void index_values(const float *v, size_t n, const struct wn_render *r, st
         for (size_t i = 0; i < n; i++) dst[i] = wn_index_symmetric(v[i], limit);
     else
         for (size_t i = 0; i < n; i++) dst[i] = wn_index_between(v[i], lo, span);
+}
+
+static void index_view(const float *v, const struct wn_view *view, const struct cover *c, const struct wn_render *r,
+                       const struct wn_rendered *drawn, uint8_t *dst)
+{
+    if (!c->margin) {
+        index_values(v, c->n, r, drawn->range, drawn->flat, dst);
+        return;
+    }
+    memset(dst, wn_index_outside(r, drawn->range, drawn->flat), (size_t)view->w * (size_t)view->h);
+    for (int y = 0; y < c->h; y++)
+        index_values(v + (size_t)y * (size_t)c->w, (size_t)c->w, r, drawn->range, drawn->flat,
+                     dst + place_of(c, view, y));
 }
 
 /* ---- what was drawn ---- */
@@ -278,58 +332,61 @@ static void box_around(const float *v, int w, int h, float strong, struct wn_ren
     out->box_h = y1 - y0 + 1;
 }
 
-static void describe(const float *v, int w, int h, struct wn_rendered *out)
+static void describe(const float *v, const struct cover *c, struct wn_rendered *out)
 {
-    const size_t n = (size_t)w * (size_t)h;
     float lowest, highest;
     size_t peak = 0;
-    span_of(v, n, &lowest, &highest);
+    span_of(v, c->n, &lowest, &highest);
     while (v[peak] != highest) peak++;
-    out->peak_x = (int)(peak % (size_t)w);
-    out->peak_y = (int)(peak / (size_t)w);
-    if (highest > 0) box_around(v, w, h, strong_value(v, w, h, highest), out);
+    out->peak_x = c->x + (int)(peak % (size_t)c->w);
+    out->peak_y = c->y + (int)(peak / (size_t)c->w);
+    if (!(highest > 0)) return;
+    box_around(v, c->w, c->h, strong_value(v, c->w, c->h, highest), out);
+    out->box_x += c->x;
+    out->box_y += c->y;
 }
 
 enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
                            uint8_t *dst, struct wn_rendered *out, struct wn_error *err)
 {
-    const size_t n = (size_t)view->w * (size_t)view->h;
+    const struct cover c = cover_of(view);
     struct wn_rendered drawn = {0};
-    struct wn_map_stats stats;
-    float *copy = NULL, *drawing = malloc(n * sizeof *drawing);
-    enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err)
-                                : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
-    if (code == WN_OK) code = wn_upsample(copy ? copy : map, h, w, view, r->align_corners, drawing, err);
-    if (code == WN_OK) code = range_of(drawing, n, r, &drawn.range, &drawn.flat, err);
-    if (code == WN_OK) code = wn_map_stats(copy ? copy : map, h, w, &stats, err);
+    float *drawing;
+    enum wn_code code = draw_values(map, h, w, view, &c, r, &drawing, &drawn.flat, err);
+    if (code == WN_OK) code = range_of(drawing, c.n, r, &drawn.range, err);
     if (code == WN_OK) {
-        drawn.flat = stats.flat;
-        index_values(drawing, n, r, drawn.range, drawn.flat, dst);
-        if (out) describe(drawing, view->w, view->h, &drawn);
+        index_view(drawing, view, &c, r, &drawn, dst);
+        if (out) describe(drawing, &c, &drawn);
     }
     if (code == WN_OK && out) *out = drawn;
     free(drawing);
-    free(copy);
     return code;
+}
+
+static size_t mark_strong(const float *v, size_t n, float strong, uint8_t *mask)
+{
+    size_t inside = 0;
+    for (size_t i = 0; i < n; i++) inside += mask[i] = wn_is_strong(v[i], strong);
+    return inside;
 }
 
 enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
                             uint8_t *mask, size_t *inside, struct wn_error *err)
 {
-    const size_t n = (size_t)view->w * (size_t)view->h;
-    float *copy = NULL, *drawing = malloc(n * sizeof *drawing), lowest, highest;
-    enum wn_code code = drawing ? prepare(map, h, w, r->relu, &copy, err)
-                                : wn_fail(err, WN_NO_MEMORY, "No memory to draw a map; try again later.");
-    if (code == WN_OK) code = wn_upsample(copy ? copy : map, h, w, view, r->align_corners, drawing, err);
+    const struct cover c = cover_of(view);
+    float *drawing, lowest, highest;
+    bool flat;
+    enum wn_code code = draw_values(map, h, w, view, &c, r, &drawing, &flat, err);
     *inside = 0;
     if (code == WN_OK) {
-        span_of(drawing, n, &lowest, &highest);
-        float strong = highest > 0 ? strong_value(drawing, view->w, view->h, highest) : INFINITY;
-        /* analyzer: wn_upsample has drawn n values */
-        for (size_t i = 0; i < n; i++) *inside += mask[i] = wn_is_strong(drawing[i], strong);
+        span_of(drawing, c.n, &lowest, &highest);
+        const float strong = highest > 0 ? strong_value(drawing, c.w, c.h, highest) : INFINITY;
+        if (c.margin) memset(mask, 0, (size_t)view->w * (size_t)view->h);
+        for (int y = 0; y < c.h; y++)
+            *inside +=
+                mark_strong(drawing + (size_t)y * (size_t)c.w, (size_t)c.w, strong, mask + place_of(&c, view, y));
     }
     free(drawing);
-    free(copy);
     return code;
 }
 

@@ -31,10 +31,11 @@ enum wn_code wn_map_range(const float *map, int h, int w, const struct wn_render
                           struct wn_error *err);
 struct wn_range wn_range_join(struct wn_range a, struct wn_range b); /* for SHARED: the range of two maps together */
 
-/* Upsamples (bilinear) and normalises. dst: view->h*view->w indices, caller's. `out` may be NULL. */
+/* Upsamples (bilinear) and normalises. dst: view->h*view->w indices, caller's. `out` may be NULL; pixels that the map
+ * does not cover count for nothing in it. */
 enum wn_code wn_render_map(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
                            uint8_t *dst, struct wn_rendered *out, struct wn_error *err);
-/* The pixels that hold the strongest 20 % of the positive mass are 1, the others 0. mask: view->h*view->w, the
+/* The pixels that hold the strongest 20 % of the positive mass are 1, all others 0. mask: view->h*view->w, the
  * caller's; *inside: how many. */
 enum wn_code wn_strong_mask(const float *map, int h, int w, const struct wn_view *view, const struct wn_render *r,
                             uint8_t *mask, size_t *inside, struct wn_error *err);

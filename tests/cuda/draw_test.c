@@ -13,18 +13,19 @@ static const int views[] = {1, 7, 31, 33, 224, 300};
 
 static struct wn_heatmap heatmap_of(int i, float *map)
 {
-    const int side = 1 + i % SIDE, view = views[i % 6];
+    const int side = 1 + i % SIDE, width = views[i % 6], height = width - width / 4;
+    const struct wn_view part = {width, height, width / 3.0, height / 5.0, width, height - height / 7.0};
     for (int k = 0; k < side * side; k++) map[k] = (float)rand() / (float)RAND_MAX * (i % 3 ? 2 : 1) - (i % 3 ? 1 : 0);
     const struct wn_heatmap h = {.map = map,
                                  .h = side,
                                  .w = side,
-                                 .view = wn_view_whole(view, view - view / 4),
+                                 .view = i / 6 % 2 ? part : wn_view_whole(width, height), /* a crop, too */
                                  .how = {.normalize = (enum wn_normalize)(i % 4),
                                          .relu = i % 5 == 0,
                                          .align_corners = i % 7 < 3,
                                          .percentile = i % 8 == 3 ? 99 : 0,
                                          .range = {-0.5f, 0.75f}},
-                                 .index = malloc((size_t)view * (size_t)(view - view / 4))};
+                                 .index = malloc((size_t)width * (size_t)height)};
     return h;
 }
 

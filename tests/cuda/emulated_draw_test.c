@@ -27,9 +27,12 @@ struct one {
 static void one_init(struct one *o, const float *map, int h, int w, const struct wn_view *view,
                      const struct wn_render *how)
 {
-    const size_t cells = (size_t)h * (size_t)w, pixels = WN_CUDA_DRAW_PAD(view->w * view->h);
+    int x0, y0, x1, y1;
+    wn_view_covered(view, &x0, &y0, &x1, &y1);
+    const int wide = x1 - x0, high = y1 - y0;
+    const size_t cells = (size_t)h * (size_t)w, pixels = WN_CUDA_DRAW_PAD(wide * high);
     o->part[0] = guarded(cells * sizeof *map);
-    o->part[1] = guarded((size_t)(view->w + view->h) * sizeof(struct wn_between));
+    o->part[1] = guarded((size_t)(wide + high) * sizeof(struct wn_between));
     o->part[2] = guarded(pixels * sizeof(float));
     o->part[3] = guarded(pixels);
     o->part[4] = guarded(sizeof(struct wn_cuda_drawn));
@@ -38,16 +41,15 @@ static void one_init(struct one *o, const float *map, int h, int w, const struct
                                           h,
                                           w,
                                           *view,
-                                          0,
-                                          0,
-                                          0,
-                                          0,
+                                          x0,
+                                          y0,
+                                          wide,
+                                          high,
                                           *how,
                                           (struct wn_between *)(void *)o->part[1].data,
                                           (float *)(void *)o->part[2].data,
                                           o->part[3].data,
                                           (struct wn_cuda_drawn *)(void *)o->part[4].data};
-    wn_view_covered(view, &o->drawing.x0, &o->drawing.y0, &o->drawing.x1, &o->drawing.y1);
 }
 
 static void one_finish(struct one *o)
@@ -63,7 +65,7 @@ static void launch(const struct one *ones, int n)
     struct wn_cuda_drawing *all = malloc((size_t)n * sizeof *all);
     int most = 1;
     for (int i = 0; i < n; i++) {
-        const int pixels = ones[i].drawing.view.w * ones[i].drawing.view.h;
+        const int pixels = ones[i].drawing.cover_w * ones[i].drawing.cover_h;
         all[i] = ones[i].drawing;
         most = pixels > most ? pixels : most;
     }
@@ -87,10 +89,12 @@ static void compare(const struct one *o, const float *map)
         return;
     }
     assert_int_equal(d->out->fault, WN_CUDA_DRAW_FINE);
-    for (size_t i = 0; i < n; i++)
-        if (index[i] != d->index[i])
-            fail_msg("%d x %d to %d x %d, normalize %d: index %zu is %d, not %d", d->w, d->h, d->view.w, d->view.h,
-                     (int)d->how.normalize, i, d->index[i], index[i]);
+    for (int i = 0; i < d->cover_w * d->cover_h; i++) {
+        const int at = index[(d->y + i / d->cover_w) * d->view.w + d->x + i % d->cover_w];
+        if (at != d->index[i])
+            fail_msg("%d x %d to %d x %d, normalize %d: index %d is %d, not %d", d->w, d->h, d->view.w, d->view.h,
+                     (int)d->how.normalize, i, d->index[i], at);
+    }
     assert_memory_equal(&got->range, &want.range, sizeof want.range);
     assert_int_equal(got->flat, want.flat);
     assert_int_equal(got->peak_x, want.peak_x), assert_int_equal(got->peak_y, want.peak_y);
@@ -180,14 +184,18 @@ static void numbers_that_cannot_be_drawn_are_told_apart(void **state)
 
 /* ---- through the backend ---- */
 
+/* Every third covers a part of its view. */
 static struct wn_heatmap heatmap_of(const float *map, int side, int view)
 {
+    const int width = view, height = view - view / 3;
+    const struct wn_view part = {width, height, width / 3, height / 4.0, width - width / 5.0, height};
     const struct wn_heatmap h = {.map = map,
                                  .h = side,
                                  .w = side,
-                                 .view = wn_view_whole(view, view - view / 3),
-                                 .how = {.normalize = side % 2 ? WN_NORMALIZE_SYMMETRIC : WN_NORMALIZE_MINMAX},
-                                 .index = malloc((size_t)view * (size_t)(view - view / 3))};
+                                 .view = view % 3 == 0 ? part : wn_view_whole(width, height),
+                                 .how = {.normalize = side % 2 ? WN_NORMALIZE_SYMMETRIC : WN_NORMALIZE_MINMAX,
+                                         .percentile = side % 4 == 1 ? 99 : 0},
+                                 .index = malloc((size_t)width * (size_t)height)};
     return h;
 }
 

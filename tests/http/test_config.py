@@ -1,4 +1,5 @@
 """Options from four sources, model folders good and bad, and what the exit codes say."""
+import itertools
 import json
 import os
 import socket
@@ -273,8 +274,29 @@ class Config(unittest.TestCase):
             hashes = {d.get("/v1/models/" + m).json["input"]["preprocess_hash"] for m in ("noaa", "short", "exact")}
             self.assertEqual(len(hashes), 3)
 
+    def test_what_lies_beside_the_crop_moves_a_map_and_changes_nothing_else(self):
+        """The same middle in a wider picture: its map has the same range, box and strongest pixels, and its peak lies in the same place of the crop."""
+        def wide(margin):
+            return daemon.png(20 + 2 * margin, 20, lambda x, y: [(37 * (x - margin) + 11 * y) % 251, 5 * (x - margin) ** 2 % 256, (y * y + 3 * (x - margin)) % 256])
 
-class BundledModels(unittest.TestCase):
+        def strongest(m, x0):
+            """The pixels of rle, (x, y), of pictures that are 20 high."""
+            ends = list(itertools.accumulate(m["rle"]["counts"]))
+            return [(k // 20 - x0, k % 20) for start, end in zip(ends[::2], ends[1::2]) for k in range(start, end)]
+        self.model("short", input={"resize": "short-side", "short_side": 20, "crop": [16, 16], "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]})
+        with daemon.Daemon(self.models) as d:
+            for how in ("", "&normalize=minmax", "&normalize=minmax&relu=true"):
+                query, first = "?method=gradient&target=3&outputs=heatmap,bbox,raw,rle" + how, None
+                for margin in (0, 30, 400):
+                    a = d.explain(wide(margin), query, "short").json
+                    (m,), (x0, y0) = a["maps"], a["image"]["crop"][:2]
+                    self.assertEqual((a["image"]["resized"], x0, y0), ([20 + 2 * margin, 20], margin + 2, 2))
+                    found = [m["raw"], m["range"], [m["peak"][0] - x0, m["peak"][1] - y0], [m["bbox"][0] - x0] + m["bbox"][1:], strongest(m, x0)]
+                    first = first or found
+                    self.assertEqual(found, first, (how, margin))
+                (m,) = d.explain(wide(400), query + "&size=input", "short").json["maps"]
+                self.assertEqual([m["raw"], m["range"], m["peak"]], first[:3], how)
+
     def test_bundled_models_know_their_samples(self):
         folder = os.path.join(os.path.dirname(__file__), "..", "..", "models")
         with daemon.Daemon(folder) as d:

@@ -259,6 +259,127 @@ static void box_holds_a_fifth_of_the_mass_and_little_else(void **state)
     assert_int_equal(drawn.box_w, 0);
 }
 
+/* The same map in the middle of a view, with a margin of whole pixels around it, and without. */
+static void check_margin(const float *map, int side, const struct wn_render *r, int left, int top)
+{
+    enum { W = 61, H = 47 };
+    const int w = W + 2 * left, h = H + 2 * top;
+    const struct wn_view whole = wn_view_whole(W, H), view = {w, h, left, top, left + W, top + H};
+    static uint8_t want[W * H], strong[W * H];
+    uint8_t *index = malloc((size_t)w * (size_t)h), *mask = malloc((size_t)w * (size_t)h);
+    struct wn_rendered a, b;
+    size_t inside, same;
+    assert_int_equal(wn_render_map(map, side, side, &whole, r, want, &a, NULL), WN_OK);
+    assert_int_equal(wn_render_map(map, side, side, &view, r, index, &b, NULL), WN_OK);
+    assert_int_equal(wn_strong_mask(map, side, side, &whole, r, strong, &inside, NULL), WN_OK);
+    assert_int_equal(wn_strong_mask(map, side, side, &view, r, mask, &same, NULL), WN_OK);
+    assert_memory_equal(&a.range, &b.range, sizeof a.range);
+    assert_true(b.peak_x == a.peak_x + left && b.peak_y == a.peak_y + top && a.flat == b.flat);
+    assert_true(a.box_w == b.box_w && a.box_h == b.box_h);
+    if (a.box_w) assert_true(b.box_x == a.box_x + left && b.box_y == a.box_y + top);
+    assert_int_equal(same, inside);
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            const bool seen = x >= left && x < left + W && y >= top && y < top + H;
+            const int at = y * w + x, from = seen ? (y - top) * W + x - left : 0;
+            assert_int_equal(mask[at], seen ? strong[from] : 0);
+            if (seen) assert_int_equal(index[at], want[from]);
+            if (!seen && r->normalize == WN_NORMALIZE_SYMMETRIC) assert_int_equal(index[at], 128);
+        }
+    free(index), free(mask);
+}
+
+static void nothing_but_the_place_depends_on_what_the_network_did_not_see(void **state)
+{
+    (void)state;
+    static const int margins[][2] = {{0, 1}, {5, 0}, {40, 31}, {1300, 0}};
+    for (int round = 0; round < 48; round++) {
+        const struct wn_render r = {.normalize = (enum wn_normalize)(round % 4),
+                                    .relu = round % 3 == 0,
+                                    .align_corners = round % 5 < 2,
+                                    .percentile = round % 8 == 3 ? 99 : 0,
+                                    .range = {-0.25f, 0.5f}};
+        float map[13 * 13];
+        for (int i = 0; i < 13 * 13; i++) {
+            map[i] = uniform();
+            if (round % 7 == 1) map[i] = -0.5f - fabsf(map[i]);
+            if (round % 7 == 3) map[i] = 1 + 0.3f * fabsf(map[i]);
+        }
+        check_margin(map, 13, &r, margins[round / 4 % 4][0], margins[round / 4 % 4][1]);
+    }
+}
+
+/* A strip of 1000 x 10 in which a map of 10 x 10 lies, a pixel a cell. */
+static struct wn_rendered drawn_in_strip(const float *map, const struct wn_render *r, uint8_t *index)
+{
+    static uint8_t own[10000];
+    const struct wn_view view = {1000, 10, 495, 0, 505, 10};
+    struct wn_rendered drawn;
+    assert_int_equal(wn_render_map(map, 10, 10, &view, r, index ? index : own, &drawn, NULL), WN_OK);
+    return drawn;
+}
+
+static void percentile_is_that_of_what_the_network_saw(void **state)
+{
+    (void)state;
+    float map[100];
+    for (int i = 0; i < 100; i++) map[i] = (float)(i % 2 ? i : -i);
+    const struct wn_render r = {.normalize = WN_NORMALIZE_SYMMETRIC, .percentile = 90};
+    const struct wn_range range = drawn_in_strip(map, &r, NULL).range; /* 90 of 0..99 are at most 89 */
+    assert_true(range.hi == 89 && range.lo == -89);
+}
+
+static void peak_of_a_map_without_anything_positive_lies_where_the_network_looked(void **state)
+{
+    (void)state;
+    float map[100];
+    for (int i = 0; i < 100; i++) map[i] = -2;
+    map[37] = -1;
+    const struct wn_rendered drawn =
+        drawn_in_strip(map, &(struct wn_render){.normalize = WN_NORMALIZE_SYMMETRIC}, NULL);
+    assert_int_equal(drawn.peak_x, 495 + 7);
+    assert_int_equal(drawn.peak_y, 3);
+    assert_int_equal(drawn.box_w, 0);
+}
+
+static void minmax_of_a_positive_map_begins_at_its_lowest_value(void **state)
+{
+    (void)state;
+    static uint8_t index[10000];
+    float map[100];
+    for (int i = 0; i < 100; i++) map[i] = 1 + 0.3f * (float)i / 99;
+    const struct wn_rendered drawn = drawn_in_strip(map, &(struct wn_render){.normalize = WN_NORMALIZE_MINMAX}, index);
+    assert_true(drawn.range.lo == 1 && drawn.range.hi == map[99]);
+    assert_int_equal(index[495], 0);
+    assert_int_equal(index[9 * 1000 + 504], 255);
+    assert_int_equal(index[0], 0); /* zero lies below the range */
+    for (int i = 0; i < 100; i++) map[i] = -map[i];
+    drawn_in_strip(map, &(struct wn_render){.normalize = WN_NORMALIZE_MINMAX}, index);
+    assert_int_equal(index[0], 255); /* and above that of a negative map */
+}
+
+static void strong_pixels_of_a_wide_picture_hold_a_fifth_of_the_mass(void **state)
+{
+    (void)state;
+    enum { W = 9600, SIDE = 96, N = W * SIDE };
+    const struct wn_view view = {W, SIDE, (W - SIDE) / 2, 0, (W + SIDE) / 2, SIDE};
+    float *map = malloc(SIDE * SIDE * sizeof *map), *drawing = malloc(N * sizeof *drawing);
+    uint8_t *mask = malloc(N);
+    double all = 0, strong = 0;
+    size_t inside;
+    /* bright columns that samples a long way apart miss */
+    for (int i = 0; i < SIDE * SIDE; i++) map[i] = uniform() * (i % SIDE % 7 == 3 ? 10 : 1);
+    const struct wn_render r = {.normalize = WN_NORMALIZE_SYMMETRIC};
+    assert_int_equal(wn_strong_mask(map, SIDE, SIDE, &view, &r, mask, &inside, NULL), WN_OK);
+    assert_int_equal(wn_upsample(map, SIDE, SIDE, &view, false, drawing, NULL), WN_OK);
+    for (int i = 0; i < N; i++) {
+        all += drawing[i] > 0 ? (double)drawing[i] : 0;
+        strong += mask[i] ? (double)drawing[i] : 0;
+    }
+    if (strong < 0.2 * all || strong > 0.21 * all) fail_msg("the strongest hold %.4f of the mass", strong / all);
+    free(map), free(drawing), free(mask);
+}
+
 struct anchor {
     const char *map;
     int index, tolerance;
@@ -337,6 +458,11 @@ int main(void)
         cmocka_unit_test(shared_range_spans_both_maps),
         cmocka_unit_test(map_lies_in_the_picture_where_the_crop_was),
         cmocka_unit_test(box_holds_a_fifth_of_the_mass_and_little_else),
+        cmocka_unit_test(nothing_but_the_place_depends_on_what_the_network_did_not_see),
+        cmocka_unit_test(percentile_is_that_of_what_the_network_saw),
+        cmocka_unit_test(peak_of_a_map_without_anything_positive_lies_where_the_network_looked),
+        cmocka_unit_test(minmax_of_a_positive_map_begins_at_its_lowest_value),
+        cmocka_unit_test(strong_pixels_of_a_wide_picture_hold_a_fifth_of_the_mass),
         cmocka_unit_test(colour_maps_are_near_the_published_ones),
         cmocka_unit_test(diverging_map_is_neutral_in_the_middle_and_even_on_both_sides),
     };
