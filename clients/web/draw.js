@@ -54,7 +54,7 @@ export function rawMaps({ data, dtype, shape: [n, height, width] }) {
 }
 
 /** What the ends of the colours stand for: the strongest value; in maps over the pixels, where single ones would leave all else colourless, their
- * 99th percentile, as the server draws them. */
+ * 99th percentile, the range that the server gives the network's input. */
 export function strongest(values, pixels) {
   let most = 0;
   for (const v of values) if (Math.abs(v) > most) most = Math.abs(v);

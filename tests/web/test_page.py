@@ -72,6 +72,7 @@ class First(PageTest):
             picture = daemon.picture(5, 90, 60)
             with daemon.Daemon(folder) as d:
                 answer = d.explain(picture, "?outputs=raw,heatmap", "cropped").json
+                (fine,) = d.explain(daemon.picture(5, 30, 20), "?method=gradient&outputs=raw,heatmap", "cropped").json["maps"]  # a pixel a cell
         m = answer["maps"][0]
         width, height, expected = indices(base64.b64decode(m["data"]))
         self.open()
@@ -82,6 +83,11 @@ class First(PageTest):
         self.assertEqual(len(got), len(expected))
         self.assertLess(sorted(abs(a - b) for a, b in zip(got, expected))[-len(got) // 200], 2)  # an edge pixel may be seen or not
         self.assertGreater(len(set(expected)), 20)
+        limit = self.b.driver.execute_async_script("""
+            const [map, done] = arguments;
+            import('/page/draw.js').then((d) => done(d.strongest(d.rawMap(map.raw).values, true)));
+            """, fine)
+        self.assertAlmostEqual(limit, fine["range"][1], delta=1e-6 * limit)
 
     def test_labels_and_file_names_are_text_and_never_markup(self):
         evil = ["<img src=x onerror=alert(1)>", "crane", "crane", "7", "a & b \"c\" 'd'", "<script>alert(2)</script>"]
