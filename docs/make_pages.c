@@ -107,7 +107,7 @@ static void write_contrast(FILE *out, const struct wn_contrast *c)
     cell(out, "several targets", c->flags & WN_CONTRAST_TARGET_SET ? "yes" : "no");
     cell(out, "the target as its own rival", c->flags & WN_CONTRAST_SAME_OK ? "has a meaning" : "refused");
     write_methods_of(out, c);
-    cell(out, "positive means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the target");
+    cell(out, "positive means", wn_positive_words((int)c->positive));
     cell(out, "what all classes share",
          c->flags & WN_CONTRAST_UNBALANCED || strcmp(c->name, "logit") == 0 ? "is seen too"
                                                                             : "drops out: the seed sums to 0");

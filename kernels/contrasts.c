@@ -25,6 +25,16 @@ const struct wn_contrast *wn_contrast_find(const char *name)
     return NULL;
 }
 
+const char *wn_positive_words(int i)
+{
+    static const char *const words[] = {
+#define X(id, words) words,
+        WN_POSITIVES(X)
+#undef X
+    };
+    return i >= 0 && (size_t)i < sizeof words / sizeof *words ? words[i] : NULL;
+}
+
 /* ---- checks ---- */
 
 static enum wn_code check_set(const struct wn_contrast_in *in, const int *set, int n, bool *seen, const char *what,

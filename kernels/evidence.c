@@ -63,7 +63,11 @@ static enum wn_code compare(const struct wn_masking_in *in, int classes, const f
         *relative[i] = wn_relative_probability(logits + i * classes, classes, in->targets, in->n_targets, in->rivals,
                                                in->n_rivals);
     out->before = wn_relative_probability(in->logits, classes, in->targets, in->n_targets, in->rivals, in->n_rivals);
-    out->turns = out->before > 0.5 ? out->keep_negative < 0.5 : out->keep_positive > 0.5;
+    /* what speaks against the rivals stands on the targets' side of this comparison */
+    const bool reversed = in->positive == WN_POSITIVE_AGAINST_CLASS;
+    const double only_for = reversed ? out->keep_negative : out->keep_positive,
+                 only_against = reversed ? out->keep_positive : out->keep_negative;
+    out->turns = out->before > 0.5 ? only_against < 0.5 : only_for > 0.5;
     return WN_OK;
 }
 

@@ -148,6 +148,18 @@ bool wn_question_sides(const struct wn_question *q, const float *logits, int rea
     return true;
 }
 
+/* The seed's own sign: 2 (P - value) at the target, and at a foil minus what all others believe. */
+enum wn_positive wn_positive_of(const struct wn_question *q, const struct wn_answer *a, const float *logits,
+                                int classes)
+{
+    const float two[2] = {0, logits[0]}, *y = classes > 1 ? logits : two;
+    switch (q->contrast->positive) {
+    case WN_POSITIVE_BY_VALUE: return y[a->target] < q->value ? WN_POSITIVE_AGAINST_CLASS : WN_POSITIVE_FOR_CLASS;
+    case WN_POSITIVE_AGAINST_RIVAL: return a->foil == a->target ? WN_POSITIVE_AGAINST_CLASS : WN_POSITIVE_AGAINST_RIVAL;
+    default: return q->contrast->positive;
+    }
+}
+
 static bool is_saturated(const float *logits, int classes, int target)
 {
     const float two[2] = {0, logits[0]};

@@ -119,16 +119,23 @@ static void write_strip(struct wn_text *out, const struct wn_slot *slot, const f
 
 /* ---- masked pictures ---- */
 
-static void write_words(struct wn_text *out, const struct wn_masking *m, const char *target, const char *rival)
+/* Kept is what speaks for the target: the positive side, unless the map's positive numbers speak against it. A map
+ * against the rival need not hold the target at all, and so its sides are named after the rival. */
+static void write_words(struct wn_text *out, const struct wn_masking *m, enum wn_positive positive, const char *target,
+                        const char *rival)
 {
     struct wn_text words = {0};
-    bool won = m->before > 0.5;
+    const bool won = m->before > 0.5, reversed = positive == WN_POSITIVE_AGAINST_CLASS,
+               of_rival = positive == WN_POSITIVE_AGAINST_RIVAL;
     wn_text_printf(&words,
-                   "keeping only what speaks for %.100s (%.0f %% of the input): p(%.100s | it or %.100s) %.2f -> %.2f; "
+                   "keeping only what speaks %s %.100s (%.0f %% of the input): p(%.100s | it or %.100s) %.2f -> %.2f; "
                    "hiding that: %.2f - ",
-                   target, 100 * m->positive, target, rival, m->before, m->keep_positive, m->keep_negative);
+                   of_rival ? "against" : "for", of_rival ? rival : target,
+                   100 * (reversed ? m->negative : m->positive), target, rival, m->before,
+                   reversed ? m->keep_negative : m->keep_positive, reversed ? m->keep_positive : m->keep_negative);
     wn_text_puts(&words, m->turns ? "the decision turns" : "the decision stays");
-    if (m->turns && !won) wn_text_puts(&words, " once what speaks against it is hidden");
+    if (m->turns && !won && of_rival) wn_text_printf(&words, " once what speaks for %.100s is hidden", rival);
+    if (m->turns && !won && !of_rival) wn_text_puts(&words, " once what speaks against it is hidden");
     wn_json_pair(out, "words", wn_text_string(&words));
     if (words.failed) out->failed = true;
     wn_text_finish(&words);
@@ -158,7 +165,7 @@ static void write_masking(struct wn_text *out, const struct wn_slot *slot, int i
     wn_json_pair_number(out, "area_positive", m->positive);
     wn_json_pair_number(out, "area_negative", m->negative);
     wn_json_pair_bool(out, "turns", m->turns);
-    write_words(out, m, slot->model->labels[a->target], slot->model->labels[rivals[0]]);
+    write_words(out, m, wn_slot_positive(slot, i), slot->model->labels[a->target], slot->model->labels[rivals[0]]);
     wn_json_close(out, '}');
 }
 

@@ -4,6 +4,7 @@
 
 #include "draw.h"
 #include "metrics.h"
+#include "stacked.h"
 
 #include <math.h>
 #include <media/base64.h>
@@ -205,8 +206,7 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
         wn_json_null(out);
     wn_json_pair(out, "method", q->method->name);
     wn_json_pair(out, "contrast", q->contrast->name);
-    wn_json_pair(out, "positive_means",
-                 q->contrast->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+    wn_json_pair(out, "positive_means", wn_positive_words((int)wn_slot_positive(slot, i - slot->first)));
     write_layer(out, slot, a, q);
     /* no one scalar was explained */
     if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return;
@@ -310,13 +310,23 @@ static void write_provenance(struct wn_text *out, const struct wn_request *r, co
     wn_json_close(out, '}');
 }
 
+static void write_empty(struct wn_text *out, const char *means)
+{
+    struct wn_text words = {0};
+    wn_text_printf(&words, "a map has no positive value: nothing speaks %s asked about", means);
+    wn_json_string(out, wn_text_string(&words));
+    if (words.failed) out->failed = true;
+    wn_text_finish(&words);
+}
+
 static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
 {
-    unsigned flags = 0;
+    unsigned flags = 0, empty = 0; /* bit p: a map whose positive numbers would speak for p has none */
     double worst = 0;
     for (int i = slot->first; i < slot->first + slot->n; i++) {
         const struct wn_completeness *c = &slot->item->answers[i].completeness;
         flags |= slot->item->answers[i].flags;
+        if (slot->item->answers[i].flags & WN_ANSWER_EMPTY) empty |= 1u << wn_slot_positive(slot, i - slot->first);
         if (c->known && wn_completeness_residual(c) > worst) worst = wn_completeness_residual(c);
     }
     bool named = strcmp(slot->ask.layer, "auto") != 0 &&
@@ -327,8 +337,8 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
         wn_json_string(out, "the method explains the input: the layer that was named is not used");
     if (flags & WN_ANSWER_FLAT)
         wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
-    if (flags & WN_ANSWER_EMPTY)
-        wn_json_string(out, "a map has no positive value: nothing speaks for the class asked about");
+    for (int p = 0; wn_positive_words(p); p++)
+        if (empty >> p & 1) write_empty(out, wn_positive_words(p));
     if (slot->statistics.single_foil) wn_json_string(out, "the model has two classes: one foil has no variance");
     if (slot->statistics.empty)
         wn_json_string(out, "the contrasts with some foils have no positive value: their masks count as zeros");

@@ -75,7 +75,7 @@ bool wn_route_contrasts(struct wn_request *r)
         wn_json_pair_bool(out, "sees_what_all_classes_share", c->flags & WN_CONTRAST_UNBALANCED);
         wn_json_pair_bool(out, "wants_value", c->flags & WN_CONTRAST_VALUE);
         wn_json_pair(out, "methods", c->flags & WN_CONTRAST_RELEVANCE ? "relevance" : "any");
-        wn_json_pair(out, "positive_means", c->flags & WN_CONTRAST_OPPOSITE ? "against the rival" : "for the class");
+        wn_json_pair(out, "positive_means", wn_positive_words((int)c->positive));
         wn_json_close(out, '}');
     }
     return close_list(out);

@@ -145,6 +145,13 @@ int wn_slot_rivals(const struct wn_slot *slot, int i, int *runner_up, const int 
     return *runner_up >= 0;
 }
 
+enum wn_positive wn_slot_positive(const struct wn_slot *slot, int i)
+{
+    const struct wn_item *item = slot->item;
+    return wn_positive_of(&item->questions[slot->first + i], &item->answers[slot->first + i], item->logits,
+                          slot->model->classes);
+}
+
 static void mask_one(struct wn_engine *engine, struct wn_slot *slot, int i)
 {
     struct wn_item *item = slot->item;
@@ -156,6 +163,7 @@ static void mask_one(struct wn_engine *engine, struct wn_slot *slot, int i)
     struct wn_masking_in in = {.image = item->input,
                                .logits = item->logits + (wn_graph_classes(g) == 1),
                                .map = a->map,
+                               .positive = wn_slot_positive(slot, i),
                                .h = a->h,
                                .w = a->w,
                                .align_corners = slot->ask.align_corners,

@@ -12,6 +12,8 @@ void wn_stacked_run(struct wn_engine *engine, struct wn_item *item);
 /* The classes that the i-th answer of a slot is weighed against: its foil, the set of its foils, or else the
  * runner-up (in *runner_up). */
 int wn_slot_rivals(const struct wn_slot *slot, int i, int *runner_up, const int **rivals);
+/* What the positive numbers of the i-th map of a slot speak for. */
+enum wn_positive wn_slot_positive(const struct wn_slot *slot, int i);
 /* Asks again about masked pictures for each slot that wants it; a failure stands in that map's answer. */
 void wn_masked_run(struct wn_engine *engine, struct wn_item *item);
 

@@ -19,6 +19,8 @@ struct wn_masking_in {
     const float *image;  /* C*H*W, preprocessed */
     const float *logits; /* K, of the image as it is */
     const float *map;    /* h*w, signed */
+    /* what the map's positive numbers speak for (wn_positive_of): the class is the targets, the rival the rivals */
+    enum wn_positive positive;
     int h, w;
     bool align_corners; /* how the map is enlarged to the input's size */
     enum wn_fill fill;
@@ -32,7 +34,8 @@ struct wn_masking {
     double before, keep_positive, keep_negative;
     double positive, negative; /* shares of the pixels that are above and below 0 */
     int radius;                /* of the blur, 0 for other fills */
-    bool turns;                /* hiding what speaks for the side that won hands the decision to the other */
+    /* hiding what speaks for the side that won, positive or negative, hands the decision to the other */
+    bool turns;
 };
 
 /* Two more forward passes on the same engine; graph: the engine's. Errors: WN_BAD_REQUEST for a class that is not

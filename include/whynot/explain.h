@@ -33,13 +33,27 @@ enum wn_contrast_flags {
     WN_CONTRAST_FOIL_SET = 2,   /* needs one foil or more */
     WN_CONTRAST_TARGET_SET = 4, /* takes several targets */
     WN_CONTRAST_SAME_OK = 8,    /* target == foil has a meaning */
-    WN_CONTRAST_OPPOSITE = 16,  /* positive means: speaks against the foil, not for the target */
     /* the default foils are the three classes nearest to the target in score, not all others */
     WN_CONTRAST_NEAREST = 32,
     WN_CONTRAST_UNBALANCED = 64, /* the seed does not sum to 0: what all classes share is seen too */
     WN_CONTRAST_VALUE = 128,     /* the foil is a number that the output might have been, not a class */
     WN_CONTRAST_RELEVANCE = 256  /* a start of relevance: for methods with WN_METHOD_RELEVANCE alone */
 };
+
+/* What the positive numbers of a map speak for: id, words. A row says it, and where only the answer's numbers settle
+ * it, wn_positive_of does. "For the class" is against the foil, too, where there is one; AGAINST_CLASS is said of
+ * answers alone, BY_VALUE of rows alone. */
+#define WN_POSITIVES(X)                                                                                                \
+    X(FOR_CLASS, "for the class")                                                                                      \
+    X(AGAINST_RIVAL, "against the rival")                                                                              \
+    X(AGAINST_CLASS, "against the class")                                                                              \
+    X(BY_VALUE, "for the class, or against it where the value lies above the output")
+enum wn_positive {
+#define X(id, words) WN_POSITIVE_##id,
+    WN_POSITIVES(X)
+#undef X
+};
+WN_API const char *wn_positive_words(int i); /* static; NULL past the end */
 
 /* The two sets of classes whose log-odds log(sum_T e^y / sum_S e^y), or whose probability, the contrast is the
  * gradient of, up to a factor that does not depend on the class. What Integrated Gradients follows along its path. */
@@ -58,6 +72,7 @@ struct wn_contrast {
     const char *misleads; /* where its map is easily read wrongly, one or two sentences */
     const char *cost;     /* NULL: that of any seed, nothing beside the method's */
     unsigned flags;
+    enum wn_positive positive; /* what is left out: for the class */
     enum wn_odds odds;
     bool explains_probability; /* with odds: the gradient of the probability, not of its log-odds */
     /* seed: K floats, caller's. Never NaN for finite logits. *foil: the class contrasted with, where there is one,
@@ -216,6 +231,11 @@ struct wn_answer {
 /* |sum - expected| / |expected|; 0 where both are 0, and 1 where only the expected one is. */
 WN_API double wn_completeness_residual(const struct wn_completeness *c);
 WN_API void wn_answer_finish(struct wn_answer *a);
+/* What the positive numbers of this answer's map speak for, never WN_POSITIVE_BY_VALUE: a value above the output asks
+ * what keeps the output from it, and a foil that is the target itself is contradicted by what contradicts the target.
+ * logits: of the image, as many as the network has; 1 means the class 1, and class 0 has the logit 0. */
+WN_API enum wn_positive wn_positive_of(const struct wn_question *q, const struct wn_answer *a, const float *logits,
+                                       int classes);
 /* The first failure among n answers that might as well have gone right (memory, the device, a deadline, a bug), for
  * who has to tell that from a question that this network rules out. */
 WN_API enum wn_code wn_answers_failure(const struct wn_answer *answers, int n, struct wn_error *err);

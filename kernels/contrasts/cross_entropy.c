@@ -18,7 +18,8 @@ const struct wn_contrast wn_contrast_cross_entropy = {
     .source = "Prabhushankar et al. 2020",
     .misleads = "Positive speaks against the foil, not for the target: the target stands nowhere in the formula but "
                 "through the probabilities. Where the network is sure, it is the pair of the prediction and the foil.",
-    .flags = WN_CONTRAST_FOIL | WN_CONTRAST_SAME_OK | WN_CONTRAST_OPPOSITE,
+    .flags = WN_CONTRAST_FOIL | WN_CONTRAST_SAME_OK,
+    .positive = WN_POSITIVE_AGAINST_RIVAL,
     .odds = WN_ODDS_OTHERS_FOIL,
     .seed = seed,
     .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,

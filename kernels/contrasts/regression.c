@@ -15,8 +15,10 @@ const struct wn_contrast wn_contrast_regression = {
     .formula = "2 (P - Q) e_t, P the output, Q the value asked about",
     .source = "Prabhushankar et al. 2020, the contrast for regression",
     .misleads =
-        "Two values on the same side of P give the same picture but for its scale: never normalise each map by itself.",
+        "Positive is what earns more than Q where Q lies below P, and what keeps P from Q where it lies above. Two "
+        "values on the same side of P give the same picture but for its scale: never normalise each map by itself.",
     .flags = WN_CONTRAST_VALUE | WN_CONTRAST_UNBALANCED,
+    .positive = WN_POSITIVE_BY_VALUE,
     .seed = seed,
     .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .factor = WN_SEED_FACTOR_VALUE},
 };

@@ -147,6 +147,56 @@ static void every_contrast_but_logit_sums_to_zero(void **state)
     }
 }
 
+/* What an answer is said to speak for, against the seed: relevance goes by v_s y_s, all else by v_s. */
+static void assert_positive(const struct wn_contrast *row, int foil, float value, enum wn_positive want)
+{
+    float v[K];
+    int t = 2;
+    const bool foiled = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET), valued = row->flags & WN_CONTRAST_VALUE;
+    const struct wn_question q = {.contrast = row, .value = value, .has_value = valued};
+    struct wn_contrast_in in = {logits, K, t, &t, 1, &foil, foiled, value, valued};
+    struct wn_answer a = {.target = t};
+    assert_int_equal(wn_contrast_seed(row, &in, v, &a.foil, NULL), WN_OK);
+    enum wn_positive got = wn_positive_of(&q, &a, logits, K);
+    assert_int_equal(got, want);
+    const float relevance = row->flags & WN_CONTRAST_RELEVANCE ? logits[t] : 1;
+    if (got == WN_POSITIVE_FOR_CLASS) assert_true(v[t] * relevance > 0 && (a.foil < 0 || v[a.foil] < 0));
+    if (got == WN_POSITIVE_AGAINST_RIVAL) assert_true(v[a.foil] < 0);
+    if (got == WN_POSITIVE_AGAINST_CLASS) assert_true(v[t] * relevance < 0);
+}
+
+static void every_contrast_says_what_its_positive_numbers_speak_for(void **state)
+{
+    (void)state;
+    int others = 0;
+    for (int c = 0; wn_contrast_at(c); c++) {
+        const struct wn_contrast *row = wn_contrast_at(c);
+        assert_non_null(wn_positive_words((int)row->positive));
+        others += row->positive != WN_POSITIVE_FOR_CLASS;
+        if (row->positive == WN_POSITIVE_FOR_CLASS) assert_positive(row, 3, 0, WN_POSITIVE_FOR_CLASS);
+    }
+    assert_int_equal(others, 2);
+    assert_positive(wn_contrast_find("cross-entropy"), 3, 0, WN_POSITIVE_AGAINST_RIVAL);
+    assert_positive(wn_contrast_find("cross-entropy"), 2, 0, WN_POSITIVE_AGAINST_CLASS);
+    assert_positive(wn_contrast_find("regression"), 0, 2.5f, WN_POSITIVE_FOR_CLASS); /* the output is 3 */
+    assert_positive(wn_contrast_find("regression"), 0, 3.5f, WN_POSITIVE_AGAINST_CLASS);
+    assert_null(wn_positive_words(-1));
+    assert_null(wn_positive_words(WN_POSITIVE_BY_VALUE + 1));
+}
+
+static void the_one_output_of_a_network_has_a_side_too(void **state)
+{
+    (void)state;
+    const float y = -2;
+    struct wn_question q = {.contrast = wn_contrast_find("regression"), .value = -1, .has_value = true};
+    struct wn_answer a = {.target = 1, .foil = -1};
+    assert_int_equal(wn_positive_of(&q, &a, &y, 1), WN_POSITIVE_AGAINST_CLASS);
+    q.value = -3;
+    assert_int_equal(wn_positive_of(&q, &a, &y, 1), WN_POSITIVE_FOR_CLASS);
+    q.value = y; /* the map is zero: nothing is against anything */
+    assert_int_equal(wn_positive_of(&q, &a, &y, 1), WN_POSITIVE_FOR_CLASS);
+}
+
 static void subset_of_one_foil_is_pair_and_of_all_others_is_weighted(void **state)
 {
     (void)state;
@@ -331,6 +381,8 @@ int main(void)
         cmocka_unit_test(every_contrast_but_logit_sums_to_zero),
         cmocka_unit_test(regression_is_the_gradient_of_the_squared_distance),
         cmocka_unit_test(starts_of_relevance_are_those_of_the_papers),
+        cmocka_unit_test(every_contrast_says_what_its_positive_numbers_speak_for),
+        cmocka_unit_test(the_one_output_of_a_network_has_a_side_too),
         cmocka_unit_test(subset_of_one_foil_is_pair_and_of_all_others_is_weighted),
         cmocka_unit_test(finer_takes_the_nearest_and_finer_lib_is_its_full_gradient),
         cmocka_unit_test(two_classes_leave_one_contrast),

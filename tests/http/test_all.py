@@ -431,6 +431,42 @@ class Masked(All):
         self.assertAlmostEqual(a["evidence"]["relative_probability_of_sets"], a["evidence"]["masking"][0]["relative_probability"], 6)
         self.assertEqual(self.good(picture(2), "?why_not=all&evidence=mask")["evidence"]["masking"], [])
 
+    def test_sides_of_a_map_are_named_by_what_they_speak_for(self):
+        """The same evidence told both ways round: by a value below P's score and above it, and by P contrasted with itself."""
+        target = self.good(picture(2), "")["target"]
+        ask = lambda contrast: self.good(picture(2), "?evidence=mask&fill=zero&outputs=raw&contrast=" + contrast)
+        for way, others in (("logit", (("regression&value=%r" % (target["logit"] - 0.5), "for the class"), ("regression&value=%r" % (target["logit"] + 0.5), "against the class"))),
+                            ("weighted", (("cross-entropy&why_not=%d" % target["index"], "against the class"),))):
+            a = ask(way)
+            m = a["evidence"]["masking"][0]
+            self.assertEqual(a["maps"][0]["positive_means"], "for the class")
+            for other, means in others:
+                b = ask(other)
+                n, reverse = b["evidence"]["masking"][0], means != "for the class"
+                self.assertEqual((b["maps"][0]["positive_means"], n["words"], n["turns"]), (means, m["words"], m["turns"]))
+                self.assertAlmostEqual(b["maps"][0]["share_positive"], 1 - a["maps"][0]["share_positive"] if reverse else a["maps"][0]["share_positive"], 3)
+                self.assertAlmostEqual(n["area_negative" if reverse else "area_positive"], m["area_positive"], 2)
+                self.assertAlmostEqual(n["keep_negative" if reverse else "keep_positive"], m["keep_positive"], 3)
+
+    def test_cross_entropy_speaks_against_the_rival_whoever_is_asked_about(self):
+        for target in (7, 8):
+            a = self.good(picture(2), "?evidence=mask&outputs=raw&contrast=cross-entropy&why_not=3&target=%d" % target)
+            label, words = a["why_not"][0]["label"], a["evidence"]["masking"][0]["words"]
+            self.assertEqual(a["maps"][0]["positive_means"], "against the rival")
+            self.assertTrue(words.startswith("keeping only what speaks against %s (" % label), words)
+            self.assertIn("p(%s | it or %s)" % (a["target"]["label"], label), words)
+            self.assertNotIn("for " + a["target"]["label"], words)
+
+    def test_a_map_without_a_positive_value_says_what_nothing_speaks_for(self):
+        said = set()
+        for i in range(12):
+            for question in ("regression&target=%d&value=1e6" % i, "regression&target=%d&value=-1e6" % i, "cross-entropy&why_not=%d&target=0" % i, "logit&target=%d" % i):
+                a = self.good(picture(2), "?outputs=raw&method=la&contrast=" + question)
+                m, empty = a["maps"][0], [w for w in a["warnings"] if "no positive value" in w]
+                self.assertEqual(empty, ["a map has no positive value: nothing speaks %s asked about" % m["positive_means"]] if m["empty"] else [])
+                said |= {m["positive_means"] for _ in empty}
+        self.assertEqual(said, {"for the class", "against the class", "against the rival"})
+
     def test_masked_passes_count_among_the_questions(self):
         image = {"b64": daemon.b64(picture(1))}
         p = self.d.ask({"image": image, "evidence": "mask", "instances": [{"why_not": list(range(1, 12)), "target": 0}] * 2}).json

@@ -37,6 +37,48 @@ static double by_hand(struct lab *lab, const float *image, const float *map, enu
     return p;
 }
 
+/* Whether hiding what speaks for the side that won turns the decision, by the pictures masked by hand; the map is
+ * this test's to free. */
+static void check_turns(struct lab *lab, struct wn_masking_in in, float *map, enum wn_positive positive,
+                        const char *what)
+{
+    struct wn_masking got;
+    in.map = map;
+    in.positive = positive;
+    check(wn_engine_masking(lab->engine, lab->graph, &in, &got, NULL) == WN_OK, what);
+    const bool reversed = positive == WN_POSITIVE_AGAINST_CLASS;
+    double only_for = by_hand(lab, in.image, map, in.fill, !reversed, *in.targets, *in.rivals),
+           only_against = by_hand(lab, in.image, map, in.fill, reversed, *in.targets, *in.rivals);
+    printf("      p(P|P,Q) %.4f; only what speaks for P %.4f; only what speaks against it %.4f; %s\n", got.before,
+           only_for, only_against, got.turns ? "turns" : "stays");
+    check(fabs(got.keep_positive - (reversed ? only_against : only_for)) < 1e-9 &&
+              fabs(got.keep_negative - (reversed ? only_for : only_against)) < 1e-9,
+          "keep_positive and keep_negative go by the map's sign");
+    check(only_for >= only_against, "what speaks for P helps P more than what speaks against it");
+    check(got.turns == (got.before > 0.5 ? only_against < 0.5 : only_for > 0.5), "turns is of what speaks for P");
+    free(map);
+}
+
+/* The decision is the same whichever way round a map tells it. */
+static void check_sides(struct lab *lab, const struct wn_masking_in *in)
+{
+    int p = *in->targets, q = *in->rivals;
+    unsigned flags;
+    for (int fill = 0; fill < WN_FILL_BLACK; fill++) {
+        struct wn_masking_in one = *in;
+        one.fill = (enum wn_fill)fill;
+        check_turns(lab, one, lab_map(lab, 0, "gradcam", "weighted", p, NULL, 0), WN_POSITIVE_FOR_CLASS, "weighted");
+        check_turns(lab, one, lab_map(lab, 0, "gradcam", "cross-entropy", p, &p, 1), WN_POSITIVE_AGAINST_CLASS,
+                    "cross-entropy of P itself");
+        check_turns(lab, one, lab_map(lab, 0, "gradcam", "cross-entropy", p, &q, 1), WN_POSITIVE_AGAINST_RIVAL,
+                    "cross-entropy of Q");
+        check_turns(lab, one, lab_value_map(lab, 0, "gradcam", p, in->logits[p] - 1, &flags), WN_POSITIVE_FOR_CLASS,
+                    "a value below the output");
+        check_turns(lab, one, lab_value_map(lab, 0, "gradcam", p, in->logits[p] + 1, &flags), WN_POSITIVE_AGAINST_CLASS,
+                    "a value above the output");
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct lab lab;
@@ -78,6 +120,7 @@ int main(int argc, char **argv)
               "the two classes' probabilities add to 1");
     }
     check(got.keep_positive >= got.keep_negative, "what speaks for P helps P more than what speaks against it");
+    check_sides(&lab, &in);
     in.n_rivals = 0;
     check(wn_engine_masking(lab.engine, lab.graph, &in, &got, NULL) == WN_BAD_REQUEST, "an empty set is refused");
     in.n_rivals = 1;
