@@ -113,9 +113,12 @@ static enum wn_code put_legend(const json_t *map, struct wn_buffer *out, struct 
 {
     const char *class = label_at(map, "class"), *rival = label_at(map, "rival");
     if (json_number_value(json_array_get(json_object_get(map, "range"), 0)) >= 0) return WN_OK;
-    if (strcmp(text_at(map, "positive_means"), "against the rival") == 0)
+    const bool of_class = strcmp(text_at(map, "positive_means"), "against the class") == 0;
+    if (of_class || strcmp(text_at(map, "positive_means"), "against the rival") == 0)
         return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks against '%s', blue for it\n",
-                                rival);
+                                of_class ? class
+                                : *rival ? rival
+                                         : "the others");
     if (!*rival)
         return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks for '%s', blue against it\n",
                                 class);

@@ -105,6 +105,15 @@ const char *cli_export_class(const json_t *map, const char *key)
     return text_of(json_object_get(map, key), "label");
 }
 
+struct cli_side cli_export_side(const json_t *map)
+{
+    const char *means = text_of(map, "positive_means"), *class = cli_export_class(map, "class"),
+               *rival = cli_export_class(map, "rival");
+    if (strcmp(means, "against the class") == 0) return (struct cli_side){"against ", class};
+    if (strcmp(means, "against the rival") == 0) return (struct cli_side){"against ", *rival ? rival : "the others"};
+    return (struct cli_side){"", class};
+}
+
 /* The probability of a class that the answer names; below 0: it names none such. */
 static double probability_of(const struct cli_exported *x, json_int_t index)
 {
@@ -127,9 +136,11 @@ static double probability_of(const struct cli_exported *x, json_int_t index)
 double cli_export_score(const struct cli_exported *x, const json_t *map)
 {
     const json_t *class = json_object_get(map, "class"), *rival = json_object_get(map, "rival");
-    double p = probability_of(x, json_integer_value(json_object_get(class, "index")));
-    double q = json_is_object(rival) ? probability_of(x, json_integer_value(json_object_get(rival, "index"))) : -1;
+    const json_int_t mine = json_integer_value(json_object_get(class, "index")),
+                     theirs = json_is_object(rival) ? json_integer_value(json_object_get(rival, "index")) : mine;
+    double p = probability_of(x, mine), q = theirs != mine ? probability_of(x, theirs) : -1;
     double score = q >= 0 && p + q > 0 ? p / (p + q) : p;
+    if (p >= 0 && strcmp(text_of(map, "positive_means"), "against the class") == 0) score = 1 - score;
     return score >= 0 && score <= 1 ? score : 0;
 }
 
@@ -169,9 +180,9 @@ const struct cli_command cli_export = {
             "their range; an audit's pictures have ground_truth, prediction, rank, logit_gap, relative_probability, "
             "and suspects that tag.\n\n"
             "cvat: annotations in \"CVAT for images 1.1\". Each map is a mask of the strongest fifth of its evidence, "
-            "labelled with the class that it speaks for, with the "
-            "attributes score (how sure the model is of it against the other class), evidence (how much of all the "
-            "map's evidence speaks for it), question and, of a "
+            "labelled with the class that it speaks for (or \"against\" and the one that it speaks against), with the "
+            "attributes score (how sure the model is of that), evidence (how much of all the "
+            "map's evidence speaks so), question and, of a "
             "ranked audit, rank; an audit's label is a tag. Images are named as the data set calls them.",
     .example = "  whynot audit signs --model signs-resnet > audit.jsonl\n"
                "  whynot export audit.jsonl --as fiftyone --to audit-fiftyone\n"

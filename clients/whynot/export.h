@@ -29,9 +29,14 @@ struct cli_export {
 CLI_EXPORTS(X)
 #undef X
 
-/* The class that a map speaks for, and the one that it speaks against ("" where there is none). */
+/* The label of a map's "class" or "rival" ("" where there is none). */
 const char *cli_export_class(const json_t *map, const char *key);
-/* How sure the model is of that class against the other one of the question: 0 to 1. */
+/* What a map's positive numbers speak for, in two parts: "" and the class, or "against " and the class or rival. */
+struct cli_side {
+    const char *against, *label;
+};
+struct cli_side cli_export_side(const json_t *map);
+/* How sure the model is of that side of the question: 0 to 1. */
 double cli_export_score(const struct cli_exported *x, const json_t *map);
 
 #endif

@@ -92,8 +92,9 @@ static enum cli_exit put_mask(struct wn_text *out, const struct cli_exported *x,
     if (!m.inside) return cli_fail(CLI_FAILED, "no memory for a mask");
     bool good = fill(&m, json_object_get(rle, "counts"));
     if (good && m.x1 > m.x0) {
-        wn_text_puts(out, "    <mask label=\"");
-        cli_page_text(out, cli_export_class(map, "class"));
+        const struct cli_side side = cli_export_side(map);
+        wn_text_printf(out, "    <mask label=\"%s", side.against);
+        cli_page_text(out, side.label);
         wn_text_puts(out, "\" source=\"auto\" occluded=\"0\" rle=\"");
         put_runs(out, &m);
         wn_text_printf(out, "\" left=\"%d\" top=\"%d\" width=\"%d\" height=\"%d\" z_order=\"0\">\n", m.x0, m.y0,
@@ -131,7 +132,9 @@ static enum cli_exit put_image(struct wn_text *out, const struct cli_exported *x
 
 static int by_text(const void *a, const void *b)
 {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
+    const struct cli_side *x = a, *y = b;
+    const int order = strcmp(x->against, y->against);
+    return order ? order : strcmp(x->label, y->label);
 }
 
 static void put_attribute_words(struct wn_text *out, const char *name, const char *type, const char *standard,
@@ -144,10 +147,10 @@ static void put_attribute_words(struct wn_text *out, const char *name, const cha
                    name, type, standard, values);
 }
 
-static void put_label(struct wn_text *out, const char *name)
+static void put_label(struct wn_text *out, const struct cli_side *name)
 {
-    wn_text_puts(out, "      <label><name>");
-    cli_page_text(out, name);
+    wn_text_printf(out, "      <label><name>%s", name->against);
+    cli_page_text(out, name->label);
     wn_text_puts(out, "</name><type>any</type><attributes>\n");
     put_attribute_words(out, "score", "number", "0", "0\n1\n0.001");
     put_attribute_words(out, "evidence", "number", "0", "0\n1\n0.001");
@@ -161,17 +164,17 @@ static enum cli_exit put_labels(struct wn_text *out, const struct cli_export *e)
 {
     size_t most = 0, n = 0;
     for (int i = 0; i < e->n; i++) most += json_array_size(e->list[i].maps) + 1;
-    const char **names = calloc(most + 1, sizeof *names);
+    struct cli_side *names = calloc(most + 1, sizeof *names);
     if (!names) return cli_fail(CLI_FAILED, "no memory for labels");
     for (int i = 0; i < e->n; i++) {
         const char *label = json_string_value(json_object_get(json_object_get(e->list[i].line, "label"), "label"));
-        if (label) names[n++] = label;
+        if (label) names[n++] = (struct cli_side){"", label};
         for (size_t k = 0; k < json_array_size(e->list[i].maps); k++)
-            names[n++] = cli_export_class(json_array_get(e->list[i].maps, k), "class");
+            names[n++] = cli_export_side(json_array_get(e->list[i].maps, k));
     }
     qsort(names, n, sizeof *names, by_text);
     for (size_t i = 0; i < n; i++)
-        if (!i || strcmp(names[i], names[i - 1]) != 0) put_label(out, names[i]);
+        if (!i || by_text(&names[i], &names[i - 1]) != 0) put_label(out, &names[i]);
     free(names);
     return CLI_OK;
 }

@@ -300,6 +300,28 @@ class Explain(unittest.TestCase):
         self.assertGreater(len(rows), 8)
         self.assertIn("\x1b[38;2;", rows[0])
 
+    def test_the_words_say_what_red_speaks_for(self):
+        def ask(*question):
+            words = ["explain", self.one, "-m", "tiny", *question, *self.local]
+            r = on_terminal(*words, env={"COLORTERM": "truecolor"})
+            return json.loads(whynot(*words, "--json").out), " ".join(" ".join(line for line in r.out.splitlines() if "\u2580" not in line).split())
+        two_sided = lambda i: 0.05 < ask("--contrast", "logit", "--target", str(i))[0]["maps"][0]["share_positive"] < 0.95
+        target = str(next(i for i in range(len(daemon.LABELS)) if two_sided(i)))
+        a, said = ask("--contrast", "logit", "--target", target)
+        label, score, share = a["target"]["label"], a["target"]["logit"], a["maps"][0]["share_positive"]
+        self.assertIn("red speaks for '%s', blue against it" % label, said)
+        self.assertIn("%.0f %% of all evidence speaks for the class" % (100 * share), said)
+        _, said = ask("--contrast", "regression", "--target", target, "--value", repr(score - 1))
+        self.assertIn("red speaks for '%s', blue against it" % label, said)
+        self.assertIn("%.0f %% of all evidence speaks for the class" % (100 * share), said)
+        _, said = ask("--contrast", "regression", "--target", target, "--value", repr(score + 1))
+        self.assertIn("red speaks against '%s', blue for it" % label, said)
+        self.assertIn("%.0f %% of all evidence speaks against the class" % (100 - 100 * share), said)
+        _, said = ask("--contrast", "cross-entropy", "--target", target, "-q", target)
+        self.assertIn("red speaks against '%s', blue for it" % label, said)
+        _, said = ask("--contrast", "cross-entropy", "--target", "0", "-q", "3")
+        self.assertIn("red speaks against '%s', blue for it" % daemon.LABELS[3], said)
+
     def test_no_color_means_words_alone(self):
         for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
             r = on_terminal("explain", self.one, "-m", "tiny", *self.local, env=env)

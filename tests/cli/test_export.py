@@ -252,6 +252,18 @@ class Export(unittest.TestCase):
         self.assertEqual(len(root.findall("image/mask")), len(os.listdir(SAMPLES)))
         self.assertTrue(all(float(a.text) > 0.5 for a in root.iter("attribute") if a.get("name") == "score"))
 
+    def test_cvat_calls_a_mask_against_a_class_so(self):
+        for question, label, sure in ((["--contrast", "cross-entropy", "-q", "no left turn"], "against no left turn", True), (["--contrast", "regression", "--value", "100"], "against no right turn", False),
+                                      (["--contrast", "cross-entropy", "-q", "no right turn"], "against no right turn", False), (["--contrast", "regression", "--value", "-100"], "no right turn", True)):
+            r = whynot("explain", os.path.join(SAMPLES, "no-right-turn-1.png"), *SIGNS, *question, "--outputs", "raw,rle,bbox")
+            done = whynot("export", "-", "--as", "cvat", "--to", self.path("against.xml"), stdin=r.bytes)
+            self.assertEqual(done.code, 0, done.err)
+            root = cvat(self.path("against.xml"), self)
+            self.assertEqual([m.get("label") for m in root.iter("mask")], [label])
+            self.assertEqual([x.text for x in root.findall("meta/task/labels/label/name")], [label])
+            score, = (float(x.text) for x in root.iter("attribute") if x.get("name") == "score")
+            self.assertEqual(score > 0.5, sure)
+
     # ---- what fails ----
 
     def test_names_cannot_become_markup(self):
