@@ -18,9 +18,7 @@ const spoken = (map) => heading(map).map((x) => x.textContent ?? x).join("");
 
 /** What the two ends of the colours say about this map. */
 function ends(map) {
-  const p = map.class.label, q = map.kind === "contrast" && map.rival?.label;
-  const against = map.positive_means === "against the rival";
-  const plus = against && q ? "against " + q : "for " + p, minus = against && q ? "for " + q : q ? "for " + q : "against " + p;
+  const { plus, minus } = words.sides(map);
   return h("p", { class: "ends" }, h("span", { class: "end plus" }, plus), h("span", { class: "end minus" }, minus));
 }
 

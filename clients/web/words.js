@@ -40,10 +40,18 @@ function comparison(answer) {
   return [p.label + " is " + odds(Math.exp(p.logit - q.logit)) + " " + q.label + ": its score lies " + number(Math.abs(p.logit - q.logit)) + (p.logit >= q.logit ? " above." : " below.")];
 }
 
-/** What the positive values of this map speak for. */
+/** What the positive and the negative values of this map speak for. */
+export function sides(map) {
+  const p = map.class.label, q = map.kind === "contrast" && map.rival?.label;
+  if (map.positive_means === "against the class") return { plus: "against " + p, minus: "for " + p };
+  if (map.positive_means === "against the rival") return { plus: "against " + (map.rival?.label ?? "the others"), minus: "for " + (map.rival?.label ?? "the others") };
+  return { plus: "for " + p, minus: q ? "for " + q : "against " + p };
+}
+
+const isForClass = (map) => map.positive_means === "for the class";
+
 function speaksFor(map) {
-  if (map.positive_means === "against the rival" && map.rival) return "against " + map.rival.label;
-  return "for " + map.class.label + (map.kind === "contrast" && map.rival ? " rather than " + map.rival.label : "");
+  return sides(map).plus + (isForClass(map) && map.kind === "contrast" && map.rival ? " rather than " + map.rival.label : "");
 }
 
 function places(map) {
@@ -51,19 +59,21 @@ function places(map) {
   if (map.empty) return ["Nothing in the picture speaks " + speaksFor(map) + "."];
   const at = where(map), all = map.mass_positive + map.mass_negative, out = [];
   if (at) out.push("What speaks most " + speaksFor(map) + " lies " + at.text + ", within " + percent(at.share) + " of the picture.");
-  if (all > 0) out.push(percent(map.mass_positive / all) + " of the evidence speaks for it, " + percent(map.mass_negative / all) + " against.");
+  if (all > 0) out.push(percent(map.mass_positive / all) + " of the evidence speaks " + (isForClass(map) ? "for it, " : sides(map).plus + ", ") + percent(map.mass_negative / all) + (isForClass(map) ? " against." : " " + sides(map).minus + "."));
   return out;
 }
 
-/** What happened when the network was asked again with one side hidden. */
+/** What happened when the network was asked again with one side hidden: that which speaks for the class, be its values positive or negative. */
 function hiding(answer, main) {
   const m = answer.evidence?.masking?.[0]; /* asked for the first map alone */
   if (!m || !Number.isFinite(m.keep_negative)) return [];
-  const before = percent(m.relative_probability), after = percent(m.keep_negative), p = main.class.label, q = m.rival.label;
-  const against = "(" + p + " against " + q + ": " + before + ", then " + after + ").", what = "Hiding what speaks " + speaksFor(main) + " (" + percent(m.area_positive) + " of the picture) ";
-  const kept = "Keeping only that gives " + percent(m.keep_positive) + ".";
+  const reversed = main.positive_means === "against the class", { plus, minus } = sides(main);
+  const only = percent(reversed ? m.keep_negative : m.keep_positive), after = percent(reversed ? m.keep_positive : m.keep_negative);
+  const before = percent(m.relative_probability), p = main.class.label, q = m.rival.label, area = percent(reversed ? m.area_negative : m.area_positive);
+  const against = "(" + p + " against " + q + ": " + before + ", then " + after + ").", what = "Hiding what speaks " + (reversed ? minus : speaksFor(main)) + " (" + area + " of the picture) ";
+  const kept = "Keeping only that gives " + only + ".";
   if (m.turns && m.relative_probability > 0.5) return [what + "turns the decision " + against, kept];
-  if (m.turns) return ["Hiding what speaks against it turns the decision: " + p + " against " + q + " rises from " + before + " to " + percent(m.keep_positive) + "."];
+  if (m.turns) return ["Hiding what speaks " + (isForClass(main) ? "against it" : reversed ? plus : minus) + " turns the decision: " + p + " against " + q + " rises from " + before + " to " + only + "."];
   return [what + "does not turn the decision " + against, kept];
 }
 

@@ -34,6 +34,34 @@ class First(PageTest):
         self.assertEqual(len(self.b.all("#says li")), 5)
         self.assertEqual(len(self.b.all("#samples li")), 12)
 
+    def test_words_go_by_what_the_map_speaks_for(self):
+        which = "#sample=samples/no-right-turn-1.png&why=no+right+turn&contrast="
+        whole = lambda share: "%.*f %%" % (0 if 0.0995 <= share <= 0.9 else 1, 100 * share)
+        self.open(which + "cross-entropy&rather_than=no+left+turn")
+        share = self.api("contrast=cross-entropy&target=no+right+turn&why_not=no+left+turn").json["maps"][0]["share_positive"]
+        self.assertIn("%s of the evidence speaks against no left turn, %s for no left turn." % (whole(share), whole(1 - share)), self.b.text(".words"))
+        self.assertIn("Hiding what speaks against no left turn (", self.b.text(".words"))
+        self.assertEqual(self.b.text(".ends .plus"), "against no left turn")
+        for value, plus, minus in ((-100, "for no right turn", "against no right turn"), (100, "against no right turn", "for no right turn")):
+            self.open(which + "regression&x-value=%d" % value)
+            self.assertEqual((self.b.text(".ends .plus"), self.b.text(".ends .minus")), (plus, minus))
+            self.assertIn("What speaks most %s lies" % plus, self.b.text(".words"))
+            self.assertIn("Hiding what speaks for no right turn (", self.b.text(".words"))
+
+    def test_words_of_a_map_against_the_class_name_what_is_hidden(self):
+        """The same evidence, told by a map and by its negative."""
+        told = self.words_of("for the class", 0.3, 0.6, 0.75, 0.25), self.words_of("against the class", 0.6, 0.3, 0.25, 0.75)
+        self.assertEqual(told[0][1:3], ["Hiding what speaks for P (30 % of the picture) turns the decision (P against Q: 90 %, then 25 %).", "Keeping only that gives 75 %."])
+        self.assertEqual(told[1][1:3], told[0][1:3])
+        self.assertEqual((told[0][3], told[1][3]), ("60 % of the evidence speaks for it, 40 % against.", "60 % of the evidence speaks against P, 40 % for P."))
+
+    def words_of(self, means, positive, negative, keep_positive, keep_negative):
+        self.open()
+        m = {"kind": "contrast", "class": {"label": "P"}, "rival": None, "positive_means": means, "bbox": [0, 0, 5, 5], "size": [10, 10], "mass_positive": 6, "mass_negative": 4}
+        masking = {"rival": {"label": "Q"}, "relative_probability": 0.9, "keep_positive": keep_positive, "keep_negative": keep_negative, "area_positive": positive, "area_negative": negative, "turns": True}
+        answer = {"maps": [m], "evidence": {"masking": [masking]}, "predictions": [], "target": {"index": 0, "label": "P", "logit": 1}, "why_not": []}
+        return self.b.js("return import('/page/words.js').then((w) => w.evidence(arguments[0]))", answer)
+
     def test_first_paint_comes_within_100_ms(self):
         """Judged with WHYNOT_JUDGE_CLOCK=1, on a machine that does nothing else; any other run only finds what hangs."""
         best, word = 1e9, 1e9
