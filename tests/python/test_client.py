@@ -117,6 +117,16 @@ class AgainstTheDaemon(unittest.TestCase):
         self.assertEqual(len(a.evidence.masking), 1)
         self.assertIn(a.evidence.words[0], html.unescape(a._repr_html_()))
 
+    def test_a_map_says_what_its_positive_numbers_speak_for(self):
+        score = self.client.explain(picture(1), why="stop", contrast="logit").target.logit
+        for question, speaks in (({"contrast": "logit"}, "for stop"), ({"contrast": "pair", "rather_than": "yield"}, "for stop"), ({"contrast": "cross-entropy", "rather_than": "yield"}, "against yield"),
+                                 ({"contrast": "cross-entropy", "rather_than": "stop"}, "against stop"), ({"contrast": "regression", "value": score + 1}, "against stop"),
+                                 ({"contrast": "regression", "value": score - 1}, "for stop")):
+            a = self.client.explain(picture(1), why="stop", **question)
+            self.assertEqual(a.first.speaks, speaks)
+            if not a.first.empty:
+                self.assertIn("%.0f %% of it speaks %s" % (100 * a.first.share_positive, speaks), html.unescape(a._repr_html_()))
+
     def test_what_was_not_asked_for_is_said_by_name(self):
         a = self.client.explain(picture(1), outputs="bbox")
         for wrong, word in ((lambda: a.map, "raw"), (a.overlay, "overlay"), (a.heatmap, "heatmap")):

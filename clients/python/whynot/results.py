@@ -152,6 +152,15 @@ class Heatmap:
         return picture_of(self.overlay_png)
 
     @property
+    def speaks(self) -> str:
+        """What the positive numbers speak for: "for stop", "against stop" or "against yield"."""
+        if self.positive_means == "against the class":
+            return "against " + self.of.label
+        if self.positive_means == "against the rival":
+            return "against " + (self.rival.label if self.rival else "the others")
+        return "for " + self.of.label
+
+    @property
     def title(self) -> str:
         """The question that this map answers, in words."""
         if self.kind in ("contrast", "mean", "variance") and self.rival:

@@ -32,7 +32,7 @@ def _map(m: "Heatmap") -> str:
     data = m.raw.get("overlay") or m.raw.get("data")
     if not data:
         return ""
-    red = "" if m.share_positive is None else "%.0f %% of it speaks for %s" % (100 * m.share_positive, m.of.label)
+    red = "" if m.share_positive is None else "%.0f %% of it speaks %s" % (100 * m.share_positive, m.speaks)
     return _figure(_image(data, "image/png", m.title), html.escape(m.title), html.escape("nothing to see" if m.empty or m.flat else red))
 
 
