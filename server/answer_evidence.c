@@ -120,7 +120,8 @@ static void write_strip(struct wn_text *out, const struct wn_slot *slot, const f
 /* ---- masked pictures ---- */
 
 /* Kept is what speaks for the target: the positive side, unless the map's positive numbers speak against it. A map
- * against the rival need not hold the target at all, and so its sides are named after the rival. */
+ * against the rival need not hold the target at all, and so its sides are named after the rival. Where the rival wins,
+ * it is the other side that must be hidden for the decision to turn. */
 static void write_words(struct wn_text *out, const struct wn_masking *m, enum wn_positive positive, const char *target,
                         const char *rival)
 {
@@ -134,8 +135,9 @@ static void write_words(struct wn_text *out, const struct wn_masking *m, enum wn
                    100 * (reversed ? m->negative : m->positive), target, rival, m->before,
                    reversed ? m->keep_negative : m->keep_positive, reversed ? m->keep_positive : m->keep_negative);
     wn_text_puts(&words, m->turns ? "the decision turns" : "the decision stays");
-    if (m->turns && !won && of_rival) wn_text_printf(&words, " once what speaks for %.100s is hidden", rival);
-    if (m->turns && !won && !of_rival) wn_text_puts(&words, " once what speaks against it is hidden");
+    if (!won)
+        wn_text_printf(&words, " %sonce what speaks %s %.100s is hidden", m->turns ? "" : "even ",
+                       of_rival ? "for" : "against", of_rival ? rival : target);
     wn_json_pair(out, "words", wn_text_string(&words));
     if (words.failed) out->failed = true;
     wn_text_finish(&words);

@@ -72,9 +72,9 @@ function hiding(answer, main) {
   const before = percent(m.relative_probability), p = main.class.label, q = m.rival.label, area = percent(reversed ? m.area_negative : m.area_positive);
   const against = "(" + p + " against " + q + ": " + before + ", then " + after + ").", what = "Hiding what speaks " + (reversed ? minus : speaksFor(main)) + " (" + area + " of the picture) ";
   const kept = "Keeping only that gives " + only + ".";
-  if (m.turns && m.relative_probability > 0.5) return [what + "turns the decision " + against, kept];
-  if (m.turns) return ["Hiding what speaks " + (isForClass(main) ? "against it" : reversed ? plus : minus) + " turns the decision: " + p + " against " + q + " rises from " + before + " to " + only + "."];
-  return [what + "does not turn the decision " + against, kept];
+  if (m.relative_probability > 0.5) return [what + (m.turns ? "turns" : "does not turn") + " the decision " + against, kept];
+  const theirs = isForClass(main) ? "against " + p : reversed ? plus : minus; /* the rival wins, by this side of the map */
+  return ["Hiding what speaks " + theirs + (m.turns ? " turns" : " does not turn") + " the decision: " + p + " against " + q + " goes from " + before + " to " + only + "."];
 }
 
 /** Sentences, the most telling first. */

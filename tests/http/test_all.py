@@ -5,6 +5,7 @@ import os
 import struct
 import tempfile
 import unittest
+import urllib.parse
 
 import asking
 import daemon
@@ -456,6 +457,18 @@ class Masked(All):
             self.assertTrue(words.startswith("keeping only what speaks against %s (" % label), words)
             self.assertIn("p(%s | it or %s)" % (a["target"]["label"], label), words)
             self.assertNotIn("for " + a["target"]["label"], words)
+
+    def test_where_the_rival_wins_the_words_say_which_side_must_be_hidden(self):
+        seen = set()
+        for i in range(6):
+            best, worst = (self.good(picture(i), "?top_k=12")["predictions"][k]["label"] for k in (0, 11))
+            for contrast, side in (("pair", "against " + worst), ("cross-entropy", "for " + best)):
+                m = self.good(picture(i), "?" + urllib.parse.urlencode({"evidence": "mask", "contrast": contrast, "target": worst, "why_not": best}))["evidence"]["masking"][0]
+                self.assertLess(m["relative_probability"], 0.5)
+                self.assertEqual(m["turns"], m["keep_positive"] > 0.5)
+                self.assertTrue(m["words"].endswith("the decision %s once what speaks %s is hidden" % ("turns" if m["turns"] else "stays even", side)), m["words"])
+                seen.add(m["turns"])
+        self.assertIn(False, seen)
 
     def test_a_map_without_a_positive_value_says_what_nothing_speaks_for(self):
         said = set()

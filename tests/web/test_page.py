@@ -53,12 +53,15 @@ class First(PageTest):
         told = self.words_of("for the class", 0.3, 0.6, 0.75, 0.25), self.words_of("against the class", 0.6, 0.3, 0.25, 0.75)
         self.assertEqual(told[0][1:3], ["Hiding what speaks for P (30 % of the picture) turns the decision (P against Q: 90 %, then 25 %).", "Keeping only that gives 75 %."])
         self.assertEqual(told[1][1:3], told[0][1:3])
+        lost = self.words_of("for the class", 0.3, 0.6, 0.2, 0.65, 0.1), self.words_of("against the class", 0.6, 0.3, 0.65, 0.2, 0.1)
+        self.assertEqual(lost[0][1], "Hiding what speaks against P does not turn the decision: P against Q goes from 10 % to 20 %.")
+        self.assertEqual(lost[1][1], lost[0][1])
         self.assertEqual((told[0][3], told[1][3]), ("60 % of the evidence speaks for it, 40 % against.", "60 % of the evidence speaks against P, 40 % for P."))
 
-    def words_of(self, means, positive, negative, keep_positive, keep_negative):
+    def words_of(self, means, positive, negative, keep_positive, keep_negative, before=0.9):
         self.open()
         m = {"kind": "contrast", "class": {"label": "P"}, "rival": None, "positive_means": means, "bbox": [0, 0, 5, 5], "size": [10, 10], "mass_positive": 6, "mass_negative": 4}
-        masking = {"rival": {"label": "Q"}, "relative_probability": 0.9, "keep_positive": keep_positive, "keep_negative": keep_negative, "area_positive": positive, "area_negative": negative, "turns": True}
+        masking = {"rival": {"label": "Q"}, "relative_probability": before, "keep_positive": keep_positive, "keep_negative": keep_negative, "area_positive": positive, "area_negative": negative, "turns": before > 0.5}
         answer = {"maps": [m], "evidence": {"masking": [masking]}, "predictions": [], "target": {"index": 0, "label": "P", "logit": 1}, "why_not": []}
         return self.b.js("return import('/page/words.js').then((w) => w.evidence(arguments[0]))", answer)
 
