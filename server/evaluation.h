@@ -88,6 +88,8 @@ struct wn_tally {
     int n_values;        /* of a picture: for each metric subjects * columns */
     double **columns;    /* [n_values]: one value a picture */
     char **names;        /* of the pictures */
+    int *classes;        /* of the pictures: numbers of their labels in the order that they came in */
+    json_t *labels;      /* {label: its number}; "" for pictures without one */
     int n, room, failed; /* pictures; those without an answer are only counted */
     int labelled, right; /* pictures with a label, and those whose prediction it is */
     int64_t passes;

@@ -12,7 +12,8 @@ enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, s
     for (int k = 0; k < j->options.n_metrics; k++)
         out->n_values += j->options.metrics[k]->n_columns * j->options.n_subjects;
     out->columns = calloc((size_t)out->n_values, sizeof(double *));
-    return out->columns ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a table");
+    out->labels = json_object();
+    return out->columns && out->labels ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a table");
 }
 
 void wn_tally_finish(struct wn_tally *t)
@@ -20,7 +21,9 @@ void wn_tally_finish(struct wn_tally *t)
     for (int i = 0; t->columns && i < t->n_values; i++) free(t->columns[i]);
     for (int i = 0; i < t->n; i++) free(t->names[i]);
     json_decref(t->parts);
+    json_decref(t->labels);
     free(t->columns);
+    free(t->classes);
     free(t->names);
     *t = (struct wn_tally){0};
 }
@@ -37,14 +40,28 @@ static enum wn_code grow(struct wn_tally *t, struct wn_error *err)
     int room = t->room ? 2 * t->room : 256;
     char **names = realloc(t->names, (size_t)room * sizeof(char *));
     if (names) t->names = names;
-    for (int i = 0; names && i < t->n_values; i++) {
+    int *classes = realloc(t->classes, (size_t)room * sizeof *classes);
+    if (classes) t->classes = classes;
+    for (int i = 0; names && classes && i < t->n_values; i++) {
         double *column = realloc(t->columns[i], (size_t)room * sizeof *column);
         if (!column) return wn_fail(err, WN_NO_MEMORY, "no memory for the numbers of %d pictures", room);
         t->columns[i] = column;
     }
-    if (!names) return wn_fail(err, WN_NO_MEMORY, "no memory for the names of %d pictures", room);
+    if (!names || !classes) return wn_fail(err, WN_NO_MEMORY, "no memory for the names of %d pictures", room);
     t->room = room;
     return WN_OK;
+}
+
+/* The number of a line's label: an index where the network's classes have no names. */
+static enum wn_code class_of(struct wn_tally *t, const json_t *label, int *out, struct wn_error *err)
+{
+    char index[24] = "";
+    if (json_is_integer(label)) snprintf(index, sizeof index, "%lld", (long long)json_integer_value(label));
+    const char *key = json_is_string(label) ? json_string_value(label) : index;
+    const json_t *known = json_object_get(t->labels, key);
+    *out = known ? (int)json_integer_value(known) : (int)json_object_size(t->labels);
+    if (known || json_object_set_new(t->labels, key, json_integer(*out)) == 0) return WN_OK;
+    return wn_fail(err, WN_NO_MEMORY, "no memory for a label");
 }
 
 enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_error *err)
@@ -65,6 +82,7 @@ enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_erro
     } else if (!json_is_object(values))
         return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
     if (t->n == t->room && grow(t, err) != WN_OK) return WN_NO_MEMORY;
+    if (class_of(t, json_object_get(line, "label"), &t->classes[t->n], err) != WN_OK) return WN_NO_MEMORY;
     char *copy = strdup(name);
     if (!copy) return wn_fail(err, WN_NO_MEMORY, "no memory for a name");
     t->names[t->n] = copy;
@@ -92,10 +110,11 @@ enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, in
 {
     const double *mine = t->columns[wn_tally_index(t->judging, metric, subject, column)];
     const double *first = t->columns[wn_tally_index(t->judging, metric, 0, column)];
+    const int *classes = t->judging->options.metrics[metric]->per_class ? t->classes : NULL;
     *out = (struct wn_cell){.difference = {0, NAN, NAN, NAN}, .p = NAN};
-    enum wn_code code = wn_estimate_mean(mine, t->n, t->judging->seed, &out->value, err);
+    enum wn_code code = wn_estimate_mean(mine, classes, t->n, t->judging->seed, &out->value, err);
     if (code != WN_OK || subject == 0) return code;
-    return wn_estimate_difference(mine, first, t->n, t->judging->seed, &out->difference, &out->p, err);
+    return wn_estimate_difference(mine, first, classes, t->n, t->judging->seed, &out->difference, &out->p, err);
 }
 
 /* ---- written down ---- */

@@ -431,6 +431,7 @@ const struct cli_command cli_evaluate = {
             "background's things), \"parts\": [names], \"background\": [names], \"without\": [{\"gone\": [names], "
             "\"image\"}], \"minimal\": [[names that "
             "are enough]], \"shared\": [{\"class\", \"parts\"}, {...}]}; models/signs/parts.py draws such pictures.\n\n"
+            "Numbers are means over pictures, those of the pointing game over classes of their pictures' means. "
             "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture "
             "by picture, with the p of "
             "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on "

@@ -52,6 +52,7 @@ struct wn_evaluation_metric {
     unsigned maps;  /* 1 << wn_evaluation_map, or'ed */
     const struct wn_evaluation_column *columns;
     int n_columns;
+    bool per_class; /* its numbers are means over classes of their pictures' means (wn_estimate_mean) */
     /* values[subject * n_columns + column], NaN beforehand, which stands for "this picture does not say". NULL with
      * WN_NEEDS_PARTS. */
     enum wn_code (*run)(struct wn_trial *t, double *values, struct wn_error *err);

@@ -83,13 +83,15 @@ struct wn_estimate {
     double low, high; /* 95 % of the means of resampled pictures (percentile bootstrap); NaN for n < 2 */
 };
 #define WN_RESAMPLES 2000
-/* NaN among the values are left out. The same seed gives the same interval. Errors: WN_NO_MEMORY. */
-WN_API enum wn_code wn_estimate_mean(const double *values, int n, uint64_t seed, struct wn_estimate *out,
-                                     struct wn_error *err);
+/* NaN among the values are left out. classes: of each picture, from 0 to n - 1; the mean is then over classes of
+ * their means, so that a class of few pictures counts as much as one of many, and a resample leaves out what it has
+ * no picture of. NULL: pictures count alike. The same seed gives the same interval. Errors: WN_NO_MEMORY. */
+WN_API enum wn_code wn_estimate_mean(const double *values, const int *classes, int n, uint64_t seed,
+                                     struct wn_estimate *out, struct wn_error *err);
 /* The mean of a - b over pictures that have both, its interval, and p: how often signs drawn at random make a mean
- * at least as far from 0 (paired permutation test, two-sided, never below 1/(WN_RESAMPLES + 1)). Errors:
- * WN_NO_MEMORY. */
-WN_API enum wn_code wn_estimate_difference(const double *a, const double *b, int n, uint64_t seed,
+ * at least as far from 0 (paired permutation test, two-sided, never below 1/(WN_RESAMPLES + 1)). classes: as above.
+ * Errors: WN_NO_MEMORY. */
+WN_API enum wn_code wn_estimate_difference(const double *a, const double *b, const int *classes, int n, uint64_t seed,
                                            struct wn_estimate *out, double *p, struct wn_error *err);
 
 #ifdef __cplusplus

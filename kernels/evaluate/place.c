@@ -6,7 +6,8 @@ static const struct wn_evaluation_column content_columns[] = {
     {"area", "share of the picture that the object takes: what a uniform map scores", 0},
 };
 static const struct wn_evaluation_column pointing_columns[] = {
-    {"hit", "share of pictures whose peak lies within 15 pixels (of 224) of the object", 1},
+    {"hit", "share of a class's pictures whose peak lies within 15 pixels (of 224) of the object, mean over classes",
+     1},
     {"exact", "the same without any slack", 1},
 };
 
@@ -55,5 +56,6 @@ const struct wn_evaluation_metric wn_evaluation_metric_pointing = {
     .maps = 1u << WN_MAP_CHOSEN,
     .columns = pointing_columns,
     .n_columns = 2,
+    .per_class = true,
     .run = run_pointing,
 };

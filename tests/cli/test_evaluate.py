@@ -63,6 +63,18 @@ class Evaluate(unittest.TestCase):
             self.assertGreaterEqual(cell["high"], cell["mean"] - 1e-9)
         self.assertAlmostEqual(cells["content", "area", "gradcam/pair"]["mean"], (56 / 96) ** 2, 3)
 
+    def test_pointing_counts_every_class_alike(self):
+        data = self.path("uneven")
+        os.mkdir(data)
+        with open(os.path.join(data, "pictures.jsonl"), "w") as out:
+            for i, hit in enumerate([True] * 4 + [False]):  # four of one class, one of another
+                shutil.copy(os.path.join(SAMPLES, self.names[0 if hit else 1]), os.path.join(data, "%d.png" % i))
+                out.write(json.dumps({"image": "%d.png" % i, "label": label_of(self.names[0 if hit else 1]), "boxes": [[0, 0, 95, 95] if hit else [0, 0, 1, 1]]}) + "\n")
+        answer = json.loads(whynot("evaluate", data, *FAST, "--metric", "pointing,content", "--json").out)
+        cells = {(m["metric"], c["column"]): c["subjects"][0] for m in answer["metrics"] for c in m["columns"]}
+        self.assertEqual((cells["pointing", "exact"]["mean"], cells["pointing", "exact"]["n"]), (0.5, 5))
+        self.assertGreater(cells["content", "area"]["mean"], 0.79)  # every other number is of pictures
+
     def test_the_same_bytes_again_and_after_a_kill(self):
         data = self.path("many")
         os.mkdir(data)

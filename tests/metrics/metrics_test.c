@@ -254,18 +254,18 @@ static void an_interval_is_as_wide_as_the_spread_says(void **state)
     struct wn_random random = wn_random_of(9);
     struct wn_estimate e, again;
     for (int i = 0; i < N; i++) x[i] = 5 + 2 * wn_random_normal(&random);
-    assert_int_equal(wn_estimate_mean(x, N, 1, &e, NULL), WN_OK);
-    wn_estimate_mean(x, N, 1, &again, NULL);
+    assert_int_equal(wn_estimate_mean(x, NULL, N, 1, &e, NULL), WN_OK);
+    wn_estimate_mean(x, NULL, N, 1, &again, NULL);
     near(again.low, e.low, 0);
     near(again.high, e.high, 0);
     near(e.mean, 5, 0.4);
     near(e.high - e.low, 2 * 1.96 * 2 / sqrt(N), 0.06);
     assert_true(e.low < e.mean && e.mean < e.high);
-    wn_estimate_mean(constant, 4, 1, &e, NULL);
+    wn_estimate_mean(constant, NULL, 4, 1, &e, NULL);
     assert_int_equal(e.n, 3);
     near(e.low, 3, 0);
     near(e.high, 3, 0);
-    wn_estimate_mean(constant + 3, 1, 1, &e, NULL);
+    wn_estimate_mean(constant + 3, NULL, 1, 1, &e, NULL);
     assert_int_equal(e.n, 0);
     assert_true(isnan(e.mean) && isnan(e.low));
 }
@@ -282,18 +282,59 @@ static void a_difference_is_told_from_chance(void **state)
         a[i] = wn_random_normal(&random);
         b[i] = a[i] - 0.5 + 0.1 * wn_random_normal(&random);
     }
-    wn_estimate_difference(a, b, N, 1, &e, &p, NULL);
+    wn_estimate_difference(a, b, NULL, N, 1, &e, &p, NULL);
     near(e.mean, 0.5, 0.05);
     near(p, 1.0 / (WN_RESAMPLES + 1), 1e-12);
-    wn_estimate_difference(a, a, N, 1, &e, &p, NULL);
+    wn_estimate_difference(a, a, NULL, N, 1, &e, &p, NULL);
     near(e.mean, 0, 0);
     near(p, 1, 0);
     for (int trial = 0; trial < 100; trial++) { /* pure chance: p below 0.1 in about a tenth of the trials */
         for (int i = 0; i < N; i++) a[i] = wn_random_normal(&random), b[i] = wn_random_normal(&random);
-        wn_estimate_difference(a, b, N, 1, &e, &p, NULL);
+        wn_estimate_difference(a, b, NULL, N, 1, &e, &p, NULL);
         rare += p < 0.1;
     }
     assert_in_range(rare, 2, 22);
+}
+
+static void a_rare_class_counts_as_much_as_a_common_one(void **state)
+{
+    (void)state;
+    enum { N = 300 };
+    double a[N], b[N], all, ones[N], p;
+    int classes[N], alike[N] = {0};
+    struct wn_estimate e, plain;
+    struct wn_random random = wn_random_of(11);
+    for (int i = 0; i < N; i++) { /* 240 of class 0, 40 of 1, 20 of 2; the fewer, the more are hit */
+        classes[i] = i < 240 ? 0 : i < 280 ? 1 : 2;
+        a[i] = wn_random_below(&random, 10) < (uint64_t)(2 + 3 * classes[i]);
+        b[i] = wn_random_below(&random, 10) < 2;
+        ones[i] = 1;
+    }
+    double sum[3] = {0}, less[3] = {0};
+    for (int i = 0; i < N; i++) sum[classes[i]] += a[i], less[classes[i]] += b[i];
+    all = (sum[0] / 240 + sum[1] / 40 + sum[2] / 20) / 3;
+    wn_estimate_mean(a, classes, N, 1, &e, NULL);
+    near(e.mean, all, 1e-12);
+    near(e.n, N, 0);
+    /* of three shares, each with the variance of its class */
+    double v = 0;
+    const int n[] = {240, 40, 20};
+    for (int c = 0; c < 3; c++) v += sum[c] / n[c] * (1 - sum[c] / n[c]) / n[c] / 9;
+    near(e.high - e.low, 2 * 1.96 * sqrt(v), 0.03);
+    wn_estimate_difference(a, b, classes, N, 1, &e, &p, NULL);
+    near(e.mean, all - (less[0] / 240 + less[1] / 40 + less[2] / 20) / 3, 1e-12);
+    assert_true(p < 0.01);
+    wn_estimate_difference(a, a, classes, N, 1, &e, &p, NULL);
+    near(p, 1, 0);
+    wn_estimate_mean(ones, classes, N, 1, &e, NULL);
+    near(e.low, 1, 0);
+    near(e.high, 1, 0);
+    wn_estimate_mean(a, alike, N, 1, &e, NULL);
+    wn_estimate_mean(a, NULL, N, 1, &plain, NULL);
+    assert_memory_equal(&e, &plain, sizeof e);
+    a[240] = NAN; /* what has no value counts for no class */
+    wn_estimate_mean(a, classes, N, 1, &e, NULL);
+    near(e.n, N - 1, 0);
 }
 
 int main(void)
@@ -314,6 +355,7 @@ int main(void)
         cmocka_unit_test(confidence_is_dropped_or_increased_never_both),
         cmocka_unit_test(an_interval_is_as_wide_as_the_spread_says),
         cmocka_unit_test(a_difference_is_told_from_chance),
+        cmocka_unit_test(a_rare_class_counts_as_much_as_a_common_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
