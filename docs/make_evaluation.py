@@ -324,8 +324,8 @@ def main():
             put("table1-claims", la_claims(results))
     if "figure3" in only and ASSETS:
         put("figure3", figure3([("resnet18", measure(a, "figure3-resnet18", "resnet18", real, photographs(a.folder, "resnet18"), "--suite", "figure3",
-                                                     "--explain", "label", "--limit", "40"))] +
-                               [(m, measure(a, "figure3-" + m, m, own, truth, "--suite", "figure3", "--explain", "label", "--limit", "200")) for m in BUNDLED]))
+                                                     "--limit", "40"))] +
+                               [(m, measure(a, "figure3-" + m, m, own, truth, "--suite", "figure3", "--limit", "200")) for m in BUNDLED]))
     if "curves" in only and ASSETS:
         options = ("--method", "gradcam,layercam", "--contrast", "logit,weighted")
         put("curves", plain([("resnet18", measure(a, "curves-resnet18", "resnet18", real, photographs(a.folder, "resnet18"), "--metric",

@@ -22,7 +22,8 @@ static const struct wn_suite suites[] = {
      "logit,weighted", "content,pointing"},
     {"stability", "Consistency of views, and whether a map depends on its class.",
      "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted", "consistency,random-logit,random-weights"},
-    {"figure3", "Pixels moved by the sign of the gradient, as Wang & Wang 2022 do.", "gradient", FOUR, "gradient-sign"},
+    {"figure3", "Pixels moved by the sign of the gradient, as Wang & Wang 2022 do.", "gradient", FOUR, "gradient-sign",
+     .explain_label = true},
     {"parts", "Pictures of named parts, each of which can be left out.", "gradcam,la,layercam,gradient,ixg",
      "logit,weighted,mean,max", "parts"},
     {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
@@ -34,6 +35,12 @@ const struct wn_suite *wn_suite_at(int i)
 }
 
 /* ---- reading words ---- */
+
+bool wn_explained_read(const char *word, enum wn_explained *out)
+{
+    *out = !word ? WN_EXPLAINED_BY_SUITE : strcmp(word, "label") == 0 ? WN_EXPLAINED_LABEL : WN_EXPLAINED_PREDICTION;
+    return !word || *out == WN_EXPLAINED_LABEL || strcmp(word, "prediction") == 0;
+}
 
 #define MOST_WORDS 64
 
@@ -138,8 +145,8 @@ static enum wn_code write_question(struct wn_judging *j, const struct wn_judging
 {
     struct wn_text t = {0};
     wn_text_printf(&t, "%s %s %.12s layer=%s explain=%s second=%g seed=%llu:", m->name, m->version,
-                   wn_graph_sha256(m->graph), w->layer ? w->layer : "auto", w->explain_label ? "label" : "prediction",
-                   w->least_second, (unsigned long long)w->seed);
+                   wn_graph_sha256(m->graph), w->layer ? w->layer : "auto",
+                   j->options.explain_label ? "label" : "prediction", w->least_second, (unsigned long long)w->seed);
     for (int i = 0; i < j->options.n_subjects; i++) wn_text_printf(&t, " %s", j->subjects[i]);
     wn_text_puts(&t, ":");
     for (int i = 0; i < j->options.n_metrics; i++) wn_text_printf(&t, " %s", j->options.metrics[i]->name);
@@ -157,7 +164,8 @@ enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_m
     int layer = w->layer ? wn_graph_find_layer(m->graph, w->layer) : m->layer;
     if (w->layer && layer < 0)
         return wn_fail(err, WN_NO_SUCH_LAYER, "the model %s has no layer '%.64s'", m->name, w->layer);
-    out->options.explain_label = w->explain_label;
+    out->options.explain_label =
+        w->explained == WN_EXPLAINED_BY_SUITE ? suites[suite].explain_label : w->explained == WN_EXPLAINED_LABEL;
     out->options.least_second = w->least_second;
     enum wn_code code = read_metrics(out, w->metrics ? w->metrics : suites[suite].metrics, err);
     if (code == WN_OK)

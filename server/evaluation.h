@@ -17,14 +17,23 @@
 struct wn_suite {
     const char *name, *summary;
     const char *methods, *contrasts, *metrics; /* lists, apart by commas; every method with every contrast */
+    bool explain_label;                        /* the true class is explained unless somebody says otherwise */
 };
 const struct wn_suite *wn_suite_at(int i); /* NULL past the end */
+
+enum wn_explained {
+    WN_EXPLAINED_BY_SUITE,
+    WN_EXPLAINED_PREDICTION,
+    WN_EXPLAINED_LABEL, /* the true class, where it is known; else the prediction */
+};
+/* Of the words "prediction" and "label"; NULL: the suite's. False for another word. */
+bool wn_explained_read(const char *word, enum wn_explained *out);
 
 /* Lists are apart by commas; NULL: the suite's. suite NULL: the first of the table. */
 struct wn_judging_words {
     const char *suite, *methods, *contrasts, *metrics, *layer;
-    bool explain_label;  /* judge the maps of the true class, where it is known; else of the prediction */
-    double least_second; /* see wn_evaluation_options */
+    enum wn_explained explained; /* whose maps are judged */
+    double least_second;         /* see wn_evaluation_options */
     uint64_t seed;
 };
 

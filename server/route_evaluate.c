@@ -190,7 +190,7 @@ static enum wn_code read_text(struct reading *in, const json_t *root, const char
 
 static enum wn_code read_words(struct reading *in, const json_t *root, struct wn_judging_words *out)
 {
-    const char *explain = "prediction";
+    const char *explain = NULL;
     const json_t *least = json_object_get(root, "least_second"), *seed = json_object_get(root, "seed");
     enum wn_code code = read_text(in, root, "suite", &out->suite);
     if (code == WN_OK) code = read_names(in, root, "methods", &out->methods);
@@ -200,8 +200,7 @@ static enum wn_code read_words(struct reading *in, const json_t *root, struct wn
     if (code == WN_OK) code = read_text(in, root, "explain", &explain);
     if (code != WN_OK) return code;
     if (out->layer && strcmp(out->layer, "auto") == 0) out->layer = NULL;
-    out->explain_label = strcmp(explain, "label") == 0;
-    if (!out->explain_label && strcmp(explain, "prediction") != 0)
+    if (!wn_explained_read(explain, &out->explained))
         return wrong(in, "explain", WN_BAD_REQUEST, "explain is prediction or label");
     out->least_second = least ? json_number_value(least) : 0.1;
     if (least && (!json_is_number(least) || !(out->least_second >= 0 && out->least_second <= 1)))

@@ -31,7 +31,7 @@ static const struct cli_option options[] = {
     {"metric", 0, "A,B,...", NULL, "Metrics to judge by; --list shows them.", NULL},
     {"list", 'l', NULL, NULL, "Show suites and metrics with what each number means, and end.", NULL},
     {"layer", 0, "NAME", "auto", "Layer of the maps.", NULL},
-    {"explain", 0, "CLASS", "prediction",
+    {"explain", 0, "CLASS", "the suite's",
      "Which class is explained: prediction, or label (the true one, where the data set knows it).", "prediction label"},
     {"least-second", 0, "P", "0.1", "Masking leaves out pictures whose second class is less likely.", NULL},
     {"limit", 'n', "N", NULL, "Take only the first N pictures.", NULL},
@@ -76,8 +76,8 @@ static enum cli_exit list(void)
     printf("suites (every method with every contrast):\n");
     for (int i = 0; wn_suite_at(i); i++) {
         const struct wn_suite *s = wn_suite_at(i);
-        printf("  %-16s %s\n%19smethods %s; contrasts %s; metrics %s\n", s->name, s->summary, "", s->methods,
-               s->contrasts, s->metrics);
+        printf("  %-16s %s\n%19smethods %s; contrasts %s; metrics %s; explain %s\n", s->name, s->summary, "",
+               s->methods, s->contrasts, s->metrics, s->explain_label ? "label" : "prediction");
     }
     printf("\nmetrics (+ more is better, - less is better):\n");
     for (int i = 0; wn_evaluation_metric_at(i); i++) {
@@ -116,14 +116,13 @@ static enum cli_exit read_judging(struct evaluating *e)
                                      .contrasts = cli_get(c, "contrast", NULL),
                                      .metrics = cli_get(c, "metric", NULL),
                                      .layer = cli_get(c, "layer", NULL)};
-    const char *explain = cli_get(c, "explain", "prediction"), *least = cli_get(c, "least-second", "0.1");
+    const char *least = cli_get(c, "least-second", "0.1");
     struct wn_error err = {0};
     long seed = 0;
     char *end;
-    if (strcmp(explain, "label") != 0 && strcmp(explain, "prediction") != 0)
+    if (!wn_explained_read(cli_get(c, "explain", NULL), &words.explained))
         return cli_fail(CLI_USAGE, "--explain takes prediction or label");
     if (words.layer && strcmp(words.layer, "auto") == 0) words.layer = NULL;
-    words.explain_label = strcmp(explain, "label") == 0;
     words.least_second = strtod(least, &end);
     if (*end || end == least || !(words.least_second >= 0 && words.least_second <= 1))
         return cli_fail(CLI_USAGE, "--least-second takes a probability");

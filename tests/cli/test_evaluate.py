@@ -75,6 +75,22 @@ class Evaluate(unittest.TestCase):
         self.assertEqual((cells["pointing", "exact"]["mean"], cells["pointing", "exact"]["n"]), (0.5, 5))
         self.assertGreater(cells["content", "area"]["mean"], 0.79)  # every other number is of pictures
 
+    def test_gradient_signs_are_of_the_true_class_unless_asked(self):
+        index = os.path.join(self.data, "mistaken.csv")
+        with open(index, "w") as out:
+            out.write('image,label\n"%s","%s"\n' % (self.names[0], label_of(self.names[-1])))
+        words = ["evaluate", index, "--model", "signs-resnet", "--models", MODELS, "--json"]
+        figure3 = ["--suite", "figure3", "--contrast", "logit"]
+        byclass = {}
+        for name, more in (("suite", []), ("label", ["--explain", "label"]), ("prediction", ["--explain", "prediction"])):
+            answer = json.loads(whynot(*words, *figure3, *more).out)
+            byclass[name] = answer["metrics"], re.search("explain=([a-z]+)", answer["question"]).group(1)
+        self.assertEqual(byclass["suite"], byclass["label"])
+        self.assertEqual((byclass["suite"][1], byclass["prediction"][1]), ("label", "prediction"))
+        self.assertNotEqual(byclass["suite"][0], byclass["prediction"][0])
+        other = json.loads(whynot(*words, "--suite", "place", "--method", "gradcam").out)
+        self.assertIn("explain=prediction", other["question"])
+
     def test_the_same_bytes_again_and_after_a_kill(self):
         data = self.path("many")
         os.mkdir(data)

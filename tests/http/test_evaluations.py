@@ -79,6 +79,11 @@ class Evaluations(Jobs, unittest.TestCase):
         c = self.until(self.d, self.start(self.d, dict(body, seed=5)), "done")
         self.assertNotEqual(a["lines"], c["lines"])
 
+    def test_whose_maps_are_judged_is_the_suites_unless_it_is_said(self):
+        for more, said in (({"suite": "figure3"}, "label"), ({"suite": "figure3", "explain": "prediction"}, "prediction"), ({"suite": "place"}, "prediction")):
+            body = dict(more, contrasts="logit", methods="gradient", instances=[instance(1, label=2)])
+            self.assertIn("explain=%s " % said, self.until(self.d, self.start(self.d, body), "done")["table"]["question"])
+
     def test_cancel_ends_what_runs_and_what_waits(self):
         body = dict(LONG, instances=[instance(i) for i in range(200)])
         first, second = self.start(self.d, body, "slow"), self.start(self.d, body, "slow")
