@@ -6,6 +6,7 @@
 #include "nearest.h"
 
 #include <ctype.h>
+#include <media/image.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,14 @@ void wn_config_help(FILE *out)
 #define X(name, number, words) fprintf(out, "  %-4d%s\n", number, words);
     WN_EXITS(X)
 #undef X
+}
+
+struct wn_image_limits wn_config_image_limits(const struct wn_config *config)
+{
+    struct wn_image_limits limits = wn_image_limits_default;
+    limits.max_pixels = config->max_pixels;
+    limits.max_side = (int)config->max_side;
+    return limits;
 }
 
 const struct wn_config_row *wn_config_row(int i)

@@ -33,6 +33,7 @@ struct wn_config {
 #undef SWITCH
 };
 
+struct wn_image_limits;
 enum wn_config_wish { WN_CONFIG_RUN, WN_CONFIG_HELP, WN_CONFIG_VERSION };
 
 /* Fills *config from the defaults, the file named by --config or WHYNOT_CONFIG, the environment and the flags, in that
@@ -40,6 +41,8 @@ enum wn_config_wish { WN_CONFIG_RUN, WN_CONFIG_HELP, WN_CONFIG_VERSION };
 enum wn_code wn_config_load(int argc, char **argv, struct wn_config *config, enum wn_config_wish *wish,
                             struct wn_error *err);
 void wn_config_help(FILE *out);
+/* What pictures may be: the library's limits with the configuration's sizes (media/image.h). */
+struct wn_image_limits wn_config_image_limits(const struct wn_config *config);
 
 /* A row of the table, for listings and manuals; NULL past the end. */
 struct wn_config_row {

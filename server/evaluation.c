@@ -155,10 +155,10 @@ static enum wn_code write_question(struct wn_judging *j, const struct wn_judging
     return j->question ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the question");
 }
 
-enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_model *m, struct wn_judging *out,
-                             struct wn_error *err)
+enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_model *m, const struct wn_config *config,
+                             struct wn_judging *out, struct wn_error *err)
 {
-    *out = (struct wn_judging){.seed = w->seed, .limits = wn_image_limits_default};
+    *out = (struct wn_judging){.seed = w->seed, .limits = wn_config_image_limits(config)};
     int suite = w->suite ? find(w->suite, "suite", suite_name, err) : 0;
     if (suite < 0) return WN_BAD_REQUEST;
     int layer = w->layer ? wn_graph_find_layer(m->graph, w->layer) : m->layer;

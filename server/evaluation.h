@@ -3,6 +3,7 @@
 #ifndef WN_SERVER_EVALUATION_H
 #define WN_SERVER_EVALUATION_H
 
+#include "config.h"
 #include "models.h"
 #include "pool.h"
 #include "text.h"
@@ -43,14 +44,14 @@ struct wn_judging {
     /* all of it with the model, as one line: two evaluations of the same question can be gone on with */
     const char *question;
     uint64_t seed;
-    struct wn_image_limits limits; /* of the pictures; those of the library unless changed */
+    struct wn_image_limits limits; /* of the pictures */
     struct wn_pool pool;           /* holds all of the above */
 };
 
 /* Errors: WN_BAD_REQUEST naming the word that is not known and what there is, WN_NO_SUCH_LAYER, WN_NO_MEMORY. Finish
  * it whatever the result is. */
-enum wn_code wn_judging_read(const struct wn_judging_words *words, const struct wn_model *m, struct wn_judging *out,
-                             struct wn_error *err);
+enum wn_code wn_judging_read(const struct wn_judging_words *words, const struct wn_model *m,
+                             const struct wn_config *config, struct wn_judging *out, struct wn_error *err);
 void wn_judging_finish(struct wn_judging *j);
 
 /* ---- one picture ---- */

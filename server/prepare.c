@@ -103,14 +103,6 @@ static uint64_t sum_of(const void *data, size_t size)
     return sum ^ sum >> 32;
 }
 
-static struct wn_image_limits limits_of(const struct wn_config *c)
-{
-    struct wn_image_limits limits = wn_image_limits_default;
-    limits.max_pixels = c->max_pixels;
-    limits.max_side = (int)c->max_side;
-    return limits;
-}
-
 static int hint_of(const struct wn_item *item)
 {
     return item->keep_pixels ? 0 : wn_preprocess_hint(&item->model->manifest.preprocess);
@@ -142,7 +134,7 @@ static enum wn_code read_file(const struct wn_server *s, const struct wn_slice *
 
 static enum wn_code decode(const struct wn_server *s, struct wn_item *item, struct wn_error *err)
 {
-    struct wn_image_limits limits = limits_of(&s->config);
+    struct wn_image_limits limits = wn_config_image_limits(&s->config);
     struct wn_buffer bytes = {0};
     const void *data = item->source->data;
     size_t size = item->source->size;
@@ -283,7 +275,7 @@ static int64_t cost_of(const struct wn_server *s, const struct wn_slice *source,
 
 int64_t wn_prepare_cost_ns(const struct wn_server *s, const struct wn_job *job)
 {
-    const struct wn_image_limits limits = limits_of(&s->config);
+    const struct wn_image_limits limits = wn_config_image_limits(&s->config);
     int64_t cost = 0;
     for (int i = 0; i < job->n_slots; i++)
         if (is_good(&job->slots[i]) && job->slots[i].ask.image) cost += cost_of(s, job->slots[i].ask.image, &limits);

@@ -213,17 +213,14 @@ static enum wn_code read_words(struct reading *in, const json_t *root, struct wn
 
 static enum wn_code read_judging(struct reading *in, const json_t *root)
 {
-    const struct wn_config *config = &in->r->server->config;
     struct wn_judging_words words = {0};
     struct wn_error err = {0};
     double columns = 0;
     enum wn_code code = read_words(in, root, &words);
     if (code != WN_OK) return code;
-    code = wn_judging_read(&words, in->job->model, &in->job->judging, &err);
+    code = wn_judging_read(&words, in->job->model, &in->r->server->config, &in->job->judging, &err);
     if (code != WN_OK) return wn_problem_set(&in->r->problem, NULL, code, "%s", err.text);
     struct wn_judging *j = &in->job->judging;
-    j->limits.max_pixels = config->max_pixels;
-    j->limits.max_side = (int)config->max_side;
     if (!j->options.n_subjects || !j->options.n_metrics)
         return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST, "name a method, a contrast and a metric");
     if (wn_judging_wants_parts(j))

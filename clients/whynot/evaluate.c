@@ -128,7 +128,8 @@ static enum cli_exit read_judging(struct evaluating *e)
         return cli_fail(CLI_USAGE, "--least-second takes a probability");
     if (!cli_count(c, "seed", 0, 1000000000, &seed)) return CLI_USAGE;
     words.seed = (uint64_t)seed;
-    return wn_judging_read(&words, e->model, &e->judging, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
+    return wn_judging_read(&words, e->model, &e->server->config, &e->judging, &err) == WN_OK ? CLI_OK
+                                                                                             : cli_fail_error(&err);
 }
 
 static enum cli_exit open_seats(struct evaluating *e)

@@ -5,9 +5,11 @@ import math
 import os
 import re
 import shutil
+import struct
 import sys
 import tempfile
 import unittest
+import zlib
 
 from command import ROOT, kill_where_it_waits, whynot
 
@@ -131,6 +133,21 @@ class Evaluate(unittest.TestCase):
         self.assertEqual((json.loads(r.out)["pictures"], json.loads(r.out)["without_answer"]), (1, 1))
         lines = [json.loads(line) for line in open(self.path("broken.jsonl"))]
         self.assertEqual(["error" in line for line in lines], [False, True])
+
+    def test_pictures_may_be_as_large_as_the_configuration_says(self):
+        data = self.path("large")
+        os.mkdir(data)
+        row = bytes(3 * 9000)
+        scan = zlib.compress(b"".join(b"\0" + row for _ in range(2)), 1)
+        chunk = lambda kind, body: struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))  # noqa: E731
+        with open(os.path.join(data, "wide.png"), "wb") as out:  # wider than the library's own 8192
+            out.write(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 9000, 2, 8, 2, 0, 0, 0)) + chunk(b"IDAT", scan) + chunk(b"IEND", b""))
+        words = ["evaluate", data, *FAST, "--metric", "confidence", "--json"]
+        self.assertEqual(json.loads(whynot(*words).out)["pictures"], 1)
+        for option, said in (("max_side=8999", "8999"), ("max_pixels=17999", "pixel")):
+            r = whynot(*words, "--set", option)
+            self.assertEqual((r.code, json.loads(r.out)["without_answer"]), (1, 1))
+            self.assertIn(said, r.err)
 
     def test_labels_come_from_folders_and_csv(self):
         data = self.path("classes")
