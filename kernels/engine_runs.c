@@ -268,6 +268,7 @@ void wn_engine_run(struct wn_engine *e, const struct wn_batch *batch, int questi
     enum wn_code code = seed ? drive(&run, logits, seed, a, &err) : wn_fail(&err, WN_NO_MEMORY, "no memory for a seed");
     if (code == WN_OK) {
         a->completeness = run.completeness;
+        a->shortfall = run.shortfall;
         wn_answer_take(a, run.map, run.layer, run.h, run.w, logits, run.classes);
     } else {
         wn_fail(&a->error, code, "%s", err.text);

@@ -211,6 +211,12 @@ static void write_words(struct wn_text *out, const struct wn_slot *slot, int i)
     /* no one scalar was explained */
     if (slot->item->kinds[i] == WN_MAP_MEAN || slot->item->kinds[i] == WN_MAP_VARIANCE) return;
     wn_json_pair_number(out, "score", a->score);
+    if (a->shortfall.known) {
+        wn_json_key(out, "not_found"); /* what would have sufficed */
+        wn_json_open(out, '{');
+        wn_json_pair_number(out, "margin", a->shortfall.margin);
+        wn_json_close(out, '}');
+    }
     if (!a->completeness.known) return;
     wn_json_key(out, "completeness"); /* the map's sum against what it must sum to */
     wn_json_open(out, '{');
@@ -322,11 +328,15 @@ static void write_empty(struct wn_text *out, const char *means)
 static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
 {
     unsigned flags = 0, empty = 0; /* bit p: a map whose positive numbers would speak for p has none */
-    double worst = 0;
+    double worst = 0, behind = -1;
     for (int i = slot->first; i < slot->first + slot->n; i++) {
         const struct wn_completeness *c = &slot->item->answers[i].completeness;
-        flags |= slot->item->answers[i].flags;
-        if (slot->item->answers[i].flags & WN_ANSWER_EMPTY) empty |= 1u << wn_slot_positive(slot, i - slot->first);
+        const struct wn_shortfall *f = &slot->item->answers[i].shortfall;
+        /* that its map is empty says no more */
+        const unsigned own = slot->item->answers[i].flags & ~(f->known ? WN_ANSWER_FLAT | WN_ANSWER_EMPTY : 0u);
+        flags |= own;
+        if (own & WN_ANSWER_EMPTY) empty |= 1u << wn_slot_positive(slot, i - slot->first);
+        if (f->known && -f->margin > behind) behind = -f->margin;
         if (c->known && wn_completeness_residual(c) > worst) worst = wn_completeness_residual(c);
     }
     bool named = strcmp(slot->ask.layer, "auto") != 0 &&
@@ -339,6 +349,14 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
         wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
     for (int p = 0; wn_positive_words(p); p++)
         if (empty >> p & 1) write_empty(out, wn_positive_words(p));
+    if (behind >= 0) {
+        char text[160];
+        snprintf(text, sizeof text,
+                 "not found: no part of the picture is enough, for even in the whole picture the class is behind a "
+                 "rival's logit by %.4g",
+                 behind);
+        wn_json_string(out, text);
+    }
     if (slot->statistics.single_foil) wn_json_string(out, "the model has two classes: one foil has no variance");
     if (slot->statistics.empty)
         wn_json_string(out, "the contrasts with some foils have no positive value: their masks count as zeros");

@@ -55,6 +55,7 @@ function speaksFor(map) {
 }
 
 function places(map) {
+  if (map.not_found) return ["No part of the picture is enough: even the whole of it leaves " + map.class.label + " behind by " + number(-map.not_found.margin) + "."];
   if (map.flat) return ["This map is the same everywhere: at this layer nothing tells the classes apart."];
   if (map.empty) return ["Nothing in the picture speaks " + speaksFor(map) + "."];
   const at = where(map), all = map.mass_positive + map.mass_negative, out = [];

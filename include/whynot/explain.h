@@ -227,6 +227,12 @@ struct wn_answer {
         double sum, expected;
         const char *scalar; /* "v.y", "probability" or "log-odds": what the difference is of; static */
     } completeness;
+    /* Methods that look for what suffices: nothing does, for even the whole picture does not put the classes that the
+     * question speaks for ahead of the others. The best logit of the ones less the best of the others, 0 or less. */
+    struct wn_shortfall {
+        bool known;
+        double margin;
+    } shortfall;
 };
 /* |sum - expected| / |expected|; 0 where both are 0, and 1 where only the expected one is. */
 WN_API double wn_completeness_residual(const struct wn_completeness *c);

@@ -41,6 +41,7 @@ struct wn_run {
     int h, w;
     float *map; /* malloc'd, h*w; the runner frees it */
     struct wn_completeness completeness;
+    struct wn_shortfall shortfall;
 };
 
 /* Images of one run: the room in wn_run_image. At least 1. */

@@ -247,19 +247,21 @@ static enum wn_code switch_on(struct wn_run *r, struct search *s, const struct a
     return code;
 }
 
-/* What turns out not to be needed goes again, the least first. The paper leaves it in. */
+/* What turns out not to be needed goes again, the least first, and around again until every area that is left was
+ * needed beside exactly the others: one may be superfluous only once another has gone. The paper leaves them in. */
 static enum wn_code spare(struct wn_run *r, struct search *s, const struct area *order, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
-    int left = 0;
+    int left = 0, needed = 0; /* needed: tried since the last one went */
     for (int i = 0; i < s->n; i++) left += s->on[i] > 0;
-    for (int i = s->n; i-- > 0 && left > 1 && code == WN_OK;) {
+    for (int i = s->n - 1; left > 1 && needed < left && code == WN_OK; i = i ? i - 1 : s->n - 1) {
         double *on = &s->on[order[i].number], ahead = 0;
         if (*on == 0) continue;
         *on = 0;
         code = look(r, s, (const double *const[]){s->on}, 1, &ahead, err);
-        *on = ahead > 0 ? 0 : 1;
+        needed = ahead > 0 ? 0 : needed + 1;
         left -= ahead > 0;
+        if (ahead <= 0) *on = 1;
     }
     return code;
 }
@@ -281,7 +283,10 @@ static enum wn_code choose(struct wn_run *r, struct search *s, struct wn_error *
 static enum wn_code find(struct wn_run *r, struct search *s, struct wn_error *err)
 {
     const double whole = margin(s, r->logits, s->seeds);
-    if (whole <= 0) return WN_OK;
+    if (whole <= 0) {
+        r->shortfall = (struct wn_shortfall){true, whole};
+        return WN_OK;
+    }
     if (whole < s->kappa) s->kappa = whole / 2;
     enum wn_code code = climb(r, s, 1, s->slope, err);
     if (code == WN_OK) code = search_all(r, s, err);
@@ -305,7 +310,7 @@ static enum wn_code run(struct wn_run *r, struct wn_error *err)
 static int64_t passes(const struct wn_settings *s)
 {
     const int64_t steps = (int64_t)wn_setting(s, WN_SETTING_ROUNDS) * (int64_t)wn_setting(s, WN_SETTING_ITERATIONS);
-    return 2 + 3 * steps + 2 * (int64_t)wn_setting(s, WN_SETTING_SUPERPIXELS);
+    return 2 + 3 * steps + 3 * (int64_t)wn_setting(s, WN_SETTING_SUPERPIXELS);
 }
 
 const struct wn_method wn_method_pertinent_positive = {
@@ -316,9 +321,10 @@ const struct wn_method wn_method_pertinent_positive = {
                "then areas by m until P is ahead, less those that it does not need; 1 there, else 0",
     .source = "Luss et al. 2021 (CEM-MAF), without attribute functions. Ours: a search succeeds by its second half, "
               "equal weights go by gradient, and areas that turn out "
-              "not to be needed go again. Areas: SLIC, Achanta et al. 2012",
-    .cost = "up to three passes for each of `rounds` times `iterations` steps, and up to two for each area",
-    .misleads = "Empty: the class is not ahead even in the whole picture. Enough is not all that was used: other areas "
+              "not to be needed go again, until each that is left is needed. Areas: SLIC, Achanta et al. 2012",
+    .cost = "up to three passes for each of `rounds` times `iterations` steps, and about as many for each area",
+    .misleads = "Empty, with `not_found`: the class is not ahead even in the whole picture. Enough is not all that was "
+                "used: other areas "
                 "may be enough as well. A picture with holes is unlike any that the network was trained on.",
     .flags = WN_METHOD_INPUT | WN_METHOD_AREAS,
     .settings = BIT(SUPERPIXELS) | BIT(KAPPA) | BIT(BETA) | BIT(ROUNDS) | BIT(ITERATIONS) | BIT(BASELINE),

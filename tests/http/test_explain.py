@@ -99,6 +99,19 @@ class Explain(asking.Asking):
         self.assertLess(residuals[1], 0.01)
         self.assertNotIn("completeness", self.good(self.d.explain(picture(1)))["maps"][0])
 
+    def test_what_is_not_found_is_told_with_its_margin(self):
+        p = self.good(self.d.explain(picture(1)))["predictions"]
+        query = "?method=pertinent-positive&contrast=pair&rounds=1&iterations=2&superpixels=9&outputs=raw&target=%d&why_not=%d"
+        a = self.good(self.d.explain(picture(1), query % (p[2]["index"], p[0]["index"])))
+        (m,) = a["maps"]
+        self.assertAlmostEqual(m["not_found"]["margin"], p[2]["logit"] - p[0]["logit"], 4)
+        self.assertTrue(m["empty"] and m["flat"])
+        (warning,) = a["warnings"]
+        self.assertIn("behind a rival's logit by %.4g" % (p[0]["logit"] - p[2]["logit"]), warning)
+        a = self.good(self.d.explain(picture(1), query % (p[0]["index"], p[2]["index"])))
+        self.assertNotIn("not_found", a["maps"][0])
+        self.assertEqual(a["warnings"], [])
+
     def test_settings_that_cannot_be_are_refused_by_name(self):
         for query, pointer, word in (("method=ig&steps=0", "/steps", "1 to 256"), ("method=ig&steps=257", "/steps", "1 to 256"), ("method=ig&steps=1.5", "/steps", "whole"),
                                      ("method=ig&steps=nan", "/steps", "number"), ("method=ig&baseline=grey", "/baseline", "blurred"),
