@@ -1,10 +1,14 @@
 /* Metrics that hold a map against what is known, or against another map; and steps along a gradient.
- * compared_test MODEL.onnx */
+ * compared_test MODEL.onnx SMALL.onnx */
 #include "desk.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "random.h"
+
+static const char *small_model; /* file of a network of few layers */
 
 static void explain(const struct desk *d, const float *x, int target, float *map)
 {
@@ -81,6 +85,68 @@ static void a_view_of_the_whole_picture_agrees_wholly(void **state)
     run(&b, "consistency", &value);
     near(value, 1, 1e-6);
     bench_close(&b);
+}
+
+/* Filters that are their own mirror images. */
+static void make_filters_symmetric(struct wn_graph *g)
+{
+    for (int v = 0; v < g->n_values; v++) {
+        struct wn_tensor *t = g->constants[v];
+        if (!t || !t->f || t->shape.rank != 4) continue;
+        const int64_t w = t->shape.dim[3], rows = wn_shape_count(&t->shape) / w;
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t a = 0, b = w - 1; a < b; a++, b--)
+                t->f[r * w + a] = t->f[r * w + b] = (t->f[r * w + a] + t->f[r * w + b]) / 2;
+    }
+}
+
+static uint64_t seed_of_the_mirror(int h, int w)
+{
+    for (uint64_t seed = 1; seed < 10000000; seed++) {
+        struct wn_glimpse v = wn_glimpse_draw(seed, h, w);
+        if (v.height == h && v.width == w && v.flip) return seed;
+    }
+    fail_msg("no seed draws the whole picture, mirrored");
+    return 0;
+}
+
+/* Of a symmetric picture the mirrored view is the picture itself, so its map must be its own mirror image: as it is
+ * where nothing in the network knows left from right. */
+static void a_mirrored_view_agrees_wholly_where_the_network_does_not_know_left_from_right(void **state)
+{
+    (void)state;
+    double agreement[2][3];
+    for (int symmetric = 0; symmetric < 2; symmetric++) {
+        struct wn_graph *g;
+        struct wn_engine *e;
+        struct wn_evaluation *v;
+        const struct wn_evaluation_metric *metric = wn_evaluation_metric_find("consistency");
+        struct wn_subject subjects[3];
+        const char *const methods[] = {"gradcam", "la", "gradient"};
+        for (int i = 0; i < 3; i++)
+            subjects[i] = (struct wn_subject){wn_method_find(methods[i]), wn_contrast_find("weighted"), WN_LAYER_AUTO};
+        assert_int_equal(wn_graph_load(small_model, NULL, &g, NULL), WN_OK);
+        if (symmetric) make_filters_symmetric(g);
+        assert_int_equal(wn_engine_create(g, &(struct wn_engine_options){.backend = "auto"}, &e, NULL), WN_OK);
+        const struct wn_evaluation_options o = {
+            .subjects = subjects, .n_subjects = 3, .metrics = &metric, .n_metrics = 1};
+        assert_int_equal(wn_evaluation_create(e, g, &o, &v, NULL), WN_OK);
+        const int h = (int)wn_graph_height(g), w = (int)wn_graph_width(g), rows = (int)wn_graph_channels(g) * h;
+        float *x = malloc((size_t)(rows * w) * sizeof *x);
+        struct wn_random random = wn_random_of(8);
+        for (int r = 0; r < rows; r++)
+            for (int a = 0, b = w - 1; a <= b; a++, b--) x[r * w + a] = x[r * w + b] = (float)wn_random_normal(&random);
+        const struct wn_evaluation_picture p = {.image = x, .label = -1, .rival = -1, .seed = seed_of_the_mirror(h, w)};
+        assert_int_equal(wn_evaluation_run(v, &p, agreement[symmetric], NULL, NULL, NULL, NULL), WN_OK);
+        wn_evaluation_destroy(v);
+        wn_engine_destroy(e);
+        wn_graph_destroy(g);
+        free(x);
+    }
+    for (int i = 0; i < 3; i++) {
+        near(agreement[1][i], 1, 1e-6);
+        assert_true(agreement[0][i] < 0.999);
+    }
 }
 
 static void random_logit_asks_about_another_class(void **state)
@@ -271,11 +337,13 @@ static void contrast_truth_is_perfect_for_the_truth_and_empty_for_its_reverse(vo
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) return 2;
+    if (argc != 3) return 2;
     desk_model = argv[1];
+    small_model = argv[2];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(consistency_compares_the_view_of_the_map_with_the_map_of_the_view),
         cmocka_unit_test(a_view_of_the_whole_picture_agrees_wholly),
+        cmocka_unit_test(a_mirrored_view_agrees_wholly_where_the_network_does_not_know_left_from_right),
         cmocka_unit_test(random_logit_asks_about_another_class),
         cmocka_unit_test(the_gradient_at_the_picture_is_that_of_the_maps),
         cmocka_unit_test(one_sign_step_is_a_step_of_eps_along_the_sign),

@@ -141,6 +141,34 @@ static bool ends_in_average_pool(const struct lab *lab)
     return pooled;
 }
 
+/* Of whatever seed a contrast makes, not only of one class's. */
+static void maps_sum_to_the_logits_less_their_biases(struct lab *lab, const float *y, const float *b)
+{
+    int top[2], foil;
+    float *v = malloc((size_t)lab->classes * sizeof *v);
+    wn_top(y, lab->classes, 2, top);
+    for (int c = 0; wn_contrast_at(c); c++) {
+        const struct wn_contrast *row = wn_contrast_at(c);
+        if (row->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue;
+        int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
+        struct wn_contrast_in in = {y, lab->classes, top[0], top, 1, &top[1], foils, 0, false};
+        double total = 0, want = 0, size = 0;
+        wn_contrast_seed(row, &in, v, &foil, NULL);
+        float *map = lab_map(lab, tested, "gradcam", row->name, top[0], &top[1], foils);
+        for (int i = 0; i < area(lab); i++) total += map[i];
+        for (int s = 0; s < lab->classes; s++) {
+            double term = v[s] * ((double)y[s] - (b ? b[s] : 0));
+            want += term;
+            size += fabs(term);
+        }
+        char what[96];
+        snprintf(what, sizeof what, "8  the map of %s sums to v.(y - b)", row->name);
+        verdict(what, fabs(total - want) / size, 1e-5);
+        free(map);
+    }
+    free(v);
+}
+
 /* 8. With a global average pool and one linear layer, Grad-CAM is CAM over hw and LA, and it sums to v.(y - b). */
 void cam_closed_form(struct lab *lab, const float *y, int t)
 {
@@ -171,6 +199,7 @@ void cam_closed_form(struct lab *lab, const float *y, int t)
     verdict("8  Grad-CAM = CAM/hw", off(fast, cam, 1, n, lab_most(cam, n)), 1e-5);
     verdict("8  linear approximation = CAM/hw", off(la, cam, 1, n, lab_most(cam, n)), 1e-5);
     verdict("8  the map sums to y_t - b_t", fabs(total - want) / size, 1e-5);
+    maps_sum_to_the_logits_less_their_biases(lab, y, b);
     free(seed), free(cam), free(fast), free(la);
     lab_gradient_free(&g);
 }

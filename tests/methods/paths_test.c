@@ -62,20 +62,30 @@ static void zero_the_biases(struct wn_graph *g)
     }
 }
 
-static void without_biases_the_path_method_is_input_times_gradient(void **state)
+/* Of a network of ReLUs that is homogeneous, from a picture of zeros: the one gradient holds along the whole path. */
+static void without_biases_paths_and_deeplift_are_input_times_gradient(void **state)
 {
     (void)state;
-    struct bench b = {.graph = small_load("vgg_head")};
-    zero_the_biases(b.graph);
-    b.engine = small_engine(b.graph, 1, 1, NULL);
-    struct wn_question q = question(0, "ig", "weighted", 1), x = question(0, "ixg", "weighted", 1);
-    set(&q, WN_SETTING_PATH_TARGET, "frozen");
-    set(&q, WN_SETTING_STEPS, "8");
-    struct wn_answer ig = one(&b, q), ixg = one(&b, x);
-    assert_true(off(&ig, &ixg, 1) < 1e-5);
-    wn_answer_finish(&ig);
-    wn_answer_finish(&ixg);
-    close_bench(&b);
+    const char *const networks[] = {"vgg_head", "max_pool", "pointwise_head"}, *const contrasts[] = {"weighted",
+                                                                                                     "logit", "pair"};
+    for (int i = 0; i < 9; i++) {
+        struct bench b = {.graph = small_load(networks[i % 3])};
+        zero_the_biases(b.graph);
+        b.engine = small_engine(b.graph, 1, 1, NULL);
+        struct wn_question q = question(i % IMAGES, "ig", contrasts[i / 3], 1), x = q, d = q;
+        x.method = wn_method_find("ixg");
+        d.method = wn_method_find("deeplift");
+        set(&q, WN_SETTING_PATH_TARGET, "frozen");
+        set(&q, WN_SETTING_STEPS, "8");
+        struct wn_answer ig = one(&b, q), ixg = one(&b, x), deeplift = one(&b, d);
+        if (!(off(&ig, &ixg, 1) < 1e-5 && off(&deeplift, &ixg, 1) < 1e-5))
+            fail_msg("%s, %s: ig %g, deeplift %g", networks[i % 3], contrasts[i / 3], off(&ig, &ixg, 1),
+                     off(&deeplift, &ixg, 1));
+        wn_answer_finish(&ig);
+        wn_answer_finish(&ixg);
+        wn_answer_finish(&deeplift);
+        close_bench(&b);
+    }
 }
 
 static void both_quadratures_agree_on_a_smooth_network(void **state)
@@ -137,7 +147,7 @@ int main(int argc, char **argv)
     if (status) return status;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(integrated_gradients_sum_to_what_their_scalar_gains),
-        cmocka_unit_test(without_biases_the_path_method_is_input_times_gradient),
+        cmocka_unit_test(without_biases_paths_and_deeplift_are_input_times_gradient),
         cmocka_unit_test(both_quadratures_agree_on_a_smooth_network),
         cmocka_unit_test(a_picture_like_its_baseline_gives_zeros_and_says_so),
         cmocka_unit_test(one_logit_is_walked_like_two),
