@@ -6,6 +6,7 @@
 #include "pictures.h"
 
 #include <jsonload.h>
+#include <query.h>
 #include <question.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -126,6 +127,21 @@ static const char *wanted_outputs(const struct asking *a)
     return a->form == FORM_JSON ? NULL : "bbox";
 }
 
+/* Said once and here: what the daemon says of it names no field, as if a picture were at fault. */
+static enum cli_exit check_query(struct wn_buffer *query)
+{
+    struct wn_pool pool = {0};
+    struct wn_parameters all;
+    if (wn_buffer_append(query, "", 1, NULL) != WN_OK) return cli_fail(CLI_FAILED, "no memory for the question");
+    query->size--;
+    bool good = wn_query_parse(&pool, (const char *)query->data, &all);
+    wn_pool_finish(&pool);
+    if (good) return CLI_OK;
+    if (!all.list) return cli_fail(CLI_FAILED, "no memory for the question");
+    if (all.too_many) return cli_fail(CLI_USAGE, "a question has at most %d parts", WN_MOST_PARAMETERS);
+    return cli_fail(CLI_USAGE, "the options of a question are UTF-8 without control characters");
+}
+
 static enum cli_exit make_question(struct asking *a, const char *model)
 {
     struct wn_buffer query = {0}, uri = {0};
@@ -148,8 +164,9 @@ static enum cli_exit make_question(struct asking *a, const char *model)
     wn_buffer_append(&uri, "", 1, &err);
     a->uri = (char *)uri.data;
     a->question = a->uri ? a->uri + strlen("/v1/models/") : NULL;
+    enum cli_exit code = err.code == WN_OK ? check_query(&query) : cli_fail_error(&err);
     wn_buffer_finish(&query);
-    return err.code == WN_OK ? CLI_OK : cli_fail_error(&err);
+    return code;
 }
 
 /* ---- one picture ---- */

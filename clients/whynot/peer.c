@@ -335,7 +335,8 @@ bool cli_problem_is_for_all(const struct cli_reply *reply)
     wn_json_parse(reply->body.data, reply->body.size, &root, NULL);
     const char *about =
         json_string_value(json_object_get(json_array_get(json_object_get(root, "errors"), 0), "pointer"));
-    bool own = about && strncmp(about, "/image", 6) == 0;
+    /* What is wrong with a question is said before a picture is looked at, and by the field that is wrong. */
+    bool own = about ? strncmp(about, "/image", 6) == 0 : reply->status == 400;
     json_decref(root);
     return !own;
 }

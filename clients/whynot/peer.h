@@ -35,7 +35,8 @@ enum wn_code cli_peer_call(struct cli_peer *p, const char *method, const char *u
 json_t *cli_peer_get(struct cli_peer *p, const char *uri, bool print, enum cli_exit *code);
 /* The sentence of a problem body. */
 void cli_problem_text(const struct cli_reply *r, char *out, size_t size);
-/* A refusal that every other picture would meet as well: one that is not about the picture itself. */
+/* A refusal that every other picture would meet as well: one that is about neither the picture itself nor what the
+ * network takes it for. */
 bool cli_problem_is_for_all(const struct cli_reply *r);
 /* How that problem ends a command. */
 enum cli_exit cli_problem_exit(const struct cli_reply *r);

@@ -148,6 +148,36 @@ class Explain(unittest.TestCase):
             self.assertEqual((r.code, r.out), (2, ""))
             self.assertIn("gradcam", r.err)
 
+    def test_a_picture_that_the_network_takes_for_the_rival_fails_alone_and_the_others_are_answered(self):
+        taken = [x["answer"]["target"]["index"] for x in self.lines(whynot("explain", self.pictures, "-m", "tiny", *self.local))]
+        rival = next(c for c in taken if taken.count(c) < len(taken))
+        other = next(c for c in range(12) if c not in taken)
+        wanted = [400 if c == rival else 200 for c in taken]
+        for words in (["-q", str(rival)], ["-q", str(other), "-q", str(rival)], ["--contrast", "subset", "-q", "%d,%d" % (rival, other)]):
+            for where in (self.local, self.server):
+                with self.subTest(words=words, where=where), tempfile.TemporaryDirectory() as out:
+                    file = os.path.join(out, "answers.jsonl")
+                    r = whynot("explain", self.pictures, "-m", "tiny", *words, "--output", file, *where)
+                    self.assertEqual((r.code, lines_of(file)), (1, PICTURES), r.err)
+                    self.assertIn("%d of %d pictures have no answer" % (wanted.count(400), PICTURES), r.err)
+                    with open(file) as f:
+                        lines = [json.loads(line) for line in f]
+                    self.assertEqual([x["status"] for x in lines], wanted)
+                    self.assertIn("both target and foil", lines[wanted.index(400)]["answer"]["detail"])
+                    r = whynot("explain", self.pictures, "-m", "tiny", *words, "--output", file, "--resume", *where)
+                    self.assertEqual((r.code, lines_of(file)), (0, PICTURES), r.err)
+                    r = whynot("explain", self.pictures, "-m", "tiny", *words, "--text", *where)
+                    self.assertEqual((r.code, r.out.count("no answer: class %d is both" % rival)), (1, wanted.count(400)), r.out)
+
+    def test_a_question_that_no_picture_can_be_asked_ends_the_job_whatever_is_wrong_with_it(self):
+        for words, about in ((["-q", "3", "-w", "3"], "why_not is the target itself"), (["-q", "99"], "99 is not a class"), (["-q", b"\xff"], "UTF-8"),
+                             (["-q", "1\x01"], "control characters"), (["-q", "1"] * 70, "at most"), (["--value", "2", "--contrast", "pair"], "takes no value")):
+            for where in (self.local, self.server):
+                with self.subTest(words=words[:2]):
+                    r = whynot("explain", self.pictures, "-m", "tiny", *words, *where)
+                    self.assertEqual((r.code, r.out), (2, ""))
+                    self.assertIn(about, r.err)
+
     def test_a_wrong_class_says_what_was_meant(self):
         for where in (self.local, self.server):
             r = whynot("explain", self.one, "-m", "tiny", "--why-not", "no entri", *where)
