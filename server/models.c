@@ -1,6 +1,7 @@
 /* One model folder to one model in memory; knows no HTTP, and of engines only how to let them go. */
 #include "models.h"
 
+#include "spelling.h"
 #include "text.h"
 
 #include <errno.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -307,9 +307,7 @@ const char *wn_model_state_name(const struct wn_model *m)
 
 int wn_model_class(const struct wn_model *m, const char *label)
 {
-    for (int i = 0; i < m->classes; i++)
-        if (strcasecmp(m->labels[i], label) == 0) return i;
-    return -1;
+    return wn_spelled(m->labels, m->classes, label);
 }
 
 const struct wn_layer *wn_model_layer(const struct wn_model *m)

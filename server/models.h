@@ -88,7 +88,7 @@ struct wn_model *wn_model_placeholder(const char *folder, const char *name, cons
 bool wn_model_is_current(const struct wn_model *m, int parent);
 void wn_model_destroy(struct wn_model *m); /* its engines too; NULL is fine */
 
-/* The class with this label, whatever its case; -1 if there is none. */
+/* The class that a label means, as in spelling.h; negative where none does, or several do. */
 int wn_model_class(const struct wn_model *m, const char *label);
 /* The automatic layer, or NULL where there is none. */
 const struct wn_layer *wn_model_layer(const struct wn_model *m);

@@ -3,6 +3,7 @@
 
 #include "lookup.h"
 #include "questions.h"
+#include "spelling.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -48,11 +49,21 @@ static enum wn_code no_such_class(struct wn_slot *slot, const char *field, const
     return WN_NO_SUCH_CLASS;
 }
 
+static enum wn_code several_classes(struct wn_slot *slot, const char *field, const char *word)
+{
+    char what[400], where[80];
+    wn_spelled_where(slot->model->labels, slot->model->classes, word, where, sizeof where);
+    snprintf(what, sizeof what, "'%.128s' is the label of the classes %s of the model %s: say the number", word, where,
+             slot->model->name);
+    return fail(slot, field, WN_BAD_REQUEST, what);
+}
+
 static enum wn_code resolve_class(struct wn_slot *slot, const char *field, const struct wn_class_ref *ref, int *out)
 {
     int64_t index = ref->index;
     char what[128];
     if (ref->text) index = wn_model_class(slot->model, ref->text);
+    if (index == WN_SPELLED_TWICE) return several_classes(slot, field, ref->text);
     if (ref->text && index < 0) index = wn_digits(ref->text);
     if (ref->text && index < 0) return no_such_class(slot, field, ref->text);
     if (index < 0 || index >= slot->model->classes) {
@@ -87,9 +98,9 @@ static bool is_word(const struct wn_class_refs *refs, const char *word)
 static enum wn_code resolve_classes(struct wn_slot *slot, struct wn_pool *pool)
 {
     const struct wn_ask *ask = &slot->ask;
-    slot->all = is_word(&ask->why_not, "all") && wn_model_class(slot->model, "all") < 0;
+    slot->all = is_word(&ask->why_not, "all") && wn_model_class(slot->model, "all") == WN_SPELLED_NOWHERE;
     slot->nearest = ask->why_not.nearest < slot->model->classes ? ask->why_not.nearest : slot->model->classes - 1;
-    bool predicted = is_word(&ask->target, "top1") && wn_model_class(slot->model, "top1") < 0;
+    bool predicted = is_word(&ask->target, "top1") && wn_model_class(slot->model, "top1") == WN_SPELLED_NOWHERE;
     enum wn_code code = WN_OK;
     if (!predicted) code = resolve_list(slot, pool, "target", &ask->target, &slot->targets, &slot->n_targets);
     return code == WN_OK ? resolve_list(slot, pool, "why_not", &ask->why_not, &slot->foils, &slot->n_foils) : code;

@@ -5,6 +5,7 @@
 #include "jsonscan.h"
 #include "parts.h"
 #include "server.h"
+#include "spelling.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,6 +80,13 @@ static enum wn_code read_class(struct reading *in, const json_t *one, const char
     else
         return wrong(in, key, WN_BAD_REQUEST, "a class is its label or its number");
     if (*out >= 0) return WN_OK;
+    if (*out == WN_SPELLED_TWICE) {
+        char what[400], where[80];
+        wn_spelled_where(m->labels, m->classes, json_string_value(v), where, sizeof where);
+        snprintf(what, sizeof what, "'%.128s' is the label of the classes %s of the model %s: say the number",
+                 json_string_value(v), where, m->name);
+        return wrong(in, key, WN_BAD_REQUEST, what);
+    }
     wrong(in, key, WN_NO_SUCH_CLASS, "the model has no such class");
     if (json_is_string(v)) wn_problem_similar(&in->r->problem, json_string_value(v), m->labels, m->classes);
     return WN_NO_SUCH_CLASS;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <jsonload.h>
 #include <limits.h>
+#include <spelling.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,20 +64,19 @@ static bool is_nearly(const char *label, const char *text)
 
 static int class_named(const struct cli_classes *classes, const char *text)
 {
-    int found = -1;
-    for (int i = 0; i < classes->n; i++)
-        if (strcasecmp(classes->labels[i], text) == 0) return i;
+    int spelled = wn_spelled(classes->labels, classes->n, text), found = -1;
+    if (spelled != WN_SPELLED_NOWHERE) return spelled;
     for (int i = 0; i < classes->n; i++)
         if (is_nearly(classes->labels[i], text)) found = found == -1 ? i : -2;
-    return found < 0 ? -1 : found;
+    return found < 0 ? WN_SPELLED_NOWHERE : found;
 }
 
-/* A label's class, or a number of one; -1 where it is neither. */
+/* A label's class, or a number of one; WN_SPELLED_NOWHERE where it is neither. */
 static int class_of(const struct cli_classes *classes, const char *text)
 {
     char *end;
     int found = class_named(classes, text);
-    if (found >= 0) return found;
+    if (found != WN_SPELLED_NOWHERE) return found;
     long v = strtol(text, &end, 10);
     return end != text && !*end && v >= 0 && v < classes->n ? (int)v : -1;
 }
@@ -98,6 +98,12 @@ static enum cli_exit read_class(const struct place *at, const char *what, const 
 {
     *out = class_of(at->classes, text);
     if (*out >= 0) return CLI_OK;
+    if (*out == WN_SPELLED_TWICE) {
+        char where[80];
+        wn_spelled_where(at->classes->labels, at->classes->n, text, where, sizeof where);
+        return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is that of the classes %s of %s: say the number", at->file,
+                        at->line, what, text, where, at->classes->model);
+    }
     return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text,
                     at->classes->model);
 }
@@ -354,6 +360,16 @@ static enum cli_exit read_lines(const char *path, const struct cli_classes *clas
     return code;
 }
 
+static enum cli_exit several_classes(const struct cli_classes *classes, const char *folder)
+{
+    char where[80];
+    int first = 0;
+    wn_spelled_where(classes->labels, classes->n, folder, where, sizeof where);
+    while (strcasecmp(classes->labels[first], folder) != 0) first++;
+    return cli_fail(CLI_USAGE, "the folder '%s' is called like the classes %s of %s: add the number, as in '%s (%d)'",
+                    folder, where, classes->model, folder, first);
+}
+
 /* Pictures of a folder; one that lies in a folder called like a class is of that class. */
 static enum cli_exit read_folder(char *path, const struct cli_classes *classes, long limit, struct cli_dataset *out)
 {
@@ -370,9 +386,11 @@ static enum cli_exit read_folder(char *path, const struct cli_classes *classes, 
             *slash = 0;
             const char *last = strrchr(parent, '/');
             e.label = class_named(classes, last ? last + 1 : parent);
+            if (e.label == WN_SPELLED_TWICE) code = several_classes(classes, last ? last + 1 : parent);
         }
         free(parent);
-        code = add(out, &e);
+        enum cli_exit added = add(out, &e);
+        if (code == CLI_OK) code = added;
         if (code == CLI_OK && unlabelled) code = cli_fail(CLI_FAILED, "no memory for a picture's label");
     }
     cli_pictures_finish(&found);

@@ -13,9 +13,9 @@ struct cli_classes {
     int n;
 };
 
-/* The class that a label (a string) or a number of one (a string or a JSON number) means; -1 where it is neither.
- * Capitals do not matter. Where no label is spelled so, "no_left-turn" is "no left turn" and "tench" is "tench,
- * Tinca tinca", if only one class is. */
+/* The class that a label (a string, as in spelling.h) or a number of one (a string or a JSON number) means; negative
+ * where it is neither, WN_SPELLED_TWICE where several are called so. Where no label is spelled so, "no_left-turn" is
+ * "no left turn" and "tench" is "tench, Tinca tinca", if only one class is. */
 int cli_dataset_class(const struct cli_classes *classes, const json_t *value);
 
 struct cli_exhibit {

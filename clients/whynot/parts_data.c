@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jsonload.h>
+#include <spelling.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,6 +99,8 @@ static enum cli_exit read_shared(const struct reading *in, const json_t *list, s
         enum cli_exit code = read_set(in, json_object_get(one, "parts"), &a->what.shared[k]);
         if (code != CLI_OK) return code;
         a->what.other[k] = cli_dataset_class(in->classes, json_object_get(one, "class"));
+        if (a->what.other[k] == WN_SPELLED_TWICE)
+            return wrong(in, "a class of 'shared' is called as several are: say the number");
         if (a->what.other[k] < 0) return wrong(in, "a class of 'shared' is no class of the model");
     }
     return a->what.shared[0] & a->what.shared[1] ? wrong(in, "both classes of 'shared' have a part in common") : CLI_OK;
@@ -121,6 +124,7 @@ static enum cli_exit read_line(struct reading *in, const json_t *line, struct cl
     e->rival = -1;
     if (!e->name || !e->image) return wrong(in, "no memory for its names");
     e->label = cli_dataset_class(in->classes, label);
+    if (e->label == WN_SPELLED_TWICE) return wrong(in, "several classes are called as the label is: say the number");
     if (e->label < 0) return wrong(in, "the label is no class of the model");
     a->what.label = e->label;
     a->what.n_parts = (int)n_parts;

@@ -6,6 +6,7 @@ import tempfile
 import unittest
 
 from command import daemon, on_terminal, whynot
+import tiny_onnx
 
 GOOD = {"size": 16, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
 
@@ -56,6 +57,33 @@ class Refusals(unittest.TestCase):
         made = json.loads(r.out)["input"]
         self.assertEqual({k: made.get(k) for k in wanted}, wanted)
         return r
+
+    # ---- classes ----
+
+    def test_a_name_that_several_classes_have_is_refused_with_their_numbers(self):
+        models = self.path("twins")
+        daemon.write_model(models, "twins", tiny_onnx.classifier(seed=2, classes=6), ["crane", "Stop", "stop", "crane", "Yield", "YIELD"], 16)
+        self.write("twins.png", daemon.picture(1))
+        own = ["-m", "twins", "--models", models]
+        for word, index in (("stop", 2), ("Stop", 1), ("crane (3)", 3), ("CRANE (0)", 0), ("YIELD", 5), ("3", 3)):
+            r = whynot("explain", self.path("twins.png"), "--target", word, "--json", *own)
+            self.assertEqual(json.loads(r.out)["target"]["index"], index, word)
+            for name, text in (("twins.csv", 'image,label\ntwins.png,"%s"\n' % word), ("twins.jsonl", json.dumps({"image": "twins.png", "label": word}))):
+                r = whynot("audit", self.write(name, text), *own)
+                self.assertEqual(json.loads(r.out)["label"]["index"], index, (word, r.err))
+        for word, where in (("crane", "0 and 3"), ("Crane", "0 and 3"), ("STOP", "1 and 2"), ("yield", "4 and 5")):
+            for option in ("--target", "--why-not"):
+                self.refused(2, "'%s' is the label of the classes %s of the model twins: say the number" % (word, where), "explain", self.path("twins.png"), option, word, *own)
+            for command in ("audit", "evaluate"):
+                for name, text in (("twins.csv", 'image,label\ntwins.png,"%s"\n' % word), ("twins.jsonl", json.dumps({"image": "twins.png", "label": word}))):
+                    self.refused(2, "'%s' is that of the classes %s of twins: say the number" % (word, where), command, self.write(name, text), *own)
+                self.write("folders-%s/%s/1.png" % (word, word), daemon.picture(1))
+                self.refused(2, "'%s' is called like the classes %s of twins: add the number, as in '%s (%s)'" % (word, where, word, where[0]),
+                             command, self.path("folders-" + word), *own)
+        self.refused(2, "no class 'crane (1)'", "explain", self.path("twins.png"), "--target", "crane (1)", *own)
+        self.write("numbered/crane (3)/1.png", daemon.picture(1))
+        r = whynot("audit", self.path("numbered"), *own)
+        self.assertEqual(json.loads(r.out)["label"]["index"], 3, r.err)
 
     # ---- import ----
 

@@ -46,12 +46,20 @@ class Evaluations(Jobs, unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         cls.models = daemon.tiny_models(cls.folder.name)
         daemon.slow_model(cls.models, 64, 4)
+        daemon.write_model(cls.models, "twins", tiny_onnx.classifier(seed=2, classes=4), ["crane", "Stop", "stop", "crane"], 16)
         cls.d = daemon.Daemon(cls.models, "--model-control", "--max-pixels", "100000").__enter__()
 
     @classmethod
     def tearDownClass(cls):
         cls.d.__exit__(None, None, None)
         cls.folder.cleanup()
+
+    def test_a_label_that_several_classes_have_is_refused_with_their_numbers(self):
+        for word, where in (("crane", "0 and 3"), ("STOP", "1 and 2")):
+            a = self.evaluate(self.d, dict(FAST, instances=[instance(1), instance(2, label=word)]), "twins")
+            self.assertEqual((a.status, a.json["errors"][0]["pointer"]), (400, "/instances/1/label"))
+            self.assertIn("'%s' is the label of the classes %s" % (word, where), a.json["detail"])
+        self.start(self.d, dict(FAST, instances=[instance(1, label="stop"), instance(2, label="crane (3)", rival=0)]), "twins")
 
     def test_a_done_one_has_a_table_and_a_line_for_each_picture(self):
         mask = daemon.png(24, 20, lambda x, y: [255 * (x < 12)] * 3)
