@@ -69,6 +69,14 @@ static bool is_picture_name(const char *name)
            (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
 }
 
+/* Whoever finds a pipe would wait for what nobody writes. What a link leads to counts; where it leads nowhere, reading
+ * says so. */
+static bool is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) != 0 || S_ISREG(info.st_mode);
+}
+
 static enum cli_exit walk(struct cli_pictures *all, const char *folder, size_t root, int depth)
 {
     struct dirent **entries;
@@ -84,7 +92,7 @@ static enum cli_exit walk(struct cli_pictures *all, const char *folder, size_t r
         if (code == CLI_OK && name[0] != '.' && lstat((char *)path.data, &info) == 0) {
             if (S_ISDIR(info.st_mode))
                 code = walk(all, (char *)path.data, root, depth + 1);
-            else if (is_picture_name(name))
+            else if (is_picture_name(name) && is_file((char *)path.data))
                 code = add(all, (char *)path.data, root);
         }
         wn_buffer_finish(&path);

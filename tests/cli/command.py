@@ -48,7 +48,7 @@ def lines_of(file):
 
 
 def kill_where_it_waits(words, picture, file, before):
-    """Kills the job while it waits for `picture`, which is a pipe until then; `before` pictures have a line in file."""
+    """Kills the job while it waits for `picture`, which is a pipe until then, and which the words name (in a folder a pipe is passed over); `before` pictures have a line in file."""
     os.rename(picture, picture + ".away")
     os.mkfifo(picture)
     child = subprocess.Popen([os.environ["WHYNOT"], *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=clean_environment())

@@ -201,7 +201,10 @@ class Audit(unittest.TestCase):
         return data
 
     def test_a_killed_job_goes_on_without_a_repeated_or_missing_line(self):
-        words = ["audit", self.many("many"), *MODEL, "--jobs", "2"]
+        data = self.many("many")
+        names = sorted(os.path.relpath(os.path.join(folder, name), data) for folder, _, files in os.walk(data) for name in files)
+        write(os.path.join(data, "labels.csv"), "".join("%s,%s\n" % (name, os.path.dirname(name)) for name in names))
+        words = ["audit", data, *MODEL, "--jobs", "2"]
         whole = whynot(*words, "--output", self.path("whole.jsonl"))
         self.assertEqual(whole.code, 0, whole.err)
         cut = self.path("cut.jsonl")

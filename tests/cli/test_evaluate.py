@@ -98,6 +98,8 @@ class Evaluate(unittest.TestCase):
         os.mkdir(data)
         for i in range(40):
             shutil.copy(os.path.join(SAMPLES, self.names[i % len(self.names)]), os.path.join(data, "%02d.png" % i))
+        with open(os.path.join(data, "labels.csv"), "w") as out:
+            out.write("".join("%02d.png\n" % i for i in range(40)))
         words = ["evaluate", data, *FAST, "--metric", "insertion,random-logit", "--json", "--jobs", "2"]
         whole = whynot(*words, "--output", self.path("whole.jsonl"))
         self.assertEqual(whole.code, 0, whole.err)

@@ -213,6 +213,19 @@ class Explain(unittest.TestCase):
         server.server_close()
         self.assertEqual(seen, ["Bearer sesame", None])
 
+    def test_what_is_no_file_is_passed_over_in_a_folder(self):
+        with tempfile.TemporaryDirectory() as folder:
+            stop = os.path.join(folder, "stop")
+            os.makedirs(os.path.join(stop, "folder.png"))
+            os.mkfifo(os.path.join(stop, "pipe.png"))
+            os.symlink("pipe.png", os.path.join(stop, "to-a-pipe.png"))
+            os.symlink("folder.png", os.path.join(stop, "to-a-folder.png"))
+            os.symlink(self.one, os.path.join(stop, "to-a-picture.png"))
+            os.symlink("nothing", os.path.join(stop, "to-nothing.png"))
+            for command in ("explain", "audit"):
+                lines = self.lines(whynot(command, folder, "-m", "tiny", *self.local), 1)
+                self.assertEqual([os.path.basename(x["file"]) for x in lines], ["to-a-picture.png", "to-nothing.png"])
+
     # ---- jobs ----
 
     def many(self, folder, n):
@@ -234,7 +247,7 @@ class Explain(unittest.TestCase):
             with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as out:
                 self.many(folder, 500)
                 file = os.path.join(out, "answers.jsonl")
-                words = ["explain", folder, "-m", "tiny", "-q", "auto:1", "--png", out, "--output", file, *where]
+                words = ["explain", os.path.join(folder, "p*.png"), "-m", "tiny", "-q", "auto:1", "--png", out, "--output", file, *where]
                 kill_where_it_waits(words, os.path.join(folder, "p0300.png"), file, 300)
                 self.kill_at_any_moment([*words, "--resume"], file)
                 with open(file, "ab") as f:
@@ -269,7 +282,7 @@ class Explain(unittest.TestCase):
             self.many(folder, 300)
             file = os.path.join(out, "answers.jsonl")
             d = daemon.Daemon(self.models, "--access-log=false").__enter__()
-            words = ["explain", folder, "-m", "tiny", "--output", file, "--resume", "--patience", "1"]
+            words = ["explain", os.path.join(folder, "p*.png"), "-m", "tiny", "--output", file, "--resume", "--patience", "1"]
             pipe = os.path.join(folder, "p0100.png")  # where the job waits while the daemon goes
             os.remove(pipe)
             os.mkfifo(pipe)
