@@ -279,11 +279,69 @@ static enum cli_exit deliver(void *arg, int i, const struct cli_result *result)
 
 /* ---- the command ---- */
 
+struct earlier {
+    struct evaluating *e;
+    const struct cli_exhibit **by_name;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct cli_exhibit *const *)a)->name, (*(const struct cli_exhibit *const *)b)->name);
+}
+
+/* Whether the line's picture is in the data set, but with no such label. */
+static bool has_another_label(const struct earlier *before, const json_t *line)
+{
+    const struct evaluating *e = before->e;
+    const json_t *was = json_object_get(e->of_parts ? json_object_get(line, "parts") : line, "label");
+    const char *file = json_string_value(json_object_get(line, "file")), *text = json_string_value(was);
+    bool found = false;
+    int low = 0;
+    if (!file || (!was && json_object_get(line, "error"))) return false; /* nobody looked at its label */
+    for (int high = e->data.n; low < high;) {
+        int middle = low + (high - low) / 2;
+        if (strcmp(before->by_name[middle]->name, file) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < e->data.n && strcmp(before->by_name[low]->name, file) == 0; low++) {
+        int label = before->by_name[low]->label;
+        if (text ? label >= 0 && strcmp(e->model->labels[label], text) == 0
+                 : label == (was ? json_integer_value(was) : -1))
+            return false;
+        found = true;
+    }
+    return found;
+}
+
+static enum cli_exit take_earlier(void *arg, const char *text, size_t size)
+{
+    const struct earlier *before = arg;
+    json_t *line;
+    enum cli_exit code = CLI_OK;
+    if (wn_json_parse(text, size, &line, NULL) == WN_NO_MEMORY)
+        return cli_fail(CLI_FAILED, "no memory for a line of the earlier run");
+    if (has_another_label(before, line))
+        code = cli_fail(CLI_USAGE,
+                        "'%s' has another label now than when its line was written; --force writes the file anew",
+                        json_string_value(json_object_get(line, "file")));
+    json_decref(line);
+    return code == CLI_OK ? count_line(before->e, text, size) : code;
+}
+
 /* Lines of an earlier run, so that the numbers are those of one run. */
 static enum cli_exit count_before(struct evaluating *e)
 {
     const char *path = cli_get(e->c, "output", NULL);
-    return path && cli_has(e->c, "resume") ? cli_lines_each(path, count_line, e) : CLI_OK;
+    if (!path || !cli_has(e->c, "resume")) return CLI_OK;
+    struct earlier before = {e, calloc((size_t)e->data.n + 1, sizeof *before.by_name)};
+    if (!before.by_name) return cli_fail(CLI_FAILED, "no memory for so many pictures");
+    for (int i = 0; i < e->data.n; i++) before.by_name[i] = &e->data.list[i];
+    qsort(before.by_name, (size_t)e->data.n, sizeof *before.by_name, by_name);
+    enum cli_exit code = cli_lines_each(path, take_earlier, &before);
+    free(before.by_name);
+    return code;
 }
 
 static enum cli_exit find_todo(struct evaluating *e)

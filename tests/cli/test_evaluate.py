@@ -167,6 +167,36 @@ class Evaluate(unittest.TestCase):
             r = whynot("evaluate", index, *FAST, "--metric", "confidence", "--json")
             self.assertEqual(json.loads(r.out)["accuracy"], accuracy, (text, r.err))
 
+    def test_lines_of_another_label_are_not_gone_on_with(self):
+        lines, index = self.path("labels.jsonl"), os.path.join(self.data, "labels-change.csv")
+        broken = os.path.join(self.data, "missing.png")
+        words = ["evaluate", index, *FAST, "--metric", "confidence", "--json", "--output", lines]
+
+        def write(first, second):
+            with open(index, "w") as out:
+                out.write("image,label\n%s,%s\n%s,%s\n%s,stop\n" % (self.names[0], first, self.names[1], second, broken))
+        write("stop", "")
+        self.assertEqual(whynot(*words).code, 1)
+        before = open(lines).read()
+        self.assertEqual(whynot(*words, "--resume").code, 1)  # the one that is missing has no answer
+        for first, second in (("yield", ""), ("stop", "stop"), ("", "")):
+            write(first, second)
+            r = whynot(*words, "--resume")
+            self.assertEqual(r.code, 2, (first, second, r.err))
+            self.assertIn("'%s' has another label now" % self.names[second == "stop"], r.err)
+        self.assertEqual(open(lines).read(), before)
+        self.assertEqual(whynot(*words, "--force").code, 1)
+        data, lines = self.parts_data("relabelled"), self.path("relabelled.jsonl")
+        parts = ["evaluate", data, "--model", "signs-resnet", "--models", MODELS, "--suite", "parts", "--json", "--output", lines]
+        self.assertEqual(whynot(*parts).code, 0)
+        self.assertEqual(whynot(*parts, "--resume").code, 0)
+        rows = open(os.path.join(data, "parts.jsonl")).read()
+        with open(os.path.join(data, "parts.jsonl"), "w") as out:
+            out.write(rows.replace(label_of(self.names[0]), label_of(self.names[-1])))
+        r = whynot(*parts, "--resume")
+        self.assertEqual(r.code, 2)
+        self.assertIn("another label", r.err)
+
     def parts_data(self, name, copies=1):
         """One sample as a picture of two parts and a thing behind it; what is left out is grey."""
         sys.path.insert(0, os.path.join(ROOT, "tests", "http"))
