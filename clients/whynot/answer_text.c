@@ -2,6 +2,7 @@
 #include "answer_text.h"
 
 #include "files.h"
+#include "pictures.h"
 
 #include <ctype.h>
 #include <media/base64.h>
@@ -182,8 +183,10 @@ static enum wn_code put_file(const json_t *map, const char *key, const char *pat
     if (!data) return WN_OK;
     enum wn_code code = wn_base64_decode(json_string_value(data), json_string_length(data), &bytes, err);
     if (code == WN_OK) code = cli_write_whole(path, &bytes, err);
-    if (code == WN_OK && json_array_append_new(paths, json_string(path)) != 0)
+    char *name = cli_picture_name(path); /* JSON has no bytes that are not UTF-8 */
+    if (code == WN_OK && (!name || json_array_append_new(paths, json_string(name)) != 0))
         code = wn_fail(err, WN_NO_MEMORY, "no memory for the names of files");
+    free(name);
     wn_buffer_finish(&bytes);
     return code;
 }

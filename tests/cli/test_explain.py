@@ -226,6 +226,28 @@ class Explain(unittest.TestCase):
                 lines = self.lines(whynot(command, folder, "-m", "tiny", *self.local), 1)
                 self.assertEqual([os.path.basename(x["file"]) for x in lines], ["to-a-picture.png", "to-nothing.png"])
 
+    def test_a_name_that_is_no_utf8_has_its_answer_in_every_form(self):
+        with tempfile.TemporaryDirectory() as folder:
+            picture, out = os.fsencode(folder) + b"/caf\xe9.png", os.path.join(folder, "maps")
+            try:
+                with open(picture, "wb") as f:
+                    f.write(daemon.picture(1))
+            except OSError:
+                self.skipTest("this file system has UTF-8 names only")
+            for where in (self.local, self.server):
+                for words in ([], ["--png", out]):
+                    for form in ("--lines", "--json", "--text"):
+                        with self.subTest(words=words, form=form):
+                            r = whynot("explain", picture, self.one, "-m", "tiny", form, *words, *where)
+                            self.assertEqual((r.code, r.err), (0, ""))
+                            if form == "--text":
+                                self.assertIn("caf\\xe9.png", r.out)
+                            elif form == "--lines":
+                                first, second = self.lines(r)
+                                self.assertEqual((first["file"], second["file"]), (folder + "/caf\\xe9.png", self.one))
+                                self.assertEqual(first.get("png", [""])[0], os.path.join(out, "caf\\xe9.png.target.heatmap.png") if words else "")
+                self.assertIn(b"caf\xe9.png.target.heatmap.png", os.listdir(os.fsencode(out)))
+
     # ---- jobs ----
 
     def many(self, folder, n):
