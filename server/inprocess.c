@@ -38,7 +38,8 @@ static enum wn_code read_models(struct wn_server *s, const char *name, bool by_f
         bool fits = !name || !by_folder || (strlen(name) == top && strncmp(name, folder, top) == 0);
         struct wn_model *m = fits ? wn_model_read(s->keeper.parent, folder, SIZE_MAX) : NULL;
         if (m && name && !by_folder && strcmp(m->name, name) != 0) wn_model_destroy(m), m = NULL;
-        if (m && m->why.code == WN_OK) atomic_store(&m->state, WN_MODEL_READY); /* it answers when it is asked */
+        if (m && m->why.code == WN_OK) wn_models_check_twin(s->keeper.shelf.current, m, &m->why);
+        if (m) atomic_store(&m->state, m->why.code == WN_OK ? WN_MODEL_READY : WN_MODEL_FAILED); /* ready: when asked */
         code = wn_shelf_replace(&s->keeper.shelf, all->list[i], m, err);
     }
     wn_models_release(all);

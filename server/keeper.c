@@ -135,25 +135,11 @@ static enum wn_code make_ready(struct wn_keeper *k, struct wn_model *m)
     return code;
 }
 
-/* A model with the same name and version in another folder. */
-static bool has_twin(const struct wn_keeper *k, const struct wn_model *m)
-{
-    const struct wn_models *all = k->shelf.current;
-    for (int i = 0; i < all->n; i++)
-        if (strcmp(all->list[i]->folder, m->folder) != 0 && wn_model_is_ready(all->list[i]) &&
-            strcmp(all->list[i]->name, m->name) == 0 && strcmp(all->list[i]->version, m->version) == 0)
-            return true;
-    return false;
-}
-
 static struct wn_model *load(struct wn_keeper *k, const char *folder)
 {
     struct wn_model *m = wn_model_read(k->parent, folder, room(k));
     if (!m || m->why.code != WN_OK) return m;
-    if (has_twin(k, m))
-        wn_fail(&m->why, WN_BAD_MODEL, "another folder has a model of the same name and version");
-    else
-        make_ready(k, m);
+    if (wn_models_check_twin(k->shelf.current, m, &m->why) == WN_OK) make_ready(k, m);
     if (m->why.code != WN_OK) m->bytes = 0;
     atomic_store(&m->state, m->why.code == WN_OK ? WN_MODEL_READY : WN_MODEL_FAILED);
     return m;

@@ -123,6 +123,8 @@ enum wn_code wn_shelf_note(struct wn_shelf *shelf, const struct wn_model *m, con
 struct wn_model *wn_models_find(const struct wn_models *models, const char *name, const char *version);
 /* What is in that folder, whatever its state. */
 struct wn_model *wn_models_in(const struct wn_models *models, const char *folder);
+/* Fails where another folder has a model of the same name and version that answers. */
+enum wn_code wn_models_check_twin(const struct wn_models *models, const struct wn_model *m, struct wn_error *err);
 int wn_models_ready(const struct wn_models *models); /* how many answer */
 /* What the engines of those hold on a device that has so many of each. */
 size_t wn_models_device_bytes(const struct wn_models *models, int engines);

@@ -179,6 +179,18 @@ struct wn_model *wn_models_in(const struct wn_models *models, const char *folder
     return NULL;
 }
 
+enum wn_code wn_models_check_twin(const struct wn_models *models, const struct wn_model *m, struct wn_error *err)
+{
+    for (int i = 0; i < models->n; i++) {
+        const struct wn_model *other = models->list[i];
+        if (strcmp(other->folder, m->folder) != 0 && wn_model_is_ready(other) && strcmp(other->name, m->name) == 0 &&
+            strcmp(other->version, m->version) == 0)
+            return wn_fail(err, WN_BAD_MODEL, "the folder %.255s has a model of the same name and version",
+                           other->folder);
+    }
+    return WN_OK;
+}
+
 int wn_models_ready(const struct wn_models *models)
 {
     int ready = 0;

@@ -259,9 +259,10 @@ static void check_models(struct visit *v, const struct wn_config *config)
     const struct wn_models *all = s->keeper.shelf.current;
     for (int i = 0; i < all->n; i++) {
         const struct wn_model *m = all->list[i];
-        bool well = m->why.code == WN_OK;
-        found(v, m->name, well ? NULL : m->why.text, "%s%d%s", well ? "" : "cannot be used", well ? m->classes : 0,
-              well ? " classes" : "");
+        if (m->why.code == WN_OK)
+            found(v, m->name, NULL, "%d classes", m->classes);
+        else
+            found(v, m->folder, m->why.text, "cannot be used");
     }
     wn_inprocess_close(s);
 }

@@ -42,8 +42,20 @@ static void print_row(const json_t *object, const struct cli_column *columns, co
     }
 }
 
-static void print_table(const json_t *list, const struct cli_column *columns)
+/* What no row has, such as the reason of a failure, takes no column. */
+static bool is_shown(const json_t *list, const struct cli_column *column)
 {
+    bool shown = !json_array_size(list);
+    for (size_t i = 0; i < json_array_size(list) && !shown; i++)
+        shown = json_object_get(json_array_get(list, i), column->key) != NULL;
+    return shown;
+}
+
+static void print_table(const json_t *list, const struct cli_column *all)
+{
+    struct cli_column columns[MOST_COLUMNS + 1] = {{0}};
+    for (int n = 0; n < MOST_COLUMNS && all->key; all++)
+        if (is_shown(list, all)) columns[n++] = *all;
     int width[MOST_COLUMNS] = {0};
     char text[CELL];
     for (int k = 0; k < MOST_COLUMNS && columns[k].key; k++) {

@@ -5,9 +5,13 @@ static const struct cli_option options[] = {CLI_JSON_OPTION, CLI_ASK_OPTIONS, CL
 
 static enum cli_exit run(const struct cli *c)
 {
-    static const struct cli_column columns[] = {
-        {"name", "MODEL"},      {"version", "VERSION"},         {"state", "STATE"},
-        {"classes", "CLASSES"}, {"description", "DESCRIPTION"}, {NULL, NULL}};
+    static const struct cli_column columns[] = {{"name", "MODEL"},
+                                                {"version", "VERSION"},
+                                                {"state", "STATE"},
+                                                {"classes", "CLASSES"},
+                                                {"description", "DESCRIPTION"},
+                                                {"reason", "REASON"},
+                                                {NULL, NULL}};
     return cli_list(c, "/v1/models", "models", columns);
 }
 

@@ -5,6 +5,7 @@ import tempfile
 import unittest
 
 from command import daemon, whynot
+import tiny_onnx
 
 
 class Doctor(unittest.TestCase):
@@ -64,10 +65,32 @@ class Doctor(unittest.TestCase):
             at = [i for i, line in enumerate(lines) if line.startswith("!!")]
             self.assertEqual(len(at), 1, r.out)
             self.assertIn("-> ", lines[at[0] + 1])
+            self.assertRegex(lines[at[0]], "^!! +models +bad +cannot be used$")
         r = whynot("doctor", "--models", self.models, "--server", "http://127.0.0.1:1")
         self.assertEqual(r.code, 1)
         self.assertIn("cannot be reached", r.out)
         self.assertEqual(whynot("doctor", "--backend", "abacus", "--models", self.models).code, 1)
+
+    def test_two_folders_of_one_name_and_version_are_not_both_well(self):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon.tiny_models(folder)
+            second = daemon.write_model(folder, "twin", tiny_onnx.classifier(seed=3, classes=4), ["a", "b", "c", "d"], 16)
+            with open(os.path.join(second, "manifest.json")) as f:
+                manifest = json.load(f)
+            with open(os.path.join(second, "manifest.json"), "w") as f:
+                json.dump(dict(manifest, name="tiny"), f)
+            r = whynot("doctor", "--models", folder, "--json")
+            self.assertEqual(r.code, 1)
+            trouble, = [f for f in json.loads(r.out)["findings"] if f["needed"] and not f["ok"]]
+            self.assertEqual((trouble["topic"], trouble["value"]), ("twin", "cannot be used"))
+            self.assertIn("the folder tiny has a model of the same name and version", trouble["mending"])
+            with daemon.Daemon(folder, "--access-log=false") as d:
+                states = [[(m["name"], m["state"], m.get("reason")) for m in json.loads(whynot("models", "--json", *where).out)["models"]]
+                          for where in (["--models", folder], ["--server", "127.0.0.1:%d" % d.port])]
+                self.assertEqual(states[0], states[1])
+                self.assertEqual([s for _, s, _ in states[0]].count("failed"), 1)
+            r = whynot("labels", "-m", "tiny", "--models", folder)  # the one that answers goes on answering
+            self.assertEqual((r.code, len(r.out.splitlines())), (0, 13), r.err)
 
     def test_a_daemon_that_is_ready_is_well(self):
         with daemon.Daemon(self.models, "--access-log=false") as d:

@@ -37,6 +37,18 @@ class Listings(unittest.TestCase):
                 j = whynot(command, "--json", *words, *where)
                 self.assertEqual([x.get("name", x.get("label")) for x in json.loads(j.out)[key]], [x.get("name", x.get("label")) for x in rows])
 
+    def test_a_model_that_failed_is_listed_with_its_reason(self):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon.tiny_models(folder)
+            daemon.write_model(folder, "bad", b"no network", ["a"], 16)
+            r = whynot("models", "--models", folder)
+            head, bad, *others = r.out.splitlines()
+            reason, = [m["reason"] for m in json.loads(whynot("models", "--json", "--models", folder).out)["models"] if m["state"] == "failed"]
+            self.assertRegex(head, "REASON$")
+            self.assertTrue(bad.startswith("bad ") and bad.endswith(reason), bad)
+            self.assertEqual(len(others), 2)
+        self.assertNotIn("REASON", whynot("models", "--models", self.models).out)
+
     def test_methods_and_contrasts_need_no_models(self):
         with tempfile.TemporaryDirectory() as empty:
             for command in ("methods", "contrasts"):
