@@ -206,6 +206,20 @@ static void take_truth(const float *mask, int n, uint8_t *truth)
     for (int i = 0; i < n; i++) truth[i] = mask[i] > 0.5f;
 }
 
+/* A box that were cut at the border would not be what its maker meant: of another picture, or of one that was larger.
+ * Width and height are no pixels, but the edge where who counts from edge to edge ends. */
+static enum wn_code check_boxes(const struct wn_exhibit *e, int width, int height, struct wn_error *err)
+{
+    for (int b = 0; b < e->n_boxes; b++) {
+        const struct wn_box *box = &e->boxes[b];
+        if (box->x0 < 0 || box->y0 < 0 || box->x0 >= width || box->y0 >= height || box->x1 > width || box->y1 > height)
+            return wn_fail(err, WN_BAD_REQUEST,
+                           "the box [%d, %d, %d, %d] does not lie in the picture, which has %d x %d pixels", box->x0,
+                           box->y0, box->x1, box->y1, width, height);
+    }
+    return WN_OK;
+}
+
 static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_preprocess *p, const struct wn_image *like,
                                float *mask, struct wn_error *err)
 {
@@ -216,11 +230,12 @@ static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_prepr
                              .reduction = 1,
                              .orientation = 1};
     struct wn_geometry geometry;
+    if (check_boxes(e, drawn.width, drawn.height, err) != WN_OK) return WN_BAD_REQUEST;
     drawn.rgb = calloc((size_t)drawn.width * (size_t)drawn.height, 3);
     if (!drawn.rgb) return wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
     for (int b = 0; b < e->n_boxes; b++)
-        for (int y = e->boxes[b].y0 < 0 ? 0 : e->boxes[b].y0; y <= e->boxes[b].y1 && y < drawn.height; y++)
-            for (int x = e->boxes[b].x0 < 0 ? 0 : e->boxes[b].x0; x <= e->boxes[b].x1 && x < drawn.width; x++)
+        for (int y = e->boxes[b].y0; y <= e->boxes[b].y1 && y < drawn.height; y++)
+            for (int x = e->boxes[b].x0; x <= e->boxes[b].x1 && x < drawn.width; x++)
                 memset(drawn.rgb + ((size_t)y * (size_t)drawn.width + (size_t)x) * 3, 255, 3);
     enum wn_code code = wn_preprocess_geometry(p, drawn.width, drawn.height, &geometry, err);
     if (code == WN_OK) code = wn_preprocess_apply(p, &drawn, &geometry, mask, err);

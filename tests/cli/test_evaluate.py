@@ -167,6 +167,15 @@ class Evaluate(unittest.TestCase):
             r = whynot("evaluate", index, *FAST, "--metric", "confidence", "--json")
             self.assertEqual(json.loads(r.out)["accuracy"], accuracy, (text, r.err))
 
+    def test_a_box_that_leaves_its_picture_is_refused_with_the_pictures_name_and_size(self):
+        index = os.path.join(self.data, "boxes.jsonl")
+        with open(index, "w") as out:
+            for name, box in ((self.names[0], [0, 0, 1000, 1000]), (self.names[1], [0, 0, 95, 95])):
+                out.write(json.dumps({"image": name, "boxes": [box]}) + "\n")
+        r = whynot("evaluate", index, *FAST, "--metric", "content", "--json")
+        self.assertEqual((r.code, json.loads(r.out)["pictures"]), (1, 1))
+        self.assertIn("%s: the box [0, 0, 1000, 1000] does not lie in the picture, which has 96 x 96 pixels" % self.names[0], r.err)
+
     def test_lines_of_another_label_are_not_gone_on_with(self):
         lines, index = self.path("labels.jsonl"), os.path.join(self.data, "labels-change.csv")
         broken = os.path.join(self.data, "missing.png")

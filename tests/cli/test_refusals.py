@@ -156,7 +156,7 @@ class Refusals(unittest.TestCase):
 
     def test_lines_that_say_little_or_much_are_taken(self):
         lines = [{"image": "stop/1.png", "label": None, "truth": None}, {"image": "stop/1.png", "id": "b", "label": 10, "rival": "stop", "boxes": []},
-                 {"image": self.path("data/yield/2.png"), "id": "c", "label": "9", "boxes": [[-1e9, 0, 1e9, 8]]}]
+                 {"image": self.path("data/yield/2.png"), "id": "c", "label": "9", "boxes": [[0, 0, 1.5, 8], [0, 0, 24, 20]]}]
         r = self.judged(self.write("data/d.jsonl", "\ufeff" + "".join(json.dumps(x) + "\r\n" for x in lines)))
         self.assertEqual(r.code, 0, r.err)
         self.assertIn('"pictures":3', r.out.replace(" ", ""))

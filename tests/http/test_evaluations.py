@@ -80,6 +80,16 @@ class Evaluations(Jobs, unittest.TestCase):
             self.assertEqual(cell["n"], len(values))
             self.assertAlmostEqual(cell["mean"], sum(values) / len(values), 6)
 
+    def test_a_box_that_leaves_its_picture_is_that_pictures_own_trouble(self):
+        outside = [[0, 0, 1000, 1000], [0, 0, 25, 5], [0, 0, 5, 21], [-1, 0, 5, 5], [0, -1, 5, 5], [24, 0, 24, 5], [0, 20, 5, 20]]
+        inside = [[0, 0, 24, 20], [0, 0, 23, 19], [23, 19, 23, 19], [5, 5, 5, 5]]
+        body = dict(FAST, instances=[instance(i, id=str(box), boxes=[[1, 1, 4, 4], box]) for i, box in enumerate(outside + inside)])
+        a = self.until(self.d, self.start(self.d, body), "done", "failed")
+        self.assertEqual((a["state"], a["without_answer"]), ("done", len(outside)))
+        for line in a["lines"][:len(outside)]:
+            self.assertEqual(line.get("error"), "the box %s does not lie in the picture, which has 24 x 20 pixels" % line["file"])
+        self.assertFalse([line for line in a["lines"][len(outside):] if "error" in line])
+
     def test_the_same_question_has_the_same_numbers(self):
         body = dict(FAST, seed=4, metrics="consistency,road", instances=[instance(i) for i in range(4)])
         a, b = (self.until(self.d, self.start(self.d, body), "done") for _ in range(2))
