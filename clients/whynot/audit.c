@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MOST_JOBS 256
@@ -142,6 +143,25 @@ static int find_name(const struct auditing *a, const char *name)
     return -1;
 }
 
+static enum cli_exit no_labels(const struct auditing *a)
+{
+    const char *named = a->audit.c->operands[0], *model = a->audit.classes.model,
+               *stranger = a->audit.data.list[0].stranger;
+    struct stat info;
+    if (stat(named, &info) == 0 && !S_ISDIR(info.st_mode))
+        return cli_fail(CLI_USAGE,
+                        "no picture of '%s' has a label of %s: a CSV file has the columns image and label, with a "
+                        "comma between, and a line of a .jsonl file has \"image\" and \"label\"; "
+                        "`whynot labels -m %s` lists the classes",
+                        named, model, model);
+    return cli_fail(CLI_USAGE,
+                    "no picture of '%s' has a label of %s%s%s%s: its folders must be called like the classes, or name "
+                    "a CSV file of pictures and labels; "
+                    "`whynot labels -m %s` lists the classes",
+                    named, model, stranger ? " (its folder '" : "", stranger ? stranger : "",
+                    stranger ? "' is no class)" : "", model);
+}
+
 static enum cli_exit read_data(struct auditing *a)
 {
     long limit = 1000000000;
@@ -151,12 +171,7 @@ static enum cli_exit read_data(struct auditing *a)
     if (code == CLI_OK) code = sort_names(a);
     for (int i = 0; i < d->n && code == CLI_OK; i++)
         if (d->list[i].label >= 0) return CLI_OK;
-    if (code != CLI_OK) return code;
-    return cli_fail(CLI_USAGE,
-                    "no picture of '%s' has a label of %s: its folders must be called like the classes, or name a CSV "
-                    "file of pictures and labels; "
-                    "`whynot labels -m %s` lists the classes",
-                    a->audit.c->operands[0], a->audit.classes.model, a->audit.classes.model);
+    return code == CLI_OK ? no_labels(a) : code;
 }
 
 /* ---- one picture ---- */
@@ -309,8 +324,12 @@ static enum cli_exit judge(void *arg, int i, struct cli_result *out)
     struct wn_error err = {0}, unread = {0};
     enum wn_code code = WN_OK;
     enum cli_exit result = CLI_OK;
+    char no_label[400] = "it has no label that the model knows";
+    if (x->stranger)
+        snprintf(no_label, sizeof no_label, "its folder '%.255s' is no class of %.64s", x->stranger,
+                 a->audit.classes.model);
     if (x->label < 0)
-        put_error(a, x, "it has no label that the model knows", &line);
+        put_error(a, x, no_label, &line);
     else if (cli_read_file(x->image, &file, &unread) != WN_OK)
         put_error(a, x, unread.text, &line);
     else

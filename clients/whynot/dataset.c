@@ -17,6 +17,7 @@
 static void forget(struct cli_exhibit *e)
 {
     free(e->name);
+    free(e->stranger);
     free(e->image);
     free(e->truth);
     free(e->counterfactual);
@@ -92,6 +93,7 @@ struct place { /* for words about what is wrong */
     const char *file;
     int line;
     const struct cli_classes *classes;
+    bool csv;
 };
 
 static enum cli_exit read_class(const struct place *at, const char *what, const char *text, int *out)
@@ -104,8 +106,9 @@ static enum cli_exit read_class(const struct place *at, const char *what, const 
         return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is that of the classes %s of %s: say the number", at->file,
                         at->line, what, text, where, at->classes->model);
     }
-    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s", at->file, at->line, what, text,
-                    at->classes->model);
+    return cli_fail(CLI_USAGE, "%s, line %d: %s '%s' is no class of %s%s", at->file, at->line, what, text,
+                    at->classes->model,
+                    at->csv && at->line == 1 ? "; if this line is the header, it has no column 'image'" : "");
 }
 
 /* ---- JSON lines ---- */
@@ -272,6 +275,17 @@ static enum cli_exit name_columns(const char *line, bool *named, struct columns 
     return code;
 }
 
+/* As some spreadsheets write tables; unless it is one picture whose name has such a letter. */
+static bool has_another_separator(const char *folder, const char *line)
+{
+    struct stat info;
+    if (strchr(line, ',') || !strpbrk(line, ";\t")) return false;
+    char *path = beneath(folder, line);
+    bool is_picture = path && stat(path, &info) == 0;
+    free(path);
+    return !is_picture;
+}
+
 static enum cli_exit read_csv(const struct place *at, const char *folder, struct columns *columns, char *text,
                               struct cli_dataset *out)
 {
@@ -280,6 +294,9 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
     bool named = false;
     enum cli_exit code = at->line == 1 ? name_columns(text, &named, columns) : CLI_OK;
     if (code != CLI_OK || named) return code;
+    if (at->line == 1 && has_another_separator(folder, text))
+        return cli_fail(CLI_USAGE, "%s, line 1: the separator of a CSV file must be a comma here, not '%s'", at->file,
+                        strchr(text, ';') ? ";" : "\\t");
     for (int i = 0; *text && i < 64; i++) {
         const char *cell = next_cell(&text);
         if (i == columns->image) image = cell;
@@ -337,7 +354,7 @@ static enum cli_exit read_lines(const char *path, const struct cli_classes *clas
     size_t dir = slash ? (size_t)(slash - path) : 0, length = strlen(path);
     bool csv = length > 4 && strcmp(path + length - 4, ".csv") == 0;
     char *folder = strndup(path, slash && !dir ? 1 : dir);
-    struct place at = {path, 1, classes};
+    struct place at = {path, 1, classes, csv};
     struct wn_buffer record = {0};
     struct columns columns = {0, 1, 2};
     enum cli_exit code = CLI_OK;
@@ -386,6 +403,7 @@ static enum cli_exit read_folder(char *path, const struct cli_classes *classes, 
             *slash = 0;
             const char *last = strrchr(parent, '/');
             e.label = class_named(classes, last ? last + 1 : parent);
+            if (e.label == WN_SPELLED_NOWHERE) e.stranger = cli_picture_name(last ? last + 1 : parent);
             if (e.label == WN_SPELLED_TWICE) code = several_classes(classes, last ? last + 1 : parent);
         }
         free(parent);

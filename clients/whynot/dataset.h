@@ -20,6 +20,7 @@ int cli_dataset_class(const struct cli_classes *classes, const json_t *value);
 
 struct cli_exhibit {
     char *name;                                       /* as the data set calls it */
+    char *stranger;                                   /* its folder, where that is called like no class; or NULL */
     char *image, *truth, *counterfactual, *elsewhere; /* paths; NULL: there is none */
     struct wn_box *boxes;
     int n_boxes;

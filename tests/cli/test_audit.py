@@ -144,6 +144,7 @@ class Audit(unittest.TestCase):
         self.assertEqual([row["rank"] for row in rows[-2:]], [None, None])
         self.assertEqual({os.path.basename(row["file"]) for row in rows[-2:]}, {"bad.png", self.names[0]})
         self.assertTrue(all(row["error"] for row in rows[-2:]))
+        self.assertIn("nothing known/%s: its folder 'nothing known' is no class of signs-resnet" % self.names[0], r.err)
         with open(table, newline="") as f:
             cells = list(csv.DictReader(f))
         self.assertTrue(all(c["error"] and not c["rank"] and None not in c for c in cells[-2:]))
@@ -165,6 +166,23 @@ class Audit(unittest.TestCase):
             self.assertIn(said, r.err)
         self.assertEqual(whynot("audit", self.data, "-m", "none", "--models", MODELS).code, 3)
         self.assertEqual(whynot("audit", self.data, "-m", "signs-resnet", "--server", "http://127.0.0.1:1", "--patience", "0").code, 4)
+
+    def test_what_is_wrong_with_a_table_or_a_folder_is_said_of_it(self):
+        index, strange, odd = self.path("separated.csv"), self.path("strange"), self.path("odd;name.png")
+        os.makedirs(os.path.join(strange, "unknown_class"))
+        shutil.copy(os.path.join(SAMPLES, self.names[0]), os.path.join(strange, "unknown_class"))
+        shutil.copy(os.path.join(SAMPLES, self.names[0]), odd)
+        r = whynot("audit", strange, *MODEL)
+        self.assertEqual(r.code, 2)
+        self.assertIn("its folder 'unknown_class' is no class", r.err)
+        for text, said in (("image;label\n%s;stop\n" % odd, "must be a comma here, not ';'"), ("image\tlabel\n%s\tstop\n" % odd, "must be a comma here, not '\\t'"),
+                           ("a.png;stop\nb.png;yield\n", "line 1: the separator"), ("photo,kind\na.png,stop\n", "it has no column 'image'"),
+                           ("odd;name.png\n", "a CSV file has the columns image and label")):
+            write(index, text)
+            r = whynot("audit", index, *MODEL)
+            self.assertEqual(r.code, 2, text)
+            self.assertIn(said, r.err)
+            self.assertNotIn("name a CSV file", r.err)
 
     def test_tables_come_as_spreadsheets_write_them(self):
         index, name = self.path("sheet.csv"), 'a, "b"\r\n<i> \u00fc.png'
