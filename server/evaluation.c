@@ -13,20 +13,20 @@
 #define FOUR "logit,mean,max,weighted"
 static const struct wn_suite suites[] = {
     {"table1", "The masking experiment of Wang & Wang 2022: does keeping a map's features raise the class?",
-     "gradcam,la", FOUR, "masking"},
+     "gradcam,la", FOUR, "masking", false},
     {"contrast-truth", "Why P, rather than Q, where the telling pixels are known.", "gradcam,la,layercam,gradient,ixg",
-     "logit,probability,finer,finer-lib,mean,weighted,max,pair,cross-entropy", "contrast-truth,counterfactual"},
+     "logit,probability,finer,finer-lib,mean,weighted,max,pair,cross-entropy", "contrast-truth,counterfactual", false},
     {"curves", "Insertion, deletion, confidence and ROAD.", "gradcam,la,layercam,gradcampp", "logit,weighted",
-     "insertion,deletion,confidence,road"},
+     "insertion,deletion,confidence,road", false},
     {"place", "Content heatmap and pointing game, for pictures with known objects.", "gradcam,la,layercam,gradcampp",
-     "logit,weighted", "content,pointing"},
+     "logit,weighted", "content,pointing", false},
     {"stability", "Consistency of views, and whether a map depends on its class.",
-     "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted", "consistency,random-logit,random-weights"},
+     "gradcam,la,layercam,gradcampp,gradient,ixg", "logit,weighted", "consistency,random-logit,random-weights", false},
     {"figure3", "Pixels moved by the sign of the gradient, as Wang & Wang 2022 do.", "gradient", FOUR, "gradient-sign",
-     .explain_label = true},
+     true},
     {"parts", "Pictures of named parts, each of which can be left out.", "gradcam,la,layercam,gradient,ixg",
-     "logit,weighted,mean,max", "parts"},
-    {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code"},
+     "logit,weighted,mean,max", "parts", false},
+    {"table3", "The masking experiment with equal areas.", "gradcam", FOUR, "masking-equal,masking-equal-code", false},
 };
 
 const struct wn_suite *wn_suite_at(int i)
