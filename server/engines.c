@@ -121,8 +121,7 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
     return code;
 }
 
-/* How long runs of 1, 2, 4, ... images take on a backend that takes several, and from which size on a larger one
- * gains little. */
+/* How long runs of 1, 2, 4, ... images take, and from which size on a larger one gains little. */
 static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, struct wn_error *err)
 {
     struct greys g;
@@ -131,7 +130,7 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
     if (code != WN_OK) return code;
     for (int i = 0; i < count_sizes(m->most_images) && code == WN_OK; i++) {
         const int n = size_at(i, m->most_images);
-        for (int k = 0; k < 2 && code == WN_OK; k++) {
+        for (int k = 0; k < (m->most_images > 1 ? 2 : 1) && code == WN_OK; k++) {
             int64_t begin = wn_now_ns();
             code = greys_run(&g, m->engines[0], n, err);
             int64_t us = (wn_now_ns() - begin) / 1000 + 1;
@@ -140,6 +139,7 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
         double rate = (double)n / (double)m->run_us[i];
         if (rate > 1.1 * best) m->preferred = n, best = rate;
     }
+    if (best > 0) atomic_store(&m->image_us, (int64_t)(1 / best) + 1); /* until others were timed */
     greys_finish(&g);
     wn_guard_look();
     if (c->preferred_batch_size) { /* the operator knows better */
@@ -170,7 +170,7 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
     m->n_engines = 1;
     wn_engine_traits(m->engines[0], &traits);
     m->most_images = most_images(m->engines[0]);
-    if (m->most_images > 1 && (code = measure_runs(m, config, err)) != WN_OK) return code;
+    if ((code = measure_runs(m, config, err)) != WN_OK) return code;
     wn_engine_traits(m->engines[0], &traits); /* with what runs of every size have reserved */
     warn_of_plain(m, &traits);
     m->precision = traits.precision;

@@ -206,6 +206,7 @@ static void wake(void *waiter)
 void wn_request_wait(struct wn_request *r)
 {
     struct wn_error err = {0};
+    int retry_after_s = 1;
     if (!r->connection) {
         wn_inprocess_wait(r);
         return;
@@ -214,13 +215,13 @@ void wn_request_wait(struct wn_request *r)
     r->job->waiter = r;
     wn_connections_enter(&r->server->connections, r->connection, WN_PHASE_BUSY, r->job);
     MHD_suspend_connection(r->connection); /* first: the job may be finished before push returns */
-    enum wn_code code = wn_queue_push(&r->server->queue, r->job, &r->place, &err);
+    enum wn_code code = wn_queue_push(&r->server->queue, r->job, &r->place, &retry_after_s, &err);
     if (code == WN_OK) return;
     bool full = code == WN_QUEUE_FULL;
     if (code != WN_TIMEOUT) /* who went away was counted where that was seen */
         wn_metric_add(WN_METRIC_REJECTED, full ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
     wn_problem_set(&r->problem, NULL, code, "%s", err.text);
-    r->problem.retry_after_s = 1;
+    r->problem.retry_after_s = retry_after_s;
     MHD_resume_connection(r->connection); /* the next call of the handler sends the problem */
 }
 

@@ -82,7 +82,7 @@ enum wn_code wn_inprocess_open(const struct wn_config *config, const char *model
     wn_shelf_init(&s->keeper.shelf);
     enum wn_code code = model && !*model ? wn_shelf_replace(&s->keeper.shelf, NULL, NULL, err) : load(s, model, err);
     if (code == WN_OK)
-        code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, s->config.max_queue_wait_ms * 1000, err);
+        code = wn_queue_init(&s->queue, (int)s->config.max_queue_size, 0, err); /* whoever asks here may wait */
     if (code != WN_OK) {
         wn_keeper_finish(&s->keeper);
         free(s);
@@ -132,7 +132,7 @@ void wn_inprocess_wait(struct wn_request *r)
     sem_init(&done, 0, 0);
     r->job->wake = wake;
     r->job->waiter = &done;
-    enum wn_code code = wn_queue_push(&r->server->queue, r->job, NULL, &err);
+    enum wn_code code = wn_queue_push(&r->server->queue, r->job, NULL, NULL, &err);
     if (code != WN_OK)
         wn_problem_set(&r->problem, NULL, code, "%s", err.text);
     else

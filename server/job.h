@@ -29,6 +29,10 @@ struct wn_item {
     struct wn_lane *lane;            /* where it waits, or NULL */
     int64_t taken_ns;
     int together; /* pictures of the run that it was taken for */
+    /* known before anything is computed, in questions of one run (a forward and a backward pass); 0 counts as 1 */
+    int64_t work;
+    bool is_long;     /* the queue's: others should not find all workers at such work */
+    int64_t run_work; /* of the first item of a run: all that the run takes */
     struct wn_model *model;
     const struct wn_slice *source;
     struct wn_problem problem; /* why this picture has no answers */

@@ -2,6 +2,7 @@
 #include "lane.h"
 
 #include "batch.h"
+#include "queue_inside.h"
 
 #define LOWEST_EVERY 8
 
@@ -44,6 +45,7 @@ void wn_lane_add(struct wn_lane *lane, struct wn_item *item)
     flow->last = item;
     if (flow->n++ == 0) append_turn(lane, item->job->priority, flow);
     lane->n++;
+    lane->n_long += item->is_long;
 }
 
 void wn_lane_remove(struct wn_lane *lane, struct wn_item *item)
@@ -60,17 +62,30 @@ void wn_lane_remove(struct wn_lane *lane, struct wn_item *item)
     item->lane = NULL;
     item->next = item->previous = NULL;
     lane->n--;
+    lane->n_long -= item->is_long;
     if (--flow->n == 0) remove_turn(lane, item->job->priority, flow);
 }
 
-struct wn_item *wn_lane_next(struct wn_lane *lane)
+/* The first of that level that may be taken, in the order of turns, or NULL. */
+static struct wn_item *first_of(const struct wn_lane *lane, int level, bool also_long)
 {
-    int level = WN_PRIORITIES - 1, lowest = 0;
-    while (!lane->turn[level]) level--;
-    while (!lane->turn[lowest]) lowest++;
-    if (++lane->picks % LOWEST_EVERY == 0) level = lowest;
-    struct wn_flow *flow = lane->turn[level];
-    struct wn_item *item = flow->first;
+    for (const struct wn_flow *flow = lane->turn[level]; flow; flow = flow->next)
+        for (struct wn_item *item = flow->first; item; item = item->next)
+            if (also_long || !item->is_long) return item;
+    return NULL;
+}
+
+struct wn_item *wn_lane_next(struct wn_lane *lane, bool also_long)
+{
+    struct wn_item *highest = NULL, *lowest = NULL;
+    for (int level = 0; level < WN_PRIORITIES; level++) {
+        struct wn_item *item = first_of(lane, level, also_long);
+        if (item && !lowest) lowest = item;
+        if (item) highest = item;
+    }
+    struct wn_item *item = ++lane->picks % LOWEST_EVERY == 0 ? lowest : highest;
+    const int level = (int)item->job->priority;
+    struct wn_flow *flow = flow_of(lane, item->job);
     wn_lane_remove(lane, item);
     if (flow->n && flow->next) { /* to the end of the round */
         remove_turn(lane, level, flow);
@@ -84,17 +99,34 @@ struct wn_item *wn_lane_same_picture(struct wn_lane *lane, const struct wn_item 
     for (int level = 0; level < WN_PRIORITIES; level++)
         for (struct wn_flow *flow = lane->turn[level]; flow; flow = flow->next)
             for (struct wn_item *i = flow->first; i; i = i->next)
-                if (!i->heavy && i->picture == item->picture && wn_items_share(i, item)) return i;
+                if (!i->heavy && !i->is_long && i->picture == item->picture && wn_items_share(i, item)) return i;
     return NULL;
 }
 
-int wn_lane_ahead(const struct wn_lane *lane, int key, enum wn_priority priority)
+struct wn_ahead wn_lane_ahead(const struct wn_lane *lane, int key, enum wn_priority priority)
 {
-    int ahead = 0, own = lane->flow[priority][key].n;
+    struct wn_ahead ahead = {0};
+    const int own = lane->flow[priority][key].n;
     for (int level = (int)priority; level < WN_PRIORITIES; level++)
-        for (const struct wn_flow *flow = lane->turn[level]; flow; flow = flow->next)
-            ahead += level > (int)priority || flow->n <= own ? flow->n : own + 1;
+        for (const struct wn_flow *flow = lane->turn[level]; flow; flow = flow->next) {
+            int n = level > (int)priority || flow->n <= own ? flow->n : own + 1;
+            ahead.n += n;
+            for (const struct wn_item *item = flow->first; n--; item = item->next)
+                ahead.work[item->is_long] += wn_item_work(item);
+        }
     return ahead;
+}
+
+struct wn_ahead wn_lane_first(const struct wn_lane *lane, int n)
+{
+    struct wn_ahead first = {0};
+    for (int level = WN_PRIORITIES - 1; level >= 0; level--)
+        for (const struct wn_flow *flow = lane->turn[level]; flow; flow = flow->next)
+            for (const struct wn_item *item = flow->first; item && first.n < n; item = item->next) {
+                first.n++;
+                first.work[item->is_long] += wn_item_work(item);
+            }
+    return first;
 }
 
 int wn_lane_of_key(const struct wn_lane *lane, int key)

@@ -38,8 +38,8 @@ struct wn_model {
     int most_images;                /* of one run */
     int preferred;                  /* images of one run that are worth waiting for */
     int64_t run_us[WN_MODEL_SIZES]; /* measured time of a run of 1, 2, 4, ... images; 0: not measured */
-    _Atomic int64_t image_us;       /* what a picture takes just now, all workers together; the queue's; 0: not known */
-    char device[512];               /* of its engines: different names with "; " between */
+    _Atomic int64_t image_us; /* what one unit of wn_item.work takes a worker just now; the queue's; 0: not known */
+    char device[512];         /* of its engines: different names with "; " between */
     /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
     size_t prepares;
     const char *precision; /* what it computes in; NULL until an engine was opened */

@@ -60,6 +60,21 @@ static enum wn_code make_arrays(struct wn_item *item, int most_questions, struct
     return wn_problem_set(p, NULL, WN_NO_MEMORY, "no memory for the questions");
 }
 
+/* What the slot's maps cost, in questions of one run: maps of one run share a forward pass, runs of other methods share
+ * nothing. The maps of every class are taken for one. */
+static int64_t work_of(const struct wn_slot *slot)
+{
+    const struct wn_question q = {.method = slot->ask.method,
+                                  .contrast = slot->contrast,
+                                  .n_layers = slot->n_layers,
+                                  .settings = slot->ask.settings};
+    const int64_t one = wn_question_passes(&q), maps = wn_slot_most(slot);
+    const bool shares = !slot->ask.method->run && slot->n_layers < 2;
+    int64_t passes = slot->item->stacked ? one : shares ? 1 + maps * (one - 1) : maps * one;
+    if (slot->masking) passes += 2 * maps;
+    return (passes + 1) / 2;
+}
+
 static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, struct wn_problem *p)
 {
     job->items = wn_pool_array(&job->pool, (size_t)job->n_slots, sizeof *job->items);
@@ -78,6 +93,7 @@ static enum wn_code make_items(const struct wn_server *s, struct wn_job *job, st
         }
         slot->item->heavy |= (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT) ||
                              slot->ask.method->run || slot->item->stacked || slot->item->most_passes;
+        slot->item->work += work_of(slot);
         slot->item->keep_pixels |= (slot->ask.outputs & WN_OUT_OVERLAY) != 0;
     }
     for (int i = 0; i < job->n_items; i++)

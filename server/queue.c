@@ -67,18 +67,25 @@ static struct timespec timespec_of(int64_t ns)
 static bool is_ripe(const struct wn_queue *q, const struct wn_lane *lane, int64_t patience_us, int64_t now,
                     int64_t *ripe_ns)
 {
-    if (lane->n >= lane->model->preferred || !patience_us || q->closed) return true;
+    if (lane->n - lane->n_long >= lane->model->preferred || !patience_us || q->closed) return true;
     int64_t ripe = wn_lane_since(lane) + patience_us * 1000;
     if (ripe < *ripe_ns) *ripe_ns = ripe;
     return ripe <= now;
 }
 
+bool wn_queue_takes_long(const struct wn_queue *q)
+{
+    int n = 0;
+    for (const struct wn_item *run = q->runs; run; run = run->next) n += run->is_long;
+    return q->workers < 2 || n < q->workers - 1 || q->closed; /* whoever comes after the end is refused anyway */
+}
+
 /* With the lock held: the next lane whose turn it is and that is worth running, put behind the others; or NULL. */
-static struct wn_lane *choose(struct wn_queue *q, int64_t patience_us, int64_t *ripe_ns)
+static struct wn_lane *choose(struct wn_queue *q, bool also_long, int64_t patience_us, int64_t *ripe_ns)
 {
     int64_t now = wn_now_ns();
     for (struct wn_lane **link = &q->lanes, *lane; (lane = *link); link = &lane->next) {
-        if (!lane->n || !is_ripe(q, lane, patience_us, now, ripe_ns)) continue;
+        if (lane->n == (also_long ? 0 : lane->n_long) || !is_ripe(q, lane, patience_us, now, ripe_ns)) continue;
         struct wn_lane **end = link;
         *link = lane->next;
         while (*end) end = &(*end)->next;
@@ -89,13 +96,11 @@ static struct wn_lane *choose(struct wn_queue *q, int64_t patience_us, int64_t *
     return NULL;
 }
 
-/* With the lock held. */
-static int take_run(struct wn_queue *q, struct wn_lane *lane, int room, struct wn_item **items)
+/* With the lock held: others that are about the pictures of this run anyway, while there is room. Returns n with
+ * them. */
+static int take_riders(struct wn_lane *lane, int pictures, int room, struct wn_item **items)
 {
-    int pictures = wn_model_run_size(lane->model, lane->n), n = 0;
-    int64_t now = wn_now_ns();
-    if (pictures > room) pictures = room;
-    while (n < pictures) items[n++] = wn_lane_next(lane);
+    int n = pictures;
     for (int i = 0; i < pictures && n < pictures + MOST_TOGETHER && n < room && lane->n;) {
         struct wn_item *more = wn_lane_same_picture(lane, items[i]);
         if (!more) {
@@ -105,14 +110,31 @@ static int take_run(struct wn_queue *q, struct wn_lane *lane, int room, struct w
         wn_lane_remove(lane, more);
         items[n++] = more;
     }
+    return n;
+}
+
+/* With the lock held. Nobody rides with a long one: the answer would wait for it. */
+static int take_run(struct wn_queue *q, struct wn_lane *lane, bool also_long, int room, struct wn_item **items)
+{
+    int pictures = wn_model_run_size(lane->model, lane->n - lane->n_long), n = 1;
+    int64_t now = wn_now_ns(), work = 0;
+    items[0] = wn_lane_next(lane, also_long);
+    if (pictures > room) pictures = room;
+    if (items[0]->is_long) pictures = 1;
+    while (n < pictures) items[n++] = wn_lane_next(lane, false);
+    for (int i = 0; i < pictures; i++) work += wn_item_work(items[i]);
+    if (!items[0]->is_long) n = take_riders(lane, pictures, room, items);
     for (int i = 0; i < n; i++) {
         items[i]->queue_ms = (double)(now - items[i]->queued_ns) * 1e-6;
         items[i]->taken_ns = now;
         items[i]->together = pictures;
     }
+    items[0]->run_work = work;
+    items[0]->next = q->runs;
+    if (q->runs) q->runs->previous = items[0];
+    q->runs = items[0];
     q->n -= n;
     q->running += n;
-    q->batches++;
     return n;
 }
 
@@ -122,9 +144,10 @@ int wn_queue_take(struct wn_queue *q, const struct wn_gathering *how, struct wn_
     pthread_mutex_lock(&q->lock);
     while (!n) {
         int64_t ripe_ns = INT64_MAX;
-        struct wn_lane *lane = choose(q, how->patience_us, &ripe_ns);
+        const bool also_long = wn_queue_takes_long(q);
+        struct wn_lane *lane = choose(q, also_long, how->patience_us, &ripe_ns);
         if (lane) {
-            n = take_run(q, lane, how->room, items);
+            n = take_run(q, lane, also_long, how->room, items);
         } else if (ripe_ns != INT64_MAX) {
             struct timespec until = timespec_of(ripe_ns);
             pthread_cond_timedwait(&q->filled, &q->lock, &until);
@@ -138,19 +161,41 @@ int wn_queue_take(struct wn_queue *q, const struct wn_gathering *how, struct wn_
     return n;
 }
 
-/* With the lock held: what a picture takes just now, a mean that forgets. */
-static void learn(const struct wn_queue *q, const struct wn_item *item)
+/* Whether all of it was computed: what failed, or was given up, took less than it would have. */
+static bool ran_whole(const struct wn_item *item)
 {
-    int64_t us = (wn_now_ns() - item->taken_ns) / 1000 / item->together / (q->batches > 0 ? q->batches : 1);
-    int64_t known = atomic_load(&item->model->image_us);
-    atomic_store(&item->model->image_us, known ? known + (us - known) / 8 : us > 0 ? us : 1);
+    if (item->problem.error.code != WN_OK || item->job->late.code != WN_OK || wn_now_ns() > item->job->deadline_ns)
+        return false;
+    for (int i = 0; i < item->n_questions; i++)
+        if (item->answers[i].error.code != WN_OK) return false;
+    return true;
+}
+
+/* With the lock held: what a unit of work takes a worker just now, a mean that forgets. */
+static void learn(const struct wn_item *run)
+{
+    if (!ran_whole(run)) return;
+    int64_t us = (wn_now_ns() - run->taken_ns) / 1000 / run->run_work, known = atomic_load(&run->model->image_us);
+    atomic_store(&run->model->image_us, known ? known + (us - known) / 8 : us > 0 ? us : 1);
+}
+
+/* With the lock held. Workers that slept because a long one might not run then look again. */
+static void end_run(struct wn_queue *q, struct wn_item *run)
+{
+    learn(run);
+    if (run->previous)
+        run->previous->next = run->next;
+    else
+        q->runs = run->next;
+    if (run->next) run->next->previous = run->previous;
+    run->next = run->previous = NULL;
+    if (run->is_long && q->n) pthread_cond_broadcast(&q->filled);
 }
 
 void wn_queue_done(struct wn_queue *q, struct wn_item **items, int n)
 {
     pthread_mutex_lock(&q->lock);
-    if (n) learn(q, items[0]);
-    q->batches--;
+    if (n) end_run(q, items[0]);
     pthread_mutex_unlock(&q->lock);
     for (int i = 0; i < n; i++) {
         struct wn_job *job = items[i]->job;
@@ -249,6 +294,13 @@ enum wn_code wn_queue_init(struct wn_queue *q, int most, int64_t most_wait_us, s
     pthread_condattr_destroy(&monotonic);
     if (pthread_create(&q->watch, NULL, watch, q) != 0) return wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
     return WN_OK;
+}
+
+void wn_queue_set_workers(struct wn_queue *q, int n)
+{
+    pthread_mutex_lock(&q->lock);
+    q->workers = n;
+    pthread_mutex_unlock(&q->lock);
 }
 
 void wn_queue_close(struct wn_queue *q)

@@ -3,7 +3,10 @@
  * All requests for a model meet in its lane. Out of a lane goes first what has the higher priority (though every
  * eighth pick is of the lowest that waits, so nothing starves); within a priority the keys take turns, picture by
  * picture; within a key it is first come, first served. Lanes take turns too. When a lane is full, what came last of
- * the key that has most there gives way to a key that has less. */
+ * the key that has most there gives way to a key that has less.
+ *
+ * What asks for many passes that take a quarter of the longest wait or more is long: it runs alone, and never at all
+ * workers at once where there are several, so that others find one. */
 #ifndef WN_SERVER_QUEUE_H
 #define WN_SERVER_QUEUE_H
 
@@ -31,7 +34,9 @@ struct wn_queue {
     struct wn_lane *lanes; /* a ring in the order of turns; empty ones stay for the next model */
     int n, most;           /* items that wait, and how many may for one model */
     int64_t most_wait_us;  /* nobody is taken in who would wait longer than this; 0: no such bound */
-    int running, batches;  /* items that workers have, and in how many batches */
+    int running;           /* items that workers have */
+    int workers;           /* that take from here; 0: not said, one is assumed */
+    struct wn_item *runs;  /* the first item of each batch that workers have, by `next` */
     struct wn_job *jobs;
     struct wn_place *places, *last_place; /* oldest first */
     bool closed;
@@ -46,12 +51,14 @@ struct wn_gathering {
 };
 
 enum wn_code wn_queue_init(struct wn_queue *q, int most, int64_t most_wait_us, struct wn_error *err);
+/* How many workers will take: before the first one does. */
+void wn_queue_set_workers(struct wn_queue *q, int n);
 /* No worker may be left. */
 void wn_queue_finish(struct wn_queue *q);
 
-/* Whether a picture more would be taken in, before it is read: WN_QUEUE_FULL, WN_NOT_READY when closed. model NULL:
- * not known yet. *retry_after_s: when to come again. On WN_OK the place, which begins as {0}, is kept for
- * WN_PLACE_MS; it and the model must live until wn_queue_leave. place NULL: only asked. */
+/* Whether a picture more would be taken in, before it is read and if it is not long: WN_QUEUE_FULL, WN_NOT_READY when
+ * closed. model NULL: not known yet. *retry_after_s: when to come again. On WN_OK the place, which begins as {0}, is
+ * kept for WN_PLACE_MS; it and the model must live until wn_queue_leave. place NULL: only asked. */
 enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority,
                              struct wn_place *place, int *retry_after_s, struct wn_error *err);
 /* The place is free again; one that was never given, or was left, is fine. */
@@ -59,8 +66,9 @@ void wn_queue_leave(struct wn_queue *q, struct wn_place *place);
 /* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed, WN_NO_MEMORY.
  * place: of one of its pictures, or NULL; it is left in any case. On WN_OK the job's waiter is woken later, exactly
  * once, maybe before this returns. Jobs that have to give way are woken with WN_QUEUE_FULL. WN_TIMEOUT: the job was
- * abandoned before. */
-enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, struct wn_error *err);
+ * abandoned before. *retry_after_s (may be NULL): on WN_QUEUE_FULL, when to come again. */
+enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, int *retry_after_s,
+                           struct wn_error *err);
 /* One more hold on a job that somebody holds already. */
 void wn_queue_hold(struct wn_queue *q, struct wn_job *job);
 /* The caller's hold on a job that was made or pushed; the last one frees it. */

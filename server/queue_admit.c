@@ -70,45 +70,116 @@ static int places_ahead(struct wn_queue *q, const struct wn_model *model, int ke
     return ahead;
 }
 
-/* How long a picture of this key would wait behind so many of its model: those, and as much of the others, because
- * lanes take turns. */
-static int64_t wait_us(const struct wn_queue *q, const struct wn_lane *mine, const struct wn_model *model, int ahead)
+/* How long a run will take that a worker has: what it is asked for, less what it has had. What takes longer than that
+ * is taken to go on for a quarter more; nothing goes on for long after its deadline. */
+static int64_t left_us(const struct wn_item *run, int64_t now)
 {
-    int64_t wait = ahead * atomic_load(&model->image_us);
-    for (const struct wn_lane *lane = q->lanes; lane; lane = lane->next)
-        if (lane != mine && lane->n) wait += (lane->n < ahead ? lane->n : ahead) * atomic_load(&lane->model->image_us);
-    return wait;
+    const int64_t had = (now - run->taken_ns) / 1000, most = (run->job->deadline_ns - now) / 1000;
+    int64_t left = run->run_work * atomic_load(&run->model->image_us) - had;
+    if (left < had / 4) left = had / 4;
+    if (left > most) left = most;
+    return left > 0 && !run->job->finished ? left : 0;
 }
+
+static int by_size(const void *a, const void *b)
+{
+    const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* When somebody has time for more: workers that are busy for so long, ascending, share work that takes one of them so
+ * long. */
+static int64_t free_us(const int64_t *busy_us, int workers, int64_t work_us)
+{
+    int64_t sum = work_us;
+    int n = 0;
+    if (!work_us) return busy_us[0];
+    while (n < workers && (n == 0 || sum / n > busy_us[n])) sum += busy_us[n++];
+    return sum / n;
+}
+
+#define MOST_WORKERS 256
+
+/* How long a picture would wait that is long, or not, behind so much work, in microseconds, of others of both kinds:
+ * long ones have all workers but one, others have all. */
+static int64_t wait_us(const struct wn_queue *q, bool is_long, const int64_t work_us[2])
+{
+    int64_t all[MOST_WORKERS] = {0}, of_long[MOST_WORKERS] = {0}, kept = 0, now = wn_now_ns();
+    const int workers = q->workers < 1 ? 1 : q->workers < MOST_WORKERS ? q->workers : MOST_WORKERS;
+    int n = 0, n_long = 0;
+    for (const struct wn_item *run = q->runs; run && n < workers; run = run->next) {
+        all[n++] = left_us(run, now);
+        if (run->is_long)
+            of_long[n_long++] = all[n - 1];
+        else
+            kept = all[n - 1] > kept ? all[n - 1] : kept;
+    }
+    qsort(all, (size_t)workers, sizeof *all, by_size);
+    int64_t wait = free_us(all, workers, work_us[0] + work_us[1]);
+    if (workers < 2) return wait;
+    if (!is_long) { /* the worker that is kept for them does the others one after the other */
+        const int64_t there = (n < workers ? 0 : kept) + work_us[0];
+        return n_long < workers && there < wait ? there : wait;
+    }
+    qsort(of_long, (size_t)workers - 1, sizeof *of_long, by_size);
+    const int64_t turn = free_us(of_long, workers - 1, work_us[1]);
+    return turn > wait ? turn : wait;
+}
+
+/* How much work there is before a picture that so much of its model is ahead of: that, and as much of the others',
+ * because lanes take turns. */
+static void sum_up(const struct wn_queue *q, const struct wn_lane *mine, const struct wn_model *model,
+                   const struct wn_ahead *ahead, int64_t work_us[2])
+{
+    for (int k = 0; k < 2; k++) work_us[k] = ahead->work[k] * atomic_load(&model->image_us);
+    for (const struct wn_lane *lane = q->lanes; lane; lane = lane->next) {
+        if (lane == mine || !lane->n) continue;
+        const struct wn_ahead theirs = wn_lane_first(lane, ahead->n);
+        for (int k = 0; k < 2; k++) work_us[k] += theirs.work[k] * atomic_load(&lane->model->image_us);
+    }
+}
+
+/* What somebody asks to be let in with. */
+struct coming {
+    int key;
+    enum wn_priority priority;
+    int n; /* pictures */
+    bool is_long;
+};
 
 /* With the lock held: whether so many more of this key fit, if need be because others give way. A job may exceed an
  * empty lane: it would never fit otherwise. */
-static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority,
-                          int wanted, int *retry_after_s, struct wn_error *err)
+static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, const struct coming *c, int *retry_after_s,
+                          struct wn_error *err)
 {
     const struct wn_lane *lane = model ? lane_of(q, model) : NULL;
+    struct wn_ahead ahead = {0};
+    int64_t work_us[2];
     int mine, kept;
     *retry_after_s = 1;
     if (q->closed) return wn_fail(err, WN_NOT_READY, "the server is stopping");
     if (!model) return WN_OK;
-    int ahead = places_ahead(q, model, key, priority, &mine, &kept) + (lane ? wn_lane_ahead(lane, key, priority) : 0);
-    int waiting = kept + (lane ? lane->n : 0);
-    if (!waiting) return WN_OK;
-    int64_t wait = wait_us(q, lane, model, ahead);
-    if (wait > 1000000) *retry_after_s = (int)(wait / 1000000);
-    bool full = wanted > q->most - waiting;
-    if (full && (wanted > q->most || !lane || !wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + mine + wanted)))
+    const int places = places_ahead(q, model, c->key, c->priority, &mine, &kept);
+    if (lane) ahead = wn_lane_ahead(lane, c->key, c->priority);
+    ahead.n += places;
+    ahead.work[0] += places;
+    const int waiting = kept + (lane ? lane->n : 0);
+    sum_up(q, lane, model, &ahead, work_us);
+    const int64_t wait = wait_us(q, c->is_long, work_us);
+    if (wait > 1000000) *retry_after_s = (int)((wait + 999999) / 1000000);
+    const bool full = waiting && c->n > q->most - waiting;
+    if (full && (c->n > q->most || !lane || !wn_lane_heaviest(lane, wn_lane_of_key(lane, c->key) + mine + c->n)))
         return wn_fail(err, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", waiting);
-    if (q->most_wait_us && wait > q->most_wait_us)
-        return wn_fail(err, WN_QUEUE_FULL, "a picture would wait %lld ms; try again in a moment",
-                       (long long)(wait / 1000));
-    return WN_OK;
+    if (!q->most_wait_us || wait <= q->most_wait_us) return WN_OK;
+    return wn_fail(err, WN_QUEUE_FULL, "a picture would wait %lld ms; try again then", (long long)(wait / 1000));
 }
 
 enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, int key, enum wn_priority priority,
                              struct wn_place *place, int *retry_after_s, struct wn_error *err)
 {
     pthread_mutex_lock(&q->lock);
-    enum wn_code code = admit(q, model, key, priority, 1, retry_after_s, err);
+    const struct coming one = {key, priority, 1, false};
+    enum wn_code code = admit(q, model, &one, retry_after_s, err);
     if (code == WN_OK && model && place) {
         *place = (struct wn_place){
             .model = model, .key = key, .priority = priority, .until_ns = wn_now_ns() + WN_PLACE_MS * 1000000};
@@ -191,23 +262,35 @@ static bool has_word(struct wn_queue *q, struct wn_place *place, const struct wn
     return word;
 }
 
-enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, struct wn_error *err)
+#define LONG_WORK 16 /* below that a slow model is slow, and not the question long */
+
+/* With the lock held: is it long? By what the model takes just now. */
+static bool judge(const struct wn_queue *q, struct wn_item *item)
+{
+    const int64_t work = wn_item_work(item), takes_us = work * atomic_load(&item->model->image_us);
+    return item->is_long = q->most_wait_us && work >= LONG_WORK && takes_us >= q->most_wait_us / 4;
+}
+
+enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, int *retry_after_s,
+                           struct wn_error *err)
 {
     const struct wn_model *model = NULL;
     struct wn_job *gone = NULL;
-    int wanted = 0, retry_after_s;
+    struct coming c = {job->key, job->priority, 0, false};
+    int later;
+    pthread_mutex_lock(&q->lock);
     for (int i = 0; i < job->n_items; i++) {
         if (waits_for_nothing(&job->items[i])) continue;
-        wanted++;
+        c.n++;
         if (!model) model = job->items[i].model;
+        c.is_long |= judge(q, &job->items[i]);
     }
-    pthread_mutex_lock(&q->lock);
     bool word = has_word(q, place, model);
     enum wn_code code =
-        word && wanted == 1 ? WN_OK : admit(q, model, job->key, job->priority, wanted, &retry_after_s, err);
+        word && c.n == 1 && !c.is_long ? WN_OK : admit(q, model, &c, retry_after_s ? retry_after_s : &later, err);
     if (job->abandoned)
         code = wn_fail(err, WN_TIMEOUT, "the client closed the connection before its pictures were taken in");
-    if (code == WN_OK) gone = make_way(q, lane_of(q, model), job->key, wanted);
+    if (code == WN_OK) gone = make_way(q, lane_of(q, model), job->key, c.n);
     if (code == WN_OK && (code = add_items(q, job)) != WN_OK) {
         wn_queue_withdraw(q, job);
         wn_fail(err, code, "no memory for the queue");
@@ -218,7 +301,7 @@ enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_pla
         if (q->jobs) q->jobs->previous = job;
         q->jobs = job;
         /* not all workers: whoever finds nothing was woken for nothing */
-        for (int i = 0; i < wanted; i++) pthread_cond_signal(&q->filled);
+        for (int i = 0; i < c.n; i++) pthread_cond_signal(&q->filled);
         if (job->deadline_ns < q->watched_ns) pthread_cond_signal(&q->deadlines);
     }
     pthread_mutex_unlock(&q->lock);

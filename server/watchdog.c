@@ -58,7 +58,7 @@ static bool send_probe(struct wn_server *s)
     wn_models_release(models);
     if (!job) return m != NULL;
     atomic_store(&s->watchdog.answered, false);
-    if (wn_queue_push(&s->queue, job, NULL, NULL) == WN_OK)
+    if (wn_queue_push(&s->queue, job, NULL, NULL, NULL) == WN_OK)
         s->watchdog.probe = job;
     else
         wn_queue_release(&s->queue, job); /* the queue is full: then others are answered, or it stays silent */

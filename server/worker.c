@@ -124,6 +124,7 @@ enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *conf
     *w = (struct wn_workers){.config = config, .queue = queue, .crew = crew};
     w->list = calloc((size_t)n, sizeof *w->list);
     if (!w->list) return wn_fail(err, WN_NO_MEMORY, "no memory for workers");
+    wn_queue_set_workers(queue, n);
     for (; w->n < n; w->n++) {
         struct wn_worker *one = &w->list[w->n];
         one->all = w;

@@ -39,7 +39,7 @@ static struct wn_job *push(struct wn_model *m, int n, int key, enum wn_priority 
 {
     struct wn_job *job = make_job(m, n, key, priority, 60000);
     struct wn_error err = {0};
-    assert_int_equal(wn_queue_push(&q, job, NULL, &err), WN_OK);
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_OK);
     return job;
 }
 
@@ -206,7 +206,7 @@ static void a_full_lane_makes_way_for_whoever_has_less(void **state)
     (void)state;
     for (int i = 0; i < 64; i++) hog[i] = push(&other, 1, 1, WN_PRIORITY_NORMAL);
     mine = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
-    assert_int_equal(wn_queue_push(&q, mine, NULL, &err), WN_QUEUE_FULL);
+    assert_int_equal(wn_queue_push(&q, mine, NULL, NULL, &err), WN_QUEUE_FULL);
     assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_QUEUE_FULL);
     assert_int_equal(wn_queue_admits(&q, &plain, 1, WN_PRIORITY_NORMAL, NULL, &retry, NULL), WN_OK);
     wn_queue_release(&q, mine);
@@ -242,6 +242,137 @@ static void nobody_is_let_in_to_wait_too_long(void **state)
     assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_HIGH, NULL, &retry, NULL), WN_OK);
 }
 
+static struct wn_job *push_work(struct wn_model *m, int64_t work, enum wn_priority priority, int64_t timeout_ms)
+{
+    struct wn_job *job = make_job(m, 1, 0, priority, timeout_ms);
+    struct wn_error err = {0};
+    job->items[0].work = work;
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_OK);
+    return job;
+}
+
+static enum wn_code admits(const struct wn_model *m, int *retry)
+{
+    return wn_queue_admits(&q, m, 0, WN_PRIORITY_HIGH, NULL, retry, NULL);
+}
+
+static void what_runs_and_what_a_question_costs_count_as_waiting(void **state)
+{
+    struct wn_item *long_one[256], *short_one[256];
+    struct wn_job *job;
+    int retry = 0;
+    (void)state;
+    q.most_wait_us = 10000000;
+    other.image_us = 10000;
+    /* one worker: who comes to any model waits for what it has */
+    wn_queue_release(&q, push_work(&other, 2000, WN_PRIORITY_NORMAL, 60000));
+    assert_int_equal(admits(&other, &retry), WN_OK); /* comes before it */
+    assert_int_equal(take(0, long_one), 1);
+    assert_int_equal(admits(&plain, &retry), WN_QUEUE_FULL);
+    assert_in_range(retry, 15, 20);
+    long_one[0]->taken_ns -= (int64_t)15e9; /* most of it is done */
+    assert_int_equal(admits(&plain, &retry), WN_OK);
+    long_one[0]->taken_ns -= (int64_t)40e9; /* it takes longer than was thought, and goes on till its deadline */
+    assert_int_equal(admits(&plain, &retry), WN_QUEUE_FULL);
+    long_one[0]->job->deadline_ns = wn_now_ns() + (int64_t)2e9;
+    assert_int_equal(admits(&plain, &retry), WN_OK);
+    long_one[0]->job->deadline_ns = wn_now_ns() + (int64_t)60e9;
+    wn_queue_done(&q, long_one, 1);
+    assert_in_range(other.image_us, 10000, 20000); /* 55 s for 2000 */
+    other.image_us = 10000;
+    /* and of what waits each costs what it asks for */
+    job = push_work(&other, 900, WN_PRIORITY_HIGH, 60000);
+    assert_int_equal(admits(&other, &retry), WN_OK);
+    wn_queue_release(&q, push_work(&other, 300, WN_PRIORITY_HIGH, 60000));
+    assert_int_equal(admits(&other, &retry), WN_QUEUE_FULL);
+    assert_int_equal(retry, 12);
+    assert_int_equal(take(0, short_one), 1);
+    assert_ptr_equal(short_one[0]->job, job);
+    assert_true(wn_queue_cancel(&q, job)); /* what was given up teaches nothing, and ends soon */
+    assert_int_equal(admits(&other, &retry), WN_OK);
+    wn_queue_done(&q, short_one, 1);
+    wn_queue_release(&q, job);
+    assert_int_equal(other.image_us, 10000);
+}
+
+static void long_ones_never_have_all_workers(void **state)
+{
+    struct wn_item *first[256], *second[256], *third[256];
+    struct wn_error err = {0};
+    int retry = 0;
+    (void)state;
+    q.most_wait_us = 10000000;
+    other.image_us = plain.image_us = 10000;
+    wn_queue_set_workers(&q, 2);
+    for (int i = 0; i < 2; i++) wn_queue_release(&q, push_work(&other, 900, WN_PRIORITY_HIGH, 60000));
+    assert_int_equal(take(0, first), 1);
+    assert_true(first[0]->is_long);
+    assert_int_equal(admits(&plain, &retry), WN_OK);
+    assert_int_equal(admits(&other, &retry), WN_OK);
+    push_away(&other, 1, 0, WN_PRIORITY_LOW); /* of the same model, behind the long one, and less urgent */
+    assert_int_equal(take(0, second), 1);
+    assert_false(second[0]->is_long);
+    assert_int_equal(wn_queue_depth(&q), 1);
+    /* a third long one would wait for the first two, and is told so */
+    struct wn_job *more = make_job(&other, 1, 0, WN_PRIORITY_HIGH, 60000);
+    more->items[0].work = 2000;
+    assert_int_equal(wn_queue_push(&q, more, NULL, &retry, &err), WN_QUEUE_FULL);
+    assert_in_range(retry, 16, 18);
+    wn_queue_release(&q, more);
+    wn_queue_done(&q, first, 1);
+    assert_int_equal(take(0, third), 1); /* its turn, though the other worker is still busy */
+    assert_true(third[0]->is_long);
+    wn_queue_done(&q, second, 1);
+    wn_queue_done(&q, third, 1);
+}
+
+static void a_long_one_runs_alone(void **state)
+{
+    struct wn_item *items[256];
+    (void)state;
+    q.most_wait_us = 1000000;
+    gains.image_us = 1000;
+    wn_queue_release(&q, push_work(&gains, 600, WN_PRIORITY_HIGH, 60000));
+    push_away(&gains, 3, 0, WN_PRIORITY_NORMAL);
+    assert_int_equal(take(0, items), 1);
+    assert_true(items[0]->is_long);
+    wn_queue_done(&q, items, 1);
+    wn_queue_release(&q, push_work(&gains, 600, WN_PRIORITY_LOW, 60000));
+    assert_int_equal(take(0, items), 3);
+    wn_queue_done(&q, items, 3);
+}
+
+static void *take_one(void *items)
+{
+    (void)!take(0, items);
+    return NULL;
+}
+
+static void a_worker_that_sleeps_is_woken_for_the_next_long_one(void **state)
+{
+    struct wn_item *first[256], *second[256] = {NULL};
+    pthread_t sleeper;
+    (void)state;
+    q.most_wait_us = 10000000;
+    other.image_us = 10000;
+    wn_queue_set_workers(&q, 2);
+    for (int i = 0; i < 2; i++) wn_queue_release(&q, push_work(&other, 900, WN_PRIORITY_HIGH, 60000));
+    assert_int_equal(take(0, first), 1);
+    pthread_create(&sleeper, NULL, take_one, second);
+    usleep(30000);
+    assert_int_equal(wn_queue_depth(&q), 1);
+    wn_queue_done(&q, first, 1);
+    pthread_join(sleeper, NULL); /* or never */
+    wn_queue_done(&q, second, 1);
+    /* nothing waits for a worker that has left: at the end each takes what there is */
+    for (int i = 0; i < 2; i++) wn_queue_release(&q, push_work(&other, 400, WN_PRIORITY_HIGH, 60000));
+    wn_queue_close(&q);
+    assert_int_equal(take(0, first), 1);
+    assert_int_equal(take(0, second), 1);
+    wn_queue_done(&q, first, 1);
+    wn_queue_done(&q, second, 1);
+}
+
 static void a_burst_of_heads_gets_no_more_places_than_there_are(void **state)
 {
     struct wn_place burst[4] = {0}, later = {0}, urgent = {0};
@@ -258,7 +389,7 @@ static void a_burst_of_heads_gets_no_more_places_than_there_are(void **state)
     assert_int_equal(wn_queue_admits(&q, &other, 2, WN_PRIORITY_HIGH, &urgent, &retry, NULL), WN_OK);
     for (int i = 0; i < 2; i++) { /* whose word was given is let in, one picture a place */
         struct wn_job *job = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
-        assert_int_equal(wn_queue_push(&q, job, &burst[i], &err), WN_OK);
+        assert_int_equal(wn_queue_push(&q, job, &burst[i], NULL, &err), WN_OK);
         wn_queue_release(&q, job);
         assert_int_equal(burst[i].until_ns, 0);
     }
@@ -270,7 +401,7 @@ static void a_burst_of_heads_gets_no_more_places_than_there_are(void **state)
     usleep((WN_PLACE_MS + 20) * 1000); /* its body did not come in time */
     assert_int_equal(wn_queue_admits(&q, &other, 1, WN_PRIORITY_NORMAL, &burst[0], &retry, NULL), WN_OK);
     struct wn_job *job = make_job(&other, 1, 1, WN_PRIORITY_NORMAL, 60000);
-    assert_int_equal(wn_queue_push(&q, job, &later, &err), WN_QUEUE_FULL); /* and is judged as anybody */
+    assert_int_equal(wn_queue_push(&q, job, &later, NULL, &err), WN_QUEUE_FULL); /* and is judged as anybody */
     wn_queue_release(&q, job);
     wn_queue_leave(&q, &burst[0]);
     wn_queue_leave(&q, &burst[0]);
@@ -285,7 +416,7 @@ static void what_expired_or_was_given_up_is_never_handed_out(void **state)
     struct wn_job *late = make_job(&other, 1, 0, WN_PRIORITY_NORMAL, 20),
                   *gone = push(&other, 2, 0, WN_PRIORITY_NORMAL);
     (void)state;
-    assert_int_equal(wn_queue_push(&q, late, NULL, &err), WN_OK);
+    assert_int_equal(wn_queue_push(&q, late, NULL, NULL, &err), WN_OK);
     struct wn_job *last = push(&other, 1, 0, WN_PRIORITY_NORMAL);
     assert_true(wn_queue_cancel(&q, gone));
     for (int i = 0; i < 500 && woken < 2; i++) usleep(10000);
@@ -307,7 +438,7 @@ static void what_was_given_up_before_it_came_is_not_taken(void **state)
     (void)state;
     assert_true(wn_queue_cancel(&q, job));
     assert_false(wn_queue_cancel(&q, job)); /* it is said once */
-    assert_int_equal(wn_queue_push(&q, job, NULL, &err), WN_TIMEOUT);
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_TIMEOUT);
     assert_int_equal(wn_queue_depth(&q), 0);
     assert_int_equal(woken, 0);
     wn_queue_release(&q, job);
@@ -342,10 +473,11 @@ static void *ask(void *seed)
         struct wn_error err = {0};
         struct wn_job *job = make_job(models[rand_r(&s) % 3], 1 + rand_r(&s) % 3, rand_r(&s) % 4,
                                       (enum wn_priority)(rand_r(&s) % 3), 1 + rand_r(&s) % 20);
+        if (rand_r(&s) % 4 == 0) job->items[0].work = 500;
         job->wake = wake_and_let_go;
         job->waiter = job;
         wn_queue_hold(&q, job);
-        if (wn_queue_push(&q, job, NULL, &err) == WN_OK)
+        if (wn_queue_push(&q, job, NULL, NULL, &err) == WN_OK)
             taken++;
         else
             wn_queue_release(&q, job);
@@ -361,6 +493,9 @@ static void in_a_storm_everyone_is_woken_exactly_once(void **state)
     pthread_t askers[4], workers[2];
     (void)state;
     taken = 0;
+    q.most_wait_us = 3600000000;
+    gains.image_us = other.image_us = plain.image_us = 10000000;
+    wn_queue_set_workers(&q, 2);
     for (size_t i = 0; i < 4; i++) pthread_create(&askers[i], NULL, ask, (void *)(i + 1));
     for (int i = 0; i < 2; i++) pthread_create(&workers[i], NULL, work, NULL);
     for (int i = 0; i < 4; i++) pthread_join(askers[i], NULL);
@@ -384,6 +519,10 @@ int main(void)
         T(models_take_turns),
         T(a_full_lane_makes_way_for_whoever_has_less),
         T(nobody_is_let_in_to_wait_too_long),
+        T(what_runs_and_what_a_question_costs_count_as_waiting),
+        T(long_ones_never_have_all_workers),
+        T(a_long_one_runs_alone),
+        T(a_worker_that_sleeps_is_woken_for_the_next_long_one),
         T(a_burst_of_heads_gets_no_more_places_than_there_are),
         T(what_expired_or_was_given_up_is_never_handed_out),
         T(what_was_given_up_before_it_came_is_not_taken),
