@@ -264,13 +264,14 @@ function showPictures() {
     });
   }));
   $("bundled").hidden = !app.samples.length;
-  fill($("samples"), ...app.samples.map((s) => thumb(s.file, s.label, app.current?.sample?.file === s.file, () => openSample(s, true), s.image ??= sampleImage(samplePath(app.model.name, s.file)))));
+  fill($("samples"), ...app.samples.map((s) => thumb(s.file, s.label, app.state.sample === s.file, () => openSample(s, true), s.image ??= sampleImage(samplePath(app.model.name, s.file)))));
 }
 
 function setCurrent(picture, ask = true) {
   app.current = picture;
-  app.state.sample = picture.sample?.file || "";
-  app.state.picture = picture.sample ? "" : picture.name;
+  const bundled = picture.sample?.model === app.model.name; /* another network's sample is a picture like any other */
+  app.state.sample = bundled ? picture.sample.file : "";
+  app.state.picture = bundled ? "" : picture.name;
   const canvas = h("canvas", { role: "img", "aria-label": "The picture: " + picture.name });
   draw.paint(canvas, picture.bitmap, null, null, null, 512);
   fill($("stage"), canvas);
@@ -343,12 +344,12 @@ async function restorePicture() {
   const sample = app.samples.find((s) => s.file === app.state.sample);
   if (sample) return openSample(sample, false);
   if (app.state.picture) {
-    const mine = app.pictures.find((x) => x.name === app.state.picture);
+    const mine = [...app.pictures, app.current].find((x) => x?.name === app.state.picture);
     if (mine) { setCurrent(mine); return run(); }
     app.asked = app.state.picture;
     return notice(h("p", {}, "This link was made with the picture ", h("b", {}, app.state.picture), ", which does not travel with it. Drop or choose it to see the same view."));
   }
-  if (app.current && !app.current.sample) return run();
+  if (app.current && !(app.current.sample && app.samples.length)) { setCurrent(app.current); return run(); }
   if (app.samples.length) return openSample(app.samples[0], !app.state.p.length && !app.state.q.length);
   say("Choose a picture to begin.");
 }
@@ -382,8 +383,11 @@ function address() {
 $("model").addEventListener("change", async () => {
   try {
     await setModel($("model").value);
-    if (app.current?.sample) await openSample(app.samples.find((s) => s.file === app.current.sample.file) || app.samples[0] || app.current.sample, false);
-    else run();
+    const same = app.current?.sample && app.samples.find((s) => s.file === app.current.sample.file);
+    if (same) return await openSample(same, false);
+    if (!app.current) return say("Choose a picture to begin.");
+    setCurrent(app.current);
+    run();
   } catch (e) { trouble(e); }
 });
 for (const name of ["contrast", "method", "layer"]) $(name).addEventListener("change", () => app.change({ [name]: $(name).value }));

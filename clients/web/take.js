@@ -49,7 +49,7 @@ export async function copyShown() {
 }
 
 export function link(app) {
-  const note = app.current?.sample ? "It opens this question about this sample, as you see it now."
+  const note = app.state.sample ? "It opens this question about this sample, as you see it now."
     : "It carries the question and the settings. The picture itself (" + (app.current?.name || "none") + ") does not travel with it: whoever opens it is asked for the picture.";
   dialog("Link to this view", note, location.href);
 }

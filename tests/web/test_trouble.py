@@ -1,5 +1,7 @@
 """The page in a real browser: a server that is gone, slow, busy or wants a key, and a question that names no class."""
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -60,6 +62,39 @@ class Trouble(PageTest):
         self.b.wait("document.querySelector('#notice button')?.textContent === 'no right turn'")
         self.click("#notice button")
         self.b.answered("document.querySelector('#notice').textContent === '' && document.querySelector('#panel .head').textContent.includes('no right turn')")
+
+    def test_a_network_without_that_sample_is_asked_about_the_picture_at_hand(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("bare", "signs-resnet"):
+                shutil.copytree(os.path.join(harness.MODELS, "signs-resnet"), os.path.join(folder, name))
+            path = os.path.join(folder, "bare", "manifest.json")
+            with open(path) as f:
+                manifest = json.load(f)
+            del manifest["samples"]
+            with open(path, "w") as f:
+                json.dump(dict(manifest, name="bare"), f)
+            with daemon.Daemon(folder) as d:
+                own, type(self).d = self.d, d
+                try:
+                    self.b.open(self.url("#model=signs-resnet"))
+                    self.b.answered("document.title.includes('signs-resnet')")
+                    shown, address = self.drawn(), self.b.js("return location.hash")
+                    self.choose("model", "bare")
+                    self.b.answered("document.title.includes('bare') && location.hash.includes('model=bare')")
+                    self.assertEqual((self.b.text("#notice"), self.drawn()), ("", shown), "the same network, and so the same map")
+                    self.assertNotIn("sample=", self.b.js("return location.hash"))
+                    self.choose("model", "signs-resnet")
+                    self.b.answered("document.title.includes('signs-resnet') && location.hash.includes('sample=')")
+                    self.assertEqual(self.b.js("return location.hash"), address)
+                    self.b.js("location.hash = '#model=bare&sample=samples/no-right-turn-1.png'")  # such a link was made once
+                    self.b.answered("document.title.includes('bare') && !location.hash.includes('sample=')")
+                    self.assertEqual(self.b.text("#notice"), "")
+                    self.tearDown()
+                finally:
+                    type(self).d = own
+                    self.b.open("about:blank")
+                    self.b.listen()
+                    self.b.requests, self.b.complaints = [], []
 
     def test_a_server_that_wants_a_key_gets_it_and_copies_do_not_tell_it(self):
         self.allowed = ("status of 401",)
