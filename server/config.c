@@ -172,7 +172,13 @@ static enum wn_code load_environment(struct wn_config *config, struct wn_error *
     return WN_OK;
 }
 
-/* One flag: "--name=value", "--name value", or "--name" alone for a switch. *i steps over what was taken. */
+static bool is_switched(const char *word)
+{
+    return word && (strcmp(word, "true") == 0 || strcmp(word, "false") == 0);
+}
+
+/* One flag: "--name=value", "--name value", or "--name" alone for a switch, which takes the next word only if it is
+ * true or false. *i steps over what was taken. */
 static enum wn_code take_flag(int argc, char **argv, int *i, struct wn_config *config, struct wn_error *err)
 {
     const char *arg = argv[*i];
@@ -183,7 +189,7 @@ static enum wn_code take_flag(int argc, char **argv, int *i, struct wn_config *c
     const struct option *o = is_file ? NULL : find(name, "command line", err);
     if (!o && !is_file) return WN_BAD_REQUEST;
     const char *value = arg[n] ? arg + n + 1 : NULL;
-    if (!value && o && o->kind == KIND_SWITCH) value = "true";
+    if (!value && o && o->kind == KIND_SWITCH && !(*i + 1 < argc && is_switched(argv[*i + 1]))) value = "true";
     if (!value && ++*i < argc) value = argv[*i];
     if (!value) return wn_fail(err, WN_BAD_REQUEST, "command line: --%s wants a value", name);
     if (o) config->source[o - options] = WN_SOURCE_FLAG;
@@ -243,7 +249,7 @@ void wn_config_help(FILE *out)
         "Keeps networks resident and answers over HTTP why they said P, rather than Q.\n\n"
         "Each option may be a flag (--max-body-bytes 1000), an environment variable (WHYNOT_MAX_BODY_BYTES) or a key\n"
         "of the JSON file named by --config (\"max_body_bytes\"); a flag wins over the environment, that over the "
-        "file.\n\n"
+        "file. A switch (default true or false) may stand alone, for true.\n\n"
         "  --config FILE (also WHYNOT_CONFIG)\n      JSON; lines that start with // are comments\n"
         "  --help, --version\n",
         out);

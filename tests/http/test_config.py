@@ -50,6 +50,14 @@ class Config(unittest.TestCase):
             code, _, err = run(*arguments)
             self.assertEqual((code, words in err), (2, True), (arguments, err))
 
+    def test_a_switch_takes_a_value_of_its_own_or_none(self):
+        self.model()
+        for switch, lines in ((("--access-log", "false"), 0), (("--access-log=false",), 0), (("--access-log", "true"), 1), (("--access-log",), 1)):
+            with daemon.Daemon(self.models, *switch) as d:
+                self.assertEqual(d.get("/livez").status, 200)
+                d.stop()
+                self.assertEqual('"route":"/livez"' in d.errors(), bool(lines), switch)
+
     def test_flag_over_environment_over_file_over_default(self):
         self.model()
         path = self.file('{\n  // one for all\n  "request_timeout_ms": 1000, "max_instances": 3,\n  "max_questions": 4, "access_log": true\n}\n')
