@@ -53,19 +53,20 @@ static void describe(int fd, struct wn_config *config)
     config->port = wn_listen_port(fd);
 }
 
+/* What is wrong here was no option of ours: another start may be given better ones. */
 static enum wn_code inherit(struct wn_config *config, struct wn_listeners *out, int n, struct wn_error *err)
 {
     const char *names = getenv("LISTEN_FDNAMES");
     if (!names) names = "";
     if (n > WN_MOST_LISTENERS)
-        return wn_fail(err, WN_BAD_REQUEST, "LISTEN_FDS: at most %d sockets are taken", WN_MOST_LISTENERS);
+        return wn_fail(err, WN_DEVICE, "LISTEN_FDS: at most %d sockets are taken", WN_MOST_LISTENERS);
     out->inherited = out->kept = true;
     for (; out->n < n; out->n++) {
         int fd = FIRST_INHERITED + out->n;
         char *name = out->name[out->n];
         take_name(&names, name);
         if (!is_listening_stream(fd))
-            return wn_fail(err, WN_BAD_REQUEST, "inherited socket %d (%s) is not one that listens for streams", fd,
+            return wn_fail(err, WN_DEVICE, "inherited socket %d (%s) is not one that listens for streams", fd,
                            name[0] ? name : "no name");
         fcntl(fd, F_SETFD, FD_CLOEXEC);
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -211,6 +211,7 @@ close_queue:
     if (!s->queue.closed) wn_queue_close(&s->queue);
     wn_queue_finish(&s->queue);
 say:
+    if (err.code == WN_BAD_REQUEST) code = WN_EXIT_BAD_OPTION; /* the next start would say the same */
     if (err.code != WN_OK) complain(&err);
     return code;
 }

@@ -223,7 +223,7 @@ int wn_supervise(struct wn_config *config, char **argv)
     block_signals(&v);
     if (wn_listen(config, &v.listeners, &err) != WN_OK) {
         fprintf(stderr, "whynotd: %s\n", err.text);
-        return WN_EXIT_CANNOT_START;
+        return err.code == WN_BAD_REQUEST ? WN_EXIT_BAD_OPTION : WN_EXIT_CANNOT_START;
     }
     move_sockets(&v.listeners);
     while (one_life(&v, &code)) {

@@ -38,7 +38,7 @@ if os.geteuid() == 0:
         daemon.tiny_models(models)
         d = daemon.Daemon(models, "--host", "0.0.0.0", "--insecure", wait=False)
         code = d.process.wait(30)
-        figure("G15 root for others without --allow-root: exit code", code, 1, code == 1 and "--allow-root" in d.errors())
+        figure("G15 root for others without --allow-root: exit code", code, 2, code == 2 and "--allow-root" in d.errors())
         d.process.stdout.close()
         d.log.close()
 finish()

@@ -85,9 +85,13 @@ class Config(unittest.TestCase):
     def test_addresses_that_others_reach_must_be_meant(self):
         self.model()
         code, _, err = run(self.models, "--host", "0.0.0.0", "--port", "0")
-        self.assertEqual((code, "--insecure" in err), (1, True), err)
+        self.assertEqual((code, "--insecure" in err), (2, True), err)
+        code, _, err = run(self.models, "--config", self.file('{"host": "0.0.0.0", "port": 0}'))
+        self.assertEqual((code, "--insecure" in err), (2, True), err)
         code, _, err = run(self.models, "--host", "example.com", "--port", "0")
-        self.assertEqual((code, "numeric" in err), (1, True), err)
+        self.assertEqual((code, "numeric" in err), (2, True), err)
+        code, _, err = run(self.models, "--host", "example.com", "--port", "0", "--supervise")
+        self.assertEqual((code, "numeric" in err), (2, True), err)
         with daemon.Daemon(self.models, "--host", "0.0.0.0", "--insecure", "--allow-root") as d:
             self.assertEqual(d.get("/livez").status, 200)
 

@@ -161,7 +161,7 @@ class Life(life.Folder):
         if os.geteuid() != 0:
             self.skipTest("this is not root")
         d = daemon.Daemon(self.folder.name, "--host", "0.0.0.0", "--insecure", wait=False)
-        self.assertEqual(d.process.wait(30), 1)
+        self.assertEqual(d.process.wait(30), 2)
         self.assertIn("--allow-root", d.errors())
         d.process.stdout.close()
         d.log.close()
