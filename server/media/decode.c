@@ -68,10 +68,13 @@ enum wn_code wn_image_admit(uint32_t width, uint32_t height, const struct wn_ima
     if (width > (uint32_t)limits->max_side || height > (uint32_t)limits->max_side)
         return wn_fail(err, WN_TOO_LARGE, "The picture is %u x %u pixels; at most %d a side are taken.", width, height,
                        limits->max_side);
-    if ((int64_t)width * height > limits->max_pixels)
-        return wn_fail(err, WN_TOO_LARGE, "The picture has %.1f Mpixel (%u x %u); at most %.1f are taken.",
-                       (double)width * height / (1 << 20), width, height, (double)limits->max_pixels / (1 << 20));
-    return WN_OK;
+    const double has = (double)width * height, most = (double)limits->max_pixels;
+    if (has <= most) return WN_OK;
+    if (most < 1e6) /* tenths of a million would not tell them apart */
+        return wn_fail(err, WN_TOO_LARGE, "The picture has %.0f pixels (%u x %u); at most %.0f are taken.", has, width,
+                       height, most);
+    return wn_fail(err, WN_TOO_LARGE, "The picture has %.1f Mpixel (%u x %u); at most %.1f are taken.", has / 1e6,
+                   width, height, most / 1e6);
 }
 
 static void swap(int *a, int *b)

@@ -119,6 +119,21 @@ static void limits_hold_to_the_pixel(void **state)
     wn_buffer_finish(&file);
 }
 
+static void megapixels_are_a_million_pixels(void **state)
+{
+    (void)state;
+    struct wn_image_limits camera = *limits;
+    struct wn_error err = {0};
+    camera.max_pixels = 40000000;
+    camera.max_side = 16384;
+    assert_int_equal(wn_image_admit(7000, 7000, &camera, &err), WN_TOO_LARGE);
+    assert_string_equal(err.text, "The picture has 49.0 Mpixel (7000 x 7000); at most 40.0 are taken.");
+    camera.max_pixels = 120000;
+    err = (struct wn_error){0};
+    assert_int_equal(wn_image_admit(400, 301, &camera, &err), WN_TOO_LARGE);
+    assert_string_equal(err.text, "The picture has 120400 pixels (400 x 301); at most 120000 are taken.");
+}
+
 static void malformed_exif_means_upright(void **state)
 {
     (void)state;
@@ -173,6 +188,7 @@ int main(void)
         cmocka_unit_test(resize_equals_pillow_to_the_bit),
         cmocka_unit_test(other_formats_are_refused_by_name),
         cmocka_unit_test(limits_hold_to_the_pixel),
+        cmocka_unit_test(megapixels_are_a_million_pixels),
         cmocka_unit_test(malformed_exif_means_upright),
         cmocka_unit_test(large_jpeg_is_reduced_only_when_asked_and_large_enough),
     };
