@@ -2,6 +2,7 @@
 #include "answer.h"
 
 #include "draw.h"
+#include "questions.h"
 
 #include <math.h>
 #include <media/npy.h>
@@ -48,8 +49,11 @@ static void collect_failure(struct wn_slot *slot)
 {
     if (slot->problem.error.code == WN_OK && slot->item->problem.error.code != WN_OK) {
         char pointer[96];
-        snprintf(pointer, sizeof pointer, slot->picture ? "%s" : "%s/image",
-                 slot->picture ? slot->picture : slot->pointer);
+        const char *field = slot->item->too_many ? wn_slot_costly_field(slot) : NULL;
+        if (field || !slot->picture)
+            snprintf(pointer, sizeof pointer, "%s/%s", slot->pointer, field ? field : "image");
+        else
+            snprintf(pointer, sizeof pointer, "%s", slot->picture);
         wn_problem_set(&slot->problem, pointer, slot->item->problem.error.code, "%s", slot->item->problem.error.text);
     }
     for (int i = slot->first; slot->problem.error.code == WN_OK && i < slot->first + slot->n; i++) {

@@ -36,6 +36,7 @@ struct wn_item {
     struct wn_model *model;
     const struct wn_slice *source;
     struct wn_problem problem; /* why this picture has no answers */
+    bool too_many;             /* because more is asked about it than may be: nothing is wrong with the picture */
     struct wn_image image;     /* kept for overlays, else finished after preprocessing */
     struct wn_geometry geometry;
     float *input;                    /* C*H*W; malloc'd; NULL where the device makes it of `order` */

@@ -47,7 +47,8 @@ static enum wn_code make_arrays(struct wn_item *item, int most_questions, struct
 {
     size_t n = (size_t)item->most_questions;
     struct wn_pool *pool = &item->job->pool;
-    if (item->most_questions + item->most_passes > most_questions)
+    item->too_many = item->most_questions + item->most_passes > most_questions;
+    if (item->too_many)
         return wn_problem_set(
             p, NULL, WN_BAD_REQUEST,
             "%d maps and passes with masked pictures are asked for about one picture and %d are allowed",

@@ -32,6 +32,13 @@ int wn_slot_most(const struct wn_slot *s)
     return n;
 }
 
+const char *wn_slot_costly_field(const struct wn_slot *s)
+{
+    if (rivals(s) > 1 && !wn_slot_has_statistics(s)) return "why_not";
+    if (s->ask.maps & (WN_MAPS_TARGET | WN_MAPS_RIVAL)) return "maps";
+    return s->ask.evidence == WN_EVIDENCE_MASK ? "evidence" : NULL;
+}
+
 bool wn_slot_needs_logits(const struct wn_slot *s)
 {
     if (s->all) return !s->n_targets;

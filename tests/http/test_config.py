@@ -66,7 +66,11 @@ class Config(unittest.TestCase):
             image = {"b64": daemon.b64(picture(1))}
             self.assertIn("1 to 2", d.ask({"instances": [{"image": image}] * 3}).json["detail"])
             self.assertEqual(d.explain(picture(1), "?why_not=auto:2").status, 200)
-            self.assertEqual(d.explain(picture(1), "?why_not=auto:3").status, 400)
+            for query, field in (("?why_not=auto:3", "/why_not"), ("?why_not=1&why_not=2&why_not=3", "/why_not"), ("?maps=contrast,target,rival", "/maps"), ("?evidence=mask", "/evidence")):
+                a = d.explain(picture(1), query)
+                self.assertEqual((a.status, [e["pointer"] for e in a.json["errors"]]), (400, [field]), a.json)
+            a = d.ask({"instances": [{"image": {"b64": daemon.b64(picture(1))}, "why_not": "auto:3"}]}).json["explanations"][0]
+            self.assertEqual([e["pointer"] for e in a["errors"]], ["/instances/0/why_not"])
 
     def test_file_is_strict(self):
         for text, words in (('{"prot": 1}', "did you mean 'port'"), ('{"port": "1"}', "whole number"), ('{"port": 1, "port": 2}', "duplicate"),
