@@ -128,6 +128,7 @@ static enum wn_code read_subjects(struct wn_judging *j, const char *methods, con
             char name[160];
             int m = find(method[a], "method", method_name, err),
                 c = m < 0 ? -1 : find(contrast[b], "contrast", contrast_name, err);
+            if (c < 0) j->wrong = m < 0 ? "methods" : "contrasts";
             if (c < 0) return WN_BAD_REQUEST;
             snprintf(name, sizeof name, "%s/%s", method[a], contrast[b]);
             subjects[total] = (struct wn_subject){wn_method_at(m), wn_contrast_at(c), layer};
@@ -159,15 +160,23 @@ enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_m
                              struct wn_judging *out, struct wn_error *err)
 {
     *out = (struct wn_judging){.seed = w->seed, .limits = wn_config_image_limits(config)};
+    if (wn_graph_classes(m->graph) < 2)
+        return wn_fail(err, WN_BAD_REQUEST,
+                       "an evaluation needs a network with two classes or more, and the model %s has one output",
+                       m->name);
+    out->wrong = "suite";
     int suite = w->suite ? find(w->suite, "suite", suite_name, err) : 0;
     if (suite < 0) return WN_BAD_REQUEST;
+    out->wrong = "layer";
     int layer = w->layer ? wn_graph_find_layer(m->graph, w->layer) : m->layer;
     if (w->layer && layer < 0)
         return wn_fail(err, WN_NO_SUCH_LAYER, "the model %s has no layer '%.64s'", m->name, w->layer);
     out->options.explain_label =
         w->explained == WN_EXPLAINED_BY_SUITE ? suites[suite].explain_label : w->explained == WN_EXPLAINED_LABEL;
     out->options.least_second = w->least_second;
+    out->wrong = "metrics";
     enum wn_code code = read_metrics(out, w->metrics ? w->metrics : suites[suite].metrics, err);
+    if (code == WN_OK) out->wrong = NULL;
     if (code == WN_OK)
         code = read_subjects(out, w->methods ? w->methods : suites[suite].methods,
                              w->contrasts ? w->contrasts : suites[suite].contrasts, layer < 0 ? WN_LAYER_AUTO : layer,

@@ -46,6 +46,7 @@ struct wn_judging {
     uint64_t seed;
     struct wn_image_limits limits; /* of the pictures */
     struct wn_pool pool;           /* holds all of the above */
+    const char *wrong;             /* which of the words is, where it could not be read; NULL: none alone */
 };
 
 /* Errors: WN_BAD_REQUEST naming the word that is not known and what there is, WN_NO_SUCH_LAYER, WN_NO_MEMORY. Finish

@@ -71,6 +71,7 @@ static enum wn_code read_class(struct reading *in, const json_t *one, const char
 {
     const struct wn_model *m = in->job->model;
     const json_t *v = json_object_get(one, key);
+    char what[400];
     *out = -1;
     if (!v || json_is_null(v)) return WN_OK;
     if (json_is_integer(v))
@@ -81,13 +82,19 @@ static enum wn_code read_class(struct reading *in, const json_t *one, const char
         return wrong(in, key, WN_BAD_REQUEST, "a class is its label or its number");
     if (*out >= 0) return WN_OK;
     if (*out == WN_SPELLED_TWICE) {
-        char what[400], where[80];
+        char where[80];
         wn_spelled_where(m->labels, m->classes, json_string_value(v), where, sizeof where);
         snprintf(what, sizeof what, "'%.128s' is the label of the classes %s of the model %s: say the number",
                  json_string_value(v), where, m->name);
         return wrong(in, key, WN_BAD_REQUEST, what);
     }
-    wrong(in, key, WN_NO_SUCH_CLASS, "the model has no such class");
+    if (json_is_string(v))
+        snprintf(what, sizeof what, "the model %s has no class '%.128s'; see /v1/models/%s/labels?q=", m->name,
+                 json_string_value(v), m->name);
+    else
+        snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d",
+                 (long long)json_integer_value(v), m->classes - 1);
+    wrong(in, key, WN_NO_SUCH_CLASS, what);
     if (json_is_string(v)) wn_problem_similar(&in->r->problem, json_string_value(v), m->labels, m->classes);
     return WN_NO_SUCH_CLASS;
 }
@@ -227,10 +234,11 @@ static enum wn_code read_judging(struct reading *in, const json_t *root)
     enum wn_code code = read_words(in, root, &words);
     if (code != WN_OK) return code;
     code = wn_judging_read(&words, in->job->model, &in->r->server->config, &in->job->judging, &err);
-    if (code != WN_OK) return wn_problem_set(&in->r->problem, NULL, code, "%s", err.text);
+    if (code != WN_OK) return wrong(in, in->job->judging.wrong ? in->job->judging.wrong : "", code, err.text);
     struct wn_judging *j = &in->job->judging;
     if (!j->options.n_subjects || !j->options.n_metrics)
-        return wn_problem_set(&in->r->problem, NULL, WN_BAD_REQUEST, "name a method, a contrast and a metric");
+        return wrong(in, j->options.n_metrics ? "methods" : "metrics", WN_BAD_REQUEST,
+                     "name a method, a contrast and a metric");
     if (wn_judging_wants_parts(j))
         return wn_problem_set(&in->r->problem, "/metrics", WN_BAD_REQUEST,
                               "pictures of parts are judged by whynot evaluate alone");

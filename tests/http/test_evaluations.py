@@ -160,7 +160,7 @@ class Evaluations(Jobs, unittest.TestCase):
         for body, pointer, said in (
                 ({}, "/instances", "1 to 1024"), (dict(FAST, instances=[]), "/instances", "1 to 1024"), (dict(FAST, instances=[good] * 1025), "/instances", "1024"),
                 (dict(FAST, instances=[{}]), "/instances/0/image", "image"), (dict(FAST, instances=[good, 3]), "/instances/1", "object"),
-                (dict(FAST, instances=[instance(1, label="nothing")]), "/instances/0/label", "class"), (dict(FAST, instances=[instance(1, label=12)]), "/instances/0/label", "class"),
+                (dict(FAST, instances=[instance(1, label="nothing")]), "/instances/0/label", "no class 'nothing'; see /v1/models/tiny/labels"), (dict(FAST, instances=[instance(1, label=12)]), "/instances/0/label", "12 is not a class: the model has classes 0 to 11"),
                 (dict(FAST, instances=[instance(1, boxes=[[1, 2, 3]])]), "/instances/0/boxes", "box"), (dict(FAST, instances=[instance(1, truth="x")]), "/instances/0/truth", "b64"),
                 (dict(FAST, instances=[instance(1, boxes=[[10, 3, 9, 8]])]), "/instances/0/boxes", "corner"), (dict(FAST, instances=[instance(1, boxes=[[1, 8, 9, 3]])]), "/instances/0/boxes", "corner"),
                 (dict(FAST, instances=[instance(1, boxes=[[-9, -9, -1, 5]])]), "/instances/0/boxes", "corner"),
@@ -169,20 +169,31 @@ class Evaluations(Jobs, unittest.TestCase):
                 (dict(FAST, least_second=2, instances=[good]), "/least_second", "probability"), (dict(FAST, seed=-1, instances=[good]), "/seed", "whole"),
                 (dict(FAST, metrics=[1], instances=[good]), "/metrics", "names"), (dict(FAST, metrics="masking-equal", contrasts="logit", instances=[good]), "/metrics", "compares"),
                 (dict(suite="parts", instances=[good]), "/metrics", "whynot evaluate"),
-                (dict(FAST, metrics="beauty", instances=[good]), None, "masking"), (dict(suite="none", instances=[good]), None, "table1"),
-                (dict(FAST, metrics="", instances=[good]), None, "metric"), (dict(FAST, layer="nowhere", instances=[good]), None, "nowhere"),
+                (dict(FAST, metrics="beauty", instances=[good]), "/metrics", "masking"), (dict(suite="none", instances=[good]), "/suite", "table1"),
+                (dict(FAST, metrics="", instances=[good]), "/metrics", "metric"), (dict(FAST, layer="nowhere", instances=[good]), "/layer", "nowhere"),
+                (dict(FAST, methods="gradcam,camgrad", instances=[good]), "/methods", "'camgrad'"), (dict(FAST, contrasts="pear", instances=[good]), "/contrasts", "'pear'"),
+                (dict(FAST, methods="", instances=[good]), "/methods", "method"),
                 ([1], None, "object")):
             a = self.evaluate(self.d, body)
             self.assertIn(a.status, (400, 404), (body, a.body))
             self.assertIn(said, a.json["detail"], body)
             if pointer:
                 self.assertEqual([e["pointer"] for e in a.json["errors"]], [pointer], (body, a.body))
+        a = self.evaluate(self.d, dict(FAST, instances=[instance(1, rival="stpo")]))
+        self.assertEqual((a.status, a.json["did_you_mean"][0]), (404, "stop"), a.body)
         everything = ",".join(m["name"] for m in self.d.get("/v1/methods").json["methods"])
         a = self.evaluate(self.d, {"methods": everything, "contrasts": "logit,weighted,mean,max,pair", "metrics": "masking", "instances": [good] * 1024})
         self.assertEqual(a.status, 400, a.body)
         self.assertIn("fewer pictures", a.json["detail"])
         self.assertEqual(self.d.get("/v1/evaluations/none").status, 404)
         self.assertEqual(self.d.request("POST", "/v1/evaluations/none/cancel").status, 404)
+
+    def test_a_network_with_one_output_is_refused_at_once(self):
+        with tempfile.TemporaryDirectory() as folder:
+            daemon.write_model(folder, "one", tiny_onnx.classifier(seed=5, classes=1), ["yes", "no"], 16)
+            with daemon.Daemon(folder) as d:
+                a = self.evaluate(d, dict(FAST, instances=[instance(1)]), "one")
+                self.assertEqual((a.status, "two classes" in a.json["detail"]), (400, True), a.body)
 
     def test_pictures_are_held_to_the_limits_of_the_daemon(self):
         large = daemon.png(400, 300, lambda x, y: [x % 256, y % 256, 0])
