@@ -95,6 +95,18 @@ static enum cli_exit open_local(struct cli_peer *p, const struct cli *c, const c
     return code;
 }
 
+/* A path names a model here; a daemon's model has a name only. */
+static enum cli_exit check_name(const char *model)
+{
+    int end = model ? (int)strlen(model) : 0;
+    while (end && model[end - 1] == '/') end--;
+    int begin = end;
+    while (begin && model[begin - 1] != '/') begin--;
+    if (!model || !strchr(model, '/')) return CLI_OK;
+    return cli_fail(CLI_USAGE, "'%.200s' is a folder: a model of a daemon is given by its name, such as --model %.*s",
+                    model, end - begin, model + begin);
+}
+
 enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_peer **out)
 {
     struct cli_peer *p = calloc(1, sizeof *p);
@@ -107,6 +119,7 @@ enum cli_exit cli_peer_open(const struct cli *c, const char *model, struct cli_p
     enum cli_exit code = cli_count(c, "patience", 0, 86400, &p->patience_s) ? CLI_OK : CLI_USAGE;
     p->silence_s = p->patience_s + 2;
     bool remote = url && *url && strcmp(url, "none") != 0;
+    if (code == CLI_OK && remote) code = check_name(model);
     if (code == CLI_OK) code = remote ? open_remote(p, c, url) : open_local(p, c, model);
     if (code != CLI_OK) {
         cli_peer_close(p);

@@ -48,6 +48,14 @@ class Explain(unittest.TestCase):
         self.assertEqual(result.code, code, result.err)
         return [json.loads(line) for line in result.out.splitlines()]
 
+    def test_a_model_of_a_daemon_is_given_by_its_name(self):
+        path = os.path.join(self.models, "tiny")
+        for command in (("explain", self.one), ("labels",), ("layers",)):
+            for model in (path, path + "/"):
+                r = whynot(*command, "-m", model, *self.server)
+                self.assertEqual((r.code, r.err.strip().endswith("by its name, such as --model tiny")), (2, True), r.err)
+                self.assertEqual(whynot(*command, "-m", model).code, 0)
+
     # ---- the answer ----
 
     def test_json_is_the_daemons_answer_with_a_daemon_and_without(self):
