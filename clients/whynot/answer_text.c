@@ -81,15 +81,22 @@ const char *cli_answer_place(const json_t *image, const json_t *box)
 static enum wn_code put_map(const json_t *answer, const json_t *map, struct wn_buffer *out, struct wn_error *err)
 {
     const json_t *box = json_object_get(map, "bbox");
-    const char *rival = label_at(map, "rival"), *means = text_at(map, "positive_means");
-    enum wn_code code = wn_buffer_printf(out, err, "  %s%s%s (%s, %s, layer %s): ", label_at(map, "class"),
-                                         *rival ? " rather than " : "", rival, text_at(map, "contrast"),
-                                         text_at(map, "method"), text_at(map, "layer"));
+    const char *rival = label_at(map, "rival"), *means = text_at(map, "positive_means"), *kind = text_at(map, "kind");
+    const bool varies = strcmp(kind, "variance") == 0, over_all = varies || strcmp(kind, "mean") == 0;
+    if (over_all && strcmp(means, "against the rival") == 0) means = "against the rivals";
+    enum wn_code code =
+        wn_buffer_printf(out, err, "  %s%s%s%s%s (%s, %s, layer %s): ", over_all ? kind : "",
+                         over_all ? " over all rivals of " : "", label_at(map, "class"), *rival ? " rather than " : "",
+                         rival, text_at(map, "contrast"), text_at(map, "method"), text_at(map, "layer"));
     if (code != WN_OK) return code;
     if (json_is_true(json_object_get(map, "flat")))
         return wn_buffer_printf(out, err, "the map is constant, nothing was told apart here\n");
     if (json_is_true(json_object_get(map, "empty")) || json_number_value(json_array_get(box, 2)) <= 0)
-        return wn_buffer_printf(out, err, "nothing speaks %s\n", means);
+        return varies ? wn_buffer_printf(out, err, "they do not differ\n")
+                      : wn_buffer_printf(out, err, "nothing speaks %s\n", means);
+    if (varies)
+        return wn_buffer_printf(out, err, "they differ most at %s\n",
+                                cli_answer_place(json_object_get(answer, "image"), box));
     double plus = number_at(map, "mass_positive"), minus = number_at(map, "mass_negative");
     return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means,
                             cli_answer_place(json_object_get(answer, "image"), box), 100 * plus / (plus + minus),

@@ -56,6 +56,13 @@ class Explain(unittest.TestCase):
                 self.assertEqual((r.code, r.err.strip().endswith("by its name, such as --model tiny")), (2, True), r.err)
                 self.assertEqual(whynot(*command, "-m", model).code, 0)
 
+    def test_mean_and_variance_over_all_rivals_are_called_so(self):
+        r = whynot("explain", self.one, "-q", "all", "-m", "tiny", "--text", *self.local)
+        self.assertEqual(r.code, 0, r.err)
+        mean, variance = [line for line in r.out.splitlines() if "layer " in line]
+        self.assertRegex(mean, r"^  mean over all rivals of .*: the strongest evidence against the rivals is at the ")
+        self.assertRegex(variance, r"^  variance over all rivals of .*: they differ most at the [a-z ]+$")
+
     # ---- the answer ----
 
     def test_json_is_the_daemons_answer_with_a_daemon_and_without(self):
