@@ -2,6 +2,8 @@
 #include "hosts.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -58,4 +60,31 @@ bool wn_origin_is_ours(const char *origin, const char *host)
 bool wn_origin_is_listed(const struct wn_config *c, const char *origin)
 {
     return *origin && lists(c->cors_origins, origin);
+}
+
+/* "https://a.example:8443": no path, no user, no more. */
+static bool is_origin(const char *word)
+{
+    char name[NAME_BYTES];
+    bool bracketed;
+    const char *host = strstr(word, "://");
+    if (!host || host == word || !isalpha((unsigned char)word[0])) return false;
+    for (const char *c = word; c < host; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("+-.", *c)) return false;
+    host += 3;
+    return !host[strcspn(host, "/?#@*")] && split(host, name, &bracketed);
+}
+
+enum wn_code wn_origins_check(const struct wn_config *c, struct wn_error *err)
+{
+    char word[sizeof c->cors_origins];
+    for (const char *at = c->cors_origins; *(at += strspn(at, ", \t"));) {
+        size_t n = strcspn(at, ", \t");
+        snprintf(word, sizeof word, "%.*s", (int)n, at);
+        if (!is_origin(word))
+            return wn_fail(err, WN_BAD_REQUEST,
+                           "cors_origins: '%.128s' is no origin: scheme://host or scheme://host:port", word);
+        at += n;
+    }
+    return WN_OK;
 }

@@ -2,6 +2,7 @@
  */
 #include "exits.h"
 #include "help.h"
+#include "hosts.h"
 #include "http.h"
 #include "log.h"
 #include "notify.h"
@@ -135,6 +136,11 @@ static bool present(struct wn_server *s)
     struct wn_models *models = wn_shelf_take(&s->keeper.shelf);
     bool any = wn_models_ready(models) > 0;
     print_table(models);
+    const char *labeling = s->config.labeling_model;
+    if (any && labeling[0] && !wn_models_find(models, labeling, NULL))
+        wn_log("warning",
+               "labeling_model: there is no model '%s': Label Studio is answered with 404 until there is one",
+               labeling);
     if (any) print_devices(&s->keeper.crew, models);
     if (any) print_paste(s, models);
     wn_models_release(models);
@@ -229,6 +235,10 @@ static enum wn_exit run(struct wn_server *s)
     if (s->config.precision[0] && strcmp(s->config.precision, "default") != 0 &&
         wn_precision_find(s->config.precision) == WN_PRECISION_DEFAULT) {
         fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
+        return WN_EXIT_BAD_OPTION;
+    }
+    if (wn_origins_check(&s->config, &err) != WN_OK) {
+        complain(&err);
         return WN_EXIT_BAD_OPTION;
     }
     int devices[WN_MOST_DEVICES], n;

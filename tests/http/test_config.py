@@ -46,7 +46,9 @@ class Config(unittest.TestCase):
     def test_wrong_options_are_named_with_what_was_meant(self):
         for arguments, words in ((["--prot", "1"], "did you mean 'port'"), (["--port", "x"], "whole number"), (["--port", "70000"], "65535"),
                                  (["--port"], "wants a value"), (["a", "b"], "not understood"), (["--insecure=maybe"], "true or false"),
-                                 (["--config", "/nowhere"], "cannot be opened"), (["--precision", "f8", self.models], "precision")):
+                                 (["--config", "/nowhere"], "cannot be opened"), (["--precision", "f8", self.models], "precision"),
+                                 (["--cors-origins", "foo", self.models], "'foo' is no origin"), (["--cors-origins", "https://a.example, https://b.example/", self.models], "'https://b.example/' is no origin"),
+                                 (["--cors-origins", "*", self.models], "'*' is no origin"), (["--cors-origins", "https://a:b@c.example", self.models], "is no origin")):
             code, _, err = run(*arguments)
             self.assertEqual((code, words in err), (2, True), (arguments, err))
 
@@ -85,6 +87,12 @@ class Config(unittest.TestCase):
         for name in names:
             code, _, err = run("--config", os.path.join(folder, name), "--models", os.path.join(self.folder.name, "none"))
             self.assertEqual((code, "there is no folder" in err), (3, True), (name, err))
+
+    def test_a_labeling_model_that_is_not_there_is_warned_of(self):
+        self.model()
+        for name, warned in (("nope", True), ("tiny", False)):
+            with daemon.Daemon(self.models, "--labeling-model", name) as d:
+                self.assertEqual("labeling_model: there is no model 'nope'" in d.errors(), warned)
 
     def test_addresses_that_others_reach_must_be_meant(self):
         self.model()
