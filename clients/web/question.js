@@ -38,8 +38,14 @@ export function question(app, over = {}) {
   return out;
 }
 
+/** "3.1, rather than 2" where the question is about a number; else "". */
+export function scores(answer) {
+  return typeof answer?.value === "number" ? Number(answer.target.logit.toPrecision(4)) + ", rather than " + answer.value : "";
+}
+
 /** The question as a sentence. */
 export function sentence(answer) {
   const p = answer.target?.label, q = (answer.why_not || []).map((c) => c.label);
+  if (scores(answer)) return "Why does " + p + " score " + scores(answer) + "?";
   return "Why " + p + (q.length ? ", rather than " + q.join(", ") : "") + "?";
 }

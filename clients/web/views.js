@@ -1,20 +1,22 @@
 // The four ways of looking at answers; each asks what it shows. Knows the question, and nothing of the page around it.
 import { each, Problem } from "./api.js";
 import { count, fill, h, number, percent } from "./dom.js";
-import { contrastOf, methodOf, question, takesOne } from "./question.js";
+import { contrastOf, methodOf, question, scores, takesOne } from "./question.js";
 import { rawMaps } from "./draw.js";
 import { tile } from "./tile.js";
 import * as words from "./words.js";
 
 const BIG = 512, SMALL = 224, TINY = 96, MOST_RIVALS = 63, ALL_RIVALS = 1000;
 
-function heading(map) {
+function heading(map, answer) {
+  const score = map.kind === "contrast" && scores(answer);
+  if (score) return ["Why does ", h("b", {}, map.class.label), " score " + score + "?"];
   if (map.kind === "mean") return ["On the whole: why ", h("b", {}, map.class.label), " rather than all others?"];
   if (map.kind === "variance") return ["Where it depends on the rival"];
   const [why, p, q] = words.title(map);
   return [why + " ", h("b", {}, p), ...(q ? [" rather than ", h("b", {}, q)] : []), "?"];
 }
-const spoken = (map) => heading(map).map((x) => x.textContent ?? x).join("");
+const spoken = (map, answer) => heading(map, answer).map((x) => x.textContent ?? x).join("");
 
 /** What the two ends of the colours say about this map. */
 function ends(map) {
@@ -32,7 +34,7 @@ async function maps(app, signal) {
   const order = ["contrast", "target", "rival"], group = [];
   const shown = [...answer.maps].sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
   shown.forEach((map, i) => group.push(tile({
-    name: spoken(map), heading: heading(map), picture: app.current, map, image: answer.image, size: BIG, mark: i === 0, foot: [ends(map)], group, answer,
+    name: spoken(map, answer), heading: heading(map, answer), picture: app.current, map, image: answer.image, size: BIG, mark: i === 0, foot: [ends(map)], group, answer,
   })));
   app.answered(answer);
   const list = h("ul"), say = (evidence) => fill(list, ...words.evidence({ ...answer, evidence }).map((s) => h("li", {}, s)));
@@ -87,7 +89,7 @@ async function rivals(app, signal) {
   const own = contrastOf(app), contrast = takesOne(own) ? own : app.contrasts.find((c) => c.name === "pair") || app.contrasts.find(takesOne);
   const { answer, rows, over } = await askRivals(app, contrast, signal), group = [];
   for (const map of over)
-    group.push(tile({ name: spoken(map), heading: heading(map), picture: app.current, map, image: answer.image, size: BIG, group, answer, own: map.kind === "variance" }));
+    group.push(tile({ name: spoken(map, answer), heading: heading(map, answer), picture: app.current, map, image: answer.image, size: BIG, group, answer, own: map.kind === "variance" }));
   for (const row of rows) {
     row.tile = tile({
       name: spoken(row.map), heading: [h("b", {}, row.rival.label)], picture: app.current, map: row.map, image: answer.image, size: rows.length > 100 ? TINY : SMALL, group, answer,
@@ -143,7 +145,7 @@ async function methods(app, signal) {
     if (answer && first) { app.answered(answer); first = false; }
     const map = answer?.maps[0];
     return tile({
-      name: method.name + ". " + (map ? spoken(map) : ""), heading: [h("b", {}, method.name)], picture: app.current, map, image: answer?.image, size: SMALL, failure, group, answer, own: true,
+      name: method.name + ". " + (map ? spoken(map, answer) : ""), heading: [h("b", {}, method.name)], picture: app.current, map, image: answer?.image, size: SMALL, failure, group, answer, own: true,
       mark: method === methodOf(app), foot: [h("small", { title: method.summary }, method.summary)], onpick: () => app.change({ method: method.name, view: "maps" }),
     });
   });
@@ -159,7 +161,7 @@ async function pictures(app, signal) {
     const map = answer?.maps[0];
     if (answer && picture === app.current) app.answered(answer);
     return tile({
-      name: picture.name + ". " + (map ? spoken(map) : ""), heading: [h("b", {}, picture.name)], picture, map, image: answer?.image, size: SMALL, failure, mark: picture === app.current, answer,
+      name: picture.name + ". " + (map ? spoken(map, answer) : ""), heading: [h("b", {}, picture.name)], picture, map, image: answer?.image, size: SMALL, failure, mark: picture === app.current, answer,
       foot: answer ? [h("small", {}, words.title(map).slice(1).filter(Boolean).join(" / ") + ", " + percent(answer.evidence.probability))] : [],
       onpick: () => app.change({ view: "maps" }, true, picture),
     });

@@ -54,6 +54,9 @@ static enum wn_code put_rivals(const json_t *answer, struct wn_buffer *out, stru
 {
     const json_t *target = json_object_get(answer, "target"), *rivals = json_object_get(answer, "why_not");
     char share[16];
+    if (json_object_get(answer, "value"))
+        return wn_buffer_printf(out, err, "\n  why does '%s' score %.4g, rather than %.4g?\n", text_at(target, "label"),
+                                number_at(target, "logit"), number_at(answer, "value"));
     enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%s)", text_at(target, "label"),
                                          cli_percent(number_at(target, "probability"), share));
     size_t n = json_array_size(rivals);

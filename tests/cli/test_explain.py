@@ -392,6 +392,7 @@ class Explain(unittest.TestCase):
         self.assertIn("red speaks for '%s', blue against it" % label, said)
         self.assertIn("%.0f %% of all evidence speaks for the class" % (100 * share), said)
         _, said = ask("--contrast", "regression", "--target", target, "--value", repr(score - 1))
+        self.assertIn("why does '%s' score %.4g, rather than %.4g?" % (label, score, score - 1), said)
         self.assertIn("red speaks for '%s', blue against it" % label, said)
         self.assertIn("%.0f %% of all evidence speaks for the class" % (100 * share), said)
         _, said = ask("--contrast", "regression", "--target", target, "--value", repr(score + 1))

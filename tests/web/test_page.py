@@ -44,6 +44,8 @@ class First(PageTest):
         self.assertEqual(self.b.text(".ends .plus"), "against no left turn")
         for value, plus, minus in ((-100, "for no right turn", "against no right turn"), (100, "against no right turn", "for no right turn")):
             self.open(which + "regression&x-value=%d" % value)
+            score = self.api("contrast=regression&value=%d&target=no+right+turn" % value).json["target"]["logit"]
+            self.assertIn("Why does no right turn score %.4g, rather than %d?" % (score, value), self.b.text("main"))
             self.assertEqual((self.b.text(".ends .plus"), self.b.text(".ends .minus")), (plus, minus))
             self.assertIn("What speaks most %s lies" % plus, self.b.text(".words"))
             self.assertIn("Hiding what speaks for no right turn (", self.b.text(".words"))
