@@ -6,11 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool is_twofold(const struct wn_question *q)
+{
+    return q->contrast && q->contrast->less;
+}
+
 static int count_twofold(const struct wn_batch *batch)
 {
     int n = 0;
-    for (int i = 0; i < batch->n_questions; i++)
-        n += batch->questions[i].contrast && batch->questions[i].contrast->less;
+    for (int i = 0; i < batch->n_questions; i++) n += is_twofold(&batch->questions[i]);
     return n;
 }
 
@@ -35,7 +39,6 @@ static void combine(struct wn_answer *a, struct wn_answer *b, enum wn_balance ba
         wn_answer_finish(a);
         return;
     }
-    if (!a->map || !b->map) return; /* the whole call has failed */
     double first = total(a), keep = balance == WN_BALANCE_ONE ? inverse(first) : 1;
     double take = inverse(total(b)) * (balance == WN_BALANCE_ONE ? 1 : first);
     float lo = INFINITY, hi = -INFINITY;
@@ -56,7 +59,7 @@ static void split(const struct wn_batch *batch, struct wn_question *questions)
     if (n) memcpy(questions, batch->questions, (size_t)n * sizeof *questions);
     for (int i = 0, at = n; i < n; i++) {
         const struct wn_question *q = &batch->questions[i];
-        if (!q->contrast || !q->contrast->less) continue;
+        if (!is_twofold(q)) continue;
         questions[at] = *q;
         questions[at++].contrast = q->contrast->less;
     }
@@ -67,25 +70,34 @@ static void join(const struct wn_batch *batch, struct wn_answer *all, struct wn_
     int n = batch->n_questions;
     for (int i = 0, at = n; i < n; i++) {
         answers[i] = all[i];
-        if (!batch->questions[i].contrast || !batch->questions[i].contrast->less) continue;
+        if (!is_twofold(&batch->questions[i])) continue;
         combine(&answers[i], &all[at], batch->questions[i].contrast->balance);
         wn_answer_finish(&all[at++]);
     }
 }
 
-/* What changes in the caller's questions once logits are known changes in both passes. */
-struct late {
-    const struct wn_batch *batch;
+/* What the engine calls back about: questions of which the caller knows the first passes alone. */
+struct passes {
+    const struct wn_batch *batch; /* the caller's */
     struct wn_question *questions;
+    int *of; /* which of the caller's questions each second pass belongs to */
     void (*settle)(void *context, int image, const float *logits);
     void *context;
 };
 
+/* What changes in the caller's questions once logits are known changes in both passes. */
 static void settle_both(void *context, int image, const float *logits)
 {
-    const struct late *l = context;
-    l->settle(l->context, image, logits);
-    split(l->batch, l->questions);
+    const struct passes *p = context;
+    p->settle(p->context, image, logits);
+    split(p->batch, p->questions);
+}
+
+static bool given_up(void *context, int question)
+{
+    const struct passes *p = context;
+    const int n = p->batch->n_questions;
+    return p->batch->given_up(p->batch->ctx, question < n ? question : p->of[question - n]);
 }
 
 enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits,
@@ -102,22 +114,23 @@ enum wn_code wn_engine_explain_late(struct wn_engine *e, const struct wn_batch *
     int more = count_twofold(batch);
     if (!more) return wn_engine_explain_single(e, batch, settle, context, logits, answers, times, err);
     size_t n = (size_t)batch->n_questions + (size_t)more;
-    struct wn_question *questions = calloc(n, sizeof *questions);
+    struct passes p = {batch, calloc(n, sizeof *p.questions), calloc((size_t)more, sizeof *p.of), settle, context};
     struct wn_answer *all = calloc(n, sizeof *all);
     enum wn_code code = WN_NO_MEMORY;
     for (int i = 0; i < batch->n_questions; i++) answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
-    if (questions && all) {
+    if (p.questions && p.of && all) {
         struct wn_batch whole = *batch;
-        split(batch, questions);
-        whole.questions = questions;
-        whole.n_questions = (int)n;
-        struct late late = {batch, questions, settle, context};
-        code = wn_engine_explain_single(e, &whole, settle ? settle_both : NULL, &late, logits, all, times, err);
+        split(batch, p.questions);
+        for (int i = 0, at = 0; i < batch->n_questions; i++)
+            if (is_twofold(&batch->questions[i])) p.of[at++] = i;
+        whole.questions = p.questions, whole.n_questions = (int)n;
+        if (batch->given_up) whole.given_up = given_up, whole.ctx = &p;
+        code = wn_engine_explain_single(e, &whole, settle ? settle_both : NULL, &p, logits, all, times, err);
         join(batch, all, answers);
     } else {
         wn_fail(err, code, "no memory for %zu questions", n);
     }
-    free(questions);
+    free(p.questions), free(p.of);
     free(all);
     return code;
 }

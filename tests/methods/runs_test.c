@@ -77,6 +77,46 @@ static void a_long_method_ends_when_nobody_waits_and_takes_no_other_with_it(void
     close_bench(&b);
 }
 
+struct asked {
+    int most; /* the largest number that was asked about */
+    int gone; /* whose client has gone */
+};
+
+static bool is_gone(void *ctx, int question)
+{
+    struct asked *k = ctx;
+    if (question > k->most) k->most = question;
+    return question == k->gone;
+}
+
+/* A contrast of two passes is one question to whoever asks it: both passes end with it, and no other does. */
+static void both_passes_of_a_question_are_its_own_to_give_up(void **state)
+{
+    (void)state;
+    struct bench b = open_bench("vgg_head", 1);
+    struct wn_question q[3] = {question(0, "gradcam", "pair", 1), question(0, "smoothgrad", "clrp", 1),
+                               question(0, "smoothgrad", "sglrp", 1)};
+    struct wn_answer a[3];
+    const float *images[1] = {pictures[0]};
+    float y[16];
+    for (int i = 1; i < 3; i++) {
+        set(&q[i], WN_SETTING_BASE_METHOD, "lrp-zplus");
+        set(&q[i], WN_SETTING_SAMPLES, "3");
+    }
+    for (int gone = -1; gone < 3; gone++) {
+        struct asked k = {.gone = gone};
+        struct wn_batch batch = {
+            .n_images = 1, .images = images, .n_questions = 3, .questions = q, .given_up = is_gone, .ctx = &k};
+        assert_int_equal(wn_engine_explain(b.engine, &batch, y, a, NULL, NULL), WN_OK);
+        assert_int_equal(k.most, 2);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(a[i].error.code, i > 0 && i == gone ? WN_DEADLINE : WN_OK);
+            wn_answer_finish(&a[i]);
+        }
+    }
+    close_bench(&b);
+}
+
 static void without_noise_smoothgrad_is_its_base_method(void **state)
 {
     (void)state;
@@ -210,6 +250,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nodes_gathered_in_a_batch_give_the_same_map),
         cmocka_unit_test(the_same_question_gives_the_same_bytes_in_any_batch),
         cmocka_unit_test(a_long_method_ends_when_nobody_waits_and_takes_no_other_with_it),
+        cmocka_unit_test(both_passes_of_a_question_are_its_own_to_give_up),
         cmocka_unit_test(without_noise_smoothgrad_is_its_base_method),
         cmocka_unit_test(averaged_methods_of_several_runs_give_the_same_map_in_any_batch),
         cmocka_unit_test(score_cam_is_linear_in_the_seed),
