@@ -19,6 +19,9 @@ enum wn_evidence_kind { WN_EVIDENCE_NUMBERS, WN_EVIDENCE_MASK };
 enum wn_layer_variant { WN_VARIANT_AS_NAMED, WN_VARIANT_PRE_ACTIVATION, WN_VARIANT_RAW_CONVOLUTION };
 enum wn_map_size { WN_SIZE_IMAGE, WN_SIZE_INPUT };
 
+/* Targets of one question, and rivals. */
+#define WN_MOST_CLASSES 1024
+
 /* A class as it was named: by index, or by text that may be a label. */
 struct wn_class_ref {
     const char *text; /* NULL: index holds */

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define MOST_CLASSES 1024
-
 /* ---- names from tables ---- */
 
 static const char *maps_name(int i)
@@ -120,7 +118,7 @@ static enum wn_code append_class(struct wn_class_refs *refs, const struct wn_giv
                                  const char *name)
 {
     size_t n = (size_t)refs->n;
-    struct wn_class_ref *list = n && n < MOST_CLASSES ? wn_pool_array(r->pool, n + 1, sizeof *list) : NULL;
+    struct wn_class_ref *list = n && n < WN_MOST_CLASSES ? wn_pool_array(r->pool, n + 1, sizeof *list) : NULL;
     if (!list) return wn_read_refuse(r, name, "cannot be given again");
     memcpy(list, refs->list, n * sizeof *list);
     refs->list = list;
@@ -138,9 +136,9 @@ enum wn_code wn_read_CLASSES(struct wn_ask *ask, void *field, const struct wn_gi
     size_t n = list ? json_array_size(g->json) : indices ? (size_t)indices : 1;
     *refs = (struct wn_class_refs){.nearest = nearest};
     if (nearest < 0) return wn_read_refuse(r, name, "must be auto:N with N from 1 to 1024, the N nearest rivals");
-    if (nearest) return nearest <= MOST_CLASSES ? WN_OK : wn_read_refuse(r, name, "asks for too many rivals");
+    if (nearest) return nearest <= WN_MOST_CLASSES ? WN_OK : wn_read_refuse(r, name, "asks for too many rivals");
     if (json_is_null(g->json)) return WN_OK;
-    if (n < 1 || n > MOST_CLASSES) return wn_read_refuse(r, name, "must name 1 to 1024 classes");
+    if (n < 1 || n > WN_MOST_CLASSES) return wn_read_refuse(r, name, "must name 1 to 1024 classes");
     refs->list = wn_pool_array(r->pool, n, sizeof *refs->list);
     if (!refs->list) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     if (indices) return add_indices(refs, g->text, r, name);

@@ -3,8 +3,6 @@
 
 #include <assert.h>
 
-#define MOST_NEAREST 1024
-
 static int rivals(const struct wn_slot *s)
 {
     return s->nearest ? s->nearest : s->n_foils ? s->n_foils : 1;
@@ -59,8 +57,8 @@ static bool is_target(const struct wn_slot *s, int class, int predicted)
 static void find_rivals(struct wn_slot *s, const float *logits)
 {
     const int classes = s->model->classes, wanted = rivals(s), predicted = wn_argmax(logits, classes);
-    const int most = wanted + (s->n_targets ? s->n_targets : 1);
-    int best[MOST_NEAREST + 1], n = wn_top(logits, classes, most < MOST_NEAREST ? most : MOST_NEAREST, best);
+    int best[2 * WN_MOST_CLASSES]; /* so many rivals, whichever of the targets are among the nearest */
+    const int n = wn_top(logits, classes, wanted + (s->n_targets ? s->n_targets : 1), best);
     s->n_foils = 0;
     for (int i = 0; i < n && s->n_foils < wanted; i++)
         if (!is_target(s, best[i], predicted)) s->foils[s->n_foils++] = best[i];
