@@ -28,12 +28,16 @@ static void cross_origin_headers(const struct wn_request *r, struct MHD_Response
     if (!origin || !wn_origin_is_listed(&r->server->config, origin)) return;
     header(response, "Access-Control-Allow-Origin", origin);
     if (!r->preflight) {
-        header(response, "Access-Control-Expose-Headers",
-               "X-Request-Id, Server-Timing, Retry-After, ETag, Location, traceparent");
+        header(
+            response, "Access-Control-Expose-Headers",
+            "X-Request-Id, Server-Timing, Retry-After, ETag, Location, Inference-Header-Content-Length, traceparent");
         return;
     }
     header(response, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT");
-    header(response, "Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id, traceparent");
+    header(response, "Access-Control-Allow-Headers",
+           "Authorization, Content-Type, If-None-Match, Inference-Header-Content-Length, X-Request-Id, "
+           "X-Request-Priority, "
+           "X-Request-Timeout-Ms, traceparent");
     header(response, "Access-Control-Max-Age", "600");
 }
 
