@@ -72,6 +72,9 @@ int wn_engine_spare_stack(const struct wn_engine *e);
 
 /* ---- engine_batch.c: one call ---- */
 
+/* WN_NO_SUCH_LAYER where it is no layer of the network, or WN_LAYER_AUTO and 'auto' means none. */
+enum wn_code wn_engine_check_layer(const struct wn_engine *e, int layer, struct wn_error *err);
+
 /* Number of the layer that the question is about, or WN_LAYER_INPUT. */
 int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q);
 

@@ -39,6 +39,14 @@ int wn_engine_layer(const struct wn_engine *e, const struct wn_question *q)
     return q->layer == WN_LAYER_AUTO ? e->graph->auto_layer : q->layer;
 }
 
+enum wn_code wn_engine_check_layer(const struct wn_engine *e, int layer, struct wn_error *err)
+{
+    if (layer == WN_LAYER_AUTO && e->graph->auto_layer < 0)
+        return wn_fail(err, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
+    if (layer == WN_LAYER_AUTO || (layer >= 0 && layer < e->graph->n_layers)) return WN_OK;
+    return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", layer);
+}
+
 /* Questions that one plan answers. */
 struct place {
     struct wn_plan_key key; /* but for images, rows and their order */
@@ -397,16 +405,19 @@ static enum wn_code answer_chunk(struct chunk *c, struct wn_error *err)
 
 static enum wn_code check_layers(const struct wn_engine *e, const struct wn_question *q, struct wn_error *err)
 {
-    if (q->n_layers <= 1) return WN_OK;
-    if (wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT)
+    const bool input = wn_method_flags(q->method, &q->settings) & WN_METHOD_INPUT;
+    if (q->n_layers == 0) return input ? WN_OK : wn_engine_check_layer(e, q->layer, err);
+    if (input)
         return wn_fail(err, WN_BAD_REQUEST, "method '%s' explains the input: it has no layers to fuse",
                        q->method->name);
+    if (q->n_layers < 2) return wn_fail(err, WN_BAD_REQUEST, "two layers or more can be fused: name one by itself");
     if (q->n_layers > WN_MOST_LAYERS)
         return wn_fail(err, WN_BAD_REQUEST, "%d layers are more than %d", q->n_layers, WN_MOST_LAYERS);
-    for (int i = 0; i < q->n_layers; i++)
-        if (q->layers[i] < 0 || q->layers[i] >= e->graph->n_layers)
-            return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", q->layers[i]);
-    return WN_OK;
+    enum wn_code code = WN_OK;
+    for (int i = 0; i < q->n_layers && code == WN_OK; i++)
+        code = q->layers[i] < 0 ? wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", q->layers[i])
+                                : wn_engine_check_layer(e, q->layers[i], err);
+    return code;
 }
 
 /* What can be said of a question before any number is computed. */
@@ -424,13 +435,8 @@ static void check_question(const struct wn_engine *e, const struct wn_batch *bat
         wn_fail(&a->error, WN_BAD_REQUEST,
                 "method '%s' looks at no class, so it has no answer to '%s'; ask it with the contrast 'logit'",
                 q->method->name, q->contrast->name);
-    else if (q->layer != WN_LAYER_AUTO && (q->layer < 0 || q->layer >= e->graph->n_layers))
-        wn_fail(&a->error, WN_NO_SUCH_LAYER, "there is no layer %d", q->layer);
-    else if (wn_engine_layer(e, q) < 0 && wn_engine_layer(e, q) != WN_LAYER_INPUT)
-        wn_fail(&a->error, WN_NO_SUCH_LAYER, "this network has no layer that 'auto' could mean: name one");
-    else if (q->target != WN_TARGET_PREDICTED && (q->target < 0 || q->target >= classes))
-        wn_fail(&a->error, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", q->target,
-                classes - 1);
+    else if (wn_question_check_target(q, classes, &a->error) != WN_OK)
+        return;
     else if (!batch->images[q->image] &&
              (q->method->run || wn_method_flags(q->method, &q->settings) & WN_METHOD_REFERENCE))
         wn_fail(&a->error, WN_UNSUPPORTED, "method '%s' wants the numbers of its image, and only a picture was given",
@@ -461,13 +467,14 @@ enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch
                                       struct wn_error *err)
 {
     struct wn_engine_times sum = {0};
-    enum wn_code code = check_images(e, batch, err);
+    struct wn_error why = {0};
+    enum wn_code code = check_images(e, batch, &why);
     for (int i = 0; i < batch->n_questions; i++) {
         answers[i] = (struct wn_answer){.target = -1, .foil = -1, .layer = -1};
         check_question(e, batch, &batch->questions[i], &answers[i]);
     }
     float *scratch = malloc((size_t)e->graph->classes * sizeof *scratch);
-    if (!scratch) return wn_fail(err, WN_NO_MEMORY, "no memory for the logits of an image");
+    if (!scratch) code = wn_fail(&why, WN_NO_MEMORY, "no memory for the logits of an image");
     for (int i = 0; i < batch->n_images && code == WN_OK; i += e->max_images) {
         int left = batch->n_images - i;
         struct chunk c = {
@@ -476,11 +483,14 @@ enum wn_code wn_engine_explain_single(struct wn_engine *e, const struct wn_batch
         c.settle = settle;
         c.context = context;
         c.scratch = scratch;
-        code = answer_chunk(&c, err);
+        code = answer_chunk(&c, &why);
         sum.forward_ms += c.times.forward_ms;
         sum.backward_ms += c.times.backward_ms;
     }
     free(scratch);
     if (times) *times = sum;
-    return code;
+    if (code == WN_OK) return WN_OK;
+    for (int i = 0; i < batch->n_questions; i++)
+        if (!answers[i].map) wn_fail(&answers[i].error, why.code, "%s", why.text); /* after one of its own: nothing */
+    return wn_fail(err, code, "%s", why.text);
 }

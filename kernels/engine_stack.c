@@ -125,15 +125,13 @@ static enum wn_code run_some(struct wn_engine *e, const float *const *images, in
     return code == WN_OK ? wn_stack_plan_run(plan, source, *done, logits, stacks, errors, err) : code;
 }
 
-static enum wn_code check(const struct wn_engine *e, int layer, int at, const struct wn_method *method,
-                          struct wn_error *err)
+static enum wn_code check(const struct wn_engine *e, int layer, const struct wn_method *method, struct wn_error *err)
 {
     if (!method) return wn_fail(err, WN_BAD_REQUEST, "a stack needs a method");
     if (method->flags & WN_METHOD_INPUT)
         return wn_fail(err, WN_UNSUPPORTED, "method '%s' has maps as large as the picture: ask one question at a time",
                        method->name);
-    if (at < 0 || at >= e->graph->n_layers) return wn_fail(err, WN_NO_SUCH_LAYER, "there is no layer %d", layer);
-    return WN_OK;
+    return wn_engine_check_layer(e, layer, err);
 }
 
 enum wn_code wn_engine_stacks(struct wn_engine *e, const float *const *images, int n, int layer,
@@ -142,7 +140,7 @@ enum wn_code wn_engine_stacks(struct wn_engine *e, const float *const *images, i
 {
     const int at = layer == WN_LAYER_AUTO ? e->graph->auto_layer : layer, k = e->graph->classes;
     for (int i = 0; i < n; i++) errors[i] = (struct wn_error){0};
-    enum wn_code code = check(e, layer, at, method, err);
+    enum wn_code code = check(e, layer, method, err);
     for (int i = 0, some = 0; i < n && code == WN_OK; i += some)
         code = run_some(e, images + i, n - i, at, method, logits + (size_t)i * (size_t)k, stacks + i, errors + i, &some,
                         err);

@@ -50,6 +50,15 @@ static void resolve(const struct wn_question *q, const float *logits, int classe
     }
 }
 
+enum wn_code wn_question_check_target(const struct wn_question *q, int classes, struct wn_error *err)
+{
+    const int target = q->n_targets > 0 ? q->targets[0] : q->target;
+    if (q->n_targets <= 0 && target == WN_TARGET_PREDICTED) return WN_OK;
+    if (target >= 0 && target < classes) return WN_OK;
+    return wn_fail(err, WN_NO_SUCH_CLASS, "target %d is not a class: the model has classes 0 to %d", target,
+                   classes - 1);
+}
+
 enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, int real, float *seed,
                               struct wn_answer *a)
 {
@@ -66,6 +75,8 @@ enum wn_code wn_question_seed(const struct wn_question *q, const float *logits, 
         wn_fail(&a->error, WN_BAD_REQUEST,
                 "contrast '%s' is made of passes of relevance: ask with method 'lrp-zplus' or another lrp, not '%s'",
                 q->contrast->name, q->method->name);
+    /* the nearest rivals are looked for from there; what else is named is checked with the seed */
+    wn_question_check_target(q, classes, &a->error);
     if (a->error.code == WN_OK) {
         resolve(q, y, classes, &in, others, &a->target);
         /* the one output is what has a value */

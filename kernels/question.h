@@ -4,6 +4,9 @@
 
 #include <whynot/explain.h>
 
+/* WN_NO_SUCH_CLASS where the class that the question asks about is none. classes: two or more. */
+enum wn_code wn_question_check_target(const struct wn_question *q, int classes, struct wn_error *err);
+
 /* Finds the target and the foils that the question means for these logits, and fills seed (K floats, the caller's),
  * a->target, a->foil and a->score. classes: K as the network has it; 1 means two classes with the logits 0 and y. A
  * failure stands in a->error. */

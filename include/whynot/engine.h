@@ -63,8 +63,8 @@ struct wn_batch {
 /* logits: n_images*K floats, caller's. answers: n_questions, caller's, finished with wn_answer_finish each.
  * Any batch size; with max_images and max_rows at 1, as CPU backends ask for, the same image and question give the
  * same bytes in every batch. A question that cannot be answered
- * fails alone, in its answer's error. The returned code is not WN_OK only when nothing could be computed at all; the
- * answers are filled and to be finished then, too. */
+ * fails alone, in its answer's error. Where the returned code is not WN_OK the call ended early: every answer that has
+ * no map then has an error, the call's own where it was not reached; all are to be finished then, too. */
 WN_API enum wn_code wn_engine_explain(struct wn_engine *e, const struct wn_batch *batch, float *logits,
                                       struct wn_answer *answers, struct wn_engine_times *times, struct wn_error *err);
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine.h"
+
 enum { MANY = 40 };
 
 /* logits: n_images*K, may be NULL. */
@@ -117,9 +119,11 @@ static void a_question_that_cannot_be_answered_fails_alone(void **state)
     struct wn_graph *g = small_load("shuffle"); /* has a square, for which LRP has no rule */
     struct wn_engine *e = small_engine(g, 2, 4, NULL);
     int same = 1;
-    struct wn_question q[7];
-    struct wn_answer a[7];
-    for (int i = 0; i < 7; i++) q[i] = question(i % 2, "gradcam", "weighted", 1);
+    enum { N = 10 };
+    struct wn_question q[N];
+    struct wn_answer a[N];
+    const int nowhere = 99, before = -1, layer = 0;
+    for (int i = 0; i < N; i++) q[i] = question(i % 2, "gradcam", "weighted", 1);
     q[1].image = 9;
     q[2].target = 99;
     q[3].layer = 1000;
@@ -127,10 +131,14 @@ static void a_question_that_cannot_be_answered_fails_alone(void **state)
     q[4].foils = &same;
     q[4].n_foils = 1;
     q[5].method = wn_method_find("lrp");
-    explain(e, g, 2, q, a, 7, NULL);
-    const enum wn_code want[7] = {WN_OK,          WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_NO_SUCH_LAYER, WN_BAD_REQUEST,
-                                  WN_UNSUPPORTED, WN_OK};
-    for (int i = 0; i < 7; i++) {
+    /* a class from which the nearest rivals are looked for */
+    q[7].contrast = wn_contrast_find("finer"), q[7].targets = &nowhere, q[7].n_targets = 1;
+    q[8].contrast = wn_contrast_find("finer"), q[8].targets = &before, q[8].n_targets = 1;
+    q[9].layers = &layer, q[9].n_layers = 1;
+    explain(e, g, 2, q, a, N, NULL);
+    const enum wn_code want[N] = {WN_OK,          WN_BAD_REQUEST, WN_NO_SUCH_CLASS, WN_NO_SUCH_LAYER, WN_BAD_REQUEST,
+                                  WN_UNSUPPORTED, WN_OK,          WN_NO_SUCH_CLASS, WN_NO_SUCH_CLASS, WN_BAD_REQUEST};
+    for (int i = 0; i < N; i++) {
         assert_int_equal(a[i].error.code, want[i]);
         assert_true((a[i].map != NULL) == (want[i] == WN_OK));
         wn_answer_finish(&a[i]);
@@ -138,6 +146,70 @@ static void a_question_that_cannot_be_answered_fails_alone(void **state)
     assert_non_null(strstr(a[5].error.text, "lrp"));
     if (!strstr(a[5].error.text, "node '/block/Pow' (Pow): "))
         fail_msg("the file's node is not named: %s", a[5].error.text);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+/* Methods on the input have no layer, and of fused layers the one by itself is none. */
+static void a_layer_that_is_not_looked_at_may_be_any(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
+    const int layers[2] = {0, 1};
+    struct wn_question q[4];
+    struct wn_answer a[4];
+    for (int i = 0; i < 4; i++) q[i] = question(0, i < 2 ? "ixg" : "gradcam", "weighted", 1);
+    q[2].layers = q[3].layers = layers, q[2].n_layers = q[3].n_layers = 2;
+    q[0].layer = WN_LAYER_INPUT, q[2].layer = 1000;
+    explain(e, g, 1, q, a, 4, NULL);
+    for (int i = 0; i < 4; i++) assert_int_equal(a[i].error.code, WN_OK);
+    for (int i = 0; i < 4; i += 2) assert_true(off(&a[i], &a[i + 1], 1) == 0);
+    for (int i = 0; i < 4; i++) wn_answer_finish(&a[i]);
+    wn_engine_destroy(e);
+    wn_graph_destroy(g);
+}
+
+static const struct wn_backend_impl *honest;
+static int runs_left;
+
+static enum wn_code run_some(struct wn_exe *exe, int stage, struct wn_error *err)
+{
+    if (runs_left-- > 0) return honest->run(exe, stage, err);
+    return wn_fail(err, WN_DEVICE, "the device is gone");
+}
+
+/* However far a call came, each of its questions has a map or says why not. */
+static void a_call_that_ends_early_leaves_no_question_without_a_word(void **state)
+{
+    (void)state;
+    struct wn_graph *g = small_load("residual");
+    struct wn_engine *e = small_engine(g, 1, 1, NULL);
+    struct wn_backend_impl altered = *e->backend->impl;
+    const float *images[4] = {pictures[0], pictures[1], pictures[2], pictures[3]};
+    struct wn_question q[4];
+    struct wn_answer a[4];
+    float y[64];
+    honest = e->backend->impl, altered.run = run_some;
+    for (int i = 0; i < 4; i++) q[i] = question(i, "gradcam", "weighted", 1);
+    q[1].target = 99; /* which has a word of its own */
+    for (int runs = 0, answered = 0; answered < 3; runs++) {
+        struct wn_error err = {0};
+        runs_left = runs;
+        e->backend->impl = &altered;
+        const enum wn_code code =
+            wn_engine_explain(e, &(struct wn_batch){4, images, 4, q, NULL, NULL, NULL}, y, a, NULL, &err);
+        e->backend->impl = honest;
+        assert_true(code == WN_OK || strstr(err.text, "gone"));
+        answered = 0;
+        for (int i = 0; i < 4; i++) {
+            const enum wn_code own = i == 1 ? WN_NO_SUCH_CLASS : WN_DEVICE;
+            answered += a[i].map != NULL;
+            assert_int_equal(a[i].error.code, a[i].map ? WN_OK : own);
+            wn_answer_finish(&a[i]);
+        }
+        assert_true(runs < 100 && (code == WN_OK) <= (answered == 3));
+    }
     wn_engine_destroy(e);
     wn_graph_destroy(g);
 }
@@ -349,6 +421,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_in_order_and_in_any_other_answer_as_if_alone),
         cmocka_unit_test(one_by_one_a_batch_gives_the_same_bytes),
         cmocka_unit_test(a_question_that_cannot_be_answered_fails_alone),
+        cmocka_unit_test(a_layer_that_is_not_looked_at_may_be_any),
+        cmocka_unit_test(a_call_that_ends_early_leaves_no_question_without_a_word),
         cmocka_unit_test(an_image_of_infinities_spoils_no_other),
         cmocka_unit_test(every_layer_answers_again_after_it_was_forgotten),
         cmocka_unit_test(one_logit_is_yes_against_no),
