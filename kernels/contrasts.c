@@ -94,7 +94,9 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
         return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes no value; 'regression' does", c->name);
     if (in->n_targets > 1 && !(c->flags & WN_CONTRAST_TARGET_SET))
         return wn_fail(err, WN_BAD_REQUEST, "contrast '%s' takes one target, not %d", c->name, in->n_targets);
-    if (check_foils(c, in, err) != WN_OK || check_sets(c, in, err) != WN_OK) return err ? err->code : WN_BAD_REQUEST;
+    enum wn_code code = check_foils(c, in, err);
+    if (code == WN_OK) code = check_sets(c, in, err);
+    if (code != WN_OK) return code;
     memset(seed, 0, (size_t)in->classes * sizeof *seed);
     *foil = -1;
     return c->seed(in, seed, foil, err);

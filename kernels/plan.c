@@ -89,8 +89,8 @@ static enum wn_code build(struct wn_plan *plan, struct wn_graph *g, struct wn_er
     int onnx_value = input ? g->input : g->layer_values[plan->key.layer];
     wn_program_use_weights(p, (struct wn_weight_source){graph_weight, g});
     int64_t images = wn_plan_has_reference(&plan->key) ? 2 * plan->key.images : plan->key.images;
-    if (wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err) != WN_OK)
-        return err ? err->code : WN_UNSUPPORTED;
+    enum wn_code code = wn_graph_lower(g, p, images, &onnx_value, !input, &forward, err);
+    if (code != WN_OK) return code;
     plan->low = g->low;
     plan->high = g->high;
     plan->input = forward.input;

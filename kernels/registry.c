@@ -32,9 +32,9 @@ static enum wn_code open_first(const struct wn_backend_options *options, struct 
     for (int i = 0; wn_backend_at(i); i++) {
         struct wn_error why = {0};
         if (rows[i]->open(options, out, &why) == WN_OK) return WN_OK;
-        if (!wn_backend_at(i + 1)) wn_fail(err, why.code, "no backend opens; the last one said: %s", why.text);
+        if (!wn_backend_at(i + 1)) return wn_fail(err, why.code, "no backend opens; the last one said: %s", why.text);
     }
-    return err ? err->code : WN_DEVICE;
+    return wn_fail(err, WN_DEVICE, "this build has no backend");
 }
 
 enum wn_code wn_backend_open(const char *name, const struct wn_backend_options *options, struct wn_backend **out,

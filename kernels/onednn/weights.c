@@ -69,8 +69,8 @@ static void destroy(struct wn_dnn_packed *p)
     free(p);
 }
 
-static struct wn_dnn_packed *make(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
-                                  const struct wn_dnn_layout *layout, struct wn_error *err)
+static enum wn_code make(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
+                         const struct wn_dnn_layout *layout, struct wn_dnn_packed **out, struct wn_error *err)
 {
     struct wn_dnn_packed *p = calloc(1, sizeof *p);
     size_t bytes = wn_dnn_layout_bytes(layout);
@@ -82,13 +82,12 @@ static struct wn_dnn_packed *make(dnnl_engine_t engine, const struct wn_weight *
     }
     dnnl_status_t status =
         p && p->layout && p->data ? pack(engine, source, w->data, layout, p->data) : dnnl_out_of_memory;
-    if (status == dnnl_success) return p;
-    if (status == dnnl_out_of_memory)
-        wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "", bytes);
-    else
-        wn_fail(err, WN_DEVICE, "oneDNN cannot pack weight '%.64s'", w->name ? w->name : "");
+    if (status == dnnl_success) return *out = p, WN_OK;
     if (p) destroy(p);
-    return NULL;
+    if (status == dnnl_out_of_memory)
+        return wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "",
+                       bytes);
+    return wn_fail(err, WN_DEVICE, "oneDNN cannot pack weight '%.64s'", w->name ? w->name : "");
 }
 
 enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
@@ -97,14 +96,11 @@ enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w,
     enum wn_code code = WN_OK;
     pthread_mutex_lock(&cache.lock);
     struct wn_dnn_packed *p = find(w, layout);
-    if (!p && (p = make(engine, w, source, layout, err))) {
+    if (!p && (code = make(engine, w, source, layout, &p, err)) == WN_OK) {
         p->next = cache.first;
         cache.first = p;
     }
-    if (p)
-        p->holders++;
-    else
-        code = err ? err->code : WN_NO_MEMORY;
+    if (p) p->holders++;
     pthread_mutex_unlock(&cache.lock);
     *out = p;
     return code;
