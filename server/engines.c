@@ -107,7 +107,7 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
                                                  (int)c->threads};
     float black[3];
     const struct wn_preprocess *p = &m->manifest.preprocess;
-    for (int i = 0; i < 3; i++) black[i] = -p->mean[i] / p->std[i];
+    wn_preprocess_level(p, 0, black);
     if (wn_preprocess_channels(p) == wn_graph_channels(m->graph)) options.black = black;
     struct wn_engine *e = NULL;
     enum wn_code code = wn_engine_create(m->graph, &options, &e, err);

@@ -96,13 +96,10 @@ static enum wn_code load_graph(struct wn_model *m, const struct place *at, struc
                                        .output = m->manifest.output,
                                        .height = m->manifest.height,
                                        .width = m->manifest.width};
-    float low[3], high[3];
-    for (int c = 0; c < 3; c++) {
-        const struct wn_preprocess *pre = &m->manifest.preprocess;
-        float dark = -pre->mean[c] / pre->std[c], bright = (255 * pre->scale - pre->mean[c]) / pre->std[c];
-        low[c] = fminf(dark, bright);
-        high[c] = fmaxf(dark, bright);
-    }
+    float dark[3], bright[3], low[3], high[3];
+    wn_preprocess_level(&m->manifest.preprocess, 0, dark);
+    wn_preprocess_level(&m->manifest.preprocess, 255, bright);
+    for (int c = 0; c < 3; c++) low[c] = fminf(dark[c], bright[c]), high[c] = fmaxf(dark[c], bright[c]);
     options.low = low;
     options.high = high;
     options.n_bounds = 3;

@@ -1,6 +1,7 @@
 /* Answers from the maps of every class, and evidence from masked pictures; knows engines and no HTTP. */
 #include "stacked.h"
 
+#include "answer.h"
 #include "questions.h"
 
 #include <stdlib.h>
@@ -40,18 +41,13 @@ static void take(struct wn_answer *a, const struct wn_kept *kept, int target, co
         wn_fail(&a->error, WN_NO_MEMORY, "no memory for a map");
 }
 
-static int target_of(const struct wn_slot *slot)
-{
-    return slot->n_targets ? slot->targets[0] : wn_argmax(slot->item->logits, slot->model->classes);
-}
-
 static void run_statistics(struct wn_engine *engine, struct wn_slot *slot)
 {
     const struct wn_kept *kept = slot->item->kept;
     const struct wn_graph *g = slot->model->graph;
     struct wn_answer *mean = &slot->item->answers[slot->first], *variance = mean + 1;
     struct wn_statistics *s = &slot->statistics;
-    int target = target_of(slot);
+    int target = wn_slot_target(slot);
     if (wn_engine_statistics(engine, &kept->stack, kept->logits, target, slot->contrast, slot->ask.statistics,
                              (int)wn_graph_height(g), (int)wn_graph_width(g), s, &mean->error) != WN_OK)
         return;
@@ -65,7 +61,8 @@ static enum wn_code run_strip(struct wn_slot *slot, struct wn_error *err)
 {
     const struct wn_stack *stack = &slot->item->kept->stack;
     struct wn_strip *strip = &slot->strip;
-    int most = slot->ask.rivals < stack->classes - 1 ? slot->ask.rivals : stack->classes - 1, target = target_of(slot);
+    int most = slot->ask.rivals < stack->classes - 1 ? slot->ask.rivals : stack->classes - 1,
+        target = wn_slot_target(slot);
     size_t area = (size_t)stack->h * (size_t)stack->w;
     if (area * (size_t)most * sizeof(float) > MOST_STRIP)
         return wn_fail(err, WN_TOO_LARGE, "the maps of %d rivals are larger than %d bytes: ask for fewer", most,
@@ -118,12 +115,6 @@ void wn_stacked_run(struct wn_engine *engine, struct wn_item *item)
 
 /* ---- masked pictures ---- */
 
-/* What black is to this network. */
-static void black_of(const struct wn_preprocess *p, float black[3])
-{
-    for (int c = 0; c < 3; c++) black[c] = -p->mean[c] / p->std[c];
-}
-
 int wn_slot_rivals(const struct wn_slot *slot, int i, int *runner_up, const int **rivals)
 {
     const struct wn_answer *a = &slot->item->answers[slot->first + i];
@@ -159,7 +150,7 @@ static void mask_one(struct wn_engine *engine, struct wn_slot *slot, int i)
     const struct wn_graph *g = slot->model->graph;
     float black[3];
     int runner_up;
-    black_of(&slot->model->manifest.preprocess, black);
+    wn_preprocess_level(&slot->model->manifest.preprocess, 0, black);
     struct wn_masking_in in = {.image = item->input,
                                .logits = item->logits + (wn_graph_classes(g) == 1),
                                .map = a->map,

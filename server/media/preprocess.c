@@ -66,6 +66,11 @@ int wn_preprocess_channels(const struct wn_preprocess *p)
     return p->order == WN_CHANNELS_GRAY ? 1 : 3;
 }
 
+void wn_preprocess_level(const struct wn_preprocess *p, float pixel, float out[3])
+{
+    for (int c = 0; c < 3; c++) out[c] = wn_normalised(pixel, p->scale, p->mean[c], p->std[c]);
+}
+
 int wn_preprocess_hint(const struct wn_preprocess *p)
 {
     if (!p->antialias || p->resize == WN_RESIZE_NONE) return 0;

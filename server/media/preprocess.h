@@ -44,7 +44,9 @@ struct wn_geometry {
  * not finite. */
 enum wn_code wn_preprocess_check(const struct wn_preprocess *p, struct wn_error *err);
 int wn_preprocess_channels(const struct wn_preprocess *p); /* 3, or 1 for gray */
-int wn_preprocess_hint(const struct wn_preprocess *p);     /* for wn_image_decode */
+/* What a pixel is, in each of the network's channels, whose channels are all `pixel`: 0 black, 255 white. */
+void wn_preprocess_level(const struct wn_preprocess *p, float pixel, float out[3]);
+int wn_preprocess_hint(const struct wn_preprocess *p); /* for wn_image_decode */
 /* For wn_image_decode_for, of a picture that only wn_preprocess_apply and wn_preprocess_picture read; p must live as
  * long. */
 struct wn_image_use wn_preprocess_use(const struct wn_preprocess *p);
