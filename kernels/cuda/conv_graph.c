@@ -8,11 +8,12 @@
 
 #include "check.h"
 #include "plan.h"
+#include "tensor.h"
 #include "vendor.h"
 
 /* ---- descriptors: a list that is freed in one place, and attributes that are set until the first failure ---- */
 
-enum { MOST_DESCRIPTORS = 24, MOST_CONFIGS = 64 /* of one mode; lists of 37 were seen */ };
+enum { MOST_DESCRIPTORS = 24, MOST_CONFIGS = 64 /* of one mode; lists of 37 were seen */, MOST_OF_AN_ENGINE = 2 };
 
 struct sketch {
     cudnnBackendDescriptor_t made[MOST_DESCRIPTORS];
@@ -292,24 +293,6 @@ static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescrip
     return WN_OK;
 }
 
-/* The heuristics put engines of the plain units first for some small products and narrow convolutions, also ones
- * whose workspace is as large as x and y. In 16 bits the first of theirs on tensor cores goes before them; not of
- * groups, where that one wants the large workspace. */
-static bool wants_tensor_cores(const struct wn_cuda_conv_shape *c)
-{
-    return c->type != WN_CUDA_F32 && c->groups == 1;
-}
-
-/* NULL where it is not acceptable, or cannot be finished. */
-static struct wn_cuda_plan *plan_if(const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config,
-                                    const struct wn_cuda_conv_shape *c, bool tensor_cores)
-{
-    struct wn_cuda_plan_facts facts = {.engine = -1};
-    struct wn_cuda_plan *plan = NULL;
-    if (!acceptable(config, c, &facts) || (tensor_cores && !facts.tensor_cores)) return NULL;
-    return plan_of(p, config, &facts, &plan, NULL) == WN_OK ? plan : NULL;
-}
-
 static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cudnnBackendDescriptor_t *configs)
 {
     int64_t n = 0, room = 0;
@@ -326,6 +309,43 @@ static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cu
     return s->code != WN_OK ? 0 : n < room ? n : room; /* there may be more than were asked for */
 }
 
+/* Of one engine the heuristics offer many configurations in a row: a few of all would be of that one alone. More of
+ * them fill what is left. */
+static bool has_enough_of(struct wn_cuda_plan *const *plans, int n, int64_t engine)
+{
+    int same = 0;
+    for (int i = 0; i < n; i++) same += plans[i]->facts.engine == engine;
+    return same >= MOST_OF_AN_ENGINE;
+}
+
+/* Its workspace is of the size of what it reads or writes. */
+static bool makes_copies(const struct wn_cuda_plan *plan, const struct wn_cuda_conv_shape *c)
+{
+    const int64_t x = wn_shape_count(&c->x), y = wn_shape_count(&c->y);
+    return plan->facts.workspace_bytes >= (x < y ? x : y) * (int64_t)wn_cuda_type_size(c->type) / 2;
+}
+
+/* The heuristics put engines of the plain units first for some small products and narrow convolutions, also ones
+ * that copy x and y into another layout. The first of theirs on tensor cores goes before them, in tf32 the first that
+ * copies nothing; not of groups, where that one wants the copies. Returns its number, and its plan in *out; or -1. */
+static int64_t put_ahead(const struct wn_cuda_planner *p, const struct wn_cuda_conv_shape *c,
+                         const cudnnBackendDescriptor_t *configs, int64_t found, struct wn_cuda_plan **out)
+{
+    const bool tf32 = c->type == WN_CUDA_F32;
+    bool first = true;
+    for (int64_t i = 0; i < found && !c->exact && c->groups == 1; i++) {
+        struct wn_cuda_plan_facts facts = {.engine = -1};
+        if (!acceptable(configs[i], c, &facts)) continue;
+        const bool preferred = first;
+        first = false;
+        if (!facts.tensor_cores || (tf32 && facts.compiled)) continue;
+        if (plan_of(p, configs[i], &facts, out, NULL) != WN_OK) continue;
+        if (preferred || !tf32 || !makes_copies(*out, c)) return i;
+        wn_cuda_plan_destroy(*out);
+    }
+    return -1;
+}
+
 /* Adds what one heuristic mode offers to the list. */
 static void ask(struct sketch *s, const struct wn_cuda_planner *p, const struct wn_cuda_conv_shape *c,
                 cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode, int most, struct wn_cuda_plan **out,
@@ -337,11 +357,17 @@ static void ask(struct sketch *s, const struct wn_cuda_planner *p, const struct 
     if (!p->handle) set(s, h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &p->description);
     finalize(s, h);
     const int64_t found = s->code == WN_OK ? results(s, h, configs) : 0;
-    int64_t ahead = -1;
-    for (int64_t i = 0; i < found && ahead < 0 && wants_tensor_cores(c); i++)
-        if ((out[*n] = plan_if(p, configs[i], c, true))) ahead = i, ++*n;
-    for (int64_t i = 0; i < found && *n < most; i++)
-        if (i != ahead && (out[*n] = plan_if(p, configs[i], c, false))) ++*n;
+    const int64_t ahead = put_ahead(p, c, configs, found, &out[*n]);
+    bool taken[MOST_CONFIGS] = {0};
+    if (ahead >= 0) taken[ahead] = true, ++*n;
+    for (int fill = 0; fill < 2; fill++)
+        for (int64_t i = 0; i < found && *n < most; i++) {
+            struct wn_cuda_plan_facts facts = {.engine = -1};
+            if (taken[i] || !acceptable(configs[i], c, &facts)) continue;
+            if (!fill && has_enough_of(out, *n, facts.engine)) continue;
+            taken[i] = true;
+            *n += plan_of(p, configs[i], &facts, &out[*n], NULL) == WN_OK;
+        }
     for (int i = 0; i < MOST_CONFIGS; i++)
         if (configs[i]) cudnnBackendDestroyDescriptor(configs[i]);
 }
