@@ -259,6 +259,29 @@ static void cudnn_is_asked_for_the_padded_shapes(void **state)
     drop(&c);
 }
 
+static void depthwise(struct subject *s)
+{
+    const struct wn_window win = {2, {3, 3}, {1, 1}, {1, 1}, {1, 1}, {1, 1}};
+    subject_output(s, wn_conv(s->p, picture(s), weight(s, SHAPE(at.c, 1, 3, 3)), WN_NONE, &win, at.c));
+}
+
+/* The kernels for a bias, and be it of zeros, are there; the others cuDNN compiles, which is for those who keep them.
+ */
+static void a_depthwise_convolution_is_given_a_bias_where_plans_are_not_kept(void **state)
+{
+    (void)state;
+    for (int keep = 0; keep < 2; keep++) {
+        fake_libraries_keep = keep;
+        struct compiled c = compile(depthwise, WN_PRECISION_TF32, 2, 6);
+        assert_int_equal(c.exe->n_plans, 1);
+        int job = 0;
+        while (c.exe->jobs[job].run != wn_cuda_run_plan) job++;
+        assert_int_equal(fake_libraries_shape(c.exe->jobs[job].u.conv.plan)->bias, !keep);
+        drop(&c);
+    }
+    fake_libraries_keep = true;
+}
+
 static void must_be_padded_with_zeros(const struct wn_cuda_tensor *t)
 {
     const unsigned char *bytes = t->data;
@@ -380,6 +403,7 @@ int main(void)
         cmocka_unit_test(what_wants_dense_pixels_gets_them),
         cmocka_unit_test(a_pixel_takes_sixteen_bytes_where_that_gains_something),
         cmocka_unit_test(cudnn_is_asked_for_the_padded_shapes),
+        cmocka_unit_test(a_depthwise_convolution_is_given_a_bias_where_plans_are_not_kept),
         cmocka_unit_test(what_pads_a_picture_stays_zero),
         cmocka_unit_test(what_the_device_writes_itself_is_padded_as_what_the_host_writes),
     };
