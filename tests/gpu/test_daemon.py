@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "http"))
@@ -54,10 +55,23 @@ def faults():
                     statuses.append(status)
                 if status != 200:
                     return
+        times = {}
+
+        def watch():
+            while d.process.poll() is None and "the device is lost" not in d.errors():
+                time.sleep(0.005)
+            times["lost"] = time.monotonic()
+            d.process.wait(30)
+            times["ended"] = time.monotonic()
+        watcher = threading.Thread(target=watch)
+        watcher.start()
         daemon.in_threads(8, client)
-        code = d.process.wait(30)
-        print("| %d answers with 200 and %d with 503 before it ended with %d" % (statuses.count(200), statuses.count(503), code))
+        watcher.join()
+        code, seconds = d.process.wait(30), times["ended"] - times["lost"]
+        print("| %d answers with 200 and %d with 503 before it ended with %d, %.2f s after it said that the device was lost"
+              % (statuses.count(200), statuses.count(503), code, seconds))
         assert code == 70, d.errors()
+        assert seconds < 2, seconds
         assert set(statuses) <= {200, 503}, set(statuses)
         assert 200 in statuses and 503 in statuses, statuses
         assert "the device is lost" in d.errors(), d.errors()
