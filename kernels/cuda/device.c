@@ -20,6 +20,17 @@ static enum wn_code refuse_precision(enum wn_precision precision, int major, con
     return wn_fail(err, WN_UNSUPPORTED, "%.60s has no %s units; use f32 or f16", name, wn_precision_name(precision));
 }
 
+/* For what somebody waits for and is short, such as a drawing: it goes before what the other workers' programs have
+ * queued. */
+static enum wn_code open_stream(struct wn_cuda_backend *be, struct wn_error *err)
+{
+    int least, greatest;
+    enum wn_code code = WN_CALL(opening, cudaDeviceGetStreamPriorityRange(&least, &greatest), err);
+    return code == WN_OK
+               ? WN_CALL(opening, cudaStreamCreateWithPriority(&be->stream, cudaStreamNonBlocking, greatest), err)
+               : code;
+}
+
 enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_backend_options *options,
                                  struct wn_error *err)
 {
@@ -45,7 +56,7 @@ enum wn_code wn_cuda_device_open(struct wn_cuda_backend *be, const struct wn_bac
              wn_precision_name(be->precision));
     cudaGetLastError();
     code = WN_CALL(opening, cudaSetDevice(be->device), err);
-    return code == WN_OK ? WN_CALL(opening, cudaStreamCreateWithFlags(&be->stream, cudaStreamNonBlocking), err) : code;
+    return code == WN_OK ? open_stream(be, err) : code;
 }
 
 void wn_cuda_device_close(struct wn_cuda_backend *be)

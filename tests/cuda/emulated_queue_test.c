@@ -43,6 +43,25 @@ static void a_stage_is_replayed(void **state)
     subject_finish(&s);
 }
 
+/* One stream of each backend, and none of its programs'. */
+static void what_somebody_waits_for_goes_before_programs(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *exe;
+    const long before = fake_runtime.urgent;
+    subject_init(&s, 1, false);
+    three_steps(&s);
+    assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
+    assert_int_equal(fake_runtime.urgent - before, 1);
+    assert_int_equal(be->impl->compile(be, s.p, &exe, NULL), WN_OK);
+    assert_int_equal(fake_runtime.urgent - before, 1);
+    be->impl->release(exe);
+    wn_backend_close(be);
+    subject_finish(&s);
+}
+
 static void a_disturbed_capture_is_tried_again(void **state)
 {
     (void)state;
@@ -242,6 +261,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stage_is_replayed),
+        cmocka_unit_test(what_somebody_waits_for_goes_before_programs),
         cmocka_unit_test(a_disturbed_capture_is_tried_again),
         cmocka_unit_test(a_stage_that_cannot_be_captured_is_walked_and_says_why),
         cmocka_unit_test(a_write_may_follow_a_run_at_once),

@@ -345,6 +345,20 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 }
 
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
+enum { GREATEST = -5 }; /* priorities are negative, and the least is 0 */
+
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    *least = 0, *greatest = GREATEST;
+    return answer();
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority)
+{
+    fake_runtime.urgent += priority == GREATEST;
+    return cudaStreamCreateWithFlags(stream, flags);
+}
+
 {
     fake_streams_refuse("cudaStreamDestroy");
     if (stream) fake_streams_close((void *)stream);
