@@ -233,6 +233,7 @@ static void cuda_release(struct wn_exe *base)
     for (int i = 0; i < exe->n_tables; i++) wn_cuda_free(exe->be, exe->tables[i].memory, exe->tables[i].bytes);
     wn_cuda_free(exe->be, exe->arena, exe->arena_bytes);
     wn_cuda_free(exe->be, exe->workspace, exe->workspace_bytes);
+    wn_cuda_trials_end(exe);
     free(exe->values), free(exe->home), free(exe->ports), free(exe->stages), free(exe->first), free(exe->held),
         free(exe->jobs);
     free(exe->gemms), free(exe->tables), free(exe);
@@ -317,6 +318,7 @@ void wn_cuda_workspace(struct wn_cuda_exe *exe, size_t bytes)
 
 static enum wn_code reserve_workspace(struct wn_cuda_exe *exe, struct wn_error *err)
 {
+    wn_cuda_trials_end(exe);
     return exe->workspace_bytes
                ? wn_cuda_alloc(exe->be, exe->workspace_bytes, "the workspace of the libraries", &exe->workspace, err)
                : WN_OK;
@@ -334,8 +336,10 @@ static enum wn_code bind_plans(struct wn_cuda_exe *exe, struct wn_error *err)
 static enum wn_code warm(struct wn_cuda_exe *exe, struct wn_error *err)
 {
     for (int i = 0; i < wn_program_stages(exe->prog); i++) {
+        wn_cuda_disturb_begin();
         enum wn_code code = wn_cuda_run_jobs(exe, &exe->stages[i], err);
         if (code == WN_OK) code = wn_cuda_wait(exe, err);
+        wn_cuda_disturb_end();
         if (code == WN_OK) code = wn_cuda_capture(exe, &exe->stages[i], err);
         if (code != WN_OK) return code;
     }

@@ -207,16 +207,16 @@ static void instantiate(struct wn_cuda_stage *stage, cudaGraph_t graph, struct w
     if (WN_CALL(runtime, cudaGraphInstantiate(&exec, graph, 0), err) == WN_OK) stage->graph = exec;
 }
 
-static pthread_mutex_t captures = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t captures = PTHREAD_RWLOCK_INITIALIZER;
 
-void wn_cuda_handles_begin(void)
+void wn_cuda_disturb_begin(void)
 {
-    pthread_mutex_lock(&captures);
+    pthread_rwlock_rdlock(&captures);
 }
 
-void wn_cuda_handles_end(void)
+void wn_cuda_disturb_end(void)
 {
-    pthread_mutex_unlock(&captures);
+    pthread_rwlock_unlock(&captures);
 }
 
 /* What a capture is told where somebody else did what it does not bear; the library that was at work may have other
@@ -231,7 +231,7 @@ static bool is_disturbed(cudaError_t status)
 static bool capture_once(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, struct wn_error *why)
 {
     cudaGraph_t graph = NULL;
-    wn_cuda_handles_begin();
+    pthread_rwlock_wrlock(&captures);
     cudaError_t status = cudaStreamBeginCapture(exe->stream, cudaStreamCaptureModeThreadLocal);
     enum wn_code code = wn_cuda_check_runtime(status, "cudaStreamBeginCapture", why);
     if (code == WN_OK) {
@@ -240,7 +240,7 @@ static bool capture_once(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, s
         const enum wn_code ended = wn_cuda_check_runtime(status, "cudaStreamEndCapture", why);
         if (code == WN_OK) code = ended;
     }
-    wn_cuda_handles_end();
+    pthread_rwlock_unlock(&captures);
     if (code == WN_OK) instantiate(stage, graph, why);
     if (graph) cudaGraphDestroy(graph);
     return is_disturbed(status);

@@ -174,6 +174,8 @@ struct wn_cuda_exe {
     int n_plans, cap_plans;
     struct wn_cuda_gemm **gemms;
     int n_gemms, cap_gemms;
+    void *trial; /* the workspace of trials, while jobs are made */
+    size_t trial_bytes;
 };
 
 /* ---- layout.c: types, layouts, and which values share memory or have none ---- */
@@ -282,12 +284,40 @@ enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv
 void wn_cuda_plans_give(struct wn_cuda_exe *exe); /* back: the executable ends */
 void wn_cuda_plans_close(struct wn_cuda_backend *be);
 
+/* ---- trial.c: choosing by running ---- */
+enum { WN_CUDA_MOST_CANDIDATES = 8 };
+/* A way to do a job: the job with its pointers, and the workspace that it wants. name, what: of itself and of the
+ * workspace, for messages. */
+struct wn_cuda_candidate {
+    struct wn_cuda_job job;
+    size_t workspace_bytes;
+    const char *name, *what;
+};
+/* *best: the first of n that runs or, by time, the quickest of those that do. What the job writes is overwritten.
+ * WN_UNSUPPORTED, or WN_NO_MEMORY for its workspace: none runs; with the last one's words. */
+enum wn_code wn_cuda_trial(struct wn_cuda_exe *exe, const struct wn_cuda_candidate *c, int n, bool by_time, int *best,
+                           struct wn_error *err);
+void wn_cuda_trials_end(struct wn_cuda_exe *exe); /* frees their workspace */
+
+/* ---- kept.c: choices, for the next start ---- */
+enum { WN_CUDA_KEPT_PATH = 1024 };
+/* Whether there is a folder for them, so that what takes long to make is made once. */
+bool wn_cuda_plans_are_kept(void);
+/* The file of a choice, whose name key ends with a dot and what it is; false: it is not kept. version: of the library
+ * that it is of. */
+bool wn_cuda_kept_path(const struct wn_cuda_backend *be, size_t version, const char *key, char *path, size_t size);
+char *wn_cuda_kept_get(const char *path); /* malloc'd, caller's; NULL: nothing is kept there */
+/* Around looking for a choice and making it, where it is kept: what one worker times no other times beside it, and all
+ * of them choose the same. */
+void wn_cuda_kept_begin(void);
+void wn_cuda_kept_end(void);
+/* A folder that cannot be written keeps nothing. */
+void wn_cuda_kept_put(const struct wn_cuda_backend *be, const char *path, const char *text);
+
 /* ---- the two libraries; WN_UNSUPPORTED: they cannot do this one, use a kernel of ours ---- */
 /* A new plan, the caller's, chosen where it will run: job has its pointers. */
 enum wn_code wn_cuda_plan_make(struct wn_cuda_exe *exe, const struct wn_cuda_conv_shape *shape,
                                const struct wn_cuda_job *job, struct wn_cuda_plan **out, struct wn_error *err);
-/* Whether there is a folder for plans, so that what takes long to make is made once. */
-bool wn_cuda_plans_are_kept(void);
 /* Ties the job's pointers and the workspace to its plan, once all of them are known; it runs after that. */
 enum wn_code wn_cuda_plan_bind(struct wn_cuda_exe *exe, struct wn_cuda_job *job, struct wn_error *err);
 void wn_cuda_plan_unbind(struct wn_cuda_job *job); /* also one that was not bound */
@@ -298,6 +328,7 @@ struct wn_cuda_gemm_shape {
     const void *bias;               /* on the device: one number a column, f32; or NULL */
     bool relu;
 };
+/* Makes the job one of cuBLASLt; its a, b and y are there. */
 enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape, struct wn_cuda_job *job,
                               struct wn_error *err);
 void wn_cuda_gemm_destroy(struct wn_cuda_gemm *gemm);
@@ -338,10 +369,10 @@ enum wn_code wn_cuda_port_fetch(struct wn_cuda_exe *exe, struct wn_cuda_port *po
                                 struct wn_error *err);
 enum wn_code wn_cuda_wait(struct wn_cuda_exe *exe, struct wn_error *err);
 enum wn_code wn_cuda_launched(const char *name, struct wn_error *err); /* the error of the launch just made, if any */
-/* Around what makes or closes a handle of a library: that may wait for the device, which a capture of whatever
- * thread does not bear. */
-void wn_cuda_handles_begin(void);
-void wn_cuda_handles_end(void);
+/* Around what may wait for the device or load code to it, which a capture of whatever thread does not bear: making or
+ * closing a library's handle, planning, what runs for the first time. Any number at once; a capture waits. */
+void wn_cuda_disturb_begin(void);
+void wn_cuda_disturb_end(void);
 /* Captures the jobs of a stage into a graph; leaves stage->graph NULL where they cannot be captured. */
 enum wn_code wn_cuda_capture(struct wn_cuda_exe *exe, struct wn_cuda_stage *stage, struct wn_error *err);
 enum wn_code wn_cuda_replay(struct wn_cuda_exe *exe, const struct wn_cuda_stage *stage, struct wn_error *err);

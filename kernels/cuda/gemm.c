@@ -1,5 +1,5 @@
 /* Matrix products through cuBLASLt, with bias and ReLU fused. cuBLASLt counts by columns: it is asked for the
- * transposed product, whose columns are our rows. Knows no program. */
+ * transposed product, whose columns are our rows. The algorithm is chosen as cuDNN's plans are. Knows no program. */
 #include "libraries.h"
 
 #include <stdio.h>
@@ -8,7 +8,7 @@
 #include "check.h"
 #include "exe.h"
 
-enum { WORKSPACE_BYTES = 32 << 20 };
+enum { WORKSPACE_BYTES = 32 << 20, MOST_ALGORITHMS = 6 };
 
 struct wn_cuda_gemm {
     cublasLtMatmulDesc_t desc;
@@ -90,36 +90,140 @@ static enum wn_code describe(struct wn_cuda_gemm *g, const struct wn_cuda_gemm_s
     return code;
 }
 
+/* ---- the algorithm ---- */
+
 /* No reduction whose order depends on the run: partial sums go through the workspace or not at all. */
-static enum wn_code choose(struct wn_cuda_gemm *g, cublasLtHandle_t handle, struct wn_error *err)
+static enum wn_code prefer(cublasLtMatmulPreference_t wish, struct wn_error *err)
 {
     const size_t most = WORKSPACE_BYTES;
     const uint32_t schemes = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
-    cublasLtMatmulPreference_t wish;
-    cublasLtMatmulHeuristicResult_t found = {0};
-    int n = 0;
-    enum wn_code code = WN_CALL(blas, cublasLtMatmulPreferenceCreate(&wish), err);
-    if (code != WN_OK) return code;
-    code = WN_CALL(
+    enum wn_code code = WN_CALL(
         blas, cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof most),
         err);
-    if (code == WN_OK)
-        code = WN_CALL(blas,
-                       cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
-                                                            sizeof schemes),
-                       err);
+    if (code != WN_OK) return code;
+    return WN_CALL(blas,
+                   cublasLtMatmulPreferenceSetAttribute(wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &schemes,
+                                                        sizeof schemes),
+                   err);
+}
+
+/* What the heuristics offer, the best first, into found [MOST_ALGORITHMS]. */
+static enum wn_code offers(const struct wn_cuda_gemm *g, cublasLtHandle_t handle,
+                           cublasLtMatmulHeuristicResult_t *found, int *n, struct wn_error *err)
+{
+    cublasLtMatmulPreference_t wish;
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+    int good = 0;
+    enum wn_code code = WN_CALL(blas, cublasLtMatmulPreferenceCreate(&wish), err);
+    if (code != WN_OK) return code;
+    code = prefer(wish, err);
+    *n = 0;
     if (code == WN_OK)
-        status = cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, 1, &found, &n);
+        status =
+            cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, MOST_ALGORITHMS, found, n);
     cublasLtMatmulPreferenceDestroy(wish);
     if (code != WN_OK) return code;
-    if (status == CUBLAS_STATUS_SUCCESS && n) status = found.state;
-    if (!n || status != CUBLAS_STATUS_SUCCESS)
-        return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: status %d, %d found", (int)status,
-                       n);
-    g->algo = found.algo, g->workspace_bytes = found.workspaceSize;
-    return WN_OK;
+    for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < *n; i++)
+        if (found[i].state == CUBLAS_STATUS_SUCCESS) found[good++] = found[i];
+    if (good) return *n = good, WN_OK;
+    return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: status %d, %d found", (int)status,
+                   *n);
 }
+
+/* Of the algorithms one that runs, the quickest or, where time is no matter, the first. */
+static enum wn_code choose(struct wn_cuda_exe *exe, struct wn_cuda_gemm *g, const struct wn_cuda_job *like,
+                           const cublasLtMatmulHeuristicResult_t *found, int n, bool by_time, struct wn_error *err)
+{
+    struct wn_cuda_gemm with[MOST_ALGORITHMS];
+    struct wn_cuda_candidate c[MOST_ALGORITHMS] = {0};
+    int best;
+    for (int i = 0; i < n; i++) {
+        with[i] = *g;
+        with[i].algo = found[i].algo, with[i].workspace_bytes = found[i].workspaceSize;
+        c[i] = (struct wn_cuda_candidate){.job = *like,
+                                          .workspace_bytes = found[i].workspaceSize,
+                                          .name = "an algorithm of cuBLASLt's",
+                                          .what = "the workspace of a product"};
+        c[i].job.run = wn_cuda_run_gemm;
+        c[i].job.u.gemm.gemm = &with[i];
+    }
+    enum wn_code code = wn_cuda_trial(exe, c, n, by_time, &best, err);
+    if (code == WN_OK) *g = with[best];
+    return code;
+}
+
+/* All that the choice may depend on: extents, steps, types, and what is fused. */
+static bool path_of(const struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *s, char *path, size_t size)
+{
+    const struct wn_cuda_product *p = &s->product;
+    char key[256];
+    snprintf(key, sizeof key, "product%s%s%s-t%d.%d.%d-n%dm%dn%dk%d-a%d.%d.%d-b%d.%d.%d-y%d.%d.%d.algo",
+             s->bias ? "+bias" : "", s->relu ? "+relu" : "", exe->be->precision == WN_PRECISION_F32 ? "-exact" : "",
+             (int)p->a_type, (int)p->b_type, (int)p->y_type, p->batch, p->m, p->n, p->k, p->a_batch, p->a_m, p->a_k,
+             p->b_batch, p->b_k, p->b_n, p->y_batch, p->y_m, p->y_n);
+    return wn_cuda_kept_path(exe->be, cublasLtGetVersion(), key, path, size);
+}
+
+enum { WORDS = sizeof((cublasLtMatmulAlgo_t *)NULL)->data / sizeof(uint64_t) };
+
+/* An algorithm is numbers that the same version of the library takes back. */
+static bool recall(struct wn_cuda_exe *exe, const struct wn_cuda_gemm *g, const char *path,
+                   cublasLtMatmulHeuristicResult_t *out)
+{
+    cublasLtMatmulAlgo_t algo;
+    char *text = wn_cuda_kept_get(path), *end = text;
+    int n = 0;
+    for (; text && n < WORDS; n++) {
+        const char *at = end;
+        algo.data[n] = strtoull(at, &end, 16);
+        if (end == at) break;
+    }
+    free(text);
+    if (n < WORDS) return false;
+    *out = (cublasLtMatmulHeuristicResult_t){.state = CUBLAS_STATUS_NOT_SUPPORTED};
+    if (cublasLtMatmulAlgoCheck(exe->be->libraries->blas, g->desc, g->b, g->a, g->y, g->y, &algo, out) !=
+            CUBLAS_STATUS_SUCCESS ||
+        out->workspaceSize > WORKSPACE_BYTES)
+        return false;
+    out->algo = algo; /* which the check leaves alone */
+    return true;
+}
+
+static void keep(const struct wn_cuda_exe *exe, const struct wn_cuda_gemm *g, const char *path)
+{
+    char text[WORDS * 17 + 1];
+    for (int i = 0; i < WORDS; i++)
+        snprintf(text + i * 17, 18, "%016llx%c", (unsigned long long)g->algo.data[i], i + 1 < WORDS ? ' ' : '\n');
+    wn_cuda_kept_put(exe->be, path, text);
+}
+
+/* path: of the kept one, or NULL; that is taken where it still runs, else one of those that the heuristics offer. */
+static enum wn_code take(struct wn_cuda_exe *exe, struct wn_cuda_gemm *g, const char *path,
+                         const struct wn_cuda_job *like, struct wn_error *err)
+{
+    cublasLtMatmulHeuristicResult_t found[MOST_ALGORITHMS] = {0};
+    int n = 0;
+    if (path && recall(exe, g, path, found) && choose(exe, g, like, found, 1, false, NULL) == WN_OK) return WN_OK;
+    enum wn_code code = offers(g, exe->be->libraries->blas, found, &n, err);
+    if (code == WN_OK) code = choose(exe, g, like, found, n, path, err);
+    if (code == WN_OK && path) keep(exe, g, path);
+    return code;
+}
+
+static enum wn_code take_algorithm(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape,
+                                   struct wn_cuda_gemm *g, const struct wn_cuda_job *like, struct wn_error *err)
+{
+    char path[WN_CUDA_KEPT_PATH];
+    const bool kept = path_of(exe, shape, path, sizeof path);
+    if (kept) wn_cuda_kept_begin();
+    wn_cuda_disturb_begin();
+    enum wn_code code = take(exe, g, kept ? path : NULL, like, err);
+    wn_cuda_disturb_end();
+    if (kept) wn_cuda_kept_end();
+    return code;
+}
+
+/* ---- a product ---- */
 
 enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape, struct wn_cuda_job *job,
                               struct wn_error *err)
@@ -130,7 +234,7 @@ enum wn_code wn_cuda_gemm_job(struct wn_cuda_exe *exe, const struct wn_cuda_gemm
     if (!g) return wn_fail(err, WN_NO_MEMORY, "no memory for a product");
     struct wn_error why = {0};
     enum wn_code code = describe(g, shape, exe->be->precision == WN_PRECISION_F32, &why);
-    if (code == WN_OK) code = choose(g, exe->be->libraries->blas, &why);
+    if (code == WN_OK) code = take_algorithm(exe, shape, g, job, &why);
     if (code != WN_OK) {
         wn_cuda_gemm_destroy(g);
         if (code == WN_UNSUPPORTED) snprintf(exe->be->refused, sizeof exe->be->refused, "%.127s", why.text);

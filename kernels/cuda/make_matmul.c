@@ -52,7 +52,7 @@ enum wn_code wn_cuda_make_matmul(struct wn_cuda_exe *exe, int step, struct wn_er
     const bool tail = bias.data || act->kind != WN_UNARY_COUNT;
     const bool fusable = tail && (act->kind == WN_UNARY_COUNT || act->kind == WN_UNARY_RELU) && y.type == WN_CUDA_F32;
     struct wn_cuda_gemm_shape shape = {.product = product_of(s, &a, &b, &y)};
-    struct wn_cuda_job job = {.name = wn_prim_name(s->prim)};
+    struct wn_cuda_job job = {.name = wn_prim_name(s->prim), .u.gemm = {.a = a.data, .b = b.data, .y = y.data}};
     code = WN_UNSUPPORTED;
     if (fusable) {
         shape.bias = bias.data, shape.relu = act->kind == WN_UNARY_RELU;
@@ -66,9 +66,7 @@ enum wn_code wn_cuda_make_matmul(struct wn_cuda_exe *exe, int step, struct wn_er
     if (code == WN_UNSUPPORTED) {
         job.run = run_direct, job.u.product = shape.product;
         exe->be->plain++;
-    } else if (code == WN_OK) {
-        job.u.gemm.a = a.data, job.u.gemm.b = b.data, job.u.gemm.y = y.data;
-    } else {
+    } else if (code != WN_OK) {
         return code;
     }
     code = wn_cuda_job_add(exe, &job, err);

@@ -45,7 +45,9 @@ enum wn_code wn_cuda_vendor_load(struct wn_error *err);
 #define cublasLtCreate wn_cuda_vendor.cublasLtCreate_
 #define cublasLtDestroy wn_cuda_vendor.cublasLtDestroy_
 #define cublasLtGetStatusString wn_cuda_vendor.cublasLtGetStatusString_
+#define cublasLtGetVersion wn_cuda_vendor.cublasLtGetVersion_
 #define cublasLtMatmul wn_cuda_vendor.cublasLtMatmul_
+#define cublasLtMatmulAlgoCheck wn_cuda_vendor.cublasLtMatmulAlgoCheck_
 #define cublasLtMatmulAlgoGetHeuristic wn_cuda_vendor.cublasLtMatmulAlgoGetHeuristic_
 #define cublasLtMatmulDescCreate wn_cuda_vendor.cublasLtMatmulDescCreate_
 #define cublasLtMatmulDescDestroy wn_cuda_vendor.cublasLtMatmulDescDestroy_

@@ -17,7 +17,8 @@
 #include "selftest.h"
 #include "vendor.h"
 
-enum { CLASSES = 5, PLANS = 4 }; /* two ways forward, one back, and one with a derivative */
+/* two ways forward, one back, and one with a derivative; and one product */
+enum { CLASSES = 5, PLANS = 4, PRODUCTS = 1, KEPT = PLANS + PRODUCTS };
 
 /* Convolutions of two shapes, one of them fused with all that there is, its gradient, one with a derivative behind
  * it, and a product with bias and activation. */
@@ -73,13 +74,17 @@ static void must_be_close(const float *a, const float *b, long call)
 
 /* ---- plans in a folder ---- */
 
-static int files_of(const char *folder, char *path, size_t size)
+/* How many choices of a kind are kept, and the path of one. */
+static int files_of(const char *folder, const char *ending, char *path, size_t size)
 {
     DIR *d = opendir(folder);
     int n = 0;
     assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));)
-        if (strstr(e->d_name, ".json")) snprintf(path, size, "%s/%s", folder, e->d_name), n++;
+    for (struct dirent *e; (e = readdir(d));) {
+        const size_t length = strlen(e->d_name), tail = strlen(ending);
+        if (e->d_name[0] == '.' || length < tail || strcmp(e->d_name + length - tail, ending) != 0) continue;
+        snprintf(path, size, "%s/%s", folder, e->d_name), n++;
+    }
     closedir(d);
     return n;
 }
@@ -87,8 +92,8 @@ static int files_of(const char *folder, char *path, size_t size)
 static void remove_all(const char *folder)
 {
     char path[1024];
-    while (files_of(folder, path, sizeof path)) unlink(path);
-    rmdir(folder);
+    while (files_of(folder, "", path, sizeof path)) unlink(path);
+    assert_int_equal(rmdir(folder), 0);
 }
 
 static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **state)
@@ -101,7 +106,7 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
     network(&s);
     const struct fake_vendor before = fake_vendor;
     assert_int_equal(compute(&s, first, NULL), WN_OK);
-    assert_int_equal(files_of(folder, path, sizeof path), PLANS);
+    assert_int_equal(files_of(folder, ".json", path, sizeof path), PLANS);
     assert_true(fake_vendor.planned - before.planned > PLANS); /* of which the quickest was kept */
     assert_int_equal(fake_vendor.loaded, before.loaded);
     const long planned = fake_vendor.planned;
@@ -122,25 +127,25 @@ static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **sta
 
 /* Where each plan is written aside before it gets its name, another worker of this process is at work on the same
  * one: under the same name it would write into this one's file. A folder of that name stands for it. */
-static void workers_that_keep_the_same_plan_do_not_share_a_file(void **state)
+static void workers_that_keep_the_same_choice_do_not_share_a_file(void **state)
 {
     (void)state;
     struct subject s;
-    char folder[] = "/tmp/whynot-plans-XXXXXX", paths[PLANS][1024], other[PLANS][1064];
+    char folder[] = "/tmp/whynot-plans-XXXXXX", paths[KEPT][1024], other[KEPT][1064];
     assert_non_null(mkdtemp(folder));
     setenv("WHYNOT_PLAN_CACHE", folder, 1);
     network(&s);
     assert_int_equal(compute(&s, first, NULL), WN_OK);
-    for (int i = 0; i < PLANS; i++) {
-        assert_int_equal(files_of(folder, paths[i], sizeof paths[i]), PLANS - i);
+    for (int i = 0; i < KEPT; i++) {
+        assert_int_equal(files_of(folder, "", paths[i], sizeof paths[i]), KEPT - i);
         assert_int_equal(unlink(paths[i]), 0);
     }
-    for (int i = 0; i < PLANS; i++) {
+    for (int i = 0; i < KEPT; i++) {
         snprintf(other[i], sizeof other[i], "%s.%ld", paths[i], (long)getpid());
         assert_int_equal(mkdir(other[i], 0700), 0);
     }
     assert_int_equal(compute(&s, again, NULL), WN_OK);
-    for (int i = 0; i < PLANS; i++) {
+    for (int i = 0; i < KEPT; i++) {
         assert_int_equal(access(paths[i], R_OK), 0);
         assert_int_equal(rmdir(other[i]), 0);
     }
@@ -215,33 +220,171 @@ static void a_kept_plan_that_no_longer_runs_is_replaced(void **state)
     unsetenv("WHYNOT_PLAN_CACHE");
 }
 
-/* Which engine computes when both were timed. */
-static bool tensor_cores_are_chosen(long cost, long plain_cost)
+/* Which of two computes when both were timed. */
+static bool the_first_is_chosen(struct fake_engine *one, struct fake_engine *other, long cost, long other_cost)
 {
     struct subject s;
     char folder[] = "/tmp/whynot-plans-XXXXXX";
     assert_non_null(mkdtemp(folder));
     setenv("WHYNOT_PLAN_CACHE", folder, 1);
     network(&s);
-    fake_vendor.tensor_cores.cost = cost, fake_vendor.plain.cost = plain_cost;
+    one->cost = cost, other->cost = other_cost;
     assert_int_equal(compute(&s, first, NULL), WN_OK);
-    fake_vendor.tensor_cores.ran = 0, fake_vendor.plain.ran = 0;
+    one->ran = 0, other->ran = 0;
     assert_int_equal(compute(&s, again, NULL), WN_OK); /* with what was kept */
-    const bool chosen = fake_vendor.tensor_cores.ran > fake_vendor.plain.ran;
-    fake_vendor.tensor_cores.cost = fake_vendor.plain.cost = 0;
+    const bool chosen = one->ran > other->ran;
+    one->cost = other->cost = 0;
     subject_finish(&s);
     remove_all(folder);
     unsetenv("WHYNOT_PLAN_CACHE");
     return chosen;
 }
 
-static void another_plan_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker(void **state)
+static void another_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker(void **state)
+{
+    struct fake_engine *const pairs[][2] = {{&fake_vendor.tensor_cores, &fake_vendor.plain},
+                                            {&fake_vendor.algorithms[0], &fake_vendor.algorithms[1]}};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        assert_true(the_first_is_chosen(pairs[i][0], pairs[i][1], 10, 10));
+        assert_true(the_first_is_chosen(pairs[i][0], pairs[i][1], 10, 20));
+        assert_true(the_first_is_chosen(pairs[i][0], pairs[i][1], 100, 99)); /* which may be noise */
+        assert_false(the_first_is_chosen(pairs[i][0], pairs[i][1], 100, 90));
+    }
+}
+
+/* ---- algorithms of products ---- */
+
+static void an_algorithm_that_does_not_run_gives_way_to_the_next(void **state)
 {
     (void)state;
-    assert_true(tensor_cores_are_chosen(10, 10));
-    assert_true(tensor_cores_are_chosen(10, 20));
-    assert_true(tensor_cores_are_chosen(100, 99)); /* which may be noise */
-    assert_false(tensor_cores_are_chosen(100, 90));
+    struct subject s;
+    network(&s);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    const long held = fake_vendor.held, blocks = fake_runtime.held_blocks;
+    fake_vendor.algorithms[0].broken = true, fake_vendor.algorithms[1].ran = 0;
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_true(fake_vendor.algorithms[1].ran > 0);
+    assert_int_equal(seen.plain, 0);
+    must_be_close(first, again, 0);
+    fake_vendor.algorithms[1].broken = true; /* and where none runs, a kernel of ours does it, which is said */
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_int_equal(seen.plain, PRODUCTS);
+    assert_non_null(strstr(seen.refused, "cuBLASLt's does not run"));
+    must_be_close(first, again, 0);
+    fake_vendor.algorithms[0].broken = fake_vendor.algorithms[1].broken = false;
+    assert_true(fake_vendor.held == held && fake_runtime.held_blocks == blocks);
+    subject_finish(&s);
+}
+
+/* The first of the convolutions' plans and of the products' algorithms want more memory than there is. */
+static void what_has_no_memory_for_its_workspace_gives_way(void **state)
+{
+    enum { LARGE = 8 << 20 };
+    (void)state;
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    network(&s);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    const long held = fake_vendor.held, blocks = fake_runtime.held_blocks;
+    fake_vendor.tensor_cores.workspace = fake_vendor.algorithms[0].workspace = fake_runtime.too_large = LARGE;
+    for (int kept = 0; kept < 2; kept++) {
+        if (kept) setenv("WHYNOT_PLAN_CACHE", folder, 1);
+        fake_vendor.tensor_cores.ran = fake_vendor.algorithms[0].ran = 0;
+        assert_int_equal(compute(&s, again, NULL), WN_OK);
+        assert_int_equal(seen.plain, 0);
+        assert_true(fake_vendor.tensor_cores.ran == 0 && fake_vendor.algorithms[0].ran == 0);
+        must_be_close(first, again, 0);
+    }
+    fake_runtime.too_large = 0; /* and where there is, they are timed with the others, all in one workspace */
+    remove_all(folder);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_true(fake_vendor.tensor_cores.ran > 0 && fake_vendor.algorithms[0].ran > 0);
+    must_be_close(first, again, 0);
+    fake_vendor.tensor_cores.workspace = fake_vendor.algorithms[0].workspace = 0;
+    assert_true(fake_vendor.held == held && fake_runtime.held_blocks == blocks);
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+}
+
+static void *compute_as_well(void *out)
+{
+    struct subject s;
+    network(&s);
+    const enum wn_code code = compute(&s, out, NULL);
+    subject_finish(&s);
+    return code == WN_OK ? out : NULL;
+}
+
+/* What one worker is choosing the other waits for: timed beside each other both would choose by noise, and apart. */
+static void workers_that_start_together_choose_once(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX", path[1024];
+    pthread_t other;
+    void *done;
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    network(&s);
+    struct fake_vendor before = fake_vendor;
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    const long alone = fake_vendor.planned - before.planned, asked = fake_vendor.asked - before.asked;
+    while (files_of(folder, "", path, sizeof path)) unlink(path);
+    fake_vendor.tensor_cores.cost = fake_vendor.algorithms[0].cost = 2; /* long enough to meet */
+    before = fake_vendor;
+    assert_int_equal(pthread_create(&other, NULL, compute_as_well, again), 0);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    assert_int_equal(pthread_join(other, &done), 0);
+    assert_non_null(done);
+    assert_int_equal(fake_vendor.planned - before.planned, alone);
+    assert_int_equal(fake_vendor.asked - before.asked, asked);
+    assert_memory_equal(first, again, sizeof first);
+    fake_vendor.tensor_cores.cost = fake_vendor.algorithms[0].cost = 0;
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+}
+
+static void an_algorithm_is_kept_until_it_no_longer_runs(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[] = "/tmp/whynot-plans-XXXXXX", path[1024];
+    assert_non_null(mkdtemp(folder));
+    setenv("WHYNOT_PLAN_CACHE", folder, 1);
+    network(&s);
+    const struct fake_vendor before = fake_vendor;
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    assert_int_equal(files_of(folder, ".algo", path, sizeof path), PRODUCTS);
+    assert_true(fake_vendor.asked - before.asked == PRODUCTS && fake_vendor.checked == before.checked);
+    assert_true(fake_vendor.algorithms[1].ran > before.algorithms[1].ran); /* in turns with the first */
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_true(fake_vendor.asked - before.asked == PRODUCTS && fake_vendor.checked - before.checked == PRODUCTS);
+    assert_memory_equal(first, again, sizeof first);
+    fake_vendor.algorithms[0].broken = true;
+    const long second = fake_vendor.algorithms[1].ran;
+    assert_int_equal(compute(&s, again, NULL), WN_OK);
+    assert_int_equal(fake_vendor.asked - before.asked, 2 * PRODUCTS);
+    assert_true(fake_vendor.algorithms[1].ran > second);
+    assert_int_equal(compute(&s, again, NULL), WN_OK); /* what took its place was kept */
+    assert_int_equal(fake_vendor.asked - before.asked, 2 * PRODUCTS);
+    fake_vendor.algorithms[0].broken = false;
+    static const char *const spoilt[] = {"77 0 0 0", "0 0 0 0 0 0 0 0", "none"}; /* cut short, another's, no numbers */
+    for (int i = 0; i < 3; i++) {
+        FILE *f = fopen(path, "wb");
+        assert_true(f && fputs(spoilt[i], f) >= 0 && fclose(f) == 0);
+        assert_int_equal(compute(&s, again, NULL), WN_OK);
+        assert_int_equal(fake_vendor.asked - before.asked, (3 + i) * PRODUCTS);
+        assert_memory_equal(first, again, sizeof first);
+    }
+    subject_finish(&s);
+    remove_all(folder);
+    unsetenv("WHYNOT_PLAN_CACHE");
+    assert_int_equal(fake_vendor.held, before.held);
 }
 
 /* ---- streams ---- */
@@ -276,48 +419,65 @@ static void programs_of_one_backend_follow_each_other(void **state)
 static pthread_t visitor;
 static struct wn_backend *guest;
 
-static void *open_or_close(void *unused)
+static void *opens(void *unused)
 {
-    if (guest)
-        wn_backend_close(guest), guest = NULL;
-    else if (wn_backend_open("cuda", NULL, &guest, NULL) != WN_OK)
-        abort();
+    if (wn_backend_open("cuda", NULL, &guest, NULL) != WN_OK) abort();
     return unused;
 }
+
+static void *plans(void *network)
+{
+    const struct subject *s = network;
+    struct wn_exe *exe;
+    if (guest->impl->compile(guest, s->p, &exe, NULL) != WN_OK) abort();
+    guest->impl->release(exe);
+    return NULL;
+}
+
+static void *closes(void *unused)
+{
+    wn_backend_close(guest);
+    return unused;
+}
+
+static void *(*const visits[])(void *) = {opens, plans, closes};
+static int visit;
+static struct subject guests;
 
 /* Long enough for the other thread to be done where nothing keeps it from that. */
 static enum wn_code be_visited(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err)
 {
     (void)exe, (void)job, (void)err;
-    assert_int_equal(pthread_create(&visitor, NULL, open_or_close, NULL), 0);
+    assert_int_equal(pthread_create(&visitor, NULL, visits[visit], &guests), 0);
     usleep(200000);
     return WN_OK;
 }
 
-/* The fake ends the process where a handle is made or closed while any stream is captured. */
-static void no_handle_is_made_or_closed_while_another_thread_captures(void **state)
+/* The fakes end the process where that is done while any stream is captured. */
+static void nothing_is_planned_nor_a_handle_made_or_closed_while_another_thread_captures(void **state)
 {
     (void)state;
     struct subject s;
     struct wn_backend *be;
     struct wn_exe *base;
     network(&s);
+    network(&guests);
     assert_int_equal(wn_backend_open("cuda", NULL, &be, NULL), WN_OK);
     assert_int_equal(be->impl->compile(be, s.p, &base, NULL), WN_OK);
     struct wn_cuda_exe *exe = (struct wn_cuda_exe *)base;
     struct wn_cuda_job *job = &exe->jobs[exe->stages[0].begin], kept = *job;
     job->run = be_visited;
-    for (int i = 0; i < 2; i++) {
+    for (visit = 0; visit < 3; visit++) {
         struct wn_cuda_stage again = {.begin = exe->stages[0].begin, .end = exe->stages[0].begin + 1};
         assert_int_equal(wn_cuda_capture(exe, &again, NULL), WN_OK);
         assert_int_equal(pthread_join(visitor, NULL), 0);
-        assert_int_equal(guest != NULL, i == 0);
         assert_non_null(again.graph);
         wn_cuda_graph_destroy(&again);
     }
     *job = kept;
     be->impl->release(base);
     wn_backend_close(be);
+    subject_finish(&guests);
     subject_finish(&s);
 }
 
@@ -336,7 +496,7 @@ static void every_call_fails_once_and_all_is_given_back(const char *folder)
     for (long n = 1; n <= calls; n++) {
         char path[1024];
         struct wn_error err = {0};
-        while (folder && files_of(folder, path, sizeof path)) unlink(path);
+        while (folder && files_of(folder, "", path, sizeof path)) unlink(path);
         fake_vendor.calls = 0, fake_vendor.fail_at = n;
         const enum wn_code code = compute(&s, again, &err);
         fake_vendor.fail_at = 0;
@@ -453,13 +613,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plans_are_timed_once_and_taken_from_the_folder_after_that),
-        cmocka_unit_test(workers_that_keep_the_same_plan_do_not_share_a_file),
+        cmocka_unit_test(workers_that_keep_the_same_choice_do_not_share_a_file),
         cmocka_unit_test(an_engine_is_chosen_behind_many_that_nobody_may_choose),
         cmocka_unit_test(a_plan_that_does_not_run_gives_way_to_the_next),
         cmocka_unit_test(a_kept_plan_that_no_longer_runs_is_replaced),
-        cmocka_unit_test(another_plan_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker),
+        cmocka_unit_test(another_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker),
+        cmocka_unit_test(an_algorithm_that_does_not_run_gives_way_to_the_next),
+        cmocka_unit_test(what_has_no_memory_for_its_workspace_gives_way),
+        cmocka_unit_test(workers_that_start_together_choose_once),
+        cmocka_unit_test(an_algorithm_is_kept_until_it_no_longer_runs),
         cmocka_unit_test(programs_of_one_backend_follow_each_other),
-        cmocka_unit_test(no_handle_is_made_or_closed_while_another_thread_captures),
+        cmocka_unit_test(nothing_is_planned_nor_a_handle_made_or_closed_while_another_thread_captures),
         cmocka_unit_test(a_librarys_status_says_whose_fault_it_is),
         cmocka_unit_test(the_doctor_sees_whether_a_backend_computes),
         cmocka_unit_test(a_failing_call_gives_everything_back),

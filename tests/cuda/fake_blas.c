@@ -37,6 +37,9 @@ struct call {
     size_t workspace_bytes;
 };
 
+/* What an algorithm is known by. */
+enum { FIRST = 0x77, SECOND = 0x99 };
+
 enum { WORKSPACE = 4096 };
 
 static void check(bool fine, const char *what)
@@ -181,6 +184,17 @@ static bool has_types(const struct desc *d, const struct layout *a, const struct
     return !has_bias(d->tail) || (d->bias && d->bias_type == (int32_t)y->type);
 }
 
+static bool is_algorithm(const cublasLtMatmulAlgo_t *algo)
+{
+    return (algo->data[0] == FIRST || algo->data[0] == SECOND) && algo->data[7] == ~UINT64_C(0);
+}
+
+static size_t workspace_of(const cublasLtMatmulAlgo_t *algo)
+{
+    const size_t own = fake_vendor.algorithms[algo->data[0] == SECOND].workspace;
+    return own ? own : WORKSPACE;
+}
+
 static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
                                 cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t y,
                                 cublasLtMatmulPreference_t preference, int wanted,
@@ -190,7 +204,8 @@ static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t de
     const struct layout *la = (struct layout *)(void *)a, *lb = (struct layout *)(void *)b,
                         *ly = (struct layout *)(void *)y;
     const struct preference *p = (struct preference *)(void *)preference;
-    check(handle && c == y && wanted == 1, "a question of another form");
+    check(!fake_streams_captures_anywhere(), "an algorithm is looked for while a stream is captured");
+    check(handle && c == y && wanted > 1, "a question of another form");
     check(p->workspace >= WORKSPACE && !(p->schemes & CUBLASLT_REDUCTION_SCHEME_INPLACE),
           "sums whose order depends on the run, or no workspace");
     check(rows_of(la, d->a) == ly->rows && cols_of(lb, d->b) == ly->cols && cols_of(la, d->a) == rows_of(lb, d->b),
@@ -199,12 +214,37 @@ static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t de
     *n = 0;
     if (fake_vendor_fails()) return CUBLAS_STATUS_INTERNAL_ERROR;
     if (!has_types(d, la, lb, ly)) return CUBLAS_STATUS_NOT_SUPPORTED;
-    memset(found, 0, sizeof *found);
-    found->algo.data[0] = 0x77; /* by which it is known again */
-    found->workspaceSize = WORKSPACE;
-    found->state = CUBLAS_STATUS_SUCCESS;
-    *n = 1;
+    fake_vendor.asked++;
+    memset(found, 0, 2 * sizeof *found);
+    for (int i = 0; i < 2; i++) {
+        found[i].algo.data[0] = i ? SECOND : FIRST, found[i].algo.data[7] = ~UINT64_C(0);
+        found[i].workspaceSize = workspace_of(&found[i].algo);
+        found[i].state = CUBLAS_STATUS_SUCCESS;
+    }
+    *n = 2;
     return CUBLAS_STATUS_SUCCESS;
+}
+
+static cublasStatus_t algorithm_check(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, cublasLtMatrixLayout_t a,
+                                      cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t y,
+                                      const cublasLtMatmulAlgo_t *algo, cublasLtMatmulHeuristicResult_t *result)
+{
+    const struct desc *d = (struct desc *)(void *)desc;
+    check(handle && c == y, "a question of another form");
+    if (fake_vendor_fails()) return CUBLAS_STATUS_INTERNAL_ERROR;
+    if (!is_algorithm(algo) ||
+        !has_types(d, (struct layout *)(void *)a, (struct layout *)(void *)b, (struct layout *)(void *)y))
+        return CUBLAS_STATUS_INVALID_VALUE;
+    fake_vendor.checked++;
+    memset(result, 0, sizeof *result); /* of the real one the algorithm is never updated */
+    result->workspaceSize = workspace_of(algo);
+    result->state = CUBLAS_STATUS_SUCCESS;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+static size_t blas_version(void)
+{
+    return 130100;
 }
 
 static int type_of(cudaDataType_t type)
@@ -243,9 +283,10 @@ static cublasStatus_t multiply(cublasLtHandle_t handle, cublasLtMatmulDesc_t des
 {
     float one, zero;
     memcpy(&one, alpha, sizeof one), memcpy(&zero, beta, sizeof zero);
-    check(handle && one == 1 && zero == 0 && c == d && lc == ld && algo->data[0] == 0x77, "a product of another form");
-    check(workspace && bytes >= WORKSPACE, "a workspace that is smaller than the algorithm's");
-    if (fake_vendor_fails()) return CUBLAS_STATUS_EXECUTION_FAILED;
+    check(handle && one == 1 && zero == 0 && c == d && lc == ld && is_algorithm(algo), "a product of another form");
+    check(workspace && bytes >= workspace_of(algo), "a workspace that is smaller than the algorithm's");
+    struct fake_engine *engine = &fake_vendor.algorithms[algo->data[0] == SECOND];
+    if (fake_vendor_fails() || engine->broken) return CUBLAS_STATUS_EXECUTION_FAILED;
     struct call *kept = aligned_alloc(64, (sizeof *kept + 63) / 64 * 64); /* not malloc, which tests let fail */
     *kept = (struct call){*(struct desc *)(void *)desc,
                           *(struct layout *)(void *)la,
@@ -255,8 +296,8 @@ static cublasStatus_t multiply(cublasLtHandle_t handle, cublasLtMatmulDesc_t des
                           b,
                           d,
                           workspace,
-                          WORKSPACE};
-    fake_runtime_launch(stream, run, free, kept);
+                          workspace_of(algo)};
+    fake_engine_run(engine, stream, run, kept);
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -264,7 +305,8 @@ void fake_blas_fill(void)
 {
     struct wn_cuda_vendor *v = &wn_cuda_vendor;
     v->cublasLtCreate_ = blas_create, v->cublasLtDestroy_ = blas_destroy, v->cublasLtGetStatusString_ = blas_words;
-    v->cublasLtMatmul_ = multiply, v->cublasLtMatmulAlgoGetHeuristic_ = heuristic;
+    v->cublasLtMatmul_ = multiply, v->cublasLtMatmulAlgoGetHeuristic_ = heuristic,
+    v->cublasLtMatmulAlgoCheck_ = algorithm_check, v->cublasLtGetVersion_ = blas_version;
     v->cublasLtMatmulDescCreate_ = desc_create, v->cublasLtMatmulDescDestroy_ = desc_destroy,
     v->cublasLtMatmulDescSetAttribute_ = desc_set;
     v->cublasLtMatmulPreferenceCreate_ = preference_create, v->cublasLtMatmulPreferenceDestroy_ = preference_destroy;

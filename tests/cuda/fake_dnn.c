@@ -305,6 +305,7 @@ static cudnnStatus_t finalize(cudnnBackendDescriptor_t descriptor)
     if (fake_vendor_fails()) return CUDNN_STATUS_NOT_SUPPORTED;
     if (d->kind == CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) d->graph = graph_of(d);
     if (d->kind == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
+        check(!fake_streams_captures_anywhere(), "a plan is made while a stream is captured");
         check(get(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &handle, 1) && handle, "a plan without a handle");
         must_have_a_stream(handle);
         const struct attribute *text = find(d, CUDNN_ATTR_EXECUTION_PLAN_JSON_REPRESENTATION);
@@ -349,7 +350,7 @@ static cudnnStatus_t engines_of(const struct descriptor *heuristics, int64_t mos
 
 static size_t workspace_of(const struct graph *g)
 {
-    return g->engine == PLAIN ? WORKSPACE : 0;
+    return g->engine == PLAIN ? WORKSPACE : (int64_t)fake_vendor.tensor_cores.workspace;
 }
 
 static cudnnStatus_t ask(cudnnBackendDescriptor_t const descriptor, cudnnBackendAttributeName_t name,
@@ -482,11 +483,6 @@ static void must_be_here(const struct call *c, const struct tensor *t)
           "a tensor without memory, or not on 16 bytes");
 }
 
-static void take_time(void *unused)
-{
-    (void)unused;
-}
-
 static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan, cudnnBackendDescriptor_t variants)
 {
     const struct descriptor *p = plan, *v = variants;
@@ -500,7 +496,6 @@ static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan
     must_have_a_stream(handle);
     struct fake_engine *engine = p->graph.engine == PLAIN ? &fake_vendor.plain : &fake_vendor.tensor_cores;
     if (fake_vendor_fails() || engine->broken) return CUDNN_STATUS_EXECUTION_FAILED;
-    engine->ran++;
     struct call *c = aligned_alloc(64, (sizeof *c + 63) / 64 * 64); /* not malloc, which tests let fail */
     memset(c, 0, sizeof *c);
     c->graph = p->graph;
@@ -512,9 +507,7 @@ static cudnnStatus_t execute(cudnnHandle_t handle, cudnnBackendDescriptor_t plan
     check(c->workspace || !workspace_of(&c->graph), "a plan without its workspace");
     for (int i = 0; i < c->graph.n; i++)
         must_be_here(c, &c->graph.op[i].x), must_be_here(c, &c->graph.op[i].b), must_be_here(c, &c->graph.op[i].y);
-    for (long i = 0; i < engine->cost; i++)
-        fake_runtime_launch(((struct handle *)(void *)handle)->stream, take_time, take_time, NULL);
-    fake_runtime_launch(((struct handle *)(void *)handle)->stream, run, free, c);
+    fake_engine_run(engine, ((struct handle *)(void *)handle)->stream, run, c);
     return CUDNN_STATUS_SUCCESS;
 }
 

@@ -224,6 +224,7 @@ static cudaError_t check(const char *what, int device)
 cudaError_t cudaMalloc(void **out, size_t bytes)
 {
     fake_streams_refuse("cudaMalloc");
+    if (fake_runtime.too_large && bytes >= fake_runtime.too_large) return last = cudaErrorMemoryAllocation;
     return make(out, bytes, current);
 }
 
@@ -344,7 +345,6 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
     return e;
 }
 
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
 enum { GREATEST = -5 }; /* priorities are negative, and the least is 0 */
 
 cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
@@ -359,6 +359,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, i
     return cudaStreamCreateWithFlags(stream, flags);
 }
 
+cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     fake_streams_refuse("cudaStreamDestroy");
     if (stream) fake_streams_close((void *)stream);

@@ -26,6 +26,7 @@ struct fake_runtime {
     long urgent;             /* streams that were made to go before others */
     long waits;              /* times that the host waited for what it had not waited for yet, on whatever stream */
     size_t free_bytes;       /* that every device says it has */
+    size_t too_large;        /* there is no block of so many bytes (0: there is any) */
     long strangers;          /* times that something of another device than the current one was used ... */
     bool strangers_expected; /* ... which else ends the process */
 };

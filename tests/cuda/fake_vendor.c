@@ -2,6 +2,7 @@
 #include "fake_vendor.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WN_CUDA_VENDOR_PLAIN
@@ -18,6 +19,18 @@ int fake_plans;
 bool fake_vendor_fails(void)
 {
     return ++fake_vendor.calls == fake_vendor.fail_at;
+}
+
+static void take_time(void *unused)
+{
+    (void)unused;
+}
+
+void fake_engine_run(struct fake_engine *engine, void *stream, void (*run)(void *arg), void *arg)
+{
+    engine->ran++;
+    for (long i = 0; i < engine->cost; i++) fake_runtime_launch(stream, take_time, take_time, NULL);
+    fake_runtime_launch(stream, run, free, arg);
 }
 
 enum wn_code wn_cuda_vendor_load(struct wn_error *err)

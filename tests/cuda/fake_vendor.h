@@ -14,14 +14,18 @@ struct fake_vendor {
     long refused;
     long planned, loaded; /* plans chosen by heuristics, plans taken from text */
     struct fake_engine {
-        bool broken; /* its plans are made, but do not run */
-        long cost;   /* the milliseconds that one of its runs takes longer than a launch */
-        long ran;    /* so often, not counting what did not */
-    } tensor_cores, plain;
+        bool broken;                      /* its plans are made, but do not run */
+        long cost;                        /* the milliseconds that one of its runs takes longer than a launch */
+        long ran;                         /* so often, not counting what did not */
+        size_t workspace;                 /* bytes that it wants; 0: what it always does */
+    } tensor_cores, plain, algorithms[2]; /* engines of convolutions; of products, the heuristics' first and second */
+    long asked, checked;                  /* heuristics of products; algorithms that were kept */
 };
 extern struct fake_vendor fake_vendor;
 
 bool fake_vendor_fails(void); /* counts a call */
+/* Queues what the engine computes, after the time that it takes; arg is freed. */
+void fake_engine_run(struct fake_engine *engine, void *stream, void (*run)(void *arg), void *arg);
 void fake_dnn_fill(void);
 void fake_blas_fill(void);
 
