@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import unittest
+from unittest import mock
 
 ROOT = os.environ.get("WHYNOT_ROOT", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path[:0] = [os.path.join(ROOT, "clients", "python"), os.path.join(ROOT, "tests", "http")]
@@ -270,16 +271,32 @@ class Flawed(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.count(1)
+        time.sleep(0.02)  # others may come meanwhile
+        self.server.count(-1)
         self.do_GET()
 
     def log_message(self, *unused):
         pass
 
 
+class Counted(http.server.ThreadingHTTPServer):
+    """Knows how many requests were under way at the same time."""
+    under_way = most = 0
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.times, self.failures, self.lock = [], [], threading.Lock()
+
+    def count(self, more):
+        with self.lock:
+            self.under_way += more
+            self.most = max(self.most, self.under_way)
+
+
 class AgainstFailures(unittest.TestCase):
     def setUp(self):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Flawed)
-        self.server.times, self.server.failures = [], []
+        self.server = Counted(("127.0.0.1", 0), Flawed)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.client = whynot.Client("http://127.0.0.1:%d" % self.server.server_port, timeout=10, retries=3)
 
@@ -350,6 +367,64 @@ class AgainstFailures(unittest.TestCase):
                 self.assertEqual(await c.models(), [])  # the only thread is free again
                 self.assertLess(time.monotonic() - begin, 20)
         asyncio.run(give_up())
+
+    def test_a_cancelled_batch_cuts_its_connections(self):
+        self.server.failures = ["sleep"] * 2
+
+        async def give_up():
+            async with whynot.AsyncClient(self.client.url, connections=2) as c:
+                task = asyncio.ensure_future(c.explain_many([b"x"] * 8, batch=2).__anext__())
+                while len(self.server.times) < 2:
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                with self.assertRaises(asyncio.CancelledError):
+                    await task
+                begin = time.monotonic()
+                self.assertEqual(await asyncio.gather(c.models(), c.models()), [[], []])  # both threads are free again
+                self.assertLess(time.monotonic() - begin, 20)
+                self.assertEqual(len(self.server.times), 4)  # what waited for its turn never went out
+        asyncio.run(give_up())
+
+    def test_no_more_requests_than_connections_however_large_the_pictures(self):
+        self.server.failures = [400] * 99
+
+        async def ask():
+            async with whynot.AsyncClient(self.client.url, connections=3) as c:
+                return [a async for a in c.explain_many([b"12345678"] * 60, batch=10, errors="return")]
+        with mock.patch.object(sys.modules["whynot.client"], "BATCH_BYTES", 20):  # two of them go into one request
+            self.assertEqual([type(a) for a in asyncio.run(ask())], [whynot.BadRequest] * 60)
+        self.assertEqual(len(self.server.times), 30)
+        self.assertLessEqual(self.server.most, 3)
+
+    def test_asyncio_reads_pictures_beside_its_loop(self):
+        self.server.failures = [400] * 9
+        threads = set()
+
+        def pictures():
+            for _ in range(8):
+                threads.add(threading.current_thread())
+                yield b"x"
+
+        async def ask():
+            async with whynot.AsyncClient(self.client.url) as c:
+                return [a async for a in c.explain_many(pictures(), batch=2, errors="return")]
+        self.assertEqual(len(asyncio.run(ask())), 8)
+        self.assertEqual(len(threads), 1)
+        self.assertNotIn(threading.main_thread(), threads)
+
+    def test_wrong_arguments_of_a_batch_are_refused_before_a_picture_is_read(self):
+        for wrong, word in (({"errors": "retrun"}, "retrun"), ({"batch": 0}, "at least one")):
+            left = iter([b"x"] * 3)
+
+            async def ask():
+                async with whynot.AsyncClient(self.client.url) as c:
+                    return [a async for a in c.explain_many(left, **wrong)]
+            with self.assertRaisesRegex(ValueError, word):
+                asyncio.run(ask())
+            with self.assertRaisesRegex(ValueError, word):
+                list(self.client.explain_many(left, **wrong))
+            self.assertEqual(len(list(left)), 3)
+        self.assertEqual(self.server.times, [])
 
     def test_nobody_there(self):
         self.server.server_close()

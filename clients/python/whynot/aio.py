@@ -2,17 +2,16 @@
 """The client for asyncio: the same calls, awaited.
 
 Threads rather than asyncio's streams: so there is one HTTP, one pool and one set of rules for trying again, TLS and proxies' answers are those of the
-standard library, and reading and encoding pictures keeps off the loop, too. The threads only wait for sockets. A task that is cancelled cuts its
-connection, and the server drops the work."""
+standard library, and reading and encoding pictures keeps off the loop, too. A thread has one request at a time, so there are never more of them under
+way than threads. A task that is cancelled cuts its connections, and the server drops the work."""
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import functools
-from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, TypeVar
+from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Sequence, TypeVar, Union
 
-from .client import Client, Outcome
-from .errors import WhynotError
+from .client import BATCH, OUTPUTS, Client, Outcome, _or_raise
 from .results import Class, Contrast, Explanation, Layer, Method, Model
 from .transport import Abort
 
@@ -39,41 +38,46 @@ class AsyncClient:
     async def _run(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, functools.partial(call, *args, **named))
 
-    async def explain(self, picture: Any, why: Any = None, rather_than: Any = None, **options: Any) -> Explanation:
-        """As Client.explain."""
+    async def _ask(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
         abort = Abort()
         try:
-            return await self._run(self.sync.explain, picture, why, rather_than, abort=abort, **options)
+            return await self._run(call, *args, abort=abort, **named)
         except asyncio.CancelledError:
             abort.now()
             raise
 
-    async def explain_many(self, pictures: Iterable[Any], why: Any = None, rather_than: Any = None, *, errors: str = "raise",
+    async def explain(self, picture: Any, why: Any = None, rather_than: Any = None, **options: Any) -> Explanation:
+        """As Client.explain."""
+        return await self._ask(self.sync.explain, picture, why, rather_than, **options)
+
+    async def explain_many(self, pictures: Iterable[Any], why: Any = None, rather_than: Any = None, *, model: Optional[str] = None, batch: int = BATCH,
+                           outputs: Union[str, Sequence[str]] = OUTPUTS, errors: str = "raise", timeout: Optional[float] = None,
                            **options: Any) -> AsyncIterator[Outcome]:
-        """As Client.explain_many: answers in order."""
-        options.setdefault("batch", 16)
-        chunk: List[Any] = []
+        """As Client.explain_many: answers in order. `pictures` is gone through and read by one thread of its own, as they are needed."""
+        chunks, ask = self.sync._batches(pictures, why, rather_than, model, batch, outputs, errors, timeout, options)
+        reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="whynot-read")
         waiting: List["asyncio.Task[List[Outcome]]"] = []
 
-        async def answer(some: List[Any]) -> List[Outcome]:
-            return await self._run(lambda: list(_one_request(self.sync, some, why, rather_than, options)))
+        async def first() -> List[Outcome]:
+            await asyncio.wait(waiting[:1])  # unlike awaiting it, this leaves it to the lines at the end to cancel it
+            return waiting.pop(0).result()
         try:
-            for picture in pictures:
-                chunk.append(picture)
-                if len(chunk) == options["batch"]:
-                    waiting.append(asyncio.ensure_future(answer(chunk)))
-                    chunk = []
+            while True:
+                chunk = await asyncio.get_running_loop().run_in_executor(reader, lambda: next(chunks, None))
+                if chunk is None:
+                    break
+                waiting.append(asyncio.ensure_future(self._ask(ask, chunk)))
                 if len(waiting) >= 2 * self.sync.connections:
-                    for outcome in await waiting.pop(0):
+                    for outcome in await first():
                         yield _or_raise(outcome, errors)
-            if chunk:
-                waiting.append(asyncio.ensure_future(answer(chunk)))
             while waiting:
-                for outcome in await waiting.pop(0):
+                for outcome in await first():
                     yield _or_raise(outcome, errors)
         finally:
-            for task in waiting:
+            reader.shutdown(wait=False)
+            for task in reversed(waiting):  # those that have no thread yet come first, or they would get one that is given up here
                 task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)  # so that they are cut when this ends, not when the loop comes by
 
     async def models(self) -> List[Model]:
         return await self._run(self.sync.models)
@@ -95,13 +99,3 @@ class AsyncClient:
 
     async def ready(self) -> bool:
         return await self._run(self.sync.ready)
-
-
-def _one_request(client: Client, pictures: List[Any], why: Any, rather_than: Any, options: Dict[str, Any]) -> Iterable[Outcome]:
-    return client.explain_many(pictures, why, rather_than, errors="return", **options)
-
-
-def _or_raise(outcome: Outcome, errors: str) -> Outcome:
-    if isinstance(outcome, WhynotError) and errors == "raise":
-        raise outcome
-    return outcome

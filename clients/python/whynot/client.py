@@ -22,8 +22,10 @@ from .transport import Abort, Transport
 Which = Union[int, str]
 Rather = Union[None, Which, Sequence[Which]]
 OUTPUTS = "heatmap,overlay,raw,bbox"
+BATCH = 16  # most pictures in one request
 BATCH_BYTES = 6 << 20  # of pictures in one request; the server takes 16 MiB of base64 by default
 Outcome = Union[Explanation, WhynotError]
+Chunk = List[Tuple[Dict[str, Any], bytes]]  # what one request asks: each picture's own fields and its file
 
 
 def _png_of_array(picture: Any) -> bytes:
@@ -126,27 +128,32 @@ class Client:
         return results.explanation(raw, data, request_id)
 
     def explain_many(self, pictures: Iterable[Any], why: Union[None, Which, Sequence[Which]] = None, rather_than: Rather = None, *,
-                     model: Optional[str] = None, batch: int = 16, outputs: Union[str, Sequence[str]] = OUTPUTS, errors: str = "raise",
+                     model: Optional[str] = None, batch: int = BATCH, outputs: Union[str, Sequence[str]] = OUTPUTS, errors: str = "raise",
                      timeout: Optional[float] = None, **options: Any) -> Iterator[Outcome]:
         """Answers in the order of the pictures, as they come; requests of up to `batch` pictures go side by side over the client's connections.
         pictures: anything that explain() takes, or Question objects. errors="return": a picture that has no answer gives its error in its place.
         Pictures are read as they are needed."""
+        chunks, ask = self._batches(pictures, why, rather_than, model, batch, outputs, errors, timeout, options)
+        for outcome in _side_by_side(chunks, ask, self.connections):
+            yield _or_raise(outcome, errors)
+
+    def _batches(self, pictures: Iterable[Any], why: Union[None, Which, Sequence[Which]], rather_than: Rather, model: Optional[str], batch: int,
+                 outputs: Union[str, Sequence[str]], errors: str, timeout: Optional[float],
+                 options: Mapping[str, Any]) -> Tuple[Iterator[Chunk], Callable[..., List[Outcome]]]:
+        """The requests to be, read as they are taken, and what asks one of them (and takes an Abort); wrong arguments are refused before a picture is read."""
         if errors not in ("raise", "return"):
-            raise ValueError('errors is "raise" or "return"')
+            raise ValueError('errors is "raise" or "return", not %r' % (errors,))
         if batch < 1:
-            raise ValueError("a batch has at least one picture")
+            raise ValueError("a batch has at least one picture, not %r" % (batch,))
         standard = fields(why, rather_than, {**options, "outputs": outputs})
 
-        def answer(chunk: List[Tuple[Dict[str, Any], bytes]]) -> List[Outcome]:
-            return self._ask_batch(model, standard, chunk, timeout)
-        for outcome in _side_by_side(self._chunks(pictures, batch), answer, self.connections):
-            if isinstance(outcome, WhynotError) and errors == "raise":
-                raise outcome
-            yield outcome
+        def ask(chunk: Chunk, abort: Optional[Abort] = None) -> List[Outcome]:
+            return self._ask_batch(model, standard, chunk, timeout, abort)
+        return self._chunks(pictures, batch), ask
 
     @staticmethod
-    def _chunks(pictures: Iterable[Any], batch: int) -> Iterator[List[Tuple[Dict[str, Any], bytes]]]:
-        chunk: List[Tuple[Dict[str, Any], bytes]] = []
+    def _chunks(pictures: Iterable[Any], batch: int) -> Iterator[Chunk]:
+        chunk: Chunk = []
         size = 0
         for one in pictures:
             question = one if isinstance(one, Question) else Question(one)
@@ -159,11 +166,11 @@ class Client:
         if chunk:
             yield chunk
 
-    def _ask_batch(self, model: Optional[str], standard: Dict[str, Any], chunk: List[Tuple[Dict[str, Any], bytes]],
-                   timeout: Optional[float]) -> List[Outcome]:
+    def _ask_batch(self, model: Optional[str], standard: Dict[str, Any], chunk: Chunk, timeout: Optional[float],
+                   abort: Optional[Abort]) -> List[Outcome]:
         instances = [{**own, "image": {"b64": base64.b64encode(data).decode()}} for own, data in chunk]
         try:
-            raw, request_id = self._ask(model, {**standard, "instances": instances}, timeout, None)
+            raw, request_id = self._ask(model, {**standard, "instances": instances}, timeout, abort)
         except WhynotError as e:
             return [e] * len(chunk)
         return [results.explanation(one, data, request_id) if "code" not in one else from_problem(int(one["status"]), one)
@@ -232,7 +239,13 @@ class Client:
         return self._transport.call("GET", self._model_path(model, "/sample?" + urlencode({"file": file})))[2]
 
 
-def _side_by_side(chunks: Iterator[List[Any]], work: Callable[[List[Any]], List[Outcome]], threads: int) -> Iterator[Outcome]:
+def _or_raise(outcome: Outcome, errors: str) -> Outcome:
+    if isinstance(outcome, WhynotError) and errors == "raise":
+        raise outcome
+    return outcome
+
+
+def _side_by_side(chunks: Iterator[Chunk], work: Callable[..., List[Outcome]], threads: int) -> Iterator[Outcome]:
     """Results in order, no more than two chunks a thread read ahead."""
     with concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="whynot") as pool:
         waiting: List["concurrent.futures.Future[List[Outcome]]"] = []
