@@ -2,6 +2,7 @@
 import asyncio
 import base64
 import html
+import http.client
 import http.server
 import io
 import json
@@ -367,6 +368,33 @@ class AgainstFailures(unittest.TestCase):
                 self.assertEqual(await c.models(), [])  # the only thread is free again
                 self.assertLess(time.monotonic() - begin, 20)
         asyncio.run(give_up())
+
+    def test_a_cancelled_task_waits_no_longer_for_its_next_try(self):
+        self.server.failures = [(503, "15")]
+
+        async def give_up():
+            async with whynot.AsyncClient(self.client.url, connections=1) as c:
+                task = asyncio.ensure_future(c.explain(b"x"))
+                while not self.server.times:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.2)
+                task.cancel()
+                begin = time.monotonic()
+                self.assertEqual(await c.models(), [])  # the only thread is free again
+                self.assertLess(time.monotonic() - begin, 10)
+        asyncio.run(give_up())
+
+    def test_what_is_given_up_while_it_connects_is_not_asked(self):
+        abort, connect = whynot.transport.Abort(), http.client.HTTPConnection.connect
+
+        def slow(connection):
+            connect(connection)
+            sock, connection.sock = connection.sock, None  # as it is until then
+            abort.now()
+            connection.sock = sock
+        with mock.patch.object(http.client.HTTPConnection, "connect", slow), self.assertRaisesRegex(whynot.WhynotError, "given up"):
+            self.client.explain(b"x", abort=abort)
+        self.assertEqual(self.server.times, [])
 
     def test_a_cancelled_batch_cuts_its_connections(self):
         self.server.failures = ["sleep"] * 2

@@ -34,6 +34,10 @@ class Abort:
         with self._lock:
             self._connection = connection
 
+    def check(self) -> None:
+        if self.done.is_set():
+            raise WhynotError("the question was given up")
+
     def now(self) -> None:
         self.done.set()
         with self._lock:
@@ -109,10 +113,14 @@ class Transport:
     # ---- one exchange ----
 
     def _exchange(self, connection: http.client.HTTPConnection, method: str, path: str, body: Optional[bytes], headers: Dict[str, str],
-                  left: float) -> Reply:
+                  left: float, abort: Optional[Abort]) -> Reply:
         connection.timeout = left
         if connection.sock is None:
+            if abort:
+                abort.check()
             connection.connect()
+        if abort:
+            abort.check()  # there was no socket to cut before
         sock: Any = connection.sock
         sock.settimeout(left)
         connection.request(method, self.base + path, body, headers)
@@ -130,9 +138,7 @@ class Transport:
             try:
                 if abort:
                     abort.watch(connection)
-                    if abort.done.is_set():
-                        raise WhynotError("the question was given up")
-                reply = self._exchange(connection, method, path, body, headers, max(end - time.monotonic(), 0.001))
+                reply = self._exchange(connection, method, path, body, headers, max(end - time.monotonic(), 0.001), abort)
                 good = connection.sock is not None
                 return reply
             except socket.timeout:
@@ -148,12 +154,14 @@ class Transport:
                 else:
                     connection.close()
 
-    def _pause(self, attempt: int, wanted: Optional[float], end: float) -> bool:
-        """False: there is no time left for it. Waits are spread, so that many clients do not come back at once."""
+    def _pause(self, attempt: int, wanted: Optional[float], end: float, abort: Optional[Abort]) -> bool:
+        """False: there is no time left for it, or the question was given up. Waits are spread, so that many clients do not come back at once."""
         wait = 0.1 * 2.0 ** attempt if wanted is None else wanted
         wait = min(wait, MOST_WAIT_S) * (1 + 0.25 * random.random())
         if time.monotonic() + wait >= end:
             return False
+        if abort:
+            return not abort.done.wait(wait)
         time.sleep(wait)
         return True
 
@@ -182,6 +190,6 @@ class Transport:
                 raise ConnectionFailed("the certificate of %s is not to be trusted: %s" % (self.host, e)) from e
             except (OSError, http.client.HTTPException) as e:
                 error = ConnectionFailed("%s port %s cannot be reached: %s" % (self.host, self.port or "standard", e or type(e).__name__))
-            if (abort and abort.done.is_set()) or attempt >= most or not self._pause(attempt, wanted, end):
+            if (abort and abort.done.is_set()) or attempt >= most or not self._pause(attempt, wanted, end, abort):
                 raise error
             attempt += 1
