@@ -55,7 +55,7 @@ static enum cli_exit exchange_token(struct connecting *s)
                *root = call(s->peer, "POST", "/api/token/refresh/", body, &status, &err);
         const char *access = json_string_value(json_object_get(root, "access"));
         if (!status)
-            code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+            code = cli_fail_error(&err);
         else if (!access)
             code =
                 cli_fail(CLI_UNREACHABLE,
@@ -151,7 +151,7 @@ static enum cli_exit check_health(const struct connecting *s, struct cli_peer *p
     bool up = status == 200 && state && strcmp(state, "UP") == 0;
     enum cli_exit code = CLI_OK;
     if (!status)
-        code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+        code = cli_fail_error(&err);
     else if (!up)
         code = cli_fail(CLI_UNREACHABLE, "%s/health does not say that it is up (status %d)%s%s", s->daemon, status,
                         why ? ": " : "", why ? why : "");
@@ -170,7 +170,7 @@ static enum cli_exit check_setup(const char *daemon, struct cli_peer *p, const c
     const char *why = json_string_value(json_object_get(root, "detail"));
     enum cli_exit code = CLI_OK;
     if (!status)
-        code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+        code = cli_fail_error(&err);
     else if (status != 200)
         code = cli_fail(status == 401 || status == 403 ? CLI_UNREACHABLE : CLI_FAILED, "the daemon: %s",
                         why ? why : "no answer that can be read");
@@ -198,7 +198,7 @@ static enum cli_exit check_daemon(const struct connecting *s, const char *config
 /* why: Label Studio's own words, or NULL. */
 static enum cli_exit refused(int status, const char *what, const char *why, const struct wn_error *err)
 {
-    if (!status) return cli_fail(CLI_UNREACHABLE, "%s", err->text);
+    if (!status) return cli_fail_error(err);
     if (why && strstr(why, "reserved network address"))
         return cli_fail(CLI_FAILED,
                         "Label Studio says: %s. It asks no address of its own machine or network unless it is started "

@@ -194,15 +194,22 @@ static void give_handle(struct cli_peer *p, CURL *handle)
     if (!kept) curl_easy_cleanup(handle);
 }
 
-static size_t take(char *data, size_t one, size_t n, void *out)
+/* Where an answer goes, and why no more of it was taken: libcurl only hears that it was not. */
+struct taking {
+    struct wn_buffer *body;
+    enum wn_code code;
+};
+
+static size_t take(char *data, size_t one, size_t n, void *to)
 {
-    struct wn_buffer *b = out;
-    bool good = b->size + n <= REPLY_BYTES && wn_buffer_append(b, data, one * n, NULL) == WN_OK;
-    return good ? n : 0;
+    struct taking *t = to;
+    bool fits = t->body->size + one * n <= REPLY_BYTES;
+    t->code = fits ? wn_buffer_append(t->body, data, one * n, NULL) : WN_TOO_LARGE;
+    return t->code == WN_OK ? n : 0;
 }
 
 static void set_up(CURL *h, const struct cli_peer *p, const char *method, const char *url, const void *body,
-                   size_t size, const struct curl_slist *headers, struct wn_buffer *out)
+                   size_t size, const struct curl_slist *headers, struct taking *to)
 {
     bool post = strcmp(method, "POST") == 0;
     curl_easy_reset(h);
@@ -216,7 +223,8 @@ static void set_up(CURL *h, const struct cli_peer *p, const char *method, const 
     curl_easy_setopt(h, CURLOPT_USERAGENT, "whynot");
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, out);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, to);
+    curl_easy_setopt(h, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)REPLY_BYTES);
     if (post) {
         curl_easy_setopt(h, CURLOPT_POST, 1L);
         curl_easy_setopt(h, CURLOPT_POSTFIELDS, body ? body : "");
@@ -242,12 +250,24 @@ static bool add_header(struct curl_slist **list, const char *line)
     return longer != NULL;
 }
 
+/* result: not CURLE_OK. Only what asking again may mend is WN_NOT_READY. */
+static enum wn_code fail_http(const struct cli_peer *p, CURLcode result, enum wn_code taken, struct wn_error *err)
+{
+    if (taken == WN_TOO_LARGE || result == CURLE_FILESIZE_EXCEEDED)
+        return wn_fail(err, WN_TOO_LARGE, "the answer of %s is larger than %zu MiB, which is more than is read here",
+                       p->url, REPLY_BYTES >> 20);
+    if (taken != WN_OK) return wn_fail(err, taken, "no memory for the answer of %s", p->url);
+    if (result == CURLE_OUT_OF_MEMORY) return wn_fail(err, WN_NO_MEMORY, "no memory to ask %s", p->url);
+    return wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s", p->url, curl_easy_strerror(result));
+}
+
 /* One try. *wait_s: what Retry-After asks for, or 0. */
 static enum wn_code try_http(struct cli_peer *p, const char *method, const char *uri, const void *body, size_t size,
                              struct cli_reply *out, long *wait_s, struct wn_error *err)
 {
     struct wn_buffer url = {0};
     struct curl_slist *headers = NULL;
+    struct taking to = {&out->body, WN_OK};
     CURL *h = take_handle(p);
     enum wn_code code = wn_buffer_printf(&url, err, "%s%s", p->url, uri);
     if (code == WN_OK && !h) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
@@ -256,7 +276,7 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     /* or it would go without its key */
     if (code == WN_OK && !all) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
     if (code != WN_OK) goto finish;
-    set_up(h, p, method, (char *)url.data, body, size, headers, &out->body);
+    set_up(h, p, method, (char *)url.data, body, size, headers, &to);
     bool has_query = false;
     curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
     curl_easy_setopt(h, CURLOPT_DEBUGFUNCTION, look_at_head);
@@ -270,7 +290,7 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     out->status = (int)status;
     *wait_s = (long)wait;
     if (result != CURLE_OK)
-        code = wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s", p->url, curl_easy_strerror(result));
+        code = fail_http(p, result, to.code, err);
     else if (strchr(uri, '?') && !has_query)
         code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
 finish:
@@ -398,7 +418,7 @@ json_t *cli_peer_get(struct cli_peer *p, const char *uri, bool print, enum cli_e
     json_t *root = NULL;
     *code = CLI_OK;
     if (cli_peer_call(p, "GET", uri, NULL, 0, &r, &err) != WN_OK)
-        *code = cli_fail(CLI_UNREACHABLE, "%s", err.text);
+        *code = cli_fail_error(&err);
     else if (r.status != 200) {
         cli_problem_text(&r, text, sizeof text);
         *code = cli_fail(cli_problem_exit(&r), "%s", text);

@@ -1,11 +1,14 @@
 """models, labels, layers, methods, contrasts: tables for people, the daemon's JSON for programs."""
+import http.server
 import json
 import os
 import socket
+import subprocess
 import tempfile
+import threading
 import unittest
 
-from command import daemon, whynot
+from command import clean_environment, daemon, whynot
 
 
 class Listings(unittest.TestCase):
@@ -85,10 +88,43 @@ class Listings(unittest.TestCase):
         self.assertEqual(r.code, 2)
         self.assertIn("http://", r.err)
 
+    def test_an_answer_that_cannot_be_taken_is_said_and_not_asked_for_again(self):
+        class Endless(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.server.asked.append(self.path)
+                self.send_response(200)
+                if self.path == "/v1/models":
+                    self.end_headers()
+                    return self.wfile.write(b'{"models": [{"name": "m", "version": "1"}]}')
+                if self.server.announced:
+                    self.send_header("Content-Length", str(2 << 30))
+                self.end_headers()
+                try:
+                    while True:
+                        self.wfile.write(b" " * (1 << 20))
+                except OSError:  # the other side has had enough
+                    pass
+
+            def log_message(self, *unused):
+                pass
+        for announced, words in ((True, "larger than 1024 MiB"), (False, "no memory for the answer")):
+            if not announced and os.environ.get("WHYNOT_SANITIZED"):
+                continue  # sanitizers reserve more than any limit
+            with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+                server.asked, server.announced = [], announced
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                url = "http://127.0.0.1:%d" % server.server_port
+                r = subprocess.run(["sh", "-c", 'ulimit -v %s; exec "$0" "$@"' % ("unlimited" if announced else 1 << 19), os.environ["WHYNOT"],
+                                    "labels", "--server", url, "--patience", "2"], capture_output=True, text=True, env=clean_environment(), timeout=60)
+                server.shutdown()
+            self.assertEqual((r.returncode, r.stdout), (5, ""), r.stderr)
+            self.assertIn(words, r.stderr)
+            self.assertIn(url, r.stderr)
+            self.assertEqual([path.split("?")[0] for path in server.asked], ["/v1/models", "/v1/models/m/labels"])
+
     def test_a_full_disk_is_not_success(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full")
-        import subprocess
         with open("/dev/full", "w") as full:
             self.assertEqual(subprocess.run([os.environ["WHYNOT"], "methods"], stdout=full, stderr=subprocess.DEVNULL).returncode, 5)
 
