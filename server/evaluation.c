@@ -43,20 +43,24 @@ bool wn_explained_read(const char *word, enum wn_explained *out)
 }
 
 #define MOST_WORDS 64
+#define MOST_PAIRS 256
 
-/* Copies of the words of a list; returns how many, -1 where there are too many or memory is short. */
-static int split(struct wn_pool *pool, const char *list, const char **words)
+/* Copies of the words of a list, and how many there are; `what` names them in a failure. */
+static enum wn_code split(struct wn_pool *pool, const char *list, const char *what, const char *words[MOST_WORDS],
+                          int *n, struct wn_error *err)
 {
-    int n = 0;
+    *n = 0;
     while (*list) {
         size_t size = strcspn(list, ",");
         if (size) {
-            if (n == MOST_WORDS || !(words[n] = wn_pool_text(pool, list, size))) return -1;
-            n++;
+            if (*n == MOST_WORDS)
+                return wn_fail(err, WN_BAD_REQUEST, "at most %d %s are taken at once", MOST_WORDS, what);
+            words[*n] = wn_pool_text(pool, list, size);
+            if (!words[(*n)++]) return wn_fail(err, WN_NO_MEMORY, "no memory for the %s", what);
         }
         list += size + (list[size] == ',');
     }
-    return n;
+    return WN_OK;
 }
 
 static const char *method_name(int i)
@@ -99,9 +103,11 @@ static int find(const char *word, const char *what, const char *(*at)(int), stru
 static enum wn_code read_metrics(struct wn_judging *j, const char *list, struct wn_error *err)
 {
     const char *words[MOST_WORDS];
-    int n = split(&j->pool, list, words);
+    int n;
+    enum wn_code code = split(&j->pool, list, "metrics", words, &n, err);
+    if (code != WN_OK) return code;
     const struct wn_evaluation_metric **metrics =
-        n < 0 ? NULL : wn_pool_array(&j->pool, (size_t)n + 1, sizeof(struct wn_evaluation_metric *));
+        wn_pool_array(&j->pool, (size_t)n + 1, sizeof(struct wn_evaluation_metric *));
     if (!metrics) return wn_fail(err, WN_NO_MEMORY, "no memory for the metrics");
     for (int i = 0; i < n; i++) {
         int row = find(words[i], "metric", metric_name, err);
@@ -117,9 +123,16 @@ static enum wn_code read_subjects(struct wn_judging *j, const char *methods, con
                                   struct wn_error *err)
 {
     const char *method[MOST_WORDS], *contrast[MOST_WORDS];
-    int n = split(&j->pool, methods, method), k = split(&j->pool, contrasts, contrast), total = 0;
-    if (n < 0 || k < 0 || n * k > 256)
-        return wn_fail(err, WN_BAD_REQUEST, "at most 256 pairs of a method and a contrast are judged at once");
+    int n, k, total = 0;
+    j->wrong = "methods";
+    enum wn_code code = split(&j->pool, methods, "methods", method, &n, err);
+    if (code != WN_OK) return code;
+    j->wrong = "contrasts";
+    if ((code = split(&j->pool, contrasts, "contrasts", contrast, &k, err)) != WN_OK) return code;
+    j->wrong = NULL;
+    if (n * k > MOST_PAIRS)
+        return wn_fail(err, WN_BAD_REQUEST, "at most %d pairs of a method and a contrast are judged at once",
+                       MOST_PAIRS);
     struct wn_subject *subjects = wn_pool_array(&j->pool, (size_t)(n * k) + 1, sizeof *subjects);
     j->subjects = wn_pool_array(&j->pool, (size_t)(n * k) + 1, sizeof *j->subjects);
     if (!subjects || !j->subjects) return wn_fail(err, WN_NO_MEMORY, "no memory for the methods");

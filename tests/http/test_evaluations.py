@@ -173,6 +173,10 @@ class Evaluations(Jobs, unittest.TestCase):
                 (dict(FAST, metrics="", instances=[good]), "/metrics", "metric"), (dict(FAST, layer="nowhere", instances=[good]), "/layer", "nowhere"),
                 (dict(FAST, methods="gradcam,camgrad", instances=[good]), "/methods", "'camgrad'"), (dict(FAST, contrasts="pear", instances=[good]), "/contrasts", "'pear'"),
                 (dict(FAST, methods="", instances=[good]), "/methods", "method"),
+                (dict(FAST, metrics=["content"] * 65, instances=[good]), "/metrics", "at most 64 metrics"),
+                (dict(FAST, methods=["la"] * 65, contrasts="logit", instances=[good]), "/methods", "at most 64 methods"),
+                (dict(FAST, methods="la", contrasts=["logit"] * 65, instances=[good]), "/contrasts", "at most 64 contrasts"),
+                (dict(FAST, methods=["la"] * 17, contrasts=["logit"] * 16, instances=[good]), "", "at most 256 pairs"),
                 ([1], None, "object")):
             a = self.evaluate(self.d, body)
             self.assertIn(a.status, (400, 404), (body, a.body))
