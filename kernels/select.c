@@ -32,9 +32,13 @@ static bool choose_axis(struct wn_graph *g, const struct wn_port *port, int axis
     int64_t dim = port->dim[axis] > 0 ? port->dim[axis] : wanted;
     g->input_shape[axis] = dim;
     if (dim > 0 && (wanted <= 0 || wanted == dim)) return true;
-    if (dim <= 0)
-        wn_fail(err, WN_BAD_MODEL,
+    if (dim <= 0 && axis > 1)
+        wn_fail(err, WN_DYNAMIC_SIZE,
                 "the model leaves axis %d of its input '%s' free: give the picture's height and width", axis,
+                name.text);
+    else if (dim <= 0)
+        wn_fail(err, WN_BAD_MODEL,
+                "the model leaves axis %d of its input '%s', the channels, free: export it with their number", axis,
                 name.text);
     else
         wn_fail(err, WN_BAD_MODEL, "axis %d of the model's input '%s' is %lld long and cannot be %lld", axis, name.text,

@@ -136,9 +136,9 @@ static enum cli_exit load_graph(struct importing *m)
 {
     struct wn_error err = {0};
     const int *size = m->input.crop[0] ? m->input.crop : m->input.size[0] ? m->input.size : NULL;
-    if (load(m, size, &err) != WN_OK) {
-        bool is_free = !size && strstr(err.text, " free: "); /* the one failure that a size mends */
-        if (!is_free) return cli_fail(CLI_NO_MODEL, "%s: %s", m->path, err.text);
+    enum wn_code code = load(m, size, &err);
+    if (code != WN_OK) {
+        if (code != WN_DYNAMIC_SIZE) return cli_fail(CLI_NO_MODEL, "%s: %s", m->path, err.text);
         if (!ask_size(m))
             return cli_fail(
                 CLI_USAGE,

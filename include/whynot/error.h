@@ -37,6 +37,7 @@ extern "C" {
     X(WRONG_HOST, 421, "This server does not answer for that host")                                                    \
     X(UNREADABLE_IMAGE, 422, "The picture cannot be decoded")                                                          \
     X(BAD_MODEL, 422, "The model file is malformed or outside the limits")                                             \
+    X(DYNAMIC_SIZE, 422, "The model leaves the size of its pictures free")                                             \
     X(BAD_NUMBERS, 422, "The network gave values that are not finite")                                                 \
     X(QUEUE_FULL, 429, "Too many requests wait already")                                                               \
     X(HEAD_TOO_LARGE, 431, "The header lines are longer than the limit")                                               \

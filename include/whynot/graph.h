@@ -53,8 +53,9 @@ struct wn_layer {
 };
 
 /* Reads and checks the model. Errors: WN_BAD_MODEL (malformed, cyclic, outside the limits, external data),
- * WN_UNSUPPORTED (an operator or attribute that is not here: names operator and node), WN_NOT_FOUND (no such file),
- * WN_NO_MEMORY. Nothing is read but this one file. */
+ * WN_DYNAMIC_SIZE (height or width is free in the file and not in the options), WN_UNSUPPORTED (an operator or
+ * attribute that is not here: names operator and node), WN_NOT_FOUND (no such file), WN_NO_MEMORY. Nothing is read but
+ * this one file. */
 WN_API enum wn_code wn_graph_load(const char *path, const struct wn_graph_options *options, struct wn_graph **out,
                                   struct wn_error *err);
 WN_API enum wn_code wn_graph_parse(const void *data, size_t size, const struct wn_graph_options *options,

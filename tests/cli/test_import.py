@@ -12,7 +12,7 @@ import tiny_onnx
 NORMAL = ["--mean", "0.5", "--std", "0.25"]
 
 
-def with_size(size, layout="NCHW", ops=("Relu",)):
+def with_size(size, layout="NCHW", ops=("Relu",), channels=3):
     """A small network whose input has the given height and width: numbers, or names for any."""
     rng = random.Random(1)
     t = [tiny_onnx.tensor("w", [4, 3, 3, 3], tiny_onnx.normal(rng, 108, 0.3)), tiny_onnx.tensor("b", [4], [0.1] * 4),
@@ -23,7 +23,7 @@ def with_size(size, layout="NCHW", ops=("Relu",)):
         n.append(tiny_onnx.node(op, ["y%d" % i], "y%d" % (i + 1)))
     n += [tiny_onnx.node("GlobalAveragePool", ["y%d" % len(ops)], "p"), tiny_onnx.node("Flatten", ["p"], "f"),
           tiny_onnx.node("Gemm", ["f", "fc", "fb"], "logits", transB=1)]
-    shape = ["N", 3, size, size] if layout == "NCHW" else ["N", size, size, 3]
+    shape = ["N", channels, size, size] if layout == "NCHW" else ["N", size, size, 3]
     return tiny_onnx.model(n, t, [("image", shape)], [("logits", ["N", 5])])
 
 
@@ -122,6 +122,13 @@ class Import(unittest.TestCase):
             self.assertIn("HEIGHTxWIDTH", self.run_import(path, *NORMAL, "--size", bad, code=2).err, bad)
         r = self.run_import(path, *NORMAL, "--size", "32x24")
         self.assertEqual(json.loads(r.out)["input"]["size"], [32, 24])
+
+    def test_only_a_size_that_is_missing_is_asked_for(self):
+        for name, onnx, said in (("free: ", with_size(16, ops=(" free: ",)), "1 operator of the model is not supported"), ("channels", with_size("side", channels="c"), "the channels, free")):
+            path = self.write("net.onnx", onnx)
+            r = self.run_import(path, *NORMAL, code=3)
+            self.assertNotIn("--size", r.err, name)
+            self.assertIn(said, r.err)
 
     def test_channels_last_is_recognised_and_refused_with_the_way_out(self):
         r = self.run_import(self.write("net.onnx", with_size(16, "NHWC")), *NORMAL, code=3)

@@ -146,12 +146,13 @@ static void sizes_are_those_of_the_file(void **state)
     wn_graph_destroy(g);
 }
 
-/* A picture of free size under a global mean, with a second output and a second input that only that output needs. */
-static struct wire free_size(void)
+/* A picture of free size, and with channels 0 of as many as it likes, under a global mean, with a second output and a
+ * second input that only that output needs. */
+static struct wire free_size(int channels)
 {
     static const float w[12] = {1, -1, 2, 0.5f, 3, -2, 1, 1, 1, 2, 2, 2};
     struct wire g = {0};
-    wire_graph_input(&g, "image", 4, DIMS(0, 3, 0, 0));
+    wire_graph_input(&g, "image", 4, DIMS(0, channels, 0, 0));
     wire_graph_input(&g, "mask", 2, DIMS(0, 4));
     wire_graph_output(&g, "scores");
     wire_graph_output(&g, "masked");
@@ -168,7 +169,7 @@ static void nodes_that_the_logits_do_not_need_are_dropped(void **state)
 {
     (void)state;
     const struct wn_graph_options options = {.height = 10, .width = 12};
-    struct wn_graph *g = parse_good(free_size(), &options);
+    struct wn_graph *g = parse_good(free_size(3), &options);
     assert_int_equal(g->n_nodes, 4);
     assert_int_equal(wn_graph_width(g), 12);
     assert_int_equal(wn_graph_layer(g, wn_graph_find_layer(g, "r"))->height, 10);
@@ -178,9 +179,11 @@ static void nodes_that_the_logits_do_not_need_are_dropped(void **state)
 static void free_axes_must_be_given_and_fixed_ones_not_contradicted(void **state)
 {
     (void)state;
-    parse_refused(WN_BAD_MODEL, free_size(), NULL, "height and width");
+    const struct wn_graph_options size = {.height = 10, .width = 12};
+    parse_refused(WN_DYNAMIC_SIZE, free_size(3), NULL, "height and width");
+    parse_refused(WN_BAD_MODEL, free_size(0), &size, "the channels, free");
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.height = 17}, "cannot be 17");
-    parse_refused(WN_BAD_MODEL, free_size(), &(struct wn_graph_options){.height = 1 << 20, .width = 1 << 20}, "limit");
+    parse_refused(WN_BAD_MODEL, free_size(3), &(struct wn_graph_options){.height = 1 << 20, .width = 1 << 20}, "limit");
 }
 
 static void inputs_and_outputs_are_chosen_by_name(void **state)
@@ -198,14 +201,14 @@ static void inputs_and_outputs_are_chosen_by_name(void **state)
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "x"}, "");
     parse_refused(WN_BAD_MODEL, net_named("dense")->make(), &(struct wn_graph_options){.output = "c1"},
                   "not a list of classes");
-    parse_refused(WN_UNSUPPORTED, free_size(), &(struct wn_graph_options){.input = "mask"}, "no picture");
+    parse_refused(WN_UNSUPPORTED, free_size(3), &(struct wn_graph_options){.input = "mask"}, "no picture");
 }
 
 static void a_network_of_two_inputs_is_refused_by_the_name_of_the_second(void **state)
 {
     (void)state;
     const struct wn_graph_options options = {.output = "masked", .height = 8, .width = 8};
-    parse_refused(WN_UNSUPPORTED, free_size(), &options, "'mask'");
+    parse_refused(WN_UNSUPPORTED, free_size(3), &options, "'mask'");
 }
 
 static void unknown_operators_and_domains_are_refused_by_name(void **state)
