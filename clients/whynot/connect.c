@@ -67,7 +67,9 @@ static enum cli_exit exchange_token(struct connecting *s)
     }
     cli_peer_close(s->peer);
     s->peer = NULL;
-    return code == CLI_OK ? cli_peer_open_other(s->studio, value, &s->peer) : code;
+    if (code == CLI_OK) code = cli_peer_open_other(s->studio, value, &s->peer);
+    explicit_bzero(value, sizeof value);
+    return code;
 }
 
 /* ---- what the project needs ---- */
@@ -137,7 +139,7 @@ static enum cli_exit open_daemon(const struct connecting *s, struct cli_peer **o
     char value[TOKEN_BYTES + 8];
     snprintf(value, sizeof value, "Bearer %s", s->key);
     enum cli_exit code = cli_peer_open_other(s->daemon, s->key[0] ? value : NULL, out);
-    memset(value, 0, sizeof value);
+    explicit_bzero(value, sizeof value);
     return code;
 }
 
@@ -306,7 +308,7 @@ static enum cli_exit read_secret(const char *path, const char *what, char out[TO
         return cli_fail(CLI_USAGE, "the %s file '%s' cannot be read, or is empty", what, path);
     snprintf(out, TOKEN_BYTES, "%.*s", (int)(file.size < TOKEN_BYTES ? file.size : TOKEN_BYTES), (char *)file.data);
     out[strcspn(out, " \r\n")] = 0;
-    memset(file.data, 0, file.size);
+    explicit_bzero(file.data, file.size);
     wn_buffer_finish(&file);
     return CLI_OK;
 }
@@ -352,8 +354,8 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK && !print && s.studio) code = take_steps(&s);
     if (code == CLI_OK && !print && !s.studio) code = explain_by_hand(&s);
     if (code == CLI_OK && (print || !s.studio)) code = print_labeling(&s);
-    memset(s.token, 0, sizeof s.token);
-    memset(s.key, 0, sizeof s.key);
+    explicit_bzero(s.token, sizeof s.token);
+    explicit_bzero(s.key, sizeof s.key);
     return code;
 }
 

@@ -40,11 +40,16 @@ static enum cli_exit read_key(struct cli_peer *p, const char *path)
     if (!f) return cli_fail(CLI_USAGE, "the key file '%s' cannot be read", path);
     bool read = fgets(line, sizeof line, f) != NULL, failed = ferror(f) != 0;
     fclose(f);
-    if (failed) return cli_fail(CLI_USAGE, "the key file '%s' cannot be read", path);
+    enum cli_exit code = CLI_OK;
     line[strcspn(line, "\r\n")] = 0;
-    if (!read || !line[0]) return cli_fail(CLI_USAGE, "the key file '%s' is empty", path);
-    snprintf(p->key, sizeof p->key, "Authorization: Bearer %s", line);
-    return CLI_OK;
+    if (failed)
+        code = cli_fail(CLI_USAGE, "the key file '%s' cannot be read", path);
+    else if (!read || !line[0])
+        code = cli_fail(CLI_USAGE, "the key file '%s' is empty", path);
+    else
+        snprintf(p->key, sizeof p->key, "Authorization: Bearer %s", line);
+    explicit_bzero(line, sizeof line);
+    return code;
 }
 
 static enum cli_exit set_url(struct cli_peer *p, const char *url)
@@ -153,7 +158,7 @@ void cli_peer_close(struct cli_peer *p)
     while (p->n_idle) curl_easy_cleanup(p->idle[--p->n_idle]);
     wn_inprocess_close(p->local);
     pthread_mutex_destroy(&p->lock);
-    memset(p->key, 0, sizeof p->key);
+    explicit_bzero(p->key, sizeof p->key);
     free(p);
 }
 
