@@ -2,24 +2,10 @@
  * itself: v is held. */
 #include "method.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The n-th of 2^64 numbers of a sequence, mixed (splitmix64): noise needs no state, so any sample is made alone. */
-static double uniform(uint64_t seed, uint64_t n)
-{
-    uint64_t z = seed + (n + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return ((double)((z ^ z >> 31) >> 11) + 0.5) * 0x1p-53; /* in (0, 1) */
-}
-
-/* Box and Muller. */
-static double gaussian(uint64_t seed, uint64_t n)
-{
-    return sqrt(-2 * log(uniform(seed, 2 * n))) * cos(2 * acos(-1.0) * uniform(seed, 2 * n + 1));
-}
+#include "../random.h"
 
 static double range(const float *x, size_t n)
 {
@@ -45,7 +31,8 @@ static enum wn_code average(struct wn_run *r, const struct wn_method *base, floa
         for (int i = 0; i < n; i++) {
             float *x = wn_run_image(r, i);
             uint64_t begin = (uint64_t)(first + i) * pixels;
-            for (size_t j = 0; j < pixels; j++) x[j] = (float)(r->image[j] + deviation * gaussian(seed, begin + j));
+            for (size_t j = 0; j < pixels; j++)
+                x[j] = (float)(r->image[j] + deviation * wn_random_normal_at(seed, begin + j));
         }
         code = wn_run_other(r, base, n, maps, err);
         /* analyzer: run() comes here with all three or not at all */

@@ -11,6 +11,8 @@
 
 #include <whynot/masking.h>
 
+#include "rng.h"
+
 #include "methods/principal.h"
 
 static const char *const drivers[] = {"ig", "smoothgrad", "scorecam", "eigengradcam"};
@@ -146,6 +148,42 @@ static void without_noise_smoothgrad_is_its_base_method(void **state)
     close_bench(&b);
 }
 
+/* Made here from the sequence in turn: whoever was given a map gets the same one from the same seed for ever. */
+static void the_noise_of_smoothgrad_is_that_of_its_seed(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 2 };
+    struct bench b = open_bench("residual", 1);
+    struct wn_question q = question(0, "smoothgrad", "logit", 1);
+    struct wn_answer noisy[SAMPLES];
+    struct rng rng = {7};
+    float kept[PIXELS], lo = INFINITY, hi = -INFINITY;
+    for (int i = 0; i < PIXELS; i++) {
+        lo = fminf(lo, pictures[0][i]);
+        hi = fmaxf(hi, pictures[0][i]);
+    }
+    set(&q, WN_SETTING_BASE_METHOD, "gradcam");
+    set(&q, WN_SETTING_NOISE, "0.3");
+    set(&q, WN_SETTING_NOISE_SEED, "7");
+    set(&q, WN_SETTING_SAMPLES, "2");
+    struct wn_answer got = one(&b, q);
+    memcpy(kept, pictures[0], sizeof kept);
+    for (int k = 0; k < SAMPLES; k++) {
+        for (int i = 0; i < PIXELS; i++) {
+            const double u = ((double)(rng_next(&rng) >> 11) + 0.5) * 0x1p-53;
+            const double v = ((double)(rng_next(&rng) >> 11) + 0.5) * 0x1p-53;
+            pictures[0][i] = (float)(kept[i] + 0.3 * ((double)hi - lo) * sqrt(-2 * log(u)) * cos(2 * M_PI * v));
+        }
+        noisy[k] = one(&b, question(0, "gradcam", "logit", 1));
+    }
+    memcpy(pictures[0], kept, sizeof kept);
+    for (int i = 0; i < got.h * got.w; i++) noisy[0].map[i] = (noisy[0].map[i] + noisy[1].map[i]) / SAMPLES;
+    assert_true(off(&got, &noisy[0], 1) < 1e-5);
+    wn_answer_finish(&got);
+    for (int k = 0; k < SAMPLES; k++) wn_answer_finish(&noisy[k]);
+    close_bench(&b);
+}
+
 /* The images of a batch stay what they are while each is walked by itself. */
 static void averaged_methods_of_several_runs_give_the_same_map_in_any_batch(void **state)
 {
@@ -252,6 +290,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_long_method_ends_when_nobody_waits_and_takes_no_other_with_it),
         cmocka_unit_test(both_passes_of_a_question_are_its_own_to_give_up),
         cmocka_unit_test(without_noise_smoothgrad_is_its_base_method),
+        cmocka_unit_test(the_noise_of_smoothgrad_is_that_of_its_seed),
         cmocka_unit_test(averaged_methods_of_several_runs_give_the_same_map_in_any_batch),
         cmocka_unit_test(score_cam_is_linear_in_the_seed),
         cmocka_unit_test(the_principal_component_of_one_pattern_is_that_pattern),
