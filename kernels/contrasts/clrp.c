@@ -3,7 +3,7 @@
 #include "contrast.h"
 
 /* Starts of |y_s|: v_s y_s = |y_s|. */
-static float size_of(float y)
+static float sign_of(float y)
 {
     return (float)((y > 0) - (y < 0));
 }
@@ -11,14 +11,14 @@ static float size_of(float y)
 static enum wn_code seed(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
 {
     (void)foil, (void)err;
-    v[in->target] = size_of(in->logits[in->target]);
+    v[in->target] = sign_of(in->logits[in->target]);
     return WN_OK;
 }
 
 static enum wn_code seed_of_others(const struct wn_contrast_in *in, float *v, int *foil, struct wn_error *err)
 {
     (void)foil, (void)err;
-    for (int s = 0; s < in->classes; s++) v[s] = s == in->target ? 0 : size_of(in->logits[s]);
+    for (int s = 0; s < in->classes; s++) v[s] = s == in->target ? 0 : sign_of(in->logits[s]);
     return WN_OK;
 }
 

@@ -25,7 +25,7 @@ struct search {
     double *m, *s, *best, *on;        /* n each: weights, the point ahead of them, the best so far, the final choice */
     /* n each: pixels; what switching the area on would add to the whole picture's margin */
     double *size, *slope;
-    double beta, kappa, least; /* least: the best weights' size; INFINITY: none so far */
+    double beta, kappa, least; /* least: the best weights' penalty; INFINITY: none so far */
 };
 
 static void search_finish(struct search *s)
@@ -111,7 +111,7 @@ static enum wn_code look(struct wn_run *r, struct search *s, const double *const
 /* ---- shrinking ---- */
 
 /* Squares and beta times weights, each for as many pixels as it stands for. */
-static double size_of(const struct search *s, const double *m)
+static double penalty(const struct search *s, const double *m)
 {
     double sum = 0;
     for (int i = 0; i < s->n; i++) sum += s->size[i] * (m[i] * m[i] + s->beta * m[i]);
@@ -144,9 +144,9 @@ static void shrink(struct search *s, int step)
 
 static void keep_smaller(struct search *s)
 {
-    const double size = size_of(s, s->m);
-    if (size >= s->least) return;
-    s->least = size;
+    const double now = penalty(s, s->m);
+    if (now >= s->least) return;
+    s->least = now;
     memcpy(s->best, s->m, (size_t)s->n * sizeof *s->m);
 }
 
@@ -175,8 +175,9 @@ static enum wn_code one_round(struct wn_run *r, struct search *s, double c, int 
     *found = false;
     for (int i = 0; i < s->n; i++) s->m[i] = s->s[i] = 1;
     for (int k = 0; k <= steps && code == WN_OK; k++) {
-        const bool ahead = k<steps, late = 2 * k> steps,
-                   tried = k > 0 && ((late && !*found) || size_of(s, s->m) < s->least);
+        const bool ahead = k < steps;
+        const bool late = 2 * k > steps;
+        const bool tried = k > 0 && ((late && !*found) || penalty(s, s->m) < s->least);
         double margins[2] = {0};
         if ((code = look_at_both(r, s, ahead, tried, margins, err)) != WN_OK) return code;
         if (tried && margins[1] >= s->kappa) {
