@@ -33,7 +33,8 @@ static const char *label_at(const json_t *object, const char *key)
 
 const char *cli_percent(double share, char out[16])
 {
-    bool all = share > 0.999 && share<1, none = share> 0 && share < 0.001;
+    bool all = share > 0.999 && share < 1;
+    bool none = share > 0 && share < 0.001;
     if (all || none)
         snprintf(out, 16, "%s", all ? "> 99.9 %" : "< 0.1 %");
     else

@@ -22,9 +22,11 @@ int wn_cuda_conv_key(const struct wn_cuda_conv_shape *c, char *dst, size_t size)
     at += snprintf(dst + at, size - (size_t)at, "%s-t%d-g%lld", c->exact ? "-exact" : "", (int)c->type,
                    (long long)c->groups);
     const struct wn_shape *shapes[3] = {&c->x, &c->w, &c->y};
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3; i++) {
+        const int64_t *dim = shapes[i]->dim;
         for (int d = 0; d < shapes[i]->rank && (size_t)at < size; d++)
-            at += snprintf(dst + at, size - (size_t)at, "%c%lld", d ? 'x' : "XWY"[i], (long long)shapes[i] -> dim[d]);
+            at += snprintf(dst + at, size - (size_t)at, "%c%lld", d ? 'x' : "XWY"[i], (long long)dim[d]);
+    }
     for (int d = 0; d < c->win.rank && (size_t)at < size; d++)
         at += snprintf(dst + at, size - (size_t)at, "-s%lldd%lldp%lld.%lld", (long long)c->win.stride[d],
                        (long long)c->win.dilation[d], (long long)c->win.pad_lo[d], (long long)c->win.pad_hi[d]);
