@@ -21,8 +21,8 @@ struct walk {
 
 static const char *const shape_ops[] = {"Identity",  "Dropout",   "Flatten", "Reshape", "Squeeze",
                                         "Unsqueeze", "Transpose", "Cast",    "Pad",     NULL};
-static const char *const pools[] = {"MaxPool",       "AveragePool", "LpPool",    "GlobalAveragePool",
-                                    "GlobalMaxPool", "ReduceMean",  "ReduceMax", NULL};
+static const char *const pools[] = {"MaxPool",   "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean",
+                                    "ReduceMax", NULL};
 static const char *const norms[] = {"BatchNormalization", "LRN", "InstanceNormalization", NULL};
 static const char *const activations[] = {"Relu",        "LeakyRelu", "PRelu", "Clip",     "Sigmoid", "Tanh",
                                           "HardSigmoid", "HardSwish", "Elu",   "Softplus", NULL};
