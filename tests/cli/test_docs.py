@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import textwrap
 import unittest
 
 from command import ROOT, daemon, whynot
@@ -83,6 +84,25 @@ class Docs(unittest.TestCase):
         self.assertEqual(metrics - set(re.findall(r"`(\w+)`", table)), set())
         for page, metric in self.named(r"\bwhynot_(\w+?)(?:_bucket|_sum|_count)?\b(?!\.)"):
             self.assertTrue(metric in metrics or "whynot_" + metric in self.sources, (page, metric))
+
+    def test_the_contrast_that_is_shown_is_the_one_that_is_there(self):
+        shown = re.search(r"   ```c\n(.*?)   ```", self.pages["docs/adding-a-contrast.md"], re.S).group(1)
+        self.assertEqual(textwrap.dedent(shown), text_of("kernels/contrasts/mean.c"))
+        flags = set(re.findall(r"WN_CONTRAST_\w+", text_of("include/whynot/explain.h")))
+        self.assertLessEqual(set(re.findall(r"`(WN_CONTRAST_\w+)`", self.pages["docs/adding-a-contrast.md"])), flags)
+        unbalanced = {re.search(r'\.name = "([\w-]+)"', text_of(p)).group(1) for p in self.paths if p.startswith("kernels/contrasts/") and "WN_CONTRAST_UNBALANCED" in text_of(p)}
+        said = re.search(r"does not sum to 0 \(([^)]*)\)", self.pages["docs/adding-a-contrast.md"]).group(1)
+        self.assertEqual(set(re.findall(r"`([\w-]+)`", said)), unbalanced)
+
+    def test_an_engine_keeps_as_many_plans_as_is_said(self):
+        kept = dict(re.findall(r"^#define (\w+) (\d+)$", text_of("kernels/engine.h"), re.M))
+        said = re.search(r"the (\d+) last kinds of question, by layer and kind of method, and (\d+) of those about all classes", self.pages["docs/operations.md"])
+        self.assertEqual(said.groups(), (kept["MAX_PLANS"], kept["MAX_STACK_PLANS"]))
+
+    def test_the_times_of_an_answer_are_all_said(self):
+        said = re.search(r'"timings_ms": \{(.*?)\}', self.pages["docs/api.md"]).group(1)
+        declared = re.search(r'^X\(Timings, "([^"]*)"', text_of("server/schemas.def"), re.M).group(1)
+        self.assertEqual(re.findall(r'"(\w+)"', said), re.findall(r"(\w+):", declared))
 
     def test_the_fields_of_a_question_have_the_defaults_that_are_said(self):
         with daemon.Daemon(os.path.join(ROOT, "models"), "--access-log=false") as d:
