@@ -109,8 +109,7 @@ static void write_contrast(FILE *out, const struct wn_contrast *c)
     write_methods_of(out, c);
     cell(out, "positive means", wn_positive_words((int)c->positive));
     cell(out, "what all classes share",
-         c->flags & WN_CONTRAST_UNBALANCED || strcmp(c->name, "logit") == 0 ? "is seen too"
-                                                                            : "drops out: the seed sums to 0");
+         c->flags & WN_CONTRAST_UNBALANCED ? "is seen too" : "drops out: the seed sums to 0");
     cell(out, "costs, beside the method",
          or_else(c->cost, "nothing: a seed is a vector of as many numbers as there are classes"));
     cell(out, "can mislead", or_else(c->misleads, "?"));

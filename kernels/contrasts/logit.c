@@ -15,6 +15,7 @@ const struct wn_contrast wn_contrast_logit = {
     .source = "Selvaraju et al. 2017 (Grad-CAM)",
     .misleads = "Adding the same to all classes' weights changes the map and no answer of the network: what all "
                 "classes share is seen too.",
+    .flags = WN_CONTRAST_UNBALANCED,
     .seed = seed,
     .form = &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1},
 };

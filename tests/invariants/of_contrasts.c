@@ -261,7 +261,7 @@ void common_direction_is_invisible(struct lab *lab, const int *top)
         float *after = lab_map(lab, tested, "gradcam", row->name, top[0], &top[1], foils);
         double moved = off(after, before[c], 1, n, unit[c]);
         char what[96];
-        bool plain = strcmp(row->name, "logit") == 0 || row->flags & WN_CONTRAST_UNBALANCED;
+        bool plain = row->flags & WN_CONTRAST_UNBALANCED;
         snprintf(what, sizeof what, "7  a common direction in the weights %s %s", plain ? "changes" : "does not change",
                  row->name);
         if (plain)
