@@ -88,10 +88,23 @@ static void subject_close(struct subject *s)
     wn_graph_destroy(s->graph);
 }
 
+/* Nothing that is looked at here depends on how many runs a method takes, and its usual number is minutes. */
+static void take_few_runs(const struct wn_method *m, struct wn_settings *settings)
+{
+    static const struct {
+        enum wn_setting which;
+        const char *text;
+    } few[] = {{WN_SETTING_STEPS, "6"},  {WN_SETTING_SAMPLES, "3"},    {WN_SETTING_CHANNELS, "12"},
+               {WN_SETTING_ROUNDS, "2"}, {WN_SETTING_ITERATIONS, "8"}, {WN_SETTING_PERTURBATIONS, "40"}};
+    for (size_t i = 0; i < sizeof few / sizeof *few; i++)
+        if (m->settings & 1u << few[i].which) wn_setting_set(settings, few[i].which, few[i].text, NULL);
+}
+
 /* The question with what the contrast's row says that it needs. */
 static struct wn_question question_of(const struct subject *s, const struct wn_method *m, const struct wn_contrast *c)
 {
     struct wn_question q = {.layer = WN_LAYER_AUTO, .method = m, .contrast = c, .target = s->target};
+    take_few_runs(m, &q.settings);
     if (c->flags & WN_CONTRAST_FOIL) q.n_foils = 1;
     if (c->flags & WN_CONTRAST_FOIL_SET) q.n_foils = s->classes > 2 ? 2 : 1;
     if (q.n_foils) q.foils = s->foil;
@@ -119,6 +132,7 @@ struct singles {
 static const float *single(struct subject *s, struct singles *t, const struct wn_method *m, int k)
 {
     struct wn_question q = {.layer = WN_LAYER_AUTO, .method = m, .contrast = wn_contrast_find("logit"), .target = k};
+    take_few_runs(m, &q.settings);
     const float *images[1] = {s->image};
     float *logits = malloc((size_t)s->classes * sizeof *logits);
     if (!t->of[k].map)
