@@ -22,6 +22,7 @@ struct wn_connection {
     int64_t since_ns;
     struct wn_job *job;
     void *request; /* whose body is awaited, or NULL */
+    void *open;    /* the request that was begun and is not over, or NULL */
 };
 
 void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
@@ -29,6 +30,7 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
 {
     struct wn_connections *all = cls;
     struct wn_connection *c = *context;
+    void *left = NULL;
     pthread_mutex_lock(&all->lock);
     if (what == MHD_CONNECTION_NOTIFY_STARTED) all->coming--;
     if (what == MHD_CONNECTION_NOTIFY_STARTED && (c = calloc(1, sizeof *c))) {
@@ -43,11 +45,13 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
         *c->link = c->next;
         if (c->next) c->next->link = c->link;
         all->n--;
+        left = c->open;
         free(c);
         c = NULL;
     }
     pthread_mutex_unlock(&all->lock);
     *context = c;
+    if (left) all->left(left);
 }
 
 void wn_connections_come(struct wn_connections *all, bool gone)
@@ -65,12 +69,18 @@ bool wn_connections_have_room(struct wn_connections *all, int most)
     return room;
 }
 
+/* Its entry, or NULL: there was no memory for one, and it is not watched. */
+static struct wn_connection *entry_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
 static void enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                   struct wn_job *job, void *request)
 {
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    struct wn_connection *c = info ? info->socket_context : NULL;
-    if (!c) return; /* there was no memory for it: this one is not watched */
+    struct wn_connection *c = entry_of(connection);
+    if (!c) return;
     pthread_mutex_lock(&all->lock);
     c->phase = phase;
     c->asked = true;
@@ -78,6 +88,27 @@ static void enter(struct wn_connections *all, struct MHD_Connection *connection,
     c->job = job;
     c->request = request;
     pthread_mutex_unlock(&all->lock);
+}
+
+static void set_open(struct wn_connections *all, struct MHD_Connection *connection, void *request)
+{
+    struct wn_connection *c = entry_of(connection);
+    if (!c) return;
+    pthread_mutex_lock(&all->lock);
+    c->open = request;
+    pthread_mutex_unlock(&all->lock);
+}
+
+void wn_connections_begin(struct wn_connections *all, struct MHD_Connection *connection, void *request)
+{
+    enter(all, connection, WN_PHASE_HEAD, NULL, NULL);
+    set_open(all, connection, request);
+}
+
+void wn_connections_end(struct wn_connections *all, struct MHD_Connection *connection)
+{
+    enter(all, connection, WN_PHASE_IDLE, NULL, NULL);
+    set_open(all, connection, NULL);
 }
 
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
@@ -177,9 +208,10 @@ static void *watch(void *arg)
 }
 
 enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
-                                 void (*too_late)(void *request, int fd), struct wn_error *err)
+                                 void (*too_late)(void *request, int fd), void (*left)(void *request),
+                                 struct wn_error *err)
 {
-    *all = (struct wn_connections){.queue = queue, .too_late = too_late, .tick_ms = TICK_MS};
+    *all = (struct wn_connections){.queue = queue, .too_late = too_late, .left = left, .tick_ms = TICK_MS};
     pthread_mutex_init(&all->lock, NULL);
     all->limit_ns[WN_PHASE_HEAD] = config->header_timeout_ms * 1000000;
     all->limit_ns[WN_PHASE_BODY] = config->body_timeout_ms * 1000000;

@@ -20,19 +20,26 @@ struct wn_connections {
     struct wn_queue *queue;
     /* tells a client that its body does not come in time; once, in the watch's thread, with the lock held */
     void (*too_late)(void *request, int fd);
+    /* is given a request that was begun on a connection that closed, and of which the library never said that it was
+     * over: so it goes where a query has more parameters than the library has room for and the client does not wait */
+    void (*left)(void *request);
     pthread_t thread;
     atomic_int tick_ms; /* how often it looks */
     atomic_bool stop;
 };
 
 enum wn_code wn_connections_init(struct wn_connections *all, const struct wn_config *config, struct wn_queue *queue,
-                                 void (*too_late)(void *request, int fd), struct wn_error *err);
+                                 void (*too_late)(void *request, int fd), void (*left)(void *request),
+                                 struct wn_error *err);
 void wn_connections_finish(struct wn_connections *all); /* after the HTTP library has stopped */
 /* For MHD_OPTION_NOTIFY_CONNECTION, cls: the struct wn_connections. */
 void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
                            enum MHD_ConnectionNotificationCode what);
-/* The connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is gone;
- * else NULL. */
+/* A request begins with its head, and is over. */
+void wn_connections_begin(struct wn_connections *all, struct MHD_Connection *connection, void *request);
+void wn_connections_end(struct wn_connections *all, struct MHD_Connection *connection);
+/* In between the connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is
+ * gone; else NULL. */
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                           struct wn_job *job);
 /* The same for the body of a request, which too_late is told of. It lives until the connection goes on to another

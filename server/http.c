@@ -39,18 +39,13 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     r->uri = wn_pool_text(&r->pool, uri, path);
     if (uri[path]) r->query = wn_pool_text(&r->pool, uri + path + 1, strlen(uri + path + 1));
     atomic_fetch_add(&r->server->requests, 1);
-    wn_connections_enter(&r->server->connections, connection, WN_PHASE_HEAD, NULL);
+    wn_connections_begin(&r->server->connections, connection, r);
     return r;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
-                         enum MHD_RequestTerminationCode why)
+static void end_request(void *request)
 {
-    struct wn_request *r = *con_cls;
-    (void)why;
-    (void)cls;
-    if (!r) return;
-    wn_connections_enter(&r->server->connections, connection, WN_PHASE_IDLE, NULL);
+    struct wn_request *r = request;
     wn_respond_settle(r);
     if (r->begun) wn_audit_end(r);
     wn_queue_leave(&r->server->queue, &r->place);
@@ -62,6 +57,17 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     free(r->body);
     wn_pool_finish(&r->pool);
     free(r);
+}
+
+static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+                         enum MHD_RequestTerminationCode why)
+{
+    struct wn_request *r = *con_cls;
+    (void)why;
+    (void)cls;
+    if (!r) return;
+    wn_connections_end(&r->server->connections, connection);
+    end_request(r);
     *con_cls = NULL;
 }
 
@@ -369,7 +375,8 @@ enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err)
     if (code != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->drawer, 1, err)) != WN_OK) goto close_sockets;
     if ((code = wn_chores_start(&s->reader, http_threads(&s->config) / 2, err)) != WN_OK) goto end_drawer;
-    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, wn_respond_late, err)) != WN_OK)
+    if ((code = wn_connections_init(&s->connections, &s->config, &s->queue, wn_respond_late, end_request, err)) !=
+        WN_OK)
         goto end_reader;
     if ((code = start_library(s, err)) != WN_OK) goto end_watch;
     s->port = wn_listen_port(s->listeners.fd[0]);

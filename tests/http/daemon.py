@@ -130,7 +130,7 @@ class Daemon:
         return self
 
     def __exit__(self, kind, value, trace):
-        early = self.process.poll()
+        early, begin = self.process.poll(), time.monotonic()
         code = self.stop()
         text = self.errors()
         self.log.close()
@@ -138,6 +138,7 @@ class Daemon:
             print("the daemon's exit code: %s%s; its last words:\n%s" % (code, "" if early is None else " (by itself)", text[-2000:]))
         if kind is None:
             assert code == 0, "exit code %d: %s" % (code, text[-3000:])
+            assert time.monotonic() - begin < 20, "it took its whole patience to stop: %s" % text[-3000:]  # something is not over that nobody waits for
             assert "Sanitizer" not in text and "runtime error" not in text, text[-6000:]
 
     def connect(self):

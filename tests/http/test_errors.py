@@ -270,6 +270,16 @@ class Errors(asking.Tiny):
             a = self.d.raw(data, timeout=0.5)
             self.assertNotIn(b"HTTP/1.1 200", a)
 
+    def test_a_query_of_more_parameters_than_the_library_has_room_for(self):
+        """It never says then that the request is over, if its client goes first: what was begun would stay for ever, and the daemon wait for it."""
+        query = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"?" + b"&a" * 1000)
+        with daemon.Daemon(self.folder.name) as d:
+            for _ in range(50):
+                d.raw(query, timeout=0.02)
+            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 1)
+            begin = time.monotonic()
+        self.assertLess(time.monotonic() - begin, 10)
+
     def test_client_that_goes_away(self):
         data = picture(1)
         head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (PATH.encode(), len(data))
