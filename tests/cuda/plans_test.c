@@ -1,10 +1,11 @@
 /* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the
  * backend's own code, no GPU is needed, and none has run them. plans_test CARD.json [MODEL.onnx...]: every shape at
  * 1, 8, 32 and 128 images, and the convolutions that the lowered programs of these models hold, forward and back to the
- * picture. Exits 77 where cuDNN is older than 9.8. plans_test CARD.json --driver: what differs where there is a
- * driver's library, and that what networks run does not. Exits 77 where there is none. plans_test CARD.json
- * --describe FILE, on a card: writes cuDNN's own description of it, and says whether the card takes a plan that was
- * made from the description CARD.json alone. Exits 77 where there is no card. */
+ * picture; plans_test CARD.json --models MODEL.onnx...: these alone. Exits 77 where cuDNN is older than 9.8.
+ * plans_test CARD.json --driver: what differs where there is a driver's library, and that what networks run does not.
+ * Exits 77 where there is none. plans_test CARD.json --describe FILE, on a card: writes cuDNN's own description of it,
+ * and says whether the card takes a plan that was made from the description CARD.json alone. Exits 77 where there is no
+ * card. */
 #include "conv_graph.h"
 #include "graph.h"
 #include "program.h"
@@ -489,7 +490,8 @@ int main(int argc, char **argv)
     if (argc < 2) return fprintf(stderr, "usage: plans_test CARD.json [MODEL.onnx...]\n"), 2;
     if (argc == 4 && strcmp(argv[2], "--describe") == 0) return describe(read_text(argv[1]), argv[3]);
     const bool only_with_driver = argc == 3 && strcmp(argv[2], "--driver") == 0;
-    if (!only_with_driver) models = argv + 2, n_models = argc - 2;
+    const bool only_models = argc > 2 && strcmp(argv[2], "--models") == 0;
+    if (!only_with_driver) models = argv + 2 + only_models, n_models = argc - 2 - only_models;
     char *json = read_text(argv[1]);
     planner.description = wn_cuda_describe_device(json, &err);
     free(json);
@@ -516,8 +518,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(keys_tell_shapes_apart),
     };
     if (only_with_driver && !has_driver) return printf("skipped: there is no libcuda.so.1\n"), 77;
-    const int failed =
-        only_with_driver ? cmocka_run_group_tests(with_driver, NULL, NULL) : cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest of_models[] = {cmocka_unit_test(every_convolution_of_the_models_has_a_plan)};
+    const int failed = only_with_driver ? cmocka_run_group_tests(with_driver, NULL, NULL)
+                       : only_models    ? cmocka_run_group_tests(of_models, NULL, NULL)
+                                        : cmocka_run_group_tests(tests, NULL, NULL);
     wn_cuda_describe_done(planner.description);
     return failed ? 1 : 0;
 }
