@@ -83,6 +83,7 @@ struct wn_item *wn_lane_next(struct wn_lane *lane, bool also_long)
         if (item && !lowest) lowest = item;
         if (item) highest = item;
     }
+    if (!highest) return NULL;
     struct wn_item *item = ++lane->picks % LOWEST_EVERY == 0 ? lowest : highest;
     const int level = (int)item->job->priority;
     struct wn_flow *flow = flow_of(lane, item->job);

@@ -21,7 +21,7 @@ struct wn_lane {
 void wn_lane_add(struct wn_lane *lane, struct wn_item *item);
 /* Takes out one that waits; item->lane is NULL afterwards. */
 void wn_lane_remove(struct wn_lane *lane, struct wn_item *item);
-/* Takes out the next, or the next that is not long; there is one. */
+/* Takes out the next, or the next that is not long; NULL where there is none. */
 struct wn_item *wn_lane_next(struct wn_lane *lane, bool also_long);
 /* Another item about the same picture that adds little work to a run, or NULL. */
 struct wn_item *wn_lane_same_picture(struct wn_lane *lane, const struct wn_item *item);

@@ -81,10 +81,9 @@ static void count(struct run *x, const struct waiting *job, int status, uint64_t
 {
     int64_t now = now_ns(), us = (now - job->intended_ns) / 1000;
     if (!is_measured(x, job->intended_ns)) {
-        /* Answers to the warm-up still say how much the server does in the measured time. analyzer: r is the
-         * caller's */
+        /* answers to the warm-up still say how much the server does in the measured time */
         if (!failure && now >= x->measure_ns && now < x->end_ns)
-            x->r->in_window++, x->r->ok_in_window += status / 100 == 2;
+            x->r->in_window++, x->r->ok_in_window += status / 100 == 2; /* analyzer: r is the caller's */
         return;
     }
     x->r->planned++;
@@ -375,8 +374,7 @@ static void sweep(struct run *x)
 {
     int64_t limit = now_ns() - x->timeout_ns;
     while (x->head != x->tail && x->queue[x->head % x->room].intended_ns < limit) {
-        /* analyzer: the queue is the run's, whose end frees it */
-        count(x, &x->queue[x->head % x->room], 0, &x->r->timeouts);
+        count(x, &x->queue[x->head % x->room], 0, &x->r->timeouts); /* analyzer: the run's end frees the queue */
         x->head++;
     }
     for (int i = 0; i < x->n_links; i++) {

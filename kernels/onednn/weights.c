@@ -82,7 +82,10 @@ static enum wn_code make(dnnl_engine_t engine, const struct wn_weight *w, const 
     }
     dnnl_status_t status =
         p && p->layout && p->data ? pack(engine, source, w->data, layout, p->data) : dnnl_out_of_memory;
-    if (status == dnnl_success) return *out = p, WN_OK;
+    if (status == dnnl_success) {
+        *out = p;
+        return WN_OK;
+    }
     if (p) destroy(p);
     if (status == dnnl_out_of_memory)
         return wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "",
