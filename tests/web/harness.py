@@ -1,4 +1,5 @@
 """A daemon, a browser, and what every test of the page holds: no complaint in the console, no request to another host."""
+import contextlib
 import os
 import sys
 import unittest
@@ -33,6 +34,19 @@ class PageTest(unittest.TestCase):
         self.b.view(1280, 900)
         self.b.listen()
         self.b.requests, self.b.complaints = [], []
+
+    @contextlib.contextmanager
+    def another(self, d):
+        """The page of another daemon, which is judged as every page is; then the first one's again."""
+        own, type(self).d = self.d, d
+        try:
+            yield
+            self.tearDown()
+        finally:
+            type(self).d = own
+            self.b.open("about:blank")
+            self.b.listen()
+            self.b.requests, self.b.complaints = [], []
 
     def tearDown(self):
         self.b.listen()

@@ -130,8 +130,7 @@ class First(PageTest):
             with open(name, "wb") as f:
                 f.write(daemon.picture(2))
             with daemon.Daemon(folder) as d:
-                own, type(self).d = self.d, d
-                try:
+                with self.another(d):
                     self.b.open(self.url("#why=" + "0:%3Cimg+src=x%3E"))
                     self.b.wait("document.querySelectorAll('#contrast option').length > 3", "the tables")
                     self.b.one("#files").send_keys(name)
@@ -142,12 +141,6 @@ class First(PageTest):
                         self.b.one("#q").click()
                         self.b.one("#q").send_keys(label)
                         self.b.wait("document.querySelectorAll('#q-list li').length >= 1 && !document.querySelector('#q-list').hidden", "the list")
-                    self.tearDown()
-                finally:
-                    type(self).d = own
-                    self.b.open("about:blank")
-                    self.b.listen()
-                    self.b.requests, self.b.complaints = [], []
 
 
 class Question(PageTest):

@@ -74,8 +74,7 @@ class Trouble(PageTest):
             with open(path, "w") as f:
                 json.dump(dict(manifest, name="bare"), f)
             with daemon.Daemon(folder) as d:
-                own, type(self).d = self.d, d
-                try:
+                with self.another(d):
                     self.b.open(self.url("#model=signs-resnet"))
                     self.b.answered("document.title.includes('signs-resnet')")
                     shown, address = self.drawn(), self.b.js("return location.hash")
@@ -89,12 +88,6 @@ class Trouble(PageTest):
                     self.b.js("location.hash = '#model=bare&sample=samples/no-right-turn-1.png'")  # such a link was made once
                     self.b.answered("document.title.includes('bare') && !location.hash.includes('sample=')")
                     self.assertEqual(self.b.text("#notice"), "")
-                    self.tearDown()
-                finally:
-                    type(self).d = own
-                    self.b.open("about:blank")
-                    self.b.listen()
-                    self.b.requests, self.b.complaints = [], []
 
     def test_a_server_that_wants_a_key_gets_it_and_copies_do_not_tell_it(self):
         self.allowed = ("status of 401",)
@@ -104,8 +97,7 @@ class Trouble(PageTest):
             with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as f:
                 f.write("alice explain,predict %s\n" % token)
             with daemon.Daemon(harness.MODELS, "--keys", path) as d:
-                own, type(self).d = self.d, d
-                try:
+                with self.another(d):
                     self.b.open(self.url())
                     self.b.wait("document.querySelector('#key')")
                     self.b.one("#key").send_keys(token + "\n")
@@ -118,13 +110,7 @@ class Trouble(PageTest):
                         self.assertNotIn(token, text)
                         out = subprocess.run(["bash"] if "curl" in button else [sys.executable, "-"], input=text.encode(), capture_output=True, check=True, env=dict(os.environ, WHYNOT_KEY=token))
                         self.assertIn(b"no right turn", out.stdout, out)
-                    self.tearDown()
-                finally:
                     self.b.js("sessionStorage.clear()")
-                    type(self).d = own
-                    self.b.open("about:blank")
-                    self.b.listen()
-                    self.b.requests, self.b.complaints = [], []
 
 
 if __name__ == "__main__":

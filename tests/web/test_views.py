@@ -197,18 +197,11 @@ class Pictures(PageTest):
             path = os.path.join(folder, "large.png")
             with open(path, "wb") as f:
                 f.write(daemon.png_file(100, 100, zlib.compress(b"".join(b"\0" + os.urandom(300) for _ in range(100)), 0)))
-            own, type(self).d = self.d, d
-            try:
+            with self.another(d):
                 self.b.open(self.url())
                 self.b.wait("document.querySelectorAll('#contrast option').length > 3")
                 self.b.one("#files").send_keys(path)
                 self.b.wait("document.querySelector('#notice').textContent.includes('larger than 20000 bytes')")
-                self.tearDown()
-            finally:
-                type(self).d = own
-                self.b.open("about:blank")
-                self.b.listen()
-                self.b.requests, self.b.complaints = [], []
 
 
 if __name__ == "__main__":
