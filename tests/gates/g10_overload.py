@@ -3,8 +3,10 @@
 
 Measured capacity C and the p99 at 0.8 C first; then 10 C: goodput, p99 of what was answered, what was refused and how soon, memory, and the
 time until all is as before. The bound on waiting (--max-queue-wait-ms) is the operator's answer to "how late is too late"; here four pictures' time."""
+import collections
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 import time
@@ -25,6 +27,14 @@ def load(d, folder, *options):
 def rss_mib(d):
     with open("/proc/%d/status" % d.process.pid) as f:
         return next(int(line.split()[1]) for line in f if line.startswith("VmRSS")) / 1024
+
+
+def capacity_of(d, folder, seconds):
+    return load(d, folder, "--clients", 3, "--duration", seconds, "--warmup", 0.5)["goodput"]
+
+
+def worst_p99(overs, which):
+    return max(over["latency_ms"][which]["p99"] for over in overs)
 
 
 def picture_ms(folder):
@@ -57,24 +67,32 @@ def main():
             os.sched_setaffinity(0, cores)
             load(d, pictures, "--clients", 2, "--duration", 1, "--warmup", 0.5)
             idle, others = rss_mib(d), gate.Others(d.process.pid)
-            capacity = load(d, pictures, "--clients", 3, "--duration", seconds / 3, "--warmup", 0.5)["goodput"]
+            capacity = capacity_of(d, pictures, seconds / 3)
             below = load(d, pictures, "--rate", 0.8 * capacity, "--duration", max(4, seconds / 2), "--warmup", 0.5)
-            over = load(d, pictures, "--rate", 10 * capacity, "--duration", seconds, "--warmup", 1, "--expect", "--connections", 4096)
+            shares, overs = [], []
+            for _ in range(5 if gate.FULL else 1):  # by turns, and against what lies on both sides: a machine's speed drifts by more than what is judged
+                before = capacity_of(d, pictures, seconds / 5)
+                overs.append(load(d, pictures, "--rate", 10 * capacity, "--duration", seconds / 3, "--warmup", 1, "--expect", "--connections", 4096))
+                shares.append(overs[-1]["goodput"] / (0.5 * (before + capacity_of(d, pictures, seconds / 5))))
             grown = rss_mib(d) - idle
             time.sleep(1)
             calm = ("--rate", 0.5 * capacity, "--arrivals", "constant") if gate.FULL else ("--clients", 1)  # one at a time is calm, however slow the machine has become
             after = load(d, pictures, *calm, "--duration", 3, "--warmup", 0)
             others = others.cores()
-    note = "C = %.1f/s, one picture %.0f ms" % (capacity, each)
+    note = "of %s; C = %.1f/s, one picture %.0f ms" % (", ".join("%.2f" % share for share in sorted(shares)), capacity, each)
     p99 = below["latency_ms"]["ok"]["p99"]
-    gate.latency("G10 goodput at 10 C / C", round(over["goodput"] / capacity, 3), ">= 0.9", over["goodput"] >= 0.9 * capacity, others, note)
-    gate.latency("G10 p99 of the answered, ms", over["latency_ms"]["ok"]["p99"], "<= 2 x %.0f, p99 at 0.8 C" % p99, over["latency_ms"]["ok"]["p99"] <= 2 * p99, others)
-    gate.latency("G10 p99 of the refused, ms", over["latency_ms"]["refused"]["p99"], "<= 50", over["latency_ms"]["refused"]["p99"] <= 50, others)
-    strangers = {k: v for k, v in over["status"].items() if k not in ("200", "429", "503")}
-    gate.figure("G10 other answers, and none at all", sum(strangers.values()) + sum(over["errors"].values()), 0, not strangers and not any(over["errors"].values()),
-                json.dumps(over["status"]))
-    refused = sum(over["status"].get(k, 0) for k in ("429", "503"))
-    size = 1e-9 + over["body_bytes_sent"] / max(1, over["status"].get("200", 0) + refused)
+    share, late, refusal = statistics.median(shares), worst_p99(overs, "ok"), worst_p99(overs, "refused")
+    gate.latency("G10 goodput at 10 C / C", round(share, 3), ">= 0.9, the median", share >= 0.9, others, note)
+    gate.latency("G10 p99 of the answered, ms", late, "<= 2 x %.0f, p99 at 0.8 C" % p99, late <= 2 * p99, others)
+    gate.latency("G10 p99 of the refused, ms", refusal, "<= 50", refusal <= 50, others)
+    statuses, errors = collections.Counter(), collections.Counter()
+    for over in overs:
+        statuses.update(over["status"])
+        errors.update(over["errors"])
+    strangers = {k: v for k, v in statuses.items() if k not in ("200", "429", "503")}
+    gate.figure("G10 other answers, and none at all", sum(strangers.values()) + sum(errors.values()), 0, not strangers and not sum(errors.values()), json.dumps(statuses))
+    refused = statuses["429"] + statuses["503"]
+    size = 1e-9 + sum(over["body_bytes_sent"] for over in overs) / max(1, statuses["200"] + refused)
     gate.figure("G10 body bytes sent a request", round(size, 1), "most were refused at the head", refused > 0 and size < 0.5 * len(picture(1, SIZE, SIZE)))
     gate.figure("G10 memory grown, MiB", round(grown, 1), "<= 320", grown <= 320)
     gate.figure("G10 a second after: answers that are not 200", sum(v for k, v in after["status"].items() if k != "200"), 0, set(after["status"]) == {"200"})
