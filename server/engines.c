@@ -3,6 +3,7 @@
 
 #include "guard.h"
 #include "log.h"
+#include "plan_cache.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,9 +103,12 @@ static enum wn_code make_one(const struct wn_model *m, const struct wn_config *c
 {
     struct wn_engine_options options = {.backend = crew->n ? crew->backend : c->backend,
                                         .max_images = (int)c->max_batch_size};
-    const int device = crew->n ? crew->device[wn_crew_device(crew, worker)] : wn_devices_first(c);
-    options.device = (struct wn_backend_options){device, wn_precision_find(crew->n ? crew->precision : c->precision),
-                                                 (int)c->threads};
+    char plan_cache[WN_PLAN_CACHE_BYTES];
+    options.device = wn_first_device(c, plan_cache);
+    if (crew->n) {
+        options.device.device = crew->device[wn_crew_device(crew, worker)];
+        options.device.precision = wn_precision_find(crew->precision);
+    }
     float black[3];
     const struct wn_preprocess *p = &m->manifest.preprocess;
     wn_preprocess_level(p, 0, black);

@@ -6,6 +6,7 @@
 #include "http.h"
 #include "log.h"
 #include "notify.h"
+#include "plan_cache.h"
 #include "supervise.h"
 
 #include <errno.h>
@@ -222,6 +223,20 @@ say:
     return code;
 }
 
+/* What can be said of the options before anything is opened. */
+static enum wn_code check_options(const struct wn_config *c, struct wn_error *err)
+{
+    int devices[WN_MOST_DEVICES], n;
+    char plan_cache[WN_PLAN_CACHE_BYTES];
+    if (c->precision[0] && strcmp(c->precision, "default") != 0 &&
+        wn_precision_find(c->precision) == WN_PRECISION_DEFAULT)
+        return wn_fail(err, WN_BAD_REQUEST, "precision: '%.64s' is not one of default, f32, tf32, bf16, f16",
+                       c->precision);
+    enum wn_code code = wn_origins_check(c, err);
+    if (code == WN_OK) code = wn_devices_read(c, WN_MOST_DEVICES, devices, &n, err);
+    return code == WN_OK ? wn_plan_cache_find(c, plan_cache, err) : code;
+}
+
 static enum wn_exit run(struct wn_server *s)
 {
     sigset_t signals;
@@ -232,21 +247,7 @@ static enum wn_exit run(struct wn_server *s)
     block_signals(&signals);
     wn_watchdog_init(&s->watchdog);
     prctl(PR_SET_DUMPABLE, 0); /* a core would hold pictures of clients */
-    if (s->config.precision[0] && strcmp(s->config.precision, "default") != 0 &&
-        wn_precision_find(s->config.precision) == WN_PRECISION_DEFAULT) {
-        fprintf(stderr, "whynotd: precision: '%s' is not one of default, f32, tf32, bf16, f16\n", s->config.precision);
-        return WN_EXIT_BAD_OPTION;
-    }
-    if (wn_origins_check(&s->config, &err) != WN_OK) {
-        complain(&err);
-        return WN_EXIT_BAD_OPTION;
-    }
-    int devices[WN_MOST_DEVICES], n;
-    if (wn_devices_read(&s->config, WN_MOST_DEVICES, devices, &n, &err) != WN_OK) {
-        complain(&err);
-        return WN_EXIT_BAD_OPTION;
-    }
-    if (wn_keys_init(&s->keys, s->config.keys, &err) != WN_OK) {
+    if (check_options(&s->config, &err) != WN_OK || wn_keys_init(&s->keys, s->config.keys, &err) != WN_OK) {
         complain(&err);
         return WN_EXIT_BAD_OPTION;
     }

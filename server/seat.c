@@ -1,8 +1,8 @@
 /* Engines for judging; knows no pictures and no clients. */
 #include "seat.h"
 
-#include "crew.h"
 #include "guard.h"
+#include "plan_cache.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,8 +36,8 @@ enum wn_code wn_seat_open(const struct wn_judging *j, const struct wn_model *m, 
 {
     struct wn_engine_options how = {.backend = config->backend, .max_images = (int)config->max_batch_size};
     struct wn_evaluation_options own = j->options;
-    how.device = (struct wn_backend_options){wn_devices_first(config), wn_precision_find(config->precision),
-                                             (int)config->threads};
+    char plan_cache[WN_PLAN_CACHE_BYTES];
+    how.device = wn_first_device(config, plan_cache);
     enum wn_code code = wn_engine_create(m->graph, &how, &out->engine, err);
     if (code == WN_OK && shuffled) code = wn_engine_create(shuffled, &how, &out->shuffled, err);
     own.shuffled = out->shuffled;

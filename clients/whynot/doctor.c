@@ -5,6 +5,7 @@
 
 #include <config.h>
 #include <inprocess.h>
+#include <plan_cache.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,6 +153,11 @@ static void check_files(struct visit *v, const struct wn_config *config)
              (long long)config->max_connections, (unsigned long long)need);
     found(v, "open files", limit.rlim_max < need ? mending : NULL, "%llu at once, at most %llu",
           (unsigned long long)limit.rlim_cur, (unsigned long long)limit.rlim_max);
+    char plan_cache[WN_PLAN_CACHE_BYTES];
+    struct wn_error why = {0};
+    const bool wrong = wn_plan_cache_find(config, plan_cache, &why) != WN_OK;
+    found(v, "a GPU's plans", wrong ? why.text : NULL,
+          plan_cache[0] ? "timed, and kept in %s" : "not timed, and not kept%s", plan_cache);
 }
 
 /* ---- the build ---- */
@@ -203,8 +209,8 @@ static void check_others(struct visit *v, const struct wn_backend_impl *impl, st
 static bool check_backend(struct visit *v, const struct wn_backend_impl *impl, bool wanted,
                           const struct wn_config *config)
 {
-    struct wn_backend_options options = {wn_devices_first(config), wn_precision_find(config->precision),
-                                         (int)config->threads};
+    char plan_cache[WN_PLAN_CACHE_BYTES];
+    const struct wn_backend_options options = wn_first_device(config, plan_cache);
     struct wn_backend *be = NULL;
     struct wn_backend_traits traits = {0};
     struct wn_error why = {0};

@@ -23,6 +23,9 @@ struct wn_backend_options {
     int device;                  /* index among the backend's devices; 0 on a CPU */
     enum wn_precision precision; /* refused with WN_UNSUPPORTED where the device lacks it */
     int threads;                 /* CPU: threads of one run; 0 = 1 */
+    /* Folder, made where it is missing, in which a GPU's backend keeps the plans that it chose by timing them, for the
+     * next start. "" or "none": none are timed; NULL: what the environment's WHYNOT_PLAN_CACHE names, if it does. */
+    const char *plan_cache;
 };
 
 struct wn_backend_impl;

@@ -54,6 +54,7 @@ static enum wn_code cuda_open(const struct wn_backend_options *options, struct w
     if (!be) return wn_fail(err, WN_NO_MEMORY, "no memory for a backend");
     be->base.impl = &wn_backend_cuda;
     enum wn_code code = wn_cuda_device_open(be, options, err);
+    if (code == WN_OK) wn_cuda_kept_open(be, options);
     if (code == WN_OK) code = wn_cuda_libraries_open(be, err);
     if (code == WN_OK) code = wn_cuda_draw_open(be, err);
     if (code == WN_OK) code = wn_cuda_preparing_open(be, err);

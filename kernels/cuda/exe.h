@@ -112,6 +112,7 @@ struct wn_cuda_backend {
     int device, devices;         /* its number, and how many there are */
     enum wn_precision precision; /* never DEFAULT */
     char device_name[128];
+    char plan_cache[512];                /* folder; "": nothing is kept */
     struct wn_cuda_libraries *libraries; /* handles of cuDNN and cuBLASLt */
     struct wn_cuda_weight **weights;     /* those that its programs use, counted by their users */
     int n_weights, cap_weights;
@@ -301,8 +302,10 @@ void wn_cuda_trials_end(struct wn_cuda_exe *exe); /* frees their workspace */
 
 /* ---- kept.c: choices, for the next start ---- */
 enum { WN_CUDA_KEPT_PATH = 1024 };
+/* Makes the folder, where one is named; one that cannot be made keeps nothing. */
+void wn_cuda_kept_open(struct wn_cuda_backend *be, const struct wn_backend_options *options);
 /* Whether there is a folder for them, so that what takes long to make is made once. */
-bool wn_cuda_plans_are_kept(void);
+bool wn_cuda_plans_are_kept(const struct wn_cuda_backend *be);
 /* The file of a choice, whose name key ends with a dot and what it is; false: it is not kept. version: of the library
  * that it is of. */
 bool wn_cuda_kept_path(const struct wn_cuda_backend *be, size_t version, const char *key, char *path, size_t size);

@@ -1,33 +1,51 @@
-/* What was chosen by running, for the next start: with WHYNOT_PLAN_CACHE naming a folder, one file there for each
- * choice, named by library version, card and shape. */
+/* What was chosen by running, for the next start: one file of the folder for each choice, named by library version,
+ * card and shape. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "exe.h"
 
 enum { MOST_TEXT_BYTES = 1 << 20 };
 
-static const char *folder_of(void)
+/* With the folder that it lies in, which is a user's ~/.cache and may not be there either. */
+static void make_folder(const char *path)
 {
-    const char *folder = getenv("WHYNOT_PLAN_CACHE");
-    return folder && *folder ? folder : NULL;
+    char above[sizeof((struct wn_cuda_backend *)0)->plan_cache];
+    snprintf(above, sizeof above, "%s", path);
+    char *slash = strrchr(above, '/');
+    if (slash && slash != above) {
+        *slash = 0;
+        mkdir(above, 0700);
+    }
+    mkdir(path, 0700);
 }
 
-bool wn_cuda_plans_are_kept(void)
+void wn_cuda_kept_open(struct wn_cuda_backend *be, const struct wn_backend_options *options)
 {
-    return folder_of();
+    const char *folder = options->plan_cache ? options->plan_cache : getenv("WHYNOT_PLAN_CACHE");
+    static const char *const words[] = {"", "none", "auto"}; /* of the daemon's option, which goes by the same name */
+    for (int i = 0; folder && i < 3; i++)
+        if (strcmp(folder, words[i]) == 0) return;
+    if (!folder || strlen(folder) >= sizeof be->plan_cache) return;
+    make_folder(folder);
+    if (access(folder, R_OK | X_OK) == 0) snprintf(be->plan_cache, sizeof be->plan_cache, "%s", folder);
+}
+
+bool wn_cuda_plans_are_kept(const struct wn_cuda_backend *be)
+{
+    return be->plan_cache[0];
 }
 
 bool wn_cuda_kept_path(const struct wn_cuda_backend *be, size_t version, const char *key, char *path, size_t size)
 {
-    const char *folder = folder_of();
-    if (!folder) return false;
-    const int n = snprintf(path, size, "%s/%zu-%s-%s", folder, version, be->device_name, key);
+    if (!wn_cuda_plans_are_kept(be)) return false;
+    const int n = snprintf(path, size, "%s/%zu-%s-%s", be->plan_cache, version, be->device_name, key);
     if (n < 0 || (size_t)n >= size) return false;
-    for (char *p = path + strlen(folder) + 1; *p; p++)
+    for (char *p = path + strlen(be->plan_cache) + 1; *p; p++)
         if (*p == ' ' || *p == '/' || *p == ',') *p = '_';
     return true;
 }

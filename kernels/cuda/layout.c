@@ -237,7 +237,7 @@ static bool takes_derivative(const struct wn_cuda_exe *exe, const struct wn_step
 /* What the derivative makes lies where its gradient lay: nobody else reads that. */
 static void join_derivatives(struct wn_cuda_exe *exe, const int *readers)
 {
-    if (!wn_cuda_plans_are_kept()) return;
+    if (!wn_cuda_plans_are_kept(exe->be)) return;
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         if (s->prim != WN_PRIM_UNARY_BWD || s->u.unary.kind != WN_UNARY_RELU || exe->home[s->out[0]] < 0 ||

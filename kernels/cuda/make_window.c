@@ -211,7 +211,7 @@ static enum wn_code make_convolution(struct wn_cuda_exe *exe, struct convolution
 {
     /* Of groups without a bias cuDNN compiles its kernels, for seconds in the first question that goes back through
      * such layers; with one it brings them along. */
-    const bool compiled = c->shape.groups > 1 && !wn_cuda_plans_are_kept();
+    const bool compiled = c->shape.groups > 1 && !wn_cuda_plans_are_kept(exe->be);
     const bool tail = c->bias.data || c->residual.data || c->act.kind == WN_UNARY_RELU || compiled;
     enum wn_code code = tail ? make_fused(exe, c, err) : WN_UNSUPPORTED;
     if (code == WN_UNSUPPORTED) code = make_bare(exe, c, err);

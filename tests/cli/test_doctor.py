@@ -56,6 +56,22 @@ class Doctor(unittest.TestCase):
         self.assertIn("->", r.out)
         self.assertNotIn("compute capability", r.out)
 
+    def test_it_says_where_a_gpus_plans_are_kept(self):
+        def said(*words, code=0, **env):
+            return next(f["value"] for f in self.findings(*words, code=code, env=env) if f["topic"] == "a GPU's plans")
+        with tempfile.TemporaryDirectory() as folder:
+            nowhere, new = os.path.join(folder, "a", "b", "c"), os.path.join(folder, "new")
+            auto, kept, none = dict(CACHE_DIRECTORY="", XDG_CACHE_HOME="", HOME="", WHYNOT_PLAN_CACHE="auto"), "timed, and kept in %s", "not timed, and not kept"
+            self.assertEqual(said(HOME=folder), none)
+            self.assertEqual(said(**dict(auto, HOME=folder)), kept % (folder + "/.cache/whynot"))
+            self.assertEqual(said(**dict(auto, HOME=nowhere, XDG_CACHE_HOME=folder)), kept % (folder + "/whynot"))
+            self.assertEqual(said(**dict(auto, HOME=nowhere, CACHE_DIRECTORY=folder + ":/else")), kept % folder)
+            self.assertEqual(said(**dict(auto, HOME=nowhere)), none)
+            self.assertEqual(said(**auto), none)
+            self.assertEqual(said(WHYNOT_PLAN_CACHE=new), kept % new)
+            self.assertEqual(said(WHYNOT_PLAN_CACHE=nowhere, code=1), none)
+            self.assertEqual(os.listdir(folder), [])
+
     def test_each_trouble_comes_with_its_mending_and_the_exit_code_says_so(self):
         with tempfile.TemporaryDirectory() as folder:
             daemon.write_model(folder, "bad", b"no network", ["a"], 16)

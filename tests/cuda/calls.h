@@ -39,11 +39,12 @@ static inline void network(struct subject *s)
 
 static struct wn_backend_traits seen; /* of the backend that computed last */
 
-static inline enum wn_code compute(struct subject *s, float *out, struct wn_error *err)
+static inline enum wn_code compute_with(const struct wn_backend_options *options, struct subject *s, float *out,
+                                        struct wn_error *err)
 {
     struct wn_backend *be = NULL;
     struct wn_exe *exe = NULL;
-    enum wn_code code = wn_backend_open("cuda", NULL, &be, err);
+    enum wn_code code = wn_backend_open("cuda", options, &be, err);
     if (code != WN_OK) return code;
     code = be->impl->compile(be, s->p, &exe, err);
     if (code != WN_OK) goto close;
@@ -57,6 +58,11 @@ static inline enum wn_code compute(struct subject *s, float *out, struct wn_erro
 close:
     wn_backend_close(be);
     return code;
+}
+
+static inline enum wn_code compute(struct subject *s, float *out, struct wn_error *err)
+{
+    return compute_with(NULL, s, out, err);
 }
 
 enum { OUTPUTS = 3, FLOATS = OUTPUTS * 1024 };

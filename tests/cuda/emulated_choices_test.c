@@ -283,6 +283,47 @@ static void an_algorithm_is_kept_until_it_no_longer_runs(void **state)
     assert_int_equal(fake_vendor.held, before.held);
 }
 
+/* ---- the folder ---- */
+
+static void a_folder_is_made_and_what_the_options_say_goes_before_the_environment(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[sizeof FOLDER], above[64], wanted[80], path[1024];
+    keep_in(folder);
+    snprintf(above, sizeof above, "%s/caches", folder);
+    snprintf(wanted, sizeof wanted, "%s/whynot", above);
+    network(&s);
+    assert_int_equal(compute_with(&(struct wn_backend_options){.plan_cache = wanted}, &s, first, NULL), WN_OK);
+    assert_int_equal(files_of(wanted, "", path, sizeof path), KEPT);
+    assert_int_equal(files_of(folder, "", path, sizeof path), 1); /* the folder above it */
+    forget_all(wanted);
+    assert_int_equal(rmdir(wanted) | rmdir(above), 0);
+    subject_finish(&s);
+    keep_no_longer(folder);
+}
+
+static void without_a_folder_nothing_is_timed_and_nothing_is_kept(void **state)
+{
+    (void)state;
+    struct subject s;
+    char folder[sizeof FOLDER], file[64], path[1024];
+    keep_in(folder);
+    snprintf(file, sizeof file, "%s/file", folder);
+    FILE *f = fopen(file, "wb");
+    assert_true(f && fclose(f) == 0);
+    network(&s);
+    const char *const none[] = {"", "none", "auto", file, "/proc/nowhere/whynot"};
+    for (int i = 0; i < 5; i++) {
+        const long planned = fake_vendor.planned;
+        assert_int_equal(compute_with(&(struct wn_backend_options){.plan_cache = none[i]}, &s, first, NULL), WN_OK);
+        assert_true(fake_vendor.planned - planned <= PLANS); /* the first that runs */
+        assert_int_equal(files_of(folder, "", path, sizeof path), 1);
+    }
+    subject_finish(&s);
+    keep_no_longer(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +337,8 @@ int main(void)
         cmocka_unit_test(what_has_no_memory_for_its_workspace_gives_way),
         cmocka_unit_test(workers_that_start_together_choose_once),
         cmocka_unit_test(an_algorithm_is_kept_until_it_no_longer_runs),
+        cmocka_unit_test(a_folder_is_made_and_what_the_options_say_goes_before_the_environment),
+        cmocka_unit_test(without_a_folder_nothing_is_timed_and_nothing_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

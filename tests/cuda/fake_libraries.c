@@ -190,8 +190,14 @@ const struct wn_cuda_conv_shape *fake_libraries_shape(const struct wn_cuda_plan 
     return &plan->shape;
 }
 
-bool wn_cuda_plans_are_kept(void)
+void wn_cuda_kept_open(struct wn_cuda_backend *be, const struct wn_backend_options *options)
 {
+    (void)be, (void)options;
+}
+
+bool wn_cuda_plans_are_kept(const struct wn_cuda_backend *be)
+{
+    (void)be;
     return fake_libraries_keep;
 }
 

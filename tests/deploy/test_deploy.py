@@ -219,7 +219,7 @@ class Deploy(unittest.TestCase):
             text = text_of("deploy", "container", "Containerfile." + name)
             lines = re.sub(r"\\\n", " ", text).splitlines()
             words = {line.split()[0] for line in lines if line and not line.startswith("#")}
-            self.assertLessEqual(words, {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT"})
+            self.assertLessEqual(words, {"FROM", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "STOPSIGNAL", "ENV", "HEALTHCHECK", "ENTRYPOINT"})
             for line in lines:
                 if line.startswith("COPY --from=build"):
                     for path in line.split()[2:-1]:

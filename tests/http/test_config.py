@@ -48,7 +48,8 @@ class Config(unittest.TestCase):
                                  (["--port"], "wants a value"), (["a", "b"], "not understood"), (["--insecure=maybe"], "true or false"),
                                  (["--config", "/nowhere"], "cannot be opened"), (["--precision", "f8", self.models], "precision"),
                                  (["--cors-origins", "foo", self.models], "'foo' is no origin"), (["--cors-origins", "https://a.example, https://b.example/", self.models], "'https://b.example/' is no origin"),
-                                 (["--cors-origins", "*", self.models], "'*' is no origin"), (["--cors-origins", "https://a:b@c.example", self.models], "is no origin")):
+                                 (["--cors-origins", "*", self.models], "'*' is no origin"), (["--plan-cache", __file__, self.models], "plan_cache: '%s' is no folder that can be used (Not a directory)" % __file__),
+                                 (["--plan-cache", "/nowhere/at/all", self.models], "plan_cache"), (["--cors-origins", "https://a:b@c.example", self.models], "is no origin")):
             code, _, err = run(*arguments)
             self.assertEqual((code, words in err), (2, True), (arguments, err))
 
