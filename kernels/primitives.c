@@ -218,6 +218,16 @@ int wn_unary_bwd(struct wn_program *p, enum wn_unary kind, int dy, int z, float 
                                (int[]){dy, z}, 2, &y);
 }
 
+int wn_secant(struct wn_program *p, enum wn_unary kind, int dy, int x, int x0, float alpha, float beta)
+{
+    if (p->error.code || !wn_program_has(p, dy) || !wn_program_has(p, x) || !wn_program_has(p, x0)) return -1;
+    if (!wn_shape_equal(shape(p, dy), shape(p, x)) || !wn_shape_equal(shape(p, x), shape(p, x0)))
+        return wn_program_fail(p, WN_INTERNAL, "an activation's gradient and its inputs differ in shape");
+    struct wn_shape y = *shape(p, dy);
+    return wn_program_add_step(p, (struct wn_step){.prim = WN_PRIM_SECANT, .u.unary = {kind, alpha, beta}},
+                               (int[]){dy, x, x0}, 3, &y);
+}
+
 int wn_binary(struct wn_program *p, enum wn_binary kind, int a, int b)
 {
     struct wn_shape y;

@@ -49,7 +49,8 @@ static void print_step(FILE *f, const struct wn_program *p, const struct wn_step
     for (int i = 0; i < s->n_out; i++) print_value(f, p, s->out[i]);
     fprintf(f, " = %s", wn_prim_name(s->prim));
     for (int i = 0; i < s->n_in; i++) print_value(f, p, s->in[i]);
-    if (s->prim == WN_PRIM_UNARY || s->prim == WN_PRIM_UNARY_BWD) fprintf(f, " %s", wn_unary_name(s->u.unary.kind));
+    if (s->prim == WN_PRIM_UNARY || s->prim == WN_PRIM_UNARY_BWD || s->prim == WN_PRIM_SECANT)
+        fprintf(f, " %s", wn_unary_name(s->u.unary.kind));
     if (s->prim == WN_PRIM_CONV && s->u.conv.act.kind != WN_UNARY_COUNT)
         fprintf(f, " +%s", wn_unary_name(s->u.conv.act.kind));
     if (s->prim == WN_PRIM_MATMUL && s->u.matmul.act.kind != WN_UNARY_COUNT)

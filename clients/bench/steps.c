@@ -47,7 +47,8 @@ static const char *kind_of(const struct wn_step *s)
 #undef X
     };
     static const char *const binary[] = {"add", "sub", "mul", "div", "pow", "max", "min"};
-    if (s->prim == WN_PRIM_UNARY || s->prim == WN_PRIM_UNARY_BWD) return unary[s->u.unary.kind];
+    if (s->prim == WN_PRIM_UNARY || s->prim == WN_PRIM_UNARY_BWD || s->prim == WN_PRIM_SECANT)
+        return unary[s->u.unary.kind];
     return s->prim == WN_PRIM_BINARY ? binary[s->u.binary] : "";
 }
 

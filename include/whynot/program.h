@@ -97,6 +97,9 @@ struct wn_copy {
     float fill;
 };
 
+/* Two inputs of an activation that lie no further apart are one: between them a quotient would be of roundings. */
+#define WN_SECANT_APART 1e-7
+
 /* The primitives: identifier, name, what in[] and out[] hold. */
 #define WN_PRIMS(X)                                                                                                    \
     X(CONV, "conv",                                                                                                    \
@@ -109,6 +112,7 @@ struct wn_copy {
     X(MATMUL, "matmul", "a, b, bias (last axis of y) or none -> y: act(op(a) op(b) + bias), ranks 2 or 3")             \
     X(UNARY, "unary", "x -> y")                                                                                        \
     X(UNARY_BWD, "unary_bwd", "dy, z -> dx; z is y or x as unary.def says")                                            \
+    X(SECANT, "secant", "dy, x, x0 -> dx: dy (f(x) - f(x0))/(x - x0); f'(x) where these are not WN_SECANT_APART")      \
     X(BINARY, "binary", "a, b -> y, with numpy broadcasting")                                                          \
     X(REDUCE, "reduce", "x -> y, the axes in the mask kept with length 1")                                             \
     X(COPY, "copy", "x -> y, strided")                                                                                 \
@@ -150,7 +154,7 @@ struct wn_step {
             bool trans_a, trans_b;
             struct wn_act act;
         } matmul;
-        struct wn_act unary; /* UNARY, UNARY_BWD: kind, alpha, beta */
+        struct wn_act unary; /* UNARY, UNARY_BWD, SECANT: kind, alpha, beta */
         enum wn_binary binary;
         struct {
             enum wn_reduce kind;
@@ -229,6 +233,9 @@ WN_API int wn_avgpool_bwd(struct wn_program *p, int dy, const struct wn_window *
 WN_API int wn_matmul(struct wn_program *p, int a, bool trans_a, int b, bool trans_b, int bias);
 WN_API int wn_unary(struct wn_program *p, enum wn_unary kind, int x, float alpha, float beta);
 WN_API int wn_unary_bwd(struct wn_program *p, enum wn_unary kind, int dy, int z, float alpha, float beta);
+/* The slope of an activation between two of its inputs, all of one shape: what chains like a derivative where a change
+ * is explained and not a point (Shrikumar et al. 2017, rescale rule). */
+WN_API int wn_secant(struct wn_program *p, enum wn_unary kind, int dy, int x, int x0, float alpha, float beta);
 WN_API int wn_binary(struct wn_program *p, enum wn_binary kind, int a, int b);
 WN_API int wn_reduce(struct wn_program *p, enum wn_reduce kind, int x, unsigned axes);
 WN_API int wn_copy(struct wn_program *p, int x, const struct wn_shape *y_shape, const struct wn_copy *copy);

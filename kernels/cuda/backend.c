@@ -10,6 +10,7 @@
 #include "ranges.h"
 
 static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
+    /* clang-format off */
     [WN_PRIM_CONV] = wn_cuda_make_conv,
     [WN_PRIM_CONV_BWD] = wn_cuda_make_conv_bwd,
     [WN_PRIM_MAXPOOL] = wn_cuda_make_maxpool,
@@ -19,6 +20,7 @@ static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
     [WN_PRIM_MATMUL] = wn_cuda_make_matmul,
     [WN_PRIM_UNARY] = wn_cuda_make_unary,
     [WN_PRIM_UNARY_BWD] = wn_cuda_make_unary_bwd,
+    [WN_PRIM_SECANT] = wn_cuda_make_secant,
     [WN_PRIM_BINARY] = wn_cuda_make_binary,
     [WN_PRIM_REDUCE] = wn_cuda_make_reduce,
     [WN_PRIM_COPY] = wn_cuda_make_copy,
@@ -27,6 +29,7 @@ static wn_cuda_maker *const makers[WN_PRIM_COUNT] = {
     [WN_PRIM_AXIS_MAP] = wn_cuda_make_axis_map,
     [WN_PRIM_GATHER] = wn_cuda_make_gather,
     [WN_PRIM_CHANNEL_DOT] = wn_cuda_make_channel_dot,
+    /* clang-format on */
 };
 
 /* ---- open ---- */

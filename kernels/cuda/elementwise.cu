@@ -100,14 +100,6 @@ template <class F, int V> __global__ void epilogue_kernel(struct wn_cuda_loop lo
 
 enum { THREADS = 256 };
 
-#define WN_ROWS_WIDE_OR_NOT(kernel_wide, kernel_one, loop, rows, stream, ...)                                          \
-    do {                                                                                                               \
-        const dim3 grid(wn_blocks((loop)->vector ? (loop)->count / WN_CUDA_WIDTH : (loop)->count, THREADS), rows);     \
-        if ((loop)->vector)                                                                                            \
-            WN_LAUNCH(kernel_wide, grid, THREADS, 0, stream, __VA_ARGS__);                                             \
-        else                                                                                                           \
-            WN_LAUNCH(kernel_one, grid, THREADS, 0, stream, __VA_ARGS__);                                              \
-    } while (0)
 #define WN_WIDE_OR_NOT(kernel_wide, kernel_one, loop, stream, ...)                                                     \
     WN_ROWS_WIDE_OR_NOT(kernel_wide, kernel_one, loop, 1, stream, __VA_ARGS__)
 

@@ -37,6 +37,10 @@ struct wn_cuda_job {
         } unary_bwd;
         struct {
             struct wn_cuda_loop loop;
+            struct wn_cuda_secant s;
+        } secant;
+        struct {
+            struct wn_cuda_loop loop;
             struct wn_cuda_mapped x, y;
         } mapped;
         struct {
@@ -217,8 +221,8 @@ enum wn_code wn_cuda_place(const struct wn_cuda_exe *exe, int64_t *offsets, size
 typedef enum wn_code wn_cuda_maker(struct wn_cuda_exe *exe, int step, struct wn_error *err);
 wn_cuda_maker wn_cuda_make_conv, wn_cuda_make_conv_bwd, wn_cuda_make_maxpool, wn_cuda_make_maxpool_bwd,
     wn_cuda_make_avgpool, wn_cuda_make_avgpool_bwd, wn_cuda_make_matmul, wn_cuda_make_unary, wn_cuda_make_unary_bwd,
-    wn_cuda_make_binary, wn_cuda_make_reduce, wn_cuda_make_copy, wn_cuda_make_reshape, wn_cuda_make_concat,
-    wn_cuda_make_axis_map, wn_cuda_make_gather, wn_cuda_make_channel_dot;
+    wn_cuda_make_secant, wn_cuda_make_binary, wn_cuda_make_reduce, wn_cuda_make_copy, wn_cuda_make_reshape,
+    wn_cuda_make_concat, wn_cuda_make_axis_map, wn_cuda_make_gather, wn_cuda_make_channel_dot;
 
 /* A new job at the end of the list, or NULL with err filled. */
 struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,

@@ -59,6 +59,16 @@ struct wn_cuda_unary_bwd {
 };
 void wn_cuda_launch_unary_bwd(const struct wn_cuda_loop *loop, const struct wn_cuda_unary_bwd *b,
                               struct CUstream_st *stream);
+/* secant.cu: dx = (act(x) - act(x0))/(x - x0) * (dy + more), or act'(x) where these are one (program.h); more is left
+ * out where its data is NULL. The loop walks one of `rows`, which lie so far apart, and row r takes x of image row[r],
+ * of `images`, or where row is NULL its own; and so does x0. */
+struct wn_cuda_secant {
+    struct wn_cuda_arg dy, more, x, x0, dx;
+    struct wn_act act;
+    const float *row, *row0;
+    int rows, images, images0, dy_pitch, more_pitch, x_pitch, x0_pitch, dx_pitch;
+};
+void wn_cuda_launch_secant(const struct wn_cuda_loop *loop, const struct wn_cuda_secant *s, struct CUstream_st *stream);
 void wn_cuda_launch_binary(const struct wn_cuda_loop *loop, enum wn_binary kind, const struct wn_cuda_arg *a,
                            const struct wn_cuda_arg *b, const struct wn_cuda_arg *y, struct CUstream_st *stream);
 /* y = act(x*scale + bias + residual); operands with a NULL data are left out. y may be x. */

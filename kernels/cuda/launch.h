@@ -27,4 +27,14 @@ static inline unsigned wn_blocks(long long items, int threads)
     return (unsigned)(blocks < 1 ? 1 : blocks > most ? most : blocks);
 }
 
+/* A loop over each of `rows`, in 16-byte accesses where it may be; the including file names its THREADS. */
+#define WN_ROWS_WIDE_OR_NOT(kernel_wide, kernel_one, loop, rows, stream, ...)                                          \
+    do {                                                                                                               \
+        const dim3 grid(wn_blocks((loop)->vector ? (loop)->count / WN_CUDA_WIDTH : (loop)->count, THREADS), rows);     \
+        if ((loop)->vector)                                                                                            \
+            WN_LAUNCH(kernel_wide, grid, THREADS, 0, stream, __VA_ARGS__);                                             \
+        else                                                                                                           \
+            WN_LAUNCH(kernel_one, grid, THREADS, 0, stream, __VA_ARGS__);                                              \
+    } while (0)
+
 #endif

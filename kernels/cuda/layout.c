@@ -55,14 +55,15 @@ static enum wn_cuda_type type_of(const struct wn_cuda_exe *exe, int value)
     return wn_cuda_stage_type(exe->be->precision, wn_cuda_stage_of(exe->prog, v->step));
 }
 
-/* Which operand of a step looks its images up by rows itself, where a gather made it; -1: none. */
-static int looked_up(enum wn_prim prim)
+/* Whether a step looks the images of its operand k up by rows itself, where a gather made it. */
+static bool looks_up(enum wn_prim prim, int k)
 {
     switch (prim) {
-    case WN_PRIM_CHANNEL_DOT: return 0; /* activations */
-    case WN_PRIM_UNARY_BWD:             /* units */
-    case WN_PRIM_MAXPOOL_BWD: return 1; /* winners */
-    default: return -1;
+    case WN_PRIM_CHANNEL_DOT: return k == 0; /* activations */
+    case WN_PRIM_UNARY_BWD:                  /* units */
+    case WN_PRIM_MAXPOOL_BWD: return k == 1; /* winners */
+    case WN_PRIM_SECANT: return k > 0;       /* inputs */
+    default: return false;
     }
 }
 
@@ -88,7 +89,7 @@ static void find_plain_readers(const struct wn_cuda_exe *exe, bool *read_plainly
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
         for (int k = 0; k < s->n_in; k++)
-            if (s->in[k] != WN_NONE && (k != looked_up(s->prim) || is_of_another_stage(exe, s->in[k], i)))
+            if (s->in[k] != WN_NONE && (!looks_up(s->prim, k) || is_of_another_stage(exe, s->in[k], i)))
                 read_plainly[s->in[k]] = true;
     }
 }
@@ -194,12 +195,14 @@ static void drop_concats(struct wn_cuda_exe *exe, const int *readers)
     }
 }
 
-/* Where two ways back meet behind an activation, as they do in residual networks, its derivative adds them up. */
+/* Where two ways back meet behind an activation, as they do in residual networks, its derivative adds them up, and so
+ * does its secant. */
 static void drop_sums(struct wn_cuda_exe *exe, const int *readers)
 {
     for (int i = 0; i < wn_program_steps(exe->prog); i++) {
         const struct wn_step *s = wn_program_step(exe->prog, i);
-        const struct wn_step *sum = s->prim == WN_PRIM_UNARY_BWD ? sole_maker(exe, readers, s->in[0], i) : NULL;
+        const bool adds = s->prim == WN_PRIM_UNARY_BWD || s->prim == WN_PRIM_SECANT;
+        const struct wn_step *sum = adds ? sole_maker(exe, readers, s->in[0], i) : NULL;
         if (sum && sum->prim == WN_PRIM_BINARY && sum->u.binary == WN_BINARY_ADD && !is_const(exe, sum->in[0]) &&
             !is_const(exe, sum->in[1]))
             exe->home[s->in[0]] = -1;
@@ -352,6 +355,7 @@ static bool takes_pitch(const struct wn_cuda_exe *exe, const struct wn_step *s, 
     case WN_PRIM_GATHER: return readers_take_pitch(exe, s->out[0], pitch, convolved);
     case WN_PRIM_UNARY:
     case WN_PRIM_UNARY_BWD:
+    case WN_PRIM_SECANT:
     case WN_PRIM_BINARY:
     case WN_PRIM_REDUCE:
     case WN_PRIM_CHANNEL_DOT: return true;

@@ -13,6 +13,12 @@ static enum wn_code run_unary_bwd(struct wn_cuda_exe *exe, const struct wn_cuda_
     return wn_cuda_launched(j->name, err);
 }
 
+static enum wn_code run_secant(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
+{
+    wn_cuda_launch_secant(&j->u.secant.loop, &j->u.secant.s, exe->stream);
+    return wn_cuda_launched(j->name, err);
+}
+
 static enum wn_code run_binary(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
 {
     wn_cuda_launch_binary(&j->u.map.loop, j->u.map.kind, &j->u.map.a, &j->u.map.b, &j->u.map.y, exe->stream);
@@ -147,6 +153,45 @@ enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act
     struct wn_cuda_arg args[3];
     wn_cuda_walk(list, 3, &j->u.unary_bwd.loop, args);
     *b = (struct wn_cuda_unary_bwd){.act = *act, .rows = 1, .dy = args[0], .z = args[1], .dx = args[2]};
+    return WN_OK;
+}
+
+/* The operand as it lies, or what the gather that was to make it reads, and by which rows. */
+static enum wn_code looked_up(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *t, const float **row,
+                              struct wn_error *err)
+{
+    const struct wn_step *gather = wn_cuda_swallowed(exe, value, WN_PRIM_GATHER);
+    struct wn_cuda_tensor rows = {0};
+    enum wn_code code = wn_cuda_value(exe, gather ? gather->in[0] : value, t, err);
+    if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &rows, err);
+    *row = rows.data;
+    return code;
+}
+
+enum wn_code wn_cuda_make_secant(struct wn_cuda_exe *exe, int step, struct wn_error *err)
+{
+    const struct wn_step *s = wn_program_step(exe->prog, step), *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY);
+    struct wn_cuda_secant q = {.act = s->u.unary, .rows = 1};
+    struct wn_cuda_tensor t[5] = {[4] = exe->values[s->out[0]]}; /* dy, more, x, x0, dx */
+    enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &t[0], err);
+    if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &t[1], err);
+    if (code == WN_OK) code = looked_up(exe, s->in[1], &t[2], &q.row, err);
+    if (code == WN_OK) code = looked_up(exe, s->in[2], &t[3], &q.row0, err);
+    if (code != WN_OK) return code;
+    struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_secant, err);
+    if (!j) return WN_NO_MEMORY;
+    if (q.row || q.row0) {
+        const int rank = t[4].shape.rank;
+        q.rows = (int)t[4].shape.dim[0], q.images = (int)t[2].shape.dim[0], q.images0 = (int)t[3].shape.dim[0];
+        q.dy_pitch = first_image(&t[0], rank), q.more_pitch = sum ? first_image(&t[1], rank) : 0;
+        q.x_pitch = first_image(&t[2], rank), q.x0_pitch = first_image(&t[3], rank);
+        q.dx_pitch = first_image(&t[4], rank);
+    }
+    const struct wn_cuda_tensor *list[5] = {&t[0], sum ? &t[1] : NULL, &t[2], &t[3], &t[4]};
+    struct wn_cuda_arg args[5];
+    wn_cuda_walk(list, 5, &j->u.secant.loop, args);
+    q.dy = args[0], q.more = args[1], q.x = args[2], q.x0 = args[3], q.dx = args[4];
+    j->u.secant.s = q;
     return WN_OK;
 }
 

@@ -16,8 +16,10 @@ struct wn_none {
         return x;
     }
 };
+enum { FROM_X, FROM_Y };
 #define X(id, name, from, fwd, bwd)                                                                                    \
     struct wn_##id {                                                                                                   \
+        static constexpr bool from_output = from == FROM_Y;                                                            \
         __device__ float forward(float x, float a, float b) const                                                      \
         {                                                                                                              \
             (void)a, (void)b;                                                                                          \

@@ -2,9 +2,6 @@
  * result)/(change of the operand), that chain like derivatives. The contributions sum to the change of the scalar. */
 #include "method.h"
 
-/* Changes smaller than this are none: the derivative stands in for the quotient. */
-#define SAME 1e-7f
-
 struct lift {
     struct wn_rows reference;
 };
@@ -36,20 +33,14 @@ static int refuse(const struct wn_bent *at, const char *what)
     return wn_program_fail(at->p, WN_UNSUPPORTED, "DeepLIFT has no rule for %s", what);
 }
 
-/* Rescale: m = dy (y - y0)/(x - x0); where x has not moved, the derivative. */
+/* Rescale: the slope between what it is given now and what it was given then. */
 static int rescale(const struct wn_bent *at)
 {
     const struct wn_step *s = at->step;
     const struct wn_act *u = &s->u.unary;
-    struct wn_program *p = at->p;
     if (u->kind == WN_UNARY_LINEAR) return at->dy;
-    int dx = change(at, s->in[0]);
-    int moved =
-        wn_unary_bwd(p, WN_UNARY_RELU, at->dy, wn_linear(p, wn_unary(p, WN_UNARY_ABS, dx, 0, 0), 1, -SAME), 0, 0);
-    int still = wn_binary(p, WN_BINARY_SUB, at->dy, moved);
-    int z = now(at, wn_unary_from_output(u->kind) ? s->out[0] : s->in[0]);
-    int slope = wn_unary_bwd(p, u->kind, still, z, u->alpha, u->beta);
-    wn_bent_give(at, s->in[0], wn_add(p, wn_mul(p, moved, quotient(p, change(at, s->out[0]), dx)), slope));
+    wn_bent_give(at, s->in[0],
+                 wn_secant(at->p, u->kind, at->dy, now(at, s->in[0]), then(at, s->in[0]), u->alpha, u->beta));
     return WN_NONE;
 }
 
@@ -141,7 +132,7 @@ const struct wn_method wn_method_deeplift = {
     .formula = "sum_c (x_c - x0_c) m_c, m chained through the steps: weights, (y - y0)/(x - x0) at activations, x0 the "
                "baseline",
     .source = "Shrikumar et al. 2017 (DeepLIFT), rescale rule; products halved between their factors",
-    .cost = "a second forward pass, and about 2 for the way back",
+    .cost = "a second forward pass for the baseline, and a little more than 1 for the way back",
     .misleads = "It compares with a baseline: what looks like that one (a plain picture of the mean colour) counts for "
                 "nothing.",
     .flags = WN_METHOD_INPUT | WN_METHOD_LINEAR | WN_METHOD_REFERENCE,

@@ -103,6 +103,7 @@ static void be_traits(const struct wn_backend *base, struct wn_backend_traits *o
 
 /* A primitive without a row is not supported: the one place that says so. */
 static wn_dnn_maker *const makers[WN_PRIM_COUNT] = {
+    /* clang-format off */
     [WN_PRIM_CONV] = wn_dnn_conv,
     [WN_PRIM_CONV_BWD] = wn_dnn_conv_bwd,
     [WN_PRIM_MAXPOOL] = wn_dnn_maxpool,
@@ -112,6 +113,7 @@ static wn_dnn_maker *const makers[WN_PRIM_COUNT] = {
     [WN_PRIM_MATMUL] = wn_dnn_matmul,
     [WN_PRIM_UNARY] = wn_dnn_unary,
     [WN_PRIM_UNARY_BWD] = wn_dnn_unary_bwd,
+    [WN_PRIM_SECANT] = wn_dnn_secant,
     [WN_PRIM_BINARY] = wn_dnn_binary,
     [WN_PRIM_REDUCE] = wn_dnn_reduce,
     [WN_PRIM_COPY] = wn_dnn_copy,
@@ -120,6 +122,7 @@ static wn_dnn_maker *const makers[WN_PRIM_COUNT] = {
     [WN_PRIM_AXIS_MAP] = wn_dnn_axis_map,
     [WN_PRIM_GATHER] = wn_dnn_gather,
     [WN_PRIM_CHANNEL_DOT] = wn_dnn_channel_dot,
+    /* clang-format on */
 };
 
 static void exe_release(struct wn_exe *base)

@@ -196,8 +196,8 @@ void wn_dnn_emit_convert(struct wn_dnn_exe *e, const struct wn_dnn_tensor *x, in
 /* ---- makers: one a primitive ---- */
 typedef void wn_dnn_maker(struct wn_dnn_exe *e, const struct wn_step *s);
 wn_dnn_maker wn_dnn_conv, wn_dnn_conv_bwd, wn_dnn_maxpool, wn_dnn_maxpool_bwd, wn_dnn_avgpool, wn_dnn_avgpool_bwd,
-    wn_dnn_matmul, wn_dnn_unary, wn_dnn_unary_bwd, wn_dnn_binary, wn_dnn_reduce, wn_dnn_copy, wn_dnn_reshape,
-    wn_dnn_concat, wn_dnn_axis_map, wn_dnn_gather, wn_dnn_channel_dot;
+    wn_dnn_matmul, wn_dnn_unary, wn_dnn_unary_bwd, wn_dnn_secant, wn_dnn_binary, wn_dnn_reduce, wn_dnn_copy,
+    wn_dnn_reshape, wn_dnn_concat, wn_dnn_axis_map, wn_dnn_gather, wn_dnn_channel_dot;
 /* make_sum.c. True: the copy is left to the sums that alone read it; the sum was made of such. */
 bool wn_dnn_leave_slice(struct wn_dnn_exe *e, const struct wn_step *s);
 bool wn_dnn_sum_of_slices(struct wn_dnn_exe *e, const struct wn_step *s);

@@ -63,7 +63,7 @@ struct wn_dnn_unary {
     int64_t count;
     bool bf16; /* backward alone */
 };
-wn_dnn_loop wn_dnn_loop_unary, wn_dnn_loop_unary_bwd, wn_dnn_loop_relu_bwd_bf16;
+wn_dnn_loop wn_dnn_loop_unary, wn_dnn_loop_unary_bwd, wn_dnn_loop_relu_bwd_bf16, wn_dnn_loop_secant;
 
 /* y, x: y[c] = act(x[c] * scale[c] + shift[c]) for rows of C channels; p: y, x, scale, shift */
 struct wn_dnn_affine {

@@ -104,6 +104,50 @@ void wn_dnn_loop_relu_bwd_bf16(const void *spec, void *const *p)
     relu_bwd_bf16(p[0], p[1], p[2], ((const struct wn_dnn_unary *)spec)->count);
 }
 
+/* All of one type. */
+static inline __attribute__((always_inline)) void apply_secant(const struct wn_act *act, void *dx, const void *dy,
+                                                               const void *x1, const void *x0, int64_t n, bool bf16)
+{
+    enum { FROM_X, FROM_Y };
+    float a = act->alpha, b = act->beta;
+    (void)a, (void)b;
+    switch (act->kind) {
+#define X(id, name, from, fwd, bwd)                                                                                    \
+    case WN_UNARY_##id:                                                                                                \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            float x = wn_dnn_element(x0, i, bf16), g = wn_dnn_element(dy, i, bf16);                                    \
+            const float then = fwd, before = x;                                                                        \
+            x = wn_dnn_element(x1, i, bf16);                                                                           \
+            const float now = fwd, apart = x - before, z = from == FROM_Y ? now : x, slope = bwd;                      \
+            const bool far = WN_ABS(apart) > (float)WN_SECANT_APART;                                                   \
+            (void)z;                                                                                                   \
+            put_element(dx, i, far ? g *((now - then) / (far ? apart : 1)) : slope, bf16);                             \
+        }                                                                                                              \
+        break;
+#include <whynot/unary.def>
+#undef X
+    case WN_UNARY_COUNT: break;
+    }
+}
+
+WN_CLONES static void apply_secant_f32(const struct wn_act *act, void *dx, const void *dy, const void *x1,
+                                       const void *x0, int64_t n)
+{
+    apply_secant(act, dx, dy, x1, x0, n, false);
+}
+
+WN_CLONES static void apply_secant_bf16(const struct wn_act *act, void *dx, const void *dy, const void *x1,
+                                        const void *x0, int64_t n)
+{
+    apply_secant(act, dx, dy, x1, x0, n, true);
+}
+
+void wn_dnn_loop_secant(const void *spec, void *const *p)
+{
+    const struct wn_dnn_unary *u = spec;
+    (u->bf16 ? apply_secant_bf16 : apply_secant_f32)(&u->act, p[0], p[1], p[2], p[3], u->count);
+}
+
 /* ---- sums of slices ---- */
 
 static inline __attribute__((always_inline)) void add_slice(const struct wn_dnn_sum *q, void *y, const void *a,

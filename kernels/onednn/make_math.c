@@ -113,6 +113,17 @@ void wn_dnn_unary_bwd(struct wn_dnn_exe *e, const struct wn_step *s)
                      sizeof u, 3, (int[]){bx, by, bz});
 }
 
+void wn_dnn_secant(struct wn_dnn_exe *e, const struct wn_step *s)
+{
+    const int dy = s->in[0], x = s->in[1], x0 = s->in[2], dx = s->out[0];
+    const bool narrow = wn_dnn_type_of(e, dy) == WN_DNN_BF16 && wn_dnn_type_of(e, x) == WN_DNN_BF16 &&
+                        wn_dnn_type_of(e, x0) == WN_DNN_BF16;
+    const struct wn_dnn_unary u = {s->u.unary, wn_dnn_tensor_count(&e->values[dx].t), narrow};
+    const enum wn_dnn_type type = narrow ? WN_DNN_BF16 : WN_DNN_F32;
+    const int by = wn_dnn_want(e, dy, type), bx = wn_dnn_want(e, x, type), b0 = wn_dnn_want(e, x0, type);
+    wn_dnn_emit_loop(e, wn_dnn_loop_secant, &u, sizeof u, 4, (int[]){result_over(e, dx, dy, type), by, bx, b0});
+}
+
 /* ---- binary ---- */
 
 /* x as an operand of a result of this rank: strides of y's axes, 0 where x is stretched. */

@@ -43,6 +43,7 @@ static const struct {
     wn_ref_runner *run;
     int operands;
 } rows[WN_PRIM_COUNT] = {
+    /* clang-format off */
     [WN_PRIM_CONV] = {wn_ref_conv, 4},
     [WN_PRIM_CONV_BWD] = {wn_ref_conv_bwd, 3},
     [WN_PRIM_MAXPOOL] = {wn_ref_maxpool, 1},
@@ -52,6 +53,7 @@ static const struct {
     [WN_PRIM_MATMUL] = {wn_ref_matmul, 3},
     [WN_PRIM_UNARY] = {wn_ref_unary, 1},
     [WN_PRIM_UNARY_BWD] = {wn_ref_unary_bwd, 2},
+    [WN_PRIM_SECANT] = {wn_ref_secant, 3},
     [WN_PRIM_BINARY] = {wn_ref_binary, 2},
     [WN_PRIM_REDUCE] = {wn_ref_reduce, 1},
     [WN_PRIM_COPY] = {wn_ref_copy, 1},
@@ -60,6 +62,7 @@ static const struct {
     [WN_PRIM_AXIS_MAP] = {wn_ref_axis_map, 1},
     [WN_PRIM_GATHER] = {wn_ref_gather, 2},
     [WN_PRIM_CHANNEL_DOT] = {wn_ref_channel_dot, 2},
+    /* clang-format on */
 };
 
 static size_t operand_slots(const struct wn_step *step)

@@ -1,6 +1,8 @@
 /* One element at a time: unary functions and their derivatives, binary ones with broadcasting, reductions. */
 #include "ref.h"
 
+#include "../program.h"
+
 #include <math.h>
 
 #define R(literal) ((double)(literal))
@@ -64,6 +66,22 @@ enum wn_code wn_ref_unary_bwd(const struct wn_step *step, const struct wn_ref_te
     (void)err;
     int64_t n = wn_shape_count(&out->shape);
     for (int64_t i = 0; i < n; i++) out->data[i] = backward(&step->u.unary, in[0].data[i], in[1].data[i]);
+    return WN_OK;
+}
+
+static double secant(const struct wn_act *act, double g, double x, double x0)
+{
+    const double apart = x - x0, y = forward(act, x);
+    if (fabs(apart) > WN_SECANT_APART) return g * ((y - forward(act, x0)) / apart);
+    return backward(act, g, wn_unary_from_output(act->kind) ? y : x);
+}
+
+enum wn_code wn_ref_secant(const struct wn_step *step, const struct wn_ref_tensor *in, const struct wn_ref_tensor *out,
+                           struct wn_error *err)
+{
+    (void)err;
+    int64_t n = wn_shape_count(&out->shape);
+    for (int64_t i = 0; i < n; i++) out->data[i] = secant(&step->u.unary, in[0].data[i], in[1].data[i], in[2].data[i]);
     return WN_OK;
 }
 

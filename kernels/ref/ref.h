@@ -17,11 +17,11 @@ struct wn_ref_tensor {
 typedef enum wn_code wn_ref_runner(const struct wn_step *step, const struct wn_ref_tensor *in,
                                    const struct wn_ref_tensor *out, struct wn_error *err);
 
-wn_ref_runner wn_ref_conv, wn_ref_conv_bwd;                                               /* conv.c */
-wn_ref_runner wn_ref_maxpool, wn_ref_maxpool_bwd, wn_ref_avgpool, wn_ref_avgpool_bwd;     /* pool.c */
-wn_ref_runner wn_ref_matmul, wn_ref_channel_dot;                                          /* matmul.c */
-wn_ref_runner wn_ref_unary, wn_ref_unary_bwd, wn_ref_binary, wn_ref_reduce;               /* elementwise.c */
-wn_ref_runner wn_ref_copy, wn_ref_reshape, wn_ref_concat, wn_ref_axis_map, wn_ref_gather; /* move.c */
+wn_ref_runner wn_ref_conv, wn_ref_conv_bwd;                                                /* conv.c */
+wn_ref_runner wn_ref_maxpool, wn_ref_maxpool_bwd, wn_ref_avgpool, wn_ref_avgpool_bwd;      /* pool.c */
+wn_ref_runner wn_ref_matmul, wn_ref_channel_dot;                                           /* matmul.c */
+wn_ref_runner wn_ref_unary, wn_ref_unary_bwd, wn_ref_secant, wn_ref_binary, wn_ref_reduce; /* elementwise.c */
+wn_ref_runner wn_ref_copy, wn_ref_reshape, wn_ref_concat, wn_ref_axis_map, wn_ref_gather;  /* move.c */
 
 /* Applies a fused activation (kind WN_UNARY_COUNT: none) in place. */
 void wn_ref_activate(const struct wn_act *act, double *x, int64_t n);

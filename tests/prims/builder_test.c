@@ -101,6 +101,8 @@ static void gradients_of_another_shape(void **state)
     x.dim[3] = 6;
     refused(wn_maxpool_bwd(p, image, input(SHAPE(2, 4, 5, 5)), &fine, &x), WN_INTERNAL);
     refused(wn_unary_bwd(p, WN_UNARY_RELU, image, input(SHAPE(2, 4)), 0, 0), WN_INTERNAL);
+    refused(wn_secant(p, WN_UNARY_RELU, image, input(SHAPE(2, 4)), image, 0, 0), WN_INTERNAL);
+    refused(wn_secant(p, WN_UNARY_RELU, image, image, input(SHAPE(2, 4)), 0, 0), WN_INTERNAL);
 }
 
 static void products_that_do_not_fit(void **state)
@@ -217,6 +219,9 @@ static void every_operand_is_looked_for(void **state)
     refused(wn_channel_dot(p, image, 99), WN_INTERNAL);
     refused(wn_unary_bwd(p, WN_UNARY_RELU, 99, image, 0, 0), WN_INTERNAL);
     refused(wn_unary_bwd(p, WN_UNARY_RELU, image, 99, 0, 0), WN_INTERNAL);
+    refused(wn_secant(p, WN_UNARY_RELU, 99, image, image, 0, 0), WN_INTERNAL);
+    refused(wn_secant(p, WN_UNARY_RELU, image, 99, image, 0, 0), WN_INTERNAL);
+    refused(wn_secant(p, WN_UNARY_RELU, image, image, 99, 0, 0), WN_INTERNAL);
     refused(wn_add(p, 99, image), WN_INTERNAL);
     refused(wn_reduce(p, WN_REDUCE_SUM, 99, 1), WN_INTERNAL);
     refused(wn_copy(p, 99, &s, &(struct wn_copy){0}), WN_INTERNAL);
@@ -268,6 +273,7 @@ static void the_first_failure_sticks(void **state)
         wn_matmul(p, broken, false, broken, false, WN_NONE),
         wn_relu(p, broken),
         wn_unary_bwd(p, WN_UNARY_RELU, broken, broken, 0, 0),
+        wn_secant(p, WN_UNARY_RELU, broken, broken, broken, 0, 0),
         wn_add(p, broken, broken),
         wn_reduce(p, WN_REDUCE_MAX, broken, 1),
         wn_reshape(p, broken, &s),

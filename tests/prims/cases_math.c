@@ -86,6 +86,17 @@ static void unary_bwd(struct subject *s, int kind)
     subject_output(s, wn_unary_bwd(s->p, (enum wn_unary)kind, dy, z, d.alpha, d.beta));
 }
 
+/* The second input lies well apart, or is the first one itself, on which only the derivative is left. */
+static void secant(struct subject *s, int kind)
+{
+    struct domain d = domain_of((enum wn_unary)kind);
+    struct wn_shape shape = any_shape(s);
+    int dy = subject_input(s, shape, true, -1, 1), x = subject_input(s, shape, true, d.lo, d.hi);
+    int gap = subject_input(s, shape, true, 0.25, 1);
+    subject_output(s, wn_secant(s->p, (enum wn_unary)kind, dy, x, wn_add(s->p, x, gap), d.alpha, d.beta));
+    subject_output(s, wn_secant(s->p, (enum wn_unary)kind, dy, x, x, d.alpha, d.beta));
+}
+
 enum { SAME, SCALAR, CHANNEL, ROW, OUTER, LOW_RANK, CONST };
 
 static void binary(struct subject *s, int arg)
@@ -112,9 +123,9 @@ static void reduce(struct subject *s, int arg)
 }
 
 #define UNARY(id, name)                                                                                                \
-    {"unary_" name, unary, WN_UNARY_##id},                                                                             \
+    {"unary_" name, unary, WN_UNARY_##id}, {"unary_bwd_" name, unary_bwd, WN_UNARY_##id},                              \
     {                                                                                                                  \
-        "unary_bwd_" name, unary_bwd, WN_UNARY_##id                                                                    \
+        "secant_" name, secant, WN_UNARY_##id                                                                          \
     }
 
 #ifndef WN_EMULATED

@@ -58,6 +58,22 @@ static void rows_in_a_second_stage(struct subject *s, int unused)
     subject_output(s, wn_channel_dot(s->p, seen, weight));
 }
 
+/* The same about two images a row, as a change from one to the other is explained: one, the other or both are looked
+ * up by row, each among images of its own, and two ways back meet. */
+static void changes_in_a_second_stage(struct subject *s, int lookups)
+{
+    int64_t n = PICK(s, 2, 3), r = lookups ? PICK(s, 1, 4, 7) : n, c = PICK(s, 3, 8, 33);
+    int64_t many = lookups & 1 ? n : r, more = lookups & 2 ? PICK(s, 1, 5) : r;
+    int a = conv(s, subject_input(s, SHAPE(many, 3, 9, 7), true, -1, 1), 3, c, &same_3x3);
+    int b = subject_input(s, SHAPE(more, c, 9, 7), true, -9, -8); /* what no rounding brings near */
+    subject_output(s, wn_reduce(s->p, WN_REDUCE_MEAN, a, 12));
+    wn_program_end_stage(s->p);
+    int dy = subject_input(s, SHAPE(r, c, 9, 7), true, -1, 1), other = subject_input(s, SHAPE(r, c, 9, 7), true, -1, 1);
+    int now = lookups & 1 ? wn_gather(s->p, a, subject_rows(s, r, many)) : a;
+    int then = lookups & 2 ? wn_gather(s->p, b, subject_rows(s, r, more)) : b;
+    subject_output(s, wn_secant(s->p, WN_UNARY_LEAKY, wn_add(s->p, dy, other), now, then, 0.25f, 0));
+}
+
 /* Outputs that are inputs of each other, and one value used by three steps. */
 static void shared_values(struct subject *s, int unused)
 {
@@ -109,6 +125,10 @@ const struct prim_case net_cases[] = {
     {"net_residual", residual_net, 0},
     {"net_branches", branches, 0},
     {"net_rows_in_a_second_stage", rows_in_a_second_stage, 0},
+    {"net_changes_in_a_second_stage_0", changes_in_a_second_stage, 0},
+    {"net_changes_in_a_second_stage_1", changes_in_a_second_stage, 1},
+    {"net_changes_in_a_second_stage_2", changes_in_a_second_stage, 2},
+    {"net_changes_in_a_second_stage_3", changes_in_a_second_stage, 3},
     {"net_shared_values", shared_values, 0},
     {"net_slices_and_sums", slices_and_sums, 5},
     {0},

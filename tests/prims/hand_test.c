@@ -313,6 +313,35 @@ static void unary_derivatives_have_their_values(void **state)
     }
 }
 
+static void secants_are_slopes_between_two_points_and_derivatives_at_one(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wn_unary kind;
+        float a, b, x, x0, dx; /* dy is 10 */
+    } rows[] = {
+        {WN_UNARY_RELU, 0, 0, 3, -1, 7.5f},
+        {WN_UNARY_RELU, 0, 0, -1, 3, 7.5f},
+        {WN_UNARY_RELU, 0, 0, -1, -3, 0},
+        {WN_UNARY_RELU, 0, 0, 2, 2, 10},
+        {WN_UNARY_RELU, 0, 0, -2, -2, 0},
+        {WN_UNARY_RELU, 0, 0, 0, 0, 0},
+        {WN_UNARY_LEAKY, 0.5f, 0, 1, -1, 7.5f},
+        {WN_UNARY_SIGMOID, 0, 0, 0, 0, 2.5f}, /* y (1 - y), of an output that is not given */
+        {WN_UNARY_TANH, 0, 0, 1, 0, 7.61594156f},
+        {WN_UNARY_SQUARE, 0, 0, 3, 1, 40},
+        {WN_UNARY_SQUARE, 0, 0, 3, 3, 60},
+        {WN_UNARY_ABS, 0, 0, 1, -1, 0},
+        {WN_UNARY_CLIP, 0, 6, 8, 4, 5},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int dy = GIVEN(SHAPE(1), 10), x = GIVEN(SHAPE(1), rows[i].x), x0 = GIVEN(SHAPE(1), rows[i].x0);
+        EXPECT(wn_secant(s.p, rows[i].kind, dy, x, x0, rows[i].a, rows[i].b), rows[i].dx);
+        subject_finish(&s);
+        subject_init(&s, 1, false);
+    }
+}
+
 static void binary_broadcasts_like_numpy(void **state)
 {
     (void)state;
@@ -425,6 +454,7 @@ int main(void)
         TEST(channel_dot_sums_over_channels),
         TEST(unary_functions_have_their_values),
         TEST(unary_derivatives_have_their_values),
+        TEST(secants_are_slopes_between_two_points_and_derivatives_at_one),
         TEST(binary_broadcasts_like_numpy),
         TEST(binary_max_and_min),
         TEST(reduce_over_the_axes_of_the_mask),
