@@ -51,7 +51,7 @@ static void append_method(struct wn_plan *plan, struct wn_program *p, int i, int
     in.reference = (struct wn_rows){plan->reference_row, plan->key.rows};
     in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
     in.activation = wn_rows_of(p, layer_value, in.rows);
-    m->map = wn_program_output(p, wn_method_at(i)->build(p, &in));
+    m->map = wn_program_output(p, wn_method_build(wn_method_at(i), p, &in));
     m->stage = wn_program_end_stage(p);
     if (p->error.code == WN_UNSUPPORTED) {
         wn_program_rewind(p, before, &m->error);

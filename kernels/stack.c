@@ -50,7 +50,7 @@ static void append_backward(struct wn_stack_plan *plan, int layer_value, int cla
         .layer = layer_value, .logits = plan->logits, .seed = plan->seed, .rows = {plan->row, rows}};
     in.gradient = wn_backward(p, in.logits, in.seed, in.layer, in.rows);
     in.activation = wn_rows_of(p, layer_value, in.rows);
-    plan->maps = wn_program_output(p, plan->method->build(p, &in));
+    plan->maps = wn_program_output(p, wn_method_build(plan->method, p, &in));
     plan->stage = wn_program_end_stage(p);
 }
 

@@ -22,6 +22,10 @@ struct wn_method_in {
     const float *low, *high; /* C each: the least and the largest value of the input's channels; NULL: nobody knows */
 };
 
+/* Appends the method's formula. A map that is not (R,1,h,w), or where the method goes on with it by itself (`run`)
+ * (R,C,h,w), fails the program with WN_INTERNAL: whoever reads it would read past its end. */
+int wn_method_build(const struct wn_method *m, struct wn_program *p, const struct wn_method_in *in);
+
 /* ---- methods of several runs ---- */
 
 struct wn_runner;
