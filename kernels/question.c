@@ -164,6 +164,7 @@ enum wn_positive wn_positive_of(const struct wn_question *q, const struct wn_ans
                                 int classes)
 {
     const float two[2] = {0, logits[0]}, *y = classes > 1 ? logits : two;
+    if (q->method && wn_method_flags(q->method, &q->settings) & WN_METHOD_CLASSLESS) return WN_POSITIVE_NO_CLASS;
     switch (q->contrast->positive) {
     case WN_POSITIVE_BY_VALUE: return y[a->target] < q->value ? WN_POSITIVE_AGAINST_CLASS : WN_POSITIVE_FOR_CLASS;
     case WN_POSITIVE_AGAINST_RIVAL: return a->foil == a->target ? WN_POSITIVE_AGAINST_CLASS : WN_POSITIVE_AGAINST_RIVAL;

@@ -119,27 +119,42 @@ static void write_strip(struct wn_text *out, const struct wn_slot *slot, const f
 
 /* ---- masked pictures ---- */
 
-/* Kept is what speaks for the target: the positive side, unless the map's positive numbers speak against it. A map
- * against the rival need not hold the target at all, and so its sides are named after the rival. Where the rival wins,
- * it is the other side that must be hidden for the decision to turn. */
-static void write_words(struct wn_text *out, const struct wn_masking *m, enum wn_positive positive, const char *target,
-                        const char *rival)
+/* "stop", "stop or yield", "stop, yield or 5 others". */
+static void put_names(struct wn_text *out, const struct wn_slot *slot, const int *classes, int n)
+{
+    enum { MOST = 3 };
+    const int named = n > MOST ? MOST - 1 : n;
+    for (int i = 0; i < named; i++)
+        wn_text_printf(out, "%s%.100s", !i ? "" : i == n - 1 ? " or " : ", ", slot->model->labels[classes[i]]);
+    if (n > named) wn_text_printf(out, " or %d others", n - named);
+}
+
+/* Kept is what speaks for the targets: the positive side, unless the map's positive numbers speak against them. A map
+ * against the rival need not hold the target at all, and so its sides are named after the rival; one that looks at no
+ * class has a side that it marks. Where the rivals win, it is the other side that must be hidden for the decision to
+ * turn. */
+static void write_words(struct wn_text *out, const struct wn_masking *m, enum wn_positive positive,
+                        struct wn_text *targets, struct wn_text *rivals, bool several)
 {
     struct wn_text words = {0};
     const bool won = m->before > 0.5, reversed = positive == WN_POSITIVE_AGAINST_CLASS,
                of_rival = positive == WN_POSITIVE_AGAINST_RIVAL;
-    wn_text_printf(&words,
-                   "keeping only what speaks %s %.100s (%.0f %% of the input): p(%.100s | it or %.100s) %.2f -> %.2f; "
-                   "hiding that: %.2f - ",
-                   of_rival ? "against" : "for", of_rival ? rival : target,
-                   100 * (reversed ? m->negative : m->positive), target, rival, m->before,
+    const char *p = wn_text_string(targets), *q = wn_text_string(rivals), *side = of_rival ? q : p;
+    if (positive == WN_POSITIVE_NO_CLASS)
+        wn_text_puts(&words, "keeping only what the map marks");
+    else
+        wn_text_printf(&words, "keeping only what speaks %s %s", of_rival ? "against" : "for", side);
+    wn_text_printf(&words, " (%.0f %% of the input): p(%s | %s or %s) %.2f -> %.2f; hiding that: %.2f - ",
+                   100 * (reversed ? m->negative : m->positive), p, several ? "these" : "it", q, m->before,
                    reversed ? m->keep_negative : m->keep_positive, reversed ? m->keep_positive : m->keep_negative);
     wn_text_puts(&words, m->turns ? "the decision turns" : "the decision stays");
-    if (!won)
-        wn_text_printf(&words, " %sonce what speaks %s %.100s is hidden", m->turns ? "" : "even ",
-                       of_rival ? "for" : "against", of_rival ? rival : target);
+    if (!won && positive == WN_POSITIVE_NO_CLASS)
+        wn_text_printf(&words, " %sonce the rest is hidden", m->turns ? "" : "even ");
+    else if (!won)
+        wn_text_printf(&words, " %sonce what speaks %s %s is hidden", m->turns ? "" : "even ",
+                       of_rival ? "for" : "against", side);
     wn_json_pair(out, "words", wn_text_string(&words));
-    if (words.failed) out->failed = true;
+    if (words.failed || targets->failed || rivals->failed) out->failed = true;
     wn_text_finish(&words);
 }
 
@@ -147,9 +162,11 @@ static void write_masking(struct wn_text *out, const struct wn_slot *slot, int i
 {
     const struct wn_masking *m = &slot->masking[i];
     const struct wn_answer *a = &slot->item->answers[slot->first + i];
-    int runner_up;
-    const int *rivals;
-    if (!wn_slot_rivals(slot, i, &runner_up, &rivals)) return;
+    const int *rivals, *targets = slot->n_targets > 1 ? slot->targets : &a->target;
+    const int n_targets = slot->n_targets > 1 ? slot->n_targets : 1;
+    struct wn_text for_whom = {0}, against = {0};
+    int runner_up, n_rivals = wn_slot_rivals(slot, i, &runner_up, &rivals);
+    if (!n_rivals) return;
     wn_json_open(out, '{');
     wn_json_key(out, "map"); /* number among maps */
     wn_json_int(out, i);
@@ -167,7 +184,11 @@ static void write_masking(struct wn_text *out, const struct wn_slot *slot, int i
     wn_json_pair_number(out, "area_positive", m->positive);
     wn_json_pair_number(out, "area_negative", m->negative);
     wn_json_pair_bool(out, "turns", m->turns);
-    write_words(out, m, wn_slot_positive(slot, i), slot->model->labels[a->target], slot->model->labels[rivals[0]]);
+    put_names(&for_whom, slot, targets, n_targets);
+    put_names(&against, slot, rivals, n_rivals);
+    write_words(out, m, wn_slot_positive(slot, i), &for_whom, &against, n_targets > 1);
+    wn_text_finish(&for_whom);
+    wn_text_finish(&against);
     wn_json_close(out, '}');
 }
 

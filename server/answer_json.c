@@ -345,10 +345,12 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
     wn_json_open(out, '[');
     if (named && wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_INPUT)
         wn_json_string(out, "the method explains the input: the layer that was named is not used");
+    if (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_CLASSLESS)
+        wn_json_string(out, "the method looks at no class: its map is the same whichever is asked about");
     if (flags & WN_ANSWER_FLAT)
         wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
     for (int p = 0; wn_positive_words(p); p++)
-        if (empty >> p & 1) write_empty(out, wn_positive_words(p));
+        if (empty >> p & 1 && p != WN_POSITIVE_NO_CLASS) write_empty(out, wn_positive_words(p));
     if (behind >= 0) {
         char text[160];
         snprintf(text, sizeof text,

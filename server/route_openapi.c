@@ -224,8 +224,8 @@ static void write_object(struct wn_text *out, const char *fields)
     write_required(out, fields);
 }
 
-/* The library's words, but for those that are said of the other one alone. */
-static void write_positive(struct wn_text *out, const char *name, const char *description, enum wn_positive but)
+/* The library's words; bit p of `but`: not those of p, which are said of the other one alone. */
+static void write_positive(struct wn_text *out, const char *name, const char *description, unsigned but)
 {
     open_object(out, name);
     wn_json_pair(out, "description", description);
@@ -233,7 +233,7 @@ static void write_positive(struct wn_text *out, const char *name, const char *de
     wn_json_key(out, "enum");
     wn_json_open(out, '[');
     for (int i = 0; wn_positive_words(i); i++)
-        if (i != (int)but) wn_json_string(out, wn_positive_words(i));
+        if (!(but >> i & 1)) wn_json_string(out, wn_positive_words(i));
     wn_json_close(out, ']');
     wn_json_close(out, '}');
 }
@@ -242,12 +242,12 @@ static void write_answers(struct wn_text *out)
 {
     write_positive(out, "PositiveMeans",
                    "What the positive numbers of a map speak for: the class (and against the rival, where there is "
-                   "one); against the rival alone; or against the class: what keeps its score from a value above it, "
-                   "or contradicts it where it is its own rival.",
-                   WN_POSITIVE_BY_VALUE);
+                   "one); against the rival alone; against the class: what keeps its score from a value above it, or "
+                   "contradicts it where it is its own rival; or for no class in particular: the method looks at none.",
+                   1u << WN_POSITIVE_BY_VALUE);
     write_positive(out, "ContrastPositiveMeans",
                    "What the positive numbers of this contrast's maps speak for; each map says its own.",
-                   WN_POSITIVE_AGAINST_CLASS);
+                   1u << WN_POSITIVE_AGAINST_CLASS | 1u << WN_POSITIVE_NO_CLASS);
     for (size_t i = 0; i < sizeof schemas / sizeof *schemas; i++) {
         const struct schema *s = &schemas[i];
         open_object(out, s->name);

@@ -43,11 +43,13 @@ function comparison(answer) {
 /** What the positive and the negative values of this map speak for. */
 export function sides(map) {
   const p = map.class.label, q = map.kind === "contrast" && map.rival?.label;
+  if (isClassless(map)) return { plus: "for no class in particular", minus: "with the opposite sign" };
   if (map.positive_means === "against the class") return { plus: "against " + p, minus: "for " + p };
   if (map.positive_means === "against the rival") return { plus: "against " + (map.rival?.label ?? "the others"), minus: "for " + (map.rival?.label ?? "the others") };
   return { plus: "for " + p, minus: q ? "for " + q : "against " + p };
 }
 
+const isClassless = (map) => map.positive_means === "for no class in particular"; /* its method looks at none */
 const isForClass = (map) => map.positive_means === "for the class";
 
 function speaksFor(map) {
@@ -59,8 +61,9 @@ function places(map) {
   if (map.flat) return ["This map is the same everywhere: at this layer nothing tells the classes apart."];
   if (map.empty) return ["Nothing in the picture speaks " + speaksFor(map) + "."];
   const at = where(map), all = map.mass_positive + map.mass_negative, out = [];
+  if (isClassless(map)) return at ? ["This map is strongest " + at.text + ", within " + percent(at.share) + " of the picture, whichever class is asked about."] : [];
   if (at) out.push("What speaks most " + speaksFor(map) + " lies " + at.text + ", within " + percent(at.share) + " of the picture.");
-  if (all > 0) out.push(percent(map.mass_positive / all) + " of the evidence speaks " + (isForClass(map) ? "for it, " : sides(map).plus + ", ") + percent(map.mass_negative / all) + (isForClass(map) ? " against." : " " + sides(map).minus + "."));
+  if (map.mass_negative > 0) out.push(percent(map.mass_positive / all) + " of the evidence speaks " + (isForClass(map) ? "for it, " : sides(map).plus + ", ") + percent(map.mass_negative / all) + (isForClass(map) ? " against." : " " + sides(map).minus + "."));
   return out;
 }
 
@@ -71,6 +74,7 @@ function hiding(answer, main) {
   const reversed = main.positive_means === "against the class", { plus, minus } = sides(main);
   const only = percent(reversed ? m.keep_negative : m.keep_positive), after = percent(reversed ? m.keep_positive : m.keep_negative);
   const before = percent(m.relative_probability), p = main.class.label, q = m.rival.label, area = percent(reversed ? m.area_negative : m.area_positive);
+  if (isClassless(main)) return ["Keeping only what the map marks (" + area + " of the picture) gives " + p + " against " + q + ": " + before + ", then " + only + "; hiding it: " + after + "."];
   const against = "(" + p + " against " + q + ": " + before + ", then " + after + ").", what = "Hiding what speaks " + (reversed ? minus : speaksFor(main)) + " (" + area + " of the picture) ";
   const kept = "Keeping only that gives " + only + ".";
   if (m.relative_probability > 0.5) return [what + (m.turns ? "turns" : "does not turn") + " the decision " + against, kept];

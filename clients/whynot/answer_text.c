@@ -51,22 +51,34 @@ static enum wn_code put_prediction(const json_t *answer, const char *name, struc
                             cli_percent(number_at(first, "probability"), share));
 }
 
+/* "'stop' (97.1 %), 'yield' (2.0 %) or ... and 4 more", the first three of a list. */
+static enum wn_code put_classes(const json_t *classes, const char *before, struct wn_buffer *out, struct wn_error *err)
+{
+    const size_t n = json_array_size(classes);
+    enum wn_code code = WN_OK;
+    char share[16];
+    for (size_t i = 0; i < n && i < 3 && code == WN_OK; i++) {
+        const json_t *class = json_array_get(classes, i);
+        code = wn_buffer_printf(out, err, "%s'%s' (%s)",
+                                !i           ? before
+                                : i + 1 == n ? " or "
+                                             : ", ",
+                                text_at(class, "label"), cli_percent(number_at(class, "probability"), share));
+    }
+    return code == WN_OK && n > 3 ? wn_buffer_printf(out, err, " and %zu more", n - 3) : code;
+}
+
 static enum wn_code put_rivals(const json_t *answer, struct wn_buffer *out, struct wn_error *err)
 {
-    const json_t *target = json_object_get(answer, "target"), *rivals = json_object_get(answer, "why_not");
+    const json_t *target = json_object_get(answer, "target"), *targets = json_object_get(answer, "targets");
     char share[16];
     if (json_object_get(answer, "value"))
         return wn_buffer_printf(out, err, "\n  why does '%s' score %.4g, rather than %.4g?\n", text_at(target, "label"),
                                 number_at(target, "logit"), number_at(answer, "value"));
-    enum wn_code code = wn_buffer_printf(out, err, "\n  why '%s' (%s)", text_at(target, "label"),
-                                         cli_percent(number_at(target, "probability"), share));
-    size_t n = json_array_size(rivals);
-    for (size_t i = 0; i < n && i < 3 && code == WN_OK; i++) {
-        const json_t *rival = json_array_get(rivals, i);
-        code = wn_buffer_printf(out, err, "%s'%s' (%s)", i ? ", " : ", rather than ", text_at(rival, "label"),
-                                cli_percent(number_at(rival, "probability"), share));
-    }
-    if (code == WN_OK && n > 3) code = wn_buffer_printf(out, err, " and %zu more", n - 3);
+    enum wn_code code = targets ? put_classes(targets, "\n  why ", out, err)
+                                : wn_buffer_printf(out, err, "\n  why '%s' (%s)", text_at(target, "label"),
+                                                   cli_percent(number_at(target, "probability"), share));
+    if (code == WN_OK) code = put_classes(json_object_get(answer, "why_not"), ", rather than ", out, err);
     return code == WN_OK ? wn_buffer_printf(out, err, "?\n") : code;
 }
 
@@ -101,10 +113,25 @@ static enum wn_code put_map(const json_t *answer, const json_t *map, struct wn_b
     if (varies)
         return wn_buffer_printf(out, err, "they differ most at %s\n",
                                 cli_answer_place(json_object_get(answer, "image"), box));
-    double plus = number_at(map, "mass_positive"), minus = number_at(map, "mass_negative");
-    return wn_buffer_printf(out, err, "the strongest evidence %s is at %s; %.0f %% of all evidence speaks %s\n", means,
-                            cli_answer_place(json_object_get(answer, "image"), box), 100 * plus / (plus + minus),
-                            means);
+    const double plus = number_at(map, "mass_positive"), minus = number_at(map, "mass_negative");
+    const char *place = cli_answer_place(json_object_get(answer, "image"), box);
+    if (strcmp(means, "for no class in particular") == 0)
+        return wn_buffer_printf(out, err, "the map is strongest at %s\n", place);
+    code = wn_buffer_printf(out, err, "the strongest evidence %s is at %s", means, place);
+    if (code == WN_OK && minus > 0) /* a map of one sign, which some methods always have, has no other side */
+        code = wn_buffer_printf(out, err, "; %.0f %% of all evidence speaks %s", 100 * plus / (plus + minus), means);
+    return code == WN_OK ? wn_buffer_printf(out, err, "\n") : code;
+}
+
+/* What became of the decision where one side of a map was hidden. */
+static enum wn_code put_masking(const json_t *answer, struct wn_buffer *out, struct wn_error *err)
+{
+    const json_t *one, *all = json_object_get(json_object_get(answer, "evidence"), "masking");
+    enum wn_code code = WN_OK;
+    size_t i;
+    json_array_foreach (all, i, one)
+        if (code == WN_OK) code = wn_buffer_printf(out, err, "  %s\n", text_at(one, "words"));
+    return code;
 }
 
 /* ---- on the screen ---- */
@@ -126,6 +153,7 @@ static enum wn_code put_legend(const json_t *map, struct wn_buffer *out, struct 
     const char *class = label_at(map, "class"), *rival = label_at(map, "rival");
     if (json_number_value(json_array_get(json_object_get(map, "range"), 0)) >= 0) return WN_OK;
     const bool of_class = strcmp(text_at(map, "positive_means"), "against the class") == 0;
+    if (strcmp(text_at(map, "positive_means"), "for no class in particular") == 0) return WN_OK;
     if (of_class || strcmp(text_at(map, "positive_means"), "against the rival") == 0)
         return wn_buffer_printf(out, err, "  left the picture, then its maps: red speaks against '%s', blue for it\n",
                                 of_class ? class
@@ -168,6 +196,7 @@ enum wn_code cli_answer_words(const json_t *answer, const char *name, const stru
     if (code == WN_OK && screen != CLI_SCREEN_NONE) code = put_panels(maps, picture, screen, out, err);
     for (i = 0; i < json_array_size(maps) && code == WN_OK; i++)
         code = put_map(answer, json_array_get(maps, i), out, err);
+    if (code == WN_OK) code = put_masking(answer, out, err);
     json_array_foreach (json_object_get(answer, "warnings"), i, warning)
         if (code == WN_OK) code = wn_buffer_printf(out, err, "  note: %s\n", json_string_value(warning));
     return code;

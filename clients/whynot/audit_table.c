@@ -28,6 +28,8 @@ void cli_audit_evidence(const json_t *answer, const json_t *map, char out[96])
         out[0] = 0;
     else if (nothing)
         snprintf(out, 96, "nothing");
+    else if (!(minus > 0)) /* of one sign, which some methods' maps always are */
+        snprintf(out, 96, "%s", cli_answer_place(json_object_get(answer, "image"), box));
     else
         snprintf(out, 96, "%s, %.0f %% of the evidence", cli_answer_place(json_object_get(answer, "image"), box),
                  100 * plus / (plus + minus));

@@ -41,12 +41,13 @@ enum wn_contrast_flags {
 };
 
 /* What the positive numbers of a map speak for: id, words. A row says it, and where only the answer's numbers settle
- * it, wn_positive_of does. "For the class" is against the foil, too, where there is one; AGAINST_CLASS is said of
- * answers alone, BY_VALUE of rows alone. */
+ * it, wn_positive_of does. "For the class" is against the foil, too, where there is one; AGAINST_CLASS and NO_CLASS,
+ * which a method with WN_METHOD_CLASSLESS makes of any question, are said of answers alone, BY_VALUE of rows alone. */
 #define WN_POSITIVES(X)                                                                                                \
     X(FOR_CLASS, "for the class")                                                                                      \
     X(AGAINST_RIVAL, "against the rival")                                                                              \
     X(AGAINST_CLASS, "against the class")                                                                              \
+    X(NO_CLASS, "for no class in particular")                                                                          \
     X(BY_VALUE, "for the class, or against it where the value lies above the output")
 enum wn_positive {
 #define X(id, words) WN_POSITIVE_##id,

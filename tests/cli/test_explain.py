@@ -403,6 +403,28 @@ class Explain(unittest.TestCase):
         _, said = ask("--contrast", "cross-entropy", "--target", "0", "-q", "3")
         self.assertIn("red speaks against '%s', blue for it" % daemon.LABELS[3], said)
 
+    def test_the_words_name_every_class_and_what_hiding_showed(self):
+        ask = lambda *words: (whynot("explain", self.one, "-m", "tiny", *self.local, *words, "--json"), whynot("explain", self.one, "-m", "tiny", *self.local, *words, "--text").out)
+        sets = ("-w", "3", "-w", "4", "-q", "5", "-q", "6", "--contrast", "subset")
+        r, said = ask(*sets)
+        first = said.splitlines()[1]
+        for c in json.loads(r.out)["targets"] + json.loads(r.out)["why_not"]:
+            self.assertIn("'%s' (" % c["label"], first)
+        self.assertNotIn("keeping only", said)
+        r, said = ask(*sets, "--evidence", "mask")
+        self.assertIn("\n  " + json.loads(r.out)["evidence"]["masking"][0]["words"] + "\n", said)
+
+    def test_no_share_is_said_of_a_map_that_has_one_side(self):
+        ask = lambda method, *words: whynot("explain", self.one, "-m", "tiny", *self.local, "--method", method, "-w", target, *words)
+        for target in map(str, range(len(daemon.LABELS))):
+            if 0.05 < json.loads(ask("gradcam", "--json").out)["maps"][0]["share_positive"] < 0.95:
+                break
+        for method, share in (("gradcam", True), ("layercam", False), ("eigencam", False)):
+            r = ask(method, "--text")
+            self.assertEqual((r.code, " of all evidence speaks" in r.out), (0, share), r.out)
+        self.assertIn(": the map is strongest at the", r.out)
+        self.assertNotIn("for the class", r.out)
+
     def test_no_color_means_words_alone(self):
         for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
             r = on_terminal("explain", self.one, "-m", "tiny", *self.local, env=env)

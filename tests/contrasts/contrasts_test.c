@@ -178,6 +178,10 @@ static void every_contrast_says_what_its_positive_numbers_speak_for(void **state
     assert_positive(wn_contrast_find("cross-entropy"), 2, 0, WN_POSITIVE_AGAINST_CLASS);
     assert_positive(wn_contrast_find("regression"), 0, 2.5f, WN_POSITIVE_FOR_CLASS); /* the output is 3 */
     assert_positive(wn_contrast_find("regression"), 0, 3.5f, WN_POSITIVE_AGAINST_CLASS);
+    /* a method that looks at no class, whatever the contrast's row says */
+    const struct wn_question q = {.contrast = wn_contrast_find("logit"), .method = wn_method_find("eigencam")};
+    const struct wn_answer a = {.target = 2, .foil = -1};
+    assert_int_equal(wn_positive_of(&q, &a, logits, K), WN_POSITIVE_NO_CLASS);
     assert_null(wn_positive_words(-1));
     assert_null(wn_positive_words(WN_POSITIVE_BY_VALUE + 1));
 }

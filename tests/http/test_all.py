@@ -430,7 +430,22 @@ class Masked(All):
         a = self.good(picture(2), "?contrast=subset&target=3,4&why_not=5,6&evidence=mask")
         self.assertEqual([t["index"] for t in a["targets"]], [3, 4])
         self.assertAlmostEqual(a["evidence"]["relative_probability_of_sets"], a["evidence"]["masking"][0]["relative_probability"], 6)
+        words = a["evidence"]["masking"][0]["words"]
+        p, q = (" or ".join(c["label"] for c in a[key]) for key in ("targets", "why_not"))
+        self.assertIn("what speaks for %s (" % p, words)
+        self.assertIn("p(%s | these or %s) %.2f -> " % (p, q, a["evidence"]["relative_probability_of_sets"]), words)
+        a = self.good(picture(2), "?contrast=subset&target=3&why_not=5,6,7,8&evidence=mask")
+        p, q = a["target"]["label"], [c["label"] for c in a["why_not"]]
+        self.assertIn("p(%s | it or %s, %s or 2 others) " % (p, q[0], q[1]), a["evidence"]["masking"][0]["words"])
         self.assertEqual(self.good(picture(2), "?why_not=all&evidence=mask")["evidence"]["masking"], [])
+
+    def test_a_method_that_looks_at_no_class_is_said_to_speak_for_none(self):
+        a = self.good(picture(2), "?method=eigencam&evidence=mask&target=3&outputs=raw")
+        self.assertEqual(a["maps"][0]["positive_means"], "for no class in particular")
+        self.assertIn("the method looks at no class: its map is the same whichever is asked about", a["warnings"])
+        self.assertTrue(a["evidence"]["masking"][0]["words"].startswith("keeping only what the map marks ("), a["evidence"])
+        b = self.good(picture(2), "?method=gradcam&target=3&outputs=raw")
+        self.assertEqual([w for w in b["warnings"] if "no class" in w], [])
 
     def test_sides_of_a_map_are_named_by_what_they_speak_for(self):
         """The same evidence told both ways round: by a value below P's score and above it, and by P contrasted with itself."""

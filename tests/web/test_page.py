@@ -60,6 +60,12 @@ class First(PageTest):
         self.assertEqual(lost[1][1], lost[0][1])
         self.assertEqual((told[0][3], told[1][3]), ("60 % of the evidence speaks for it, 40 % against.", "60 % of the evidence speaks against P, 40 % for P."))
 
+    def test_words_of_a_map_that_looks_at_no_class_speak_for_none(self):
+        said = self.words_of("for no class in particular", 0.3, 0.6, 0.75, 0.25)
+        self.assertEqual(said[:2], ["This map is strongest on the upper left, within 25 % of the picture, whichever class is asked about.",
+                                    "Keeping only what the map marks (30 % of the picture) gives P against Q: 90 %, then 75 %; hiding it: 25 %."])
+        self.assertFalse([s for s in said if "of the evidence" in s])
+
     def words_of(self, means, positive, negative, keep_positive, keep_negative, before=0.9):
         self.open()
         m = {"kind": "contrast", "class": {"label": "P"}, "rival": None, "positive_means": means, "bbox": [0, 0, 5, 5], "size": [10, 10], "mass_positive": 6, "mass_negative": 4}

@@ -153,11 +153,13 @@ class Heatmap:
 
     @property
     def speaks(self) -> str:
-        """What the positive numbers speak for: "for stop", "against stop" or "against yield"."""
+        """What the positive numbers speak for: "for stop", "against stop", "against yield", or where the method looks at no class "for no class in particular"."""
         if self.positive_means == "against the class":
             return "against " + self.of.label
         if self.positive_means == "against the rival":
             return "against " + (self.rival.label if self.rival else "the others")
+        if self.positive_means == "for no class in particular":
+            return self.positive_means
         return "for " + self.of.label
 
     @property
