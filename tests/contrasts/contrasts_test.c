@@ -125,6 +125,68 @@ static void max_takes_the_strongest_rival_and_the_lowest_index_on_a_tie(void **s
     assert_true(v[3] == 1 && v[1] == -1 && v[0] == 0 && v[2] == 0);
 }
 
+/* What the others, which the sets leave out, have to do with it: nothing. sides: 1 in T, -1 in S. */
+static void odds_gradient(const int *sides, double *g, double *p)
+{
+    double sum[2] = {0, 0};
+    for (int i = 0; i < K; i++)
+        if (sides[i]) sum[sides[i] < 0] += exp(logits[i]);
+    for (int i = 0; i < K; i++) g[i] = sides[i] * exp(logits[i]) / (sides[i] < 0 ? sum[1] : sum[0]);
+    *p = sum[0] / (sum[0] + sum[1]);
+}
+
+/* Integrated Gradients follows the log-odds, or the probability, of the sets that a row names: a row that names others
+ * than its seed's would have it explain another scalar. */
+static void seeds_go_along_the_odds_of_their_row(void **state)
+{
+    (void)state;
+    int n = 0;
+    for (int c = 0; wn_contrast_at(c); c++) {
+        const struct wn_contrast *row = wn_contrast_at(c);
+        if (row->odds == WN_ODDS_NONE) continue;
+        const bool foiled = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET);
+        const int t = 2, q = 6;
+        int foil = -1, sides[K] = {0};
+        float v[K];
+        double g[K], p, vg = 0, gg = 0;
+        seed_of(row->name, logits, K, t, &q, foiled, v, &foil);
+        if (foiled) foil = q;
+        for (int i = 0; i < K; i++) {
+            if (row->odds == WN_ODDS_TARGET_OTHERS) sides[i] = i == t ? 1 : -1;
+            if (row->odds == WN_ODDS_TARGETS_FOILS) sides[i] = i == t ? 1 : i == foil ? -1 : 0;
+            if (row->odds == WN_ODDS_OTHERS_FOIL) sides[i] = i == foil ? -1 : 1;
+        }
+        odds_gradient(sides, g, &p);
+        for (int i = 0; i < K; i++) vg += v[i] * g[i], gg += g[i] * g[i];
+        const double factor = vg / gg;
+        for (int i = 0; i < K; i++)
+            if (!(factor > 0 && fabs(v[i] - factor * g[i]) < 1e-6))
+                fail_msg("contrast '%s': its seed does not go along the odds that its row names", row->name);
+        if (row->explains_probability && !(fabs(factor - p * (1 - p)) < 1e-6))
+            fail_msg("contrast '%s': its seed is not the gradient of the probability, as its row says", row->name);
+        n++;
+    }
+    assert_true(n >= 6);
+}
+
+/* The tests here that hold a seed against what it is said to be the gradient of. A new row belongs into one, and its
+ * name here: nothing else sees a seed of the wrong size. */
+static void every_contrast_is_held_against_its_scalar(void **state)
+{
+    (void)state;
+    static const char *const held[] = {"logit",       "weighted",      "pair",   "max",        "mean",
+                                       "probability", "cross-entropy", "subset", "regression", "finer",
+                                       "finer-lib",   "finer-mean",    "clrp",   "sglrp"};
+    for (int c = 0; wn_contrast_at(c); c++) {
+        bool known = false;
+        for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+            known = known || strcmp(wn_contrast_at(c)->name, held[i]) == 0;
+        if (!known)
+            fail_msg("contrast '%s' has no test of its scalar: add one to contrasts_test.c (assert_gradient)",
+                     wn_contrast_at(c)->name);
+    }
+}
+
 static void every_contrast_sums_to_zero_but_those_that_say_so(void **state)
 {
     (void)state;
@@ -197,6 +259,17 @@ static void the_one_output_of_a_network_has_a_side_too(void **state)
     assert_int_equal(wn_positive_of(&q, &a, &y, 1), WN_POSITIVE_FOR_CLASS);
     q.value = y; /* the map is zero: nothing is against anything */
     assert_int_equal(wn_positive_of(&q, &a, &y, 1), WN_POSITIVE_FOR_CLASS);
+}
+
+static void logit_is_the_target_and_pair_the_target_less_the_foil(void **state)
+{
+    (void)state;
+    float v[K];
+    int foil, q = 6;
+    seed_of("logit", logits, K, 2, NULL, 0, v, &foil);
+    for (int i = 0; i < K; i++) assert_true(v[i] == (float)(i == 2));
+    seed_of("pair", logits, K, 2, &q, 1, v, &foil);
+    for (int i = 0; i < K; i++) assert_true(v[i] == (float)((i == 2) - (i == 6)));
 }
 
 static void subset_of_one_foil_is_pair_and_of_all_others_is_weighted(void **state)
@@ -381,10 +454,13 @@ int main(void)
         cmocka_unit_test(mean_is_the_gradient_over_the_average_of_the_others),
         cmocka_unit_test(max_takes_the_strongest_rival_and_the_lowest_index_on_a_tie),
         cmocka_unit_test(every_contrast_sums_to_zero_but_those_that_say_so),
+        cmocka_unit_test(seeds_go_along_the_odds_of_their_row),
+        cmocka_unit_test(every_contrast_is_held_against_its_scalar),
         cmocka_unit_test(regression_is_the_gradient_of_the_squared_distance),
         cmocka_unit_test(starts_of_relevance_are_those_of_the_papers),
         cmocka_unit_test(every_contrast_says_what_its_positive_numbers_speak_for),
         cmocka_unit_test(the_one_output_of_a_network_has_a_side_too),
+        cmocka_unit_test(logit_is_the_target_and_pair_the_target_less_the_foil),
         cmocka_unit_test(subset_of_one_foil_is_pair_and_of_all_others_is_weighted),
         cmocka_unit_test(finer_takes_the_nearest_and_finer_lib_is_its_full_gradient),
         cmocka_unit_test(two_classes_leave_one_contrast),

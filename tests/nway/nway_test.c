@@ -1,8 +1,9 @@
 /* Every method x contrast x network: nway_test BACKEND MODEL.onnx..., or without models all of $WHYNOT_ASSETS. Walks
  * the tables, so new rows join by themselves. Each combination is answered, or refused in words that name the method
  * or the contrast. An answer has the shape, flags, target and score that the question means; is the same bytes in
- * the company of all others and alone; and, for methods whose maps add up, is the sum that its seed says. Where that
- * is much work (a thousand classes, maps as large as the picture) the seeds of a few classes stand for all. */
+ * the company of all others and alone; for methods whose maps add up, is the sum that its seed says; and depends on the
+ * class, where the method does not say that it looks at none. Where that is much work (a thousand classes, maps as
+ * large as the picture) the seeds of a few classes stand for all. */
 #include <whynot/whynot.h>
 
 #include <glob.h>
@@ -16,6 +17,8 @@
 enum { MOST = 64, FEW = 24 };
 static const double tolerance = 2e-5;
 static int answered, refused, summed, failures;
+/* of each method: networks on which two classes were asked about, and those that got two maps */
+static int compared[MOST], differed[MOST];
 
 struct subject {
     const char *name;
@@ -239,6 +242,40 @@ static void check_alone(struct subject *s, const struct wn_question *q, const st
     free(logits);
 }
 
+/* The same question about two classes. One network may well have one map for both, a method that looks at the class
+ * has not in all of them. */
+static void check_two_classes(struct subject *s, int number, const struct wn_method *m)
+{
+    const float *images[1] = {s->image};
+    struct wn_question q[2];
+    struct wn_answer a[2];
+    float *logits = malloc((size_t)s->classes * sizeof *logits);
+    for (int i = 0; i < 2; i++) {
+        q[i] = question_of(s, m, wn_contrast_find("logit"));
+        if (i) q[i].target = s->foil[0];
+    }
+    wn_engine_explain(s->engine, &(struct wn_batch){1, images, 2, q, NULL, NULL, NULL}, logits, a, NULL, NULL);
+    if (a[0].error.code == WN_OK && a[1].error.code == WN_OK) {
+        const bool same = memcmp(a[0].map, a[1].map, (size_t)(a[0].h * a[0].w) * sizeof *a[0].map) == 0;
+        compared[number]++, differed[number] += !same;
+        if (!same && m->flags & WN_METHOD_CLASSLESS)
+            wrong(s, m->name, "logit", "it looks at no class, but two classes have two maps");
+    }
+    for (int i = 0; i < 2; i++) wn_answer_finish(&a[i]);
+    free(logits);
+}
+
+static void check_dependence(void)
+{
+    for (int i = 0; wn_method_at(i); i++)
+        if (compared[i] && !differed[i] && !(wn_method_at(i)->flags & WN_METHOD_CLASSLESS)) {
+            printf("WRONG method %s: its map is the same for two classes on all of %d networks; say so "
+                   "(WN_METHOD_CLASSLESS), or use the gradient\n",
+                   wn_method_at(i)->name, compared[i]);
+            failures++;
+        }
+}
+
 static void check_method(struct subject *s, const struct wn_method *m)
 {
     struct wn_question questions[MOST];
@@ -268,7 +305,10 @@ static void check_network(const char *backend, const char *path)
     struct subject s;
     int before[3] = {answered, refused, summed};
     if (!subject_open(&s, backend, path)) return;
-    for (int i = 0; wn_method_at(i); i++) check_method(&s, wn_method_at(i));
+    for (int i = 0; wn_method_at(i); i++) {
+        check_method(&s, wn_method_at(i));
+        check_two_classes(&s, i, wn_method_at(i));
+    }
     printf("%s: %d answered (%d against their sums), %d refused by name\n", s.name, answered - before[0],
            summed - before[2], refused - before[1]);
     fflush(stdout);
@@ -309,6 +349,7 @@ int main(int argc, char **argv)
             if (getenv("WHYNOT_ALL_NETWORKS") || is_small(found.gl_pathv[i])) check_network(argv[1], found.gl_pathv[i]);
         globfree(&found);
     }
+    check_dependence();
     if (!answered) printf("WRONG nothing was answered\n"), failures++;
     return failures != 0;
 }
