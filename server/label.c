@@ -166,7 +166,7 @@ enum wn_code wn_label_begin(struct wn_request *r, const char *xml, size_t size)
     if (code == WN_OK) code = wn_label_config_read(xml, size, &r->pool, &l->config, &r->problem.error);
     if (code != WN_OK) return code;
     l->by_class = is_of_classes(l);
-    snprintf(l->version, sizeof l->version, "%s-%s-%.8s", l->model->name, l->model->manifest.version,
-             wn_graph_sha256(l->model->graph));
+    snprintf(l->version, sizeof l->version, "%s-%s-%.8s-%.8s", l->model->name, l->model->manifest.version,
+             wn_graph_sha256(l->model->graph), l->model->preprocess_hash);
     return WN_OK;
 }

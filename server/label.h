@@ -23,7 +23,8 @@ struct wn_label_task {
 struct wn_labeling {
     struct wn_model *model; /* of the request's snapshot, ready */
     struct wn_label_config config;
-    char version[160]; /* what Label Studio calls the model: another network has another one */
+    char
+        version[160]; /* what Label Studio calls the model: another one for another network, or another preprocessing */
     /* regions are labelled with classes; else with roles: the first label is the annotator's, the second the model's */
     bool by_class;
     struct wn_label_task *tasks; /* one a slot */

@@ -131,6 +131,12 @@ static enum wn_code resolve_contrast(struct wn_slot *slot)
                  slot->contrast->name);
         return fail(slot, "value", WN_BAD_REQUEST, what);
     }
+    if (valued && wn_graph_classes(slot->model->graph) == 1 && slot->n_targets && slot->targets[0] != 1) {
+        snprintf(what, sizeof what,
+                 "the one output is of the class '%.100s', and the value with it: ask about that one",
+                 slot->model->labels[1]);
+        return fail(slot, "target", WN_BAD_REQUEST, what);
+    }
     if ((flags & WN_CONTRAST_RELEVANCE) &&
         !(wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_RELEVANCE)) {
         snprintf(

@@ -45,10 +45,11 @@ enum wn_code wn_scalar_choose(const struct wn_run *r, struct wn_scalar *s, struc
                                             : WN_PATH_LOG_ODDS;
     if (s->kind == WN_PATH_FROZEN) return WN_OK;
     if (c->odds == WN_ODDS_NONE)
-        return wn_fail(err, WN_BAD_REQUEST,
-                       "contrast '%s' sets no classes against others, so a path_target of probability or log-odds has "
-                       "no meaning; take 'frozen'",
-                       c->name);
+        return wn_fail(
+            err, WN_BAD_REQUEST,
+            "contrast '%s' is not the gradient of the odds of classes against others, so there is no probability "
+            "and no log-odds for path_target; take 'frozen'",
+            c->name);
     s->sides = malloc((size_t)r->classes + 1);
     return s->sides && wn_run_sides(r, s->sides) ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a question");
 }

@@ -239,6 +239,9 @@ class OneOutput(unittest.TestCase):
             self.assertEqual(ask("?why_not=all").status, 400)
             value = ask("?contrast=regression&value=2.5").json
             self.assertEqual((value["target"]["label"], value["maps"][0]["class"]["label"]), ("yes", "yes"))
+            self.assertEqual(ask("?contrast=regression&value=2.5&target=yes").json["target"]["label"], "yes")
+            refused = ask("?contrast=regression&value=2.5&target=no")
+            self.assertEqual((refused.status, refused.json["detail"]), (400, "the one output is of the class 'yes', and the value with it: ask about that one"))
         folder.cleanup()
 
 

@@ -1,10 +1,12 @@
 """The daemon as a machine learning backend of Label Studio: what it answers, held against the answers of /v1/explain."""
 import json
+import tempfile
 import time
 import unittest
 from xml.sax.saxutils import quoteattr
 
 from studio import Case, annotation, fill, labeling, mask_of, overlap, task, uri
+import daemon
 from daemon import LABELS, b64, picture
 
 
@@ -19,9 +21,19 @@ class Predictions(Case):
         a = self.post("/setup", {"project": "3.17", "schema": labeling(), "hostname": "http://localhost:8080", "access_token": secret, "extra_params": None})
         print("setup took %.4f s (0.3 s is what Label Studio's users wait for; not judged)" % (time.monotonic() - begin))
         self.assertEqual((a.status, a.json["notes"]), (200, []))
-        self.assertRegex(a.json["model_version"], r"^tiny-1-[0-9a-f]{8}$")
+        self.assertRegex(a.json["model_version"], r"^tiny-1-[0-9a-f]{8}-[0-9a-f]{8}$")
         self.assertEqual(self.predict([task(uri(picture(1)))])[0]["model_version"], a.json["model_version"])
         self.assertNotIn(secret, self.d.errors())
+
+    def test_another_preprocessing_is_another_version(self):
+        """Label Studio keeps what a version predicted."""
+        said = set()
+        for mean in (0.5, 0.4):
+            with tempfile.TemporaryDirectory() as folder:
+                daemon.write_model(folder, "tiny", daemon.tiny_onnx.classifier(seed=1), daemon.LABELS, 16, input={"size": [16, 16], "mean": [mean] * 3, "std": [0.25] * 3})
+                with daemon.Daemon(folder, *self.OPTIONS) as d:
+                    said.add(self.post("/setup", {"project": "3", "schema": labeling()}, d=d).json["model_version"])
+        self.assertEqual(len(said), 2, said)
 
     def test_setup_names_what_does_not_fit(self):
         for config, words in (("", ["<Image>", "<Choices>", "<BrushLabels>"]), (labeling(["stop", "yeld"]), ["'yeld' is no class", "did you mean 'yield'", "11 classes"]),
