@@ -94,16 +94,34 @@ const char *cli_answer_place(const json_t *image, const json_t *box)
     return names[row < 0 ? 0 : row > 2 ? 2 : row][column < 0 ? 0 : column > 2 ? 2 : column];
 }
 
+/* "stop rather than yield", or "stop or yield" where the map is of several targets. */
+static enum wn_code put_subject(const json_t *answer, const json_t *map, struct wn_buffer *out, struct wn_error *err)
+{
+    const json_t *targets = json_object_get(answer, "targets");
+    const char *rival = label_at(map, "rival");
+    const bool several = targets && strcmp(text_at(map, "kind"), "contrast") == 0;
+    enum wn_code code =
+        several ? WN_OK
+                : wn_buffer_printf(out, err, "%s%s%s", label_at(map, "class"), *rival ? " rather than " : "", rival);
+    for (size_t i = 0; several && i < json_array_size(targets) && code == WN_OK; i++)
+        code = wn_buffer_printf(out, err, "%s%s", i ? " or " : "", text_at(json_array_get(targets, i), "label"));
+    return code;
+}
+
 static enum wn_code put_map(const json_t *answer, const json_t *map, struct wn_buffer *out, struct wn_error *err)
 {
     const json_t *box = json_object_get(map, "bbox");
-    const char *rival = label_at(map, "rival"), *means = text_at(map, "positive_means"), *kind = text_at(map, "kind");
+    const char *means = text_at(map, "positive_means"), *kind = text_at(map, "kind");
     const bool varies = strcmp(kind, "variance") == 0, over_all = varies || strcmp(kind, "mean") == 0;
     if (over_all && strcmp(means, "against the rival") == 0) means = "against the rivals";
+    if (json_object_get(answer, "targets") && strcmp(kind, "contrast") == 0 && strcmp(means, "for the class") == 0)
+        means = "for the classes";
     enum wn_code code =
-        wn_buffer_printf(out, err, "  %s%s%s%s%s (%s, %s, layer %s): ", over_all ? kind : "",
-                         over_all ? " over all rivals of " : "", label_at(map, "class"), *rival ? " rather than " : "",
-                         rival, text_at(map, "contrast"), text_at(map, "method"), text_at(map, "layer"));
+        wn_buffer_printf(out, err, "  %s%s", over_all ? kind : "", over_all ? " over all rivals of " : "");
+    if (code == WN_OK) code = put_subject(answer, map, out, err);
+    if (code == WN_OK)
+        code = wn_buffer_printf(out, err, " (%s, %s, layer %s): ", text_at(map, "contrast"), text_at(map, "method"),
+                                text_at(map, "layer"));
     if (code != WN_OK) return code;
     if (json_is_true(json_object_get(map, "flat")))
         return wn_buffer_printf(out, err, "the map is constant, nothing was told apart here\n");

@@ -411,6 +411,7 @@ class Explain(unittest.TestCase):
         for c in json.loads(r.out)["targets"] + json.loads(r.out)["why_not"]:
             self.assertIn("'%s' (" % c["label"], first)
         self.assertNotIn("keeping only", said)
+        self.assertIn("\n  %s (subset, " % " or ".join(c["label"] for c in json.loads(r.out)["targets"]), said)
         r, said = ask(*sets, "--evidence", "mask")
         self.assertIn("\n  " + json.loads(r.out)["evidence"]["masking"][0]["words"] + "\n", said)
 
