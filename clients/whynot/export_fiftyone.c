@@ -138,6 +138,26 @@ static enum wn_code put_audited(struct wn_text *out, const struct cli_exported *
     return code;
 }
 
+/* A map's kind, no longer than a field's name can hold. */
+static void kind_of(const struct cli_exported *x, size_t i, char kind[33])
+{
+    const char *s = json_string_value(json_object_get(json_array_get(x->maps, i), "kind"));
+    snprintf(kind, 33, "%s", s ? s : "other");
+}
+
+/* No class has such a name, and no two maps of a sample have the same. */
+static void name_map(const struct cli_exported *x, size_t i, char field[64])
+{
+    char kind[33], other[33];
+    int nth = 1;
+    kind_of(x, i, kind);
+    for (size_t k = 0; k < i; k++) {
+        kind_of(x, k, other);
+        nth += strcmp(kind, other) == 0;
+    }
+    snprintf(field, 64, nth > 1 ? "%s_map_%d" : "%s_map", kind, nth);
+}
+
 static enum wn_code put_explained(struct wn_text *out, const struct cli_exported *x, struct wn_error *err)
 {
     enum wn_code code = WN_OK;
@@ -145,11 +165,9 @@ static enum wn_code put_explained(struct wn_text *out, const struct cli_exported
     put_class(out, "target", json_object_get(x->answer, "target"));
     put_class(out, "rival", json_array_get(json_object_get(x->answer, "why_not"), 0));
     for (size_t i = 0; i < json_array_size(x->maps) && code == WN_OK; i++) {
-        const json_t *map = json_array_get(x->maps, i);
-        const char *kind = json_string_value(json_object_get(map, "kind"));
-        char field[60];
-        snprintf(field, sizeof field, i ? "%.32s_%zu" : "%.32s", kind ? kind : "map", i + 1);
-        code = put_heatmap(out, field, x, map, err);
+        char field[64];
+        name_map(x, i, field);
+        code = put_heatmap(out, field, x, json_array_get(x->maps, i), err);
     }
     return code;
 }

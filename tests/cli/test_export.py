@@ -23,6 +23,13 @@ TURNED = {"no-right-turn-1.png": "no left turn", "speed-limit-30-1.png": "speed 
 
 # ---- readers ----
 
+def no_key_twice(pairs):
+    """For json.load's object_pairs_hook: of two keys that are the same a reader takes one and loses the other."""
+    keys = [key for key, _ in pairs]
+    assert len(keys) == len(set(keys)), sorted(keys)
+    return dict(pairs)
+
+
 def numpy_array(data):
     """(shape, values) of a .npy file of version 1.0."""
     assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
@@ -151,7 +158,7 @@ class Export(unittest.TestCase):
         self.assertEqual(metadata["media_type"], "image")
         self.assertNotIn("version", metadata)  # only FiftyOne itself may say which of its versions wrote a data set
         with open(os.path.join(folder, "samples.json")) as f:
-            samples = json.load(f)["samples"]
+            samples = json.load(f, object_pairs_hook=no_key_twice)["samples"]
         for sample in samples:
             self.assertTrue(os.path.isabs(sample["filepath"]) and os.path.exists(sample["filepath"]))
             self.assertIsInstance(sample["tags"], list)
@@ -189,6 +196,20 @@ class Export(unittest.TestCase):
             self.assertEqual(sum(isinstance(v, dict) and v["_cls"] == "Heatmap" for v in sample.values()), 3)
             self.assertEqual(sample["target"]["label"], sample["prediction"]["label"])
 
+    def test_in_fiftyone_no_map_takes_the_place_of_a_class(self):
+        for question, fields in ((["--maps", "target"], ["target_map"]), (["-q", "no left turn", "--maps", "rival"], ["rival_map"]),
+                                 (["-q", "no left turn", "-q", "stop", "--maps", "contrast,target,rival"],
+                                  ["contrast_map", "contrast_map_2", "rival_map", "rival_map_2", "target_map"]),
+                                 (["-q", "all", "--contrast", "pair"], ["mean_map", "variance_map"])):
+            lines = self.path("places.jsonl")
+            r = whynot("explain", os.path.join(SAMPLES, "no-right-turn-1.png"), *SIGNS, *question, "--outputs", "raw,rle,bbox", "--output", lines, "--force")
+            self.assertEqual(r.code, 0, r.err)
+            sample, = self.samples(self.export(lines, "fiftyone", "places"))
+            self.assertEqual(sorted(k for k, v in sample.items() if isinstance(v, dict) and v["_cls"] == "Heatmap"), fields)
+            self.assertEqual((sample["target"]["_cls"], sample["target"]["label"]), ("Classification", "no right turn"))
+            if "no left turn" in question:
+                self.assertEqual((sample["rival"]["_cls"], sample["rival"]["label"]), ("Classification", "no left turn"))
+
     def test_a_map_that_says_nothing_has_a_range_around_zero(self):
         lines, row = self.path("nothing.jsonl"), copy.deepcopy(next(row for row in self.rows.values() if row["suspect"]))
         raw = row["answer"]["maps"][0]["raw"]
@@ -213,7 +234,7 @@ class Export(unittest.TestCase):
             image = json.loads(f.readline())["answer"]["image"]
         self.assertEqual((image["resized"], image["crop"]), ([96, 20], [40, 2, 16, 16]))
         sample, = self.samples(self.export(lines, "fiftyone", "wide"))
-        (height, width), values = heatmap(sample["contrast"])
+        (height, width), values = heatmap(sample["contrast_map"])
         self.assertEqual((width, height), (64, 13))  # as the picture: 96 x 20
         columns = {i % width for i, v in enumerate(values) if v}
         self.assertTrue(columns and min(columns) >= 40 * 64 // 96 and max(columns) <= 56 * 64 // 96 + 1, columns)
