@@ -57,6 +57,18 @@ static void put_runs(struct wn_text *out, const struct mask *m)
 
 /* ---- one picture ---- */
 
+static bool has_kind(const json_t *map, const char *kind)
+{
+    const char *s = json_string_value(json_object_get(map, "kind"));
+    return s && strcmp(s, kind) == 0;
+}
+
+/* A variance says where maps differ, and speaks for no class. */
+static bool is_drawn(const json_t *map)
+{
+    return !has_kind(map, "variance");
+}
+
 static void put_attribute(struct wn_text *out, const char *name, const char *value)
 {
     wn_text_printf(out, "      <attribute name=\"%s\">", name);
@@ -110,14 +122,16 @@ static enum cli_exit put_image(struct wn_text *out, const struct cli_exported *x
 {
     json_int_t w = json_integer_value(json_object_get(x->image, "width")),
                h = json_integer_value(json_object_get(x->image, "height"));
+    const json_t *map;
+    size_t i;
     enum cli_exit code = CLI_OK;
     if (w < 1 || h < 1 || w > 65536 || h > 65536 || w * h > MOST_PIXELS)
         return cli_fail(CLI_USAGE, "%s: the answer does not say how large the picture is", x->file);
     wn_text_printf(out, "  <image id=\"%d\" name=\"", id);
     cli_page_text(out, x->file);
     wn_text_printf(out, "\" width=\"%d\" height=\"%d\">\n", (int)w, (int)h);
-    for (size_t i = 0; i < json_array_size(x->maps) && code == CLI_OK; i++)
-        code = put_mask(out, x, json_array_get(x->maps, i), w, h);
+    json_array_foreach (x->maps, i, map)
+        if (code == CLI_OK && is_drawn(map)) code = put_mask(out, x, map, w, h);
     const char *label = json_string_value(json_object_get(json_object_get(x->line, "label"), "label"));
     if (label) {
         wn_text_puts(out, "    <tag label=\"");
@@ -162,15 +176,16 @@ static void put_label(struct wn_text *out, const struct cli_side *name)
 /* Every label that is used, once. */
 static enum cli_exit put_labels(struct wn_text *out, const struct cli_export *e)
 {
-    size_t most = 0, n = 0;
+    const json_t *map;
+    size_t most = 0, n = 0, k;
     for (int i = 0; i < e->n; i++) most += json_array_size(e->list[i].maps) + 1;
     struct cli_side *names = calloc(most + 1, sizeof *names);
     if (!names) return cli_fail(CLI_FAILED, "no memory for labels");
     for (int i = 0; i < e->n; i++) {
         const char *label = json_string_value(json_object_get(json_object_get(e->list[i].line, "label"), "label"));
         if (label) names[n++] = (struct cli_side){"", label};
-        for (size_t k = 0; k < json_array_size(e->list[i].maps); k++)
-            names[n++] = cli_export_side(json_array_get(e->list[i].maps, k));
+        json_array_foreach (e->list[i].maps, k, map)
+            if (is_drawn(map)) names[n++] = cli_export_side(map);
     }
     qsort(names, n, sizeof *names, by_text);
     for (size_t i = 0; i < n; i++)

@@ -285,6 +285,25 @@ class Export(unittest.TestCase):
             score, = (float(x.text) for x in root.iter("attribute") if x.get("name") == "score")
             self.assertEqual(score > 0.5, sure)
 
+    def test_cvat_draws_no_variance(self):
+        picture = os.path.join(SAMPLES, "no-right-turn-1.png")
+        for contrast, label in (("pair", "no right turn"), ("cross-entropy", "against the others")):
+            r = whynot("explain", picture, *SIGNS, "-q", "all", "--contrast", contrast, "--outputs", "raw,rle,bbox")
+            answer = json.loads(r.out)
+            mean, variance = answer["answer"]["maps"]
+            self.assertEqual((mean["kind"], variance["kind"]), ("mean", "variance"))
+            answer["answer"]["maps"].reverse()
+            for lines in (r.bytes, json.dumps(answer).encode() + b"\n"):
+                done = whynot("export", "-", "--as", "cvat", "--to", self.path("mean.xml"), stdin=lines)
+                self.assertEqual(done.code, 0, done.err)
+                root = cvat(self.path("mean.xml"), self)
+                self.assertEqual([(m.get("label"), cvat_pixels(m)) for m in root.iter("mask")], [(label, coco_pixels(mean["rle"]))])
+            answer["answer"]["maps"].pop()
+            done = whynot("export", "-", "--as", "cvat", "--to", self.path("variance.xml"), stdin=json.dumps(answer).encode() + b"\n")
+            self.assertEqual(done.code, 0, done.err)
+            root = cvat(self.path("variance.xml"), self)
+            self.assertEqual((root.findall("image/mask"), root.findall("meta/task/labels/label")), ([], []))
+
     # ---- what fails ----
 
     def test_names_cannot_become_markup(self):
