@@ -76,18 +76,57 @@ static void put_attribute(struct wn_text *out, const char *name, const char *val
     wn_text_puts(out, "</attribute>\n");
 }
 
+/* "A", "A or B", "A, B or C". */
+static void put_names(struct wn_text *out, const json_t *classes)
+{
+    const size_t n = json_array_size(classes);
+    for (size_t i = 0; i < n; i++) {
+        const char *label = json_string_value(json_object_get(json_array_get(classes, i), "label"));
+        wn_text_puts(out, !i ? "" : i + 1 < n ? ", " : " or ");
+        wn_text_puts(out, label ? label : "");
+    }
+}
+
+/* Target and rival maps are each of one class, whatever else was asked; a contrast map with a rival is of these two. */
+static void put_question(struct wn_text *out, const struct cli_exported *x, const json_t *map)
+{
+    const bool whole = has_kind(map, "contrast"), over_all = has_kind(map, "mean");
+    const char *class = cli_export_class(map, "class"), *rival = cli_export_class(map, "rival");
+    const json_t *value = json_object_get(x->answer, "value"), *targets = json_object_get(x->answer, "targets"),
+                 *rivals = json_object_get(x->answer, "why_not"), *target = json_object_get(x->answer, "target");
+    if (whole && json_is_number(value)) {
+        wn_text_printf(out, "why does %s score %.4g, rather than %.4g?", class,
+                       json_number_value(json_object_get(target, "logit")), json_number_value(value));
+        return;
+    }
+    wn_text_puts(out, "why ");
+    if (whole && json_array_size(targets) > 1)
+        put_names(out, targets);
+    else
+        wn_text_puts(out, class);
+    if (*rival || over_all || (whole && json_array_size(rivals))) wn_text_puts(out, ", rather than ");
+    if (*rival)
+        wn_text_puts(out, rival);
+    else if (over_all)
+        wn_text_puts(out, "all others");
+    else if (whole)
+        put_names(out, rivals);
+    wn_text_puts(out, "?");
+}
+
 static void put_attributes(struct wn_text *out, const struct cli_exported *x, const json_t *map)
 {
-    char number[40], question[600];
+    char number[40];
+    struct wn_text question = {0};
     const json_t *rank = json_object_get(x->line, "rank");
-    const char *rival = cli_export_class(map, "rival");
     snprintf(number, sizeof number, "%.3f", cli_export_score(x, map));
     put_attribute(out, "score", number);
     snprintf(number, sizeof number, "%.3f", json_number_value(json_object_get(map, "share_positive")));
     put_attribute(out, "evidence", number);
-    snprintf(question, sizeof question, *rival ? "why %.250s, rather than %.250s?" : "why %.250s?",
-             cli_export_class(map, "class"), rival);
-    put_attribute(out, "question", question);
+    put_question(&question, x, map);
+    put_attribute(out, "question", wn_text_string(&question));
+    out->failed |= question.failed;
+    wn_text_finish(&question);
     if (json_is_integer(rank))
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(rank)),
             put_attribute(out, "rank", number);

@@ -285,6 +285,26 @@ class Export(unittest.TestCase):
             score, = (float(x.text) for x in root.iter("attribute") if x.get("name") == "score")
             self.assertEqual(score > 0.5, sure)
 
+    def test_cvats_question_names_everything_that_was_asked_about(self):
+        right, left, stop, thirty = "no right turn", "no left turn", "stop", "speed limit 30"
+        subset = ["-w", right, "-w", thirty, "-q", left, "-q", stop, "--contrast", "subset"]
+        for question, said in ((subset, ["why %s or %s, rather than %s or %s?" % (right, thirty, left, stop)]),
+                               ([*subset, "--maps", "contrast,target,rival"],
+                                ["why %s or %s, rather than %s or %s?" % (right, thirty, left, stop), *("why %s?" % c for c in (right, thirty, left, stop))]),
+                               (["-w", right, "-q", left, "-q", stop, "-q", thirty, "--contrast", "finer"], ["why %s, rather than %s, %s or %s?" % (right, left, stop, thirty)]),
+                               (["-w", right, "-q", left, "-q", stop, "--contrast", "pair"], ["why %s, rather than %s?" % (right, c) for c in (left, stop)]),
+                               (["-w", right, "-q", "all", "--contrast", "pair"], ["why %s, rather than all others?" % right]),
+                               (["-w", right, "--contrast", "logit"], ["why %s?" % right]),
+                               (["-w", right, "--contrast", "regression", "--value", "-30"], ["why does %s score %%.4g, rather than -30?" % right])):
+            r = whynot("explain", os.path.join(SAMPLES, "no-right-turn-1.png"), *SIGNS, *question, "--outputs", "raw,rle,bbox")
+            answer = json.loads(r.out)["answer"]
+            said = [s % answer["target"]["logit"] if "%" in s else s for s in said]
+            done = whynot("export", "-", "--as", "cvat", "--to", self.path("asked.xml"), stdin=r.bytes)
+            self.assertEqual(done.code, 0, done.err)
+            found = [a.text for a in cvat(self.path("asked.xml"), self).iter("attribute") if a.get("name") == "question"]
+            self.assertEqual(found, [s for s, m in zip(said, answer["maps"]) if coco_pixels(m["rle"])])
+            self.assertTrue(found, question)
+
     def test_cvat_draws_no_variance(self):
         picture = os.path.join(SAMPLES, "no-right-turn-1.png")
         for contrast, label in (("pair", "no right turn"), ("cross-entropy", "against the others")):
