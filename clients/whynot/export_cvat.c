@@ -72,7 +72,7 @@ static bool is_drawn(const json_t *map)
 static void put_attribute(struct wn_text *out, const char *name, const char *value)
 {
     wn_text_printf(out, "      <attribute name=\"%s\">", name);
-    cli_page_text(out, value);
+    cli_page_xml(out, value);
     wn_text_puts(out, "</attribute>\n");
 }
 
@@ -145,7 +145,7 @@ static enum cli_exit put_mask(struct wn_text *out, const struct cli_exported *x,
     if (good && m.x1 > m.x0) {
         const struct cli_side side = cli_export_side(map);
         wn_text_printf(out, "    <mask label=\"%s", side.against);
-        cli_page_text(out, side.label);
+        cli_page_xml(out, side.label);
         wn_text_puts(out, "\" source=\"auto\" occluded=\"0\" rle=\"");
         put_runs(out, &m);
         wn_text_printf(out, "\" left=\"%d\" top=\"%d\" width=\"%d\" height=\"%d\" z_order=\"0\">\n", m.x0, m.y0,
@@ -167,14 +167,14 @@ static enum cli_exit put_image(struct wn_text *out, const struct cli_exported *x
     if (w < 1 || h < 1 || w > 65536 || h > 65536 || w * h > MOST_PIXELS)
         return cli_fail(CLI_USAGE, "%s: the answer does not say how large the picture is", x->file);
     wn_text_printf(out, "  <image id=\"%d\" name=\"", id);
-    cli_page_text(out, x->file);
+    cli_page_xml(out, x->file);
     wn_text_printf(out, "\" width=\"%d\" height=\"%d\">\n", (int)w, (int)h);
     json_array_foreach (x->maps, i, map)
         if (code == CLI_OK && is_drawn(map)) code = put_mask(out, x, map, w, h);
     const char *label = json_string_value(json_object_get(json_object_get(x->line, "label"), "label"));
     if (label) {
         wn_text_puts(out, "    <tag label=\"");
-        cli_page_text(out, label);
+        cli_page_xml(out, label);
         wn_text_puts(out, "\" source=\"manual\"></tag>\n");
     }
     wn_text_puts(out, "  </image>\n");
@@ -203,7 +203,7 @@ static void put_attribute_words(struct wn_text *out, const char *name, const cha
 static void put_label(struct wn_text *out, const struct cli_side *name)
 {
     wn_text_printf(out, "      <label><name>%s", name->against);
-    cli_page_text(out, name->label);
+    cli_page_xml(out, name->label);
     wn_text_puts(out, "</name><type>any</type><attributes>\n");
     put_attribute_words(out, "score", "number", "0", "0\n1\n0.001");
     put_attribute_words(out, "evidence", "number", "0", "0\n1\n0.001");

@@ -6,26 +6,49 @@
 #include <media/base64.h>
 #include <string.h>
 
-void cli_page_text(struct wn_text *out, const char *s)
+#define REPLACED "\xef\xbf\xbd"
+
+/* What is written in a character's place; NULL: the character itself. */
+static const char *stand_in(const char *s, int n, bool xml)
+{
+    switch (*s) {
+    case '<': return "&lt;";
+    case '>': return "&gt;";
+    case '&': return "&amp;";
+    case '"': return "&quot;";
+    case '\t': return xml ? "&#9;" : NULL;
+    case '\n': return xml ? "&#10;" : NULL;
+    case '\r': return xml ? "&#13;" : REPLACED;
+    default: break;
+    }
+    if (!n || (unsigned char)*s < 0x20) return REPLACED;
+    const bool none = strncmp(s, "\xef\xbf\xbe", 3) == 0 || strncmp(s, "\xef\xbf\xbf", 3) == 0; /* U+FFFE, U+FFFF */
+    return xml && none ? REPLACED : NULL;
+}
+
+static void put(struct wn_text *out, const char *s, bool xml)
 {
     size_t left = strlen(s);
     while (left) {
-        const char *entity = *s == '<'   ? "&lt;"
-                             : *s == '>' ? "&gt;"
-                             : *s == '&' ? "&amp;"
-                             : *s == '"' ? "&quot;"
-                                         : NULL;
-        int n = entity ? 1 : wn_utf8_length(s, left);
-        bool control = (unsigned char)*s < 0x20 && *s != '\t' && *s != '\n';
-        if (entity)
-            wn_text_puts(out, entity);
-        else if (n && !control)
-            wn_text_add(out, s, (size_t)n);
+        const int n = wn_utf8_length(s, left);
+        const char *instead = stand_in(s, n, xml);
+        if (instead)
+            wn_text_puts(out, instead);
         else
-            wn_text_puts(out, "\xef\xbf\xbd");
+            wn_text_add(out, s, (size_t)n);
         s += n ? n : 1;
         left -= n ? (size_t)n : 1;
     }
+}
+
+void cli_page_text(struct wn_text *out, const char *s)
+{
+    put(out, s, false);
+}
+
+void cli_page_xml(struct wn_text *out, const char *s)
+{
+    put(out, s, true);
 }
 
 enum wn_code cli_page_image(struct wn_text *out, const void *data, size_t size, const char *type, const char *alt,

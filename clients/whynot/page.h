@@ -6,9 +6,11 @@
 
 #include <text.h>
 
-/* As character data or an attribute's value between quotation marks; control characters that HTML and XML do not
- * allow become U+FFFD. */
+/* As HTML's text or an attribute's value between quotation marks; control characters that HTML does not allow become
+ * U+FFFD. */
 void cli_page_text(struct wn_text *out, const char *s);
+/* The same for XML, whose readers turn tabs and line breaks of a value into spaces: these become references. */
+void cli_page_xml(struct wn_text *out, const char *s);
 /* <img> with the file in it; type: "image/png". */
 enum wn_code cli_page_image(struct wn_text *out, const void *data, size_t size, const char *type, const char *alt,
                             struct wn_error *err);

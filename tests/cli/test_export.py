@@ -338,6 +338,22 @@ class Export(unittest.TestCase):
         self.assertEqual([i.get("name") for i in cvat(self.export(self.path("odd.jsonl"), "cvat", "odd.xml"), self).iter("image")], [odd])
         self.assertEqual(self.samples(self.export(self.path("odd.jsonl"), "fiftyone", "odd"))[0]["filepath"], os.path.realpath(odd))
 
+    def test_line_breaks_in_names_come_back_out_of_the_xml(self):
+        odd = self.path("a\nb\tc\rd\r\n e.png")
+        shutil.copy(os.path.join(SAMPLES, "no-right-turn-1.png"), odd)
+        r = whynot("explain", odd, *SIGNS, "-q", "no left turn", "--outputs", "raw,rle,bbox", "--lines")
+        line = json.loads(r.out)
+        self.assertEqual(line["file"], odd)
+        line["answer"]["maps"][0]["class"]["label"] = label = "no\r\nright\tturn"
+        for file, read in ((odd, odd), ("a\x01b\ufffe\uffffc\ufffd\x7f\u0085", "a\ufffdb\ufffd\ufffdc\ufffd\x7f\u0085")):  # the last ones XML has no way to say
+            done = whynot("export", "-", "--as", "cvat", "--to", self.path("breaks.xml"), stdin=json.dumps({**line, "file": file}).encode() + b"\n")
+            self.assertEqual(done.code, 0, done.err)
+            root = cvat(self.path("breaks.xml"), self)
+            self.assertEqual([i.get("name") for i in root.iter("image")], [read])
+            self.assertEqual([m.get("label") for m in root.iter("mask")], [label])
+            self.assertEqual([x.text for x in root.findall("meta/task/labels/label/name")], [label])
+            self.assertIn("why %s, rather than no left turn?" % label, [a.text for a in root.iter("attribute")])
+
     def test_lines_without_an_answer_are_left_out_and_counted(self):
         lines = self.path("some.jsonl")
         with open(self.audit) as f:
