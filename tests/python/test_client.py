@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import unittest
+import warnings
 from unittest import mock
 
 ROOT = os.environ.get("WHYNOT_ROOT", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -87,6 +88,57 @@ class AgainstTheDaemon(unittest.TestCase):
         self.assertEqual(a.overlay().size, image.size)
         with self.assertRaises(ValueError):
             self.client.explain(numpy.zeros((4, 4, 4), "uint8"))
+
+    def test_a_pil_image_gives_the_answer_of_its_file(self):
+        try:
+            from PIL import Image
+        except ImportError:
+            self.skipTest("Pillow is not there")
+        samples = struct.pack("<480H", *((k * 2654435761 >> 7) % 65536 for k in range(480)))
+        swapped = bytes(b for k in range(0, len(samples), 2) for b in (samples[k + 1], samples[k]))
+        path = os.path.join(self.folder.name, "pil.png")
+
+        def raw(one):
+            return self.client.explain(one, outputs="raw").first.raw["raw"]
+        grey = Image.frombytes("I;16", (24, 20), samples)
+        grey.save(path)
+        upper = raw(Image.frombytes("L", (24, 20), samples[1::2]))
+        self.assertEqual(raw(path), upper)
+        with Image.open(path) as opened:  # "I" or "I;16", by Pillow's version
+            self.assertEqual(raw(opened), upper)
+        for mode, data in (("I;16", samples), ("I;16L", samples), ("I;16B", swapped)):
+            self.assertEqual(raw(Image.frombytes(mode, (24, 20), data)), upper, mode)
+        for one in (grey.convert("I"), grey.convert("I").convert("F")):
+            with self.assertRaisesRegex(ValueError, 'mode "%s".* 0..255 .*"L"' % one.mode):
+                self.client.explain(one)
+        for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+            Image.open(io.BytesIO(picture(4))).convert(mode).save(path)
+            with Image.open(path) as opened:
+                self.assertEqual(raw(opened), raw(path), mode)
+
+    def test_a_pil_image_is_turned_as_its_file_is(self):
+        try:
+            from PIL import Image, ImageOps
+        except ImportError:
+            self.skipTest("Pillow is not there")
+        path = os.path.join(self.folder.name, "turned.png")
+        stored, exif = Image.open(io.BytesIO(picture(4))).convert("RGB"), Image.Exif()
+        different = set()
+        for orientation in range(1, 9):
+            exif[0x0112] = orientation
+            stored.save(path, exif=exif)
+            by_path = self.client.explain(path)
+            different.add(by_path.first.raw["raw"]["data"])
+            with Image.open(path) as opened:
+                for one in (opened, opened.convert("RGB"), opened.convert("RGBA"), ImageOps.exif_transpose(opened)):
+                    answer = self.client.explain(one)
+                    self.assertEqual((answer.size, answer.first.raw["raw"]), (by_path.size, by_path.first.raw["raw"]), orientation)
+            self.assertEqual(by_path.size, (24, 20) if orientation < 5 else (20, 24))
+        self.assertEqual(len(different), 8)
+        stored.info["exif"] = b"Exif\0\0MM\0\x2a\0\0\xff\xff"  # damaged
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.assertEqual(self.client.explain(stored).first.raw["raw"], self.client.explain(picture(4)).first.raw["raw"])
 
     def test_without_numpy_and_pillow_there_are_lists_and_bytes(self):
         hidden = {name: sys.modules.get(name) for name in ("numpy", "PIL")}

@@ -44,6 +44,32 @@ def _png_of_array(picture: Any) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b"")
 
 
+def _upright(picture: Any) -> Any:
+    """Turned as its EXIF says, as the server turns a file; EXIF that cannot be read turns nothing there, either."""
+    try:
+        from PIL import ImageOps
+        return ImageOps.exif_transpose(picture)
+    except Exception:
+        return picture
+
+
+def _png_of_pil(picture: Any) -> bytes:
+    """As the server would see its file: upright, and of 16 bits the upper eight."""
+    mode = str(picture.mode)
+    sixteen = mode.startswith("I;16") or (mode == "I" and getattr(picture, "format", None) == "PNG")  # Pillow before 11 opens a PNG of 16 bits as "I"
+    if mode in ("I", "F") and not sixteen:
+        raise ValueError('a PIL image of mode "%s" does not say which of its values are black and white: scale them to 0..255 and convert it to "L", '
+                         'as in Image.fromarray(numpy.uint8(values))' % mode)
+    picture = _upright(picture)
+    if sixteen:
+        picture = picture.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    elif mode not in ("L", "RGB"):
+        picture = picture.convert("RGB")
+    out = io.BytesIO()
+    picture.save(out, "PNG", exif=b"")  # older Pillows write the EXIF of before
+    return out.getvalue()
+
+
 def picture_bytes(picture: Any) -> bytes:
     """A path, the bytes of a PNG or JPEG file, an open binary file, a PIL image or a uint8 array."""
     if isinstance(picture, (bytes, bytearray, memoryview)):
@@ -52,9 +78,7 @@ def picture_bytes(picture: Any) -> bytes:
         with open(picture, "rb") as f:
             return f.read()
     if hasattr(picture, "save") and hasattr(picture, "mode"):
-        out = io.BytesIO()
-        (picture if picture.mode in ("L", "RGB") else picture.convert("RGB")).save(out, "PNG")
-        return out.getvalue()
+        return _png_of_pil(picture)
     if hasattr(picture, "read"):
         data = picture.read()
         if isinstance(data, bytes):
