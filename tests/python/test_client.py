@@ -224,6 +224,62 @@ class AgainstTheDaemon(unittest.TestCase):
         with self.assertRaises(ValueError):
             list(self.client.explain_many(pictures, errors="x"))
 
+    def many(self, pictures, **options):
+        """What explain_many and asyncio's gave until they ended, and what they ended with: the same."""
+        def here(got):
+            for one in self.client.explain_many(pictures(), rather_than="auto:1", outputs="raw", **options):
+                got.append(one)
+
+        async def ask(got):
+            async with whynot.AsyncClient(self.url, model="tiny") as c:
+                async for one in c.explain_many(pictures(), rather_than="auto:1", outputs="raw", **options):
+                    got.append(one)
+        ends = []
+        for way in (here, lambda got: asyncio.run(ask(got))):
+            got, error = [], None
+            try:
+                way(got)
+            except Exception as e:
+                error = e
+            ends.append((got, error))
+        said = [([g.first.raw["raw"] if isinstance(g, whynot.Explanation) else str(g) for g in got], type(error)) for got, error in ends]
+        self.assertEqual(said[0], said[1])
+        return ends[0]
+
+    def test_in_a_batch_what_cannot_be_read_or_asked_fails_alone(self):
+        alone = [self.client.explain(picture(i), rather_than="auto:1", outputs="raw").first.raw["raw"] for i in range(6)]
+        good = [picture(i) for i in range(6)]
+
+        def check(got, places):
+            self.assertEqual([g.first.raw["raw"] for g in got if isinstance(g, whynot.Explanation)], alone)
+            self.assertEqual({i: type(g.__cause__) for i, g in enumerate(got) if isinstance(g, whynot.NotAsked)}, places)
+        for batch in (1, 2, 4, 16):
+            got, error = self.many(lambda: [*good, "/nope.png"], errors="return", batch=batch)
+            self.assertIsNone(error)
+            check(got, {6: FileNotFoundError})
+            self.assertIn("/nope.png", str(got[6]))
+            got, error = self.many(lambda: ["/nope.png", 7, *good[:3], os.sep, *good[3:], whynot.Question(picture(1), why=object()), io.StringIO("x")], errors="return", batch=batch)
+            self.assertIsNone(error)
+            check(got, {0: FileNotFoundError, 1: TypeError, 5: IsADirectoryError, 9: TypeError, 10: TypeError})
+        self.assertEqual([type(g) for g in self.many(lambda: ["/nope.png"] * 3, errors="return", batch=2)[0]], [whynot.NotAsked] * 3)
+
+    def test_what_ends_a_batch_comes_after_the_answers_before_it(self):
+        def breaks():
+            yield from (picture(i) for i in range(6))
+            raise KeyError("mine")
+        for pictures, errors, kind in ((lambda: [*map(picture, range(6)), "/nope.png", picture(6)], "raise", FileNotFoundError),
+                                       (breaks, "raise", KeyError), (breaks, "return", KeyError)):
+            for batch in (1, 4, 16):
+                got, error = self.many(pictures, errors=errors, batch=batch)
+                self.assertEqual([type(g) for g in got], [whynot.Explanation] * 6)
+                self.assertIs(type(error), kind)
+
+    def test_after_the_first_unreadable_picture_nothing_is_read(self):
+        left = iter(["/nope.png", *map(picture, range(50))])
+        with self.assertRaises(FileNotFoundError):
+            list(self.client.explain_many(left, batch=1))
+        self.assertEqual(len(list(left)), 50)
+
     def test_fifty_at_once_get_each_its_own_answer(self):
         alone = {i: self.client.explain(picture(i), rather_than="auto:1").first.raw["raw"] for i in range(10)}
 
@@ -505,6 +561,11 @@ class AgainstFailures(unittest.TestCase):
                 list(self.client.explain_many(left, **wrong))
             self.assertEqual(len(list(left)), 3)
         self.assertEqual(self.server.times, [])
+
+    def test_too_few_answers_to_a_batch_are_none(self):
+        with mock.patch.object(whynot.Client, "_ask", lambda *unused: ({"explanations": []}, "")):
+            got = list(self.client.explain_many([b"x"] * 3, errors="return"))
+        self.assertEqual([type(g) for g in got], [whynot.WhynotError] * 3)
 
     def test_nobody_there(self):
         self.server.server_close()

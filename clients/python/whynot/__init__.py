@@ -11,12 +11,12 @@
 """
 from .aio import AsyncClient
 from .client import Client, Question
-from .errors import (ApiError, BadPicture, BadRequest, Busy, ConnectionFailed, DeadlinePassed, FieldError, NotFound, NotPermitted, NotPossible,
+from .errors import (ApiError, BadPicture, BadRequest, Busy, ConnectionFailed, DeadlinePassed, FieldError, NotAsked, NotFound, NotPermitted, NotPossible,
                      ServerError, TimedOut, WhynotError)
 from .results import Class, Contrast, Evidence, Explanation, Heatmap, Layer, Masking, Method, Model, Rival, Scored
 from .show import Gallery
 
 __version__ = "0.1.0"
 __all__ = ["ApiError", "AsyncClient", "BadPicture", "BadRequest", "Busy", "Class", "Client", "ConnectionFailed", "Contrast", "DeadlinePassed", "Evidence",
-           "Explanation", "FieldError", "Gallery", "Heatmap", "Layer", "Masking", "Method", "Model", "NotFound", "NotPermitted", "NotPossible", "Question", "Rival",
+           "Explanation", "FieldError", "Gallery", "Heatmap", "Layer", "Masking", "Method", "Model", "NotAsked", "NotFound", "NotPermitted", "NotPossible", "Question", "Rival",
            "Scored", "ServerError", "TimedOut", "WhynotError"]

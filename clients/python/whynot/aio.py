@@ -11,7 +11,7 @@ import concurrent.futures
 import functools
 from typing import Any, AsyncIterator, Callable, Dict, Iterable, List, Optional, Sequence, TypeVar, Union
 
-from .client import BATCH, OUTPUTS, Client, Outcome, _or_raise
+from .client import BATCH, OUTPUTS, Answered, Client, Outcome, _or_raise
 from .results import Class, Contrast, Explanation, Layer, Method, Model
 from .transport import Abort
 
@@ -56,9 +56,9 @@ class AsyncClient:
         """As Client.explain_many: answers in order. `pictures` is gone through and read by one thread of its own, as they are needed."""
         chunks, ask = self.sync._batches(pictures, why, rather_than, model, batch, outputs, errors, timeout, options)
         reader = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="whynot-read")
-        waiting: List["asyncio.Task[List[Outcome]]"] = []
+        waiting: List["asyncio.Task[List[Answered]]"] = []
 
-        async def first() -> List[Outcome]:
+        async def first() -> List[Answered]:
             await asyncio.wait(waiting[:1])  # unlike awaiting it, this leaves it to the lines at the end to cancel it
             return waiting.pop(0).result()
         try:
@@ -68,11 +68,11 @@ class AsyncClient:
                     break
                 waiting.append(asyncio.ensure_future(self._ask(ask, chunk)))
                 if len(waiting) >= 2 * self.sync.connections:
-                    for outcome in await first():
-                        yield _or_raise(outcome, errors)
+                    for answered in await first():
+                        yield _or_raise(answered, errors)
             while waiting:
-                for outcome in await first():
-                    yield _or_raise(outcome, errors)
+                for answered in await first():
+                    yield _or_raise(answered, errors)
         finally:
             reader.shutdown(wait=False)
             for task in reversed(waiting):  # those that have no thread yet come first, or they would get one that is given up here

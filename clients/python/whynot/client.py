@@ -15,17 +15,29 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optio
 from urllib.parse import quote, urlencode
 
 from . import results
-from .errors import ApiError, ConnectionFailed, TimedOut, WhynotError, from_problem
+from .errors import ApiError, ConnectionFailed, NotAsked, TimedOut, WhynotError, from_problem
 from .results import Class, Contrast, Explanation, Layer, Method, Model
 from .transport import Abort, Transport
 
 Which = Union[int, str]
 Rather = Union[None, Which, Sequence[Which]]
 OUTPUTS = "heatmap,overlay,raw,bbox"
+NO_ANSWER = "the answer is not one of a whynot server"
 BATCH = 16  # most pictures in one request
 BATCH_BYTES = 6 << 20  # of pictures in one request; the server takes 16 MiB of base64 by default
 Outcome = Union[Explanation, WhynotError]
-Chunk = List[Tuple[Dict[str, Any], bytes]]  # what one request asks: each picture's own fields and its file
+
+
+class _Stop:
+    """An error that ends a batch, raised in its turn: what was asked before it is answered first."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+Instance = Tuple[Dict[str, Any], bytes]  # a picture's own fields and its file
+Chunk = List[Union[Instance, WhynotError, _Stop]]  # what one request asks, and in their places the errors of pictures that it cannot ask about
+Answered = Union[Outcome, _Stop]
 
 
 def _png_of_array(picture: Any) -> bytes:
@@ -155,7 +167,8 @@ class Client:
                      model: Optional[str] = None, batch: int = BATCH, outputs: Union[str, Sequence[str]] = OUTPUTS, errors: str = "raise",
                      timeout: Optional[float] = None, **options: Any) -> Iterator[Outcome]:
         """Answers in the order of the pictures, as they come; requests of up to `batch` pictures go side by side over the client's connections.
-        pictures: anything that explain() takes, or Question objects. errors="return": a picture that has no answer gives its error in its place.
+        pictures: anything that explain() takes, or Question objects. errors="return": a picture that has no answer gives its error in its place, one
+        that could not be read or asked about a NotAsked. "raise": the first error is raised after the answers before it.
         Pictures are read as they are needed."""
         chunks, ask = self._batches(pictures, why, rather_than, model, batch, outputs, errors, timeout, options)
         for outcome in _side_by_side(chunks, ask, self.connections):
@@ -163,7 +176,7 @@ class Client:
 
     def _batches(self, pictures: Iterable[Any], why: Union[None, Which, Sequence[Which]], rather_than: Rather, model: Optional[str], batch: int,
                  outputs: Union[str, Sequence[str]], errors: str, timeout: Optional[float],
-                 options: Mapping[str, Any]) -> Tuple[Iterator[Chunk], Callable[..., List[Outcome]]]:
+                 options: Mapping[str, Any]) -> Tuple[Iterator[Chunk], Callable[..., List[Answered]]]:
         """The requests to be, read as they are taken, and what asks one of them (and takes an Abort); wrong arguments are refused before a picture is read."""
         if errors not in ("raise", "return"):
             raise ValueError('errors is "raise" or "return", not %r' % (errors,))
@@ -171,34 +184,57 @@ class Client:
             raise ValueError("a batch has at least one picture, not %r" % (batch,))
         standard = fields(why, rather_than, {**options, "outputs": outputs})
 
-        def ask(chunk: Chunk, abort: Optional[Abort] = None) -> List[Outcome]:
+        def ask(chunk: Chunk, abort: Optional[Abort] = None) -> List[Answered]:
             return self._ask_batch(model, standard, chunk, timeout, abort)
-        return self._chunks(pictures, batch), ask
+        return self._chunks(pictures, batch, errors), ask
 
     @staticmethod
-    def _chunks(pictures: Iterable[Any], batch: int) -> Iterator[Chunk]:
+    def _instances(pictures: Iterable[Any], errors: str) -> Iterator[Union[Instance, WhynotError, _Stop]]:
+        try:
+            for one in pictures:
+                question = one if isinstance(one, Question) else Question(one)
+                try:
+                    instance = fields(question.why, question.rather_than, question.options), picture_bytes(question.picture)
+                except Exception as e:  # of a file, of Pillow, of whatever object this is
+                    if errors == "raise":
+                        raise
+                    yield NotAsked.of(e)
+                else:
+                    yield instance
+        except Exception as e:
+            yield _Stop(e)
+
+    @staticmethod
+    def _chunks(pictures: Iterable[Any], batch: int, errors: str) -> Iterator[Chunk]:
         chunk: Chunk = []
         size = 0
-        for one in pictures:
-            question = one if isinstance(one, Question) else Question(one)
-            data = picture_bytes(question.picture)
-            if chunk and (len(chunk) == batch or size + len(data) > BATCH_BYTES):
+        for one in Client._instances(pictures, errors):
+            more = len(one[1]) if isinstance(one, tuple) else 0
+            if chunk and (len(chunk) == batch or size + more > BATCH_BYTES):
                 yield chunk
                 chunk, size = [], 0
-            chunk.append((fields(question.why, question.rather_than, question.options), data))
-            size += len(data)
+            chunk.append(one)
+            size += more
         if chunk:
             yield chunk
 
     def _ask_batch(self, model: Optional[str], standard: Dict[str, Any], chunk: Chunk, timeout: Optional[float],
-                   abort: Optional[Abort]) -> List[Outcome]:
-        instances = [{**own, "image": {"b64": base64.b64encode(data).decode()}} for own, data in chunk]
+                   abort: Optional[Abort]) -> List[Answered]:
+        asked = [one for one in chunk if isinstance(one, tuple)]
+        answers = iter(self._ask_instances(model, standard, asked, timeout, abort) if asked else [])
+        return [next(answers) if isinstance(one, tuple) else one for one in chunk]
+
+    def _ask_instances(self, model: Optional[str], standard: Dict[str, Any], asked: List[Instance], timeout: Optional[float],
+                       abort: Optional[Abort]) -> List[Outcome]:
+        instances = [{**own, "image": {"b64": base64.b64encode(data).decode()}} for own, data in asked]
         try:
             raw, request_id = self._ask(model, {**standard, "instances": instances}, timeout, abort)
+            if len(raw.get("explanations", [])) != len(asked):
+                raise WhynotError(NO_ANSWER)
         except WhynotError as e:
-            return [e] * len(chunk)
+            return [e] * len(asked)
         return [results.explanation(one, data, request_id) if "code" not in one else from_problem(int(one["status"]), one)
-                for one, (_, data) in zip(raw["explanations"], chunk)]
+                for one, (_, data) in zip(raw["explanations"], asked)]
 
     def _ask(self, model: Optional[str], body: Dict[str, Any], timeout: Optional[float], abort: Optional[Abort]) -> Tuple[Dict[str, Any], str]:
         name = model or self.model
@@ -217,7 +253,7 @@ class Client:
         except ValueError:
             root = None
         if not isinstance(root, dict):
-            raise WhynotError("the answer is not one of a whynot server")
+            raise WhynotError(NO_ANSWER)
         return root
 
     def get(self, path: str, **query: Any) -> Dict[str, Any]:
@@ -263,16 +299,18 @@ class Client:
         return self._transport.call("GET", self._model_path(model, "/sample?" + urlencode({"file": file})))[2]
 
 
-def _or_raise(outcome: Outcome, errors: str) -> Outcome:
-    if isinstance(outcome, WhynotError) and errors == "raise":
-        raise outcome
-    return outcome
+def _or_raise(answered: Answered, errors: str) -> Outcome:
+    if isinstance(answered, _Stop):
+        raise answered.error
+    if isinstance(answered, WhynotError) and errors == "raise":
+        raise answered
+    return answered
 
 
-def _side_by_side(chunks: Iterator[Chunk], work: Callable[..., List[Outcome]], threads: int) -> Iterator[Outcome]:
+def _side_by_side(chunks: Iterator[Chunk], work: Callable[..., List[Answered]], threads: int) -> Iterator[Answered]:
     """Results in order, no more than two chunks a thread read ahead."""
     with concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="whynot") as pool:
-        waiting: List["concurrent.futures.Future[List[Outcome]]"] = []
+        waiting: List["concurrent.futures.Future[List[Answered]]"] = []
         try:
             for chunk in chunks:
                 waiting.append(pool.submit(work, chunk))

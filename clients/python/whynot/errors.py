@@ -19,6 +19,16 @@ class TimedOut(WhynotError):
     """The client's own time was up before an answer came."""
 
 
+class NotAsked(WhynotError):
+    """A picture of a batch could not be read, or its question is none; __cause__ is the error that explain() would have raised."""
+
+    @classmethod
+    def of(cls, error: Exception) -> "NotAsked":
+        own = cls(str(error) or type(error).__name__)
+        own.__cause__ = error
+        return own
+
+
 @dataclasses.dataclass(frozen=True)
 class FieldError:
     pointer: str  # a JSON pointer: "/instances/3/why_not"
