@@ -166,6 +166,35 @@ class AgainstTheDaemon(unittest.TestCase):
         three = self.client.explain(picture(1), 2, 5, maps=["contrast", "target", "rival"])
         self.assertEqual([m.kind for m in three.maps], ["contrast", "target", "rival"])
 
+    def test_classes_are_integers_of_any_library(self):
+        class Index:
+            def __index__(self):
+                return 3
+        for why, target in ((Index(), 3), ([Index(), "stop"], [3, "stop"]), (range(3, 5), [3, 4]), ((n for n in (3, 4)), [3, 4]), ("auto:3", "auto:3"), ([], [])):
+            self.assertEqual(whynot.client.fields(why, None, {}), {"target": target})
+        self.assertEqual(whynot.client.fields(None, {5}, {}), {"why_not": [5]})
+        self.assertEqual([m.rival.index for m in self.client.explain(picture(1), 0, [Index(), 7], top_k=Index()).maps], [3, 7])
+        for wrong in (1.5, True, [1, 2.5], [[1]], object(), b"stop", [b"stop"], {"stop": 1}, [None]):
+            for argument in ("why", "rather_than"):
+                with self.assertRaisesRegex(TypeError, "^%s is a class by its label or its index, or several" % argument):
+                    self.client.explain(picture(1), **{argument: wrong})
+        with self.assertRaisesRegex(TypeError, "no field of a question takes"):
+            self.client.explain(picture(1), top_k=object())
+
+    def test_classes_may_come_from_numpy(self):
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("numpy is not there")
+        for one in (numpy.int64(3), numpy.uint8(3), numpy.array(3), numpy.array([3])):
+            self.assertEqual([m.rival.index for m in self.client.explain(picture(1), numpy.int32(0), one, top_k=numpy.int64(2)).maps], [3])
+        self.assertEqual([m.rival.index for m in self.client.explain(picture(1), "stop", numpy.array([3, 4])).maps], [3, 4])
+        self.assertEqual(self.client.explain(picture(1), numpy.array(["stop"])[0]).target.label, "stop")
+        self.assertEqual(self.client.explain(picture(1), contrast="regression", value=numpy.float32(1.5)).raw["value"], 1.5)
+        for wrong in (numpy.float64(1), numpy.array(1.5), numpy.array([1.0, 2.0]), numpy.array([[1]]), numpy.bool_(True), numpy.array(True), numpy.array([True])):
+            with self.assertRaisesRegex(TypeError, "^rather_than is a class"):
+                self.client.explain(picture(1), 0, wrong)
+
     def test_evidence_says_in_words_what_hiding_did(self):
         a = self.client.explain(picture(1), rather_than="auto:1", evidence="mask")
         self.assertEqual(len(a.evidence.masking), 1)
@@ -258,7 +287,7 @@ class AgainstTheDaemon(unittest.TestCase):
             self.assertIsNone(error)
             check(got, {6: FileNotFoundError})
             self.assertIn("/nope.png", str(got[6]))
-            got, error = self.many(lambda: ["/nope.png", 7, *good[:3], os.sep, *good[3:], whynot.Question(picture(1), why=object()), io.StringIO("x")], errors="return", batch=batch)
+            got, error = self.many(lambda: ["/nope.png", 7, *good[:3], os.sep, *good[3:], whynot.Question(picture(1), why=1.5), io.StringIO("x")], errors="return", batch=batch)
             self.assertIsNone(error)
             check(got, {0: FileNotFoundError, 1: TypeError, 5: IsADirectoryError, 9: TypeError, 10: TypeError})
         self.assertEqual([type(g) for g in self.many(lambda: ["/nope.png"] * 3, errors="return", batch=2)[0]], [whynot.NotAsked] * 3)

@@ -7,6 +7,7 @@ import concurrent.futures
 import dataclasses
 import io
 import json
+import operator
 import os
 import ssl
 import struct
@@ -110,6 +111,40 @@ class Question:
     options: Dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def _whole(value: Any) -> Optional[int]:
+    """An integer of any library; None: this is none."""
+    if isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool"):
+        return None
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _class_asked(value: Any, argument: str) -> Which:
+    if isinstance(value, str):
+        return str(value)
+    number = _whole(value)
+    if number is None:
+        raise TypeError("%s is a class by its label or its index, or several of them in a list or an array of integers; not %.80r" % (argument, value))
+    return number
+
+
+def _classes_asked(value: Any, argument: str) -> Union[Which, List[Which]]:
+    several = _whole(value) is None and not isinstance(value, (str, bytes, bytearray, Mapping)) and hasattr(value, "__iter__") and getattr(value, "shape", 1) != ()
+    return [_class_asked(one, argument) for one in value] if several else _class_asked(value, argument)
+
+
+def _number(value: Any) -> Any:
+    """For json: a number of any library in an option."""
+    number = _whole(value)
+    if number is None and hasattr(value, "__float__"):
+        return float(value)
+    if number is None:
+        raise TypeError("no field of a question takes %.80r" % (value,))
+    return number
+
+
 def _listed(value: Any) -> Any:
     return ",".join(value) if isinstance(value, (list, tuple)) else value
 
@@ -121,9 +156,9 @@ def fields(why: Any, rather_than: Any, options: Mapping[str, Any]) -> Dict[str, 
         if key in out:
             out[key] = _listed(out[key])
     if why is not None:
-        out["target"] = why if isinstance(why, (str, int)) else list(why)
+        out["target"] = _classes_asked(why, "why")
     if rather_than is not None:
-        out["why_not"] = rather_than if isinstance(rather_than, (str, int)) else list(rather_than)
+        out["why_not"] = _classes_asked(rather_than, "rather_than")
     return out
 
 
@@ -241,7 +276,7 @@ class Client:
         path = "/v1/models/%s/explain" % quote(name, safe="") if name else "/v1/explain"
         limit = self._transport.timeout if timeout is None else timeout
         head = {"Content-Type": "application/json", "X-Request-Timeout-Ms": str(max(1, int(limit * 1000)))}
-        _, headers, data = self._transport.call("POST", path, json.dumps(body).encode(), head, timeout, abort)
+        _, headers, data = self._transport.call("POST", path, json.dumps(body, default=_number).encode(), head, timeout, abort)
         return self._object(data), headers.get("X-Request-Id") or ""
 
     # ---- what there is ----
