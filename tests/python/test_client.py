@@ -210,6 +210,32 @@ class AgainstTheDaemon(unittest.TestCase):
             if not a.first.empty:
                 self.assertIn("%.0f %% of it speaks %s" % (100 * a.first.share_positive, speaks), html.unescape(a._repr_html_()))
 
+    def test_an_answer_names_all_classes_that_were_asked_about(self):
+        one = self.client.explain(picture(1), "stop", "yield")
+        self.assertEqual((one.targets, one.first.title), ((one.target,), "why stop, rather than yield?"))
+        self.assertNotIn("targets", one.to_dict())
+        several = self.client.explain(picture(1), [2, 0, 5], [3, 4], contrast="subset", maps="contrast,target,rival", top_k=12)
+        self.assertEqual([c.index for c in several.targets], [2, 0, 5])
+        self.assertEqual([(c.label, c.logit) for c in several.targets], [(c["label"], c["logit"]) for c in several.to_dict()["targets"]])
+        self.assertEqual(several.target, several.targets[0])
+        names = daemon.LABELS
+        self.assertEqual([m.title for m in several.maps], ["why %s, %s or %s, rather than %s or %s?" % tuple(names[i] for i in (2, 0, 5, 3, 4)),
+                                                           *("why %s?" % names[i] for i in (2, 0, 5, 3, 4))])
+        page = several._repr_html_()
+        self.assertIn(html.escape(several.first.title), page)
+        self.assertEqual((page.count("background:#c0392b"), page.count("background:#2471a3")), (3, 2))
+        finer = self.client.explain(picture(1), 1, [3, 4, 6], contrast="finer")
+        self.assertEqual(finer.first.title, "why %s, rather than %s, %s or %s?" % tuple(names[i] for i in (1, 3, 4, 6)))
+        value = self.client.explain(picture(1), 1, contrast="regression", value=30)
+        self.assertEqual(value.first.title, "why does %s score %.4g, rather than 30?" % (names[1], value.target.logit))
+        pairs = self.client.explain(picture(1), 1, [3, 4])
+        self.assertEqual([m.title for m in pairs.maps], ["why %s, rather than %s?" % (names[1], names[i]) for i in (3, 4)])
+
+    def test_a_variance_speaks_for_no_class(self):
+        every = self.client.explain(picture(1), "stop", "all", contrast="pair")
+        self.assertEqual([m.title for m in every.maps], ["why stop, rather than all others?", "why stop: where does it depend on the rival?"])
+        self.assertEqual(every._repr_html_().count("of it speaks"), 1)
+
     def test_what_was_not_asked_for_is_said_by_name(self):
         a = self.client.explain(picture(1), outputs="bbox")
         for wrong, word in ((lambda: a.map, "raw"), (a.overlay, "overlay"), (a.heatmap, "heatmap")):

@@ -7,7 +7,7 @@ import base64
 import dataclasses
 import io
 import struct
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from . import show
 
@@ -123,6 +123,7 @@ class Heatmap:
     mass_negative: float
     flat: bool
     empty: bool
+    title: str  # the question that this map answers, in words
     raw: Dict[str, Any] = dataclasses.field(repr=False)
 
     @property
@@ -162,22 +163,37 @@ class Heatmap:
             return self.positive_means
         return "for " + self.of.label
 
-    @property
-    def title(self) -> str:
-        """The question that this map answers, in words."""
-        if self.kind in ("contrast", "mean", "variance") and self.rival:
-            return "why %s, rather than %s?" % (self.of.label, self.rival.label)
-        return "why %s?" % self.of.label
+
+def _either(classes: Sequence[Mapping[str, Any]]) -> str:
+    """A, B or C."""
+    labels = [str(c["label"]) for c in classes]
+    return " or ".join([", ".join(labels[:-1]), labels[-1]] if len(labels) > 1 else labels)
+
+
+def _title(raw: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
+    """Maps of the kinds target and rival are each of one class, whatever else was asked."""
+    kind, of, rival = raw["kind"], str(raw["class"]["label"]), raw.get("rival")
+    if kind == "mean":
+        return "why %s, rather than all others?" % of
+    if kind == "variance":
+        return "why %s: where does it depend on the rival?" % of
+    if kind != "contrast":
+        return "why %s?" % of
+    if answer.get("value") is not None:
+        return "why does %s score %.4g, rather than %.4g?" % (of, answer["target"]["logit"], answer["value"])
+    rivals = [rival] if rival else answer["why_not"]
+    return "why %s%s?" % (_either(answer.get("targets") or [raw["class"]]), ", rather than " + _either(rivals) if rivals else "")
 
 
 def _tuple(raw: Mapping[str, Any], key: str) -> Any:
     return tuple(raw[key]) if raw.get(key) is not None else None
 
 
-def _heatmap(raw: Dict[str, Any]) -> Heatmap:
+def _heatmap(raw: Dict[str, Any], answer: Mapping[str, Any]) -> Heatmap:
     return Heatmap(str(raw["kind"]), _class(raw["class"]), _class(raw["rival"]) if raw.get("rival") else None, str(raw["method"]), str(raw["contrast"]),
                    str(raw["layer"]), str(raw["positive_means"]), _number(raw, "score"), _tuple(raw, "range"), _tuple(raw, "peak"), _tuple(raw, "bbox"),
-                   _number(raw, "share_positive"), float(raw["mass_positive"]), float(raw["mass_negative"]), bool(raw["flat"]), bool(raw["empty"]), raw)
+                   _number(raw, "share_positive"), float(raw["mass_positive"]), float(raw["mass_negative"]), bool(raw["flat"]), bool(raw["empty"]),
+                   _title(raw, answer), raw)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,6 +206,7 @@ class Explanation:
     size: Tuple[int, int]  # width, height of the picture as it came
     predictions: Tuple[Scored, ...]
     target: Scored
+    targets: Tuple[Scored, ...]  # all classes that were asked about; of several, target is the first
     why_not: Tuple[Scored, ...]
     maps: Tuple[Heatmap, ...]
     evidence: Evidence
@@ -228,8 +245,9 @@ class Explanation:
 def explanation(raw: Dict[str, Any], picture: bytes, request_id: str) -> Explanation:
     model, image = raw["model"], raw["image"]
     return Explanation(raw.get("id"), str(model["name"]), str(model["version"]), str(model["sha256"]), (int(image["width"]), int(image["height"])),
-                       tuple(_scored(p) for p in raw["predictions"]), _scored(raw["target"]), tuple(_scored(p) for p in raw["why_not"]),
-                       tuple(_heatmap(m) for m in raw["maps"]), _evidence(raw["evidence"]), {k: float(v) for k, v in raw["timings_ms"].items()},
+                       tuple(_scored(p) for p in raw["predictions"]), _scored(raw["target"]),
+                       tuple(_scored(p) for p in raw.get("targets", [raw["target"]])), tuple(_scored(p) for p in raw["why_not"]),
+                       tuple(_heatmap(m, raw) for m in raw["maps"]), _evidence(raw["evidence"]), {k: float(v) for k, v in raw["timings_ms"].items()},
                        dict(raw["provenance"]), tuple(raw["warnings"]), request_id, raw, picture)
 
 

@@ -32,14 +32,14 @@ def _map(m: "Heatmap") -> str:
     data = m.raw.get("overlay") or m.raw.get("data")
     if not data:
         return ""
-    red = "" if m.share_positive is None else "%.0f %% of it speaks %s" % (100 * m.share_positive, m.speaks)
+    red = "" if m.share_positive is None or m.kind == "variance" else "%.0f %% of it speaks %s" % (100 * m.share_positive, m.speaks)
     return _figure(_image(data, "image/png", m.title), html.escape(m.title), html.escape("nothing to see" if m.empty or m.flat else red))
 
 
-def _bars(predictions: Iterable["Scored"], target: int, rivals: List[int]) -> str:
+def _bars(predictions: Iterable["Scored"], targets: List[int], rivals: List[int]) -> str:
     rows = []
     for p in predictions:
-        colour = "#c0392b" if p.index == target else "#2471a3" if p.index in rivals else "#8a939d"
+        colour = "#c0392b" if p.index in targets else "#2471a3" if p.index in rivals else "#8a939d"
         rows.append('<tr style="background:none"><td style="text-align:left;padding:1px 8px 1px 0">%s</td><td style="padding:1px 8px 1px 0;text-align:right">'
                     '%.1f&nbsp;%%</td><td style="padding:1px 0;text-align:left"><span style="display:inline-block;height:9px;border-radius:2px;background:%s;'
                     'width:%.0fpx"></span></td></tr>' % (html.escape(p.label), 100 * p.probability, colour, max(1.0, 120 * p.probability)))
@@ -58,7 +58,7 @@ def explanation(e: "Explanation") -> str:
     foot = html.escape("%s %s%s" % (e.model, e.version, " - " + method if method else ""))
     return ('<div style="%s;max-width:1000px"><div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-start">%s<div>%s</div></div>%s%s'
             '<div style="%s;font-size:12px;margin-top:6px">%s</div></div>'
-            % (FONT, "".join(parts), _bars(e.predictions, e.target.index, rivals), words, warnings, SOFT, foot))
+            % (FONT, "".join(parts), _bars(e.predictions, [c.index for c in e.targets], rivals), words, warnings, SOFT, foot))
 
 
 class Gallery:
