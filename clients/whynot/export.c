@@ -179,9 +179,8 @@ const struct cli_command cli_export = {
             "with numbers as the network has them and "
             "their range; an audit's pictures have ground_truth, prediction, rank, logit_gap, relative_probability, "
             "and suspects that tag.\n\n"
-            "cvat: annotations in \"CVAT for images 1.1\". Each map but a variance is a mask of the strongest fifth of "
-            "its evidence, labelled with the class that it speaks for (or \"against\" and the one that it speaks "
-            "against), with the "
+            "cvat: annotations in \"CVAT for images 1.1\". Each map that speaks for or against a class is a mask of "
+            "the strongest fifth of its evidence, labelled with that class (or \"against\" and it), with the "
             "attributes score (how sure the model is of that), evidence (how much of all the "
             "map's evidence speaks so), question and, of a "
             "ranked audit, rank; an audit's label is a tag. Images are named as the data set calls them.",

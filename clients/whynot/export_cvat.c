@@ -63,10 +63,11 @@ static bool has_kind(const json_t *map, const char *kind)
     return s && strcmp(s, kind) == 0;
 }
 
-/* A variance says where maps differ, and speaks for no class. */
+/* A variance says where maps differ, and some methods look at no class: a mask needs one for its label. */
 static bool is_drawn(const json_t *map)
 {
-    return !has_kind(map, "variance");
+    const char *means = json_string_value(json_object_get(map, "positive_means"));
+    return !has_kind(map, "variance") && !(means && strcmp(means, "for no class in particular") == 0);
 }
 
 static void put_attribute(struct wn_text *out, const char *name, const char *value)

@@ -324,6 +324,14 @@ class Export(unittest.TestCase):
             root = cvat(self.path("variance.xml"), self)
             self.assertEqual((root.findall("image/mask"), root.findall("meta/task/labels/label")), ([], []))
 
+    def test_cvat_draws_nothing_that_looks_at_no_class(self):
+        r = whynot("explain", os.path.join(SAMPLES, "no-right-turn-1.png"), *SIGNS, "--method", "eigencam", "--outputs", "raw,rle,bbox")
+        self.assertTrue(coco_pixels(json.loads(r.out)["answer"]["maps"][0]["rle"]))
+        done = whynot("export", "-", "--as", "cvat", "--to", self.path("classless.xml"), stdin=r.bytes)
+        self.assertEqual(done.code, 0, done.err)
+        root = cvat(self.path("classless.xml"), self)
+        self.assertEqual((root.findall("image/mask"), root.findall("meta/task/labels/label")), ([], []))
+
     # ---- what fails ----
 
     def test_names_cannot_become_markup(self):

@@ -207,7 +207,7 @@ class AgainstTheDaemon(unittest.TestCase):
                                  ({"contrast": "regression", "value": score - 1}, "for stop")):
             a = self.client.explain(picture(1), why="stop", **question)
             self.assertEqual(a.first.speaks, speaks)
-            if not a.first.empty:
+            if a.first.mass_positive and a.first.mass_negative:
                 self.assertIn("%.0f %% of it speaks %s" % (100 * a.first.share_positive, speaks), html.unescape(a._repr_html_()))
 
     def test_an_answer_names_all_classes_that_were_asked_about(self):
@@ -234,7 +234,13 @@ class AgainstTheDaemon(unittest.TestCase):
     def test_a_variance_speaks_for_no_class(self):
         every = self.client.explain(picture(1), "stop", "all", contrast="pair")
         self.assertEqual([m.title for m in every.maps], ["why stop, rather than all others?", "why stop: where does it depend on the rival?"])
-        self.assertEqual(every._repr_html_().count("of it speaks"), 1)
+        self.assertEqual([m.speaks for m in every.maps], ["for stop", "for no class in particular"])
+        self.assertNotIn("of it speaks for no class", every._repr_html_())
+
+    def test_a_method_that_looks_at_no_class_speaks_for_none(self):
+        a = self.client.explain(picture(1), "stop", contrast="logit", method="eigencam")
+        self.assertEqual(a.first.speaks, "for no class in particular")
+        self.assertNotIn("of it speaks", a._repr_html_())
 
     def test_what_was_not_asked_for_is_said_by_name(self):
         a = self.client.explain(picture(1), outputs="bbox")

@@ -154,7 +154,9 @@ class Heatmap:
 
     @property
     def speaks(self) -> str:
-        """What the positive numbers speak for: "for stop", "against stop", "against yield", or where the method looks at no class "for no class in particular"."""
+        """What the positive numbers speak for: "for stop", "against stop", "against yield" or "for no class in particular"."""
+        if self.kind == "variance" or self.positive_means == show.NO_CLASS:
+            return show.NO_CLASS
         if self.positive_means == "against the class":
             return "against " + self.of.label
         if self.positive_means == "against the rival":

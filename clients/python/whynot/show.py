@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 WIDTH = 220
 FONT = "font:14px/1.45 system-ui,sans-serif"
 SOFT = "opacity:.7"
+NO_CLASS = "for no class in particular"  # a variance says where maps differ; some methods look at no class
 
 
 def _image(data: str, kind: str, alt: str) -> str:
@@ -32,7 +33,8 @@ def _map(m: "Heatmap") -> str:
     data = m.raw.get("overlay") or m.raw.get("data")
     if not data:
         return ""
-    red = "" if m.share_positive is None or m.kind == "variance" else "%.0f %% of it speaks %s" % (100 * m.share_positive, m.speaks)
+    sided = m.share_positive is not None and m.mass_negative and m.speaks != NO_CLASS  # some methods' maps never have a second side
+    red = "%.0f %% of it speaks %s" % (100 * (m.share_positive or 0), m.speaks) if sided else ""
     return _figure(_image(data, "image/png", m.title), html.escape(m.title), html.escape("nothing to see" if m.empty or m.flat else red))
 
 
