@@ -158,8 +158,8 @@ static enum wn_code write_question(struct wn_judging *j, const struct wn_judging
                                    struct wn_error *err)
 {
     struct wn_text t = {0};
-    wn_text_printf(&t, "%s %s %.12s layer=%s explain=%s second=%g seed=%llu:", m->name, m->version,
-                   wn_graph_sha256(m->graph), w->layer ? w->layer : "auto",
+    wn_text_printf(&t, "%s %s %.12s input=%.12s layer=%s explain=%s second=%g seed=%llu:", m->name, m->version,
+                   wn_graph_sha256(m->graph), m->preprocess_hash, w->layer ? w->layer : "auto",
                    j->options.explain_label ? "label" : "prediction", w->least_second, (unsigned long long)w->seed);
     for (int i = 0; i < j->options.n_subjects; i++) wn_text_printf(&t, " %s", j->subjects[i]);
     wn_text_puts(&t, ":");

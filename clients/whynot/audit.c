@@ -2,6 +2,7 @@
  * either. */
 #include "audit.h"
 
+#include "identity.h"
 #include "job.h"
 #include "lines.h"
 #include "listing.h"
@@ -55,6 +56,7 @@ struct auditing {
     struct cli_peer *peer;
     json_t *labels; /* of GET labels; the classes point into it */
     struct wn_buffer uri, question;
+    struct cli_one_network network;
     int *by_name, *todo, n_todo;
     struct cli_lines lines;
     struct cli_progress progress;
@@ -195,6 +197,8 @@ static enum wn_code ask(struct auditing *a, const struct wn_buffer *file, const 
             wn_fail(err, code, "no memory to read the answer");
         else if (code != WN_OK)
             snprintf(why, WN_ERROR_TEXT, "the answer is no JSON: %.200s", wrong.text), code = WN_OK;
+        else if (!cli_one_network_check(&a->network, *answer))
+            code = wn_fail(err, WN_BAD_MODEL, "another network answers");
     } else if (code == WN_OK) {
         cli_problem_text(reply, why, WN_ERROR_TEXT);
     }
@@ -214,21 +218,23 @@ static void put_json(struct wn_text *line, const char *key, const json_t *value)
     free(text);
 }
 
-static void begin_line(const struct auditing *a, const struct cli_exhibit *x, struct wn_text *line)
+static void begin_line(struct auditing *a, const struct cli_exhibit *x, struct wn_text *line)
 {
+    struct cli_identity answering = cli_one_network_first(&a->network);
     char *path = cli_picture_name(x->image);
     wn_json_open(line, '{');
     wn_json_key(line, "file");
     wn_json_string(line, x->name);
     wn_json_key(line, "question");
     wn_json_string(line, a->audit.question);
+    cli_identity_write(&answering, a->audit.classes.model, line);
     wn_json_key(line, "path");
     wn_json_string(line, path);
     line->failed |= !path;
     free(path);
 }
 
-static void put_error(const struct auditing *a, const struct cli_exhibit *x, const char *why, struct wn_text *line)
+static void put_error(struct auditing *a, const struct cli_exhibit *x, const char *why, struct wn_text *line)
 {
     begin_line(a, x, line);
     if (x->label >= 0) {
@@ -247,8 +253,8 @@ static void put_error(const struct auditing *a, const struct cli_exhibit *x, con
 
 /* first: the label's answer, whose rival is the strongest other class; maps: of a suspect, the two questions that a
  * person wants answered. */
-static void put_verdict(const struct auditing *a, const struct cli_exhibit *x, const json_t *first,
-                        json_t *const maps[2], struct wn_text *line)
+static void put_verdict(struct auditing *a, const struct cli_exhibit *x, const json_t *first, json_t *const maps[2],
+                        struct wn_text *line)
 {
     const json_t *label = json_object_get(first, "target"),
                  *rival = json_array_get(json_object_get(first, "why_not"), 0);
@@ -343,6 +349,7 @@ static enum cli_exit judge(void *arg, int i, struct cli_result *out)
     out->text = line.bytes;
     wn_buffer_finish(&file);
     wn_buffer_finish(&reply.body);
+    if (code == WN_BAD_MODEL) return CLI_FAILED; /* said once, at the job's end */
     return code == WN_OK ? result : cli_fail_error(&err);
 }
 
@@ -418,7 +425,11 @@ static enum cli_exit judge_all(struct auditing *a)
     enum cli_exit code = cli_peer_warm(a->peer);
     struct cli_job job = {a->n_todo, (int)jobs, judge, deliver, a};
     cli_progress_begin(&a->progress, d->n - a->n_todo, d->n, true);
-    return code == CLI_OK ? cli_job_run(&job) : code;
+    if (code != CLI_OK) return code;
+    code = cli_job_run(&job);
+    cli_progress_clear(&a->progress);
+    return cli_one_network_end(&a->network, code, a->audit.classes.model, a->progress.before + a->progress.done, d->n,
+                               cli_get(a->audit.c, "output", NULL));
 }
 
 /* ---- what comes of it ---- */
@@ -502,17 +513,19 @@ static void finish(struct auditing *a)
 
 static enum cli_exit run(const struct cli *c)
 {
-    struct auditing a = {.audit = {.c = c}, .lines = {.fd = -1}};
+    struct auditing a = {.audit = {.c = c}, .network = {.lock = PTHREAD_MUTEX_INITIALIZER}, .lines = {.fd = -1}};
     char model[65];
     enum cli_exit code = check_usage(&a);
     if (code == CLI_OK) code = cli_peer_open(c, cli_get(c, "model", NULL), &a.peer);
     if (code == CLI_OK) code = cli_only_model(c, a.peer, model);
+    if (code == CLI_OK)
+        code = cli_identity_ask(a.peer, model, &a.network.first); /* before anything of it is looked at */
     if (code == CLI_OK) code = read_classes(&a, model);
     if (code == CLI_OK) code = make_question(&a, model);
     if (code == CLI_OK) code = read_data(&a);
     if (code == CLI_OK)
         code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"),
-                              a.audit.question);
+                              a.audit.question, &a.network.first);
     if (code == CLI_OK) code = read_earlier(&a);
     if (code == CLI_OK) code = judge_all(&a);
     enum cli_exit closed = cli_lines_close(&a.lines);
@@ -539,12 +552,13 @@ const struct cli_command cli_audit = {
             "twice: why the model's class rather than "
             "the label, and why the label rather than the model's class.\n\n"
             "On a terminal the list is words. Elsewhere each picture gets one JSON line, {\"rank\", \"file\", "
-            "\"question\", \"path\", \"suspect\", \"label\", "
+            "\"question\", \"model\", \"path\", \"suspect\", \"label\", "
             "\"rival\", \"logit_gap\", \"relative_probability\", \"answer\"}, where rival is the strongest class "
             "beside the label, both numbers are for it and against "
             "the label, and answer holds a suspect's two maps. A job whose lines go to a file by --output can be "
             "stopped at any moment: with --resume it goes "
-            "on where it stopped. `whynot export` makes files for FiftyOne and CVAT of either.",
+            "on where it stopped, if the network is still the one that model names in the lines. `whynot export` makes "
+            "files for FiftyOne and CVAT of either.",
     .example = "  whynot audit photos --model resnet18 --report audit.html --csv audit.csv\n"
                "  whynot audit labels.csv --model resnet18 --output audit.jsonl\n"
                "  whynot audit labels.csv --model resnet18 --output audit.jsonl --resume",

@@ -452,7 +452,7 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK && wn_tally_create(&e.judging, &e.tally, &err) != WN_OK) code = cli_fail_error(&err);
     if (code == CLI_OK)
         code = cli_lines_open(&e.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"),
-                              e.judging.question);
+                              e.judging.question, NULL);
     if (code == CLI_OK) code = count_before(&e);
     if (code == CLI_OK) code = find_todo(&e);
     if (code == CLI_OK) code = judge_all(&e);

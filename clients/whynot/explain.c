@@ -29,6 +29,9 @@ struct asking {
     enum cli_screen screen;
     const char *folder; /* for pictures; NULL: none are written */
     char *uri, *question;
+    char model[65];
+    struct cli_identity asked; /* of what is asked, where lines go to a file */
+    struct cli_one_network network;
     struct cli_lines lines;
     struct cli_progress progress;
     int failed;
@@ -171,10 +174,11 @@ static enum cli_exit make_question(struct asking *a, const char *model)
 
 /* ---- one picture ---- */
 
-/* {"file": ..., "question": ..., "status": ..., "png": [...], "answer": the reply}, on one line. */
+/* {"file": ..., "question": ..., "model": ..., "status": ..., "png": [...], "answer": the reply}, on one line. */
 static enum wn_code put_line(const struct asking *a, const struct cli_picture *p, const struct cli_reply *reply,
-                             const json_t *paths, struct wn_buffer *out, struct wn_error *err)
+                             const json_t *answer, const json_t *paths, struct wn_buffer *out, struct wn_error *err)
 {
+    struct cli_identity own;
     struct wn_text line = {.bytes = *out};
     struct wn_buffer stripped = {0};
     enum wn_code code = WN_OK;
@@ -183,6 +187,7 @@ static enum wn_code put_line(const struct asking *a, const struct cli_picture *p
     wn_json_string(&line, p->name);
     wn_json_key(&line, "question");
     wn_json_string(&line, a->question);
+    cli_identity_write(cli_identity_of_answer(answer, &own) ? &own : &a->asked, a->model, &line);
     wn_json_key(&line, "status");
     wn_json_int(&line, reply->status);
     if (json_array_size(paths)) {
@@ -251,13 +256,15 @@ static enum wn_code check_object(const struct wn_buffer *body, struct wn_error *
     return object ? WN_OK : wn_fail(err, WN_NOT_READY, "the answer is no JSON object, as a daemon of ours would give");
 }
 
-/* What is put into words or files; else they would say numbers that nobody said. */
-static enum wn_code read_answer(const struct wn_buffer *body, json_t **answer, struct wn_error *err)
+static enum wn_code read_answer(struct asking *a, const struct wn_buffer *body, json_t **answer, struct wn_error *err)
 {
     struct wn_error wrong = {0};
     enum wn_code code = wn_json_parse(body->data, body->size, answer, &wrong);
     if (code == WN_NO_MEMORY) return wn_fail(err, code, "no memory to read the answer");
     if (code != WN_OK) return wn_fail(err, WN_NOT_READY, "the answer is no JSON: %.200s", wrong.text);
+    if (!cli_one_network_check(&a->network, *answer)) return wn_fail(err, WN_BAD_MODEL, "another network answers");
+    /* What is put into words or files; else they would say numbers that nobody said. */
+    if (a->form == FORM_LINES && !a->folder) return WN_OK;
     if (json_is_array(json_object_get(*answer, "predictions")) && json_is_array(json_object_get(*answer, "maps")))
         return WN_OK;
     return wn_fail(err, WN_NOT_READY, "the answer lacks predictions or maps, which a daemon of ours would give");
@@ -284,14 +291,15 @@ static enum cli_exit ask(void *arg, int i, struct cli_result *out)
         goto finish;
     }
     if (out->good) code = check_object(&reply.body, &err);
-    if (code == WN_OK && out->good && (a->form == FORM_WORDS || a->folder))
-        code = read_answer(&reply.body, &answer, &err);
+    if (code == WN_OK && out->good && (a->form != FORM_JSON || a->folder))
+        code = read_answer(a, &reply.body, &answer, &err);
     if (out->good && a->folder && code == WN_OK) code = cli_answer_files(answer, a->folder, p->stem, paths, &err);
     if (code == WN_OK && a->form == FORM_WORDS) code = put_words(a, p, &reply, answer, &picture, &out->text, &err);
-    if (code == WN_OK && a->form == FORM_LINES) code = put_line(a, p, &reply, paths, &out->text, &err);
+    if (code == WN_OK && a->form == FORM_LINES) code = put_line(a, p, &reply, answer, paths, &out->text, &err);
     if (code == WN_OK && a->form == FORM_JSON)
         code = wn_buffer_append(&out->text, reply.body.data, reply.body.size, &err);
-    if (code != WN_OK) result = cli_fail_error(&err);
+    if (code != WN_OK) /* a change of networks is said once, at the job's end */
+        result = code == WN_BAD_MODEL ? CLI_FAILED : cli_fail_error(&err);
 finish:
     json_decref(answer);
     json_decref(paths);
@@ -360,6 +368,9 @@ static enum cli_exit answer_all(struct asking *a)
     cli_progress_begin(&a->progress, a->pictures.n - a->n_todo, a->pictures.n,
                        !to_terminal || a->screen == CLI_SCREEN_NONE);
     code = cli_job_run(&job);
+    cli_progress_clear(&a->progress);
+    code = cli_one_network_end(&a->network, code, a->model, a->progress.before + a->progress.done, a->pictures.n,
+                               cli_get(a->c, "output", NULL));
     if (code == CLI_OK && a->failed)
         code = a->pictures.n == 1 && a->form == FORM_WORDS
                    ? CLI_SOME_FAILED
@@ -369,16 +380,17 @@ static enum cli_exit answer_all(struct asking *a)
 
 static enum cli_exit run(const struct cli *c)
 {
-    struct asking a = {.c = c, .lines = {.fd = -1}};
-    char model[65];
+    struct asking a = {.c = c, .network = {.lock = PTHREAD_MUTEX_INITIALIZER}, .lines = {.fd = -1}};
     enum cli_exit code = cli_pictures_find(c->operands, c->n_operands, cli_get(c, "from", NULL), &a.pictures);
     if (code == CLI_OK) code = choose_form(&a);
     if (code == CLI_OK) code = cli_peer_open(c, cli_get(c, "model", NULL), &a.peer);
-    if (code == CLI_OK) code = cli_only_model(c, a.peer, model);
-    if (code == CLI_OK) code = make_question(&a, model);
+    if (code == CLI_OK) code = cli_only_model(c, a.peer, a.model);
+    if (code == CLI_OK) code = make_question(&a, a.model);
+    if (code == CLI_OK && cli_has(c, "output")) code = cli_identity_ask(a.peer, a.model, &a.asked);
     if (code == CLI_OK)
-        code =
-            cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"), a.question);
+        code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"),
+                              a.question, &a.asked);
+    a.network.first = a.asked;
     if (code == CLI_OK) code = find_todo(&a);
     if (code == CLI_OK) code = answer_all(&a);
     enum cli_exit closed = cli_lines_close(&a.lines);
@@ -397,12 +409,14 @@ const struct cli_command cli_explain = {
             "input. With --server "
             "a daemon is asked, else the network is read and run by this command; the answers are the same.\n\n"
             "On a terminal the answer is words and a drawing. Elsewhere each picture gets one JSON line, {\"file\", "
-            "\"question\", \"status\", "
+            "\"question\", \"model\", \"status\", "
             "\"answer\"}, in the order of the pictures; answer is what the daemon would have said, and with --png its "
             "pictures are in files "
             "and not in the line. A job whose lines go to a file by --output can be stopped at any moment: with "
             "--resume it goes on "
-            "where it stopped, no line is missing and none is there twice.",
+            "where it stopped, no line is missing and none is there twice. A file whose lines another network "
+            "answered, which "
+            "model says, is not gone on with.",
     .example = "  whynot explain sign.png --model signs-resnet --why-not 'no left turn'\n"
                "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps\n"
                "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps --resume",

@@ -1,4 +1,4 @@
-/* Lines of a job's file; knows the keys "file" and "question", and nothing else of what a line says. */
+/* Lines of a job's file; knows whose answer to what about which picture a line is, and nothing of what it says. */
 #include "lines.h"
 
 #include <errno.h>
@@ -25,8 +25,36 @@ static enum cli_exit remember(struct cli_lines *l, const char *name)
     return CLI_OK;
 }
 
+/* What a picture that was not answered says is no network's. */
+static bool is_answer(const json_t *line)
+{
+    const json_t *status = json_object_get(line, "status");
+    return !json_object_get(line, "error") && (!status || json_integer_value(status) == 200);
+}
+
+/* Answers of two networks in one file would be ranked and read as if they were one's. */
+static enum cli_exit check_network(const struct cli_lines *l, const char *path, const json_t *line,
+                                   struct cli_identity *answering)
+{
+    struct cli_identity before;
+    char words[CLI_DIFFERENCE_TEXT];
+    bool said = cli_identity_of_line(line, &before);
+    if (!said && is_answer(line))
+        return cli_fail(CLI_USAGE,
+                        "%s: line %d does not say which network answered, as those of an older whynot do not; name "
+                        "another file, or write this one anew with --force",
+                        path, l->n + 1);
+    if (said && !answering->sha256[0]) *answering = before;
+    if (said && cli_identity_differs(answering, &before, words))
+        return cli_fail(CLI_USAGE,
+                        "%s: line %d was answered by another model than there is now (now %s); name another file, or "
+                        "write this one anew with --force",
+                        path, l->n + 1, words);
+    return CLI_OK;
+}
+
 static enum cli_exit take_line(struct cli_lines *l, const char *path, const char *line, size_t size,
-                               const char *question)
+                               const char *question, struct cli_identity *answering)
 {
     json_t *root;
     enum wn_code read = wn_json_parse(line, size, &root, NULL);
@@ -39,9 +67,11 @@ static enum cli_exit take_line(struct cli_lines *l, const char *path, const char
         code = cli_fail(CLI_USAGE, "%s: line %d is none of this command's; name another file", path, l->n + 1);
     else if (strcmp(asked, question) != 0)
         code =
-            cli_fail(CLI_USAGE, "%s answers another question ('%s'); ask that one, or name another file", path, asked);
+            cli_fail(CLI_USAGE, "%s answers another question ('%s', and now '%s'); ask that one, or name another file",
+                     path, asked, question);
     else
-        code = remember(l, file);
+        code = answering ? check_network(l, path, root, answering) : CLI_OK;
+    if (code == CLI_OK) code = remember(l, file);
     json_decref(root);
     return code;
 }
@@ -52,7 +82,8 @@ static int by_text(const void *a, const void *b)
 }
 
 /* What follows the last line break was being written when the job ended. */
-static enum cli_exit read_lines(struct cli_lines *l, const char *path, const char *question)
+static enum cli_exit read_lines(struct cli_lines *l, const char *path, const char *question,
+                                struct cli_identity *answering)
 {
     char *line = NULL;
     size_t room = 0;
@@ -62,7 +93,7 @@ static enum cli_exit read_lines(struct cli_lines *l, const char *path, const cha
     FILE *f = fopen(path, "r");
     if (!f) return cli_fail(CLI_FAILED, "%s cannot be read: %s", path, strerror(errno));
     while (code == CLI_OK && (n = getline(&line, &room, f)) > 0 && line[n - 1] == '\n') {
-        code = take_line(l, path, line, (size_t)n, question);
+        code = take_line(l, path, line, (size_t)n, question, answering);
         whole += n;
     }
     if (code == CLI_OK && !feof(f)) code = cli_fail(CLI_FAILED, "%s cannot be read to its end", path);
@@ -74,7 +105,8 @@ static enum cli_exit read_lines(struct cli_lines *l, const char *path, const cha
     return code;
 }
 
-enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume, bool afresh, const char *question)
+enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume, bool afresh, const char *question,
+                             struct cli_identity *answering)
 {
     *l = (struct cli_lines){.fd = -1};
     if (!path) return CLI_OK;
@@ -87,7 +119,7 @@ enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume,
     if (flock(l->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
         code = cli_fail(CLI_FAILED, "another job is writing %s", path);
     else if (resume)
-        code = read_lines(l, path, question);
+        code = read_lines(l, path, question, answering);
     if (code != CLI_OK) cli_lines_close(l);
     return code;
 }

@@ -2,7 +2,7 @@
 #ifndef WN_CLI_LINES_H
 #define WN_CLI_LINES_H
 
-#include "cli.h"
+#include "identity.h"
 
 #include <media/buffer.h>
 
@@ -13,9 +13,11 @@ struct cli_lines {
 };
 
 /* Opens the file for more lines. resume: what it holds already is read, half a line at its end is cut off; lines
- * that answer another question are refused. Else it must not exist, unless afresh. path NULL: standard output. A
- * failure was said. */
-enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume, bool afresh, const char *question);
+ * that answer another question are refused, and so are answers of another network than `answering`, or that do not
+ * say whose they are; one that is not known yet becomes that of the lines. NULL: the question says which. Else the
+ * file must not exist, unless afresh. path NULL: standard output. A failure was said. */
+enum cli_exit cli_lines_open(struct cli_lines *l, const char *path, bool resume, bool afresh, const char *question,
+                             struct cli_identity *answering);
 /* Hands every line of the file to take, with its end, until it says otherwise; all of them or a failure. */
 enum cli_exit cli_lines_each(const char *path, enum cli_exit (*take)(void *arg, const char *line, size_t size),
                              void *arg);
