@@ -271,15 +271,19 @@ struct desk {
     float *image, *counterfactual, *elsewhere, *mask;
     uint8_t *truth;
     double *values;
+    struct wn_error *refused; /* of each subject */
 };
 
-static enum wn_code clear_desk(struct desk *d, size_t floats, int pixels, int n_values, struct wn_error *err)
+static enum wn_code clear_desk(struct desk *d, size_t floats, int pixels, int n_values, int n_subjects,
+                               struct wn_error *err)
 {
     d->image = malloc(3 * floats * sizeof(float));
     d->mask = malloc((size_t)pixels * sizeof *d->mask);
     d->truth = malloc((size_t)pixels);
     d->values = malloc((size_t)n_values * sizeof *d->values);
-    if (!d->image || !d->mask || !d->truth || !d->values) return wn_fail(err, WN_NO_MEMORY, "no memory for a picture");
+    d->refused = calloc((size_t)n_subjects, sizeof *d->refused);
+    if (!d->image || !d->mask || !d->truth || !d->values || !d->refused)
+        return wn_fail(err, WN_NO_MEMORY, "no memory for a picture");
     d->counterfactual = d->image + floats;
     d->elsewhere = d->counterfactual + floats;
     return WN_OK;
@@ -291,6 +295,7 @@ static void put_away(struct desk *d)
     free(d->mask);
     free(d->truth);
     free(d->values);
+    free(d->refused);
 }
 
 void wn_preprocess_plain(struct wn_preprocess *p)
@@ -389,17 +394,29 @@ static void write_class(struct wn_text *t, const char *key, const struct wn_mode
         wn_json_int(t, index);
 }
 
+void wn_refused_write(const struct wn_judging *j, const struct wn_error *refused, struct wn_text *line)
+{
+    bool any = false;
+    for (int s = 0; s < j->options.n_subjects; s++) {
+        if (refused[s].code == WN_OK) continue;
+        if (!any) wn_json_key(line, "refused"), wn_json_open(line, '{');
+        any = true;
+        wn_json_pair(line, j->subjects[s], refused[s].text);
+    }
+    if (any) wn_json_close(line, '}');
+}
+
 enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m,
                       const struct wn_exhibit *e, struct wn_text *line, struct wn_error *err)
 {
     struct desk d = {0};
-    struct wn_error why = {0}, refused = {0};
+    struct wn_error why = {0};
     int prediction = -1, pixels = (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph));
     int64_t passes = 0;
-    enum wn_code code =
-        clear_desk(&d, (size_t)pixels * (size_t)wn_graph_channels(m->graph), pixels, wn_evaluation_values(v), &why);
+    enum wn_code code = clear_desk(&d, (size_t)pixels * (size_t)wn_graph_channels(m->graph), pixels,
+                                   wn_evaluation_values(v), j->options.n_subjects, &why);
     if (code == WN_OK) code = read_exhibit(m, j, e, &d, &why);
-    if (code == WN_OK) code = wn_evaluation_run(v, &d.picture, d.values, &prediction, &passes, &refused, &why);
+    if (code == WN_OK) code = wn_evaluation_run(v, &d.picture, d.values, &prediction, &passes, d.refused, &why);
     wn_json_open(line, '{');
     wn_json_pair(line, "file", e->name);
     wn_json_pair(line, "question", j->question);
@@ -413,9 +430,9 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
             wn_json_null(line);
         wn_json_pair_int(line, "passes", passes);
         write_values(line, j, d.values);
-    }
-    if (code != WN_OK || refused.code != WN_OK) {
-        wn_json_pair(line, code != WN_OK ? "error" : "refused", code != WN_OK ? why.text : refused.text);
+        wn_refused_write(j, d.refused, line);
+    } else {
+        wn_json_pair(line, "error", why.text);
     }
     wn_json_close(line, '}');
     put_away(&d);

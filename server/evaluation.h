@@ -73,11 +73,14 @@ struct wn_exhibit {
 };
 
 /* Measures it and writes its line: {"file", "question", "prediction", "label", "passes", "values": {metric:
- * {subject: {column: number}}}}. A picture that cannot be read or asked about is a line with "error" instead of
- * values. Returns an error only where the whole evaluation must end: WN_NO_MEMORY, WN_DEVICE, WN_DEADLINE where it
- * was given up. */
+ * {subject: {column: number}}}, "refused": {subject: why it has no answer}}. A picture that cannot be read or
+ * asked about is a line with "error" instead of values. Returns an error only where the whole evaluation must end:
+ * WN_NO_MEMORY, WN_DEVICE, WN_DEADLINE where it was given up. */
 enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const struct wn_model *m,
                       const struct wn_exhibit *e, struct wn_text *line, struct wn_error *err);
+
+/* The key "refused" of a line, where a subject was. refused: of each subject, WN_OK where it was not. */
+void wn_refused_write(const struct wn_judging *j, const struct wn_error *refused, struct wn_text *line);
 
 /* The network's numbers of one picture, into `to`; like: another picture as large, or NULL. image: to be finished by
  * the caller. */
@@ -93,6 +96,11 @@ enum wn_code wn_judge_missing(const struct wn_judging *j, const char *name, cons
 
 /* ---- all pictures ---- */
 
+struct wn_refusal {
+    int n;     /* pictures */
+    char *why; /* of the first of them; NULL: there is none */
+};
+
 /* The numbers of all lines, 8 bytes each. */
 struct wn_tally {
     const struct wn_judging *judging;
@@ -104,7 +112,9 @@ struct wn_tally {
     int n, room, failed; /* pictures; those without an answer are only counted */
     int labelled, right; /* pictures with a label, and those whose prediction it is */
     int64_t passes;
-    json_t *parts; /* of the pictures, in this order, where their lines have such; see parts.h */
+    struct wn_refusal *refused; /* of each subject */
+    int *left_out;              /* of each metric: pictures that it says nothing about, whatever the subject */
+    json_t *parts;              /* of the pictures, in this order, where their lines have such; see parts.h */
 };
 enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, struct wn_error *err);
 void wn_tally_finish(struct wn_tally *t);
@@ -121,6 +131,12 @@ struct wn_cell {
 };
 enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, int column, struct wn_cell *out,
                            struct wn_error *err);
+
+enum { WN_NEEDS_TEXT = 200 };
+/* What a metric needs of a picture that it does not leave out, in words; "" where it needs nothing. */
+void wn_tally_needs(const struct wn_tally *t, int metric, char *out, size_t size);
+/* Subjects that some picture has no answer to; *none: those that no picture has an answer to. */
+int wn_tally_refused(const struct wn_tally *t, int *none);
 
 /* Everything as one JSON object, or as CSV with a row a cell; model: judged. */
 enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out,

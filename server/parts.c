@@ -208,7 +208,7 @@ static enum wn_code write_parts(struct table *t, struct wn_text *out, struct wn_
     wn_json_open(out, '{');
     for (int s = 0; s < t->judging->options.n_subjects && code == WN_OK; s++) {
         wn_json_key(out, t->judging->subjects[s]);
-        code = write_subject(t, &t->judging->options.subjects[s], out, refused, err);
+        code = write_subject(t, &t->judging->options.subjects[s], out, &refused[s], err);
     }
     wn_json_close(out, '}');
     wn_json_close(out, '}');
@@ -241,20 +241,21 @@ enum wn_code wn_judge_parts(struct wn_engine *e, const struct wn_judging *j, con
                       .w = (int)wn_graph_width(m->graph),
                       .classes = m->classes};
     struct wn_text body = {0};
-    struct wn_error why = {0}, refused = {0};
+    struct wn_error why = {0}, *refused = calloc((size_t)j->options.n_subjects, sizeof *refused);
     wn_json_open(&body, '{');
     wn_json_pair(&body, "file", a->name);
     wn_json_pair(&body, "question", j->question);
-    enum wn_code code = read_all(&t, &why);
-    if (code == WN_OK) code = write_parts(&t, &body, &refused, &why);
+    enum wn_code code = refused ? read_all(&t, &why) : wn_fail(&why, WN_NO_MEMORY, "no memory for a picture of parts");
+    if (code == WN_OK) code = write_parts(&t, &body, refused, &why);
     if (code == WN_OK) {
         wn_json_pair_bool(&body, "right", wn_argmax(t.logits, t.classes) == a->label);
         wn_json_pair_int(&body, "passes", t.passes);
-        if (refused.code != WN_OK) wn_json_key(&body, "refused"), wn_json_string(&body, refused.text);
+        wn_refused_write(j, refused, &body);
         wn_json_close(&body, '}');
         wn_text_add(line, (char *)body.bytes.data, body.bytes.size);
     }
     clear(&t);
+    free(refused);
     bool failed = body.failed || line->failed;
     wn_text_finish(&body);
     if (failed) return wn_fail(err, WN_NO_MEMORY, "no memory for a line");

@@ -13,15 +13,22 @@ enum wn_code wn_tally_create(const struct wn_judging *j, struct wn_tally *out, s
         out->n_values += j->options.metrics[k]->n_columns * j->options.n_subjects;
     out->columns = calloc((size_t)out->n_values, sizeof(double *));
     out->labels = json_object();
-    return out->columns && out->labels ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a table");
+    out->refused = calloc((size_t)j->options.n_subjects, sizeof *out->refused);
+    out->left_out = calloc((size_t)j->options.n_metrics, sizeof *out->left_out);
+    return out->columns && out->labels && out->refused && out->left_out
+               ? WN_OK
+               : wn_fail(err, WN_NO_MEMORY, "no memory for a table");
 }
 
 void wn_tally_finish(struct wn_tally *t)
 {
     for (int i = 0; t->columns && i < t->n_values; i++) free(t->columns[i]);
     for (int i = 0; i < t->n; i++) free(t->names[i]);
+    for (int s = 0; t->refused && s < t->judging->options.n_subjects; s++) free(t->refused[s].why);
     json_decref(t->parts);
     json_decref(t->labels);
+    free(t->refused);
+    free(t->left_out);
     free(t->columns);
     free(t->classes);
     free(t->names);
@@ -64,6 +71,39 @@ static enum wn_code class_of(struct wn_tally *t, const json_t *label, int *out, 
     return wn_fail(err, WN_NO_MEMORY, "no memory for a label");
 }
 
+/* all: whether no subject has an answer to this picture. */
+static enum wn_code add_refused(struct wn_tally *t, const json_t *refused, bool *all, struct wn_error *err)
+{
+    const struct wn_judging *j = t->judging;
+    *all = true;
+    for (int s = 0; s < j->options.n_subjects; s++) {
+        const char *why = json_string_value(json_object_get(refused, j->subjects[s]));
+        *all &= why != NULL;
+        if (!why) continue;
+        if (!t->refused[s].why && !(t->refused[s].why = strdup(why)))
+            return wn_fail(err, WN_NO_MEMORY, "no memory for why a question was refused");
+        t->refused[s].n++;
+    }
+    return WN_OK;
+}
+
+/* The numbers of one metric, from `at` on among a picture's. */
+static void add_values(struct wn_tally *t, int metric, int at, const json_t *of_metric, bool refused)
+{
+    const struct wn_judging *j = t->judging;
+    const struct wn_evaluation_metric *m = j->options.metrics[metric];
+    bool any = false;
+    for (int s = 0; s < j->options.n_subjects; s++) {
+        const json_t *of_subject = json_object_get(of_metric, j->subjects[s]);
+        for (int c = 0; c < m->n_columns; c++, at++) {
+            const json_t *number = json_object_get(of_subject, m->columns[c].name);
+            t->columns[at][t->n] = json_is_number(number) ? json_number_value(number) : NAN;
+            any |= json_is_number(number);
+        }
+    }
+    t->left_out[metric] += !any && !refused && !(m->needs & WN_NEEDS_PARTS); /* those have numbers in the end */
+}
+
 enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_error *err)
 {
     const struct wn_judging *j = t->judging;
@@ -83,21 +123,13 @@ enum wn_code wn_tally_add(struct wn_tally *t, const json_t *line, struct wn_erro
         return wn_fail(err, WN_BAD_REQUEST, "the line of '%.200s' has no values", name);
     if (t->n == t->room && grow(t, err) != WN_OK) return WN_NO_MEMORY;
     if (class_of(t, json_object_get(line, "label"), &t->classes[t->n], err) != WN_OK) return WN_NO_MEMORY;
+    bool refused;
+    if (add_refused(t, json_object_get(line, "refused"), &refused, err) != WN_OK) return WN_NO_MEMORY;
     char *copy = strdup(name);
     if (!copy) return wn_fail(err, WN_NO_MEMORY, "no memory for a name");
     t->names[t->n] = copy;
-    int at = 0;
-    for (int k = 0; k < j->options.n_metrics; k++) {
-        const struct wn_evaluation_metric *m = j->options.metrics[k];
-        const json_t *of_metric = json_object_get(values, m->name);
-        for (int s = 0; s < j->options.n_subjects; s++) {
-            const json_t *of_subject = json_object_get(of_metric, j->subjects[s]);
-            for (int c = 0; c < m->n_columns; c++, at++) {
-                const json_t *number = json_object_get(of_subject, m->columns[c].name);
-                t->columns[at][t->n] = json_is_number(number) ? json_number_value(number) : NAN;
-            }
-        }
-    }
+    for (int k = 0; k < j->options.n_metrics; k++)
+        add_values(t, k, wn_tally_index(j, k, 0, 0), json_object_get(values, j->options.metrics[k]->name), refused);
     t->n++;
     t->labelled += json_is_boolean(right);
     t->right += json_is_true(right);
@@ -115,6 +147,37 @@ enum wn_code wn_tally_cell(const struct wn_tally *t, int metric, int subject, in
     enum wn_code code = wn_estimate_mean(mine, classes, t->n, t->judging->seed, &out->value, err);
     if (code != WN_OK || subject == 0) return code;
     return wn_estimate_difference(mine, first, classes, t->n, t->judging->seed, &out->difference, &out->p, err);
+}
+
+void wn_tally_needs(const struct wn_tally *t, int metric, char *out, size_t size)
+{
+    static const struct {
+        unsigned need;
+        const char *words;
+    } rows[] = {{WN_NEEDS_LABEL, "the true class"},
+                {WN_NEEDS_RIVAL, "a rival"},
+                {WN_NEEDS_TRUTH, "a truth or boxes"},
+                {WN_NEEDS_COUNTERFACTUAL, "a counterfactual and an elsewhere"}};
+    unsigned needs = t->judging->options.metrics[metric]->needs;
+    size_t used = 0;
+    out[0] = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows && used < size; i++)
+        if (needs & rows[i].need)
+            used += (size_t)snprintf(out + used, size - used, "%s%s", used ? ", " : "", rows[i].words);
+    if (needs & WN_NEEDS_SECOND && used < size)
+        snprintf(out + used, size - used, "%sa second class that is likelier than %g (least-second)", used ? ", " : "",
+                 t->judging->options.least_second);
+}
+
+int wn_tally_refused(const struct wn_tally *t, int *none)
+{
+    int some = 0;
+    *none = 0;
+    for (int s = 0; s < t->judging->options.n_subjects; s++) {
+        some += t->refused[s].n > 0;
+        *none += t->n && t->refused[s].n == t->n;
+    }
+    return some;
 }
 
 /* ---- written down ---- */
@@ -174,6 +237,29 @@ static void write_model(struct wn_text *out, const struct wn_model *m)
     wn_json_close(out, '}');
 }
 
+static void write_refused(struct wn_text *out, const struct wn_tally *t)
+{
+    wn_json_key(out, "refused");
+    wn_json_open(out, '[');
+    for (int s = 0; s < t->judging->options.n_subjects; s++) {
+        if (!t->refused[s].n) continue;
+        wn_json_open(out, '{');
+        wn_json_pair(out, "subject", t->judging->subjects[s]);
+        wn_json_pair_int(out, "pictures", t->refused[s].n);
+        wn_json_pair(out, "reason", t->refused[s].why);
+        wn_json_close(out, '}');
+    }
+    wn_json_close(out, ']');
+}
+
+static void write_left_out(struct wn_text *out, const struct wn_tally *t, int metric)
+{
+    char needs[WN_NEEDS_TEXT];
+    wn_tally_needs(t, metric, needs, sizeof needs);
+    wn_json_pair_int(out, "left_out", t->left_out[metric]);
+    if (needs[0]) wn_json_pair(out, "needs", needs);
+}
+
 static void write_head(struct wn_text *out, const struct wn_tally *t, const struct wn_model *m)
 {
     wn_json_pair(out, "whynot_version", wn_version());
@@ -184,6 +270,7 @@ static void write_head(struct wn_text *out, const struct wn_tally *t, const stru
     wn_json_pair_int(out, "without_answer", t->failed);
     wn_json_pair_number(out, "accuracy", t->labelled ? (double)t->right / t->labelled : NAN);
     wn_json_pair_int(out, "forward_passes", t->passes);
+    write_refused(out, t);
 }
 
 enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, struct wn_text *out,
@@ -200,6 +287,7 @@ enum wn_code wn_tally_json(const struct wn_tally *t, const struct wn_model *m, s
         wn_json_pair(out, "metric", metric->name);
         wn_json_pair(out, "summary", metric->summary);
         wn_json_pair(out, "source", metric->source);
+        write_left_out(out, t, k);
         wn_json_key(out, "columns");
         wn_json_open(out, '[');
         for (int c = 0; c < metric->n_columns && code == WN_OK; c++) code = write_column(out, t, k, c, err);
@@ -220,10 +308,31 @@ static void number(struct wn_text *out, double v)
         wn_text_puts(out, ",");
 }
 
+/* RFC 4180: reasons have commas and quotation marks. */
+static void quoted(struct wn_text *out, const char *s)
+{
+    wn_text_puts(out, ",\"");
+    for (; *s; s++) wn_text_add(out, *s == '"' ? "\"\"" : s, *s == '"' ? 2 : 1);
+    wn_text_puts(out, "\"");
+}
+
+/* Why some pictures count for nothing in a row: pictures that the subject has no answer to and why, pictures that the
+ * metric leaves out. */
+static void write_absent(struct wn_text *out, const struct wn_tally *t, int metric, int subject)
+{
+    const struct wn_refusal *refused = &t->refused[subject];
+    wn_text_printf(out, ",%d,%d", t->left_out[metric], refused->n);
+    if (refused->n)
+        quoted(out, refused->why);
+    else
+        wn_text_puts(out, ",");
+}
+
 enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct wn_error *err)
 {
     const struct wn_judging *j = t->judging;
-    wn_text_puts(out, "metric,column,better,subject,n,mean,low,high,against_first,against_low,against_high,p\n");
+    wn_text_puts(out, "metric,column,better,subject,n,mean,low,high,against_first,against_low,against_high,p,"
+                      "left_out,refused,reason\n");
     for (int k = 0; k < j->options.n_metrics; k++)
         for (int c = 0; c < j->options.metrics[k]->n_columns; c++)
             for (int s = 0; s < j->options.n_subjects; s++) {
@@ -236,6 +345,7 @@ enum wn_code wn_tally_csv(const struct wn_tally *t, struct wn_text *out, struct 
                 const double row[] = {cell.value.mean,     cell.value.low,       cell.value.high, cell.difference.mean,
                                       cell.difference.low, cell.difference.high, cell.p};
                 for (size_t i = 0; i < sizeof row / sizeof *row; i++) number(out, row[i]);
+                write_absent(out, t, k, s);
                 wn_text_puts(out, "\n");
             }
     return out->failed ? wn_fail(err, WN_NO_MEMORY, "no memory for the table") : WN_OK;

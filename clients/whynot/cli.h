@@ -12,7 +12,9 @@
 /* name, number, meaning: how commands end. */
 #define CLI_EXITS(X)                                                                                                   \
     X(OK, 0, "everything that was asked for was done")                                                                 \
-    X(SOME_FAILED, 1, "some pictures have no answer, or the doctor found something wrong; the output says which")      \
+    X(SOME_FAILED, 1,                                                                                                  \
+      "some pictures, or some of what was to be judged, have no answer, or the doctor found something wrong; the "     \
+      "output says which")                                                                                             \
     X(USAGE, 2, "the command line cannot be understood")                                                               \
     X(NO_MODEL, 3, "there is no such model, or it cannot be used")                                                     \
     X(UNREACHABLE, 4, "the daemon cannot be reached, or it refused the key")                                           \

@@ -362,17 +362,49 @@ static enum cli_exit judge_all(struct evaluating *e)
     return code == CLI_OK ? cli_job_run(&job) : code;
 }
 
-static void print_cell(const char *subject, const struct wn_cell *cell, bool first)
+/* " [low, high]"; what is no number has not been measured. */
+static void print_range(double low, double high, bool with_sign)
+{
+    if (isfinite(low) && isfinite(high))
+        printf(with_sign ? " [%+.4f, %+.4f]" : " [%.4f, %.4f]", low, high);
+    else
+        printf(" [-, -]");
+}
+
+static void print_cell(const char *subject, const struct wn_cell *cell, bool refused)
 {
     const struct wn_estimate *v = &cell->value, *d = &cell->difference;
     printf("  %-28s ", subject);
-    if (!v->n)
-        printf("nothing to say\n");
-    else if (first)
-        printf("%.4f  [%.4f, %.4f]  n=%d\n", v->mean, v->low, v->high, v->n);
-    else
-        printf("%.4f  [%.4f, %.4f]  n=%d  against the first %+.4f [%+.4f, %+.4f] p=%.2g\n", v->mean, v->low, v->high,
-               v->n, d->mean, d->low, d->high, cell->p);
+    if (!v->n) {
+        printf("%s\n", refused ? "refused, as is said above" : "nothing to say");
+        return;
+    }
+    printf("%.4f ", v->mean);
+    print_range(v->low, v->high, false);
+    printf("  n=%d", v->n);
+    if (d->n) {
+        printf("  against the first %+.4f", d->mean);
+        print_range(d->low, d->high, true);
+        if (isfinite(cell->p)) printf(" p=%.2g", cell->p);
+    }
+    printf("\n");
+}
+
+static void print_refused(const struct wn_tally *t)
+{
+    for (int s = 0; s < t->judging->options.n_subjects; s++)
+        if (t->refused[s].n)
+            printf("%s is refused for %d of %d pictures: %s\n", t->judging->subjects[s], t->refused[s].n, t->n,
+                   t->refused[s].why);
+}
+
+static void print_left_out(const struct wn_tally *t, int metric)
+{
+    char needs[WN_NEEDS_TEXT];
+    if (!t->left_out[metric]) return;
+    wn_tally_needs(t, metric, needs, sizeof needs);
+    printf("\n%s leaves out %d of %d pictures%s%s\n", t->judging->options.metrics[metric]->name, t->left_out[metric],
+           t->n, needs[0] ? ": it needs " : "", needs);
 }
 
 static enum cli_exit print_table(const struct evaluating *e)
@@ -383,7 +415,9 @@ static enum cli_exit print_table(const struct evaluating *e)
     printf("%d pictures, %d without an answer; %s\n", t->n, t->failed, j->question);
     if (t->labelled)
         printf("%.1f %% of %d labelled pictures are classified right\n", 100.0 * t->right / t->labelled, t->labelled);
-    for (int k = 0; k < j->options.n_metrics; k++)
+    print_refused(t);
+    for (int k = 0; k < j->options.n_metrics; k++) {
+        print_left_out(t, k);
         for (int c = 0; c < j->options.metrics[k]->n_columns; c++) {
             const struct wn_evaluation_column *column = &j->options.metrics[k]->columns[c];
             printf("\n%s %s: %s%s\n", j->options.metrics[k]->name, column->name, column->words,
@@ -393,9 +427,10 @@ static enum cli_exit print_table(const struct evaluating *e)
             for (int s = 0; s < j->options.n_subjects; s++) {
                 struct wn_cell cell;
                 if (wn_tally_cell(t, k, s, c, &cell, &err) != WN_OK) return cli_fail_error(&err);
-                print_cell(j->subjects[s], &cell, !s);
+                print_cell(j->subjects[s], &cell, t->refused[s].n > 0);
             }
         }
+    }
     return CLI_OK;
 }
 
@@ -415,6 +450,20 @@ static enum cli_exit put_out(struct evaluating *e)
     code = wn_tally_json(&e->tally, e->model, &text, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
     if (code == CLI_OK) printf("%s\n", wn_text_string(&text));
     wn_text_finish(&text);
+    return code;
+}
+
+/* Numbers that are missing are no success, whichever of the outputs is read. */
+static enum cli_exit say_missing(const struct wn_tally *t)
+{
+    int none, some = wn_tally_refused(t, &none), of = t->judging->options.n_subjects, s = 0;
+    enum cli_exit code = CLI_OK;
+    while (some && !t->refused[s].n) s++;
+    if (some)
+        code = cli_fail(none == of ? CLI_USAGE : CLI_SOME_FAILED,
+                        "%d of %d combinations of a method and a contrast are refused; %s for %d of %d pictures: %s",
+                        some, of, t->judging->subjects[s], t->refused[s].n, t->n, t->refused[s].why);
+    if (t->failed) code = cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", t->failed, t->failed + t->n);
     return code;
 }
 
@@ -460,9 +509,7 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = closed;
     if (code == CLI_OK && e.of_parts && wn_parts_settle(&e.tally, &err) != WN_OK) code = cli_fail_error(&err);
     if (code == CLI_OK) code = put_out(&e);
-    if (code == CLI_OK && e.tally.failed)
-        code =
-            cli_fail(CLI_SOME_FAILED, "%d of %d pictures have no answer", e.tally.failed, e.tally.failed + e.tally.n);
+    if (code == CLI_OK) code = say_missing(&e.tally);
     close_seats(&e);
     wn_tally_finish(&e.tally);
     cli_dataset_finish(&e.data);

@@ -34,6 +34,19 @@ static const char style[] = "td.best{font-weight:700}.scroll{overflow-x:auto}svg
                             "img{width:100px;height:100px;object-fit:contain;"
                             "image-rendering:auto}";
 
+static void put_refused(struct report *r)
+{
+    const struct wn_tally *t = r->tally;
+    for (int s = 0; s < t->judging->options.n_subjects; s++) {
+        if (!t->refused[s].n) continue;
+        wn_text_puts(&r->out, "<p>");
+        cli_page_text(&r->out, t->judging->subjects[s]);
+        wn_text_printf(&r->out, " is refused for %d of %d pictures: ", t->refused[s].n, t->n);
+        cli_page_text(&r->out, t->refused[s].why);
+        wn_text_puts(&r->out, "</p>");
+    }
+}
+
 static void put_head(struct report *r, const struct cli *c)
 {
     struct wn_text *out = &r->out;
@@ -56,6 +69,7 @@ static void put_head(struct report *r, const struct cli *c)
                    (long long)t->passes);
     cli_page_command(out, c);
     wn_text_puts(out, "</code></p>");
+    put_refused(r);
 }
 
 /* ---- tables and plots ---- */
@@ -114,6 +128,32 @@ static void put_plot(struct report *r, const struct wn_cell *cells, int n, const
     wn_text_puts(out, "</svg>");
 }
 
+/* Of one picture no interval can be given. */
+static void put_range(struct wn_text *out, double low, double high, bool with_sign)
+{
+    if (isfinite(low) && isfinite(high))
+        wn_text_printf(out, with_sign ? "%+.4f to %+.4f" : "%.4f to %.4f", low, high);
+    else
+        wn_text_puts(out, "-");
+}
+
+static void put_cell(struct wn_text *out, const struct wn_cell *c, bool best)
+{
+    wn_text_printf(out, "<td%s>%.4f<td class=\"soft\">", best ? " class=\"best\"" : "", c->value.mean);
+    put_range(out, c->value.low, c->value.high, false);
+    wn_text_printf(out, "<td class=\"soft\">%d", c->value.n);
+    if (!c->difference.n) {
+        wn_text_puts(out, "<td><td><td></tr>");
+        return;
+    }
+    wn_text_printf(out, "<td>%+.4f<td class=\"soft\">", c->difference.mean);
+    put_range(out, c->difference.low, c->difference.high, true);
+    if (isfinite(c->p))
+        wn_text_printf(out, "<td>%.2g</tr>", c->p);
+    else
+        wn_text_puts(out, "<td>-</tr>");
+}
+
 static void put_rows(struct report *r, const struct wn_cell *cells, int n, int better)
 {
     struct wn_text *out = &r->out;
@@ -125,18 +165,26 @@ static void put_rows(struct report *r, const struct wn_cell *cells, int n, int b
         wn_text_puts(out, "<tr><td>");
         cli_page_text(out, r->tally->judging->subjects[s]);
         if (!c->value.n) {
-            wn_text_puts(out, "<td colspan=\"6\" class=\"soft\">nothing to say</tr>");
+            const struct wn_refusal *refused = &r->tally->refused[s];
+            wn_text_printf(out, "<td colspan=\"6\" class=\"soft\">%s", refused->n ? "refused: " : "nothing to say");
+            cli_page_text(out, refused->n ? refused->why : "");
+            wn_text_puts(out, "</tr>");
             continue;
         }
-        wn_text_printf(out, "<td%s>%.4f<td class=\"soft\">%.4f to %.4f<td class=\"soft\">%d",
-                       s == best ? " class=\"best\"" : "", c->value.mean, c->value.low, c->value.high, c->value.n);
-        if (s && c->difference.n)
-            wn_text_printf(out, "<td>%+.4f<td class=\"soft\">%+.4f to %+.4f<td>%.2g</tr>", c->difference.mean,
-                           c->difference.low, c->difference.high, c->p);
-        else
-            wn_text_puts(out, "<td><td><td></tr>");
+        put_cell(out, c, s == best);
     }
     wn_text_puts(out, "</table></div>");
+}
+
+static void put_left_out(struct report *r, int metric)
+{
+    char needs[WN_NEEDS_TEXT];
+    if (!r->tally->left_out[metric]) return;
+    wn_tally_needs(r->tally, metric, needs, sizeof needs);
+    wn_text_printf(&r->out, "<p>It leaves out %d of %d pictures%s", r->tally->left_out[metric], r->tally->n,
+                   needs[0] ? ": it needs " : "");
+    cli_page_text(&r->out, needs);
+    wn_text_puts(&r->out, ".</p>");
 }
 
 static enum wn_code put_metrics(struct report *r, struct wn_error *err)
@@ -149,6 +197,7 @@ static enum wn_code put_metrics(struct report *r, struct wn_error *err)
         const struct wn_evaluation_metric *m = metric_of(r, k);
         wn_text_printf(&r->out, "<h2>%s</h2><p>%s <span class=\"soft\">(%s)</span></p>", m->name, m->summary,
                        m->source);
+        put_left_out(r, k);
         for (int c = 0; c < m->n_columns && code == WN_OK; c++) {
             for (int s = 0; s < n && code == WN_OK; s++) code = wn_tally_cell(r->tally, k, s, c, &cells[s], err);
             wn_text_printf(&r->out, "<h3>%s</h3><p class=\"soft\">%s%s</p>", m->columns[c].name, m->columns[c].words,

@@ -23,7 +23,8 @@ enum wn_evaluation_needs {
     WN_NEEDS_SEVERAL = 16,  /* compares subjects: needs two or more */
     WN_NEEDS_SHUFFLED = 32, /* the same network with shuffled weights */
     /* pictures of named parts; the numbers are of all pictures together, and not made here */
-    WN_NEEDS_PARTS = 64
+    WN_NEEDS_PARTS = 64,
+    WN_NEEDS_SECOND = 128 /* a second class that is likelier than the option least_second: run looks at it */
 };
 
 /* Which questions a metric wants answered, of each subject. */
@@ -82,7 +83,7 @@ struct wn_evaluation_options {
      * more. */
     bool (*given_up)(void *context);
     void *context;
-    /* pictures whose second class is less likely are left out of the masking experiment; Wang & Wang 2022: 0.1 */
+    /* pictures whose second class is no likelier are left out of the masking experiment; Wang & Wang 2022: 0.1 */
     double least_second;
 };
 
@@ -108,9 +109,9 @@ WN_API int wn_evaluation_values(const struct wn_evaluation *v);
 
 /* Measures one picture. values: wn_evaluation_values doubles, NaN where the picture or the method has nothing to
  * say. prediction (may be NULL): its most likely class, -1 where a failure came before it was known. passes (may be
- * NULL): forward passes taken. Errors: WN_DEADLINE where it was given up, those of the engine; a question that one
- * subject cannot answer (a method that the network rules out) leaves that subject's values NaN and its reason in
- * *refused (may be NULL). */
+ * NULL): forward passes taken. refused (may be NULL): n_subjects errors; a question that a subject cannot answer (a
+ * method that the network rules out) leaves its values NaN and the reason in the error of the subject, whose code is
+ * WN_OK otherwise. Errors: WN_DEADLINE where it was given up, those of the engine. */
 WN_API enum wn_code wn_evaluation_run(struct wn_evaluation *v, const struct wn_evaluation_picture *picture,
                                       double *values, int *prediction, int64_t *passes, struct wn_error *refused,
                                       struct wn_error *err);

@@ -310,6 +310,7 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
                             struct wn_error *err)
 {
     struct wn_trial *t = &v->trial;
+    for (int s = 0; s < v->options.n_subjects && refused; s++) refused[s] = (struct wn_error){.code = WN_OK};
     t->picture = p;
     t->chosen = t->first = t->second = -1;
     t->passes++;
@@ -317,8 +318,8 @@ static enum wn_code explain(struct wn_evaluation *v, const struct wn_evaluation_
     struct wn_batch batch = {1, &p->image, v->n_questions, v->questions, NULL, NULL, NULL};
     enum wn_code code = wn_engine_explain_late(t->engine, &batch, settle, v, v->logits, v->given, NULL, err);
     for (int i = 0; i < v->n_questions; i++) {
-        if (v->given[i].error.code != WN_OK && refused)
-            wn_fail(refused, v->given[i].error.code, "%s", v->given[i].error.text);
+        int subject = v->slots[i] / WN_MAP_COUNT;
+        if (refused && refused[subject].code == WN_OK) refused[subject] = v->given[i].error;
         t->answers[v->slots[i]] = v->given[i];
     }
     if (code == WN_OK) code = wn_answers_failure(v->given, v->n_questions, err);

@@ -284,6 +284,54 @@ class Evaluate(unittest.TestCase):
         self.assertEqual((none["n"], every["n"]), (0, len(self.names)))
         self.assertTrue(math.isfinite(every["mean"]))
 
+    def test_pictures_that_a_metric_leaves_out_are_counted_with_what_it_needs(self):
+        report, table = self.path("left-out.html"), self.path("left-out.csv")
+        words = ["evaluate", self.data, *FAST, "--metric", "masking,content", "--least-second", "0.9", "--limit", "3"]
+        masking, content = json.loads(whynot(*words, "--json", "--report", report, "--csv", table).out)["metrics"]
+        self.assertEqual((masking["left_out"], masking["needs"]), (3, "a second class that is likelier than 0.9 (least-second)"))
+        self.assertEqual((content["left_out"], content["needs"]), (0, "a truth or boxes"))
+        self.assertIn("\nmasking leaves out 3 of 3 pictures: it needs a second class that is likelier than 0.9 (least-second)\n", whynot(*words).out)
+        self.assertIn("leaves out 3 of 3 pictures: it needs a second class", open(report).read())
+        self.assertEqual({(row["metric"], row["left_out"]) for row in csv.DictReader(open(table))}, {("masking", "3"), ("content", "0")})
+        r = whynot("evaluate", self.one_of_labels(), *FAST, "--metric", "content")
+        self.assertIn("content leaves out 1 of 1 pictures: it needs a truth or boxes\n", r.out)
+
+    def one_of_labels(self):
+        index = os.path.join(self.data, "one.csv")
+        with open(index, "w") as out:
+            out.write("image,label\n%s,%s\n" % (self.names[0], label_of(self.names[0])))
+        return index
+
+    def test_what_is_refused_is_named_with_its_reason_in_every_output(self):
+        model = FAST[:4]
+        for methods, contrasts, refused, code in (("eigencam,gradcam", "pair", ["eigencam/pair"], 1), ("gradcam", "clrp", ["gradcam/clrp"], 2),
+                                                  ("gradcam", "regression,logit", ["gradcam/regression"], 1), ("gradcam,la", "regression", ["gradcam/regression", "la/regression"], 2)):
+            with self.subTest(methods=methods, contrasts=contrasts):
+                report, table, lines = self.path("refused.html"), self.path("refused.csv"), self.path("refused.jsonl")
+                words = ["evaluate", self.data, *model, "--limit", "3", "--method", methods, "--contrast", contrasts, "--metric", "insertion,masking"]
+                r = whynot(*words, "--json", "--report", report, "--csv", table, "--output", lines, "--force")
+                text = whynot(*words)
+                self.assertEqual((r.code, text.code), (code, code), r.err)
+                answer = json.loads(r.out, parse_constant=lambda word: self.fail(word))
+                self.assertEqual([(row["subject"], row["pictures"]) for row in answer["refused"]], [(s, 3) for s in refused])
+                reasons = {row["subject"]: row["reason"] for row in answer["refused"]}
+                for out in (text.out, open(report).read()):
+                    self.assertNotRegex(out, r"\bnan\b|\binf\b")
+                    for subject, reason in reasons.items():
+                        self.assertIn("%s is refused for 3 of 3 pictures: %s" % (subject, reason), out.replace("&#39;", "'"))
+                self.assertIn("%s for 3 of 3 pictures: %s" % (refused[0], reasons[refused[0]]), r.err)
+                for row in csv.DictReader(open(table)):
+                    self.assertEqual((row["refused"], row["reason"]), ("3", reasons[row["subject"]]) if row["subject"] in refused else ("0", ""))
+                self.assertEqual([json.loads(line)["refused"] for line in open(lines)], [reasons] * 3)
+
+    def test_one_picture_has_no_interval_and_no_output_says_nan(self):
+        report, table = self.path("single.html"), self.path("single.csv")
+        r = whynot("evaluate", self.one_of_labels(), *FAST, "--metric", "insertion", "--report", report, "--csv", table)
+        self.assertEqual((r.code, r.err), (0, ""))
+        self.assertIn(" [-, -]  n=1  against the first ", r.out)
+        for out in (r.out, open(report).read(), open(table).read()):
+            self.assertNotRegex(out, r"\bnan\b")
+
 
 if __name__ == "__main__":
     unittest.main()

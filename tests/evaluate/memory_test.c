@@ -18,6 +18,7 @@
 
 #define MOST_PIXELS (64 * 64)
 #define MOST_VALUES 512
+#define MOST_SUBJECTS 4
 
 static const char *model;
 
@@ -25,7 +26,7 @@ static const char *model;
 struct hall {
     struct wn_graph *graph, *shuffled_graph;
     struct wn_engine *engine, *shuffled;
-    struct wn_subject subjects[4];
+    struct wn_subject subjects[MOST_SUBJECTS];
     const struct wn_evaluation_metric *metrics[64];
     struct wn_evaluation_options options;
     float image[3 * MOST_PIXELS], rival[3 * MOST_PIXELS], elsewhere[3 * MOST_PIXELS];
@@ -71,7 +72,8 @@ static void open_hall(struct hall *h)
     h->subjects[2] = (struct wn_subject){wn_method_find("lrp-zplus"), wn_contrast_find("sglrp"), WN_LAYER_AUTO};
     /* passes of its own */
     h->subjects[3] = (struct wn_subject){wn_method_find("scorecam"), wn_contrast_find("logit"), WN_LAYER_AUTO};
-    h->options = (struct wn_evaluation_options){.subjects = h->subjects, .n_subjects = 4, .metrics = h->metrics};
+    h->options =
+        (struct wn_evaluation_options){.subjects = h->subjects, .n_subjects = MOST_SUBJECTS, .metrics = h->metrics};
     for (int i = 0; wn_evaluation_metric_at(i); i++) h->metrics[h->options.n_metrics++] = wn_evaluation_metric_at(i);
 }
 
@@ -81,11 +83,16 @@ static void close_hall(struct hall *h)
     wn_graph_destroy(h->shuffled_graph);
 }
 
+/* refused: the last subject's that was; WN_OK where none was. */
 static enum wn_code measure(struct hall *h, struct wn_evaluation *v, double *values, struct wn_error *refused,
                             struct wn_error *err)
 {
+    struct wn_error of_each[MOST_SUBJECTS];
     *refused = *err = (struct wn_error){0};
-    return wn_evaluation_run(v, &h->picture, values, NULL, NULL, refused, err);
+    enum wn_code code = wn_evaluation_run(v, &h->picture, values, NULL, NULL, of_each, err);
+    for (int s = 0; s < h->options.n_subjects; s++)
+        if (of_each[s].code != WN_OK) *refused = of_each[s];
+    return code;
 }
 
 static struct wn_evaluation *evaluation_of(struct hall *h)

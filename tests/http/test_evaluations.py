@@ -80,6 +80,15 @@ class Evaluations(Jobs, unittest.TestCase):
             self.assertEqual(cell["n"], len(values))
             self.assertAlmostEqual(cell["mean"], sum(values) / len(values), 6)
 
+    def test_what_is_refused_or_left_out_is_in_the_table_with_its_reason(self):
+        body = {"methods": "eigencam,gradcam", "contrasts": "pair", "metrics": "confidence,masking,content", "least_second": 1, "instances": [instance(i) for i in range(2)]}
+        a = self.until(self.d, self.start(self.d, body), "done", "failed")
+        reason, = {line["refused"]["eigencam/pair"] for line in a["lines"]}
+        self.assertIn("looks at no class", reason)
+        self.assertEqual(a["table"]["refused"], [{"subject": "eigencam/pair", "pictures": 2, "reason": reason}])
+        self.assertEqual([(m["metric"], m["left_out"], m.get("needs", "")) for m in a["table"]["metrics"]],
+                         [("confidence", 0, ""), ("masking", 2, "a second class that is likelier than 1 (least-second)"), ("content", 2, "a truth or boxes")])
+
     def test_a_box_that_leaves_its_picture_is_that_pictures_own_trouble(self):
         outside = [[0, 0, 1000, 1000], [0, 0, 25, 5], [0, 0, 5, 21], [-1, 0, 5, 5], [0, -1, 5, 5], [24, 0, 24, 5], [0, 20, 5, 20]]
         inside = [[0, 0, 24, 20], [0, 0, 23, 19], [23, 19, 23, 19], [5, 5, 5, 5]]
