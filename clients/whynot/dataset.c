@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <jsonload.h>
 #include <limits.h>
+#include <nearest.h>
 #include <spelling.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -173,6 +174,34 @@ static enum cli_exit json_boxes(const struct place *at, const json_t *line, stru
     return CLI_OK;
 }
 
+enum cli_exit cli_dataset_keys(const char *file, int line, const json_t *object, const char *const *names, int n)
+{
+    char all[256] = "";
+    void *member = json_object_iter((json_t *)object);
+    for (; member; member = json_object_iter_next((json_t *)object, member)) {
+        const char *key = json_object_iter_key(member), *nearest;
+        int i = 0;
+        while (i < n && strcmp(names[i], key) != 0) i++;
+        if (i < n) continue;
+        if (wn_nearest_names(key, names, n, &nearest, 1))
+            return cli_fail(CLI_USAGE, "%s, line %d: there is no key '%.64s'; did you mean '%s'?", file, line, key,
+                            nearest);
+        for (i = 0; i < n; i++) {
+            size_t used = strlen(all);
+            snprintf(all + used, sizeof all - used, "%s%s", i ? ", " : "", names[i]);
+        }
+        return cli_fail(CLI_USAGE, "%s, line %d: there is no key '%.64s'; there are: %s", file, line, key, all);
+    }
+    return CLI_OK;
+}
+
+static enum cli_exit check_keys(const struct place *at, const json_t *line)
+{
+    static const char *const names[] = {"image", "id",    "label",          "rival",
+                                        "truth", "boxes", "counterfactual", "elsewhere"};
+    return cli_dataset_keys(at->file, at->line, line, names, sizeof names / sizeof *names);
+}
+
 static enum cli_exit read_json(const struct place *at, const char *folder, const char *text, struct cli_dataset *out)
 {
     struct wn_error wrong = {0};
@@ -186,7 +215,7 @@ static enum cli_exit read_json(const struct place *at, const char *folder, const
         code = cli_fail(CLI_FAILED, "no memory for line %d of %s", at->line, at->file);
     else if (!line)
         code = cli_fail(CLI_USAGE, "%s, line %d: no JSON: %s", at->file, at->line, wrong.text);
-    else if (!image)
+    else if ((code = check_keys(at, line)) == CLI_OK && !image)
         code = cli_fail(CLI_USAGE, "%s, line %d has no 'image'", at->file, at->line);
     if (code == CLI_OK) {
         e.name = strdup(id ? id : image);
@@ -252,14 +281,29 @@ static bool is_one_of(const char *cell, const char *const *names)
     return *names != NULL;
 }
 
+/* A table may have columns for others, so one that is not read is no failure; it is said where it is spelled almost
+ * like one that the table lacks. */
+static void warn_of_column(const char *file, const char *cell, const struct columns *found)
+{
+    static const char *const names[] = {"rival", "label", "class", "class_index"};
+    const char *nearest;
+    int first = found->rival < 0 ? 0 : 1, n = found->label < 0 ? 4 : 1;
+    if (*cell && n > first && wn_nearest_names(cell, names + first, n - first, &nearest, 1))
+        cli_fail(CLI_OK, "warning: %s: the column '%.64s' is not read; did you mean '%s'?", file, cell, nearest);
+}
+
+enum { MOST_COLUMNS = 64 };
+
 /* *named: the first line names the columns; else it is a picture. */
-static enum cli_exit name_columns(const char *line, bool *named, struct columns *out)
+static enum cli_exit name_columns(const char *file, const char *line, bool *named, struct columns *out)
 {
     static const char *const images[] = {"image", "file", "filename", "path", NULL}, *const labels[] = {"label",
                                                                                                         "class", NULL};
     char *copy = strdup(line), *rest = copy;
+    const char *others[MOST_COLUMNS];
+    int n_others = 0;
     struct columns found = {-1, -1, -1};
-    for (int i = 0; rest && *rest && i < 64; i++) {
+    for (int i = 0; rest && *rest && i < MOST_COLUMNS; i++) {
         const char *cell = next_cell(&rest);
         if (found.image < 0 && is_one_of(cell, images))
             found.image = i;
@@ -267,8 +311,11 @@ static enum cli_exit name_columns(const char *line, bool *named, struct columns 
             found.label = i;
         else if (strcasecmp(cell, "rival") == 0)
             found.rival = i;
+        else
+            others[n_others++] = cell;
     }
     *named = found.image >= 0;
+    for (int i = 0; *named && i < n_others; i++) warn_of_column(file, others[i], &found);
     if (*named) *out = found;
     enum cli_exit code = copy ? CLI_OK : cli_fail(CLI_FAILED, "no memory for the first line");
     free(copy);
@@ -292,12 +339,12 @@ static enum cli_exit read_csv(const struct place *at, const char *folder, struct
     const char *image = "", *label = "", *rival = "";
     struct cli_exhibit e = {.label = -1, .rival = -1};
     bool named = false;
-    enum cli_exit code = at->line == 1 ? name_columns(text, &named, columns) : CLI_OK;
+    enum cli_exit code = at->line == 1 ? name_columns(at->file, text, &named, columns) : CLI_OK;
     if (code != CLI_OK || named) return code;
     if (at->line == 1 && has_another_separator(folder, text))
         return cli_fail(CLI_USAGE, "%s, line 1: the separator of a CSV file must be a comma here, not '%s'", at->file,
                         strchr(text, ';') ? ";" : "\\t");
-    for (int i = 0; *text && i < 64; i++) {
+    for (int i = 0; *text && i < MOST_COLUMNS; i++) {
         const char *cell = next_cell(&text);
         if (i == columns->image) image = cell;
         if (i == columns->label) label = cell;

@@ -18,6 +18,10 @@ struct cli_classes {
  * "no left turn" and "tench" is "tench, Tinca tinca", if only one class is. */
 int cli_dataset_class(const struct cli_classes *classes, const json_t *value);
 
+/* Refuses an object of a data set that has another key than these, by the nearest of them: what is misspelt would be
+ * as good as not said. file and line: where it stands. A failure was said. */
+enum cli_exit cli_dataset_keys(const char *file, int line, const json_t *object, const char *const *names, int n);
+
 struct cli_exhibit {
     char *name;                                       /* as the data set calls it */
     char *stranger;                                   /* its folder, where that is called like no class; or NULL */

@@ -525,22 +525,25 @@ const struct cli_command cli_evaluate = {
     .operands = "DATA",
     .summary =
         "Judge explanations on pictures: masking, insertion and deletion, pointing, known contrasts; with intervals.",
-    .text = "DATA is a folder of pictures (those in a folder called like a class have that label), a folder with "
-            "labels.csv (image,label[,rival]) or "
-            "pictures.jsonl, or such a file. A line of pictures.jsonl is {\"image\", \"label\", \"rival\", \"truth\", "
-            "\"boxes\", \"counterfactual\", "
-            "\"elsewhere\"}; only the image must be there. truth is a mask as large as the picture, boxes are [x0, y0, "
-            "x1, y1].\n\n"
-            "The suite parts reads parts.jsonl: {\"image\", \"label\", \"map\" (a grey picture: 1 where the first part "
-            "is seen, and so on, then the "
-            "background's things), \"parts\": [names], \"background\": [names], \"without\": [{\"gone\": [names], "
-            "\"image\"}], \"minimal\": [[names that "
-            "are enough]], \"shared\": [{\"class\", \"parts\"}, {...}]}; models/signs/parts.py draws such pictures.\n\n"
-            "Numbers are means over pictures, those of the pointing game over classes of their pictures' means. "
-            "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture "
-            "by picture, with the p of "
-            "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on "
-            "with --resume.",
+    .text =
+        "DATA is a folder of pictures (those in a folder called like a class have that label), a folder with "
+        "labels.csv (image,label[,rival]) or "
+        "pictures.jsonl, or such a file. A line of pictures.jsonl is {\"image\", \"id\", \"label\", \"rival\", "
+        "\"truth\", "
+        "\"boxes\", \"counterfactual\", "
+        "\"elsewhere\"}; only the image must be there. truth is a mask as large as the picture, boxes are [x0, y0, "
+        "x1, y1]. Another key is refused; columns of labels.csv that are not read are left alone, and said where one "
+        "is spelled almost like one that is.\n\n"
+        "The suite parts reads parts.jsonl: {\"image\", \"label\", \"map\" (a grey picture: 1 where the first part "
+        "is seen, and so on, then the "
+        "background's things), \"parts\": [names], \"background\": [names], \"without\": [{\"gone\": [names], "
+        "\"image\"}], \"minimal\": [[names that "
+        "are enough]], \"shared\": [{\"class\", \"parts\"}, {...}]}; models/signs/parts.py draws such pictures.\n\n"
+        "Numbers are means over pictures, those of the pointing game over classes of their pictures' means. "
+        "Intervals are 95 % of resampled pictures; differences are against the first method and contrast, picture "
+        "by picture, with the p of "
+        "a permutation test. The same seed gives the same numbers, also when a run was interrupted and went on "
+        "with --resume.",
     .example =
         "  whynot evaluate photos --model resnet18 --suite table1 --report table1.html\n"
         "  whynot evaluate signs --model signs-resnet --suite contrast-truth --output lines.jsonl --csv table.csv",

@@ -22,6 +22,13 @@ static enum cli_exit wrong(const struct reading *in, const char *what)
     return cli_fail(CLI_USAGE, "%s, line %d: %s", in->file, in->line, what);
 }
 
+static enum cli_exit check_keys(const struct reading *in, const json_t *line)
+{
+    static const char *const names[] = {"image",      "id",      "label",   "map",   "parts",
+                                        "background", "without", "minimal", "shared"};
+    return cli_dataset_keys(in->file, in->line, line, names, sizeof names / sizeof *names);
+}
+
 static char *path_of(const struct reading *in, const json_t *name)
 {
     const char *text = json_string_value(name);
@@ -64,8 +71,10 @@ static enum cli_exit read_without(const struct reading *in, const json_t *list, 
     a->without = wn_pool_array(&in->out->pool, n + 1, sizeof(char *));
     if (!rows || !a->without) return wrong(in, "no memory for so many pictures");
     for (size_t i = 0; i < n; i++) {
+        static const char *const names[] = {"gone", "image"};
         const json_t *one = json_array_get(list, i);
-        enum cli_exit code = read_set(in, json_object_get(one, "gone"), &rows[i].gone);
+        enum cli_exit code = cli_dataset_keys(in->file, in->line, one, names, 2);
+        if (code == CLI_OK) code = read_set(in, json_object_get(one, "gone"), &rows[i].gone);
         if (code != CLI_OK) return code;
         a->without[i] = path_of(in, json_object_get(one, "image"));
         if (!a->without[i]) return wrong(in, "a picture of 'without' has no 'image'");
@@ -95,8 +104,10 @@ static enum cli_exit read_shared(const struct reading *in, const json_t *list, s
     if (json_array_size(list) != 2)
         return list && json_array_size(list) ? wrong(in, "'shared' is about two classes") : CLI_OK;
     for (size_t k = 0; k < 2; k++) {
+        static const char *const names[] = {"class", "parts"};
         const json_t *one = json_array_get(list, k);
-        enum cli_exit code = read_set(in, json_object_get(one, "parts"), &a->what.shared[k]);
+        enum cli_exit code = cli_dataset_keys(in->file, in->line, one, names, 2);
+        if (code == CLI_OK) code = read_set(in, json_object_get(one, "parts"), &a->what.shared[k]);
         if (code != CLI_OK) return code;
         a->what.other[k] = cli_dataset_class(in->classes, json_object_get(one, "class"));
         if (a->what.other[k] == WN_SPELLED_TWICE)
@@ -166,8 +177,8 @@ static enum cli_exit read_all(struct reading *in, FILE *f, long limit, struct cl
         }
         data->list[data->n] = (struct cli_exhibit){.label = -1, .rival = -1};
         in->out->list[data->n] = (struct cli_assembled){0};
-        code = json_is_object(line) ? read_line(in, line, &in->out->list[data->n], &data->list[data->n])
-                                    : wrong(in, "no JSON object");
+        code = json_is_object(line) ? check_keys(in, line) : wrong(in, "no JSON object");
+        if (code == CLI_OK) code = read_line(in, line, &in->out->list[data->n], &data->list[data->n]);
         data->n++;
         in->out->n = data->n;
         json_decref(line);

@@ -171,13 +171,31 @@ class Refusals(unittest.TestCase):
             r = self.judged(self.write("data/d.csv", text))
             self.assertEqual(r.code, 0, (text, r.err))
 
+    def test_a_key_or_column_that_is_misspelt_is_named_with_the_nearest(self):
+        for key, said in (("rivl", "did you mean 'rival'"), ("boxs", "did you mean 'boxes'"), ("Label", "did you mean 'label'"), ("imag", "did you mean 'image'"), ("weather", "there are: image, id, label")):
+            path = self.write("data/d.jsonl", json.dumps({"image": "stop/1.png", "label": "stop"}) + "\n" + json.dumps(dict({"image": "stop/1.png"} if key != "imag" else {}, **{key: "stop"})) + "\n")
+            for r in (self.judged(path), whynot("audit", path, "-m", "tiny", "--models", self.models)):
+                self.assertEqual(r.code, 2, (key, r.err))
+                self.assertIn("d.jsonl, line 2: there is no key '%s'; %s" % (key, said), r.err)
+        for header, said in (("image,label,rivl", "the column 'rivl' is not read; did you mean 'rival'?"), ("image,lable", "'lable' is not read; did you mean 'label'?"),
+                             ("class_idx,file", "'class_idx' is not read; did you mean 'class_index'?")):
+            r = self.judged(self.write("data/d.csv", "%s\n%s\n" % (header, ",".join("stop/1.png" if c in ("image", "file") else "3" for c in header.split(",")))))
+            self.assertEqual((r.code, r.err.count("\n")), (0, 1), r.err)
+            self.assertIn("warning: %s: " % self.path("data/d.csv"), r.err)
+            self.assertIn(said, r.err)
+        for header in ("image,label,rival,notes", "id,title,image,label,rival,lable", "weather,image,camera"):  # others' columns
+            r = self.judged(self.write("data/d.csv", "%s\n%s\n" % (header, ",".join({"image": "stop/1.png", "rival": "4"}.get(c, "3") for c in header.split(",")))))
+            self.assertEqual((r.code, r.err), (0, ""))
+
     def test_pictures_of_parts_that_are_none(self):
         good = {"image": "stop/1.png", "label": "stop", "map": "stop/1.png", "parts": ["disc"], "background": ["tree"]}
         cases = [("7", "no JSON object"), ({}, "a line has"), (dict(good, parts=[]), "a line has"), (dict(good, map=7), "a line has"), (dict(good, label="no such"), "no class"),
                  (dict(good, parts=["p%d" % i for i in range(40)]), "more than 32"), (dict(good, without=[{"gone": "disc"}]), "list of names"), (dict(good, without=[{"gone": ["wheel"]}]), "none of"),
                  (dict(good, without=[{"gone": [7], "image": "x"}]), "none of"), (dict(good, without=[{"gone": ["disc"]}]), "no 'image'"), (dict(good, minimal=[["wheel"]]), "none of"), (dict(good, shared=[{}]), "two classes"),
                  (dict(good, shared=[{"parts": ["disc"], "class": "no such"}, {"parts": [], "class": 1}]), "no class"), (dict(good, shared=[{"class": 1}, {}]), "list of names"),
-                 (dict(good, shared=[{"parts": ["disc"], "class": 1}, {"parts": ["disc"], "class": 2}]), "in common")]
+                 (dict(good, shared=[{"parts": ["disc"], "class": 1}, {"parts": ["disc"], "class": 2}]), "in common"),
+                 (dict(good, minmal=[["disc"]]), "there is no key 'minmal'; did you mean 'minimal'?"), (dict(good, without=[{"gon": ["disc"], "image": "x"}]), "did you mean 'gone'?"),
+                 (dict(good, shared=[{"parts": ["disc"], "clas": 1}, {}]), "did you mean 'class'?")]
         for line, word in cases:
             path = self.write("data/parts.jsonl", line if isinstance(line, str) else "\n" + json.dumps(line) + "\n")
             self.refused(2, word, "evaluate", path, "-m", "tiny", "--models", self.models, "--method", "gradcam", "--contrast", "logit", "--suite", "parts")
