@@ -19,6 +19,7 @@ struct importing {
     const struct cli *c;
     const char *path;
     char folder[PATH_MAX], name[65], target[PATH_MAX];
+    char config[PATH_MAX]; /* the preprocessor's, where one was read */
     struct cli_input input;
     struct wn_graph *graph;
     struct wn_buffer labels; /* a line each */
@@ -60,7 +61,10 @@ static enum cli_exit read_preprocessor(struct importing *m)
     json_t *root = beside(m, cli_get(m->c, "preprocessor", NULL), "preprocessor_config.json", path, &code);
     if (root && cli_input_from_config(root, &m->input, &err) != WN_OK)
         code = cli_fail(CLI_USAGE, "%s: %s", path, err.text);
-    if (root && code == CLI_OK) fprintf(stderr, "preprocessing from %s\n", path);
+    if (root && code == CLI_OK) {
+        memcpy(m->config, path, sizeof m->config);
+        fprintf(stderr, "preprocessing from %s\n", path);
+    }
     json_decref(root);
     return code;
 }
@@ -176,6 +180,28 @@ static const struct wn_preprocess_profile *ask_profile(void)
     return wn_preprocess_profile_find(line[0] ? line : "center-crop");
 }
 
+/* What was read and what it lacks: a file that is there is not called missing. */
+static void say_what_is_unknown(const struct importing *m)
+{
+    bool no_mean = !m->input.n_mean, no_std = !m->input.n_std;
+    const char *lacking = no_mean && no_std ? "image_mean and no image_std"
+                          : no_mean         ? "image_mean"
+                                            : "image_std",
+               *flags = no_mean && no_std ? "--mean and --std"
+                        : no_mean         ? "--mean"
+                                          : "--std";
+    if (m->config[0])
+        cli_fail(CLI_USAGE,
+                 "nothing says how pictures become input: %.200s has no %s, and there is no %s; or name a "
+                 "--profile:",
+                 m->config, lacking, flags);
+    else
+        cli_fail(CLI_USAGE, "nothing says how pictures become input: %s, no %s; or name a --profile:",
+                 cli_has(m->c, "preprocessor") ? "no preprocessor's file was read"
+                                               : "no preprocessor_config.json beside the network",
+                 flags);
+}
+
 static enum cli_exit complete_input(struct importing *m)
 {
     struct cli_input *in = &m->input, from = {0};
@@ -185,16 +211,16 @@ static enum cli_exit complete_input(struct importing *m)
     bool known = in->n_mean && in->n_std;
     if (!name && !known && isatty(STDIN_FILENO)) p = ask_profile();
     if (!p && (name || !known)) {
-        cli_fail(CLI_USAGE,
-                 name ? "there is no profile '%s'; these are there:"
-                      : "nothing says how pictures become input: no preprocessor_config.json beside the network, no "
-                        "--mean and --std%s; or name a --profile:",
-                 name ? name : "");
+        if (name)
+            cli_fail(CLI_USAGE, "there is no profile '%s'; these are there:", name);
+        else
+            say_what_is_unknown(m);
         list_profiles();
         return CLI_USAGE;
     }
     cli_input_from_profile(p ? &p->preprocess : &wn_preprocess_profile_find("squash")->preprocess, h, w, &from);
-    if (!in->n_mean) memcpy(in->mean, from.mean, sizeof in->mean), in->n_mean = from.n_mean;
+    for (int i = 0; i < from.n_mean && !in->n_mean; i++) in->mean[i] = from.mean[i] + in->offset;
+    if (!in->n_mean) in->n_mean = from.n_mean;
     if (!in->n_std) memcpy(in->std, from.std, sizeof in->std), in->n_std = from.n_std;
     if (in->scale == 0) in->scale = from.scale;
     if (!in->resize[0]) snprintf(in->resize, sizeof in->resize, "%s", from.resize);
@@ -399,7 +425,8 @@ static void say_what_was_found(const struct importing *m)
                 "layer      none by itself: ask for one of `whynot layers`, or for a method that explains the input\n");
     fprintf(stderr, "memory     %.1f MB of weights, %.1f MB for each engine on %s\n",
             (double)wn_graph_weight_bytes(m->graph) / 1e6, (double)m->bytes / 1e6, m->device);
-    if (m->input.notes[0]) fprintf(stderr, "note       %s\n", m->input.notes);
+    for (const char *at = m->input.notes; *at; at += strcspn(at, "\n"), at += *at == '\n')
+        fprintf(stderr, "note       %.*s\n", (int)strcspn(at, "\n"), at);
 }
 
 static enum cli_exit choose_names(struct importing *m)
@@ -487,7 +514,8 @@ const struct cli_command cli_import = {
     .summary = "Make a model folder from an ONNX file.",
     .text = "Finds the input's size and layout in the graph, and mean, std and resizing in a preprocessor_config.json "
             "beside it, in the flags, or by "
-            "asking on a terminal. Operators that are not supported are listed by name. The manifest goes to standard "
+            "asking on a terminal. What of that file cannot be had here (a border, another filter) is a note. "
+            "Operators that are not supported are listed by name. The manifest goes to standard "
             "output, what was found "
             "to standard error: layer, classes, memory that an engine needs here. The folder appears only when the "
             "daemon's own reader has "

@@ -76,24 +76,48 @@ static enum wn_code take_size(const json_t *config, struct cli_input *in, struct
     return WN_OK;
 }
 
+static enum wn_code read_triple(const json_t *config, const char *key, double out[3], int *n, struct wn_error *err)
+{
+    const json_t *v = json_object_get(config, key);
+    *n = triple(v, out);
+    return v && !*n ? wn_fail(err, WN_BAD_REQUEST, "'%s' must be one number or three", key) : WN_OK;
+}
+
+/* Everything that is done to a pixel, as the one (pixel * scale - mean) / std of a manifest. EfficientNet's processors
+ * take 1 off after the scaling ("rescale_offset"), and divide by the std once more at the end ("include_top"). */
+static enum wn_code take_values(const json_t *config, struct cli_input *in, struct wn_error *err)
+{
+    const json_t *factor = json_object_get(config, "rescale_factor");
+    bool scaled = is_on(config, "do_rescale", true), normal = is_on(config, "do_normalize", true),
+         again = is_on(config, "include_top", false);
+    in->scale = !scaled ? 1 : json_is_number(factor) ? json_number_value(factor) : 1.0 / 255;
+    in->offset = scaled && is_on(config, "rescale_offset", false) ? 1 : 0;
+    in->n_mean = in->n_std = 1;
+    in->mean[0] = 0, in->std[0] = 1;
+    enum wn_code code = normal ? read_triple(config, "image_mean", in->mean, &in->n_mean, err) : WN_OK;
+    if (code == WN_OK && (normal || again)) code = read_triple(config, "image_std", in->std, &in->n_std, err);
+    for (int i = 0; i < in->n_mean; i++) in->mean[i] += in->offset;
+    for (int i = 0; i < in->n_std && normal && again; i++) in->std[i] *= in->std[i];
+    return code;
+}
+
+/* A border about the picture moves everything that the network sees. */
+static bool is_padded(const json_t *config)
+{
+    const json_t *size = json_object_get(config, "pad_size");
+    return is_on(config, "do_pad", size && !json_is_null(size));
+}
+
 enum wn_code cli_input_from_config(const json_t *config, struct cli_input *in, struct wn_error *err)
 {
-    const json_t *factor = json_object_get(config, "rescale_factor"), *resample = json_object_get(config, "resample");
+    const json_t *resample = json_object_get(config, "resample");
     if (!json_is_object(config)) return wn_fail(err, WN_BAD_REQUEST, "it is no JSON object");
     enum wn_code code = take_size(config, in, err);
+    if (code == WN_OK) code = take_values(config, in, err);
     if (code != WN_OK) return code;
-    in->scale = !is_on(config, "do_rescale", true) ? 1 : json_is_number(factor) ? json_number_value(factor) : 1.0 / 255;
-    if (!is_on(config, "do_normalize", true)) {
-        in->n_mean = in->n_std = 1;
-        in->mean[0] = 0, in->std[0] = 1;
-    } else {
-        in->n_mean = triple(json_object_get(config, "image_mean"), in->mean);
-        in->n_std = triple(json_object_get(config, "image_std"), in->std);
-        if (json_object_get(config, "image_mean") && !in->n_mean)
-            return wn_fail(err, WN_BAD_REQUEST, "'image_mean' must be one number or three");
-        if (json_object_get(config, "image_std") && !in->n_std)
-            return wn_fail(err, WN_BAD_REQUEST, "'image_std' must be one number or three");
-    }
+    if (is_padded(config))
+        note(in, "pictures get no border here; the network was shown padded ones ('do_pad', 'pad_size'): what it sees "
+                 "lies elsewhere and is of another size");
     if (json_is_integer(resample) && json_integer_value(resample) != BILINEAR)
         note(in, "pictures are resized bilinearly here; the network was shown another filter ('resample'), which "
                  "changes its numbers a little");

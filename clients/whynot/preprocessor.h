@@ -13,6 +13,7 @@ struct cli_input {
     int short_side;       /* 0: not known */
     double scale, mean[3], std[3];
     int n_mean, n_std; /* 0: not known */
+    double offset;     /* is taken off after scaling: part of mean, where that is known */
     char channels[8];  /* "" not known */
     char notes[600];   /* what could not be taken over, for people; lines */
 };

@@ -100,6 +100,50 @@ class Import(unittest.TestCase):
             with open(os.path.join(self.models, "net%d" % i, "labels.txt")) as f:
                 self.assertEqual(f.read(), "".join("bird %d\n" % k for k in range(5)))
 
+    def imported(self, config, *words):
+        """The input's part of the manifest, and what was said."""
+        self.write("preprocessor_config.json", config)
+        r = self.run_import(self.write("net.onnx", with_size(224)), "--dry-run", *words)
+        return json.loads(r.out)["input"], r.err
+
+    def test_what_is_taken_off_after_scaling_is_part_of_the_mean(self):
+        """EfficientNet's processors: x = pixel * factor, - 1 with rescale_offset, normalised, and divided by the std once more with include_top."""
+        def numbers(*words, **config):
+            got, said = self.imported(dict({"size": 224, "rescale_factor": 1 / 127.5}, **config), *words)
+            self.assertNotIn("note ", said)
+            return [[round(x, 6) for x in got[k]] for k in ("mean", "std")]
+        mean, std = [0.485, 0.456, 0.406], [0.5, 0.25, 0.2]
+        self.assertEqual(numbers(rescale_offset=True, do_normalize=False), [[1.0], [1.0]])  # pixel / 127.5 - 1
+        self.assertEqual(numbers(rescale_offset=True, image_mean=mean, image_std=std), [[1.485, 1.456, 1.406], std])
+        self.assertEqual(numbers(rescale_offset=False, image_mean=mean, image_std=std), [mean, std])
+        self.assertEqual(numbers(rescale_offset=True, do_rescale=False, image_mean=mean, image_std=std), [mean, std])  # it is a part of rescaling
+        self.assertEqual(numbers(rescale_offset=True, include_top=True, image_mean=mean, image_std=std), [[1.485, 1.456, 1.406], [0.25, 0.0625, 0.04]])
+        self.assertEqual(numbers(include_top=True, do_normalize=False, image_mean=mean, image_std=std), [[0.0], std])
+        self.assertEqual(numbers("--profile", "cem", rescale_offset=True)[0], [1.5] * 3)  # the file has no mean; the profile's has 0.5
+        self.assertEqual(numbers("--mean", "1", rescale_offset=True, image_std=std)[0], [1.0])  # said as the manifest says it
+
+    def test_what_cannot_be_taken_over_is_a_note(self):
+        normal = {"size": 224, "image_mean": [0.5], "image_std": [0.25]}
+        for config, notes in (({"do_pad": True}, 1), ({"pad_size": {"height": 256, "width": 256}}, 1), ({"do_pad": True, "pad_size": 256, "resample": 3}, 2),
+                              ({"do_pad": False, "pad_size": 256}, 0), ({"do_pad": None, "pad_size": None}, 0), ({}, 0)):
+            said = [line for line in self.imported(dict(normal, **config))[1].splitlines() if line.startswith("note ")]
+            self.assertEqual(len(said), notes, (config, said))
+            self.assertEqual(any("do_pad" in line for line in said), notes > 0)
+
+    def test_a_file_that_is_there_is_not_called_missing(self):
+        path, file = self.write("net.onnx", with_size(16)), os.path.join(self.source, "preprocessor_config.json")
+        for config, lacking in (({}, "has no image_mean and no image_std, and there is no --mean and --std"), ({"image_std": 1}, "has no image_mean, and there is no --mean"),
+                                ({"image_mean": 1}, "has no image_std, and there is no --std")):
+            self.write("preprocessor_config.json", dict(config, size=16))
+            r = self.run_import(path, code=2)
+            self.assertIn(file + " " + lacking, r.err)
+            self.assertNotIn("no preprocessor_config.json", r.err)
+        r = self.run_import(path, "--preprocessor", "none", code=2)
+        self.assertIn("no preprocessor's file was read, no --mean and --std", r.err)
+        os.remove(file)
+        self.assertIn("no preprocessor_config.json beside the network, no --mean and --std", self.run_import(path, code=2).err)
+        self.assertIn("no preprocessor_config.json beside the network, no --std;", self.run_import(path, "--mean", "1", code=2).err)
+
     def test_labels_may_be_a_json_list(self):
         path = self.write("net.onnx", with_size(16))
         self.run_import(path, *NORMAL, "--labels", self.write("l.json", list("abcde")))
