@@ -325,6 +325,23 @@ static void write_empty(struct wn_text *out, const char *means)
     wn_text_finish(&words);
 }
 
+/* Digits are an index, though a label may be spelled so: who meant the label gets an answer that looks right. */
+static void write_misread(struct wn_text *out, const struct wn_model *m, const struct wn_class_refs *refs)
+{
+    enum { MOST = 8 }; /* each is looked for among all labels */
+    for (int i = 0; i < refs->n && i < MOST; i++) {
+        const struct wn_class_ref *ref = &refs->list[i];
+        int called = ref->digits ? wn_model_class(m, ref->digits) : -1;
+        if (called < 0 || called == ref->index) continue;
+        struct wn_text words = {0};
+        wn_text_printf(&words, "%s is an index here, the class '%s'; the one that is called %s is '%s (%d)'",
+                       ref->digits, m->labels[ref->index], ref->digits, ref->digits, called);
+        wn_json_string(out, wn_text_string(&words));
+        if (words.failed) out->failed = true;
+        wn_text_finish(&words);
+    }
+}
+
 static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
 {
     unsigned flags = 0, empty = 0; /* bit p: a map whose positive numbers would speak for p has none */
@@ -347,6 +364,8 @@ static void write_warnings(struct wn_text *out, const struct wn_slot *slot)
         wn_json_string(out, "the method explains the input: the layer that was named is not used");
     if (wn_method_flags(slot->ask.method, &slot->ask.settings) & WN_METHOD_CLASSLESS)
         wn_json_string(out, "the method looks at no class: its map is the same whichever is asked about");
+    write_misread(out, slot->model, &slot->ask.target);
+    write_misread(out, slot->model, &slot->ask.why_not);
     if (flags & WN_ANSWER_FLAT)
         wn_json_string(out, "a map is constant: the network found nothing to tell apart at this layer");
     for (int p = 0; wn_positive_words(p); p++)

@@ -24,7 +24,8 @@ enum wn_map_size { WN_SIZE_IMAGE, WN_SIZE_INPUT };
 
 /* A class as it was named: by index, or by text that may be a label. */
 struct wn_class_ref {
-    const char *text; /* NULL: index holds */
+    const char *text;   /* NULL: index holds */
+    const char *digits; /* that were read as the index, in a query or form, where they may be a label too; or NULL */
     int64_t index;
 };
 

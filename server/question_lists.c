@@ -72,6 +72,8 @@ static enum wn_code add_class(struct wn_class_refs *refs, const struct wn_given 
         ref->index = json_integer_value(g->json);
     } else if (g->text && wn_digits(g->text) >= 0) {
         ref->index = wn_digits(g->text);
+        ref->digits = wn_pool_text(r->pool, g->text, strlen(g->text));
+        if (!ref->digits) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     } else if (s) {
         ref->text = wn_pool_text(r->pool, s, strlen(s));
         if (!ref->text) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");

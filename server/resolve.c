@@ -39,9 +39,33 @@ static enum wn_code resolve_model(const struct wn_models *models, struct wn_slot
 
 /* ---- classes ---- */
 
+/* "0, hen": several classes, where a label may hold a comma and so none is cut at one. */
+static bool lists_classes(const struct wn_model *m, const char *word)
+{
+    int parts = 0;
+    for (const char *at = word; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL, parts++) {
+        char part[129];
+        at += strspn(at, " ");
+        size_t n = strcspn(at, ",");
+        while (n && at[n - 1] == ' ') n--;
+        snprintf(part, sizeof part, "%.*s", (int)(n < sizeof part ? n : sizeof part - 1), at);
+        int index = wn_digits(part);
+        if (!n || (wn_model_class(m, part) < 0 && (index < 0 || index >= m->classes))) return false;
+    }
+    return parts > 1;
+}
+
 static enum wn_code no_such_class(struct wn_slot *slot, const char *field, const char *word)
 {
     char what[400];
+    if (lists_classes(slot->model, word)) {
+        bool rival = strcmp(field, "why_not") == 0;
+        snprintf(what, sizeof what,
+                 "the model %s has no class '%.128s', but each part of it is one: repeat -%c for each (in a query "
+                 "%s=...; in JSON send a list)",
+                 slot->model->name, word, rival ? 'q' : 'w', field);
+        return fail(slot, field, WN_NO_SUCH_CLASS, what);
+    }
     snprintf(what, sizeof what, "the model %s has no class '%.128s'; see /v1/models/%s/labels?q=", slot->model->name,
              word, slot->model->name);
     fail(slot, field, WN_NO_SUCH_CLASS, what);
@@ -61,14 +85,18 @@ static enum wn_code several_classes(struct wn_slot *slot, const char *field, con
 static enum wn_code resolve_class(struct wn_slot *slot, const char *field, const struct wn_class_ref *ref, int *out)
 {
     int64_t index = ref->index;
-    char what[128];
+    char what[400];
     if (ref->text) index = wn_model_class(slot->model, ref->text);
     if (index == WN_SPELLED_TWICE) return several_classes(slot, field, ref->text);
     if (ref->text && index < 0) index = wn_digits(ref->text);
     if (ref->text && index < 0) return no_such_class(slot, field, ref->text);
     if (index < 0 || index >= slot->model->classes) {
-        snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d", (long long)index,
-                 slot->model->classes - 1);
+        int called = ref->digits ? wn_model_class(slot->model, ref->digits) : WN_SPELLED_NOWHERE;
+        int n = snprintf(what, sizeof what, "%lld is not a class: the model has classes 0 to %d", (long long)index,
+                         slot->model->classes - 1);
+        if (called >= 0)
+            snprintf(what + n, sizeof what - (size_t)n, "; the one that is called so is '%.20s (%d)'", ref->digits,
+                     called);
         return fail(slot, field, WN_NO_SUCH_CLASS, what);
     }
     *out = (int)index;

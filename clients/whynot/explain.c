@@ -416,8 +416,14 @@ const struct cli_command cli_explain = {
             "--resume it goes on "
             "where it stopped, no line is missing and none is there twice. A file whose lines another network "
             "answered, which "
-            "model says, is not gone on with.",
+            "model says, is not gone on with.\n\n"
+            "A class is an index or a label. Digits are an index, also where a label is spelled so: -w 5 is the class "
+            "of index 5, and -w '5 (2)', the label with its number, is the one that is called 5 where that has index "
+            "2 (`whynot labels` has the numbers). Where pictures are labelled, as for `whynot audit`, digits are a "
+            "label first. A comma may be part of a label, so several classes are said one by one, -q stop -q yield; "
+            "only indices may be listed, -q 0,8.",
     .example = "  whynot explain sign.png --model signs-resnet --why-not 'no left turn'\n"
+               "  whynot explain sign.png --model signs-resnet -q 'no left turn' -q 'no entry'\n"
                "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps\n"
                "  whynot explain photos --why-not auto:1 --output answers.jsonl --png maps --resume",
     .options = options,

@@ -85,6 +85,42 @@ class Refusals(unittest.TestCase):
         r = whynot("audit", self.path("numbered"), *own)
         self.assertEqual(json.loads(r.out)["label"]["index"], 3, r.err)
 
+    def digits(self):
+        """A model with a label of digits that is not its index, and what commands need to find it and a picture."""
+        models = self.path("digits")
+        if not os.path.exists(models):
+            daemon.write_model(models, "digits", tiny_onnx.classifier(seed=3, classes=7), ["a", "b", "5", "hen", "c", "d", "09"], 16)
+        return self.write("digits.png", daemon.picture(1)), ["-m", "digits", "--models", models]
+
+    def test_digits_are_an_index_and_who_means_the_label_is_told_how_to_say_it(self):
+        picture, own = self.digits()
+        misread = "5 is an index here, the class 'd'; the one that is called 5 is '5 (2)'"
+        for option, key in (("-w", "target"), ("-q", "why_not")):
+            for word, index, warnings in (("5", 5, [misread]), ("5 (2)", 2, []), ("2", 2, []), ("d", 5, [])):
+                a = json.loads(whynot("explain", picture, option, word, "--contrast", "pair", "--json", *own).out)
+                named = a[key] if key == "target" else a[key][0]
+                self.assertEqual((named["index"], a["warnings"]), (index, warnings), (option, word))
+        self.assertIn(misread, whynot("explain", picture, "-w", "5", "--text", *own).out)
+        self.refused(2, "9 is not a class: the model has classes 0 to 6; the one that is called so is '09 (6)'", "explain", picture, "-w", "09", *own)
+        with daemon.Daemon(self.path("digits")) as d:
+            for target, index in (("5", 2), (5, 5)):  # in JSON a string is a label first, and a number says that it is an index
+                a = d.ask({"image": {"b64": daemon.b64(daemon.picture(1))}, "target": target}, "/v1/explain").json
+                self.assertEqual((a["target"]["index"], a["warnings"]), (index, []))
+        text = " ".join(whynot("explain", "--help").out.split())
+        for words in ("Digits are an index, also where a label is spelled so", "-w '5 (2)', the label with its number", "several classes are said one by one, -q stop -q yield"):
+            self.assertIn(words, text)
+
+    def test_a_list_of_labels_is_refused_with_the_way_to_say_it(self):
+        picture, own = self.digits()
+        for words in ("0, 3", "0,hen", "hen,5", " A ,b", "a,b,c"):
+            self.refused(2, "no class '%s', but each part of it is one: repeat -q for each" % words, "explain", picture, "-w", "d", "-q", words, *own)
+        self.refused(2, "repeat -w for each", "explain", picture, "-w", "a, b", "--contrast", "subset", *own)
+        for words in ("hen,nobody", "hen,", " ,", "hen,99"):
+            r = whynot("explain", picture, "-w", "d", "-q", words, *own)
+            self.assertEqual((r.code, "see /v1/models/digits/labels?q=" in r.err, "repeat" in r.err), (2, True, False), r.err)
+        a = json.loads(whynot("explain", picture, "-w", "d", "-q", "a", "-q", "hen", "--json", *own).out)
+        self.assertEqual([c["index"] for c in a["why_not"]], [0, 3])
+
     # ---- import ----
 
     def test_an_image_processor_that_cannot_be_followed_is_refused_with_the_key(self):
