@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TEXT_BYTES 1024
 
@@ -114,15 +115,27 @@ enum wn_code wn_read_MILLISECONDS(struct wn_ask *ask, void *field, const struct 
     return WN_OK;
 }
 
+/* A picture in the wrong place or dress is told apart from an address: only that could never be taken. */
+static enum wn_code refuse_text(const struct wn_reading *r, const char *name, const char *text)
+{
+    if (text && strncasecmp(text, "data:", strlen("data:")) == 0)
+        return wn_read_fail(r, name, WN_UNREADABLE_IMAGE,
+                            "a data URI is not accepted: send what stands behind its comma, as {\"b64\": \"...\"}");
+    if (text && !strstr(text, "://"))
+        return wn_read_refuse(r, name,
+                              "must be an object in JSON, {\"b64\": \"...\"} with the picture in base64 and no data: "
+                              "before it, and a file in a form");
+    return wn_read_fail(r, name, WN_UNREADABLE_IMAGE,
+                        "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
+}
+
 enum wn_code wn_read_IMAGE(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
                            const char *name)
 {
     (void)field;
     const json_t *b64 = json_object_get(g->json, "b64");
-    const char *address = json_is_string(g->json) ? json_string_value(g->json) : NULL;
-    if (address || g->text || json_object_get(g->json, "url"))
-        return wn_read_fail(r, name, WN_UNREADABLE_IMAGE,
-                            "URLs are not accepted: send the picture itself, in JSON as {\"b64\": \"...\"}");
+    const char *text = g->text ? g->text : json_string_value(g->json);
+    if (text || json_object_get(g->json, "url")) return refuse_text(r, name, text);
     if (json_object_size(g->json) != 1 || !json_is_integer(b64))
         return wn_read_refuse(r, name, "must be {\"b64\": \"...\"}");
     json_int_t i = json_integer_value(b64);

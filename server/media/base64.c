@@ -28,7 +28,10 @@ static uint8_t six_bits(unsigned char c)
 
 static enum wn_code refuse(const unsigned char *text, size_t size, size_t at, struct wn_error *err)
 {
-    static const char *const schemes[] = {"data:", "http:", "https:", "file:", "ftp:", "s3:", "gs:"};
+    static const char *const schemes[] = {"http:", "https:", "file:", "ftp:", "s3:", "gs:"};
+    if (size >= strlen("data:") && !memcmp(text, "data:", strlen("data:")))
+        return wn_fail(err, WN_UNREADABLE_IMAGE,
+                       "Base64: a data URI is not accepted; send what stands behind its comma, the base64 alone.");
     for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
         if (size >= strlen(schemes[i]) && !memcmp(text, schemes[i], strlen(schemes[i])))
             return wn_fail(err, WN_UNREADABLE_IMAGE, "URLs are not accepted; send the picture itself in base64.");

@@ -9,7 +9,7 @@ enum wn_code wn_base64_encode(const void *data, size_t size, struct wn_buffer *o
 
 /* Appends the bytes. Refuses (WN_UNREADABLE_IMAGE, with the position) everything that an encoder would not have
  * written: white space, the URL alphabet, missing or surplus padding, bits that do not belong to a byte, an empty
- * text; and URLs by their name. */
+ * text; and URLs, those of data among them, by their name. */
 enum wn_code wn_base64_decode(const char *text, size_t size, struct wn_buffer *out, struct wn_error *err);
 
 void wn_sha256_hex(const void *data, size_t size, char hex[65]);

@@ -59,11 +59,28 @@ class Refused(asking.Asking):
         self.assertIn("%n%s%n", p["detail"])
 
     def test_urls_are_not_fetched(self):
-        for image in ("http://169.254.169.254/", "file:///etc/passwd", "data:image/png;base64,AAAA", {"url": "http://localhost/"}):
+        for image in ("http://169.254.169.254/", "file:///etc/passwd", {"url": "http://localhost/"}):
             p = self.problem(self.d.ask({"image": image}), 422, "UNREADABLE_IMAGE", "/image")
             self.assertIn("URLs are not accepted", p["detail"])
         one = self.good(self.d.ask({"instances": [{"image": "http://localhost/"}]}))["explanations"][0]
         self.assertEqual((one["status"], one["errors"][0]["pointer"]), (422, "/instances/0/image"))
+
+    def test_a_picture_in_the_wrong_dress_is_told_the_right_one(self):
+        """Neither is an address, and whoever sends it would look for one in vain."""
+        text = b64(picture(1))
+        for image in (text, "A" * 100000, "photo.png", ""):
+            p = self.problem(self.d.ask({"image": image}), 400, "BAD_REQUEST", "/image")
+            self.assertIn('must be an object in JSON, {"b64": "..."} with the picture in base64 and no data: before it', p["detail"])
+        self.problem(self.d.explain(picture(1), "?image=photo.png"), 400, "BAD_REQUEST", "/image")
+        uri = "data:image/png;base64," + text
+        for image in (uri, uri.replace("data", "Data"), {"b64": uri}):
+            p = self.problem(self.d.ask({"image": image}), 422, "UNREADABLE_IMAGE", *(["/image"] if isinstance(image, str) else []))
+            self.assertRegex(p["detail"], "data URI is not accepted. send what stands behind its comma")
+        one, = self.good(self.d.ask({"instances": [{"b64": uri}]}))["explanations"]
+        self.assertIn("data URI is not accepted; send what stands behind its comma", one["detail"])
+        for address in ("http://localhost/a.png", "file:///etc/passwd"):
+            p = self.problem(self.d.ask({"image": {"b64": address}}), 422, "UNREADABLE_IMAGE")
+            self.assertIn("URLs are not accepted", p["detail"])
 
     def test_numbers_that_overflow_in_the_network_are_the_requests_own_trouble(self):
         """Not a fault of the server: no 5xx, and never a NaN in JSON."""

@@ -185,7 +185,7 @@ static void base64_that_no_encoder_writes_is_refused(void **state)
                                          {"Z", "multiple of 4"},
                                          {"\xff\xff\xff\xff", "position 0"},
                                          {"http://169.254.169.254/x", "URLs are not"},
-                                         {"data:image/png;base64,Zm9v", "URLs are not"},
+                                         {"data:image/png;base64,Zm9v", "data URI is not"},
                                          {"file:///etc/passwd", "URLs are not"}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct wn_buffer out = {0};
