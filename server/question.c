@@ -103,6 +103,7 @@ enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r)
         struct wn_given standard = {fields[i].row.standard, NULL};
         if (standard.text[0] && set(ask, &fields[i], &standard, r) != WN_OK) return r->problem->error.code;
     }
+    ask->fill_given = false; /* by nobody yet */
     return WN_OK;
 }
 

@@ -69,6 +69,7 @@ struct wn_ask {
     int rivals; /* how many small maps come along with why_not=all */
     enum wn_evidence_kind evidence;
     enum wn_fill fill;
+    bool fill_given;             /* false: the table's own default */
     int64_t timeout_ms;          /* 0 if not given */
     struct wn_settings settings; /* of the method */
 };

@@ -206,6 +206,9 @@ static enum wn_code resolve_stack(struct wn_slot *slot)
     if (slot->ask.rivals && !wn_slot_has_statistics(slot))
         return fail(slot, "rivals", WN_BAD_REQUEST,
                     "rivals=N goes with why_not=all and a contrast that takes one rival");
+    if (slot->ask.statistics != WN_STATISTICS_MASKS && !wn_slot_has_statistics(slot))
+        return fail(slot, "statistics", WN_BAD_REQUEST,
+                    "statistics=raw goes with why_not=all and a contrast that takes one rival");
     if (wn_slot_has_statistics(slot) && wn_graph_classes(slot->model->graph) < 2)
         return fail(slot, "why_not", WN_BAD_REQUEST, "the model has one output, so there are no foils to average over");
     if (!stacked || (m->flags & WN_METHOD_LINEAR && !(m->flags & WN_METHOD_INPUT))) return WN_OK;
@@ -236,6 +239,13 @@ static enum wn_code resolve_variant(struct wn_slot *slot, int *number)
     if (other < 0) return fail(slot, "layer_variant", WN_BAD_REQUEST, what);
     *number = other;
     return WN_OK;
+}
+
+/* Who says what hides pixels and hides none would take the map for judged. */
+static enum wn_code resolve_evidence(struct wn_slot *slot)
+{
+    if (!slot->ask.fill_given || slot->ask.evidence == WN_EVIDENCE_MASK) return WN_OK;
+    return fail(slot, "fill", WN_BAD_REQUEST, "fill goes with evidence=mask: without it no pixel is hidden");
 }
 
 /* What a method does not take is said before anything is computed, and so is what would take too long. */
@@ -308,7 +318,8 @@ void wn_resolve(struct wn_request *r, struct wn_job *job)
         if (!slot->ask.image)
             fail(slot, "image", WN_BAD_REQUEST, "image is missing: the picture that is asked about");
         else if (resolve_model(models, slot, r) == WN_OK && resolve_classes(slot, &job->pool) == WN_OK &&
-                 resolve_contrast(slot) == WN_OK && resolve_stack(slot) == WN_OK && resolve_settings(slot) == WN_OK)
+                 resolve_contrast(slot) == WN_OK && resolve_stack(slot) == WN_OK && resolve_evidence(slot) == WN_OK &&
+                 resolve_settings(slot) == WN_OK)
             resolve_layer(slot);
     }
 }

@@ -29,7 +29,7 @@ export function question(app, over = {}) {
   out.push(["contrast", contrast.name], ["method", method.name]);
   if (s.layer && !explainsInput(method)) out.push(["layer", s.layer]);
   for (const [name, f] of moreFields(app.fields))
-    if (name in s.more && takes(app, method, name) && s.more[name] !== String(f.default ?? "")) out.push([name, s.more[name]]);
+    if (name in s.more && takes(app, method, name) && (name !== "fill" || over.evidence === "mask") && s.more[name] !== String(f.default ?? "")) out.push([name, s.more[name]]);
   const both = takesRivals(contrast) && (rivals.length > 0) ? ",target,rival" : contrast.name === "logit" ? "" : ",target";
   out.push(["maps", over.maps || "contrast" + both], ["outputs", "raw,bbox"], ["size", "input"], ["top_k", "5"]);
   if (over.rivals) out.push(["rivals", String(over.rivals)]);

@@ -110,6 +110,13 @@ class Refusals(unittest.TestCase):
         for words in ("Digits are an index, also where a label is spelled so", "-w '5 (2)', the label with its number", "several classes are said one by one, -q stop -q yield"):
             self.assertIn(words, text)
 
+    def test_an_option_that_does_nothing_without_another_is_refused(self):
+        picture, own = self.digits()
+        self.refused(2, "fill goes with evidence=mask", "explain", picture, "--fill", "blur", *own)
+        self.refused(2, "statistics=raw goes with why_not=all", "explain", picture, "--statistics", "raw", "-q", "hen", *own)
+        self.refused(2, "rivals=N goes with why_not=all", "explain", picture, "--rivals", "2", *own)
+        self.assertEqual(whynot("explain", picture, "--fill", "blur", "--evidence", "mask", *own).code, 0)
+
     def test_a_list_of_labels_is_refused_with_the_way_to_say_it(self):
         picture, own = self.digits()
         for words in ("0, 3", "0,hen", "hen,5", " A ,b", "a,b,c"):

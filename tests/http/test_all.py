@@ -181,7 +181,21 @@ class Statistics(All):
         self.problem("?why_not=all&contrast=weighted", 400, "/why_not", "weighted")
         self.problem("?why_not=all&maps=contrast,rival", 400, "/maps", "rivals=N")
         self.problem("?why_not=1&rivals=3", 400, "/rivals")
+        for why_not in ("", "&why_not=1", "&why_not=auto:2", "&why_not=all&contrast=subset&target=1"):
+            self.problem("?statistics=raw" + why_not, 400, "/statistics", "why_not=all")
+        self.good(picture(1), "?why_not=1&statistics=masks&rivals=0")  # what is the default asks for nothing
         self.problem("?why_not=all&statistics=median", 400, "/statistics")
+        for fill in ("blur", "black"):  # the default too: who names it means pixels to be hidden
+            for evidence in ("", "&evidence=numbers"):
+                self.problem("?fill=" + fill + evidence, 400, "/fill", "evidence=mask")
+        image = {"b64": daemon.b64(picture(1))}
+        for field, value in (("fill", "zero"), ("statistics", "raw")):
+            a = self.d.ask({"image": image, field: value})
+            self.assertEqual((a.status, a.json["errors"][0]["pointer"]), (400, "/" + field))
+            body, headers = asking.form(("image", picture(1)), (field, value.encode()))
+            self.assertEqual(self.d.request("POST", "/v1/models/tiny/explain", body, headers).status, 400, field)
+            one, two = self.d.ask({"image": image, field: value, "instances": [{}, {"why_not": "all", "evidence": "mask"}]}).json["explanations"]
+            self.assertEqual((one["status"], one["errors"][0]["pointer"], "maps" in two), (400, "/instances/0/" + field, True))
         self.problem("?evidence=maybe", 400, "/evidence")
         self.problem("?evidence=mask&fill=pink", 400, "/fill")
 

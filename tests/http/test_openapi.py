@@ -450,14 +450,15 @@ class OpenApi(unittest.TestCase):
                 with self.subTest(field=name, value=value):
                     self.assertIsNotNone(value, "no value to try %s with" % name)
                     value = value if isinstance(value, str) else json.dumps(value)
-                    a = self.send("POST", path, op, "?%s=%s%s" % (name, value, "&why_not=all" if name == "rivals" else ""))
+                    beside = {"rivals": ("why_not", "all"), "statistics": ("why_not", "all"), "fill": ("evidence", "mask")}.get(name)
+                    a = self.send("POST", path, op, "?%s=%s%s" % (name, value, "&%s=%s" % beside if beside else ""))
                     partner = name in ("contrast", "method", "value") and a.status == 400 and "must be" not in a.json["detail"]  # it wants another field beside it
                     partner = partner or (a.status == 400 and "takes no " + name in a.json["detail"])  # a setting of another method
                     self.assertTrue(a.status in (200, 501) or partner, a.body)
                     kind = schema.get("type", "string")
                     native = {"boolean": value == "true", "integer": int(value) if value.isdigit() else 0,
                               "number": float(value) if re.match(r"[\d.]+$", value) else 0}.get(kind, value)
-                    b = self.d.ask({"image": {"b64": b64(picture(1))}, name: native, **({"why_not": "all"} if name == "rivals" else {})})
+                    b = self.d.ask({"image": {"b64": b64(picture(1))}, name: native, **dict([beside] if beside else [])})
                     self.assertEqual(b.status, a.status, b.body)
             with self.subTest(field=name, value="nonsense"):
                 a = self.d.ask({"image": {"b64": b64(picture(1))}, name: {"no": "sense"}})

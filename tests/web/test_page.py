@@ -246,6 +246,13 @@ class Question(PageTest):
         self.b.wait("document.querySelectorAll('#panel .tile canvas')[0].toDataURL() !== %r" % before)
         self.assertEqual(self.tiles()[0], "Why %s rather than %s?" % (P, Q))
 
+    def test_what_hides_pixels_is_only_asked_for_where_some_are_hidden(self):
+        """Elsewhere the server refuses it."""
+        self.open("#x-fill=black")
+        self.b.wait("performance.getEntriesByType('resource').some((e) => e.name.includes('fill=black'))")
+        for url in self.b.js("return performance.getEntriesByType('resource').map((e) => e.name).filter((n) => n.includes('/explain'))"):
+            self.assertEqual("fill=black" in url, "evidence=mask" in url, url)
+
     def test_fields_that_the_page_does_not_know_are_drawn_as_they_are_described(self):
         self.open()
         rows = self.b.js("""
