@@ -41,7 +41,8 @@ struct bench_options {
     const char *path;    /* a model or a folder of models */
     const char *backend; /* row name */
     const struct wn_method *method;
-    const char *torch; /* torch_engine.py, or NULL */
+    const struct wn_contrast *contrast; /* NULL: weighted */
+    const char *torch;                  /* torch_engine.py, or NULL */
     const char *python, *torch_device;
     enum wn_precision precisions[4];
     int n_precisions;

@@ -196,6 +196,7 @@ static int usage(void)
             "  --batch N        images of one call (default 1)\n"
             "  --foils A,B,..   questions about each image, up to 8 numbers (default 1,10)\n"
             "  --method NAME    of the explanations (default gradcam)\n"
+            "  --contrast NAME  of them, against the rival that is nearest where it takes one (default weighted)\n"
             "  --rounds N       shuffled rounds, medians are taken (default 21)\n"
             "  --pause-ms N     rest before each run (default 5)\n"
             "  --precisions L   of the engines, apart by commas; those that the device lacks are left out (default "
@@ -282,6 +283,8 @@ static bool read_option(struct bench_options *o, const char *name, const char *v
         o->backend = value;
     else if (strcmp(name, "--method") == 0)
         o->method = wn_method_find(value);
+    else if (strcmp(name, "--contrast") == 0)
+        return (o->contrast = wn_contrast_find(value)) != NULL;
     else if (strcmp(name, "--torch") == 0)
         o->torch = value;
     else if (strcmp(name, "--torch-device") == 0)

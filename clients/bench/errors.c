@@ -9,6 +9,7 @@
 
 enum { PICTURES = 4 };
 
+/* The last is replaced by the one that is measured. */
 static const char *const contrasts[] = {"logit", "pair", "weighted"};
 enum { CONTRASTS = sizeof contrasts / sizeof *contrasts, MAPS = PICTURES * CONTRASTS };
 
@@ -39,14 +40,17 @@ static bool make_pictures(struct asked *a, const struct wn_graph *g)
     return to != NULL;
 }
 
-static void make_questions(struct asked *a, const struct wn_method *method)
+static void make_questions(struct asked *a, const struct bench_options *o)
 {
-    for (int i = 0; i < MAPS; i++)
-        a->questions[i] = (struct wn_question){.image = i / CONTRASTS,
-                                               .layer = WN_LAYER_AUTO,
-                                               .method = method,
-                                               .contrast = wn_contrast_find(contrasts[i % CONTRASTS]),
-                                               .target = WN_TARGET_PREDICTED};
+    for (int i = 0; i < MAPS; i++) {
+        const bool own = o->contrast && i % CONTRASTS == CONTRASTS - 1;
+        a->questions[i] =
+            (struct wn_question){.image = i / CONTRASTS,
+                                 .layer = WN_LAYER_AUTO,
+                                 .method = o->method,
+                                 .contrast = own ? o->contrast : wn_contrast_find(contrasts[i % CONTRASTS]),
+                                 .target = WN_TARGET_PREDICTED};
+    }
 }
 
 /* Near a tie a precision may predict another class: it is asked about those that f32 named. */
@@ -112,7 +116,7 @@ void bench_map_errors(struct bench *b, struct wn_graph *graph, const struct benc
         wn_fail(&err, WN_NO_MEMORY, "no memory for the pictures");
         goto say;
     }
-    make_questions(a, o->method);
+    make_questions(a, o);
     if (answer(a, graph, o, WN_PRECISION_F32, a->exact, &err) != WN_OK) goto say;
     ask_the_same(a);
     for (int i = 0; i < o->n_precisions && err.code == WN_OK; i++) {

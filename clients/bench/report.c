@@ -196,9 +196,11 @@ static void report_json(const struct bench *b, const struct bench_options *o)
 void bench_report_begin(const struct bench_options *o, const char *device, bool first)
 {
     if (first && o->json)
-        printf("{\"device\": \"%s\", \"threads\": %d, \"batch\": %d, \"models\": [", device, o->threads, o->batch);
+        printf("{\"device\": \"%s\", \"threads\": %d, \"batch\": %d, \"contrast\": \"%s\", \"models\": [", device,
+               o->threads, o->batch, o->contrast ? o->contrast->name : "weighted");
     else if (first)
-        printf("%s, batch %d\n", device, o->batch);
+        printf("%s, batch %d%s%s\n", device, o->batch, o->contrast ? ", contrast " : "",
+               o->contrast ? o->contrast->name : "");
     if (o->json) printf("%s\n  ", first ? "" : ",");
 }
 

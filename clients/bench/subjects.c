@@ -61,16 +61,28 @@ static void make_pictures(struct engine *e, size_t pixels)
     for (int i = 0; i < e->batch; i++) e->images[i] = e->pixels + (size_t)i * pixels;
 }
 
-static void make_questions(struct engine *e, const struct wn_method *method)
+static void make_questions(struct engine *e, const struct wn_method *method, const struct wn_contrast *contrast)
 {
     for (int i = 0; i < e->most; i++) {
         e->questions[i] = (struct wn_question){.layer = WN_LAYER_AUTO,
                                                .method = method,
-                                               .contrast = wn_contrast_find("weighted"),
+                                               .contrast = contrast ? contrast : wn_contrast_find("weighted"),
                                                .target = i % e->classes};
     }
     for (int i = 0; i < e->most && method->settings >> WN_SETTING_STEPS & 1; i++)
         wn_setting_set(&e->questions[i].settings, WN_SETTING_STEPS, "32", NULL);
+}
+
+/* A contrast that was chosen need not go with the method, or may want a number: said before anything is timed. */
+static enum wn_code try_question(struct engine *e, struct wn_error *err)
+{
+    const struct wn_batch batch = {1, e->images, 1, e->questions, NULL, NULL, NULL};
+    struct wn_answer *a = &e->answers[0];
+    enum wn_code code = wn_engine_explain(e->engine, &batch, e->logits, a, NULL, err);
+    if (code == WN_OK && a->error.code != WN_OK) code = wn_fail(err, a->error.code, "%s", a->error.text);
+    wn_answer_finish(a);
+    memset(a, 0, sizeof *a);
+    return code;
 }
 
 static struct engine *engine_create(struct wn_graph *graph, const struct bench_options *o, enum wn_precision precision,
@@ -102,7 +114,11 @@ static struct engine *engine_create(struct wn_graph *graph, const struct bench_o
         return NULL;
     }
     make_pictures(e, pixels);
-    make_questions(e, o->method);
+    make_questions(e, o->method, o->contrast);
+    if (o->contrast && try_question(e, err) != WN_OK) {
+        engine_destroy(e);
+        return NULL;
+    }
     return e;
 }
 

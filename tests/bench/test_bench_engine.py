@@ -49,6 +49,22 @@ class Errors(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(json.loads(done.stdout)["models"][0]["answers"], {"own f32 explain 1": 1})
 
+    def test_any_contrast_that_the_library_takes_is_timed(self):
+        def bench(contrast, *options):
+            return run("--precisions", "f32", "--json", "--backend", "ref", "--foils", "1", "--model", SMALL, *options, *(["--contrast", contrast] if contrast else []))
+        for contrast, options in ((None, []), ("pair", []), ("subset", []), ("mean", []), ("clrp", ["--method", "lrp-zplus"])):
+            done = bench(contrast, *options)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            said = json.loads(done.stdout)
+            self.assertEqual((said["contrast"], said["models"][0]["answers"]), (contrast or "weighted", {"own f32 explain 1": 1}))
+        for contrast, words in (("clrp", "is made of passes of relevance: ask with method 'lrp-zplus'"), ("regression", "needs a value: the number that the output might have been")):
+            done = bench(contrast)
+            self.assertEqual((done.returncode, "contrast '%s' %s" % (contrast, words) in done.stderr), (1, True), done.stderr)
+            self.assertNotIn("median_ms", done.stdout)
+        done = bench("pear")
+        self.assertEqual((done.returncode, "--contrast NAME" in done.stderr), (2, True))
+        self.assertIn(", contrast pair\n", run("--precisions", "f32", "--backend", "ref", "--foils", "1", "--model", SMALL, "--contrast", "pair").stdout)
+
     def test_foils_are_numbers(self):
         for wrong in ("0", "-1", "x", "1,2,3,4,5,6,7,8,9", "1;2", ""):
             self.assertEqual(run("--backend", "ref", "--foils", wrong).returncode, 2, wrong)
