@@ -93,7 +93,12 @@ static enum wn_code bind_one(const struct wn_config *c, const struct addrinfo *a
     }
     why = errno;
     close(fd);
-    return wn_fail(err, WN_DEVICE, "port %d of %.64s cannot be used: %s", (int)c->port, c->host, strerror(why));
+    /* the kernel wants it of both, and says of neither which */
+    bool alone = c->reuse_port && why == EADDRINUSE;
+    return wn_fail(err, WN_DEVICE, "port %d of %.64s cannot be used: %s%s", (int)c->port, c->host, strerror(why),
+                   alone ? "; --reuse-port shares it only with a process of the same user that was started with "
+                           "--reuse-port too"
+                         : "");
 }
 
 static enum wn_code make(const struct wn_config *c, struct wn_listeners *out, struct wn_error *err)

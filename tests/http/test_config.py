@@ -135,7 +135,11 @@ class Config(unittest.TestCase):
         self.model()
         with daemon.Daemon(self.models) as d:
             code, _, err = run(self.models, "--port", str(d.port))
-            self.assertEqual((code, str(d.port) in err), (1, True), err)
+            self.assertEqual((code, str(d.port) in err, "reuse" in err), (1, True, False), err)
+            code, _, err = run(self.models, "--port", str(d.port), "--reuse-port")
+            self.assertEqual((code, "only with a process of the same user that was started with --reuse-port too" in err), (1, True), err)
+        with daemon.Daemon(self.models, "--reuse-port") as d, daemon.Daemon(self.models, "--port", str(d.port), "--reuse-port") as beside:
+            self.assertEqual(beside.port, d.port)
 
     # ---- model folders ----
 
