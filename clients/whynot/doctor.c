@@ -273,6 +273,32 @@ static void check_models(struct visit *v, const struct wn_config *config)
     wn_inprocess_close(s);
 }
 
+/* A server that answers need not be started. */
+static const char *mending_of(enum wn_code code)
+{
+    switch (code) {
+    case WN_TOO_LARGE:
+    case WN_WRONG_HOST: return "another program answers there: correct --server; `curl -i URL/livez` must say alive";
+    case WN_NO_MEMORY: return "free memory here, and look again";
+    default: return "start it, or correct --server: `curl -i URL/livez` must say alive";
+    }
+}
+
+static void say_answer(struct visit *v, const char *url, const struct cli_reply *r)
+{
+    char text[WN_ERROR_TEXT];
+    bool ready = r->status == 200 && r->body.size && strstr((char *)r->body.data, "ready");
+    if (ready || r->status == 503) {
+        found(v, url, ready ? NULL : "it is loading or stopping; its log says which", ready ? "ready" : "not ready");
+        return;
+    }
+    cli_problem_text(r, text, sizeof text);
+    found(v, url,
+          "no daemon answers there, or one that does not let this machine ask: correct --server; `curl -i URL/livez` "
+          "must say alive",
+          "status %d: %s", r->status, text);
+}
+
 static void check_daemon(struct visit *v, const struct cli *c)
 {
     struct cli_peer *p = NULL;
@@ -280,12 +306,15 @@ static void check_daemon(struct visit *v, const struct cli *c)
     struct wn_error err = {0};
     v->part = "daemon";
     const char *url = cli_get(c, "server", getenv("WHYNOT_SERVER"));
-    if (!url || !*url || cli_peer_open(c, "", &p) != CLI_OK) return;
+    if (!url || !*url) return;
+    if (cli_peer_open(c, "", &p) != CLI_OK) {
+        found(v, url, "correct --server or --key-file: standard error says what is wrong with it", "cannot be asked");
+        return;
+    }
     if (cli_peer_call(p, "GET", "/readyz", NULL, 0, &r, &err) != WN_OK)
-        found(v, url, "start it, or correct --server: `curl -i URL/livez` must say alive", "%s", err.text);
+        found(v, url, mending_of(err.code), "%s", err.text);
     else
-        found(v, url, r.status == 200 ? NULL : "it is loading or stopping; its log says which", "%s",
-              r.status == 200 ? "ready" : "not ready");
+        say_answer(v, url, &r);
     wn_buffer_finish(&r.body);
     cli_peer_close(p);
 }

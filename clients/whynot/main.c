@@ -127,7 +127,7 @@ enum cli_exit cli_fail_error(const struct wn_error *err)
     bool model = err->code == WN_NO_SUCH_MODEL || err->code == WN_BAD_MODEL || err->code == WN_DYNAMIC_SIZE ||
                  err->code == WN_UNSUPPORTED || err->code == WN_NOT_FOUND;
     bool away = err->code == WN_UNAUTHORIZED || err->code == WN_FORBIDDEN || err->code == WN_NOT_READY ||
-                err->code == WN_QUEUE_FULL;
+                err->code == WN_QUEUE_FULL || err->code == WN_WRONG_HOST;
     bool usage = err->code == WN_BAD_REQUEST || err->code == WN_NO_SUCH_CLASS || err->code == WN_NO_SUCH_LAYER;
     return cli_fail(model ? CLI_NO_MODEL : away ? CLI_UNREACHABLE : usage ? CLI_USAGE : CLI_FAILED, "%s", err->text);
 }

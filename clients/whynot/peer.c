@@ -255,7 +255,8 @@ static bool add_header(struct curl_slist **list, const char *line)
     return longer != NULL;
 }
 
-/* result: not CURLE_OK. Only what asking again may mend is WN_NOT_READY. */
+/* result: not CURLE_OK. Only what asking again may mend is WN_NOT_READY or, once it has been reached, WN_WRONG_HOST:
+ * it may have been cut short. */
 static enum wn_code fail_http(const struct cli_peer *p, CURLcode result, enum wn_code taken, struct wn_error *err)
 {
     if (taken == WN_TOO_LARGE || result == CURLE_FILESIZE_EXCEEDED)
@@ -263,6 +264,10 @@ static enum wn_code fail_http(const struct cli_peer *p, CURLcode result, enum wn
                        p->url, REPLY_BYTES >> 20);
     if (taken != WN_OK) return wn_fail(err, taken, "no memory for the answer of %s", p->url);
     if (result == CURLE_OUT_OF_MEMORY) return wn_fail(err, WN_NO_MEMORY, "no memory to ask %s", p->url);
+    /* bytes came, and were no head of HTTP (which libcurl takes for HTTP/0.9), or none of TLS */
+    if (result == CURLE_UNSUPPORTED_PROTOCOL || result == CURLE_WEIRD_SERVER_REPLY || result == CURLE_SSL_CONNECT_ERROR)
+        return wn_fail(err, WN_WRONG_HOST, "%s answers, but not as a server of %.*s does: %s", p->url,
+                       (int)strcspn(p->url, ":"), p->url, curl_easy_strerror(result));
     return wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s", p->url, curl_easy_strerror(result));
 }
 
@@ -327,7 +332,7 @@ static enum wn_code call_http(struct cli_peer *p, const char *method, const char
         long asked_s = 0;
         enum wn_code code = try_http(p, method, uri, body, size, out, &asked_s, &why);
         bool busy = code == WN_OK && (out->status == 429 || out->status == 503);
-        bool away = code == WN_NOT_READY && atomic_load(&p->reached);
+        bool away = (code == WN_NOT_READY || code == WN_WRONG_HOST) && atomic_load(&p->reached);
         if (code == WN_OK && !busy) atomic_store(&p->reached, true);
         if ((double)asked_s > wait) wait = (double)asked_s;
         if ((!busy && !away) || now_s() + wait > until)

@@ -1,7 +1,9 @@
 """doctor and config: what is well, what is not, and what to do about it."""
 import json
 import os
+import socket
 import tempfile
+import threading
 import unittest
 
 from command import daemon, whynot
@@ -113,6 +115,35 @@ class Doctor(unittest.TestCase):
             r = whynot("doctor", "--models", self.models, "--server", "http://127.0.0.1:%d" % d.port)
             self.assertEqual(r.code, 0, r.out)
             self.assertRegex(r.out, r"daemon .* ready")
+
+    def test_a_server_that_answers_is_not_to_be_started(self):
+        """Whatever answers for it: the line is about what came, and not about a connection that there was."""
+        start, another, refused = "start it, or correct", "another program answers there: correct --server", "no daemon answers there, or"
+        cases = [(b"SSH-2.0-OpenSSH_9.2\r\n", "answers, but not as a server of http does", another), (b"HTTP/9.9 banana\r\n\r\n", "answers, but not as", another),
+                 (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "larger than 1024 MiB", another),
+                 (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "status 404", refused), (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "status 200", refused),
+                 (None, "cannot be reached", start)]
+        for reply, value, mending in cases:
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", 0))
+                if reply:
+                    s.listen()
+                    threading.Thread(target=self.answer, args=(s, reply), daemon=True).start()
+                trouble, = [f for f in self.findings("--server", "http://127.0.0.1:%d" % s.getsockname()[1], code=1) if f["part"] == "daemon"]
+                self.assertIn(value, trouble["value"])
+                self.assertEqual([words for words in (start, another, refused) if words in trouble["mending"]], [mending], (reply, trouble))
+        trouble, = [f for f in self.findings("--server", "ftp://127.0.0.1", code=1) if f["part"] == "daemon"]
+        self.assertEqual((trouble["value"], "correct --server" in trouble["mending"]), ("cannot be asked", True))
+
+    @staticmethod
+    def answer(listener, reply):
+        try:
+            while True:
+                with listener.accept()[0] as c:
+                    c.recv(4096)
+                    c.sendall(reply)
+        except OSError:
+            pass  # the test is over
 
     def test_every_option_of_the_daemon_has_its_value_and_where_it_came_from(self):
         with tempfile.TemporaryDirectory() as folder:
