@@ -519,7 +519,7 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = cli_peer_open(c, cli_get(c, "model", NULL), &a.peer);
     if (code == CLI_OK) code = cli_only_model(c, a.peer, model);
     if (code == CLI_OK)
-        code = cli_identity_ask(a.peer, model, &a.network.first); /* before anything of it is looked at */
+        code = cli_identity_ask(a.peer, model, NULL, &a.network.first); /* before anything of it is looked at */
     if (code == CLI_OK) code = read_classes(&a, model);
     if (code == CLI_OK) code = make_question(&a, model);
     if (code == CLI_OK) code = read_data(&a);

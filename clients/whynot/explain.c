@@ -386,7 +386,8 @@ static enum cli_exit run(const struct cli *c)
     if (code == CLI_OK) code = cli_peer_open(c, cli_get(c, "model", NULL), &a.peer);
     if (code == CLI_OK) code = cli_only_model(c, a.peer, a.model);
     if (code == CLI_OK) code = make_question(&a, a.model);
-    if (code == CLI_OK && cli_has(c, "output")) code = cli_identity_ask(a.peer, a.model, &a.asked);
+    if (code == CLI_OK && cli_has(c, "output"))
+        code = cli_identity_ask(a.peer, a.model, cli_get(c, "version", NULL), &a.asked);
     if (code == CLI_OK)
         code = cli_lines_open(&a.lines, cli_get(c, "output", NULL), cli_has(c, "resume"), cli_has(c, "force"),
                               a.question, &a.asked);

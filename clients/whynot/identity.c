@@ -31,7 +31,7 @@ bool cli_identity_of_line(const json_t *line, struct cli_identity *out)
                       json_object_get(model, "preprocess_hash"), out);
 }
 
-enum cli_exit cli_identity_ask(struct cli_peer *p, const char *model, struct cli_identity *out)
+enum cli_exit cli_identity_ask(struct cli_peer *p, const char *model, const char *version, struct cli_identity *out)
 {
     struct wn_buffer uri = {0};
     struct wn_error err = {0};
@@ -39,6 +39,8 @@ enum cli_exit cli_identity_ask(struct cli_peer *p, const char *model, struct cli
     *out = (struct cli_identity){.version = ""};
     wn_buffer_printf(&uri, &err, "/v1/models/");
     cli_escape(&uri, model, &err);
+    if (version) wn_buffer_printf(&uri, &err, "/versions/");
+    if (version) cli_escape(&uri, version, &err);
     wn_buffer_append(&uri, "", 1, &err);
     json_t *root = err.code == WN_OK ? cli_peer_get(p, (char *)uri.data, false, &code) : NULL;
     if (err.code != WN_OK) code = cli_fail_error(&err);

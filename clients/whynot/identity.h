@@ -12,8 +12,9 @@ struct cli_identity {
     char version[65], sha256[65], preprocess_hash[65]; /* sha256 "": nobody has said it yet */
 };
 
-/* Of the model, as GET /v1/models/{model} says it; not known where it is not ready. A failure was said. */
-enum cli_exit cli_identity_ask(struct cli_peer *p, const char *model, struct cli_identity *out);
+/* Of the model, as GET /v1/models/{model} says it, or of that version; not known where it is not ready. version: NULL
+ * for the newest. A failure was said. */
+enum cli_exit cli_identity_ask(struct cli_peer *p, const char *model, const char *version, struct cli_identity *out);
 /* Of an explanation's "model" and "provenance", or of the "model" of a job's line; false where they do not say it. */
 bool cli_identity_of_answer(const json_t *answer, struct cli_identity *out);
 bool cli_identity_of_line(const json_t *line, struct cli_identity *out);

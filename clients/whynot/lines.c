@@ -39,13 +39,14 @@ static enum cli_exit check_network(const struct cli_lines *l, const char *path, 
     struct cli_identity before;
     char words[CLI_DIFFERENCE_TEXT];
     bool said = cli_identity_of_line(line, &before);
-    if (!said && is_answer(line))
+    if (!is_answer(line)) return CLI_OK;
+    if (!said)
         return cli_fail(CLI_USAGE,
                         "%s: line %d does not say which network answered, as those of an older whynot do not; name "
                         "another file, or write this one anew with --force",
                         path, l->n + 1);
-    if (said && !answering->sha256[0]) *answering = before;
-    if (said && cli_identity_differs(answering, &before, words))
+    if (!answering->sha256[0]) *answering = before;
+    if (cli_identity_differs(answering, &before, words))
         return cli_fail(CLI_USAGE,
                         "%s: line %d was answered by another model than there is now (now %s); name another file, or "
                         "write this one anew with --force",

@@ -69,22 +69,36 @@ static void print_table(const json_t *list, const struct cli_column *all)
     for (size_t i = 0; i < json_array_size(list); i++) print_row(json_array_get(list, i), columns, width);
 }
 
+static const char *name_at(const json_t *models, size_t i)
+{
+    const char *name = json_string_value(json_object_get(json_array_get(models, i), "name"));
+    return name ? name : "";
+}
+
+/* A model is listed once for each of its versions, which go by one name. */
+static bool is_first_of_its_name(const json_t *models, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (strcmp(name_at(models, k), name_at(models, i)) == 0) return false;
+    return name_at(models, i)[0];
+}
+
 enum cli_exit cli_only_model(const struct cli *c, struct cli_peer *p, char name[65])
 {
     enum cli_exit code;
+    size_t names = 0;
     const char *wanted = cli_get(c, "model", NULL);
     if (wanted && cli_peer_is_remote(p)) return snprintf(name, 65, "%s", wanted), CLI_OK;
     json_t *root = cli_peer_get(p, "/v1/models", false, &code);
     const json_t *list = json_object_get(root, "models");
-    const char *only = json_string_value(json_object_get(json_array_get(list, 0), "name"));
-    if (code == CLI_OK && json_array_size(list) == 1 && only)
-        snprintf(name, 65, "%s", only);
-    else if (code == CLI_OK) {
-        code = cli_fail(CLI_USAGE, "there are %zu models; name one with --model:", json_array_size(list));
-        for (size_t i = 0; i < json_array_size(list); i++) {
-            const char *one = json_string_value(json_object_get(json_array_get(list, i), "name"));
-            if (one) fprintf(stderr, "  %s\n", one);
-        }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (!is_first_of_its_name(list, i)) continue;
+        if (names++ == 0) snprintf(name, 65, "%s", name_at(list, i));
+    }
+    if (code == CLI_OK && names != 1) {
+        code = cli_fail(CLI_USAGE, "there are %zu models; name one with --model:", names);
+        for (size_t i = 0; i < json_array_size(list); i++)
+            if (is_first_of_its_name(list, i)) fprintf(stderr, "  %s\n", name_at(list, i));
     }
     json_decref(root);
     return code;

@@ -32,6 +32,34 @@ class Resume(unittest.TestCase):
         shutil.rmtree(os.path.join(self.models, "tiny"), ignore_errors=True)
         daemon.write_model(self.models, "tiny", tiny_onnx.classifier(seed=seed), daemon.LABELS, 16, **more)
 
+    def test_a_version_that_is_asked_for_is_the_one_that_answers(self):
+        folder = daemon.write_model(self.models, "two", tiny_onnx.classifier(seed=1), daemon.LABELS, 16)
+        for version, seed in (("1", 1), ("2", 3)):
+            os.mkdir(os.path.join(folder, version))
+            with open(os.path.join(folder, version, "model.onnx"), "wb") as f:
+                f.write(tiny_onnx.classifier(seed=seed))
+        with open(os.path.join(folder, "manifest.json")) as f:
+            manifest = json.load(f)
+        del manifest["version"]
+        with open(os.path.join(folder, "manifest.json"), "w") as f:
+            json.dump(manifest, f)
+        os.remove(os.path.join(folder, "model.onnx"))
+        one = os.path.join(self.pictures, "00.png")
+        for named, version in ((("--version", "1"), "1"), (("--version", "2"), "2"), ((), "2")):
+            r = whynot("explain", one, "--models", self.models, "-m", "two", *named, "--output", self.file, "--force")
+            self.assertEqual(r.code, 0, r.err)
+            self.assertEqual([json.loads(line)["model"]["version"] for line in self.read().splitlines()], [version])
+
+    def test_lines_that_nobody_answered_are_no_networks(self):
+        broken = os.path.join(self.temporary.name, "broken.png")
+        with open(broken, "wb") as f:
+            f.write(b"no picture")
+        words = ["explain", broken, os.path.join(self.pictures, "00.png"), "--models", self.models, "-m", "tiny", "--output", self.file]
+        self.assertEqual(whynot(*words[:2], *words[3:]).code, 1)
+        self.put_model(seed=3)
+        r = whynot(*words, "--resume")
+        self.assertEqual((r.code, json.loads(self.read().splitlines()[-1])["status"]), (0, 200), r.err)
+
     def words(self, command):
         data = os.path.join(self.pictures, "*.png") if command == "explain" else self.pictures
         return [command, data, "-m", "tiny", "--output", self.file, *(["--metric", "confidence", "--method", "gradcam", "--contrast", "logit"] if command == "evaluate" else [])]
