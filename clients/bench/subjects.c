@@ -189,9 +189,10 @@ static void pairs_of_stack(struct engine *e, const struct wn_stack *stack, const
 /* The stack of the first picture, and room for its contrasts. */
 static enum wn_code keep_stack(struct engine *e, struct wn_error *err)
 {
-    if (e->stack.maps) return WN_OK;
-    enum wn_code code =
-        wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, e->questions[0].method, e->logits, &e->stack, err);
+    if (e->map) return WN_OK;
+    enum wn_code code = e->stack.maps ? WN_OK
+                                      : wn_engine_stack(e->engine, e->images[0], WN_LAYER_AUTO, e->questions[0].method,
+                                                        e->logits, &e->stack, err);
     if (code != WN_OK) return code;
     e->map = malloc((size_t)(e->stack.h * e->stack.w) * sizeof *e->map);
     return e->map ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a contrast of the stack");
