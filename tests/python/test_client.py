@@ -322,6 +322,10 @@ class AgainstTheDaemon(unittest.TestCase):
             got, error = self.many(lambda: ["/nope.png", 7, *good[:3], os.sep, *good[3:], whynot.Question(picture(1), why=1.5), io.StringIO("x")], errors="return", batch=batch)
             self.assertIsNone(error)
             check(got, {0: FileNotFoundError, 1: TypeError, 5: IsADirectoryError, 9: TypeError, 10: TypeError})
+            ask = lambda **options: whynot.Question(picture(1), options=options)
+            got, error = self.many(lambda: [*good, ask(top_k=1j), ask(value=float("nan"))], errors="return", batch=batch)
+            self.assertIsNone(error)
+            check(got, {6: TypeError, 7: ValueError})
         self.assertEqual([type(g) for g in self.many(lambda: ["/nope.png"] * 3, errors="return", batch=2)[0]], [whynot.NotAsked] * 3)
 
     def test_what_ends_a_batch_comes_after_the_answers_before_it(self):

@@ -137,6 +137,8 @@ def _classes_asked(value: Any, argument: str) -> Union[Which, List[Which]]:
 
 def _number(value: Any) -> Any:
     """For json: a number of any library in an option."""
+    if str(getattr(value, "dtype", "")) == "bool":
+        return bool(value)
     number = _whole(value)
     if number is None and hasattr(value, "__float__"):
         return float(value)
@@ -230,6 +232,7 @@ class Client:
                 question = one if isinstance(one, Question) else Question(one)
                 try:
                     instance = fields(question.why, question.rather_than, question.options), picture_bytes(question.picture)
+                    json.dumps(instance[0], default=_number, allow_nan=False)  # what cannot be sent costs no other its answer
                 except Exception as e:  # of a file, of Pillow, of whatever object this is
                     if errors == "raise":
                         raise
