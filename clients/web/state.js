@@ -12,8 +12,8 @@ export function readClass(text) {
   return /^\d+$/.test(text) ? { index: Number(text), label: text } : { index: null, label: text };
 }
 export const writeClass = (c) => (c.index === null ? c.label : c.index + ":" + c.label);
-/** As the server takes it. */
-export const classValue = (c) => (c.index === null ? c.label : String(c.index));
+/** As the server takes it: an index, but where the class is called by digits, which it would take for another's, with its name. */
+export const classValue = (c) => (c.index === null ? c.label : /^\d+$/.test(c.label) && c.label !== String(c.index) ? c.label + " (" + c.index + ")" : String(c.index));
 
 export function read(hash) {
   const given = new URLSearchParams(hash.replace(/^#/, ""));

@@ -66,6 +66,11 @@ class First(PageTest):
                                     "Keeping only what the map marks (30 % of the picture) gives P against Q: 90 %, then 75 %; hiding it: 25 %."])
         self.assertFalse([s for s in said if "of the evidence" in s])
 
+    def test_a_class_that_digits_name_is_sent_with_its_number(self):
+        self.open()
+        said = self.b.js("return import('/page/state.js').then((m) => arguments[0].map(m.classValue))", [{"index": 2, "label": "3"}, {"index": 3, "label": "3"}, {"index": 2, "label": "stop"}, {"index": None, "label": "stop"}])
+        self.assertEqual(said, ["3 (2)", "3", "2", "stop"])
+
     def words_of(self, means, positive, negative, keep_positive, keep_negative, before=0.9):
         self.open()
         m = {"kind": "contrast", "class": {"label": "P"}, "rival": None, "positive_means": means, "bbox": [0, 0, 5, 5], "size": [10, 10], "mass_positive": 6, "mass_negative": 4}
