@@ -403,8 +403,8 @@ static void print_left_out(const struct wn_tally *t, int metric)
     char needs[WN_NEEDS_TEXT];
     if (!t->left_out[metric]) return;
     wn_tally_needs(t, metric, needs, sizeof needs);
-    printf("\n%s leaves out %d of %d pictures%s%s\n", t->judging->options.metrics[metric]->name, t->left_out[metric],
-           t->n, needs[0] ? ": it needs " : "", needs);
+    printf("\n%s has no number for %d of %d pictures%s%s\n", t->judging->options.metrics[metric]->name,
+           t->left_out[metric], t->n, needs[0] ? ": it needs a map that says something, and " : "", needs);
 }
 
 static enum cli_exit print_table(const struct evaluating *e)

@@ -181,8 +181,8 @@ static void put_left_out(struct report *r, int metric)
     char needs[WN_NEEDS_TEXT];
     if (!r->tally->left_out[metric]) return;
     wn_tally_needs(r->tally, metric, needs, sizeof needs);
-    wn_text_printf(&r->out, "<p>It leaves out %d of %d pictures%s", r->tally->left_out[metric], r->tally->n,
-                   needs[0] ? ": it needs " : "");
+    wn_text_printf(&r->out, "<p>It has no number for %d of %d pictures%s", r->tally->left_out[metric], r->tally->n,
+                   needs[0] ? ": it needs a map that says something, and " : "");
     cli_page_text(&r->out, needs);
     wn_text_puts(&r->out, ".</p>");
 }

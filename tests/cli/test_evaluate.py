@@ -290,11 +290,11 @@ class Evaluate(unittest.TestCase):
         masking, content = json.loads(whynot(*words, "--json", "--report", report, "--csv", table).out)["metrics"]
         self.assertEqual((masking["left_out"], masking["needs"]), (3, "a second class that is likelier than 0.9 (least-second)"))
         self.assertEqual((content["left_out"], content["needs"]), (0, "a truth or boxes"))
-        self.assertIn("\nmasking leaves out 3 of 3 pictures: it needs a second class that is likelier than 0.9 (least-second)\n", whynot(*words).out)
-        self.assertIn("leaves out 3 of 3 pictures: it needs a second class", open(report).read())
+        self.assertIn("\nmasking has no number for 3 of 3 pictures: it needs a map that says something, and a second class that is likelier than 0.9 (least-second)\n", whynot(*words).out)
+        self.assertIn("has no number for 3 of 3 pictures: it needs a map that says something, and a second class", open(report).read())
         self.assertEqual({(row["metric"], row["left_out"]) for row in csv.DictReader(open(table))}, {("masking", "3"), ("content", "0")})
         r = whynot("evaluate", self.one_of_labels(), *FAST, "--metric", "content")
-        self.assertIn("content leaves out 1 of 1 pictures: it needs a truth or boxes\n", r.out)
+        self.assertIn("content has no number for 1 of 1 pictures: it needs a map that says something, and a truth or boxes\n", r.out)
 
     def one_of_labels(self):
         index = os.path.join(self.data, "one.csv")
