@@ -22,8 +22,9 @@ static bool is_possible(const char *folder)
             return S_ISDIR(st.st_mode) && access(path, missing ? W_OK | X_OK : R_OK | X_OK) == 0;
         }
         char *slash = strrchr(path, '/');
-        if (errno != ENOENT || slash == path) return false;
-        snprintf(slash ? slash : path, sizeof path - (size_t)(slash ? slash - path : 0), "%s", slash ? "" : ".");
+        if (errno != ENOENT) return false;
+        if (!slash) path[0] = '.', slash = path + 1;
+        slash[slash == path] = 0; /* that of the root stays */
     }
     return false;
 }

@@ -42,9 +42,11 @@ static enum wn_code resolve_model(const struct wn_models *models, struct wn_slot
 /* "0, hen": several classes, where a label may hold a comma and so none is cut at one. */
 static bool lists_classes(const struct wn_model *m, const char *word)
 {
+    enum { MOST = 16 }; /* each is looked for among all labels, and a word may be as long as a body */
     int parts = 0;
     for (const char *at = word; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL, parts++) {
         char part[129];
+        if (parts == MOST) return true;
         at += strspn(at, " ");
         size_t n = strcspn(at, ",");
         while (n && at[n - 1] == ' ') n--;

@@ -221,7 +221,8 @@ static enum cli_exit complete_input(struct importing *m)
     cli_input_from_profile(p ? &p->preprocess : &wn_preprocess_profile_find("squash")->preprocess, h, w, &from);
     for (int i = 0; i < from.n_mean && !in->n_mean; i++) in->mean[i] = from.mean[i] + in->offset;
     if (!in->n_mean) in->n_mean = from.n_mean;
-    if (!in->n_std) memcpy(in->std, from.std, sizeof in->std), in->n_std = from.n_std;
+    for (int i = 0; i < from.n_std && !in->n_std; i++) in->std[i] = from.std[i] * (in->twice ? from.std[i] : 1);
+    if (!in->n_std) in->n_std = from.n_std;
     if (in->scale == 0) in->scale = from.scale;
     if (!in->resize[0]) snprintf(in->resize, sizeof in->resize, "%s", from.resize);
     bool short_side = strcmp(in->resize, "short-side") == 0;

@@ -97,7 +97,8 @@ static enum wn_code take_values(const json_t *config, struct cli_input *in, stru
     enum wn_code code = normal ? read_triple(config, "image_mean", in->mean, &in->n_mean, err) : WN_OK;
     if (code == WN_OK && (normal || again)) code = read_triple(config, "image_std", in->std, &in->n_std, err);
     for (int i = 0; i < in->n_mean; i++) in->mean[i] += in->offset;
-    for (int i = 0; i < in->n_std && normal && again; i++) in->std[i] *= in->std[i];
+    in->twice = normal && again;
+    for (int i = 0; i < in->n_std && in->twice; i++) in->std[i] *= in->std[i];
     return code;
 }
 

@@ -14,6 +14,7 @@ struct cli_input {
     double scale, mean[3], std[3];
     int n_mean, n_std; /* 0: not known */
     double offset;     /* is taken off after scaling: part of mean, where that is known */
+    bool twice;        /* divided by the std twice: part of std, where that is known */
     char channels[8];  /* "" not known */
     char notes[600];   /* what could not be taken over, for people; lines */
 };
