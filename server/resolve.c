@@ -46,7 +46,7 @@ static bool lists_classes(const struct wn_model *m, const char *word)
     int parts = 0;
     for (const char *at = word; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL, parts++) {
         char part[129];
-        if (parts == MOST) return true;
+        if (parts == MOST) return false;
         at += strspn(at, " ");
         size_t n = strcspn(at, ",");
         while (n && at[n - 1] == ' ') n--;

@@ -51,7 +51,7 @@ static enum wn_code put_prediction(const json_t *answer, const char *name, struc
                             cli_percent(number_at(first, "probability"), share));
 }
 
-/* "'stop' (97.1 %), 'yield' (2.0 %) or ... and 4 more", the first three of a list. */
+/* "'stop' (97.1 %) or 'yield' (2.0 %)"; of more than three the first three, "and 4 more". */
 static enum wn_code put_classes(const json_t *classes, const char *before, struct wn_buffer *out, struct wn_error *err)
 {
     const size_t n = json_array_size(classes);

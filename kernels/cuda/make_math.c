@@ -109,23 +109,33 @@ static void walk_rows(struct wn_cuda_unary_bwd *b, struct wn_cuda_tensor *t, boo
     b->z_pitch = first_image(&t[2], rank), b->dx_pitch = first_image(&t[4], rank);
 }
 
+/* The operand as it lies, or what the gather that was to make it reads, and by which rows. */
+static enum wn_code looked_up(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *t, const float **row,
+                              struct wn_error *err)
+{
+    const struct wn_step *gather = wn_cuda_swallowed(exe, value, WN_PRIM_GATHER);
+    struct wn_cuda_tensor rows = {0};
+    enum wn_code code = wn_cuda_value(exe, gather ? gather->in[0] : value, t, err);
+    if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &rows, err);
+    *row = rows.data;
+    return code;
+}
+
 /* scale: WN_NONE, or a constant that what goes to `out` is multiplied by. */
 static enum wn_code make_derivative(struct wn_cuda_exe *exe, const struct wn_step *s, int scale, int out,
                                     struct wn_error *err)
 {
-    const struct wn_step *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY),
-                         *gather = wn_cuda_swallowed(exe, s->in[1], WN_PRIM_GATHER);
-    struct wn_cuda_tensor t[5] = {[4] = exe->values[out]}, row = {0}; /* dy, more, z, scale, dx */
+    const struct wn_step *sum = wn_cuda_swallowed(exe, s->in[0], WN_PRIM_BINARY);
+    struct wn_cuda_tensor t[5] = {[4] = exe->values[out]}; /* dy, more, z, scale, dx */
+    struct wn_cuda_unary_bwd b = {.act = s->u.unary, .rows = 1};
     enum wn_code code = wn_cuda_value(exe, sum ? sum->in[0] : s->in[0], &t[0], err);
     if (code == WN_OK && sum) code = wn_cuda_value(exe, sum->in[1], &t[1], err);
-    if (code == WN_OK) code = wn_cuda_value(exe, gather ? gather->in[0] : s->in[1], &t[2], err);
-    if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &row, err);
+    if (code == WN_OK) code = looked_up(exe, s->in[1], &t[2], &b.row, err);
     if (code == WN_OK && scale != WN_NONE) code = wn_cuda_value(exe, scale, &t[3], err);
     if (code != WN_OK) return code;
     struct wn_cuda_job *j = wn_cuda_job_new(exe, wn_prim_name(s->prim), run_unary_bwd, err);
     if (!j) return WN_NO_MEMORY;
-    struct wn_cuda_unary_bwd b = {.act = s->u.unary, .rows = 1, .row = row.data};
-    if (gather) walk_rows(&b, t, sum != NULL);
+    if (b.row) walk_rows(&b, t, sum != NULL);
     const struct wn_cuda_tensor *list[5] = {&t[0], sum ? &t[1] : NULL, &t[2], scale != WN_NONE ? &t[3] : NULL, &t[4]};
     struct wn_cuda_arg args[5];
     wn_cuda_walk(list, 5, &j->u.unary_bwd.loop, args);
@@ -154,18 +164,6 @@ enum wn_code wn_cuda_job_derivative(struct wn_cuda_exe *exe, const struct wn_act
     wn_cuda_walk(list, 3, &j->u.unary_bwd.loop, args);
     *b = (struct wn_cuda_unary_bwd){.act = *act, .rows = 1, .dy = args[0], .z = args[1], .dx = args[2]};
     return WN_OK;
-}
-
-/* The operand as it lies, or what the gather that was to make it reads, and by which rows. */
-static enum wn_code looked_up(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *t, const float **row,
-                              struct wn_error *err)
-{
-    const struct wn_step *gather = wn_cuda_swallowed(exe, value, WN_PRIM_GATHER);
-    struct wn_cuda_tensor rows = {0};
-    enum wn_code code = wn_cuda_value(exe, gather ? gather->in[0] : value, t, err);
-    if (code == WN_OK && gather) code = wn_cuda_value(exe, gather->in[1], &rows, err);
-    *row = rows.data;
-    return code;
 }
 
 enum wn_code wn_cuda_make_secant(struct wn_cuda_exe *exe, int step, struct wn_error *err)

@@ -73,6 +73,10 @@ class Doctor(unittest.TestCase):
             self.assertEqual(said(WHYNOT_PLAN_CACHE=new), kept % new)
             self.assertEqual(said(WHYNOT_PLAN_CACHE=nowhere, code=1), none)
             self.assertEqual(os.listdir(folder), [])
+        at_root = "/whynot-that-nobody-made"
+        if os.access("/", os.W_OK):
+            self.assertEqual(said(WHYNOT_PLAN_CACHE=at_root), "timed, and kept in " + at_root)
+        self.assertFalse(os.path.exists(at_root))
 
     def test_each_trouble_comes_with_its_mending_and_the_exit_code_says_so(self):
         with tempfile.TemporaryDirectory() as folder:

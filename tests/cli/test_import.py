@@ -120,6 +120,9 @@ class Import(unittest.TestCase):
         self.assertEqual(numbers(rescale_offset=True, include_top=True, image_mean=mean, image_std=std), [[1.485, 1.456, 1.406], [0.25, 0.0625, 0.04]])
         self.assertEqual(numbers(include_top=True, do_normalize=False, image_mean=mean, image_std=std), [[0.0], std])
         self.assertEqual(numbers("--profile", "cem", rescale_offset=True)[0], [1.5] * 3)  # the file has no mean; the profile's has 0.5
+        plain, again = (numbers("--profile", "squash", include_top=top)[1] for top in (False, True))  # nor a std
+        self.assertEqual(again, [round(x * x, 6) for x in plain])
+        self.assertNotEqual(again, plain)
         self.assertEqual(numbers("--mean", "1", rescale_offset=True, image_std=std)[0], [1.0])  # said as the manifest says it
 
     def test_what_cannot_be_taken_over_is_a_note(self):

@@ -414,6 +414,15 @@ static void look_up_once(struct subject *s)
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_RELU, g, wn_gather(s->p, z, rows), 0, 0));
 }
 
+/* A picture's unit, its baseline's, and two ways back that meet. */
+static void change_once(struct subject *s)
+{
+    const int z = input(s, SHAPE(3, 8, 2, 2)), now = wn_gather(s->p, z, subject_rows(s, 7, 3)),
+              then = wn_gather(s->p, z, subject_rows(s, 7, 3)),
+              dy = wn_add(s->p, input(s, SHAPE(7, 8, 2, 2)), input(s, SHAPE(7, 8, 2, 2)));
+    subject_output(s, wn_secant(s->p, WN_UNARY_LEAKY, dy, now, then, 0.5f, 0));
+}
+
 /* The way back through a batch-norm in front of an activation. */
 static void scaled(struct subject *s)
 {
@@ -522,6 +531,7 @@ static void what_belongs_together_launches_once(void **state)
     assert_int_equal(launches_of(scale_once), 1);
     assert_int_equal(launches_of(look_up_once), 1);
     assert_int_equal(launches_of(look_winners_up_once), 1);
+    assert_int_equal(launches_of(change_once), 1);
     assert_int_equal(launches_of(convolve_back_once), 0); /* the library's call is none of ours */
     fake_libraries_keep = false;
     assert_int_equal(launches_of(convolve_back_once), 1);

@@ -29,6 +29,14 @@ static void look_up_before(struct subject *s)
     wn_program_end_stage(s->p);
     subject_output(s, wn_unary_bwd(s->p, WN_UNARY_LEAKY, g, of, 0.5f, 0));
 }
+static void change_before(struct subject *s)
+{
+    const int now = wn_gather(s->p, input(s, SHAPE(3, 8, 2, 2)), subject_rows(s, 7, 3)),
+              dy = wn_add(s->p, input(s, SHAPE(7, 8, 2, 2)), input(s, SHAPE(7, 8, 2, 2))),
+              then = wn_linear(s->p, input(s, SHAPE(7, 8, 2, 2)), 1, 2);
+    wn_program_end_stage(s->p);
+    subject_output(s, wn_secant(s->p, WN_UNARY_SQUARE, dy, now, then, 0, 0));
+}
 static void cut_before(struct subject *s)
 {
     const int part = wn_slice(s->p, input(s, SHAPE(2, 16, 3, 2)), 1, 8, 8, 1),
@@ -94,6 +102,7 @@ static void what_an_earlier_stage_made_stays_as_it_was(void **state)
     stays(scale_before);
     stays(meet_before);
     stays(look_up_before);
+    stays(change_before);
     stays(cut_before);
     stays(derive_before);
 }
