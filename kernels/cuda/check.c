@@ -31,6 +31,13 @@ void wn_cuda_probe(void)
     cudaGetLastError();
 }
 
+enum wn_code wn_cuda_outlive(enum wn_code code)
+{
+    if (code != WN_DEVICE) return code;
+    wn_cuda_probe();
+    return wn_cuda_lost() ? code : WN_UNSUPPORTED;
+}
+
 /* "cudaMalloc(out, bytes)" -> "cudaMalloc" */
 static int name_length(const char *call)
 {

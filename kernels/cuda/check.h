@@ -28,6 +28,10 @@ bool wn_cuda_lost(void);
  * again, and is lost. Calls of the runtime do so by themselves. */
 void wn_cuda_probe(void);
 
+/* What a library's failure means while it is asked what it can do: as it is where memory was short or the device is
+ * lost, else WN_UNSUPPORTED, and somebody else does the work. */
+enum wn_code wn_cuda_outlive(enum wn_code code);
+
 /* fault.c, in test builds only: turns the status of the chosen call into the chosen error. Elsewhere it gives it
  * back. */
 int wn_cuda_inject(const char *library, int status);

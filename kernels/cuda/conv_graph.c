@@ -19,6 +19,7 @@ struct sketch {
     cudnnBackendDescriptor_t made[MOST_DESCRIPTORS];
     int n;
     enum wn_code code;
+    enum wn_code refusal; /* the gravest failure of one plan among many, for which another may do */
     struct wn_error *err;
 };
 
@@ -213,6 +214,17 @@ static cudnnBackendDescriptor_t operation_graph(struct sketch *s, const struct w
 
 /* ---- choosing ---- */
 
+/* What a caller has to know before all else: that there was no memory, then that the library failed. */
+static int gravity(enum wn_code code)
+{
+    return code == WN_OK ? 0 : code == WN_NO_MEMORY ? 3 : code == WN_UNSUPPORTED ? 1 : 2;
+}
+
+static void refuse(struct sketch *s, enum wn_code code)
+{
+    if (gravity(code) > gravity(s->refusal)) s->refusal = code;
+}
+
 static bool is_compiled(cudnnBackendDescriptor_t engine)
 {
     cudnnBackendBehaviorNote_t notes[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
@@ -227,14 +239,16 @@ static bool is_compiled(cudnnBackendDescriptor_t engine)
 
 /* What an engine does to numbers that we do not allow: answers that vary from run to run, ever; in exact f32 also
  * tensor cores, inputs made shorter, and transforms that lose digits. */
-static bool acceptable(cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c,
+static bool acceptable(struct sketch *s, cudnnBackendDescriptor_t config, const struct wn_cuda_conv_shape *c,
                        struct wn_cuda_plan_facts *facts)
 {
     cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
     int64_t n = 0;
     cudnnBackendDescriptor_t engine = NULL;
     bool good = true;
-    if (cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine) != CUDNN_STATUS_SUCCESS) return false;
+    const enum wn_code code =
+        WN_CALL(dnn, cudnnBackendCreateDescriptor(CUDNN_BACKEND_ENGINE_DESCRIPTOR, &engine), s->err);
+    if (code != WN_OK) return refuse(s, code), false;
     if (cudnnBackendGetAttribute(config, CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &n, &engine) !=
             CUDNN_STATUS_SUCCESS ||
         cudnnBackendGetAttribute(engine, CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
@@ -293,6 +307,14 @@ static enum wn_code plan_of(const struct wn_cuda_planner *p, cudnnBackendDescrip
     return WN_OK;
 }
 
+static bool add_plan(struct sketch *s, const struct wn_cuda_planner *p, cudnnBackendDescriptor_t config,
+                     const struct wn_cuda_plan_facts *facts, struct wn_cuda_plan **out)
+{
+    const enum wn_code code = plan_of(p, config, facts, out, s->err);
+    refuse(s, code);
+    return code == WN_OK;
+}
+
 static int64_t results(struct sketch *s, cudnnBackendDescriptor_t heuristics, cudnnBackendDescriptor_t *configs)
 {
     int64_t n = 0, room = 0;
@@ -328,18 +350,18 @@ static bool makes_copies(const struct wn_cuda_plan *plan, const struct wn_cuda_c
 /* The heuristics put engines of the plain units first for some small products and narrow convolutions, also ones
  * that copy x and y into another layout. The first of theirs on tensor cores goes before them, in tf32 the first that
  * copies nothing; not of groups, where that one wants the copies. Returns its number, and its plan in *out; or -1. */
-static int64_t put_ahead(const struct wn_cuda_planner *p, const struct wn_cuda_conv_shape *c,
+static int64_t put_ahead(struct sketch *s, const struct wn_cuda_planner *p, const struct wn_cuda_conv_shape *c,
                          const cudnnBackendDescriptor_t *configs, int64_t found, struct wn_cuda_plan **out)
 {
     const bool tf32 = c->type == WN_CUDA_F32;
     bool first = true;
     for (int64_t i = 0; i < found && !c->exact && c->groups == 1; i++) {
         struct wn_cuda_plan_facts facts = {.engine = -1};
-        if (!acceptable(configs[i], c, &facts)) continue;
+        if (!acceptable(s, configs[i], c, &facts)) continue;
         const bool preferred = first;
         first = false;
         if (!facts.tensor_cores || (tf32 && facts.compiled)) continue;
-        if (plan_of(p, configs[i], &facts, out, NULL) != WN_OK) continue;
+        if (!add_plan(s, p, configs[i], &facts, out)) continue;
         if (preferred || !tf32 || !makes_copies(*out, c)) return i;
         wn_cuda_plan_destroy(*out);
     }
@@ -357,16 +379,16 @@ static void ask(struct sketch *s, const struct wn_cuda_planner *p, const struct 
     if (!p->handle) set(s, h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &p->description);
     finalize(s, h);
     const int64_t found = s->code == WN_OK ? results(s, h, configs) : 0;
-    const int64_t ahead = put_ahead(p, c, configs, found, &out[*n]);
+    const int64_t ahead = put_ahead(s, p, c, configs, found, &out[*n]);
     bool taken[MOST_CONFIGS] = {0};
     if (ahead >= 0) taken[ahead] = true, ++*n;
     for (int fill = 0; fill < 2; fill++)
         for (int64_t i = 0; i < found && *n < most; i++) {
             struct wn_cuda_plan_facts facts = {.engine = -1};
-            if (taken[i] || !acceptable(configs[i], c, &facts)) continue;
+            if (taken[i] || !acceptable(s, configs[i], c, &facts)) continue;
             if (!fill && has_enough_of(out, *n, facts.engine)) continue;
             taken[i] = true;
-            *n += plan_of(p, configs[i], &facts, &out[*n], NULL) == WN_OK;
+            *n += add_plan(s, p, configs[i], &facts, &out[*n]);
         }
     for (int i = 0; i < MOST_CONFIGS; i++)
         if (configs[i]) cudnnBackendDestroyDescriptor(configs[i]);
@@ -377,15 +399,18 @@ enum wn_code wn_cuda_plans(const struct wn_cuda_planner *planner, const struct w
 {
     static const cudnnBackendHeurMode_t modes[] = {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK};
     struct wn_error why = {0};
+    enum wn_code refusal = WN_UNSUPPORTED;
     *n = 0;
     for (int i = 0; i < 2 && *n == 0; i++) {
         struct sketch s = {.err = &why};
         cudnnBackendDescriptor_t graph = operation_graph(&s, planner, shape);
         if (s.code == WN_OK) ask(&s, planner, shape, graph, modes[i], most, out, n);
+        refuse(&s, s.code);
+        if (gravity(s.refusal) > gravity(refusal)) refusal = s.refusal;
         sketch_finish(&s);
     }
     if (*n) return WN_OK;
-    return wn_fail(err, WN_UNSUPPORTED, "cuDNN has no plan for this convolution: %s",
+    return wn_fail(err, refusal, "cuDNN has no plan for this convolution: %s",
                    why.text[0] ? why.text : "no engine keeps to the precision that was asked for");
 }
 

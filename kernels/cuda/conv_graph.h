@@ -44,8 +44,8 @@ struct wn_cuda_plan_facts {
 };
 
 /* Up to `most` plans, at least 1: as the heuristics prefer them, but first of all the best on tensor cores, in tf32 of
- * those that copy nothing, and no third of an engine before two of each. WN_UNSUPPORTED where there is none, with
- * cuDNN's words. */
+ * those that copy nothing, and no third of an engine before two of each. Where there is none, the gravest of the
+ * reasons with cuDNN's words: WN_NO_MEMORY, WN_DEVICE, else WN_UNSUPPORTED. */
 enum wn_code wn_cuda_plans(const struct wn_cuda_planner *planner, const struct wn_cuda_conv_shape *shape, int most,
                            struct wn_cuda_plan **out, int *n, struct wn_error *err);
 struct wn_cuda_plan_facts wn_cuda_plan_facts(const struct wn_cuda_plan *plan);

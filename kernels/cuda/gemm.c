@@ -112,22 +112,22 @@ static enum wn_code offers(const struct wn_cuda_gemm *g, cublasLtHandle_t handle
                            cublasLtMatmulHeuristicResult_t *found, int *n, struct wn_error *err)
 {
     cublasLtMatmulPreference_t wish;
-    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
     int good = 0;
     enum wn_code code = WN_CALL(blas, cublasLtMatmulPreferenceCreate(&wish), err);
     if (code != WN_OK) return code;
     code = prefer(wish, err);
     *n = 0;
     if (code == WN_OK)
-        status =
-            cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, MOST_ALGORITHMS, found, n);
+        code = WN_CALL(
+            blas,
+            cublasLtMatmulAlgoGetHeuristic(handle, g->desc, g->b, g->a, g->y, g->y, wish, MOST_ALGORITHMS, found, n),
+            err);
     cublasLtMatmulPreferenceDestroy(wish);
-    if (code != WN_OK) return code;
-    for (int i = 0; status == CUBLAS_STATUS_SUCCESS && i < *n; i++)
+    if (code != WN_OK) return wn_cuda_outlive(code);
+    for (int i = 0; i < *n; i++)
         if (found[i].state == CUBLAS_STATUS_SUCCESS) found[good++] = found[i];
     if (good) return *n = good, WN_OK;
-    return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: status %d, %d found", (int)status,
-                   *n);
+    return wn_fail(err, WN_UNSUPPORTED, "cuBLASLt has no algorithm for a product: none of %d can be used", *n);
 }
 
 /* Of the algorithms one that runs, the quickest or, where time is no matter, the first. */

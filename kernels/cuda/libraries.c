@@ -151,7 +151,7 @@ static enum wn_code plan_anew(struct wn_cuda_exe *exe, const struct wn_cuda_conv
     const struct wn_cuda_planner planner = {.handle = exe->be->libraries->dnn};
     struct wn_cuda_plan *plans[MOST_PLANS];
     enum wn_code code = wn_cuda_plans(&planner, shape, most, plans, n, err);
-    return code == WN_OK ? choose(exe, plans, *n, job, by_time, out, err) : code;
+    return code == WN_OK ? choose(exe, plans, *n, job, by_time, out, err) : wn_cuda_outlive(code);
 }
 
 /* path: of the kept plan, or NULL. */

@@ -80,8 +80,7 @@ static enum wn_code begin(struct wn_cuda_exe *exe, const struct wn_cuda_candidat
     enum wn_code code = with_workspace(exe, r, bind, &why);
     if (code == WN_OK) code = with_workspace(exe, r, run, &why);
     if (code == WN_OK) code = wn_cuda_wait(exe, &why);
-    if (code == WN_DEVICE) wn_cuda_probe();
-    if (code == WN_DEVICE && !wn_cuda_lost()) code = WN_UNSUPPORTED;
+    code = wn_cuda_outlive(code);
     return code == WN_OK ? code : wn_fail(err, code, "%s does not run: %s", c->name, why.text);
 }
 

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
+#include "vendor.h"
+
 /* ---- plans ---- */
 
 static void plans_are_timed_once_and_taken_from_the_folder_after_that(void **state)
@@ -210,6 +212,40 @@ static void what_has_no_memory_for_its_workspace_gives_way(void **state)
     keep_no_longer(folder);
 }
 
+/* A shape that a library does not do, and a library that fails on a device that is well: kernels of ours do it, and it
+ * is said. Short memory is no reason for slow kernels: a smaller batch may have room. */
+static void why_a_library_offers_nothing_decides_what_becomes_of_it(void **state)
+{
+    static const struct {
+        int plans, offers;
+        enum wn_code code;
+        int plain;
+    } rows[] = {{CUDNN_STATUS_NOT_SUPPORTED_SHAPE, 0, WN_OK, 4},
+                {CUDNN_STATUS_INTERNAL_ERROR, 0, WN_OK, 4},
+                {CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED, 0, WN_NO_MEMORY, 0},
+                {CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED, 0, WN_NO_MEMORY, 0},
+                {0, CUBLAS_STATUS_NOT_SUPPORTED, WN_OK, PRODUCTS},
+                {0, CUBLAS_STATUS_INTERNAL_ERROR, WN_OK, PRODUCTS},
+                {0, CUBLAS_STATUS_ALLOC_FAILED, WN_NO_MEMORY, 0}};
+    (void)state;
+    struct subject s;
+    network(&s);
+    assert_int_equal(compute(&s, first, NULL), WN_OK);
+    const long held = fake_vendor.held, blocks = fake_runtime.held_blocks;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wn_error err = {0};
+        fake_vendor.plans_fail = rows[i].plans, fake_vendor.offers_fail = rows[i].offers;
+        const enum wn_code code = compute(&s, again, &err);
+        if (code != rows[i].code) fail_msg("row %zu: %s %s", i, wn_code_name(code), err.text);
+        assert_true(fake_vendor.held == held && fake_runtime.held_blocks == blocks);
+        if (code != WN_OK) continue;
+        must_be_close(first, again, 0);
+        assert_int_equal(seen.plain, rows[i].plain);
+    }
+    fake_vendor.plans_fail = fake_vendor.offers_fail = 0;
+    subject_finish(&s);
+}
+
 static void *compute_as_well(void *out)
 {
     struct subject s;
@@ -335,6 +371,7 @@ int main(void)
         cmocka_unit_test(another_than_the_heuristics_first_is_chosen_where_it_is_clearly_quicker),
         cmocka_unit_test(an_algorithm_that_does_not_run_gives_way_to_the_next),
         cmocka_unit_test(what_has_no_memory_for_its_workspace_gives_way),
+        cmocka_unit_test(why_a_library_offers_nothing_decides_what_becomes_of_it),
         cmocka_unit_test(workers_that_start_together_choose_once),
         cmocka_unit_test(an_algorithm_is_kept_until_it_no_longer_runs),
         cmocka_unit_test(a_folder_is_made_and_what_the_options_say_goes_before_the_environment),

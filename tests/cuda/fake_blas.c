@@ -213,6 +213,7 @@ static cublasStatus_t heuristic(cublasLtHandle_t handle, cublasLtMatmulDesc_t de
     check(la->batch == ly->batch && lb->batch == ly->batch, "batches that differ");
     *n = 0;
     if (fake_vendor_fails()) return CUBLAS_STATUS_INTERNAL_ERROR;
+    if (fake_vendor.offers_fail) return (cublasStatus_t)fake_vendor.offers_fail;
     if (!has_types(d, la, lb, ly)) return CUBLAS_STATUS_NOT_SUPPORTED;
     fake_vendor.asked++;
     memset(found, 0, 2 * sizeof *found);

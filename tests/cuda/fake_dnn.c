@@ -305,6 +305,7 @@ static cudnnStatus_t finalize(cudnnBackendDescriptor_t descriptor)
     if (fake_vendor_fails()) return CUDNN_STATUS_NOT_SUPPORTED;
     if (d->kind == CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR) d->graph = graph_of(d);
     if (d->kind == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR) {
+        if (fake_vendor.plans_fail) return (cudnnStatus_t)fake_vendor.plans_fail;
         check(!fake_streams_captures_anywhere(), "a plan is made while a stream is captured");
         check(get(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, &handle, 1) && handle, "a plan without a handle");
         must_have_a_stream(handle);

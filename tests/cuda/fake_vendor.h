@@ -12,7 +12,8 @@ struct fake_vendor {
     long held;           /* handles and descriptors alive */
     /* so many engines whose answers vary come before the others, and all are reported whatever was asked for */
     long refused;
-    long planned, loaded; /* plans chosen by heuristics, plans taken from text */
+    int plans_fail, offers_fail; /* the status of every plan that is made, and of every question for algorithms; or 0 */
+    long planned, loaded;        /* plans chosen by heuristics, plans taken from text */
     struct fake_engine {
         bool broken;                      /* its plans are made, but do not run */
         long cost;                        /* the milliseconds that one of its runs takes longer than a launch */
