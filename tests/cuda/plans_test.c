@@ -1,6 +1,6 @@
 /* cuDNN plans every convolution of the networks for an H100 that is only described: the graphs are made by the
  * backend's own code, no GPU is needed, and none has run them. plans_test CARD.json [MODEL.onnx...]: every shape at
- * 1, 8, 32 and 128 images, and the convolutions that the lowered programs of these models hold, forward and back to the
+ * 1 to 128 images, and the convolutions that the lowered programs of these models hold, forward and back to the
  * picture; plans_test CARD.json --models MODEL.onnx...: these alone. Exits 77 where cuDNN is older than 9.8.
  * plans_test CARD.json --driver: what differs where there is a driver's library, and that what networks run does not.
  * Exits 77 where there is none. plans_test CARD.json --describe FILE, on a card: writes cuDNN's own description of it,
@@ -121,13 +121,15 @@ static void plan_row(const struct row *r, int64_t n, const struct way *way)
     must_plan_either(&shape, r, n, way->name);
 }
 
-static const int64_t batches[] = {1, 8, 32, 128};
+/* all that a program may have: powers of two */
+static const int64_t batches[] = {1, 2, 4, 8, 16, 32, 64, 128};
+enum { BATCHES = sizeof batches / sizeof *batches };
 
 static void every_convolution_has_a_fused_plan(void **state)
 {
     (void)state;
     for (int i = 0; i < ROWS; i++)
-        for (int b = 0; b < 4; b++)
+        for (int b = 0; b < BATCHES; b++)
             for (int w = 0; w < 4; w++) plan_row(&rows[i], batches[b], &ways[w]);
 }
 
@@ -135,7 +137,7 @@ static void every_convolution_has_a_backward_plan(void **state)
 {
     (void)state;
     for (int i = 0; i < ROWS; i++)
-        for (int b = 0; b < 4; b++)
+        for (int b = 0; b < BATCHES; b++)
             for (int w = 0; w < 4; w++) {
                 struct wn_cuda_conv_shape shape = shape_of(&rows[i], batches[b], &ways[w]);
                 shape.backward = true;
@@ -161,7 +163,7 @@ static void every_gradient_that_is_a_convolution_has_a_plan_as_one(void **state)
 {
     (void)state;
     for (int i = 0; i < ROWS; i++)
-        for (int b = 0; b < 4; b++)
+        for (int b = 0; b < BATCHES; b++)
             for (int w = 0; w < 4; w++) {
                 const struct row *r = &rows[i];
                 const struct wn_cuda_conv_shape gradient = shape_of(r, batches[b], &ways[w]);
