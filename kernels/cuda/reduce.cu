@@ -4,7 +4,9 @@
 
 namespace {
 
-enum { WARP = 32, COLUMN_SPLITS = 8, ROW_WARPS = 4, THREADS = 128, NARROW = WARP / 2 };
+enum { WARP = 32, ROW_WARPS = 4, THREADS = 128, NARROW = WARP / 2 };
+/* the pitch keeps the eight sums of a thread, and those that are joined, in banks of their own */
+enum { COLUMN_THREADS = 256, COLUMN_PITCH = COLUMN_THREADS + 4 };
 
 __device__ __forceinline__ float start_of(enum wn_reduce kind)
 {
@@ -51,26 +53,42 @@ __global__ void reduce_rows_kernel(struct wn_cuda_reduce r)
     }
 }
 
-/* A thread column for each result: where the results lie side by side, as channels do. */
-__global__ void reduce_columns_kernel(struct wn_cuda_reduce r)
+/* Where the results lie side by side, as channels do: V results a thread, and the threads of a block share out what is
+ * reduced. 16-byte reads take fewer columns, so that a single picture, too, keeps many blocks busy. */
+template <int V> struct columns {
+    enum { LANES = V == 1 ? WARP : WARP / 4, SPLITS = COLUMN_THREADS / LANES, RESULTS = LANES * V };
+};
+
+template <int V> __global__ void reduce_columns_kernel(struct wn_cuda_reduce r)
 {
-    WN_SHARED(float, part);
-    const int tx = threadIdx.x, ty = threadIdx.y;
-    for (unsigned first = blockIdx.x * WARP; first < (unsigned)r.outer.count; first += gridDim.x * WARP) {
-        const unsigned o = first + tx;
-        int at[2] = {0, 0};
-        const int *const stride[2] = {r.outer_stride, r.y_stride};
-        float v = start_of(r.kind);
-        if (o < (unsigned)r.outer.count) {
-            wn_locate<1>(r.outer, o, stride, at);
-            for (unsigned i = ty; i < (unsigned)r.inner.count; i += COLUMN_SPLITS)
-                v = join(r.kind, v, wn_load(r.x, r.x_type, at[0] + inner_offset(r, i)));
+    enum { LANES = columns<V>::LANES, SPLITS = columns<V>::SPLITS, RESULTS = columns<V>::RESULTS };
+    WN_SHARED(float, part); /* [V][COLUMN_PITCH] */
+    const int tx = threadIdx.x, ty = threadIdx.y, me = ty * LANES + tx;
+    const struct wn_cuda_arg x = {const_cast<void *>(r.x), r.x_type, {0}};
+    for (unsigned first = blockIdx.x * RESULTS; first < (unsigned)r.outer.count; first += gridDim.x * RESULTS) {
+        const unsigned from = first + tx * V, result = first + me;
+        const int *const x_stride[1] = {r.outer_stride}, *const y_stride[1] = {r.y_stride};
+        int x_at[1] = {0}, y_at[1] = {0};
+        float v[V], u[V];
+#pragma unroll
+        for (int k = 0; k < V; k++) v[k] = start_of(r.kind);
+        if (from < (unsigned)r.outer.count) {
+            wn_locate<V>(r.outer, from / V, x_stride, x_at);
+            for (unsigned i = ty; i < (unsigned)r.inner.count; i += SPLITS) {
+                wn_fetch<V>(x, x_at[0] + inner_offset(r, i), 1, u);
+#pragma unroll
+                for (int k = 0; k < V; k++) v[k] = join(r.kind, v[k], u[k]);
+            }
         }
-        part[ty * WARP + tx] = v;
+#pragma unroll
+        for (int k = 0; k < V; k++) part[k * COLUMN_PITCH + me] = v[k];
         __syncthreads();
-        if (ty == 0 && o < (unsigned)r.outer.count) {
-            for (int k = 1; k < COLUMN_SPLITS; k++) v = join(r.kind, v, part[k * WARP + tx]);
-            wn_store(r.y, r.y_type, at[1], finish(r, v));
+        if (me < RESULTS && result < (unsigned)r.outer.count) {
+            const float *mine = part + me % V * COLUMN_PITCH + me / V;
+            float sum = mine[0];
+            for (int k = 1; k < SPLITS; k++) sum = join(r.kind, sum, mine[k * LANES]);
+            wn_locate<1>(r.outer, result, y_stride, y_at);
+            wn_store(r.y, r.y_type, y_at[0], finish(r, sum));
         }
         __syncthreads();
     }
@@ -123,16 +141,30 @@ __global__ void channel_dot_narrow_kernel(struct wn_cuda_channel_dot d)
 
 /* ------------------------------------------------------------------------------------------------------------- */
 
+template <int V> static void launch_columns(const struct wn_cuda_reduce *r, struct CUstream_st *stream)
+{
+    const dim3 block(columns<V>::LANES, columns<V>::SPLITS);
+    WN_LAUNCH((reduce_columns_kernel<V>), wn_blocks(r->outer.count, columns<V>::RESULTS), block,
+              sizeof(float) * V * COLUMN_PITCH, stream, *r);
+}
+
+/* Whether WN_CUDA_WIDTH results at a time begin on a multiple of as many elements, wherever they are read. */
+static bool is_wide(const struct wn_cuda_reduce *r)
+{
+    int steps = r->outer.dim[WN_CUDA_INNER];
+    for (int d = 0; d < WN_CUDA_AXES; d++) steps |= r->inner_stride[d] | (d < WN_CUDA_INNER ? r->outer_stride[d] : 0);
+    return steps % WN_CUDA_WIDTH == 0 && (uintptr_t)r->x % 32 == 0;
+}
+
 extern "C" void wn_cuda_launch_reduce(const struct wn_cuda_reduce *r, struct CUstream_st *stream)
 {
     const bool side_by_side = r->outer.rank && r->outer_stride[WN_CUDA_INNER] == 1 && r->outer.dim[WN_CUDA_INNER] > 1;
-    if (side_by_side) {
-        const dim3 block(WARP, COLUMN_SPLITS);
-        WN_LAUNCH(reduce_columns_kernel, wn_blocks(r->outer.count, WARP), block, sizeof(float) * WARP * COLUMN_SPLITS,
-                  stream, *r);
-    } else {
+    if (!side_by_side)
         WN_LAUNCH(reduce_rows_kernel, wn_blocks(r->outer.count, ROW_WARPS), WARP * ROW_WARPS, 0, stream, *r);
-    }
+    else if (is_wide(r))
+        launch_columns<WN_CUDA_WIDTH>(r, stream);
+    else
+        launch_columns<1>(r, stream);
 }
 
 extern "C" void wn_cuda_launch_channel_dot(const struct wn_cuda_channel_dot *d, struct CUstream_st *stream)

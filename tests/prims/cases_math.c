@@ -117,7 +117,7 @@ static void binary(struct subject *s, int arg)
 
 static void reduce(struct subject *s, int arg)
 {
-    struct wn_shape x = SHAPE(PICK(s, 1, 2), PICK(s, 1, 3, 33), PICK(s, 1, 7), PICK(s, 1, 13));
+    struct wn_shape x = SHAPE(PICK(s, 1, 2), PICK(s, 1, 3, 33, 72), PICK(s, 1, 7), PICK(s, 1, 13));
     unsigned axes = arg >> 4 ? (unsigned)arg >> 4 : (unsigned)rng_below(&s->rng, 16);
     subject_output(s, wn_reduce(s->p, (enum wn_reduce)(arg & 15), subject_input(s, x, true, -1, 1), axes));
 }
