@@ -14,6 +14,8 @@ struct wn_lane {
     struct wn_lane *next;
     const struct wn_model *model;
     int n, n_long, picks;
+    int coming; /* items of the job that is being let in; 0 between two jobs */
+    bool long_comes;
     struct wn_flow *turn[WN_PRIORITIES], *last[WN_PRIORITIES];
     struct wn_flow flow[WN_PRIORITIES][WN_MOST_KEYS + 1];
 };

@@ -63,7 +63,8 @@ enum wn_code wn_queue_admits(struct wn_queue *q, const struct wn_model *model, i
                              struct wn_place *place, int *retry_after_s, struct wn_error *err);
 /* The place is free again; one that was never given, or was left, is fine. */
 void wn_queue_leave(struct wn_queue *q, struct wn_place *place);
-/* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL, WN_NOT_READY when closed, WN_NO_MEMORY.
+/* Takes all items of the job that have no problem, or none: WN_QUEUE_FULL where one of their models has no room for
+ * those that are about it, WN_NOT_READY when closed, WN_NO_MEMORY.
  * place: of one of its pictures, or NULL; it is left in any case. On WN_OK the job's waiter is woken later, exactly
  * once, maybe before this returns. Jobs that have to give way are woken with WN_QUEUE_FULL. WN_TIMEOUT: the job was
  * abandoned before. *retry_after_s (may be NULL): on WN_QUEUE_FULL, when to come again. */

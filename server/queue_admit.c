@@ -11,12 +11,12 @@ static struct wn_lane *lane_of(const struct wn_queue *q, const struct wn_model *
     return lane;
 }
 
-/* The same, and makes one; an empty one will do. */
+/* The same, and makes one; one that nothing waits in and nothing comes to will do. */
 static struct wn_lane *make_lane(struct wn_queue *q, const struct wn_model *model)
 {
     struct wn_lane *lane = lane_of(q, model);
     if (lane) return lane;
-    for (lane = q->lanes; lane && lane->n; lane = lane->next) {
+    for (lane = q->lanes; lane && (lane->n || lane->coming); lane = lane->next) {
     }
     if (!lane && (lane = calloc(1, sizeof *lane))) {
         lane->next = q->lanes;
@@ -201,36 +201,27 @@ static bool waits_for_nothing(const struct wn_item *item)
     return item->problem.error.code != WN_OK;
 }
 
-/* With the lock held: takes the job's items in, all or none. */
-static enum wn_code add_items(struct wn_queue *q, struct wn_job *job)
+/* With the lock held: takes the job's items in; each has its lane. */
+static void add_items(struct wn_queue *q, struct wn_job *job)
 {
     int64_t now = wn_now_ns();
     for (int i = 0; i < job->n_items; i++) {
         struct wn_item *item = &job->items[i];
-        if (!waits_for_nothing(item) && !make_lane(q, item->model)) return WN_NO_MEMORY;
-    }
-    for (int i = 0; i < job->n_items; i++) {
-        struct wn_item *item = &job->items[i];
         if (waits_for_nothing(item)) continue;
-        /* there, or an empty one; NULL only if several models met one empty lane */
-        struct wn_lane *lane = make_lane(q, item->model);
-        if (!lane) return WN_NO_MEMORY;
         item->queued_ns = now;
-        wn_lane_add(lane, item);
+        wn_lane_add(lane_of(q, item->model), item);
         q->n++;
         job->pending++;
         job->refs++;
     }
-    return WN_OK;
 }
 
 /* With the lock held: one after the other of those who have most gives way until the lane fits. Returns the jobs to
- * be woken, each held. */
-static struct wn_job *make_way(struct wn_queue *q, const struct wn_lane *lane, int key, int wanted)
+ * be woken, each held, before those that are gone already. */
+static struct wn_job *make_way(struct wn_queue *q, const struct wn_lane *lane, int key, int wanted, struct wn_job *gone)
 {
-    struct wn_job *gone = NULL;
     struct wn_item *last;
-    while (lane && lane->n && wanted > q->most - lane->n &&
+    while (lane->n && wanted > q->most - lane->n &&
            (last = wn_lane_heaviest(lane, wn_lane_of_key(lane, key) + wanted))) {
         struct wn_job *job = last->job;
         job->refs++;
@@ -253,13 +244,13 @@ static void wake_all(struct wn_queue *q, struct wn_job *job)
     }
 }
 
-/* With the lock held: the place is left. Whether it was as good as a word that one picture of this model is taken
- * in. */
-static bool has_word(struct wn_queue *q, struct wn_place *place, const struct wn_model *model)
+/* With the lock held: the place is left. The model of which it was as good as a word that one picture is taken in, or
+ * NULL. */
+static const struct wn_model *word_for(struct wn_queue *q, struct wn_place *place)
 {
-    bool word = place && place->until_ns >= wn_now_ns() && place->model == model && !q->closed;
+    const struct wn_model *model = place && place->until_ns >= wn_now_ns() ? place->model : NULL;
     if (place) leave(q, place);
-    return word;
+    return model;
 }
 
 #define LONG_WORK 16 /* below that a slow model is slow, and not the question long */
@@ -271,40 +262,72 @@ static bool judge(const struct wn_queue *q, struct wn_item *item)
     return item->is_long = q->most_wait_us && work >= LONG_WORK && takes_us >= q->most_wait_us / 4;
 }
 
+/* With the lock held: how much of the job comes to each model's lane. False: no memory for a lane. */
+static bool count_coming(struct wn_queue *q, struct wn_job *job)
+{
+    for (int i = 0; i < job->n_items; i++) {
+        struct wn_item *item = &job->items[i];
+        if (waits_for_nothing(item)) continue;
+        struct wn_lane *lane = make_lane(q, item->model);
+        if (!lane) return false;
+        lane->coming++;
+        lane->long_comes |= judge(q, item);
+    }
+    return true;
+}
+
+/* With the lock held: whether every model has room for what comes to it; word: has it for one picture. Where several
+ * have none, the longest wait of them is told. */
+static enum wn_code admit_all(struct wn_queue *q, const struct wn_job *job, const struct wn_model *word,
+                              int *retry_after_s, struct wn_error *err)
+{
+    enum wn_code code = q->closed ? wn_fail(err, WN_NOT_READY, "the server is stopping") : WN_OK;
+    for (struct wn_lane *lane = q->lanes; lane && !q->closed; lane = lane->next) {
+        const struct coming c = {job->key, job->priority, lane->coming, lane->long_comes};
+        int later;
+        if (!c.n || (lane->model == word && c.n == 1 && !c.is_long)) continue;
+        if (admit(q, lane->model, &c, &later, err) == WN_OK) continue;
+        code = WN_QUEUE_FULL;
+        if (later > *retry_after_s) *retry_after_s = later;
+    }
+    return code;
+}
+
+/* With the lock held: room is made and the job is in. Returns the jobs that gave way. */
+static struct wn_job *let_in(struct wn_queue *q, struct wn_job *job)
+{
+    struct wn_job *gone = NULL;
+    for (struct wn_lane *lane = q->lanes; lane; lane = lane->next)
+        if (lane->coming) gone = make_way(q, lane, job->key, lane->coming, gone);
+    add_items(q, job);
+    job->pushed = true;
+    job->next = q->jobs;
+    if (q->jobs) q->jobs->previous = job;
+    q->jobs = job;
+    /* not all workers: whoever finds nothing was woken for nothing */
+    for (int i = 0; i < job->pending; i++) pthread_cond_signal(&q->filled);
+    if (job->deadline_ns < q->watched_ns) pthread_cond_signal(&q->deadlines);
+    return gone;
+}
+
 enum wn_code wn_queue_push(struct wn_queue *q, struct wn_job *job, struct wn_place *place, int *retry_after_s,
                            struct wn_error *err)
 {
-    const struct wn_model *model = NULL;
     struct wn_job *gone = NULL;
-    struct coming c = {job->key, job->priority, 0, false};
-    int later;
+    int later = 1;
     pthread_mutex_lock(&q->lock);
-    for (int i = 0; i < job->n_items; i++) {
-        if (waits_for_nothing(&job->items[i])) continue;
-        c.n++;
-        if (!model) model = job->items[i].model;
-        c.is_long |= judge(q, &job->items[i]);
-    }
-    bool word = has_word(q, place, model);
-    enum wn_code code =
-        word && c.n == 1 && !c.is_long ? WN_OK : admit(q, model, &c, retry_after_s ? retry_after_s : &later, err);
+    const struct wn_model *word = word_for(q, place);
+    enum wn_code code = count_coming(q, job) ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for the queue");
+    if (code == WN_OK) code = admit_all(q, job, word, &later, err);
     if (job->abandoned)
         code = wn_fail(err, WN_TIMEOUT, "the client closed the connection before its pictures were taken in");
-    if (code == WN_OK) gone = make_way(q, lane_of(q, model), job->key, c.n);
-    if (code == WN_OK && (code = add_items(q, job)) != WN_OK) {
-        wn_queue_withdraw(q, job);
-        wn_fail(err, code, "no memory for the queue");
-    }
-    if (code == WN_OK) {
-        job->pushed = true;
-        job->next = q->jobs;
-        if (q->jobs) q->jobs->previous = job;
-        q->jobs = job;
-        /* not all workers: whoever finds nothing was woken for nothing */
-        for (int i = 0; i < c.n; i++) pthread_cond_signal(&q->filled);
-        if (job->deadline_ns < q->watched_ns) pthread_cond_signal(&q->deadlines);
+    if (code == WN_OK) gone = let_in(q, job);
+    for (struct wn_lane *lane = q->lanes; lane; lane = lane->next) {
+        lane->coming = 0;
+        lane->long_comes = false;
     }
     pthread_mutex_unlock(&q->lock);
+    if (retry_after_s) *retry_after_s = later;
     wake_all(q, gone);
     return code;
 }

@@ -225,6 +225,64 @@ static void a_full_lane_makes_way_for_whoever_has_less(void **state)
     assert_int_equal(late, 32);
 }
 
+/* One picture for `first` and n for `rest`. */
+static struct wn_job *make_mixed(struct wn_model *first, struct wn_model *rest, int n, int key)
+{
+    struct wn_job *job = make_job(rest, n + 1, key, WN_PRIORITY_NORMAL, 60000);
+    job->items[0].model = first;
+    return job;
+}
+
+static void a_batch_is_let_in_by_each_of_its_models(void **state)
+{
+    struct wn_error err = {0};
+    struct wn_job *job, *hog;
+    int retry = 0;
+    (void)state;
+    push_away(&other, 40, 1, WN_PRIORITY_NORMAL);
+    job = make_mixed(&plain, &other, 40, 1);
+    assert_int_equal(wn_queue_push(&q, job, NULL, &retry, &err), WN_QUEUE_FULL);
+    assert_non_null(strstr(err.text, "40 pictures wait"));
+    assert_int_equal(wn_queue_depth(&q), 40); /* all of it or nothing */
+    wn_queue_release(&q, job);
+    job = make_mixed(&plain, &other, 24, 1);
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_OK);
+    assert_int_equal(wn_queue_depth(&q), 65);
+    wn_queue_release(&q, job);
+    /* room is made in the lane where there is none, and what was refused before made nobody give way */
+    job = make_mixed(&plain, &other, 1, 2);
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_OK);
+    assert_int_equal(woken, 1); /* the batch of 25 came last */
+    assert_int_equal(wn_queue_depth(&q), 42);
+    wn_queue_release(&q, job);
+    hog = push(&gains, 64, 1, WN_PRIORITY_NORMAL);
+    job = make_mixed(&other, &gains, 65, 2);
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_QUEUE_FULL);
+    assert_int_equal(woken, 1);
+    wn_queue_release(&q, job);
+    wn_queue_release(&q, hog);
+}
+
+static void a_batch_waits_for_the_slowest_of_its_models(void **state)
+{
+    struct wn_place place = {0};
+    struct wn_error err = {0};
+    struct wn_job *job;
+    int retry = 0;
+    (void)state;
+    q.most_wait_us = 2500000;
+    other.image_us = 1000000;
+    push_away(&other, 3, 1, WN_PRIORITY_NORMAL);
+    job = make_mixed(&plain, &other, 1, 1);
+    assert_int_equal(wn_queue_push(&q, job, NULL, &retry, &err), WN_QUEUE_FULL);
+    assert_int_equal(retry, 3);
+    /* the word that one model gave is not the other's */
+    assert_int_equal(wn_queue_admits(&q, &plain, 1, WN_PRIORITY_HIGH, &place, &retry, NULL), WN_OK);
+    assert_int_equal(wn_queue_push(&q, job, &place, &retry, &err), WN_QUEUE_FULL);
+    assert_int_equal(place.until_ns, 0);
+    wn_queue_release(&q, job);
+}
+
 static void nobody_is_let_in_to_wait_too_long(void **state)
 {
     int retry = 0;
@@ -518,6 +576,8 @@ int main(void)
         T(keys_take_turns),
         T(models_take_turns),
         T(a_full_lane_makes_way_for_whoever_has_less),
+        T(a_batch_is_let_in_by_each_of_its_models),
+        T(a_batch_waits_for_the_slowest_of_its_models),
         T(nobody_is_let_in_to_wait_too_long),
         T(what_runs_and_what_a_question_costs_count_as_waiting),
         T(long_ones_never_have_all_workers),
