@@ -137,6 +137,16 @@ int wn_lane_of_key(const struct wn_lane *lane, int key)
     return n;
 }
 
+int wn_lane_above(const struct wn_lane *lane, int most)
+{
+    int above = 0;
+    for (int key = 0; key <= WN_MOST_KEYS; key++) {
+        const int n = wn_lane_of_key(lane, key);
+        if (n > most) above += n - most;
+    }
+    return above;
+}
+
 struct wn_item *wn_lane_heaviest(const struct wn_lane *lane, int more_than)
 {
     struct wn_item *heaviest = NULL;

@@ -36,6 +36,7 @@ struct wn_ahead wn_lane_ahead(const struct wn_lane *lane, int key, enum wn_prior
 /* Work of so many pictures of another model that come first here. */
 struct wn_ahead wn_lane_first(const struct wn_lane *lane, int n);
 int wn_lane_of_key(const struct wn_lane *lane, int key);
+int wn_lane_above(const struct wn_lane *lane, int most); /* what keys have here beyond so many each, summed up */
 /* The item that came last of the key that has most here; NULL where none has more than `more_than`. */
 struct wn_item *wn_lane_heaviest(const struct wn_lane *lane, int more_than);
 int64_t wn_lane_since(const struct wn_lane *lane); /* when the oldest came; INT64_MAX where nothing waits */

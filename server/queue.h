@@ -3,7 +3,7 @@
  * All requests for a model meet in its lane. Out of a lane goes first what has the higher priority (though every
  * eighth pick is of the lowest that waits, so nothing starves); within a priority the keys take turns, picture by
  * picture; within a key it is first come, first served. Lanes take turns too. When a lane is full, what came last of
- * the key that has most there gives way to a key that has less.
+ * the key that has most there gives way to a key that has less, if that makes room enough.
  *
  * What asks for many passes that take a quarter of the longest wait or more is long: it runs alone, and never at all
  * workers at once where there are several, so that others find one. */

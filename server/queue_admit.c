@@ -147,8 +147,17 @@ struct coming {
     bool is_long;
 };
 
-/* With the lock held: whether so many more of this key fit, if need be because others give way. A job may exceed an
- * empty lane: it would never fit otherwise. */
+/* With the lock held: whether so many pictures lack room for what comes, also if everybody gives way who has more here
+ * than this key has then. A job may exceed an empty lane: it would never fit otherwise. */
+static bool lacks_room(const struct wn_queue *q, const struct wn_lane *lane, int waiting, const struct coming *c,
+                       int mine)
+{
+    const int excess = c->n - (q->most - waiting);
+    if (!waiting || excess <= 0) return false;
+    return c->n > q->most || !lane || wn_lane_above(lane, wn_lane_of_key(lane, c->key) + mine + c->n) < excess;
+}
+
+/* With the lock held: whether so many more of this key fit, if need be because others give way. */
 static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, const struct coming *c, int *retry_after_s,
                           struct wn_error *err)
 {
@@ -167,8 +176,7 @@ static enum wn_code admit(struct wn_queue *q, const struct wn_model *model, cons
     sum_up(q, lane, model, &ahead, work_us);
     const int64_t wait = wait_us(q, c->is_long, work_us);
     if (wait > 1000000) *retry_after_s = (int)((wait + 999999) / 1000000);
-    const bool full = waiting && c->n > q->most - waiting;
-    if (full && (c->n > q->most || !lane || !wn_lane_heaviest(lane, wn_lane_of_key(lane, c->key) + mine + c->n)))
+    if (lacks_room(q, lane, waiting, c, mine))
         return wn_fail(err, WN_QUEUE_FULL, "%d pictures wait already; try again in a moment", waiting);
     if (!q->most_wait_us || wait <= q->most_wait_us) return WN_OK;
     return wn_fail(err, WN_QUEUE_FULL, "a picture would wait %lld ms; try again then", (long long)(wait / 1000));
@@ -209,15 +217,15 @@ static void add_items(struct wn_queue *q, struct wn_job *job)
         struct wn_item *item = &job->items[i];
         if (waits_for_nothing(item)) continue;
         item->queued_ns = now;
-        wn_lane_add(lane_of(q, item->model), item);
+        wn_lane_add(lane_of(q, item->model), item); /* analyzer: count_coming made it */
         q->n++;
         job->pending++;
         job->refs++;
     }
 }
 
-/* With the lock held: one after the other of those who have most gives way until the lane fits. Returns the jobs to
- * be woken, each held, before those that are gone already. */
+/* With the lock held: one after the other of those who have most gives way until the lane fits, as it will: nothing
+ * else is admitted. Returns the jobs to be woken, each held, before those that are gone already. */
 static struct wn_job *make_way(struct wn_queue *q, const struct wn_lane *lane, int key, int wanted, struct wn_job *gone)
 {
     struct wn_item *last;

@@ -225,6 +225,34 @@ static void a_full_lane_makes_way_for_whoever_has_less(void **state)
     assert_int_equal(late, 32);
 }
 
+static void nobody_gives_way_for_what_does_not_fit_even_so(void **state)
+{
+    struct wn_error err = {0};
+    struct wn_job *job;
+    unsigned seed = 1;
+    int refused = 0;
+    (void)state;
+    push_away(&other, 40, 1, WN_PRIORITY_NORMAL);
+    push_away(&other, 24, 2, WN_PRIORITY_NORMAL);
+    job = make_job(&other, 30, 3, WN_PRIORITY_NORMAL, 60000); /* ten would go, and there would be 84 */
+    assert_int_equal(wn_queue_push(&q, job, NULL, NULL, &err), WN_QUEUE_FULL);
+    assert_int_equal(woken, 0);
+    wn_queue_release(&q, job);
+    wn_queue_release(&q, push(&other, 21, 3, WN_PRIORITY_NORMAL)); /* 22 each do not fit, these do */
+    assert_int_equal(wn_queue_depth(&q), 64);
+    for (int i = 0; i < 2000; i++) {
+        const int before = woken;
+        job = make_job(&other, 1 + rand_r(&seed) % 40, rand_r(&seed) % 6, (enum wn_priority)(rand_r(&seed) % 3), 60000);
+        if (wn_queue_push(&q, job, NULL, NULL, &err) != WN_OK) {
+            refused++;
+            assert_int_equal(woken, before);
+        }
+        assert_in_range(wn_queue_depth(&q), 1, 64);
+        wn_queue_release(&q, job);
+    }
+    assert_in_range(refused, 100, 1999);
+}
+
 /* One picture for `first` and n for `rest`. */
 static struct wn_job *make_mixed(struct wn_model *first, struct wn_model *rest, int n, int key)
 {
@@ -576,6 +604,7 @@ int main(void)
         T(keys_take_turns),
         T(models_take_turns),
         T(a_full_lane_makes_way_for_whoever_has_less),
+        T(nobody_gives_way_for_what_does_not_fit_even_so),
         T(a_batch_is_let_in_by_each_of_its_models),
         T(a_batch_waits_for_the_slowest_of_its_models),
         T(nobody_is_let_in_to_wait_too_long),
