@@ -234,6 +234,35 @@ static bool has_its_share(const struct wn_evaluator *e, int key)
     return key && own >= (e->config->max_evaluations + 1) / 2;
 }
 
+/* Results go, the oldest first, until the job fits; none goes where that would not be enough. */
+static enum wn_code drop_oldest(struct wn_evaluator *e, const struct wn_assessment *job, struct wn_error *err)
+{
+    const size_t most = (size_t)e->config->max_evaluation_bytes;
+    size_t bytes = 0; /* of what stays in any case */
+    int n = 0;
+    for (const struct wn_assessment *other = e->first; other; other = other->next) {
+        if (is_over(other)) continue;
+        bytes += other->bytes;
+        n++;
+    }
+    if (n >= e->config->max_evaluations)
+        return wn_fail(err, WN_QUEUE_FULL,
+                       "%d evaluations wait or run already: cancel one, or send this again when one is done "
+                       "(--max-evaluations allows more)",
+                       n);
+    if (bytes + job->bytes > most)
+        return wn_fail(err, WN_QUEUE_FULL,
+                       "this evaluation may come to hold %zu bytes, and those that wait or run hold %zu of %zu: cancel "
+                       "one, or send this again when one is done (--max-evaluation-bytes allows more)",
+                       job->bytes, bytes, most);
+    while (e->n >= e->config->max_evaluations || e->bytes + job->bytes > most) {
+        struct wn_assessment *gone = oldest(e, job->key);
+        if (!gone) break; /* analyzer: what stays in any case fits */
+        drop(e, gone);
+    }
+    return WN_OK;
+}
+
 static enum wn_code make_room(struct wn_evaluator *e, const struct wn_assessment *job, struct wn_error *err)
 {
     size_t most = (size_t)e->config->max_evaluation_bytes;
@@ -246,16 +275,7 @@ static enum wn_code make_room(struct wn_evaluator *e, const struct wn_assessment
     if (has_its_share(e, job->key))
         return wn_fail(err, WN_QUEUE_FULL,
                        "this key has as many evaluations under way as it may; cancel one, or try again later");
-    while (e->n >= e->config->max_evaluations || e->bytes + job->bytes > most) {
-        struct wn_assessment *gone = oldest(e, job->key);
-        if (!gone)
-            return wn_fail(err, WN_QUEUE_FULL,
-                           "%d evaluations wait or run already: cancel one, or send this again when one is done "
-                           "(--max-evaluations allows more)",
-                           e->n);
-        drop(e, gone);
-    }
-    return WN_OK;
+    return drop_oldest(e, job, err);
 }
 
 static enum wn_code draw_id(struct wn_assessment *job, struct wn_error *err)

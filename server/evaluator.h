@@ -71,8 +71,8 @@ void wn_evaluator_close(struct wn_evaluator *e);
 void wn_evaluator_finish(struct wn_evaluator *e);
 
 /* Hands in a job, whose owner is the evaluator from now on, also after a failure; id (WN_EVALUATION_ID + 1) is
- * filled. The oldest results make room, those of the same key first. Errors: WN_TOO_LARGE for more bytes than all
- * may hold, WN_QUEUE_FULL, WN_NOT_READY while stopping. */
+ * filled. The oldest results make room, those of the same key first; a job that is refused costs nobody a result.
+ * Errors: WN_TOO_LARGE for more bytes than all may hold, WN_QUEUE_FULL, WN_NOT_READY while stopping. */
 enum wn_code wn_evaluator_add(struct wn_evaluator *e, struct wn_assessment *job, char *id, struct wn_error *err);
 /* The job with this id, locked until wn_evaluator_unlock; NULL: there is none, and nothing is locked. */
 struct wn_assessment *wn_evaluator_lock(struct wn_evaluator *e, const char *id);
