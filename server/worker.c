@@ -139,5 +139,6 @@ void wn_workers_stop(struct wn_workers *w)
 {
     for (int i = 0; i < w->n; i++) pthread_join(w->list[i].thread, NULL);
     free(w->list);
-    *w = (struct wn_workers){0};
+    w->list = NULL;
+    w->n = 0;
 }

@@ -22,7 +22,7 @@ struct wn_workers {
  * failure those that were started wait for wn_workers_stop. */
 enum wn_code wn_workers_start(struct wn_workers *w, const struct wn_config *config, struct wn_queue *queue,
                               const struct wn_crew *crew, struct wn_error *err);
-/* After wn_queue_close: waits for the threads. */
+/* After wn_queue_close: waits for the threads. The crew and what was done can still be read. */
 void wn_workers_stop(struct wn_workers *w);
 
 #endif

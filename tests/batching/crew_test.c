@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include <crew.h>
+#include <worker.h>
 
 static struct wn_config with(const char *devices, int64_t workers)
 {
@@ -92,6 +92,26 @@ static void workers_take_turns_with_the_devices(void **state)
     for (int w = 0; w < crew.n; w++) assert_int_equal(crew.device[wn_crew_device(&crew, w)], w % 2 ? 1 : 4);
 }
 
+/* Its figures are asked for until the last connection is closed. */
+static void a_crew_that_has_gone_home_still_says_what_it_did(void **state)
+{
+    static struct wn_queue queue;
+    static struct wn_workers workers;
+    const struct wn_config config = with("all", 2);
+    const struct wn_crew crew = choose("all", 2, 1, 0);
+    struct wn_error err = {0};
+    (void)state;
+    assert_int_equal(wn_queue_init(&queue, 8, 0, &err), WN_OK);
+    assert_int_equal(wn_workers_start(&workers, &config, &queue, &crew, &err), WN_OK);
+    atomic_store(&workers.done[0].images, 7);
+    wn_queue_close(&queue);
+    wn_workers_stop(&workers);
+    assert_ptr_equal(workers.crew, &crew);
+    assert_int_equal(atomic_load(&workers.done[0].images), 7);
+    wn_workers_stop(&workers); /* there is nobody left to wait for */
+    wn_queue_finish(&queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +119,7 @@ int main(void)
         cmocka_unit_test(a_list_that_names_no_devices_is_refused),
         cmocka_unit_test(each_device_has_as_many_workers_as_its_backend_gains_from),
         cmocka_unit_test(workers_take_turns_with_the_devices),
+        cmocka_unit_test(a_crew_that_has_gone_home_still_says_what_it_did),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }
