@@ -166,18 +166,31 @@ static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct 
     return found;
 }
 
+/* With the lock held, of one where nothing is asked: will something be? */
+static bool is_about_to_ask(const struct wn_connection *c, int64_t now)
+{
+    struct pollfd p = {c->fd, POLLIN | POLLRDHUP, 0};
+    return (!c->asked && now - c->since_ns < NEW_NS) || (poll(&p, 1, 0) > 0 && p.revents == POLLIN);
+}
+
 int wn_connections_expected(struct wn_connections *all)
 {
     int64_t now = wn_now_ns();
     pthread_mutex_lock(&all->lock);
     int n = all->coming;
-    for (const struct wn_connection *c = all->first; c; c = c->next) {
-        struct pollfd p = {c->fd, POLLIN | POLLRDHUP, 0};
-        if (c->phase != WN_PHASE_IDLE) continue;
-        n += (!c->asked && now - c->since_ns < NEW_NS) || (poll(&p, 1, 0) > 0 && p.revents == POLLIN);
-    }
+    for (const struct wn_connection *c = all->first; c; c = c->next)
+        n += c->phase == WN_PHASE_IDLE && is_about_to_ask(c, now);
     pthread_mutex_unlock(&all->lock);
     return n;
+}
+
+void wn_connections_cut_idle(struct wn_connections *all)
+{
+    int64_t now = wn_now_ns();
+    pthread_mutex_lock(&all->lock);
+    for (struct wn_connection *c = all->first; c; c = c->next)
+        if (c->phase == WN_PHASE_IDLE && !c->is_cut && !is_about_to_ask(c, now)) cut(c);
+    pthread_mutex_unlock(&all->lock);
 }
 
 static void tick(struct wn_connections *all)

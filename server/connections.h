@@ -52,5 +52,8 @@ bool wn_connections_have_room(struct wn_connections *all, int most);
 /* How many of them are about to ask: bytes wait to be read, or the connection is so new that its first may be on
  * their way. A daemon that goes waits for these as for requests: their clients could not have known. */
 int wn_connections_expected(struct wn_connections *all);
+/* Closes those on which nothing is asked and nobody is about to ask: a daemon that goes would do it next, and others
+ * wait for their places. */
+void wn_connections_cut_idle(struct wn_connections *all);
 
 #endif

@@ -86,13 +86,22 @@ void wn_door_shut(struct wn_server *s)
     s->has_door = false;
 }
 
-/* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. */
-void wn_door_empty(struct wn_server *s, int64_t until_ns)
+void wn_door_leave(struct wn_server *s)
 {
-    struct pollfd polls[WN_MOST_LISTENERS];
     if (!s->listeners.kept) wn_listen_shut_door(&s->listeners);
     wn_door_shut(s);
-    int n = fill_polls(s, polls);
-    while (!s->listeners.kept && wn_now_ns() < until_ns && poll(polls, (nfds_t)n, 50) > 0) take_in_ready(s, polls, n);
-    wn_listen_close(&s->listeners);
+}
+
+/* Connections that the kernel has taken in already would hang and then be reset: hand them over one by one. */
+bool wn_door_empty(struct wn_server *s)
+{
+    struct pollfd polls[WN_MOST_LISTENERS];
+    const int n = fill_polls(s, polls);
+    if (s->listeners.kept || poll(polls, (nfds_t)n, 50) <= 0) {
+        wn_listen_close(&s->listeners);
+        return false;
+    }
+    if (!wn_connections_have_room(&s->connections, s->most_connections)) wn_connections_cut_idle(&s->connections);
+    take_in_ready(s, polls, n);
+    return true;
 }

@@ -12,8 +12,11 @@ int wn_door_most(const struct wn_config *c);
 enum wn_code wn_door_open(struct wn_server *s, struct wn_error *err);
 /* Accepts no more; may be called twice. */
 void wn_door_shut(struct wn_server *s);
-/* The same, but first takes in who already waits, until until_ns at most, and then closes the listeners. Where
- * another process listens on, who waits is left to it. */
-void wn_door_empty(struct wn_server *s, int64_t until_ns);
+/* The same, and the kernel takes in nobody either: only who waits already is still there. Where another process listens
+ * on, that is left to it. */
+void wn_door_leave(struct wn_server *s);
+/* After that: takes in some of those who wait, and closes connections that nobody needs where there is no room for
+ * them. False: nobody waits any more, and the listeners are closed. */
+bool wn_door_empty(struct wn_server *s);
 
 #endif

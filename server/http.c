@@ -394,9 +394,14 @@ close_sockets:
     return code;
 }
 
-void wn_http_quiesce(struct wn_server *s, int64_t until_ns)
+void wn_http_quiesce(struct wn_server *s)
 {
-    if (s->http) wn_door_empty(s, until_ns); /* else it was asked to stop before it listened */
+    if (s->http) wn_door_leave(s); /* else it was asked to stop before it listened */
+}
+
+bool wn_http_empty(struct wn_server *s)
+{
+    return s->http && wn_door_empty(s);
 }
 
 bool wn_http_is_calm(struct wn_server *s)

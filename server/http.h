@@ -5,9 +5,11 @@
 #include "server.h"
 
 enum wn_code wn_http_start(struct wn_server *s, struct wn_error *err);
-/* Stops accepting; connections that wait in the backlog are still taken in and served, unless another process goes
- * on listening on the same socket. until_ns: not longer than that. */
-void wn_http_quiesce(struct wn_server *s, int64_t until_ns);
+/* Stops accepting; who waits in the backlog is still taken in and served by wn_http_empty, unless another process goes
+ * on listening on the same socket. */
+void wn_http_quiesce(struct wn_server *s);
+/* Some of them, in a fraction of a second. False: nobody waits there any more. */
+bool wn_http_empty(struct wn_server *s);
 /* Nobody waits for an answer, and nobody is about to ask: the daemon may go. */
 bool wn_http_is_calm(struct wn_server *s);
 /* No connection may be suspended: the queue is closed and empty. */

@@ -173,7 +173,8 @@ static void shut_down(struct wn_server *s, const sigset_t *signals, enum wn_exit
     if (s->evaluator) wn_evaluator_close(s->evaluator);
     wn_log("info", "stopping");
     for (int64_t ms = s->config.drain_ms; ms > 0 && !hurry; ms -= 50) hurry = stop_asked(s, signals, ms < 50 ? ms : 50);
-    wn_http_quiesce(s, until);
+    wn_http_quiesce(s);
+    while (!hurry && wn_now_ns() < until && wn_http_empty(s)) hurry = stop_asked(s, signals, 0);
     for (int calm = 0; !hurry && calm < CALM_LOOKS && wn_now_ns() < until; calm = wn_http_is_calm(s) ? calm + 1 : 0)
         hurry = stop_asked(s, signals, 10);
     if (hurry || wn_now_ns() >= until) leave_at_once(s);

@@ -157,6 +157,56 @@ class Life(life.Folder):
         d.process.stdout.close()
         d.log.close()
 
+    def fill_up(self, port, n):
+        """So many clients that asked once and stay."""
+        clients = []
+        for _ in range(n):
+            c = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            c.request("GET", "/livez")
+            self.assertEqual(c.getresponse().read(), b'{"status":"alive"}')
+            clients.append(c)
+        return clients
+
+    def wait_outside(self, port):
+        """A client that the door has no room for, and that has asked already."""
+        late = socket.create_connection(("127.0.0.1", port), 30)
+        late.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        late.settimeout(0.3)
+        self.assertRaises(socket.timeout, late.recv, 100)
+        late.settimeout(30)
+        return late
+
+    def test_who_stays_and_asks_nothing_keeps_nobody_out_at_the_end(self):
+        with daemon.Daemon(self.folder.name, "--max-connections", "8", "--shutdown-timeout-ms", "60000", "--idle-timeout-s", "3600") as d:
+            clients = self.fill_up(d.port, 8)
+            late = self.wait_outside(d.port)
+            begin = time.monotonic()
+            d.process.send_signal(signal.SIGTERM)
+            self.assertTrue(late.recv(100).startswith(b"HTTP/1.1 200"))
+            self.assertEqual(d.process.wait(70), 0)
+            self.assertLess(time.monotonic() - begin, 3 + daemon.ROOM_S)
+            self.assertNotIn("stopped at once", d.errors())
+            for c in [late, *clients]:
+                c.close()
+
+    def test_a_second_signal_is_heard_while_somebody_waits_outside(self):
+        d = daemon.Daemon(self.folder.name, "--max-connections", "8", "--shutdown-timeout-ms", "60000", "--header-timeout-ms", "60000")
+        clients = [socket.create_connection(("127.0.0.1", d.port), 30) for _ in range(8)]
+        for c in clients:
+            c.sendall(b"GET /livez HTTP/1.1\r\n")  # and no more: they are not idle
+        late = self.wait_outside(d.port)
+        d.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        begin = time.monotonic()
+        d.process.send_signal(signal.SIGTERM)
+        self.assertEqual(d.process.wait(70), 0)
+        self.assertLess(time.monotonic() - begin, 1.5 + daemon.ROOM_S)
+        self.assertIn("stopped at once", d.errors())
+        for c in [late, *clients]:
+            c.close()
+        d.process.stdout.close()
+        d.log.close()
+
     def test_root_serves_others_only_when_that_is_meant(self):
         if os.geteuid() != 0:
             self.skipTest("this is not root")
