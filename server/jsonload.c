@@ -7,27 +7,45 @@
 
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FIRST_BLOCKS 64
+#define FIRST_SLOTS 128
 
+/* The blocks are found by their address: a list of them, searched for each that is given back, takes minutes for a long
+ * text that turns out wrong at its end. */
 struct reading {
     jmp_buf out;
-    void **held; /* what jansson has of us */
-    size_t n, room;
+    void **held;     /* what jansson has of us: each in its slot, or in the first free one behind it */
+    size_t n, slots; /* a power of two; at most half of them are in use */
 };
 
 static _Thread_local struct reading *current; /* NULL: whatever jansson does now is not to be undone */
 
+static size_t slot_of(const struct reading *r, const void *p)
+{
+    return (size_t)(((uint64_t)(uintptr_t)p * 0x9e3779b97f4a7c15u) >> 32) & (r->slots - 1);
+}
+
+static void put(struct reading *r, void *p)
+{
+    size_t at = slot_of(r, p);
+    while (r->held[at]) at = (at + 1) & (r->slots - 1);
+    r->held[at] = p;
+    r->n++;
+}
+
 static bool make_room(struct reading *r)
 {
-    if (r->n < r->room) return true;
-    size_t room = r->room ? 2 * r->room : FIRST_BLOCKS;
-    void **more = realloc(r->held, room * sizeof *more);
-    if (!more) return false;
-    r->held = more;
-    r->room = room;
+    struct reading more = {.slots = r->slots ? 2 * r->slots : FIRST_SLOTS};
+    if (2 * (r->n + 1) <= r->slots) return true;
+    if (!(more.held = calloc(more.slots, sizeof *more.held))) return false;
+    for (size_t i = 0; i < r->slots; i++)
+        if (r->held[i]) put(&more, r->held[i]);
+    free(r->held);
+    r->held = more.held;
+    r->slots = more.slots;
     return true;
 }
 
@@ -37,18 +55,29 @@ static void *take(size_t n)
     if (!r) return malloc(n);
     void *p = make_room(r) ? malloc(n) : NULL;
     if (!p) longjmp(r->out, 1);
-    return r->held[r->n++] = p;
+    put(r, p);
+    return p;
 }
 
-/* Most of what is given back is among the last that were taken. */
+/* Whoever stands behind it and would be looked for in its place moves up. */
+static void forget(struct reading *r, const void *p)
+{
+    const size_t last = r->slots - 1;
+    size_t hole = slot_of(r, p);
+    while (r->held[hole] && r->held[hole] != p) hole = (hole + 1) & last;
+    if (!r->held[hole]) return; /* made before this reading */
+    for (size_t at = (hole + 1) & last; r->held[at]; at = (at + 1) & last) {
+        if (((at - slot_of(r, r->held[at])) & last) < ((at - hole) & last)) continue;
+        r->held[hole] = r->held[at];
+        hole = at;
+    }
+    r->held[hole] = NULL;
+    r->n--;
+}
+
 static void give(void *p)
 {
-    struct reading *r = current;
-    for (size_t i = r && p ? r->n : 0; i-- > 0;) {
-        if (r->held[i] != p) continue;
-        r->held[i] = r->held[--r->n];
-        break;
-    }
+    if (current && current->n && p) forget(current, p);
     free(p);
 }
 
@@ -76,7 +105,7 @@ json_t *wn_json_load(const char *text, size_t n, json_error_t *why, bool *starve
     current = NULL;
     if (*starved) {
         root = NULL;
-        for (size_t i = 0; i < r.n; i++) free(r.held[i]);
+        for (size_t i = 0; i < r.slots; i++) free(r.held[i]);
     }
     free(r.held);
     return root;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -104,6 +105,36 @@ static void trees_live_on_while_others_are_read(void **state)
     json_decref(second);
 }
 
+/* Processor time of this thread for so many texts in a list that turns out wrong at its end: the least of three. */
+static double seconds_of(int n)
+{
+    char *text = malloc((size_t)n * 3 + 4), *at = text;
+    double least = 1e9;
+    assert_non_null(text);
+    *at++ = '[';
+    for (int i = 0; i < n; i++, at += 3) memcpy(at, "\"\",", 3);
+    *at++ = '}';
+    for (int i = 0; i < 3; i++) {
+        struct timespec begin, end;
+        json_t *root;
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+        assert_int_equal(wn_json_parse(text, (size_t)(at - text), &root, NULL), WN_BAD_REQUEST);
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
+        const double s = (double)(end.tv_sec - begin.tv_sec) + 1e-9 * (double)(end.tv_nsec - begin.tv_nsec);
+        least = s < least ? s : least;
+    }
+    free(text);
+    return least;
+}
+
+static void a_wrong_text_costs_as_much_as_it_is_long(void **state)
+{
+    (void)state;
+    const double few = seconds_of(4000), many = seconds_of(64000);
+    if (many > 80 * few)
+        fail_msg("16 times the text takes %.0f times as long", many / few); /* 256 if all are searched */
+}
+
 /* ---- who reads with it ---- */
 
 static void a_configuration_is_read_whole_or_there_is_no_memory(void **state)
@@ -165,6 +196,7 @@ int main(void)
         cmocka_unit_test(a_wrong_text_is_wrong_or_there_is_no_memory),
         cmocka_unit_test(what_is_no_object_or_has_a_key_twice_is_wrong),
         cmocka_unit_test(trees_live_on_while_others_are_read),
+        cmocka_unit_test(a_wrong_text_costs_as_much_as_it_is_long),
         cmocka_unit_test(a_configuration_is_read_whole_or_there_is_no_memory),
         cmocka_unit_test(a_cancellation_is_never_called_wrong_for_want_of_memory),
     };
