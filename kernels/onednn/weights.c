@@ -14,10 +14,14 @@ struct wn_dnn_packed {
 };
 
 static struct {
-    pthread_mutex_t lock; /* guards all below and the holders of every entry */
+    pthread_mutex_t lock; /* guards the list and the holders of every entry; nobody packs with it held */
     struct wn_dnn_packed *first;
-    size_t counts;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct {
+    pthread_mutex_t lock; /* guards this and what every entry has of it */
+    size_t n;
+} counts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static dnnl_status_t run(dnnl_primitive_t reorder, dnnl_stream_t stream, dnnl_memory_t x, dnnl_memory_t y,
                          dnnl_memory_t scratch, bool scratches)
@@ -64,6 +68,7 @@ static struct wn_dnn_packed *find(const struct wn_weight *w, const struct wn_dnn
 
 static void destroy(struct wn_dnn_packed *p)
 {
+    if (!p) return;
     wn_dnn_layout_destroy(p->layout);
     free(p->data);
     free(p);
@@ -86,27 +91,39 @@ static enum wn_code make(dnnl_engine_t engine, const struct wn_weight *w, const 
         *out = p;
         return WN_OK;
     }
-    if (p) destroy(p);
+    destroy(p);
     if (status == dnnl_out_of_memory)
         return wn_fail(err, WN_NO_MEMORY, "no memory to pack weight '%.64s' (%zu bytes)", w->name ? w->name : "",
                        bytes);
     return wn_fail(err, WN_DEVICE, "oneDNN cannot pack weight '%.64s'", w->name ? w->name : "");
 }
 
-enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
-                                const struct wn_dnn_layout *layout, struct wn_dnn_packed **out, struct wn_error *err)
+/* The entry, with one more holder; mine: becomes it where there is none. NULL: there is none. */
+static struct wn_dnn_packed *hold(const struct wn_weight *w, const struct wn_dnn_layout *layout,
+                                  struct wn_dnn_packed *mine)
 {
-    enum wn_code code = WN_OK;
     pthread_mutex_lock(&cache.lock);
     struct wn_dnn_packed *p = find(w, layout);
-    if (!p && (code = make(engine, w, source, layout, &p, err)) == WN_OK) {
+    if (!p && mine) {
+        p = mine;
         p->next = cache.first;
         cache.first = p;
     }
     if (p) p->holders++;
     pthread_mutex_unlock(&cache.lock);
-    *out = p;
-    return code;
+    return p;
+}
+
+enum wn_code wn_dnn_weight_hold(dnnl_engine_t engine, const struct wn_weight *w, const struct wn_dnn_tensor *source,
+                                const struct wn_dnn_layout *layout, struct wn_dnn_packed **out, struct wn_error *err)
+{
+    struct wn_dnn_packed *mine = NULL;
+    if ((*out = hold(w, layout, NULL))) return WN_OK;
+    enum wn_code code = make(engine, w, source, layout, &mine, err);
+    if (code != WN_OK) return code;
+    *out = hold(w, layout, mine);
+    if (*out != mine) destroy(mine); /* somebody else was quicker */
+    return WN_OK;
 }
 
 void wn_dnn_weight_drop(struct wn_dnn_packed *p)
@@ -131,13 +148,13 @@ void *wn_dnn_weight_data(const struct wn_dnn_packed *p)
 size_t wn_dnn_weight_bytes(const struct wn_dnn_backend *be)
 {
     size_t bytes = 0;
-    pthread_mutex_lock(&cache.lock);
-    cache.counts++;
+    pthread_mutex_lock(&counts.lock);
+    counts.n++;
     for (const struct wn_dnn_exe *e = be->exes; e; e = e->next)
         for (int i = 0; i < e->n_held; i++) {
-            if (e->held[i]->counted != cache.counts) bytes += e->held[i]->bytes;
-            e->held[i]->counted = cache.counts;
+            if (e->held[i]->counted != counts.n) bytes += e->held[i]->bytes;
+            e->held[i]->counted = counts.n;
         }
-    pthread_mutex_unlock(&cache.lock);
+    pthread_mutex_unlock(&counts.lock);
     return bytes;
 }
