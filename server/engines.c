@@ -179,6 +179,7 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
     warn_of_plain(m, &traits);
     m->precision = traits.precision;
     m->prepares = traits.prepares;
+    m->draws = traits.draws;
     snprintf(m->device, sizeof m->device, "%s", traits.device_name);
     m->bytes_shared = traits.shared_bytes;
     m->bytes_each = traits.device_bytes - traits.shared_bytes;

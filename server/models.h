@@ -42,6 +42,7 @@ struct wn_model {
     char device[512];         /* of its engines: different names with "; " between */
     /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
     size_t prepares;
+    int draws;             /* of that backend too: pixels of the largest heatmap that it draws; 0: none */
     const char *precision; /* what it computes in; NULL until an engine was opened */
     /* weights once, what engines share once a device, what each has for itself as often as there are workers */
     size_t bytes;

@@ -48,11 +48,10 @@ static int plan_item(struct wn_item *item, int most_pixels)
 
 void wn_predraw(struct wn_engine *engine, struct wn_item *const *items, int n)
 {
-    struct wn_backend_traits traits;
-    wn_engine_traits(engine, &traits);
-    if (!traits.draws || wn_backend_lost()) return;
+    const int most_pixels = items[0]->model->draws;
     int total = 0, filled = 0;
-    for (int i = 0; i < n; i++) total += plan_item(items[i], traits.draws);
+    if (!most_pixels || wn_backend_lost()) return;
+    for (int i = 0; i < n; i++) total += plan_item(items[i], most_pixels);
     struct wn_heatmap **all = total ? malloc((size_t)total * sizeof *all) : NULL;
     for (int i = 0; all && i < n; i++)
         for (int k = 0; items[i]->heatmaps && k < items[i]->n_questions; k++)

@@ -4,8 +4,8 @@
 
 #include "job.h"
 
-/* On the worker's thread, after the items are answered. Does nothing where the engine's device draws nothing. What
- * is not drawn here, for whatever reason, wn_draw draws. */
+/* On the worker's thread, after the items, all of one model, are answered. Does nothing where the engine's device draws
+ * nothing. What is not drawn here, for whatever reason, wn_draw draws. */
 void wn_predraw(struct wn_engine *engine, struct wn_item *const *items, int n);
 
 #endif
