@@ -10,6 +10,11 @@ void wn_chores_hand(struct wn_chores *c, struct wn_chore *chore, int64_t cost_ns
     chore->cost_ns = cost_ns;
     chore->due_ns = wn_now_ns() + PATIENCE * cost_ns;
     pthread_mutex_lock(&c->lock);
+    if (c->closed) { /* nobody would ever come to it */
+        pthread_mutex_unlock(&c->lock);
+        chore->run(chore->context);
+        return;
+    }
     struct wn_chore **link = &c->first;
     while (*link && (*link)->due_ns <= chore->due_ns) link = &(*link)->next;
     chore->next = *link;
@@ -51,7 +56,7 @@ static void *work(void *arg)
 enum wn_code wn_chores_start(struct wn_chores *c, int threads, struct wn_error *err)
 {
     *c = (struct wn_chores){.lock = PTHREAD_MUTEX_INITIALIZER, .filled = PTHREAD_COND_INITIALIZER};
-    for (; c->n < threads; c->n++) {
+    for (; c->n < threads; c->n++, c->running++) {
         if (pthread_create(&c->threads[c->n], NULL, work, c) == 0) continue;
         wn_chores_finish(c);
         return wn_fail(err, WN_NO_MEMORY, "a thread cannot be started");
@@ -59,13 +64,18 @@ enum wn_code wn_chores_start(struct wn_chores *c, int threads, struct wn_error *
     return WN_OK;
 }
 
-void wn_chores_finish(struct wn_chores *c)
+void wn_chores_end(struct wn_chores *c)
 {
     pthread_mutex_lock(&c->lock);
     c->closed = true;
     pthread_cond_broadcast(&c->filled);
     pthread_mutex_unlock(&c->lock);
-    for (int i = 0; i < c->n; i++) pthread_join(c->threads[i], NULL);
+    while (c->running) pthread_join(c->threads[--c->running], NULL);
+}
+
+void wn_chores_finish(struct wn_chores *c)
+{
+    wn_chores_end(c);
     pthread_mutex_destroy(&c->lock);
     pthread_cond_destroy(&c->filled);
 }

@@ -413,10 +413,12 @@ void wn_http_stop(struct wn_server *s)
 {
     if (!s->http) return;
     wn_door_shut(s);
-    wn_chores_finish(&s->reader); /* whoever slept for them is awake */
-    wn_chores_finish(&s->drawer);
+    wn_chores_end(&s->reader); /* whoever slept for them is awake, and nobody sleeps for them any more */
+    wn_chores_end(&s->drawer);
     MHD_stop_daemon(s->http);
     s->http = NULL;
+    wn_chores_finish(&s->reader);
+    wn_chores_finish(&s->drawer);
     wn_connections_finish(&s->connections);
     wn_listen_close(&s->listeners);
 }
