@@ -30,11 +30,13 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
 {
     struct wn_connections *all = cls;
     struct wn_connection *c = *context;
+    const bool begins = what == MHD_CONNECTION_NOTIFY_STARTED;
+    const int fd = begins ? MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd : -1;
     void *left = NULL;
     pthread_mutex_lock(&all->lock);
-    if (what == MHD_CONNECTION_NOTIFY_STARTED) all->coming--;
-    if (what == MHD_CONNECTION_NOTIFY_STARTED && (c = calloc(1, sizeof *c))) {
-        c->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    if (begins) wn_coming_remove(&all->coming, fd);
+    if (begins && (c = calloc(1, sizeof *c))) {
+        c->fd = fd;
         c->since_ns = wn_now_ns();
         c->next = all->first;
         c->link = &all->first;
@@ -54,17 +56,20 @@ void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **
     if (left) all->left(left);
 }
 
-void wn_connections_come(struct wn_connections *all, bool gone)
+void wn_connections_come(struct wn_connections *all, int fd, bool gone)
 {
     pthread_mutex_lock(&all->lock);
-    all->coming += gone ? -1 : 1;
+    if (gone)
+        wn_coming_remove(&all->coming, fd);
+    else
+        wn_coming_add(&all->coming, fd, wn_now_ns());
     pthread_mutex_unlock(&all->lock);
 }
 
 bool wn_connections_have_room(struct wn_connections *all, int most)
 {
     pthread_mutex_lock(&all->lock);
-    bool room = all->n + all->coming < most;
+    bool room = all->n + wn_coming_count(&all->coming, wn_now_ns()) < most;
     pthread_mutex_unlock(&all->lock);
     return room;
 }
@@ -177,7 +182,7 @@ int wn_connections_expected(struct wn_connections *all)
 {
     int64_t now = wn_now_ns();
     pthread_mutex_lock(&all->lock);
-    int n = all->coming;
+    int n = wn_coming_count(&all->coming, now);
     for (const struct wn_connection *c = all->first; c; c = c->next)
         n += c->phase == WN_PHASE_IDLE && is_about_to_ask(c, now);
     pthread_mutex_unlock(&all->lock);
@@ -239,5 +244,6 @@ void wn_connections_finish(struct wn_connections *all)
 {
     atomic_store(&all->stop, true);
     pthread_join(all->thread, NULL);
+    wn_coming_finish(&all->coming);
     pthread_mutex_destroy(&all->lock);
 }

@@ -3,6 +3,7 @@
 #ifndef WN_SERVER_CONNECTIONS_H
 #define WN_SERVER_CONNECTIONS_H
 
+#include "coming.h"
 #include "config.h"
 #include "queue.h"
 
@@ -15,7 +16,8 @@ struct wn_connection;
 struct wn_connections {
     pthread_mutex_t lock; /* guards the list and every entry; taken before the queue's lock, never after it */
     struct wn_connection *first;
-    int n, coming;               /* begun; accepted, and not yet begun by the library */
+    int n; /* begun */
+    struct wn_coming coming;
     int64_t limit_ns[WN_PHASES]; /* longest stay in a phase; 0: none */
     struct wn_queue *queue;
     /* tells a client that its body does not come in time; once, in the watch's thread, with the lock held */
@@ -46,7 +48,7 @@ void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *con
  * phase. */
 void wn_connections_await_body(struct wn_connections *all, struct MHD_Connection *connection, void *request);
 /* A connection was accepted, and the library is to begin it; gone: it did not take it after all. */
-void wn_connections_come(struct wn_connections *all, bool gone);
+void wn_connections_come(struct wn_connections *all, int fd, bool gone);
 /* Whether one more may be accepted where `most` are the limit. */
 bool wn_connections_have_room(struct wn_connections *all, int most);
 /* How many of them are about to ask: bytes wait to be read, or the connection is so new that its first may be on

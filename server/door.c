@@ -39,9 +39,9 @@ static bool take_in(struct wn_server *s, int fd)
     if (!wn_connections_have_room(&s->connections, s->most_connections)) return false;
     int client = accept4(fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (client < 0) return errno == EINTR || errno == ECONNABORTED;
-    wn_connections_come(&s->connections, false);
+    wn_connections_come(&s->connections, client, false);
     if (MHD_add_connection(s->http, client, (struct sockaddr *)&peer, n) != MHD_YES)
-        wn_connections_come(&s->connections, true);
+        wn_connections_come(&s->connections, client, true);
     return true;
 }
 
