@@ -268,6 +268,7 @@ class Bounds(Jobs, unittest.TestCase):
                 a = self.evaluate(d, dict(self.long, instances=self.long["instances"][:50]), "slow", **ann)
                 self.assertEqual(a.status, 202, a.body)
                 path = "/v1/evaluations/" + a.json["id"]
+                wait_until(lambda: d.get(path, **ann).json["state"] == "running", 120)  # else bob's turn is not before ann's second
                 self.assertEqual([d.get(path, **h).status for h in (ann, bob, root)], [200, 404, 200])
                 self.assertEqual([len(d.get("/v1/evaluations", **h).json["evaluations"]) for h in (ann, bob, root)], [1, 0, 1])
                 self.assertEqual(d.request("POST", path + "/cancel", headers=bob).status, 404)
