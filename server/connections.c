@@ -5,12 +5,15 @@
 
 #include "metrics.h"
 
+#include <linux/tcp.h> /* netinet's has no tcpi_bytes_received */
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #define TICK_MS 50
+#define EMPTY_LINE 2        /* bytes that may stand before a request: old clients end a body so */
 #define NEW_NS 1000000000LL /* a client that connects and then says nothing for that long is not about to ask */
 
 struct wn_connection {
@@ -20,6 +23,9 @@ struct wn_connection {
     bool asked; /* at least once */
     bool is_cut;
     int64_t since_ns;
+    uint64_t had;     /* bytes received when the last answer began: later ones are another head's */
+    int64_t ask_ns;   /* when it is worth asking again whether more came */
+    int64_t spoke_ns; /* when it was seen that a head has begun; 0: none has */
     struct wn_job *job;
     void *request; /* whose body is awaited, or NULL */
     void *open;    /* the request that was begun and is not over, or NULL */
@@ -81,39 +87,55 @@ static struct wn_connection *entry_of(struct MHD_Connection *connection)
     return info ? info->socket_context : NULL;
 }
 
+/* Bytes that the socket has received; 0 where it cannot be asked: it is no TCP socket, or the kernel is old. */
+static uint64_t received(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+}
+
+/* With the lock held. */
+static void go_on(struct wn_connection *c, enum wn_phase phase, struct wn_job *job, void *request)
+{
+    if (phase == WN_PHASE_REPLY) c->had = received(c->fd);
+    c->phase = phase;
+    c->asked = true;
+    c->since_ns = wn_now_ns();
+    c->job = job;
+    c->request = request;
+}
+
 static void enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
                   struct wn_job *job, void *request)
 {
     struct wn_connection *c = entry_of(connection);
     if (!c) return;
     pthread_mutex_lock(&all->lock);
-    c->phase = phase;
-    c->asked = true;
-    c->since_ns = wn_now_ns();
-    c->job = job;
-    c->request = request;
-    pthread_mutex_unlock(&all->lock);
-}
-
-static void set_open(struct wn_connections *all, struct MHD_Connection *connection, void *request)
-{
-    struct wn_connection *c = entry_of(connection);
-    if (!c) return;
-    pthread_mutex_lock(&all->lock);
-    c->open = request;
+    go_on(c, phase, job, request);
     pthread_mutex_unlock(&all->lock);
 }
 
 void wn_connections_begin(struct wn_connections *all, struct MHD_Connection *connection, void *request)
 {
-    enter(all, connection, WN_PHASE_HEAD, NULL, NULL);
-    set_open(all, connection, request);
+    struct wn_connection *c = entry_of(connection);
+    if (!c) return;
+    pthread_mutex_lock(&all->lock);
+    go_on(c, WN_PHASE_HEAD, NULL, NULL);
+    if (c->spoke_ns) c->since_ns = c->spoke_ns;
+    c->open = request;
+    pthread_mutex_unlock(&all->lock);
 }
 
 void wn_connections_end(struct wn_connections *all, struct MHD_Connection *connection)
 {
-    enter(all, connection, WN_PHASE_IDLE, NULL, NULL);
-    set_open(all, connection, NULL);
+    struct wn_connection *c = entry_of(connection);
+    if (!c) return;
+    pthread_mutex_lock(&all->lock);
+    go_on(c, WN_PHASE_IDLE, NULL, NULL);
+    c->spoke_ns = 0;
+    c->open = NULL;
+    pthread_mutex_unlock(&all->lock);
 }
 
 void wn_connections_enter(struct wn_connections *all, struct MHD_Connection *connection, enum wn_phase phase,
@@ -138,11 +160,29 @@ static void cut(struct wn_connection *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
-/* With the lock held: one look at a connection. Returns a job to give up, held for the caller, or NULL. */
-static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, bool gone, int64_t now)
+/* The library tells of a request when its first line is complete, and that may drip too: whether one has begun is seen
+ * by what the socket has received. */
+static void look_for_head(struct wn_connections *all, struct wn_connection *c, int64_t now)
+{
+    if (c->phase != WN_PHASE_IDLE || c->spoke_ns || now < c->ask_ns) return;
+    c->ask_ns = now + all->limit_ns[WN_PHASE_HEAD] / 8;
+    if (received(c->fd) > c->had + EMPTY_LINE) c->spoke_ns = now;
+}
+
+/* unread: bytes wait for the library, and until it reads them the client is not to blame. */
+static bool is_late(const struct wn_connections *all, const struct wn_connection *c, bool unread, int64_t now)
 {
     int64_t limit = all->limit_ns[c->phase];
-    bool busy = c->phase == WN_PHASE_BUSY, late = limit && now - c->since_ns > limit;
+    if (limit && now - c->since_ns > limit) return true;
+    return c->phase == WN_PHASE_IDLE && c->spoke_ns && !unread && now - c->spoke_ns > all->limit_ns[WN_PHASE_HEAD];
+}
+
+/* With the lock held: one look at a connection, of which poll says `seen`. Returns a job to give up, held for the
+ * caller, or NULL. */
+static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, int seen, int64_t now)
+{
+    look_for_head(all, c, now);
+    bool busy = c->phase == WN_PHASE_BUSY, gone = seen & ~POLLIN, late = is_late(all, c, seen & POLLIN, now);
     if (busy && gone && c->job) {
         struct wn_job *job = c->job;
         c->job = NULL;
@@ -161,11 +201,11 @@ static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct 
     int n = 0, found = 0;
     int64_t now = wn_now_ns();
     for (struct wn_connection *c = all->first; c && n < room; c = c->next)
-        polls[n++] = (struct pollfd){c->fd, POLLRDHUP, 0};
+        polls[n++] = (struct pollfd){c->fd, POLLIN | POLLRDHUP, 0};
     if (poll(polls, (nfds_t)n, 0) < 0) return 0;
     struct wn_connection *c = all->first;
     for (int i = 0; i < n; i++, c = c->next) {
-        struct wn_job *job = look(all, c, polls[i].revents != 0, now);
+        struct wn_job *job = look(all, c, polls[i].revents, now);
         if (job) jobs[found++] = job;
     }
     return found;

@@ -37,7 +37,8 @@ void wn_connections_finish(struct wn_connections *all); /* after the HTTP librar
 /* For MHD_OPTION_NOTIFY_CONNECTION, cls: the struct wn_connections. */
 void wn_connections_notify(void *cls, struct MHD_Connection *connection, void **context,
                            enum MHD_ConnectionNotificationCode what);
-/* A request begins with its head, and is over. */
+/* A request begins with its head, and is over. The head's time runs from its first byte on, which may have come long
+ * before the library tells of it. */
 void wn_connections_begin(struct wn_connections *all, struct MHD_Connection *connection, void *request);
 void wn_connections_end(struct wn_connections *all, struct MHD_Connection *connection);
 /* In between the connection goes on to this phase. job: in BUSY, the work that nobody wants any more once the client is

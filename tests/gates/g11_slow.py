@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""G11: clients that drip a byte a second into a head, into a body, and that do not read what they asked for. They are cut at their deadline; good
+"""G11: clients that drip a byte a second into a head, its first line, a body, and that do not read what they asked for. They are cut at their deadline; good
 clients notice nothing; an idle connection costs little. And a daemon without descriptors neither spins nor stays deaf."""
 import json
 import os
@@ -26,9 +26,12 @@ folder = tempfile.TemporaryDirectory()
 daemon.tiny_models(folder.name)
 PICTURE = daemon.picture(1)
 POST = b"POST /v1/models/tiny/explain HTTP/1.1\r\nHost: localhost\r\n"
+LIVE = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 daemon.write_model(folder.name, "wide", tiny_onnx.classifier(SIDE, 2, 4, 1), list("abcd"), SIDE)  # whose maps are large; kept, they cost no pass
 KINDS = {
     "head": (POST + b"X: ", HEAD_S),
+    "first line": (b"GET /", HEAD_S),
+    "first line behind an answer": (b"GET /", HEAD_S),
     "body": (POST + b"Content-Length: 100000\r\n\r\n", BODY_S),
     "reply": (POST.replace(b"tiny/explain ", b"wide/explain?outputs=raw&reuse=true ") + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(PICTURE) + PICTURE, REPLY_S),
 }
@@ -58,6 +61,9 @@ def attack(d, kind, all_there):
         if kind == "reply":
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         s.connect(("127.0.0.1", d.port))
+        if kind == "first line behind an answer":
+            s.sendall(LIVE)
+            s.recv(4096)
         s.setblocking(False)
         sent = 0
         while sent < len(first):
@@ -138,7 +144,7 @@ with daemon.Daemon(folder.name, *options) as d:
     each = (status_kb(d.process.pid, "VmRSS") - before) / EACH
     figure("G11", round(each, 1), 10, each <= 10 or is_sanitized(), "KiB for each of %d idle connections" % EACH)
     for s in idle:
-        s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.sendall(LIVE)
         s.recv(4096)
     time.sleep(0.5)
     each = (status_kb(d.process.pid, "VmRSS") - before) / EACH
@@ -178,7 +184,7 @@ with daemon.Daemon(folder.name, "--workers", "1") as d:
     assert d.request("GET", "/livez", connection=held).status == 200
     waiting = [socket.create_connection(("127.0.0.1", d.port), 5) for _ in range(300)]
     for s in waiting:
-        s.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        s.sendall(LIVE)
     time.sleep(0.3)
     cpu = cpu_seconds(pid)
     time.sleep(1)

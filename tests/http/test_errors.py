@@ -324,14 +324,25 @@ class Errors(asking.Tiny):
         self.assertEqual({(x["status"], x["code"]) for x in mine}, {(408, "TIMEOUT")})
         self.assertEqual(self.d.metric('whynot_requests_total{route="/v1/models/{model}/explain",code="408"}'), 3)
 
+    def test_a_connection_that_says_nothing_or_ends_a_body_with_an_empty_line_is_no_head(self):
+        live = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for first in (b"", b"\r\n", live, live + b"\r\n"):
+            with socket.create_connection(("127.0.0.1", self.d.port), 10) as s:
+                s.sendall(first)
+                time.sleep(2)  # twice what a head may take
+                s.sendall(live)
+                answers = b""
+                while answers.count(b"alive") < first.count(b"GET") + 1:
+                    answers += s.recv(8192) or self.fail("closed after %r" % first)
+
     def test_clients_that_drip_are_cut_off_at_the_deadline(self):
         post = b"POST %s HTTP/1.1\r\nHost: localhost\r\n" % PATH.encode()
+        live = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        kinds = ((post + b"Content-Length: 10000\r\n\r\n", 4), (post + b"X-Long: ", 2), (b"GET /", 2), (live + b"GET /", 2))
 
         def attack(i):
-            if i % 2:
-                self.assertLess(self.drip(post + b"X-Long: ", 15), 2 + daemon.ROOM_S)
-            else:
-                self.assertLess(self.drip(post + b"Content-Length: 10000\r\n\r\n", 15), 4 + daemon.ROOM_S)
+            first, most = kinds[i % 4]
+            self.assertLess(self.drip(first, 15), most + daemon.ROOM_S, first)
         over, slowest = threading.Event(), []
 
         def good_client():
