@@ -23,7 +23,7 @@ struct wn_connections {
     /* tells a client that its body does not come in time; once, in the watch's thread, with the lock held */
     void (*too_late)(void *request, int fd);
     /* is given a request that was begun on a connection that closed, and of which the library never said that it was
-     * over: so it goes where a query has more parameters than the library has room for and the client does not wait */
+     * over: so it goes where cookies have more pieces than the library has room for */
     void (*left)(void *request);
     pthread_t thread;
     atomic_int tick_ms; /* how often it looks */

@@ -1,6 +1,7 @@
 /* Header lines under suspicion: the HTTP library accepts more than is safe behind a proxy. */
 #include "framing.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -105,16 +106,23 @@ void wn_framing_target(struct wn_request_line *line, const char *target)
     for (size_t i = 0; i < line->target_size; i++) line->clean &= target[i] > ' ' && target[i] <= '~';
 }
 
-static size_t head_size(struct MHD_Connection *connection)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    return info ? info->header_size : 0;
-}
-
 /* Where the library keeps the lines as `follows` says. What newer ones do is theirs to check. */
 static bool lines_lie_as_they_came(void)
 {
     return strncmp(MHD_get_version(), "0.9.7", 5) == 0;
+}
+
+/* The target lies in the library's own buffer, which it goes on to write in: const is only the callback's word. */
+void wn_framing_hide_query(const char *target)
+{
+    const char *query = strchr(target, '?');
+    if (query && lines_lie_as_they_came()) ((char *)(uintptr_t)query)[1] = 0;
+}
+
+static size_t head_size(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    return info ? info->header_size : 0;
 }
 
 enum wn_code wn_framing_check(struct MHD_Connection *connection, const struct wn_request_line *line, int64_t most,

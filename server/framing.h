@@ -9,11 +9,16 @@
 /* The first line as the library cut it; pointers into its buffer, where the header lines follow. */
 struct wn_request_line {
     const char *method, *target, *version;
-    size_t target_size; /* with the query, which the library cuts to pieces before its headers are read */
+    size_t target_size; /* with the query */
     bool clean;         /* the target held only visible ASCII */
 };
 
+/* Of what MHD_OPTION_URI_LOG_CALLBACK is given. */
 void wn_framing_target(struct wn_request_line *line, const char *target);
+/* Afterwards, with the same target: keeps the library from cutting the query to pieces. Nobody here reads those, and
+ * one of hundreds of parameters takes more memory than a connection has: the library then forgets its own refusal, and
+ * nothing is answered until the head's time is up. */
+void wn_framing_hide_query(const char *target);
 
 struct wn_head {
     int64_t length;   /* of the body: 0 where there is none, -1 where it is chunked */

@@ -29,7 +29,10 @@
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {
     struct wn_request *r = calloc(1, sizeof *r);
-    if (!r) return NULL;
+    if (!r) {
+        wn_framing_hide_query(uri);
+        return NULL;
+    }
     size_t path = strcspn(uri, "?");
     r->server = cls;
     r->connection = connection;
@@ -38,6 +41,7 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
     r->reply.type = "application/json";
     r->uri = wn_pool_text(&r->pool, uri, path);
     if (uri[path]) r->query = wn_pool_text(&r->pool, uri + path + 1, strlen(uri + path + 1));
+    wn_framing_hide_query(uri);
     atomic_fetch_add(&r->server->requests, 1);
     wn_connections_begin(&r->server->connections, connection, r);
     return r;

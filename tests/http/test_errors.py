@@ -265,17 +265,22 @@ class Errors(asking.Tiny):
 
     def test_garbage_on_the_line(self):
         for data in (b"\x16\x03\x01\x02\x00\x01\x00", b"\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100, b"A" * 200000,
-                     b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
-                     b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"?" + b"&a" * 1000)):
+                     b"GET /" + b"a" * 200000 + b" HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n"):
             a = self.d.raw(data, timeout=0.5)
             self.assertNotIn(b"HTTP/1.1 200", a)
 
     def test_a_query_of_more_parameters_than_the_library_has_room_for(self):
-        """It never says then that the request is over, if its client goes first: what was begun would stay for ever, and the daemon wait for it."""
-        query = b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"?" + b"&a" * 1000)
+        """Is refused here, and at once: the library would say nothing until the head's time is up."""
+        a = self.d.raw(b"GET /?%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % (b"&a" * 1000))
+        self.assertTrue(a.startswith(b"HTTP/1.1 400 "), a[:100])
+        self.assertIn(b"more than 64 parameters", a)
+
+    def test_cookies_of_more_pieces_than_the_library_has_room_for(self):
+        """It never says then that the request is over: what was begun would stay for ever, and the daemon wait for it."""
+        head = b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: %s\r\n\r\n" % (b"a=b;" * 1000)
         with daemon.Daemon(self.folder.name) as d:
             for _ in range(50):
-                d.raw(query, timeout=0.02)
+                d.raw(head, timeout=0.02)
             daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 1)
             begin = time.monotonic()
         self.assertLess(time.monotonic() - begin, 10)
