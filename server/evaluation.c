@@ -205,21 +205,29 @@ void wn_judging_finish(struct wn_judging *j)
 
 /* ---- one picture ---- */
 
-/* The network's numbers of one picture that shares `like`'s place in the network's input (NULL: its own). */
+static enum wn_code check_size(const struct wn_image *image, struct wn_full_size *size, struct wn_error *err)
+{
+    if (!size->width) *size = (struct wn_full_size){image->full_width, image->full_height};
+    if (image->full_width == size->width && image->full_height == size->height) return WN_OK;
+    return wn_fail(err, WN_BAD_REQUEST, "a picture of %d x %d goes with one of %d x %d", image->full_width,
+                   image->full_height, size->width, size->height);
+}
+
 enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits,
-                             const struct wn_preprocess *p, const struct wn_bytes *bytes, const struct wn_image *like,
-                             struct wn_image *image, float *to, struct wn_error *err)
+                             const struct wn_preprocess *p, const struct wn_bytes *bytes, struct wn_full_size *size,
+                             float *to, struct wn_error *err)
 {
     struct wn_geometry geometry;
-    enum wn_code code = wn_image_decode(bytes->data, bytes->size, limits, 0, image, err);
-    if (code == WN_OK && like && (image->full_width != like->full_width || image->full_height != like->full_height))
-        code = wn_fail(err, WN_BAD_REQUEST, "a picture of %d x %d goes with one of %d x %d", image->full_width,
-                       image->full_height, like->full_width, like->full_height);
-    if (code == WN_OK) code = wn_preprocess_geometry(p, image->full_width, image->full_height, &geometry, err);
+    struct wn_image image = {0};
+    enum wn_code code = wn_image_decode(bytes->data, bytes->size, limits, 0, &image, err);
+    if (code == WN_OK) code = check_size(&image, size, err);
+    if (code == WN_OK) code = wn_preprocess_geometry(p, image.full_width, image.full_height, &geometry, err);
     if (code == WN_OK && (geometry.crop_w != wn_graph_width(m->graph) || geometry.crop_h != wn_graph_height(m->graph)))
         code = wn_fail(err, WN_BAD_REQUEST, "the picture makes an input of %d x %d and the network takes %d x %d",
                        geometry.crop_w, geometry.crop_h, (int)wn_graph_width(m->graph), (int)wn_graph_height(m->graph));
-    return code == WN_OK ? wn_preprocess_apply(p, image, &geometry, to, err) : code;
+    if (code == WN_OK) code = wn_preprocess_apply(p, &image, &geometry, to, err);
+    wn_image_finish(&image);
+    return code;
 }
 
 /* Pixels of the input that matter, from a mask that went the way of the picture. mask: H*W floats from 0 to 1. */
@@ -242,24 +250,43 @@ static enum wn_code check_boxes(const struct wn_exhibit *e, int width, int heigh
     return WN_OK;
 }
 
-static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_preprocess *p, const struct wn_image *like,
-                               float *mask, struct wn_error *err)
+/* Row by row, so that boxes over each other cost no more than one. step: width + 1 numbers. */
+static void draw_boxes(const struct wn_exhibit *e, struct wn_image *drawn, int *step)
 {
-    struct wn_image drawn = {.width = like->full_width,
-                             .height = like->full_height,
-                             .full_width = like->full_width,
-                             .full_height = like->full_height,
+    const size_t width = (size_t)drawn->width;
+    for (int y = 0; y < drawn->height; y++) {
+        uint8_t *row = drawn->rgb + (size_t)y * width * 3;
+        int inside = 0;
+        memset(step, 0, (width + 1) * sizeof *step);
+        for (const struct wn_box *box = e->boxes; box < e->boxes + e->n_boxes; box++) {
+            if (y < box->y0 || y > box->y1) continue;
+            step[box->x0]++;
+            step[box->x1 < drawn->width ? box->x1 + 1 : drawn->width]--;
+        }
+        for (size_t x = 0; x < width; x++) {
+            inside += step[x];
+            if (inside) memset(row + x * 3, 255, 3);
+        }
+    }
+}
+
+static enum wn_code read_boxes(const struct wn_exhibit *e, const struct wn_preprocess *p,
+                               const struct wn_full_size *size, float *mask, struct wn_error *err)
+{
+    struct wn_image drawn = {.width = size->width,
+                             .height = size->height,
+                             .full_width = size->width,
+                             .full_height = size->height,
                              .reduction = 1,
                              .orientation = 1};
     struct wn_geometry geometry;
     if (check_boxes(e, drawn.width, drawn.height, err) != WN_OK) return WN_BAD_REQUEST;
+    int *step = malloc(((size_t)drawn.width + 1) * sizeof *step);
     drawn.rgb = calloc((size_t)drawn.width * (size_t)drawn.height, 3);
-    if (!drawn.rgb) return wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
-    for (int b = 0; b < e->n_boxes; b++)
-        for (int y = e->boxes[b].y0; y <= e->boxes[b].y1 && y < drawn.height; y++)
-            for (int x = e->boxes[b].x0; x <= e->boxes[b].x1 && x < drawn.width; x++)
-                memset(drawn.rgb + ((size_t)y * (size_t)drawn.width + (size_t)x) * 3, 255, 3);
-    enum wn_code code = wn_preprocess_geometry(p, drawn.width, drawn.height, &geometry, err);
+    enum wn_code code = step && drawn.rgb ? WN_OK : wn_fail(err, WN_NO_MEMORY, "no memory for a mask");
+    if (code == WN_OK) draw_boxes(e, &drawn, step);
+    free(step);
+    if (code == WN_OK) code = wn_preprocess_geometry(p, drawn.width, drawn.height, &geometry, err);
     if (code == WN_OK) code = wn_preprocess_apply(p, &drawn, &geometry, mask, err);
     free(drawn.rgb);
     return code;
@@ -307,33 +334,29 @@ void wn_preprocess_plain(struct wn_preprocess *p)
 }
 
 static enum wn_code read_others(const struct wn_model *m, const struct wn_image_limits *limits,
-                                const struct wn_exhibit *e, const struct wn_image *first, struct desk *d,
+                                const struct wn_exhibit *e, struct wn_full_size *size, struct desk *d,
                                 struct wn_error *err)
 {
-    struct wn_preprocess plain = m->manifest.preprocess;
-    struct wn_image truth = {0}, counterfactual = {0}, elsewhere = {0};
+    const struct wn_preprocess *own = &m->manifest.preprocess;
+    struct wn_preprocess plain = *own;
     enum wn_code code = WN_OK;
     wn_preprocess_plain(&plain);
     if (e->truth.data)
-        code = wn_exhibit_read(m, limits, &plain, &e->truth, first, &truth, d->mask, err);
+        code = wn_exhibit_read(m, limits, &plain, &e->truth, size, d->mask, err);
     else if (e->n_boxes)
-        code = read_boxes(e, &plain, first, d->mask, err);
+        code = read_boxes(e, &plain, size, d->mask, err);
     if (code == WN_OK && (e->truth.data || e->n_boxes)) {
         take_truth(d->mask, (int)(wn_graph_height(m->graph) * wn_graph_width(m->graph)), d->truth);
         d->picture.truth = d->truth;
     }
     if (code == WN_OK && e->counterfactual.data) {
-        code = wn_exhibit_read(m, limits, &m->manifest.preprocess, &e->counterfactual, first, &counterfactual,
-                               d->counterfactual, err);
+        code = wn_exhibit_read(m, limits, own, &e->counterfactual, size, d->counterfactual, err);
         d->picture.counterfactual = d->counterfactual;
     }
     if (code == WN_OK && e->elsewhere.data) {
-        code = wn_exhibit_read(m, limits, &m->manifest.preprocess, &e->elsewhere, first, &elsewhere, d->elsewhere, err);
+        code = wn_exhibit_read(m, limits, own, &e->elsewhere, size, d->elsewhere, err);
         d->picture.elsewhere = d->elsewhere;
     }
-    wn_image_finish(&truth);
-    wn_image_finish(&counterfactual);
-    wn_image_finish(&elsewhere);
     return code;
 }
 
@@ -348,17 +371,14 @@ static uint64_t seed_of(const char *name, uint64_t seed)
 static enum wn_code read_exhibit(const struct wn_model *m, const struct wn_judging *j, const struct wn_exhibit *e,
                                  struct desk *d, struct wn_error *err)
 {
-    struct wn_image image = {0};
+    struct wn_full_size size = {0};
     enum wn_code code = WN_OK;
     if (e->label >= m->classes || e->rival >= m->classes)
         code = wn_fail(err, WN_NO_SUCH_CLASS, "the model has classes 0 to %d", m->classes - 1);
-    if (code == WN_OK)
-        code = wn_exhibit_read(m, &j->limits, &m->manifest.preprocess, &e->image, NULL, &image, d->image, err);
+    if (code == WN_OK) code = wn_exhibit_read(m, &j->limits, &m->manifest.preprocess, &e->image, &size, d->image, err);
     d->picture = (struct wn_evaluation_picture){
         .image = d->image, .label = e->label, .rival = e->rival, .seed = seed_of(e->name, j->seed)};
-    if (code == WN_OK) code = read_others(m, &j->limits, e, &image, d, err);
-    wn_image_finish(&image);
-    return code;
+    return code == WN_OK ? read_others(m, &j->limits, e, &size, d, err) : code;
 }
 
 /* Numbers that say nothing (of this picture, or of all) are left out. */

@@ -82,11 +82,15 @@ enum wn_code wn_judge(struct wn_evaluation *v, const struct wn_judging *j, const
 /* The key "refused" of a line, where a subject was. refused: of each subject, WN_OK where it was not. */
 void wn_refused_write(const struct wn_judging *j, const struct wn_error *refused, struct wn_text *line);
 
-/* The network's numbers of one picture, into `to`; like: another picture as large, or NULL. image: to be finished by
- * the caller. */
+/* Of a picture in its file, upright. */
+struct wn_full_size {
+    int width, height; /* 0: not known yet */
+};
+/* The network's numbers of one picture, into `to`; its pixels are gone then. size: that it must have, or is given
+ * where it is not known. */
 enum wn_code wn_exhibit_read(const struct wn_model *m, const struct wn_image_limits *limits,
-                             const struct wn_preprocess *p, const struct wn_bytes *bytes, const struct wn_image *like,
-                             struct wn_image *image, float *to, struct wn_error *err);
+                             const struct wn_preprocess *p, const struct wn_bytes *bytes, struct wn_full_size *size,
+                             float *to, struct wn_error *err);
 /* Masks go the way of the picture: grey, from 0 to 1. */
 void wn_preprocess_plain(struct wn_preprocess *p);
 

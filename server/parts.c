@@ -24,7 +24,7 @@ struct table { /* where everything stands while a picture is measured */
     const struct wn_judging *judging;
     const struct wn_model *model;
     const struct wn_assembled *a;
-    struct wn_image image;
+    struct wn_full_size size; /* of the picture */
     int h, w, classes;
     float *x, *again, *logits, *logits_again, *map, *mask;
     uint8_t *unit; /* n_units * h*w */
@@ -54,7 +54,6 @@ static void clear(struct table *t)
     free(t->map);
     free(t->mask);
     free(t->unit);
-    wn_image_finish(&t->image);
 }
 
 static void grow(const float *mask, int h, int w, uint8_t *out)
@@ -77,9 +76,9 @@ static enum wn_code read_units(struct table *t, struct wn_error *err)
     struct wn_image map = {0};
     wn_preprocess_plain(&plain);
     enum wn_code code = wn_image_decode(t->a->map.data, t->a->map.size, &j->limits, 0, &map, err);
-    if (code == WN_OK && (map.width != t->image.full_width || map.height != t->image.full_height))
+    if (code == WN_OK && (map.width != t->size.width || map.height != t->size.height))
         code = wn_fail(err, WN_BAD_REQUEST, "a map of parts of %d x %d goes with a picture of %d x %d", map.width,
-                       map.height, t->image.full_width, t->image.full_height);
+                       map.height, t->size.width, t->size.height);
     size_t n = code == WN_OK ? (size_t)map.width * (size_t)map.height : 0;
     uint8_t *values = malloc(n + 1);
     if (code == WN_OK && !values) code = wn_fail(err, WN_NO_MEMORY, "no memory for a map of parts");
@@ -108,11 +107,9 @@ static enum wn_code write_without(struct table *t, struct wn_text *out, struct w
     wn_json_key(out, "without");
     wn_json_open(out, '[');
     for (int i = 0; i < t->a->n_without && code == WN_OK; i++) {
-        struct wn_image image = {0};
         const struct wn_without *one = &t->a->without[i];
-        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &one->image, &t->image,
-                               &image, t->again, err);
-        wn_image_finish(&image);
+        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &one->image, &t->size,
+                               t->again, err);
         if (code == WN_OK) code = forward(t, t->again, t->logits_again, err);
         if (code != WN_OK) break;
         wn_json_open(out, '[');
@@ -224,8 +221,8 @@ static enum wn_code read_all(struct table *t, struct wn_error *err)
         return wn_fail(err, WN_BAD_REQUEST, "a picture of parts has 1 to %d of them", WN_MOST_UNITS);
     enum wn_code code = lay(t, err);
     if (code == WN_OK)
-        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &a->image, NULL,
-                               &t->image, t->x, err);
+        code = wn_exhibit_read(t->model, &t->judging->limits, &t->model->manifest.preprocess, &a->image, &t->size, t->x,
+                               err);
     if (code == WN_OK) code = read_units(t, err);
     return code == WN_OK ? forward(t, t->x, t->logits, err) : code;
 }

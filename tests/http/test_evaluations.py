@@ -2,9 +2,11 @@
 import json
 import os
 import shutil
+import struct
 import tempfile
 import time
 import unittest
+import zlib
 
 import daemon
 import tiny_onnx
@@ -299,6 +301,56 @@ class Bounds(Jobs, unittest.TestCase):
             self.assertEqual(self.state(d, first)["state"], "running")
             print("explain, ms: alone p50 %.1f p99 %.1f; beside an evaluation p50 %.1f p99 %.1f" % (1e3 * alone[1], 1e3 * alone[0], 1e3 * beside[1], 1e3 * beside[0]))
             self.assertLess(beside[1], 3 * alone[1] + daemon.ROOM_S)
+
+
+class Large(Jobs, unittest.TestCase):
+    """The largest picture that is read has 120 MB, and 5 KB as a file."""
+    SIDE = 6300
+
+    @classmethod
+    def setUpClass(cls):
+        rows = zlib.compressobj(9)
+        row = cls.SIDE // 8 + 2
+        data = b"".join(rows.compress(bytes(row * 100)) for _ in range(cls.SIDE // 100)) + rows.flush()
+        head = struct.pack(">IIBBBBB", cls.SIDE, cls.SIDE, 1, 0, 0, 0, 0)
+        cls.large = {"b64": b64(b"\x89PNG\r\n\x1a\n" + daemon.png_chunk(b"IHDR", head) + daemon.png_chunk(b"IDAT", data) + daemon.png_chunk(b"IEND", b""))}
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.d = daemon.Daemon(daemon.tiny_models(cls.folder.name)).__enter__()
+        with open(os.environ["WHYNOTD"], "rb") as f:
+            cls.is_sanitized = b"__asan_init" in f.read()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.d.__exit__(None, None, None)
+        cls.folder.cleanup()
+
+    def judge(self, **more):
+        """(processor seconds, MB that the memory rose by)"""
+        def kb(field):
+            with open("/proc/%d/status" % self.d.process.pid) as f:
+                return int(next(line for line in f if line.startswith(field)).split()[1])
+
+        def seconds():
+            with open("/proc/%d/stat" % self.d.process.pid) as f:
+                return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+        with open("/proc/%d/clear_refs" % self.d.process.pid, "w") as f:
+            f.write("5")  # VmHWM begins anew
+        rss, begin = kb("VmRSS:"), seconds()
+        a = self.until(self.d, self.start(self.d, dict(FAST, instances=[dict(more, image=self.large)])), "done", "failed")
+        self.assertEqual((a["state"], a["without_answer"]), ("done", 0), a)
+        return seconds() - begin, (kb("VmHWM:") - rss) / 1e3
+
+    def test_the_pictures_of_one_instance_are_not_held_all_at_once(self):
+        _, one = self.judge()
+        _, four = self.judge(truth=self.large, counterfactual=self.large, elsewhere=self.large)
+        if not self.is_sanitized:  # which keeps for a while what was freed
+            self.assertLess(four, one + 60)
+
+    def test_boxes_over_each_other_cost_no_more_than_one(self):
+        box = [0, 0, self.SIDE - 1, self.SIDE - 1]
+        one, _ = self.judge(boxes=[box])
+        most, _ = self.judge(boxes=[box] * 256)
+        self.assertLess(most, 3 * one + 0.5)
 
 
 if __name__ == "__main__":
