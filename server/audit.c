@@ -6,7 +6,6 @@
 #include "metrics.h"
 #include "server.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -70,15 +69,8 @@ void wn_audit_traceparent(const struct wn_trace *t, char out[WN_TRACEPARENT])
 
 static void write_client(struct wn_text *line, const struct wn_request *r)
 {
-    char text[INET6_ADDRSTRLEN] = "";
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *a = info ? info->client_addr : NULL;
-    if (!a) return;
-    if (a->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)a)->sin_addr, text, sizeof text);
-    else if (a->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr, text, sizeof text);
-    if (text[0]) wn_json_pair(line, "client", text);
+    if (info && info->client_addr) wn_log_client(line, info->client_addr);
 }
 
 static void write_problem(struct wn_text *line, const struct wn_error *error)

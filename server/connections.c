@@ -3,11 +3,13 @@
  * else's. */
 #include "connections.h"
 
+#include "log.h"
 #include "metrics.h"
 
 #include <linux/tcp.h> /* netinet's has no tcpi_bytes_received */
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -177,6 +179,39 @@ static bool is_late(const struct wn_connections *all, const struct wn_connection
     return c->phase == WN_PHASE_IDLE && c->spoke_ns && !unread && now - c->spoke_ns > all->limit_ns[WN_PHASE_HEAD];
 }
 
+static bool is_in_head(const struct wn_connection *c)
+{
+    return c->phase == WN_PHASE_HEAD || (c->phase == WN_PHASE_IDLE && c->spoke_ns);
+}
+
+/* Nothing else tells of these: there is no request before its head is complete. */
+static void count_late_head(struct wn_connections *all, const struct wn_connection *c)
+{
+    socklen_t size = sizeof all->last_late;
+    all->late_heads++;
+    all->last_late = (struct sockaddr_storage){0};
+    getpeername(c->fd, (struct sockaddr *)&all->last_late, &size);
+    wn_metric_add(WN_METRIC_REJECTED, WN_REJECT_HEAD, 0, 1);
+}
+
+/* One line a second at most, of all that there were: they should not fill a disk. */
+static void tell_of_late_heads(struct wn_connections *all)
+{
+    char words[128];
+    struct wn_text line = {0};
+    int64_t now = wn_now_ns();
+    if (!all->late_heads || now - all->said_ns < 1000000000) return;
+    snprintf(words, sizeof words,
+             "connections closed because a head did not arrive in time: %d; the last was this client's",
+             all->late_heads);
+    wn_log_begin(&line, "info");
+    wn_json_pair(&line, "message", words);
+    wn_log_client(&line, (struct sockaddr *)&all->last_late);
+    wn_log_write(&line);
+    all->late_heads = 0;
+    all->said_ns = now;
+}
+
 /* With the lock held: one look at a connection, of which poll says `seen`. Returns a job to give up, held for the
  * caller, or NULL. */
 static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, int seen, int64_t now)
@@ -191,6 +226,7 @@ static struct wn_job *look(struct wn_connections *all, struct wn_connection *c, 
     }
     if (busy || c->is_cut) return NULL;
     if (late && !gone && c->request) all->too_late(c->request, c->fd);
+    if (late && !gone && is_in_head(c)) count_late_head(all, c);
     if (late || (gone && c->phase != WN_PHASE_REPLY)) cut(c);
     return NULL;
 }
@@ -252,6 +288,7 @@ static void tick(struct wn_connections *all)
     }
     free(polls);
     free(jobs);
+    tell_of_late_heads(all);
 }
 
 static void *watch(void *arg)

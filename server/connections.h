@@ -9,6 +9,7 @@
 
 #include <microhttpd.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 enum wn_phase { WN_PHASE_IDLE, WN_PHASE_HEAD, WN_PHASE_BODY, WN_PHASE_BUSY, WN_PHASE_REPLY, WN_PHASES };
 
@@ -25,6 +26,9 @@ struct wn_connections {
     /* is given a request that was begun on a connection that closed, and of which the library never said that it was
      * over: so it goes where cookies have more pieces than the library has room for */
     void (*left)(void *request);
+    int late_heads;  /* that nothing was said of yet; the watch's own, as the next two */
+    int64_t said_ns; /* when something was */
+    struct sockaddr_storage last_late;
     pthread_t thread;
     atomic_int tick_ms; /* how often it looks */
     atomic_bool stop;

@@ -1,6 +1,7 @@
 /* Log lines; knows neither requests nor models. A line is one write, so that lines of several threads do not mix. */
 #include "log.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -22,6 +23,17 @@ void wn_log_begin(struct wn_text *line, const char *level)
     wn_json_open(line, '{');
     wn_json_pair(line, "time", stamp);
     wn_json_pair(line, "level", level);
+}
+
+void wn_log_client(struct wn_text *line, const struct sockaddr *address)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    const void *a = address;
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)a)->sin_addr, text, sizeof text);
+    else if (address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)a)->sin6_addr, text, sizeof text);
+    if (text[0]) wn_json_pair(line, "client", text);
 }
 
 /* A pipe may take part of a line, or be full for a moment. Where it stays so, the line is lost: there is nowhere

@@ -40,8 +40,9 @@ static const char *wn_stage_label(int i)
 
 static const char *wn_reject_label(int i)
 {
-    static const char *const names[] = {"queue_full", "bytes_in_flight", "draining", "deadline", "client_gone"};
-    return i < 5 ? names[i] : NULL;
+    static const char *const names[] = {"queue_full", "bytes_in_flight", "draining",
+                                        "deadline",   "client_gone",     "head_timeout"};
+    return i < 6 ? names[i] : NULL;
 }
 
 static const char *prepared_label(int i)

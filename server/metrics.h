@@ -14,7 +14,14 @@ enum wn_metric {
 enum wn_stage_label { WN_TIME_DECODE, WN_TIME_FORWARD, WN_TIME_BACKWARD, WN_TIME_ENCODE };
 enum wn_prepared_label { WN_PREPARED_DEVICE, WN_PREPARED_HOST };
 enum wn_kept_label { WN_KEPT_HIT, WN_KEPT_MISS };
-enum wn_reject_label { WN_REJECT_QUEUE, WN_REJECT_BYTES, WN_REJECT_DRAINING, WN_REJECT_DEADLINE, WN_REJECT_GONE };
+enum wn_reject_label {
+    WN_REJECT_QUEUE,
+    WN_REJECT_BYTES,
+    WN_REJECT_DRAINING,
+    WN_REJECT_DEADLINE,
+    WN_REJECT_GONE,
+    WN_REJECT_HEAD
+};
 
 /* Indices of the metric's labels, 0 where it has none. */
 void wn_metric_add(enum wn_metric m, int row, int column, uint64_t n);

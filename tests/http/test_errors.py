@@ -329,6 +329,23 @@ class Errors(asking.Tiny):
         self.assertEqual({(x["status"], x["code"]) for x in mine}, {(408, "TIMEOUT")})
         self.assertEqual(self.d.metric('whynot_requests_total{route="/v1/models/{model}/explain",code="408"}'), 3)
 
+    def test_heads_that_do_not_arrive_are_counted_and_told_of(self):
+        late, said = 'whynot_rejected_total{reason="head_timeout"}', "a head did not arrive in time"
+        before, lines = self.d.metric(late), self.d.errors().count(said)
+        heads = [b"GET /", b"GET /livez HTTP/1.1\r\n", b"POST %s HTTP/1.1\r\nHost: localhost\r\nX-Long: " % PATH.encode()] * 10
+        open_ones = [socket.create_connection(("127.0.0.1", self.d.port), 10) for _ in heads + [b""]]
+        for s, head in zip(open_ones, heads):
+            s.sendall(head)
+        for s, _ in zip(open_ones, heads):
+            self.assertEqual(s.recv(100), b"")
+        daemon.wait_until(lambda: self.d.errors().count(said) > lines)
+        self.assertEqual(self.d.metric(late) - before, len(heads))  # and not the one that said nothing
+        mine = [x for x in map(json.loads, self.d.errors().splitlines()) if said in x.get("message", "")][lines:]
+        self.assertLessEqual(len(mine), 5)  # one a second
+        self.assertEqual({x["client"] for x in mine}, {"127.0.0.1"})
+        for s in open_ones:
+            s.close()
+
     def test_a_connection_that_says_nothing_or_ends_a_body_with_an_empty_line_is_no_head(self):
         live = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
         for first in (b"", b"\r\n", live, live + b"\r\n"):
