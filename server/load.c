@@ -3,6 +3,7 @@
 
 #include "metrics.h"
 
+#include <limits.h>
 #include <string.h>
 
 static enum wn_code read_timeout(struct wn_request *r)
@@ -27,6 +28,34 @@ static enum wn_code read_priority(struct wn_request *r)
     return WN_OK;
 }
 
+/* The body says which model is meant: refused is what none of them would take in. */
+static enum wn_code any_admits(struct wn_request *r, const struct wn_models *models, int *retry_after_s,
+                               struct wn_error *err)
+{
+    struct wn_queue *q = &r->server->queue;
+    int soonest = INT_MAX;
+    enum wn_code code = wn_queue_admits(q, NULL, r->key, r->priority, NULL, retry_after_s, err);
+    if (code != WN_OK) return code;
+    for (int i = 0; i < models->n; i++) {
+        if (!wn_model_is_ready(models->list[i])) continue;
+        code = wn_queue_admits(q, models->list[i], r->key, r->priority, NULL, retry_after_s, err);
+        if (code == WN_OK) return WN_OK;
+        if (*retry_after_s < soonest) soonest = *retry_after_s;
+    }
+    if (code != WN_OK) *retry_after_s = soonest;
+    return code;
+}
+
+static enum wn_code admits(struct wn_request *r, int *retry_after_s, struct wn_error *err)
+{
+    const struct wn_models *models = wn_request_models(r);
+    if (!r->model && models->n > 1) return any_admits(r, models, retry_after_s, err);
+    const struct wn_model *model = r->model    ? wn_models_find(models, r->model, r->version)
+                                   : models->n ? models->list[0]
+                                               : NULL;
+    return wn_queue_admits(&r->server->queue, model, r->key, r->priority, &r->place, retry_after_s, err);
+}
+
 void wn_load_check(struct wn_request *r)
 {
     struct wn_server *s = r->server;
@@ -38,11 +67,7 @@ void wn_load_check(struct wn_request *r)
         r->problem.retry_after_s = 1;
         return;
     }
-    const struct wn_models *models = wn_request_models(r);
-    const struct wn_model *model = r->model         ? wn_models_find(models, r->model, r->version)
-                                   : models->n == 1 ? models->list[0]
-                                                    : NULL;
-    enum wn_code code = wn_queue_admits(&s->queue, model, r->key, r->priority, &r->place, &retry_after_s, &err);
+    enum wn_code code = admits(r, &retry_after_s, &err);
     if (code == WN_OK) return;
     wn_metric_add(WN_METRIC_REJECTED, code == WN_QUEUE_FULL ? WN_REJECT_QUEUE : WN_REJECT_DRAINING, 0, 1);
     wn_problem_set(&r->problem, NULL, code, "%s", err.text);

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import tempfile
@@ -12,6 +13,7 @@ import unittest
 import zlib
 
 import daemon
+import tiny_onnx
 from daemon import b64, picture
 
 SIZE, LAYERS = 64, 4  # of the slow network
@@ -491,6 +493,31 @@ class Load(unittest.TestCase):
         if took >= 0.9:
             self.skipTest("the machine is too busy to ask within a second")
         self.assertTrue(answer.startswith(b"HTTP/1.1 200"), answer[:200])
+
+    def test_a_full_queue_refuses_before_the_body_is_read_whichever_model_is_meant(self):
+        daemon.write_model(self.folder.name, "twin", tiny_onnx.classifier(SIZE, 32, 4, LAYERS), ["a", "b", "c", "d"], SIZE)
+        for gone in ("tiny", "other"):
+            shutil.rmtree(os.path.join(self.folder.name, gone))
+        with self.slow_daemon("--max-queue-size", "1") as d:
+            held = [occupied(d)]
+
+            def head(path):
+                with socket.create_connection(("127.0.0.1", d.port), 60) as s:
+                    s.sendall(b"POST %s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5000\r\n\r\n" % path)
+                    return int(s.recv(1000)[9:12])
+
+            def wait_behind(model, n):
+                held.append(d.connect())
+                held[-1].request("POST", "/v1/models/%s/explain" % model, picture(n, SIZE, SIZE), {"Content-Type": "image/png"})
+                daemon.wait_until(lambda: d.metric("whynot_queue_depth") == n)
+            wait_behind("slow", 1)
+            self.assertEqual([head(p) for p in (b"/v1/models/slow/explain", b"/v1/models/twin/explain", b"/v1/explain")], [429, 100, 100])
+            daemon.wait_until(lambda: d.metric("whynot_requests_in_flight") == 3)
+            time.sleep(0.2)  # a place is kept for half of that
+            wait_behind("twin", 2)
+            self.assertEqual([head(p) for p in (b"/v1/models/twin/explain", b"/v1/explain")], [429, 429])
+            for c in held:
+                c.close()
 
     def test_bytes_in_flight_are_bounded(self):
         with self.slow_daemon("--max-bytes-in-flight", "1048576") as d:
