@@ -5,6 +5,7 @@
 #include "door.h"
 #include "exits.h"
 #include "gate.h"
+#include "hosts.h"
 #include "inprocess.h"
 #include "load.h"
 #include "log.h"
@@ -195,9 +196,12 @@ static void check_head(struct wn_request *r)
 
 static enum MHD_Result begin(struct wn_request *r, const char *method, const char *version)
 {
+    const char *origin = wn_request_header(r, "Origin");
     r->line.method = method;
     r->line.version = version;
     wn_audit_begin(r);
+    if (origin && wn_origin_is_listed(&r->server->config, origin))
+        r->origin = wn_pool_text(&r->pool, origin, strlen(origin));
     snprintf(r->method, sizeof r->method, "%s", method);
     r->begun = true;
     check_head(r);

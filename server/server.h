@@ -68,6 +68,7 @@ struct wn_request {
     int key;                        /* whose request it is: the key's number, 1 and up; 0 where there is none */
     char key_name[WN_KEY_NAME + 1]; /* "" where there is none */
     unsigned scopes;                /* of enum wn_scope: what whoever asks may do */
+    const char *origin;             /* of the page that asks, where it is listed; or NULL */
     bool preflight;                 /* a browser that asks whether it may ask: answered with headers alone */
     struct wn_trace trace;
     char *uri;         /* as it came, cut at '?' */

@@ -398,6 +398,21 @@ class Browsers(unittest.TestCase):
     def preflight(self, d, origin):
         return d.request("OPTIONS", EXPLAIN, headers={"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,content-type"})
 
+    def test_a_body_that_comes_too_late_is_answered_with_every_header(self):
+        with daemon.Daemon(self.folder.name, "--cors-origins", "https://a.example", "--body-timeout-ms", "300") as d:
+            trace, origin = "4bf92f3577b34da6a3ce929d0e0e4736", "https://a.example"
+            lines = {"Origin": origin, "traceparent": "00-%s-00f067aa0ba902b7-01" % trace, "Content-Type": "image/png"}
+            head = "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n" % EXPLAIN + "".join("%s: %s\r\n" % x for x in lines.items())
+            first, *late = d.raw(head.encode() + b"\r\nabc").decode().split("\r\n\r\n")[0].split("\r\n")
+            late, usual = dict(line.split(": ", 1) for line in late), d.request("POST", EXPLAIN, b"no picture", lines)
+            self.assertEqual((first.split()[1], usual.status), ("408", 415))
+            self.assertEqual(set(late) - {"Connection"}, set(usual.headers) - {"Connection"})
+            for name in set(late) - {"Connection", "Content-Length", "Date", "X-Request-Id", "Server-Timing", "traceparent"}:
+                self.assertEqual(late[name], usual.headers[name])
+            self.assertEqual(late["traceparent"].split("-")[1], trace)
+            self.assertRegex(late["Server-Timing"], r"^total;dur=([3-9]\d\d|\d{4,})\.")
+            self.assertEqual(late["Access-Control-Allow-Origin"], origin)
+
     def test_listed_origins(self):
         for origin in ("https://a.example", "https://b.example:8443"):
             a = self.preflight(self.listed, origin)
