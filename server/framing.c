@@ -67,7 +67,8 @@ static enum MHD_Result look(void *cls, enum MHD_ValueKind kind, const char *name
 
 static bool is_known(const char *method)
 {
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "POST") == 0;
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 || strcmp(method, "POST") == 0 ||
+           strcmp(method, "PUT") == 0;
 }
 
 /* The same for the first line: method SP target SP version. */

@@ -167,7 +167,7 @@ enum wn_code wn_gate(struct wn_request *r)
 {
     enum wn_code code =
         wn_framing_check(r->connection, &r->line, r->server->config.max_head_bytes, &r->head, &r->problem);
-    if (code == WN_METHOD_NOT_ALLOWED) strcpy(r->allow, "GET, HEAD, POST");
+    if (code == WN_METHOD_NOT_ALLOWED) strcpy(r->allow, WN_METHODS);
     if (code == WN_OK && !r->uri) code = wn_problem_set(&r->problem, NULL, WN_NO_MEMORY, "no memory for the request");
     if (code == WN_OK) code = check_host(r);
     if (code == WN_OK && (r->preflight = is_preflight(r))) return WN_OK;

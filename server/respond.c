@@ -42,7 +42,7 @@ static void cross_origin_headers(const struct wn_request *r, put_header *put, vo
             "X-Request-Id, Server-Timing, Retry-After, ETag, Location, Inference-Header-Content-Length, traceparent");
         return;
     }
-    put(to, "Access-Control-Allow-Methods", "GET, HEAD, POST, PUT");
+    put(to, "Access-Control-Allow-Methods", WN_METHODS);
     put(to, "Access-Control-Allow-Headers",
         "Authorization, Content-Type, If-None-Match, Inference-Header-Content-Length, X-Request-Id, "
         "X-Request-Priority, "

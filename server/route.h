@@ -7,6 +7,8 @@
 
 struct wn_request;
 
+#define WN_METHODS "GET, HEAD, POST, PUT" /* of all routes together */
+
 /* What a key may be good for; a route wants one of them, or any of several. */
 enum wn_scope {
     WN_SCOPE_OPEN = 0,

@@ -165,10 +165,14 @@ class Framing(asking.Tiny):
         self.assertRegex(a, b"^HTTP/1.1 505")
 
     def test_methods(self):
+        known = {method.upper() for path in self.d.get("/openapi.json").json["paths"].values() for method in path}
+        self.assertEqual(known | {"HEAD"}, {"GET", "HEAD", "POST", "PUT"})
+        for method in known:
+            self.only(self.d.raw(method.encode() + b" * HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HIDDEN, timeout=3), method, 400, words=b"the target must be a path")
         for line in (b"FOO<script> /livez", b"CONNECT 127.0.0.1:1", b"PRI *", b"OPTIONS *", b"G@T /livez"):
             a = self.d.raw(line + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" + HIDDEN, timeout=3)
             self.only(a, line, 405)
-            self.assertIn(b"\r\nAllow: GET, HEAD, POST\r\n", a)
+            self.assertIn(b"\r\nAllow: GET, HEAD, POST, PUT\r\n", a)
             self.assertNotIn(b"script", a)
         for method in ("TRACE", "PUT", "DELETE", "get", "PATCH"):
             a = self.d.request(method, "/livez")
