@@ -71,7 +71,7 @@ void wn_answer_slot(struct wn_request *r, struct wn_slot *slot)
         out->bytes.size = begin;
         wn_problem_set(&slot->problem, NULL, err.code, "%s", err.text);
     }
-    if (slot->problem.error.code != WN_OK) wn_problem_write(&slot->problem, r->route->path, r->id, out);
+    if (slot->problem.error.code != WN_OK) wn_problem_write(&slot->problem, r->id, out);
 }
 
 /* ---- the reply ---- */

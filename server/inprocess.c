@@ -172,7 +172,7 @@ enum wn_code wn_inprocess_call(struct wn_server *s, const char *method, const ch
         wn_text_finish(&r->reply.body);
         r->reply.status = wn_code_http_status(r->problem.error.code);
         r->reply.type = "application/problem+json";
-        wn_problem_write(&r->problem, r->route ? r->route->path : "", r->id, &r->reply.body);
+        wn_problem_write(&r->problem, r->id, &r->reply.body);
     }
     *out = (struct wn_inprocess_reply){r->reply.status, r->reply.type, r->reply.body.bytes};
     r->reply.body.bytes = (struct wn_buffer){0};

@@ -287,7 +287,7 @@ static void write_failure(struct wn_request *r, const struct wn_slot *slot, cons
     strings(out, "notes", task->notes.list, task->notes.n);
     wn_json_key(out, "problem");
     wn_json_value(out);
-    wn_problem_write(&slot->problem, r->route->path, r->id, out);
+    wn_problem_write(&slot->problem, r->id, out);
     wn_json_close(out, '}');
 }
 

@@ -54,7 +54,16 @@ static void write_similar(const struct wn_problem *p, struct wn_text *out)
     wn_json_close(out, ']');
 }
 
-void wn_problem_write(const struct wn_problem *p, const char *instance, const char *request_id, struct wn_text *out)
+/* The request, and not its path: that is what differs from one occurrence to the next, and every id is fit for a URN
+ * (audit.c). */
+static void write_instance(const char *request_id, struct wn_text *out)
+{
+    char instance[128];
+    snprintf(instance, sizeof instance, "%s%.80s", request_id[0] ? "urn:whynot:request:" : "", request_id);
+    wn_json_pair(out, "instance", instance);
+}
+
+void wn_problem_write(const struct wn_problem *p, const char *request_id, struct wn_text *out)
 {
     enum wn_code code = p->error.code;
     wn_json_open(out, '{');
@@ -63,7 +72,7 @@ void wn_problem_write(const struct wn_problem *p, const char *instance, const ch
     wn_json_pair(out, "title", wn_code_title(code));
     wn_json_pair_int(out, "status", wn_code_http_status(code));
     wn_json_pair(out, "detail", p->error.text);
-    wn_json_pair(out, "instance", instance);
+    write_instance(request_id, out);
     wn_json_pair(out, "code", wn_code_name(code));
     write_field(p, out);
     if (p->n_similar) write_similar(p, out);

@@ -21,7 +21,7 @@ enum wn_code wn_problem_set(struct wn_problem *p, const char *pointer, enum wn_c
     WN_PRINTF(4, 5);
 /* Adds the names near to word to the problem's "did you mean". */
 void wn_problem_similar(struct wn_problem *p, const char *word, const char *const *names, int n);
-/* Appends the problem object. instance: what it is about ("/v1/explain"), request_id: as in X-Request-Id. */
-void wn_problem_write(const struct wn_problem *p, const char *instance, const char *request_id, struct wn_text *out);
+/* Appends the problem object. request_id: as in X-Request-Id, or "" where no client asked. */
+void wn_problem_write(const struct wn_problem *p, const char *request_id, struct wn_text *out);
 
 #endif

@@ -106,7 +106,7 @@ static void write_problem(struct wn_request *r)
     if ((r->problem.error.code == WN_DEVICE || r->problem.error.code == WN_NO_MEMORY) && !r->problem.retry_after_s)
         r->problem.retry_after_s = 1;
     r->reply.type = "application/problem+json";
-    wn_problem_write(&r->problem, r->route ? r->route->path : "", r->id, &r->reply.body);
+    wn_problem_write(&r->problem, r->id, &r->reply.body);
 }
 
 /* The answer is written: what it was made of goes before the client takes it. */
@@ -167,7 +167,7 @@ void wn_respond_late(void *request, int fd)
     struct wn_text body = {0}, all = {0};
     char timing[64];
     wn_problem_set(&late, NULL, WN_TIMEOUT, TOO_LATE);
-    wn_problem_write(&late, r->route ? r->route->path : "", r->id, &body);
+    wn_problem_write(&late, r->id, &body);
     total_time(r, timing, sizeof timing);
     wn_text_printf(&all,
                    "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: "

@@ -41,7 +41,7 @@ static void write_predictions(struct wn_request *r)
         struct wn_error err = {0};
         if (slot->problem.error.code == WN_OK && wn_answer_prediction(out, slot, &err) != WN_OK)
             wn_problem_set(&slot->problem, NULL, err.code, "%s", err.text);
-        if (slot->problem.error.code != WN_OK) wn_problem_write(&slot->problem, r->route->path, r->id, out);
+        if (slot->problem.error.code != WN_OK) wn_problem_write(&slot->problem, r->id, out);
     }
     wn_json_close(out, ']');
 }

@@ -233,7 +233,7 @@ static enum wn_code no_file(const struct wn_error *why, struct cli_reply *reply,
 {
     struct wn_text body = {0};
     reply->status = wn_code_http_status(why->code);
-    wn_problem_write(&(struct wn_problem){.error = *why}, "", "", &body);
+    wn_problem_write(&(struct wn_problem){.error = *why}, "", &body);
     wn_text_string(&body);
     reply->body = body.bytes;
     return body.failed ? wn_fail(err, WN_NO_MEMORY, "no memory") : WN_OK;

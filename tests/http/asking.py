@@ -44,7 +44,7 @@ class Asking(Tiny):
     def problem(self, answer, status, code, pointer=None):
         self.assertEqual(answer.status, status, answer.body[:400])
         p = answer.json
-        self.assertEqual(p["code"], code, p)
+        self.assertEqual((p["code"], p["instance"]), (code, "urn:whynot:request:" + p["request_id"]), p)
         if pointer is not None:
             self.assertEqual([e["pointer"] for e in p["errors"]], [pointer], p)
         return p

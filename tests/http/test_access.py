@@ -96,6 +96,7 @@ class Keys(unittest.TestCase):
             self.assertEqual(a.status, 401, path)
             self.assertIsNone(a.headers["Allow"])
             if method != "HEAD":
+                self.assertEqual(a.json["instance"], "urn:whynot:request:" + a.json["request_id"])
                 answers.add(json.dumps({k: v for k, v in a.json.items() if k not in ("request_id", "instance")}))
         self.assertEqual(len(answers), 1)
 

@@ -35,8 +35,9 @@ class Errors(asking.Tiny):
 
     def problem(self, answer, status, code):
         self.assertEqual((answer.status, answer.headers["Content-Type"]), (status, "application/problem+json"), answer.body[:300])
-        self.assertEqual(answer.json["code"], code, answer.json)
-        return answer.json
+        p = answer.json
+        self.assertEqual((p["code"], p["instance"], p["request_id"]), (code, "urn:whynot:request:" + p["request_id"], answer.headers["X-Request-Id"]), p)
+        return p
 
     # ---- pictures ----
 
