@@ -11,8 +11,8 @@ struct wn_seat {
 };
 
 /* The model's network once more, with shuffled weights, where a metric of the judging wants it; else *out is NULL.
- * The file must still be the one that the model was read from. Errors: WN_BAD_MODEL where it is not, and those of
- * wn_graph_load. */
+ * The file must still be the one that the model was read from. Errors: WN_BAD_MODEL where it is not, those of
+ * wn_read_beneath and those of wn_graph_parse. */
 enum wn_code wn_shuffled_load(const struct wn_judging *j, const struct wn_model *m, const struct wn_config *config,
                               struct wn_graph **out, struct wn_error *err);
 /* shuffled may be NULL. Zero-initialise the seat; wn_seat_close it whatever the result is. */

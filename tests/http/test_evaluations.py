@@ -303,6 +303,26 @@ class Bounds(Jobs, unittest.TestCase):
             self.assertLess(beside[1], 3 * alone[1] + daemon.ROOM_S)
 
 
+class Linked(Jobs, unittest.TestCase):
+    def test_the_weights_to_shuffle_are_read_through_no_link(self):
+        """As the model's own were."""
+        with tempfile.TemporaryDirectory() as folder:
+            models, elsewhere = os.path.join(folder, "models"), os.path.join(folder, "elsewhere.onnx")
+            os.mkdir(models)
+            path = os.path.join(daemon.tiny_models(models), "tiny", "model.onnx")
+            body = dict(FAST, metrics="random-weights", instances=[instance(1)])
+            with daemon.Daemon(models) as d:
+                self.assertEqual(self.until(d, self.start(d, body), "done", "failed")["state"], "done")
+                os.rename(path, elsewhere)
+                os.symlink(elsewhere, path)
+                a = self.until(d, self.start(d, body), "done", "failed")
+                self.assertEqual(a["state"], "failed")
+                self.assertIn("model.onnx", a["reason"])
+                os.unlink(path)
+                os.rename(elsewhere, path)
+                self.assertEqual(self.until(d, self.start(d, body), "done", "failed")["state"], "done")
+
+
 class Large(Jobs, unittest.TestCase):
     """The largest picture that is read has 120 MB, and 5 KB as a file."""
     SIDE = 6300
