@@ -3,6 +3,7 @@
 
 #include "jsonscan.h"
 #include "multipart.h"
+#include "question_read.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -75,7 +76,8 @@ static enum wn_code take_part(struct wn_request *r, struct wn_job *job, const st
     bool alias =
         r->route->body == WN_BODY_PICTURE && (strcmp(part->name, "data") == 0 || strcmp(part->name, "body") == 0);
     bool is_image = alias || strcmp(part->name, "image") == 0;
-    if (is_image && again) return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "image is given twice");
+    if (is_image && ask->image) /* under one name or under two */
+        return wn_problem_set(&r->problem, "/image", WN_BAD_REQUEST, "image is given twice");
     if (is_image) return set_image(r, job, ask, part->data, part->size);
     if (!wn_ask_knows(part->name)) return wn_ask_set_text(ask, part->name, "", &reading);
     if (!is_text(part->data, part->size))
@@ -145,6 +147,8 @@ static enum wn_code take_instances(struct wn_request *r, struct wn_job *job, con
         slot->ask = *standard;
         slot->ask.id = NULL;
         const json_t *itself = json_object_get(one, "b64"); /* the instance is a picture */
+        if (itself && json_object_get(one, "image"))
+            wn_read_refuse(reading, "image", "is given twice: b64 of the instance is the picture already");
         if (itself) take_picture(&slot->ask, itself, reading);
         if (json_is_object(one))
             take_object(&slot->ask, one, itself ? "b64" : NULL, reading);

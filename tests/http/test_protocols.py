@@ -111,6 +111,18 @@ class Protocols(asking.Tiny):
         for key in ("predictions", "explanations"):
             self.assertEqual([x.get("status") for x in a.json[key]], [415, None, 400], key)
 
+    def test_kserve_an_instance_with_two_pictures_is_asked_about_neither(self):
+        two = {"b64": b64(picture(1)), "image": {"b64": b64(picture(2))}}
+        for instances in ([two, {"b64": b64(picture(1))}], [dict(reversed(two.items())), {"image": {"b64": b64(picture(1))}}]):
+            for path in ("/v1/models/tiny:predict", "/v1/models/tiny:explain", "/v1/models/tiny/explain"):
+                a = self.post(path, {"instances": instances}).json
+                first, second = a["explanations" if "explanations" in a else "predictions"]
+                self.assertEqual((first["code"], first["errors"][0]["pointer"]), ("BAD_REQUEST", "/instances/0/image"), path)
+                self.assertIn("image is given twice", first["detail"])
+                self.assertNotIn("code", second)
+        a = self.post("/v1/models/tiny:predict", {"image": {"b64": b64(picture(2))}, "instances": [{"b64": b64(picture(1))}, {}]}).json["predictions"]  # a default is no second one
+        self.assertEqual([p["classes"] for p in a], [self.native(i)["predictions"] for i in (1, 2)])
+
     def test_kserve_models(self):
         m = self.d.get("/v1/models/tiny").json
         self.assertEqual((m["name"], m["ready"]), ("tiny", True))
@@ -278,6 +290,9 @@ class Protocols(asking.Tiny):
         self.assertEqual(a.json["maps"], self.native(1, "?target=5&why_not=3")["maps"])
         self.problem(self.post("/predictions/nope", picture(1), {}), 404)
         self.problem(self.post("/predictions/tiny/2", picture(1), {}), 404, "/version")
+        for second in (b"data", b"body", b"image"):
+            more = form.replace(b"--x--", b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n' % second + picture(2) + b"\r\n--x--")
+            self.assertIn("image is given twice", self.problem(self.post("/predictions/tiny", more, {"Content-Type": "multipart/form-data; boundary=x"}), 400, "/image")["detail"])
         self.problem(self.post("/predictions/tiny", b"xx", {}), 415)
         self.problem(self.post("/predictions/tiny", {"instances": [{"b64": "AA=="}]}), 400)
 
