@@ -120,7 +120,8 @@ static enum wn_code take_strings(struct reading *in, struct wn_slice *text, int6
 {
     char *s = (char *)text->data, *end = s + text->size;
     int64_t count = 0;
-    for (bool comma = false; s < end; s++) {
+    bool comma = false; /* is wanted next: a string stands before it */
+    for (; s < end; s++) {
         if (strchr(" \t\r\n", *s)) continue;
         char *close = *s == '"' ? memchr(s + 1, '"', (size_t)(end - s - 1)) : NULL;
         if (comma ? *s != ',' : !close || count == n)
@@ -133,7 +134,8 @@ static enum wn_code take_strings(struct reading *in, struct wn_slice *text, int6
         }
         comma = !comma;
     }
-    return count == n ? WN_OK : bad(in, "/inputs/0/data", "data must be as many strings of base64 as shape says");
+    if (comma && count == n) return WN_OK;
+    return bad(in, "/inputs/0/data", "data must be as many strings of base64 as shape says");
 }
 
 /* Each element is its length, four bytes, the lowest first, and so many bytes. */

@@ -243,6 +243,10 @@ class Protocols(asking.Tiny):
         for bad in ("0,,0", "[0,0", "0 0", "1e400", "nan", "0x1", "+1", ",0", "0,", "1-2", "."):
             text = '{"inputs":[%s]}' % (head % (bad + ",0" * 766))
             self.assertEqual(self.post("/v2/models/tiny/infer", text).status, 400, bad)
+        data = '"%s"' % one["data"][0]
+        text = json.dumps({"inputs": [dict(one, data=[])]})
+        for list_of_one, status in ((data, 200), (" %s\n" % data, 200), (data + ",", 400), (data + " , ", 400), ("," + data, 400), (data + ",,", 400), (data + data, 400), ("", 400)):
+            self.assertEqual(self.post("/v2/models/tiny/infer", text.replace('"data": []', '"data": [%s]' % list_of_one)).status, status, list_of_one[-5:])
         self.problem(self.infer(one, outputs=[{"name": "nope"}]), 400, "/outputs")
         self.problem(self.infer(one, outputs=[{"name": "map"}] * 2), 400, "/outputs")
         self.problem(self.infer(one, parameters={"metod": "la"}), 400, "/parameters/metod")
@@ -286,13 +290,13 @@ class Protocols(asking.Tiny):
                   self.post("/predictions/tiny/1", picture(1), {}), self.post("/predictions/tiny", {"image": {"b64": b64(picture(1))}}),
                   self.post("/predictions/tiny", form, {"Content-Type": "multipart/form-data; boundary=x"})):
             self.assertEqual((a.status, list(a.json), a.json), (200, list(want), want))
+        for second in (b"data", b"body", b"image"):
+            more = form.replace(b"--x--", b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n' % second + picture(2) + b"\r\n--x--")
+            self.assertIn("image is given twice", self.problem(self.post("/predictions/tiny", more, {"Content-Type": "multipart/form-data; boundary=x"}), 400, "/image")["detail"])
         a = self.post("/explanations/tiny?target=5&why_not=3", picture(1), {})
         self.assertEqual(a.json["maps"], self.native(1, "?target=5&why_not=3")["maps"])
         self.problem(self.post("/predictions/nope", picture(1), {}), 404)
         self.problem(self.post("/predictions/tiny/2", picture(1), {}), 404, "/version")
-        for second in (b"data", b"body", b"image"):
-            more = form.replace(b"--x--", b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n' % second + picture(2) + b"\r\n--x--")
-            self.assertIn("image is given twice", self.problem(self.post("/predictions/tiny", more, {"Content-Type": "multipart/form-data; boundary=x"}), 400, "/image")["detail"])
         self.problem(self.post("/predictions/tiny", b"xx", {}), 415)
         self.problem(self.post("/predictions/tiny", {"instances": [{"b64": "AA=="}]}), 400)
 
