@@ -9,13 +9,13 @@
 
 /* ---- names from tables ---- */
 
-static const char *maps_name(int i)
+const char *wn_maps_name(int i)
 {
     static const char *const names[] = {"contrast", "target", "rival", NULL};
     return names[i];
 }
 
-static const char *outputs_name(int i)
+const char *wn_outputs_name(int i)
 {
     static const char *const names[] = {"heatmap", "overlay", "raw", "bbox", "rle", NULL};
     return names[i];
@@ -50,14 +50,14 @@ enum wn_code wn_read_MAPS(struct wn_ask *ask, void *field, const struct wn_given
                           const char *name)
 {
     (void)field;
-    return each_word(g, r, name, maps_name, &ask->maps);
+    return each_word(g, r, name, wn_maps_name, &ask->maps);
 }
 
 enum wn_code wn_read_OUTPUTS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
                              const char *name)
 {
     (void)field;
-    return each_word(g, r, name, outputs_name, &ask->outputs);
+    return each_word(g, r, name, wn_outputs_name, &ask->outputs);
 }
 
 /* ---- classes ---- */

@@ -20,6 +20,8 @@ wn_reader wn_read_CONTRAST, wn_read_METHOD, wn_read_COLORMAP, wn_read_NORMALIZE,
     wn_read_STATISTICS, wn_read_EVIDENCE, wn_read_FILL;
 /* question_lists.c */
 wn_reader wn_read_MAPS, wn_read_OUTPUTS, wn_read_CLASSES, wn_read_LAYERS;
+const char *wn_maps_name(int i); /* NULL past the end, as wn_pick wants it */
+const char *wn_outputs_name(int i);
 
 /* ---- question_values.c: what readers have in common ---- */
 

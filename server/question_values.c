@@ -196,7 +196,8 @@ const char *wn_ask_word(const char *kind, int i)
         const char *kind, *(*name_at)(int);
     } rows[] = {{"CONTRAST", contrast_name},     {"METHOD", method_name},     {"COLORMAP", colormap_name},
                 {"NORMALIZE", normalize_name},   {"VARIANT", variant_name},   {"SIZE", size_name},
-                {"STATISTICS", statistics_name}, {"EVIDENCE", evidence_name}, {"FILL", wn_fill_name}};
+                {"STATISTICS", statistics_name}, {"EVIDENCE", evidence_name}, {"FILL", wn_fill_name},
+                {"MAPS", wn_maps_name},          {"OUTPUTS", wn_outputs_name}};
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
         if (strcmp(rows[k].kind, kind) == 0) return rows[k].name_at(i);
     return NULL;

@@ -6,6 +6,12 @@
 #include <string.h>
 #include <whynot/whynot.h>
 
+/* Names: with commas between them, or as a list; and what ends it. */
+#define NAMES(least, most)                                                                                             \
+    "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":" #least ",\"maxItems\":" #most                 \
+    ",\"items\":{\"type\":\"string\"",                                                                                 \
+        "}}]"
+
 static void open_object(struct wn_text *out, const char *key)
 {
     wn_json_key(out, key);
@@ -57,28 +63,35 @@ static void write_default(struct wn_text *out, const struct wn_field *f)
         wn_text_puts(out, f->standard);
 }
 
+/* Kinds that are no plain type of JSON; their names stand between the two. */
+static const struct shape {
+    const char *kind, *before, *after;
+} shapes[] = {
+    {"IMAGE",
+     "\"type\":\"object\",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},"
+     "\"required\":[\"b64\"]",
+     ""},
+    {"CLASSES",
+     "\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"oneOf\":[{\"type\":"
+     "\"integer\"},{\"type\":\"string\"}]}}]",
+     ""},
+    {"LAYERS", NAMES(2, 8)},
+    {"MAPS", NAMES(1, 16)},
+    {"OUTPUTS", NAMES(1, 16)},
+};
+
 static void write_schema(struct wn_text *out, const struct wn_field *f)
 {
+    const struct shape *shape = NULL;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strcmp(shapes[i].kind, f->kind) == 0) shape = &shapes[i];
     wn_json_open(out, '{');
-    if (strcmp(f->kind, "CLASSES") == 0) {
-        wn_json_key(out, "oneOf");
-        wn_json_open(out, '[');
-        wn_text_puts(out, "{\"type\":\"integer\"},{\"type\":\"string\"},{\"type\":\"array\",\"items\":{\"oneOf\":[{"
-                          "\"type\":\"integer\"},"
-                          "{\"type\":\"string\"}]}}");
-        wn_json_close(out, ']');
-    } else if (strcmp(f->kind, "LAYERS") == 0) {
-        wn_text_puts(out, "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":2,\"maxItems\":8,"
-                          "\"items\":{\"type\":\"string\"}}]");
-    } else if (strcmp(f->kind, "IMAGE") == 0) {
-        wn_json_pair(out, "type", "object");
-        wn_text_puts(
-            out,
-            ",\"properties\":{\"b64\":{\"type\":\"string\",\"contentEncoding\":\"base64\"}},\"required\":[\"b64\"]");
-    } else {
+    if (shape)
+        wn_text_puts(out, shape->before);
+    else
         wn_json_pair(out, "type", type_of(f->kind));
-        write_names(out, f);
-    }
+    write_names(out, f);
+    if (shape) wn_text_puts(out, shape->after);
     write_words(out, f);
     write_default(out, f);
     wn_json_close(out, '}');
@@ -117,12 +130,10 @@ static void write_questions(struct wn_text *out)
     wn_json_pair(out, "description",
                  "Open Inference: parameters hold the fields of Question, explain and binary_data_output.");
     wn_json_pair(out, "type", "object");
-    wn_text_puts(
-        out, ",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{\"type\":\"object\"},\"inputs\":{\"type\":"
-             "\"array\",\"minItems\":1,"
-             "\"maxItems\":1,\"items\":{\"$ref\":\"#/components/schemas/"
-             "V2Input\"}},\"outputs\":{\"type\":\"array\",\"items\":"
-             "{\"$ref\":\"#/components/schemas/V2Wish\"}}},\"required\":[\"inputs\"],\"additionalProperties\":false}");
+    wn_text_puts(out, ",\"properties\":{\"id\":{\"type\":\"string\"},\"parameters\":{\"type\":\"object\"},\"inputs\":{"
+                      "\"type\":\"array\",\"minItems\":1,\"maxItems\":1,\"items\":{\"$ref\":\"#/components/schemas/"
+                      "V2Input\"}},\"outputs\":{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/V2Wish"
+                      "\"}}},\"required\":[\"inputs\"],\"additionalProperties\":false}");
     open_object(out, "Control");
     wn_json_pair(out, "type", "object");
     wn_text_puts(out, ",\"properties\":{\"ready\":{\"type\":\"boolean\"},\"parameters\":{\"type\":\"object\","
@@ -351,6 +362,8 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
         wn_json_open(out, '{');
         wn_json_pair(out, "name", wn_ask_field(i)->name);
         wn_json_pair(out, "in", "query");
+        if (strcmp(wn_ask_field(i)->kind, "MAPS") == 0 || strcmp(wn_ask_field(i)->kind, "OUTPUTS") == 0)
+            wn_json_pair_bool(out, "explode", false); /* a list is "a,b": the parameter may not come again */
         wn_json_key(out, "schema");
         write_schema(out, wn_ask_field(i));
         wn_json_close(out, '}');

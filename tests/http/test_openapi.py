@@ -78,6 +78,12 @@ class Shape:
             good = kind is None or isinstance(value, self.TYPES[kind])
         if not good:
             return ["%s is %r, no %s" % (where, value, kind)]
+        if "enum" in schema and value not in schema["enum"]:
+            found.append("%s is %r, none of its words" % (where, value))
+        if kind in ("integer", "number") and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+            found.append("%s is %r, which is out of range" % (where, value))
+        if isinstance(value, list) and not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
+            found.append("%s has %d items" % (where, len(value)))
         if isinstance(value, list) and "items" in schema:
             for i, v in enumerate(value):
                 found += self.errors(v, schema["items"], "%s[%d]" % (where, i))
@@ -437,6 +443,20 @@ class OpenApi(unittest.TestCase):
             heads = {p["name"]: p["schema"] for p in self.api["paths"][path]["post"]["parameters"] if p["in"] == "header"}
             self.assertEqual(heads["X-Request-Priority"]["enum"], ["low", "normal", "high"])
             self.assertEqual(heads["X-Request-Timeout-Ms"]["type"], "integer")
+
+    def test_lists_are_declared_where_they_are_taken(self):
+        fields = self.api["components"]["schemas"]["Question"]["properties"]
+        for name, value in (("outputs", "raw"), ("outputs", "raw,bbox"), ("outputs", ["raw"]), ("outputs", ["heatmap", "overlay", "raw", "bbox", "rle"]), ("maps", "target"),
+                            ("maps", ["contrast", "target"]), ("layers", "relu0,relu1"), ("layers", ["relu0", "relu1"]), ("target", 3), ("target", "stop"), ("target", ["stop"]),
+                            ("why_not", [3, "stop"]), ("outputs", []), ("outputs", ["raw"] * 17), ("outputs", ["pictures"]), ("outputs", [1]), ("outputs", 1), ("maps", ["raw"]),
+                            ("maps", {}), ("layers", [1, 2]), ("why_not", [[3]]), ("why_not", 1.5)):
+            with self.subTest(field=name, value=value):
+                a = self.d.ask({"image": {"b64": b64(picture(1))}, name: value})
+                self.assertIn(a.status, (200, 400))
+                self.assertEqual(self.shape.errors(value, fields[name]) == [], a.status == 200, a.body[:300])
+        for name in ("outputs", "maps"):  # a list in a query: with commas, where a client would say the name again
+            in_query, = [p for p in self.api["paths"]["/v1/explain"]["post"]["parameters"] if p["name"] == name]
+            self.assertIs(in_query["explode"], False)
 
     def test_every_declared_field_is_taken_and_held_to_its_type(self):
         fields = self.api["components"]["schemas"]["Question"]["properties"]
