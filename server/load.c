@@ -10,10 +10,9 @@ static enum wn_code read_timeout(struct wn_request *r)
 {
     const char *text = wn_request_header(r, "X-Request-Timeout-Ms");
     if (!text) return WN_OK;
-    r->timeout_ms = wn_digits(text);
-    if (r->timeout_ms < 1)
-        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST,
-                              "X-Request-Timeout-Ms takes a whole number of milliseconds, 1 and up");
+    r->timeout_ms = wn_ask_milliseconds(text);
+    if (!r->timeout_ms)
+        return wn_problem_set(&r->problem, NULL, WN_BAD_REQUEST, "X-Request-Timeout-Ms takes " WN_MILLISECONDS);
     return WN_OK;
 }
 

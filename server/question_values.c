@@ -45,7 +45,7 @@ static bool as_number(const struct wn_given *g, double *out)
 static bool as_whole(const struct wn_given *g, int64_t *out)
 {
     double v;
-    if (json_is_real(g->json) || !as_number(g, &v) || v != floor(v) || fabs(v) > 1e15) return false;
+    if (json_is_real(g->json) || !as_number(g, &v) || v != floor(v) || fabs(v) > WN_MOST_MILLISECONDS) return false;
     *out = (int64_t)v;
     return true;
 }
@@ -105,14 +105,23 @@ enum wn_code wn_read_COUNT(struct wn_ask *ask, void *field, const struct wn_give
     return WN_OK;
 }
 
+static int64_t milliseconds(const struct wn_given *g)
+{
+    int64_t v;
+    return as_whole(g, &v) && v >= 1 ? v : 0;
+}
+
+int64_t wn_ask_milliseconds(const char *text)
+{
+    return milliseconds(&(struct wn_given){text, NULL});
+}
+
 enum wn_code wn_read_MILLISECONDS(struct wn_ask *ask, void *field, const struct wn_given *g, const struct wn_reading *r,
                                   const char *name)
 {
     (void)ask;
-    int64_t v;
-    if (!as_whole(g, &v) || v < 1) return wn_read_refuse(r, name, "must be a whole number of milliseconds, 1 or more");
-    *(int64_t *)field = v;
-    return WN_OK;
+    *(int64_t *)field = milliseconds(g);
+    return *(int64_t *)field ? WN_OK : wn_read_refuse(r, name, "must be " WN_MILLISECONDS);
 }
 
 /* A picture in the wrong place or dress is told apart from an address: only that could never be taken. */

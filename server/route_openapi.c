@@ -6,6 +6,7 @@
 #include <string.h>
 #include <whynot/whynot.h>
 
+#define MILLISECONDS_RANGE "\"minimum\":1,\"maximum\":" WN_MOST_MILLISECONDS_TEXT
 /* Names: with commas between them, or as a list; and what ends it. */
 #define NAMES(least, most)                                                                                             \
     "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":" #least ",\"maxItems\":" #most                 \
@@ -23,7 +24,7 @@ static void open_object(struct wn_text *out, const char *key)
 static const char *type_of(const char *kind)
 {
     if (strcmp(kind, "FLAG") == 0) return "boolean";
-    if (strcmp(kind, "WHOLE") == 0 || strcmp(kind, "COUNT") == 0 || strcmp(kind, "MILLISECONDS") == 0) return "integer";
+    if (strcmp(kind, "WHOLE") == 0 || strcmp(kind, "COUNT") == 0) return "integer";
     return strcmp(kind, "NUMBER") == 0 || strcmp(kind, "ALPHA") == 0 || strcmp(kind, "VALUE") == 0 ? "number"
                                                                                                    : "string";
 }
@@ -78,6 +79,7 @@ static const struct shape {
     {"LAYERS", NAMES(2, 8)},
     {"MAPS", NAMES(1, 16)},
     {"OUTPUTS", NAMES(1, 16)},
+    {"MILLISECONDS", "\"type\":\"integer\"," MILLISECONDS_RANGE, ""},
 };
 
 static void write_schema(struct wn_text *out, const struct wn_field *f)
@@ -354,7 +356,7 @@ static void write_parameters(struct wn_text *out, const struct wn_route *route)
     if (wn_route_asks(route)) {
         write_parameter(out, "X-Request-Timeout-Ms", "header",
                         "deadline of the request in milliseconds, not above the server's own",
-                        "{\"type\":\"integer\",\"minimum\":1}");
+                        "{\"type\":\"integer\"," MILLISECONDS_RANGE "}");
         write_parameter(out, "X-Request-Priority", "header", "what waits longer when the server is busy",
                         "{\"type\":\"string\",\"enum\":[\"low\",\"normal\",\"high\"]}");
     }

@@ -63,7 +63,7 @@ struct wn_request {
     int64_t begin_ns;
     struct wn_request_line line; /* valid in the handler's first call only */
     struct wn_head head;
-    int timeout_ms;                           /* of the head, 0: none */
+    int64_t timeout_ms;                       /* of the head, 0: none */
     enum wn_priority priority, most_priority; /* most: that whoever asks may have */
     int key;                        /* whose request it is: the key's number, 1 and up; 0 where there is none */
     char key_name[WN_KEY_NAME + 1]; /* "" where there is none */

@@ -458,6 +458,24 @@ class OpenApi(unittest.TestCase):
             in_query, = [p for p in self.api["paths"]["/v1/explain"]["post"]["parameters"] if p["name"] == name]
             self.assertIs(in_query["explode"], False)
 
+    def test_a_deadline_has_one_range_wherever_it_stands(self):
+        most = 10 ** 15
+        fields = self.api["components"]["schemas"]["Question"]["properties"]
+        heads = {p["name"]: p["schema"] for p in self.api["paths"]["/v1/explain"]["post"]["parameters"]}
+        for value in (1, 20000, 999999999, 10 ** 9, 2 ** 31, 2 ** 32, 2 ** 53, most, most + 1, 10 ** 16, 2 ** 64, 0, -1):
+            with self.subTest(value=value):
+                body = {"image": {"b64": b64(picture(1))}, "timeout_ms": value}
+                ways = [self.d.ask(body), self.d.explain(picture(1), "?timeout_ms=%d" % value), self.d.explain(picture(1), **{"X-Request-Timeout-Ms": str(value)})]
+                taken = 1 <= value <= most
+                self.assertLessEqual({a.status for a in ways}, {200, 504} if taken else {400})
+                for schema in (fields["timeout_ms"], heads["timeout_ms"], heads["X-Request-Timeout-Ms"]):
+                    self.assertEqual(self.shape.errors(value, schema) == [], taken)
+                if not taken:
+                    for a in ways[:3 if value < 2 ** 63 else 0]:  # more than that is no number to the reader of JSON
+                        self.assertIn("a whole number of milliseconds from 1 to %d" % most, a.json["detail"])
+        for text in ("", "x", "1.5", "1e16", "1 0", "0x10"):
+            self.assertEqual(self.d.explain(picture(1), **{"X-Request-Timeout-Ms": text}).status, 400, text)
+
     def test_every_declared_field_is_taken_and_held_to_its_type(self):
         fields = self.api["components"]["schemas"]["Question"]["properties"]
         path = "/v1/models/{model}/explain"
