@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import sys
 import tempfile
@@ -404,6 +405,14 @@ class AgainstTheDaemon(unittest.TestCase):
         self.assertIn("did you mean", str(caught.exception))
         self.assertEqual(caught.exception.errors[0].pointer, "/target")
 
+    def test_every_status_of_the_server_has_its_class(self):
+        with open(os.path.join(ROOT, "include", "whynot", "error.h")) as f:
+            rows = re.findall(r"X\((\w+), (\d+), ", f.read())
+        self.assertGreater(len(rows), 20)
+        for name, status in rows:
+            if name not in ("OK", "INTERNAL"):
+                self.assertIsNot(type(whynot.errors.from_problem(int(status), {})), whynot.ServerError, name)
+
     def test_keys(self):
         keys = os.path.join(self.folder.name, "keys")
         with open(os.open(keys, os.O_CREAT | os.O_WRONLY, 0o600), "w") as f:
@@ -507,7 +516,7 @@ class AgainstFailures(unittest.TestCase):
             self.ask(*["cut"] * 9)
 
     def test_nothing_else_is_tried_again(self):
-        for status, kind in ((500, whynot.ServerError), (504, whynot.DeadlinePassed), (400, whynot.BadRequest), (418, whynot.ServerError)):
+        for status, kind in ((500, whynot.ServerError), (504, whynot.DeadlinePassed), (408, whynot.DeadlinePassed), (414, whynot.BadRequest), (400, whynot.BadRequest), (418, whynot.ServerError)):
             with self.assertRaises(kind):
                 self.ask(status)
             self.assertEqual(len(self.server.times), 1)

@@ -56,7 +56,7 @@ class ApiError(WhynotError):
 
 
 class BadRequest(ApiError):
-    """400, 405, 421, 431: the question or the request is not one that the server takes."""
+    """400, 405, 414, 421, 431: the question or the request is not one that the server takes."""
 
 
 class NotPermitted(ApiError):
@@ -80,16 +80,16 @@ class NotPossible(ApiError):
 
 
 class DeadlinePassed(ApiError):
-    """504: the deadline that was given, or the server's own, passed."""
+    """504: the deadline that was given, or the server's own, passed. 408: the request took longer to arrive than the server waits."""
 
 
 class ServerError(ApiError):
     """500 and what has no family."""
 
 
-FAMILIES: Dict[int, Type[ApiError]] = {400: BadRequest, 405: BadRequest, 421: BadRequest, 431: BadRequest, 401: NotPermitted, 403: NotPermitted,
-                                       404: NotFound, 413: BadPicture, 415: BadPicture, 422: BadPicture, 429: Busy, 503: Busy, 501: NotPossible,
-                                       504: DeadlinePassed}
+FAMILIES: Dict[int, Type[ApiError]] = {400: BadRequest, 405: BadRequest, 414: BadRequest, 421: BadRequest, 431: BadRequest, 401: NotPermitted,
+                                       403: NotPermitted, 404: NotFound, 413: BadPicture, 415: BadPicture, 422: BadPicture, 429: Busy, 503: Busy,
+                                       501: NotPossible, 408: DeadlinePassed, 504: DeadlinePassed}
 
 
 def from_problem(status: int, problem: Dict[str, Any], retry_after: Optional[float] = None) -> ApiError:
