@@ -268,6 +268,12 @@ class AgainstTheDaemon(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "other"), whynot.Client(self.url) as c:
             c.labels()
 
+    def test_any_time_may_be_given(self):
+        for timeout in (1e6, 1e9, 1e300, float("inf")):
+            with whynot.Client(self.url, model="tiny", timeout=timeout) as c:
+                self.assertEqual(c.explain(picture(1)).model, "tiny")
+                self.assertEqual(self.client.explain(picture(1), timeout=timeout).model, "tiny")
+
     # ---- many ----
 
     def test_a_batch_keeps_the_order_and_each_question(self):

@@ -277,8 +277,7 @@ class Client:
     def _ask(self, model: Optional[str], body: Dict[str, Any], timeout: Optional[float], abort: Optional[Abort]) -> Tuple[Dict[str, Any], str]:
         name = model or self.model
         path = "/v1/models/%s/explain" % quote(name, safe="") if name else "/v1/explain"
-        limit = self._transport.timeout if timeout is None else timeout
-        head = {"Content-Type": "application/json", "X-Request-Timeout-Ms": str(max(1, int(limit * 1000)))}
+        head = {"Content-Type": "application/json", "X-Request-Timeout-Ms": str(max(1, int(self._transport.limit(timeout) * 1000)))}
         _, headers, data = self._transport.call("POST", path, json.dumps(body, default=_number).encode(), head, timeout, abort)
         return self._object(data), headers.get("X-Request-Id") or ""
 

@@ -19,6 +19,7 @@ from .errors import ConnectionFailed, TimedOut, WhynotError, from_body
 
 AGAIN = (429, 503)
 MOST_WAIT_S = 20.0
+MOST_TIMEOUT_S = 2e6  # 23 days: a socket waits no longer than 2^31 ms
 Reply = Tuple[int, http.client.HTTPMessage, bytes]
 
 
@@ -112,6 +113,10 @@ class Transport:
 
     # ---- one exchange ----
 
+    def limit(self, timeout: Optional[float]) -> float:
+        """Seconds for one call; None: the client's own."""
+        return min(self.timeout if timeout is None else timeout, MOST_TIMEOUT_S)
+
     def _exchange(self, connection: http.client.HTTPConnection, method: str, path: str, body: Optional[bytes], headers: Dict[str, str],
                   left: float, abort: Optional[Abort]) -> Reply:
         connection.timeout = left
@@ -168,7 +173,7 @@ class Transport:
     def call(self, method: str, path: str, body: Optional[bytes] = None, more: Optional[Mapping[str, str]] = None, timeout: Optional[float] = None,
              abort: Optional[Abort] = None, retries: Optional[int] = None) -> Reply:
         """The answer with status 200; anything else is raised. timeout: of all tries together, seconds."""
-        limit = self.timeout if timeout is None else timeout
+        limit = self.limit(timeout)
         end = time.monotonic() + limit
         most = self.retries if retries is None else retries
         headers = {**self.headers, **(more or {})}
