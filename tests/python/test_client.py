@@ -268,6 +268,51 @@ class AgainstTheDaemon(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "other"), whynot.Client(self.url) as c:
             c.labels()
 
+    # ---- large pictures ----
+
+    def grown(self, i, size):
+        """The same picture in a larger file: a chunk that nobody reads."""
+        data = picture(i)
+        return data[:33] + daemon.png_chunk(b"teSt", bytes(size)) + data[33:]
+
+    def test_a_picture_may_be_as_large_as_a_body(self):
+        """16 MiB by default, of which base64 would leave 12."""
+        large = self.grown(1, (16 << 20) - 4096)
+        a, b = self.client.explain(large, "stop", ["yield", 3], id="a", top_k=2), self.client.explain(picture(1), "stop", ["yield", 3], id="a", top_k=2)
+        for key in ("id", "predictions", "target", "why_not", "maps"):
+            self.assertEqual(a.raw[key], b.raw[key], key)
+        with self.assertRaises(whynot.BadPicture) as caught:
+            self.client.explain(self.grown(1, 17 << 20))
+        self.assertEqual(caught.exception.status, 413)
+        with self.assertRaises(whynot.NotFound) as caught:
+            self.client.explain(large, "stopp")
+        self.assertEqual(caught.exception.did_you_mean[0], "stop")
+        questions = [picture(2), whynot.Question(large, why=4, options={"id": "own"}), self.grown(1, 17 << 20), "/nope.png", picture(3)]
+        got, error = self.many(lambda: questions, errors="return", id="all")
+        self.assertIsNone(error)
+        self.assertEqual([getattr(g, "status", None) or type(g) for g in got], [whynot.Explanation, whynot.Explanation, 413, whynot.NotAsked, whynot.Explanation])
+        self.assertEqual((got[1].target.index, got[1].id, got[0].id), (4, "own", None))
+
+    def test_a_question_is_the_same_beside_a_picture_as_it_is(self):
+        """Whatever a query cannot say as JSON does is left to JSON."""
+        asked = ({}, {"why": 3}, {"why": "stop", "rather_than": "yield"}, {"rather_than": [3, 7]}, {"rather_than": ["priority, road", 3, "yield"]}, {"rather_than": "auto:2"},
+                 {"rather_than": "all", "rivals": 2}, {"why": "5"}, {"why": "3,7"}, {"why": "auto"}, {"rather_than": ["auto:2"]}, {"why": []}, {"why": -1}, {"why": "no entry "}, {"why": ""},
+                 {"why": "a\nb"}, {"why": "\ud800"}, {"why": "\u9053&=+%"}, {"layers": ["relu0", "relu1"]}, {"layers": "relu0,relu1"}, {"layers": ["relu0,relu1", "x"]},
+                 {"outputs": ["raw", "bbox"], "maps": ["target"]}, {"relu": True}, {"overlay": 0.25}, {"overlay": 1e-7}, {"contrast": "regression", "value": -1.5}, {"id": "+ ?&#"},
+                 {"method": "ig", "steps": 2}, {"top_k": 3}, {"top_k": [3]}, {"normalize": ["minmax"]}, {"metod": "la"}, {"rather_than": ["x"] * 70}, {"why": "x" * 9000})
+
+        def said(question):
+            try:
+                return {k: v for k, v in self.client.explain(picture(1), **question).raw.items() if k not in ("timings_ms", "provenance")}
+            except whynot.ApiError as e:
+                return e.status, e.code
+        in_json = [said(question) for question in asked]
+        with mock.patch.object(sys.modules["whynot.client"], "RAW_BYTES", 0):
+            for question, want in zip(asked, in_json):
+                with self.subTest(question=question):
+                    self.assertEqual(said(question), want)
+            self.assertIsNotNone(whynot.client._query(whynot.client.fields("stop", [3, 7], {"top_k": 2})))
+
     def test_any_time_may_be_given(self):
         for timeout in (1e6, 1e9, 1e300, float("inf")):
             with whynot.Client(self.url, model="tiny", timeout=timeout) as c:

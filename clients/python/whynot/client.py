@@ -26,6 +26,9 @@ OUTPUTS = "heatmap,overlay,raw,bbox"
 NO_ANSWER = "the answer is not one of a whynot server"
 BATCH = 16  # most pictures in one request
 BATCH_BYTES = 6 << 20  # of pictures in one request; the server takes 16 MiB of base64 by default
+RAW_BYTES = 11 << 20  # a picture above that goes as it is, not as base64, which is a third longer
+QUERY_BYTES = 8192  # most of a question beside such a picture; the server reads 16 KiB of head by default
+QUERY_FIELDS = 60  # most of its fields there; the server reads 64
 Outcome = Union[Explanation, WhynotError]
 
 
@@ -164,6 +167,37 @@ def fields(why: Any, rather_than: Any, options: Mapping[str, Any]) -> Dict[str, 
     return out
 
 
+def _in_query(key: str, value: Any) -> Optional[List[str]]:
+    """A field's values as a query string says them; None: only JSON can. In a query digits are an index, a list of one is that one, and layers are
+    parted by commas."""
+    listed, a_class = isinstance(value, (list, tuple)), key in ("target", "why_not")
+    several = value if listed else [value]
+    if a_class and several and all(type(one) is int for one in several):
+        return [",".join(map(str, several))]
+    if listed and not (several and (a_class or key == "layers")):
+        return None
+    for one in several:
+        if isinstance(one, (list, tuple, dict)):
+            return None
+        if isinstance(one, str):
+            special = a_class and (not one.strip("0123456789,") or (listed and one.lower().startswith("auto")))
+            if not one or special or (key == "layers" and listed and "," in one) or any(c < " " or "\x7f" == c or "\ud800" <= c <= "\udfff" for c in one):
+                return None
+    return [one if isinstance(one, str) else json.dumps(one, default=_number) for one in several]
+
+
+def _query(question: Mapping[str, Any]) -> Optional[str]:
+    """The question as a query string; None: only JSON can say it."""
+    pairs: List[Tuple[str, str]] = []
+    for key, value in question.items():
+        texts = _in_query(key, value)
+        if texts is None:
+            return None
+        pairs += [(key, text) for text in texts]
+    query = urlencode(pairs)
+    return query if len(pairs) <= QUERY_FIELDS and len(query) <= QUERY_BYTES else None
+
+
 class Client:
     """Any number of threads may use one client. timeout: seconds for one call, with all its tries; connections: kept open, and how many a batch uses."""
 
@@ -196,8 +230,7 @@ class Client:
         colormap, size, top_k, reuse, id, ...) go along by name."""
         data = picture_bytes(picture)
         named = {"contrast": contrast, "method": method, "layer": layer, "evidence": evidence, "maps": maps, "outputs": outputs}
-        body = {**fields(why, rather_than, {**options, **named}), "image": {"b64": base64.b64encode(data).decode()}}
-        raw, request_id = self._ask(model, body, timeout, abort)
+        raw, request_id = self._ask_about(model, fields(why, rather_than, {**options, **named}), data, timeout, abort)
         return results.explanation(raw, data, request_id)
 
     def explain_many(self, pictures: Iterable[Any], why: Union[None, Which, Sequence[Which]] = None, rather_than: Rather = None, *,
@@ -264,8 +297,12 @@ class Client:
 
     def _ask_instances(self, model: Optional[str], standard: Dict[str, Any], asked: List[Instance], timeout: Optional[float],
                        abort: Optional[Abort]) -> List[Outcome]:
-        instances = [{**own, "image": {"b64": base64.b64encode(data).decode()}} for own, data in asked]
         try:
+            if len(asked) == 1 and len(asked[0][1]) > RAW_BYTES:
+                own, data = asked[0]
+                raw, request_id = self._ask_about(model, {**{k: v for k, v in standard.items() if k != "id"}, **own}, data, timeout, abort)
+                return [results.explanation(raw, data, request_id)]
+            instances = [{**own, "image": {"b64": base64.b64encode(data).decode()}} for own, data in asked]
             raw, request_id = self._ask(model, {**standard, "instances": instances}, timeout, abort)
             if len(raw.get("explanations", [])) != len(asked):
                 raise WhynotError(NO_ANSWER)
@@ -274,11 +311,22 @@ class Client:
         return [results.explanation(one, data, request_id) if "code" not in one else from_problem(int(one["status"]), one)
                 for one, (_, data) in zip(raw["explanations"], asked)]
 
+    def _ask_about(self, model: Optional[str], question: Dict[str, Any], data: bytes, timeout: Optional[float],
+                   abort: Optional[Abort]) -> Tuple[Dict[str, Any], str]:
+        query = _query(question) if len(data) > RAW_BYTES else None
+        if query is None:
+            return self._ask(model, {**question, "image": {"b64": base64.b64encode(data).decode()}}, timeout, abort)
+        return self._post(model, "?" + query if query else "", data, "application/octet-stream", timeout, abort)
+
     def _ask(self, model: Optional[str], body: Dict[str, Any], timeout: Optional[float], abort: Optional[Abort]) -> Tuple[Dict[str, Any], str]:
+        return self._post(model, "", json.dumps(body, default=_number).encode(), "application/json", timeout, abort)
+
+    def _post(self, model: Optional[str], query: str, body: bytes, kind: str, timeout: Optional[float],
+              abort: Optional[Abort]) -> Tuple[Dict[str, Any], str]:
         name = model or self.model
         path = "/v1/models/%s/explain" % quote(name, safe="") if name else "/v1/explain"
-        head = {"Content-Type": "application/json", "X-Request-Timeout-Ms": str(max(1, int(self._transport.limit(timeout) * 1000)))}
-        _, headers, data = self._transport.call("POST", path, json.dumps(body, default=_number).encode(), head, timeout, abort)
+        head = {"Content-Type": kind, "X-Request-Timeout-Ms": str(max(1, int(self._transport.limit(timeout) * 1000)))}
+        _, headers, data = self._transport.call("POST", path + query, body, head, timeout, abort)
         return self._object(data), headers.get("X-Request-Id") or ""
 
     # ---- what there is ----

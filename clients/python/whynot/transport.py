@@ -117,6 +117,14 @@ class Transport:
         """Seconds for one call; None: the client's own."""
         return min(self.timeout if timeout is None else timeout, MOST_TIMEOUT_S)
 
+    def _send(self, connection: http.client.HTTPConnection, method: str, path: str, body: Optional[bytes], headers: Dict[str, str]) -> bool:
+        """False: the server closed before all was sent, as it does with what is too large, and may have said why."""
+        try:
+            connection.request(method, self.base + path, body, headers)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
     def _exchange(self, connection: http.client.HTTPConnection, method: str, path: str, body: Optional[bytes], headers: Dict[str, str],
                   left: float, abort: Optional[Abort]) -> Reply:
         connection.timeout = left
@@ -128,10 +136,10 @@ class Transport:
             abort.check()  # there was no socket to cut before
         sock: Any = connection.sock
         sock.settimeout(left)
-        connection.request(method, self.base + path, body, headers)
+        sent = self._send(connection, method, path, body, headers)
         response = connection.getresponse()
         data = response.read()
-        if response.will_close:
+        if response.will_close or not sent:
             connection.close()
         return response.status, response.headers, data
 
