@@ -1,7 +1,9 @@
 /* whynot: finds the command, reads its options by the command's table, runs it. Knows no command. */
 #include "cli.h"
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <nearest.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,6 +242,9 @@ static enum cli_exit read_options(struct cli *c, int argc, char **argv)
             return cli_fail(CLI_USAGE, "'%s' is not understood; whynot %s --help lists the options", argv[optind - 1],
                             c->command->name);
         const struct cli_option *o = option_of(&all, found);
+        /* An empty one is a variable that a script did not set; it says "none" where the environment says another. */
+        bool may_be_none = o->standard && strncmp(o->standard, "WHYNOT_", strlen("WHYNOT_")) == 0;
+        if (o->argument && !*optarg && !may_be_none) return cli_fail(CLI_USAGE, "--%s wants a value, not ''", o->name);
         c->given[c->n_given++] = (struct cli_given){o->name, o->argument ? optarg : ""};
     }
     c->operands = argv + optind;
@@ -271,8 +276,27 @@ static enum cli_exit run(const struct cli_command *command, int argc, char **arg
     return cli_flush(code);
 }
 
+static enum cli_exit no_command(const char *word)
+{
+    const char *names[ROWS], *best;
+    for (int i = 0; i < ROWS; i++) names[i] = rows[i]->name;
+    if (wn_nearest_names(word, names, ROWS, &best, 1))
+        return cli_fail(CLI_USAGE, "there is no command '%s'; did you mean '%s'? whynot --help lists them", word, best);
+    return cli_fail(CLI_USAGE, "there is no command '%s'; whynot --help lists them", word);
+}
+
+/* What is opened next takes the place of a stream that was closed: words would go into a connection, or a file. What
+ * is put there can only be used the wrong way round, so using it fails as it should. */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(CLI_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    hold_streams();
     if (argc < 2) return help(), CLI_USAGE;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         const struct cli_command *about = argc > 2 ? cli_command_find(argv[2]) : NULL;
@@ -284,6 +308,6 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--version") == 0) return printf("whynot %s\n", wn_version()), cli_flush(CLI_OK);
     const struct cli_command *command = cli_command_find(argv[1]);
-    if (!command) return cli_fail(CLI_USAGE, "there is no command '%s'; whynot --help lists them", argv[1]);
+    if (!command) return no_command(argv[1]);
     return (int)run(command, argc - 1, argv + 1);
 }

@@ -2,10 +2,11 @@
 import itertools
 import json
 import os
+import subprocess
 import tempfile
 import unittest
 
-from command import daemon, on_terminal, whynot
+from command import clean_environment, daemon, on_terminal, whynot
 import tiny_onnx
 
 GOOD = {"size": 16, "image_mean": [0.5] * 3, "image_std": [0.25] * 3}
@@ -269,6 +270,37 @@ class Refusals(unittest.TestCase):
                 (("connect", "label-studio", "--server", "x", "--url", "y", "--project", "1"), 2, "--token-file"), (("connect", "label-studio", "--server", "x", "--url", "y", "--project", "0", "--token-file", "z"), 2, "project"),
                 (("generate",), 2, ""), (("generate", "/proc/none"), 5, ""), (("nothing", "--help"), 2, "nothing")]:
             self.refused(code, word, *words)
+
+    def test_an_empty_value_is_none(self):
+        """It is what a script has of a variable that nobody set: no class of the name "true", no folder at the root."""
+        picture, own = self.path("data/stop/1.png"), ["-m", "tiny", "--models", self.models]
+        for option in ("--target", "--why-not", "--png", "--output", "--from", "--model", "--colormap", "--value", "--id"):
+            self.refused(2, "'--id' is not understood" if option == "--id" else "%s wants a value, not ''" % option, "explain", picture, *own, option, "")
+        self.refused(2, "--models wants a value", "labels", "-m", "tiny", "--models", "")
+        for more in (["--server", ""], ["--key-file", ""]):  # none, whatever the environment says
+            r = whynot("explain", picture, *own, "--json", *more, env={"WHYNOT_SERVER": "http://127.0.0.1:1" if "--server" in more else "", "WHYNOT_KEY_FILE": "/none"})
+            self.assertEqual(r.code, 0, r.err)
+
+    def test_a_command_that_is_misspelt_is_told_the_nearest(self):
+        self.refused(2, "there is no command 'explian'; did you mean 'explain'? whynot --help lists them", "explian", "x.png")
+        self.refused(2, "there is no command 'frobnicate'; whynot --help lists them", "frobnicate")
+
+    def test_a_closed_stream_is_taken_by_nothing_else(self):
+        """Else the words would go into the connection, or into the file that has its number."""
+        picture = self.path("data/stop/1.png")
+        with daemon.Daemon(self.models) as d:
+            for own in (["--models", self.models], ["--server", "127.0.0.1:%d" % d.port]):
+                said = {}
+                for closed, operand in ((">&-", picture), (">&- 2>&- <&-", picture), ("2>&-", picture), ("<&-", picture), ("<&-", "-")):
+                    done = subprocess.run(["sh", "-c", '"$@" ' + closed, "sh", os.environ["WHYNOT"], "explain", operand, "-m", "tiny", "--text", *own], capture_output=True, env=clean_environment())
+                    said[closed, operand] = done.returncode, done.stdout.startswith(picture.encode() + b": "), b"output cannot be written" in done.stderr
+                self.assertEqual(said, {(">&-", picture): (5, False, True), (">&- 2>&- <&-", picture): (5, False, False), ("2>&-", picture): (0, True, False),
+                                        ("<&-", picture): (0, True, False), ("<&-", "-"): (1, False, False)})
+                output = self.path("closed.jsonl")
+                done = subprocess.run(["sh", "-c", '"$@" >&- 2>&- <&-', "sh", os.environ["WHYNOT"], "explain", picture, "-m", "tiny", "--output", output, *own], env=clean_environment())
+                with open(output) as f:
+                    self.assertEqual((done.returncode, [json.loads(line)["status"] for line in f]), (0, [200]))
+                os.remove(output)
 
     def test_outputs_that_cannot_be_written(self):
         own = ["-m", "tiny", "--models", self.models, "--method", "gradcam", "--limit", "1"]
