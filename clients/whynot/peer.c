@@ -22,6 +22,7 @@
 struct cli_peer {
     struct wn_server *local; /* NULL: remote */
     char url[512], key[KEY_BYTES + 32];
+    bool direct; /* of this machine: a proxy's 127.0.0.1 is another */
     const char *body_type;
     long patience_s, silence_s; /* silence: of a server that took the connection and only had to look something up */
     atomic_bool reached;        /* something answered: from now on silence is worth waiting for */
@@ -52,6 +53,30 @@ static enum cli_exit read_key(struct cli_peer *p, const char *path)
     return code;
 }
 
+static bool is_this_machine(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0;
+}
+
+/* Paths are put behind it, so it has to end where they begin. */
+static enum cli_exit look_at_url(struct cli_peer *p)
+{
+    char *host = NULL, *more = NULL;
+    CURLU *parts = curl_url();
+    CURLUcode why = parts ? curl_url_set(parts, CURLUPART_URL, p->url, 0) : CURLUE_OUT_OF_MEMORY;
+    if (why == CURLUE_OK) why = curl_url_get(parts, CURLUPART_HOST, &host, 0);
+    bool ends = why == CURLUE_OK && curl_url_get(parts, CURLUPART_QUERY, &more, 0) != CURLUE_OK &&
+                curl_url_get(parts, CURLUPART_FRAGMENT, &more, 0) != CURLUE_OK;
+    p->direct = host && is_this_machine(host);
+    curl_free(host);
+    curl_free(more);
+    curl_url_cleanup(parts);
+    if (why == CURLUE_OUT_OF_MEMORY) return cli_fail(CLI_FAILED, "no memory");
+    if (ends) return CLI_OK;
+    return cli_fail(CLI_USAGE, "'%.200s' is no address, which is like http://127.0.0.1:8420: %s", p->url,
+                    why == CURLUE_OK ? "it ends before any ? or #" : curl_url_strerror(why));
+}
+
 static enum cli_exit set_url(struct cli_peer *p, const char *url)
 {
     size_t n = strlen(url);
@@ -62,7 +87,7 @@ static enum cli_exit set_url(struct cli_peer *p, const char *url)
     snprintf(p->url, sizeof p->url, "%s%s", scheme ? "" : "http://", url);
     while ((n = strlen(p->url)) && p->url[n - 1] == '/') p->url[n - 1] = 0;
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    return CLI_OK;
+    return look_at_url(p);
 }
 
 static enum cli_exit open_remote(struct cli_peer *p, const struct cli *c, const char *url)
@@ -220,6 +245,7 @@ static void set_up(CURL *h, const struct cli_peer *p, const char *method, const 
     curl_easy_reset(h);
     curl_easy_setopt(h, CURLOPT_URL, url);
     curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+    if (p->direct) curl_easy_setopt(h, CURLOPT_PROXY, "");
     curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, 5000L);
     curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L); /* the machine may be gone while it works on an answer */
@@ -255,6 +281,17 @@ static bool add_header(struct curl_slist **list, const char *line)
     return longer != NULL;
 }
 
+/* The variable that libcurl takes a proxy from, or NULL. */
+static const char *proxy_variable(const struct cli_peer *p)
+{
+    bool tls = strncmp(p->url, "https", 5) == 0;
+    const char *names[] = {tls ? "https_proxy" : "http_proxy", tls ? "HTTPS_PROXY" : "http_proxy", "all_proxy",
+                           "ALL_PROXY"};
+    for (int i = 0; i < 4 && !p->direct; i++)
+        if (getenv(names[i]) && *getenv(names[i])) return names[i];
+    return NULL;
+}
+
 /* result: not CURLE_OK. Only what asking again may mend is WN_NOT_READY or, once it has been reached, WN_WRONG_HOST:
  * it may have been cut short. */
 static enum wn_code fail_http(const struct cli_peer *p, CURLcode result, enum wn_code taken, struct wn_error *err)
@@ -268,7 +305,10 @@ static enum wn_code fail_http(const struct cli_peer *p, CURLcode result, enum wn
     if (result == CURLE_UNSUPPORTED_PROTOCOL || result == CURLE_WEIRD_SERVER_REPLY || result == CURLE_SSL_CONNECT_ERROR)
         return wn_fail(err, WN_WRONG_HOST, "%s answers, but not as a server of %.*s does: %s", p->url,
                        (int)strcspn(p->url, ":"), p->url, curl_easy_strerror(result));
-    return wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s", p->url, curl_easy_strerror(result));
+    const char *proxy = proxy_variable(p);
+    return wn_fail(err, WN_NOT_READY, "%s cannot be reached: %s%s%s%s", p->url, curl_easy_strerror(result),
+                   proxy ? " (" : "", proxy ? proxy : "",
+                   proxy ? " names a proxy to go through; no_proxy names hosts that are asked without)" : "");
 }
 
 /* One try. *wait_s: what Retry-After asks for, or 0. */
@@ -409,13 +449,15 @@ void cli_problem_text(const struct cli_reply *r, char *out, size_t size)
     bool starved = wn_json_parse(r->body.data, r->body.size, &root, NULL) == WN_NO_MEMORY;
     const char *detail = json_string_value(json_object_get(root, "detail"));
     const char *like = json_string_value(json_array_get(json_object_get(root, "did_you_mean"), 0));
+    char quoted[128] = "";
+    if (like) snprintf(quoted, sizeof quoted, "'%s'", like);
     int n = snprintf(out, size, "%s",
                      detail    ? detail
                      : starved ? "no memory to read why it was refused"
                                : "the answer is no whynot answer");
     if (!detail)
         snprintf(out + n, size - (size_t)n, " (status %d)", r->status);
-    else if (like && !strstr(detail, like) && (size_t)n < size)
+    else if (like && !strstr(detail, quoted) && (size_t)n < size)
         snprintf(out + n, size - (size_t)n, "; did you mean '%s'?", like);
     json_decref(root);
 }

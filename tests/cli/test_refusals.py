@@ -285,6 +285,28 @@ class Refusals(unittest.TestCase):
         self.refused(2, "there is no command 'explian'; did you mean 'explain'? whynot --help lists them", "explian", "x.png")
         self.refused(2, "there is no command 'frobnicate'; whynot --help lists them", "frobnicate")
 
+    def test_what_is_meant_is_said_though_it_is_part_of_what_was_said(self):
+        picture, own = self.path("data/stop/1.png"), ["-m", "tiny", "--models", self.models]
+        for word in (" yield", "yield ", "yieldd"):
+            self.refused(2, "has no class '%s'; see /v1/models/tiny/labels?q=; did you mean 'yield'?" % word, "explain", picture, "-q", word, *own)
+        self.refused(2, "; did you mean 'gradcam'?", "explain", picture, "--method", "grad-cam", *own)
+
+    def test_an_address_that_is_none_is_refused_as_that(self):
+        for server, word in (("http://127.0.0.1:99999", "Port number"), ("127.0.0.1:abc", "Port number"), ("::1", "Port number"), ("127.0.0.1 :8420", "Bad hostname"), ("http://", "slashes"),
+                             ("127.0.0.1:1?x=1", "it ends before any ? or #"), ("http://127.0.0.1:1#x", "it ends before any ? or #")):
+            self.refused(2, "is no address, which is like http://127.0.0.1:8420: ", "models", "--server", server)
+            self.assertIn(word, whynot("models", "--server", server).err)
+
+    def test_a_proxy_is_not_asked_about_this_machine_and_named_where_it_may_be_the_trouble(self):
+        proxies = {name: "http://127.0.0.1:1" for name in ("http_proxy", "https_proxy", "ALL_PROXY")}
+        with daemon.Daemon(self.models) as d:
+            for host in ("127.0.0.1", "localhost"):
+                self.assertEqual(whynot("models", "--server", "%s:%d" % (host, d.port), env=proxies).code, 0)
+            self.assertIn("http_proxy names a proxy", whynot("models", "--server", "http://whynot.invalid:%d" % d.port, env=proxies).err)
+        r = whynot("models", "--server", "https://whynot.invalid", env={"ALL_PROXY": "http://127.0.0.1:1"})
+        self.assertEqual((r.code, "ALL_PROXY names a proxy" in r.err), (4, True), r.err)
+        self.assertNotIn("proxy", whynot("models", "--server", "http://127.0.0.1:1", env=proxies).err)
+
     def test_a_closed_stream_is_taken_by_nothing_else(self):
         """Else the words would go into the connection, or into the file that has its number."""
         picture = self.path("data/stop/1.png")
