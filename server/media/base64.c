@@ -74,7 +74,7 @@ static enum wn_code decode_last(const unsigned char *group, size_t pad, struct w
 enum wn_code wn_base64_decode(const char *text, size_t size, struct wn_buffer *out, struct wn_error *err)
 {
     const unsigned char *in = (const unsigned char *)text;
-    if (!size) return wn_fail(err, WN_UNREADABLE_IMAGE, "Base64: the text is empty.");
+    if (!size) return wn_fail(err, WN_UNREADABLE_IMAGE, "Base64: the text is empty, and so is the picture.");
     const size_t pad = in[size - 1] != '=' ? 0 : size > 1 && in[size - 2] == '=' ? 2 : 1;
     const size_t groups = (size - pad) / 4, before = out->size;
     enum wn_code code = wn_buffer_reserve(out, size, err);

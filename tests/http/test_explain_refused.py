@@ -92,6 +92,7 @@ class Refused(asking.Asking):
     def test_missing_picture(self):
         self.problem(self.d.ask({"target": 1}), 400, "BAD_REQUEST", "/image")
         self.problem(self.d.explain(b""), 400, "BAD_REQUEST", "/image")
+        self.assertIn("so is the picture", self.problem(self.d.ask({"image": {"b64": ""}}), 422, "UNREADABLE_IMAGE", "/image")["detail"])
         body, headers = asking.form(("target", b"1"))
         self.problem(self.d.request("POST", "/v1/models/tiny/explain", body, headers), 400, "BAD_REQUEST", "/image")
 
