@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import re
+import socket
 import struct
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import threading
 import time
 import unittest
 import warnings
+from pathlib import Path
 from unittest import mock
 
 ROOT = os.environ.get("WHYNOT_ROOT", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
@@ -181,6 +183,14 @@ class AgainstTheDaemon(unittest.TestCase):
                     self.client.explain(picture(1), **{argument: wrong})
         with self.assertRaisesRegex(TypeError, "no field of a question takes"):
             self.client.explain(picture(1), top_k=object())
+
+    def test_nothing_that_is_said_is_dropped(self):
+        for options, word in (({"why": 1, "target": 2}, "target is said by why"), ({"rather_than": 1, "why_not": 2}, "why_not is said by rather_than"), ({"image": "a.png"}, "image is said by the picture")):
+            with self.assertRaisesRegex(TypeError, word):
+                self.client.explain(picture(1), **options)
+            with self.assertRaisesRegex(TypeError, word):
+                list(self.client.explain_many([picture(1)], **options))
+        self.assertEqual(self.client.explain(picture(1), target=2, why_not=3).target.index, 2)
 
     def test_classes_may_come_from_numpy(self):
         try:
@@ -455,6 +465,11 @@ class AgainstTheDaemon(unittest.TestCase):
         self.assertIn("stop", caught.exception.did_you_mean)
         self.assertIn("did you mean", str(caught.exception))
         self.assertEqual(caught.exception.errors[0].pointer, "/target")
+        with self.assertRaises(whynot.BadRequest) as caught:
+            c.explain(picture(1), metod="la")
+        self.assertEqual(str(caught.exception), "there is no field 'metod'; did you mean 'method'?")
+        with self.assertRaisesRegex(whynot.BadPicture, "so is the picture"):
+            c.explain(b"")
 
     def test_every_status_of_the_server_has_its_class(self):
         with open(os.path.join(ROOT, "include", "whynot", "error.h")) as f:
@@ -674,6 +689,9 @@ class AgainstFailures(unittest.TestCase):
         self.assertNotIn(threading.main_thread(), threads)
 
     def test_wrong_arguments_of_a_batch_are_refused_before_a_picture_is_read(self):
+        for one in ("a.png", b"x", bytearray(b"x"), Path("a.png"), io.BytesIO(b"x")):
+            with self.assertRaisesRegex(TypeError, "a list of pictures"):
+                list(self.client.explain_many(one, errors="return"))
         for wrong, word in (({"errors": "retrun"}, "retrun"), ({"batch": 0}, "at least one")):
             left = iter([b"x"] * 3)
 
@@ -697,9 +715,49 @@ class AgainstFailures(unittest.TestCase):
         with self.assertRaises(whynot.ConnectionFailed):
             whynot.Client("http://127.0.0.1:1", retries=1).models()
         self.assertFalse(whynot.Client("127.0.0.1:1").ready())
-        for wrong in ("ftp://a", "http://"):
-            with self.assertRaises(ValueError):
+
+    def test_an_address_is_all_used_or_refused(self):
+        good = self.client.url
+        for wrong in ("ftp://a", "http://", "::1", "http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://127.0.0.1:0", "127.0.0.1 :1", good + "?x=1", good + "#x", good + "/ "):
+            with self.assertRaisesRegex(ValueError, "address is like http://127.0.0.1:8420, not '"):
                 whynot.Client(wrong)
+        with self.assertRaisesRegex(ValueError, "a key is said by key="):
+            whynot.Client(good.replace("//", "//me:secret-0123456789@"))
+        with self.assertRaisesRegex(ValueError, "no path"):
+            self.client.get("/v1/a b")
+        self.assertEqual(self.server.times, [])
+        for given, port in (("localhost", 80), ("https://localhost", 443), ("localhost:81", 81)):
+            self.assertEqual(whynot.Client(given)._transport.port, port)
+
+    def test_another_kind_of_server_is_called_so_and_asked_once(self):
+        answers = []
+
+        def other(listening):
+            while True:
+                try:
+                    s, _ = listening.accept()
+                except OSError:
+                    return
+                with s:
+                    answers.append(s.recv(100))
+                    s.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            threading.Thread(target=other, args=(listening,), daemon=True).start()
+            with self.assertRaisesRegex(whynot.ConnectionFailed, "answers, but not as a server of http does: SSH-2.0"):
+                whynot.Client("127.0.0.1:%d" % listening.getsockname()[1]).models()
+            self.assertEqual(len(answers), 1)
+            listening.shutdown(socket.SHUT_RDWR)
+        with self.assertRaisesRegex(whynot.ConnectionFailed, "answers, but not as a server of https does"):
+            whynot.Client(self.client.url.replace("http", "https")).models()
+
+    def test_a_timeout_is_a_number(self):
+        for wrong in (None, "5", True, float("nan"), [5]):
+            with self.assertRaisesRegex(ValueError, "a timeout is a number of seconds, not"):
+                whynot.Client(self.client.url, timeout=wrong)
+            if wrong is not None:
+                with self.assertRaisesRegex(ValueError, "a timeout is a number of seconds, not"):
+                    self.client.explain(b"x", timeout=wrong)
+        self.assertEqual(self.server.times, [])
 
 
 if __name__ == "__main__":

@@ -156,6 +156,9 @@ def _listed(value: Any) -> Any:
 
 def fields(why: Any, rather_than: Any, options: Mapping[str, Any]) -> Dict[str, Any]:
     """The question's keys as the server spells them; what is None is left out."""
+    for key, argument, given in (("target", "why", why), ("why_not", "rather_than", rather_than), ("image", "the picture", True)):
+        if given is not None and options.get(key) is not None:
+            raise TypeError("%s is said by %s, not by both" % (key, argument))
     out = {k: v for k, v in options.items() if v is not None}
     for key in ("outputs", "maps"):
         if key in out:
@@ -250,6 +253,8 @@ class Client:
         """The requests to be, read as they are taken, and what asks one of them (and takes an Abort); wrong arguments are refused before a picture is read."""
         if errors not in ("raise", "return"):
             raise ValueError('errors is "raise" or "return", not %r' % (errors,))
+        if isinstance(pictures, (str, bytes, bytearray, memoryview, os.PathLike)) or hasattr(pictures, "read"):
+            raise TypeError("pictures is a list of pictures, or anything else that gives one after the other; explain() takes one")
         if batch < 1:
             raise ValueError("a batch has at least one picture, not %r" % (batch,))
         standard = fields(why, rather_than, {**options, "outputs": outputs})

@@ -48,7 +48,8 @@ class ApiError(WhynotError):
         self.request_id: str = str(problem.get("request_id", ""))
         self.retry_after = retry_after
         self.problem = problem
-        hint = " (did you mean %s?)" % " or ".join(self.did_you_mean) if self.did_you_mean else ""
+        said = any("'%s'" % name in self.detail for name in self.did_you_mean)
+        hint = " (did you mean %s?)" % " or ".join(self.did_you_mean) if self.did_you_mean and not said else ""
         super().__init__(self.detail + hint)
 
     def __reduce__(self) -> Tuple[Any, ...]:

@@ -13,7 +13,7 @@ import ssl
 import threading
 import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .errors import ConnectionFailed, TimedOut, WhynotError, from_body
 
@@ -64,18 +64,44 @@ def wait_of(header: Optional[str]) -> Optional[float]:
         return None
 
 
+def _address(url: str) -> SplitResult:
+    """What of it would not be used is refused."""
+    try:
+        parts = urlsplit(url if "://" in url else "http://" + url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:  # of the port
+        good = False
+    if not good or any(c.isspace() for c in url):
+        raise ValueError("the server's address is like http://127.0.0.1:8420, not %r" % url)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the server's address holds no name and password: a key is said by key=")
+    return parts
+
+
+def _is_other(error: Exception) -> bool:
+    """Another kind of server, which asking again does not change: bytes came, and were no head of HTTP, or none of TLS."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason in ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # the second since OpenSSL 3.2
+    return isinstance(error, http.client.BadStatusLine) and not isinstance(error, http.client.RemoteDisconnected)
+
+
+def _seconds(timeout: Any) -> float:
+    seconds = float(timeout) if hasattr(timeout, "__float__") and not isinstance(timeout, bool) else float("nan")
+    if seconds != seconds:
+        raise ValueError("a timeout is a number of seconds, not %r" % (timeout,))
+    return min(seconds, MOST_TIMEOUT_S)
+
+
 class Transport:
     """Any thread; keeps at most `connections` idle connections."""
 
     def __init__(self, url: str, key: Optional[str], timeout: float, retries: int, connections: int, context: Optional[ssl.SSLContext]) -> None:
-        parts = urlsplit(url if "://" in url else "http://" + url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("the server's address is like http://127.0.0.1:8420, not %r" % url)
+        parts = _address(url)
         if key is not None and (not key or not key.isascii() or not key.isprintable() or " " in key):
             raise ValueError("the key is not a token: letters, digits and -._~+/= without spaces")
-        self.host, self.port, self.base = parts.hostname, parts.port, parts.path.rstrip("/")
+        self.host, self.port, self.base = str(parts.hostname), parts.port or (443 if parts.scheme == "https" else 80), parts.path.rstrip("/")
         self.context = (context or ssl.create_default_context()) if parts.scheme == "https" else None
-        self.timeout, self.retries, self.most_idle = timeout, retries, connections
+        self.timeout, self.retries, self.most_idle = _seconds(timeout), retries, connections
         self.headers = {"Accept": "application/json", "User-Agent": "whynot-python/0.1.0"}
         if key is not None:
             self.headers["Authorization"] = "Bearer " + key
@@ -115,7 +141,7 @@ class Transport:
 
     def limit(self, timeout: Optional[float]) -> float:
         """Seconds for one call; None: the client's own."""
-        return min(self.timeout if timeout is None else timeout, MOST_TIMEOUT_S)
+        return self.timeout if timeout is None else _seconds(timeout)
 
     def _send(self, connection: http.client.HTTPConnection, method: str, path: str, body: Optional[bytes], headers: Dict[str, str]) -> bool:
         """False: the server closed before all was sent, as it does with what is too large, and may have said why."""
@@ -201,8 +227,13 @@ class Transport:
                 raise TimedOut("no answer from %s within %g s" % (self.host, limit)) from None
             except ssl.SSLCertVerificationError as e:
                 raise ConnectionFailed("the certificate of %s is not to be trusted: %s" % (self.host, e)) from e
+            except http.client.InvalidURL as e:
+                raise ValueError("this is no path: %s" % e) from None
             except (OSError, http.client.HTTPException) as e:
-                error = ConnectionFailed("%s port %s cannot be reached: %s" % (self.host, self.port or "standard", e or type(e).__name__))
+                if _is_other(e):
+                    raise ConnectionFailed("%s port %d answers, but not as a server of %s does: %s" %
+                                           (self.host, self.port, "https" if self.context else "http", e)) from e
+                error = ConnectionFailed("%s port %d cannot be reached: %s" % (self.host, self.port, e or type(e).__name__))
             if (abort and abort.done.is_set()) or attempt >= most or not self._pause(attempt, wanted, end, abort):
                 raise error
             attempt += 1
