@@ -2,6 +2,7 @@
  * either. */
 #include "audit.h"
 
+#include "files.h"
 #include "identity.h"
 #include "job.h"
 #include "lines.h"
@@ -456,9 +457,8 @@ static enum cli_exit put_out(struct auditing *a)
         code = cli_page_write(csv, &text);
         wn_text_finish(&text);
     }
-    if (code == CLI_OK && report) code = cli_audit_report(&a->audit, report);
-    if (code != CLI_OK) return code;
-    if (a->in_words)
+    if (report) code = cli_audit_report(&a->audit, report) == CLI_OK ? code : CLI_FAILED;
+    if (a->in_words) /* also where a file cannot be written: the work is done */
         cli_audit_words(&a->audit, &text);
     else
         cli_audit_lines(&a->audit, &text);
@@ -478,6 +478,7 @@ static enum cli_exit check_usage(struct auditing *a)
 #undef X
     };
     const struct cli *c = a->audit.c;
+    struct wn_error err = {0};
     bool lines = cli_has(c, "lines"), text = cli_has(c, "text");
     a->in_words = text || (!lines && isatty(STDOUT_FILENO));
     long top = a->in_words && !cli_has(c, "report") ? ON_A_TERMINAL : 100;
@@ -492,6 +493,9 @@ static enum cli_exit check_usage(struct auditing *a)
     if (!cli_rank_find(cli_get(c, "rank", "gap"), &a->rank))
         return cli_fail(CLI_USAGE, "--rank takes one of:" CLI_RANKS(NAME));
     if (!cli_count(c, "top", 1, 100000, &top)) return CLI_USAGE;
+    if (cli_may_write(cli_get(c, "csv", NULL), &err) != WN_OK ||
+        cli_may_write(cli_get(c, "report", NULL), &err) != WN_OK)
+        return cli_fail_error(&err);
     a->audit.shown = (int)top;
     a->audit.order = orders[a->rank];
     return CLI_OK;

@@ -228,8 +228,9 @@ static enum cli_exit read_json(const struct place *at, const char *folder, const
     if (code == CLI_OK) code = json_path(at, folder, line, "elsewhere", &e.elsewhere);
     if (code == CLI_OK) code = json_boxes(at, line, &e);
     json_decref(line);
-    enum cli_exit added = add(out, &e); /* also a bad one: freed with the others */
-    return code == CLI_OK ? added : code;
+    if (code == CLI_OK) return add(out, &e);
+    forget(&e);
+    return code;
 }
 
 /* ---- CSV ---- */

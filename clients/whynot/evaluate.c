@@ -1,6 +1,7 @@
 /* `whynot evaluate`: are the explanations right? Methods and contrasts judged on pictures, with intervals. */
 #include "dataset.h"
 #include "evaluate_report.h"
+#include "files.h"
 #include "job.h"
 #include "lines.h"
 #include "listing.h"
@@ -444,13 +445,17 @@ static enum cli_exit put_out(struct evaluating *e)
         code = wn_tally_csv(&e->tally, &text, &err) == WN_OK ? cli_page_write(csv, &text) : cli_fail_error(&err);
         wn_text_finish(&text);
     }
-    if (code == CLI_OK && report) code = cli_evaluate_report(report, e->c, e->peer, e->model, &e->data, &e->tally);
-    if (code != CLI_OK) return code;
-    if (!cli_has(e->c, "json")) return print_table(e);
-    code = wn_tally_json(&e->tally, e->model, &text, &err) == WN_OK ? CLI_OK : cli_fail_error(&err);
-    if (code == CLI_OK) printf("%s\n", wn_text_string(&text));
+    if (report && cli_evaluate_report(report, e->c, e->peer, e->model, &e->data, &e->tally) != CLI_OK)
+        code = CLI_FAILED;
+    enum cli_exit printed = CLI_OK; /* also where a file cannot be written: the work is done */
+    if (!cli_has(e->c, "json"))
+        printed = print_table(e);
+    else if (wn_tally_json(&e->tally, e->model, &text, &err) == WN_OK)
+        printf("%s\n", wn_text_string(&text));
+    else
+        printed = cli_fail_error(&err);
     wn_text_finish(&text);
-    return code;
+    return code == CLI_OK ? printed : code;
 }
 
 /* Numbers that are missing are no success, whichever of the outputs is read. */
@@ -469,12 +474,15 @@ static enum cli_exit say_missing(const struct wn_tally *t)
 
 static enum cli_exit check_usage(const struct cli *c)
 {
+    struct wn_error err = {0};
     if (c->n_operands != 1) return cli_fail(CLI_USAGE, "name one data set: a folder, a .csv or a .jsonl file");
     if ((cli_has(c, "resume") || cli_has(c, "force")) && !cli_has(c, "output"))
         return cli_fail(CLI_USAGE, "--resume and --force are about the file of --output");
     if (cli_has(c, "resume") && cli_has(c, "force"))
         return cli_fail(CLI_USAGE, "--resume and --force exclude each other");
-    return CLI_OK;
+    bool good = cli_may_write(cli_get(c, "csv", NULL), &err) == WN_OK &&
+                cli_may_write(cli_get(c, "report", NULL), &err) == WN_OK;
+    return good ? CLI_OK : cli_fail_error(&err);
 }
 
 static enum cli_exit read_data(struct evaluating *e, long limit)

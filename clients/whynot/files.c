@@ -39,3 +39,32 @@ enum wn_code cli_write_whole(const char *path, const struct wn_buffer *bytes, st
     if (f && plain) unlink(part);
     return WN_INTERNAL;
 }
+
+/* The nearest folder above it that is there, or none; path is cut. */
+static const char *folder_above(char *path)
+{
+    for (char *slash; (slash = strrchr(path, '/')); *slash = 0) {
+        slash[slash == path] = 0;
+        if (slash == path || access(path, F_OK) == 0 || errno != ENOENT) return path;
+    }
+    return ".";
+}
+
+enum wn_code cli_may_write(const char *path, struct wn_error *err)
+{
+    char copy[4200];
+    struct stat info;
+    if (!path) return WN_OK;
+    bool there = stat(path, &info) == 0, ends = *path && path[strlen(path) - 1] == '/';
+    if (ends || (there && S_ISDIR(info.st_mode)))
+        return wn_fail(err, WN_INTERNAL, "'%.300s' is a folder: name a file", path);
+    snprintf(copy, sizeof copy, "%s", path);
+    bool other = there && !S_ISREG(info.st_mode); /* a device or a pipe */
+    const char *where = other ? path : folder_above(copy);
+    bool good = access(where, other ? W_OK : W_OK | X_OK) == 0;
+    if (!other && stat(where, &info) == 0 && !S_ISDIR(info.st_mode)) {
+        good = false;
+        errno = ENOTDIR;
+    }
+    return good ? WN_OK : wn_fail(err, WN_INTERNAL, "'%.300s' cannot be written: %s", path, strerror(errno));
+}

@@ -2,6 +2,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -331,6 +332,36 @@ class Refusals(unittest.TestCase):
                       ("audit", self.path("data"), *own, "--csv", "/dev/full"), ("audit", self.path("data"), *own, "--report", "/dev/full"), ("audit", self.path("data"), *own, "--output", "/dev/full", "--force"),
                       ("explain", self.path("data"), *own[:4], "--output", "/dev/full", "--force"), ("explain", self.path("data"), *own[:4], "--png", "/proc/none")):
             self.refused(5, "", *words)
+
+    def test_a_place_that_nothing_can_be_written_at_is_named_before_the_work(self):
+        os.makedirs(self.path("outputs/folder"), exist_ok=True)
+        file = self.write("outputs/file", "")
+        for command in ("evaluate", "audit"):
+            own = [command, self.path("data"), "-m", "tiny", "--models", self.models, *(["--method", "gradcam", "--contrast", "logit", "--metric", "confidence"] if command == "evaluate" else [])]
+            for option in ("--csv", "--report"):
+                for place, word in ((self.path("outputs/folder"), "is a folder: name a file"), (self.path("outputs/new/"), "is a folder: name a file"), (file + "/x", "Not a directory")):
+                    lines = self.path("lines")
+                    self.refused(5, word, *own, "--output", lines, option, place)  # nor a line made
+            for place in (self.path("outputs/made/deep/x.csv"), file):
+                self.assertEqual(whynot(*own, "--csv", place).code, 0)
+                self.assertGreater(os.path.getsize(place), 0)
+
+    def test_what_a_full_disk_refuses_is_printed_all_the_same(self):
+        for command in ("evaluate", "audit"):
+            own = [command, self.path("data"), "-m", "tiny", "--models", self.models, *(["--method", "gradcam", "--contrast", "logit", "--metric", "confidence"] if command == "evaluate" else [])]
+            report = self.path("kept.html")
+            good, r = whynot(*own), whynot(*own, "--csv", "/dev/full", "--report", report)
+            self.assertEqual((good.code, r.code), (0, 5))
+            self.assertIn("'/dev/full' cannot be written: No space left", r.err)
+            self.assertEqual(re.sub(r'"timings_ms":{[^}]*}', "", r.out), re.sub(r'"timings_ms":{[^}]*}', "", good.out))
+            self.assertTrue(good.out)
+            os.remove(report)
+
+    def test_a_picture_that_is_no_data_set_is_refused_once(self):
+        for command in ("evaluate", "audit"):
+            r = whynot(command, self.path("data/stop/1.png"), "-m", "tiny", "--models", self.models)
+            self.assertEqual((r.code, r.err.count("\n")), (2, 1), r.err)
+            self.assertIn("line 1: no JSON", r.err)
 
 
 if __name__ == "__main__":
