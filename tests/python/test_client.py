@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import re
+import signal
 import socket
 import struct
 import sys
@@ -601,6 +602,31 @@ class AgainstFailures(unittest.TestCase):
         with self.assertRaises(whynot.TimedOut):
             client.models()
         self.assertEqual(len(self.server.times), 1)
+
+    def test_a_batch_that_is_left_waits_for_nothing(self):
+        def interrupts():
+            yield from [b"x"] * 3  # the last one waits for what comes behind it
+            daemon.wait_until(lambda: len(self.server.times) == 2)
+            raise KeyboardInterrupt
+
+        def patient():
+            daemon.wait_until(lambda: len(self.server.times) == 3)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        for pictures, other in ((interrupts(), None), ([b"x"] * 3, patient)):
+            self.server.failures, self.server.times = ["sleep"] * 3, []
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)
+            thread = threading.Thread(target=other) if other else None
+            begin = time.monotonic()
+            try:
+                if thread:
+                    thread.start()
+                with self.assertRaises(KeyboardInterrupt):
+                    list(self.client.explain_many(pictures, batch=1))
+            finally:
+                signal.signal(signal.SIGINT, before)
+            self.assertLess(time.monotonic() - begin, 5)
+            if thread:
+                thread.join()
 
     def test_a_cancelled_task_cuts_its_connection(self):
         self.server.failures = ["sleep"]

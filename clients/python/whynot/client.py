@@ -398,16 +398,23 @@ def _or_raise(answered: Answered, errors: str) -> Outcome:
 
 
 def _side_by_side(chunks: Iterator[Chunk], work: Callable[..., List[Answered]], threads: int) -> Iterator[Answered]:
-    """Results in order, no more than two chunks a thread read ahead."""
+    """Results in order, no more than two chunks a thread read ahead. Whoever leaves early waits for nothing: what is under way is cut."""
     with concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="whynot") as pool:
-        waiting: List["concurrent.futures.Future[List[Answered]]"] = []
+        waiting: List[Tuple["concurrent.futures.Future[List[Answered]]", Abort]] = []
+
+        def first() -> List[Answered]:
+            answered = waiting[0][0].result()  # stays in the list until it is there
+            waiting.pop(0)
+            return answered
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(work, chunk))
+                abort = Abort()
+                waiting.append((pool.submit(work, chunk, abort), abort))
                 if len(waiting) >= 2 * threads:
-                    yield from waiting.pop(0).result()
+                    yield from first()
             while waiting:
-                yield from waiting.pop(0).result()
+                yield from first()
         finally:
-            for future in waiting:
+            for future, abort in reversed(waiting):  # those that have no thread yet come first, or they would get one that is given up here
                 future.cancel()
+                abort.now()
