@@ -93,7 +93,7 @@ bool cli_colors(int fd);
 /* Options of commands that ask a daemon, or the library. */
 /* clang-format off */
 #define CLI_ASK_OPTIONS                                                                                                \
-    {"server", 's', "URL", "WHYNOT_SERVER, else none", "Ask the daemon there. Without one the networks are read and run by this command itself.", NULL}, \
+    {"server", 's', "URL", "WHYNOT_SERVER, else none", "Ask the daemon there. Without one the networks are read and run by this command itself. Proxies that http_proxy, https_proxy and all_proxy name are gone through, but for this machine's own addresses.", NULL}, \
     {"models", 'M', "FOLDER", "models", "Folder whose subfolders are models (also WHYNOT_MODELS); without a daemon only.", "folder"},                \
     {"key-file", 0, "FILE", "WHYNOT_KEY_FILE, else none", "File that holds the key for the daemon. A key is never an argument, where others could read it.", "file"}, \
     {"set", 0, "NAME=VALUE", NULL, "An option of whynotd for this command's own engine, such as threads=2; without a daemon only. May be repeated.", NULL}, \
