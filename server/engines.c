@@ -154,13 +154,23 @@ static enum wn_code measure_runs(struct wn_model *m, const struct wn_config *c, 
 }
 
 /* Nothing fails for it, and nothing else would say why the model is slow. */
-static void warn_of_plain(const struct wn_model *m, const struct wn_backend_traits *traits)
+static void warn_of_plain(struct wn_model *m, const struct wn_backend_traits *traits)
 {
-    if (traits->plain)
+    int told = atomic_load(&m->plain);
+    while (traits->plain > told && !atomic_compare_exchange_weak(&m->plain, &told, traits->plain)) continue;
+    if (traits->plain > told)
         wn_log("warning",
                "model %s: plain kernels, which are slow, do %d convolutions and products that the device's libraries "
                "did not take: %s; `whynot doctor` looks at them",
                m->name, traits->plain, traits->refused);
+}
+
+void wn_engines_look(struct wn_model *m, const struct wn_engine *engine)
+{
+    struct wn_backend_traits traits;
+    if (!m->draws) return; /* a processor has no such kernels, and asking it waits for who packs weights */
+    wn_engine_traits(engine, &traits);
+    warn_of_plain(m, &traits);
 }
 
 enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew,

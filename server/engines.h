@@ -13,5 +13,8 @@ enum wn_code wn_engines_first(struct wn_model *m, const struct wn_config *config
  * crew's devices. */
 enum wn_code wn_engines_rest(struct wn_model *m, const struct wn_config *config, struct wn_crew *crew,
                              bool side_by_side, struct wn_error *err);
+/* On the worker's thread, after a batch: warns where a program that was compiled for it, a way back say, took plain
+ * kernels that the log was not told of. */
+void wn_engines_look(struct wn_model *m, const struct wn_engine *engine);
 
 #endif

@@ -43,6 +43,7 @@ struct wn_model {
     /* of the engines' backend: wn_picture_bytes of the largest picture that it prepares; 0: none */
     size_t prepares;
     int draws;             /* of that backend too: pixels of the largest heatmap that it draws; 0: none */
+    _Atomic int plain;     /* convolutions and products by plain kernels, as many as the log was told of */
     const char *precision; /* what it computes in; NULL until an engine was opened */
     /* weights once, what engines share once a device, what each has for itself as often as there are workers */
     size_t bytes;

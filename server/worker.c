@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include "batch.h"
+#include "engines.h"
 #include "guard.h"
 #include "metrics.h"
 #include "predraw.h"
@@ -95,6 +96,7 @@ static void run_batch(struct wn_worker *w, int n)
     for (int i = 0; i < n; i++)
         if (items[i]->problem.error.code == WN_OK) wn_masked_run(engine, items[i]);
     wn_predraw(engine, items, n);
+    wn_engines_look(items[0]->model, engine);
     count(items, n);
     wn_guard_look();
 }
