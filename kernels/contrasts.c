@@ -104,8 +104,8 @@ enum wn_code wn_contrast_seed(const struct wn_contrast *c, const struct wn_contr
 
 /* ---- shared sums ---- */
 
-/* relevance/y. The epsilon rule takes back what a logit near 0 makes too large; below 1e-9 the weight goes to 0 with
- * the logit. */
+/* relevance/y. Where the logit is smaller than the rule's epsilon, the rule takes back what the quotient makes too
+ * large; below 1e-9 the weight goes to 0 with the logit. */
 float wn_seed_of_relevance(double relevance, float y)
 {
     return (float)(relevance * y / ((double)y * y + 1e-18));

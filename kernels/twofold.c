@@ -31,7 +31,8 @@ static double inverse(double total)
     return isnormal(total) ? 1 / total : 0;
 }
 
-/* *a less *b, after both are brought to one total. */
+/* *a less *b, after both are brought to totals of one size. A bias can take so much of a pass that its total is
+ * negative; divided by that, and not by its size, the pass would be turned round. */
 static void combine(struct wn_answer *a, struct wn_answer *b, enum wn_balance balance)
 {
     if (a->error.code == WN_OK && b->error.code != WN_OK) a->error = b->error;
@@ -39,8 +40,8 @@ static void combine(struct wn_answer *a, struct wn_answer *b, enum wn_balance ba
         wn_answer_finish(a);
         return;
     }
-    double first = total(a), keep = balance == WN_BALANCE_ONE ? inverse(first) : 1;
-    double take = inverse(total(b)) * (balance == WN_BALANCE_ONE ? 1 : first);
+    double first = fabs(total(a)), keep = balance == WN_BALANCE_ONE ? inverse(first) : 1;
+    double take = inverse(fabs(total(b))) * (balance == WN_BALANCE_ONE ? 1 : first);
     float lo = INFINITY, hi = -INFINITY;
     for (size_t i = 0; i < (size_t)a->h * (size_t)a->w; i++) {
         float x = a->map[i] = (float)(keep * a->map[i] - take * b->map[i]);

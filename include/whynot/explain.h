@@ -83,7 +83,7 @@ struct wn_contrast {
      * foils where those are optional. NULL: `seed` alone makes it. */
     const struct wn_seed_form *form;
     /* NULL; or a contrast of two passes, whose map is that of `seed` less that of this row, no row of the table,
-     * after both are brought to one total: to 1, or the second to the first's. */
+     * after both are brought to totals of one size, each with its sign: to 1, or the second to the first's. */
     const struct wn_contrast *less;
     enum wn_balance { WN_BALANCE_ONE, WN_BALANCE_FIRST } balance;
 };

@@ -35,9 +35,11 @@ static const struct wn_contrast others = {
 const struct wn_contrast wn_contrast_clrp = {
     .name = "clrp",
     .summary = "Where is the share of the target's relevance larger than that of all the other classes?",
-    .formula = "R(|y_t| e_t)/sum - R(sum_{s != t} |y_s| e_s)/sum, two passes of relevance",
+    .formula = "R(|y_t| e_t)/|sum| - R(sum_{s != t} |y_s| e_s)/|sum|, two passes of relevance, sum: a pass's own total",
     .source = "Gu et al. 2018 (contrastive layer-wise relevance propagation), as its program has it",
-    .misleads = "Both passes are brought to the same total, so the map says nothing of how much more the target has.",
+    .misleads = "Both passes are brought to totals of one size, so the map says nothing of how much more the target "
+                "has. A pass whose total is negative, because biases have taken more than the pixels gave, keeps its "
+                "direction.",
     .cost = "a second pass of the method",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed,

@@ -37,9 +37,12 @@ static const struct wn_contrast others = {
 const struct wn_contrast wn_contrast_sglrp = {
     .name = "sglrp",
     .summary = "What relevance has the target that the classes which come close to it have not?",
-    .formula = "R(p_t (1 - p_t) e_t) - R(sum_{s != t} p_t p_s e_s), the second pass brought to the first one's total",
+    .formula = "R(p_t (1 - p_t) e_t) - R(sum_{s != t} p_t p_s e_s), the second pass brought to a total of the first "
+               "one's size",
     .source = "Iwana et al. 2019 (softmax-gradient layer-wise relevance propagation)",
-    .misleads = "The starts fade with p_t (1 - p_t): compare places within one map, not the sizes of two.",
+    .misleads = "The starts fade with p_t (1 - p_t): compare places within one map, not the sizes of two. "
+                "A pass whose total is negative, because biases have taken more than the pixels gave, keeps its "
+                "direction.",
     .cost = "a second pass of the method",
     .flags = WN_CONTRAST_RELEVANCE,
     .seed = seed,

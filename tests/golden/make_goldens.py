@@ -330,7 +330,7 @@ def make_chain(folder):
         for method, rule in (("lrp", None), ("lrp-zplus", (1, 0)), ("lrp-alpha-beta", (2, 1))):
             out.append(("%s.%s" % (method, name), handed_down(net, acts, v * y, rule).sum(1)))
         out.append(("deeplift." + name, ((x - 0) * lifted(net, acts, acts0, v)).sum(1)))
-    whole = lambda r: r.sum((1, 2), keepdim=True)
+    whole = lambda r: r.sum((1, 2), keepdim=True).abs()
     a, b = plus(y.abs() * t), plus(y.abs() * (1 - t))
     out.append(("lrp-zplus.clrp", a / whole(a) - b / whole(b)))
     a, b = plus(p_t * (1 - p_t) * t), plus(p_t * p * (1 - t))

@@ -224,7 +224,7 @@ class TwoPasses(All):
         for target in ("top1", "3"):
             ask = lambda contrast: self.good(image, "?method=lrp-zplus&outputs=raw&target=%s&contrast=%s" % (target, contrast))["maps"][0]
             logit, clrp = ask("logit"), ask("clrp")
-            self.assertLess(abs(sum(raw(clrp))), 1e-4 * sum(map(abs, raw(clrp))) + 1e-6)  # both passes have one total
+            self.assertLess(abs(sum(raw(clrp))), 1e-4 * sum(map(abs, raw(clrp))) + 1e-6)  # both totals are of one size, and here of one sign
             self.assertGreater(clrp["mass_negative"], 0)
             self.assertNotEqual(raw(clrp), raw(logit))
             question = {"image": {"b64": daemon.b64(image)}, "method": "lrp-zplus", "target": "top1" if target == "top1" else 3, "outputs": "raw"}

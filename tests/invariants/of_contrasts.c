@@ -67,7 +67,8 @@ static void passes_of_relevance(struct lab *lab, const float *all, const float *
     for (int row = 0; row < 2; row++) {
         const char *name = row ? "sglrp" : "clrp";
         float *got = lab_map(lab, tested, "lrp-zplus", name, t, NULL, 0);
-        double keep = row ? 1 : 1 / sum[0][0], take = row ? sum[1][0] / sum[1][1] : 1 / sum[0][1], unit = 0;
+        const double first = fabs(sum[row][0]), second = fabs(sum[row][1]);
+        double keep = row ? 1 : 1 / first, take = (row ? first : 1) / second, unit = 0;
         for (int i = 0; i < n; i++) {
             want[i] = (float)(keep * part[2 * row * n + i] - take * part[(2 * row + 1) * n + i]);
             unit = fmax(unit, fabs(keep * part[2 * row * n + i]) + fabs(take * part[(2 * row + 1) * n + i]));

@@ -221,7 +221,7 @@ static void check_answer(struct subject *s, struct singles *t, const struct wn_q
     if (a->target != s->target) wrong(s, m, c, "another target");
     if (q->contrast->flags & WN_CONTRAST_FOIL && a->foil != s->foil[0]) wrong(s, m, c, "another foil");
     if (!isfinite(a->score)) wrong(s, m, c, "a score that is not finite");
-    /* two passes are brought to one total */
+    /* two passes are brought to totals of one size */
     if (q->method->flags & WN_METHOD_LINEAR && !q->contrast->less) check_sum(s, t, q, a);
 }
 
