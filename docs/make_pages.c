@@ -100,8 +100,10 @@ static void write_contrast(FILE *out, const struct wn_contrast *c)
 {
     fprintf(out, "# Contrast `%s`\n\n%s\n\n", c->name, c->summary);
     formula(out, c->formula);
-    fprintf(out, "The explained scalar is v.y: y the logits, v the seed above, held fixed. e_s: 1 at class s; p: the "
-                 "softmax; t or P: the target; Q or s: a rival.\n\n");
+    fprintf(out, "%s e_s: 1 at class s; p: the softmax; t or P: the target; Q or s: a rival.\n\n",
+            c->less ? "R(r): what a method hands down of the relevance r that starts at the logits y. Two passes are "
+                      "computed, each with its own start, and there is no one scalar that the map explains."
+                    : "The explained scalar is v.y: y the logits, v the seed above, held fixed.");
     fprintf(out, "| | |\n|---|---|\n");
     cell(out, "`why_not`", rivals(c));
     cell(out, "several targets", c->flags & WN_CONTRAST_TARGET_SET ? "yes" : "no");
@@ -109,7 +111,9 @@ static void write_contrast(FILE *out, const struct wn_contrast *c)
     write_methods_of(out, c);
     cell(out, "positive means", wn_positive_words((int)c->positive));
     cell(out, "what all classes share",
-         c->flags & WN_CONTRAST_UNBALANCED ? "is seen too" : "drops out: the seed sums to 0");
+         !(c->flags & WN_CONTRAST_UNBALANCED) ? "drops out: the seed sums to 0"
+         : c->less                            ? "is seen too: neither pass's seed sums to 0"
+                                              : "is seen too");
     cell(out, "costs, beside the method",
          or_else(c->cost, "nothing: a seed is a vector of as many numbers as there are classes"));
     cell(out, "can mislead", or_else(c->misleads, "?"));

@@ -24,7 +24,7 @@ static enum wn_code seed_of_others(const struct wn_contrast_in *in, float *v, in
 
 static const struct wn_contrast others = {
     .name = "clrp, the others",
-    .flags = WN_CONTRAST_RELEVANCE,
+    .flags = WN_CONTRAST_RELEVANCE | WN_CONTRAST_UNBALANCED,
     .seed = seed_of_others,
     .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
                                          .against_shares = WN_SHARES_WHOLE,
@@ -41,7 +41,7 @@ const struct wn_contrast wn_contrast_clrp = {
                 "has. A pass whose total is negative, because biases have taken more than the pixels gave, keeps its "
                 "direction.",
     .cost = "a second pass of the method",
-    .flags = WN_CONTRAST_RELEVANCE,
+    .flags = WN_CONTRAST_RELEVANCE | WN_CONTRAST_UNBALANCED,
     .seed = seed,
     .form =
         &(const struct wn_seed_form){.asked_shares = WN_SHARES_WHOLE, .asked = 1, .relevance = WN_SEED_RELEVANCE_SIZE},

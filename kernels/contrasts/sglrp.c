@@ -25,7 +25,7 @@ static enum wn_code seed_of_others(const struct wn_contrast_in *in, float *v, in
 
 static const struct wn_contrast others = {
     .name = "sglrp, the others",
-    .flags = WN_CONTRAST_RELEVANCE,
+    .flags = WN_CONTRAST_RELEVANCE | WN_CONTRAST_UNBALANCED,
     .seed = seed_of_others,
     .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
                                          .against_shares = WN_SHARES_SOFTMAX,
@@ -44,7 +44,7 @@ const struct wn_contrast wn_contrast_sglrp = {
                 "A pass whose total is negative, because biases have taken more than the pixels gave, keeps its "
                 "direction.",
     .cost = "a second pass of the method",
-    .flags = WN_CONTRAST_RELEVANCE,
+    .flags = WN_CONTRAST_RELEVANCE | WN_CONTRAST_UNBALANCED,
     .seed = seed,
     .form = &(const struct wn_seed_form){.against = WN_AGAINST_OTHERS,
                                          .asked_shares = WN_SHARES_WHOLE,

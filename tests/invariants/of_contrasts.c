@@ -232,19 +232,29 @@ void scaled_cross_entropy_is_pair(struct lab *lab, const int *top)
     lab_reopen(lab);
 }
 
-/* 7. One vector added to every class's weights is invisible to every contrast, and visible to the plain logit. */
+/* The method that a contrast's map is looked at with; NULL where this network has none. */
+static const char *method_for(struct lab *lab, const struct wn_contrast *row)
+{
+    if (!(row->flags & WN_CONTRAST_RELEVANCE)) return "gradcam";
+    return lab_can(lab, "lrp-zplus") ? "lrp-zplus" : NULL;
+}
+
+/* 7. One vector added to every class's weights is invisible to every contrast but those that say otherwise: the plain
+ * logit, and what starts relevance. */
 void common_direction_is_invisible(struct lab *lab, const int *top)
 {
     float *w, *b, *before[32], unit[32];
-    int features, n = area(lab), rows = 0;
+    int features, rows = 0;
     bool transposed;
     if (!lab_last_linear(lab, &w, &b, &features, &transposed)) return;
     for (; rows < 32 && wn_contrast_at(rows); rows++) {
+        const struct wn_contrast *row = wn_contrast_at(rows);
+        const char *method = method_for(lab, row);
         before[rows] = NULL;
-        if (wn_contrast_at(rows)->flags & (WN_CONTRAST_RELEVANCE | WN_CONTRAST_VALUE)) continue;
-        int foils = wn_contrast_at(rows)->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
-        before[rows] = lab_map(lab, tested, "gradcam", wn_contrast_at(rows)->name, top[0], &top[1], foils);
-        unit[rows] = (float)lab_most(before[rows], n);
+        if (!method || row->flags & WN_CONTRAST_VALUE) continue;
+        int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
+        before[rows] = lab_map(lab, tested, method, row->name, top[0], &top[1], foils);
+        unit[rows] = (float)lab_most(before[rows], lab_area(lab, method));
     }
     double size = lab_most(w, (int64_t)features * lab->classes);
     unsigned state = 12345;
@@ -259,8 +269,9 @@ void common_direction_is_invisible(struct lab *lab, const int *top)
         const struct wn_contrast *row = wn_contrast_at(c);
         if (!before[c]) continue;
         int foils = row->flags & (WN_CONTRAST_FOIL | WN_CONTRAST_FOIL_SET) ? 1 : 0;
-        float *after = lab_map(lab, tested, "gradcam", row->name, top[0], &top[1], foils);
-        double moved = off(after, before[c], 1, n, unit[c]);
+        const char *method = method_for(lab, row);
+        float *after = lab_map(lab, tested, method, row->name, top[0], &top[1], foils);
+        double moved = off(after, before[c], 1, lab_area(lab, method), unit[c]);
         char what[96];
         bool plain = row->flags & WN_CONTRAST_UNBALANCED;
         snprintf(what, sizeof what, "7  a common direction in the weights %s %s", plain ? "changes" : "does not change",
