@@ -65,11 +65,17 @@ static enum wn_code see(const float *plane, int h, int w, const struct wn_glimps
     return wn_map_view(plane, h, w, v->y, v->x, v->height, v->width, v->flip, out, err);
 }
 
-/* Of a map without negative values: sum 1, nowhere 0, so that a map without a positive value is a uniform one. */
-static void normalise(float *map, int n)
+static double sum_of(const float *map, int n)
 {
     double sum = 0;
     for (int i = 0; i < n; i++) sum += map[i];
+    return sum;
+}
+
+/* Of a map without negative values, or of a part of one whose whole has this sum: nowhere 0, so that a map without a
+ * positive value is a uniform one. */
+static void normalise(float *map, int n, double sum)
+{
     for (int i = 0; i < n; i++) map[i] = (float)(map[i] / (sum + 1e-8) + 1e-8);
 }
 
@@ -79,17 +85,20 @@ struct sight {
     struct wn_answer *answers; /* n_subjects */
 };
 
-/* The map seen, against the map of what is seen. */
+/* The map seen, against the map of what is seen. Where neither has a positive value both would be uniform, and agree
+ * wholly on nothing: there is no number then. */
 static enum wn_code compare(struct wn_trial *t, int subject, double *value, void *context, struct wn_error *err)
 {
     const struct sight *sight = context;
     float *moved = wn_trial_picture(t, 1), *seen = t->fill;
     if (!sight->answers[subject].map) return WN_OK;
-    normalise(t->map, t->pixels);
     enum wn_code code = see(t->map, t->height, t->width, &sight->view, moved, err);
     if (code == WN_OK) code = wn_answer_positive(&sight->answers[subject], t->height, t->width, seen, err);
     if (code != WN_OK) return code;
-    normalise(seen, t->pixels);
+    const double sum = sum_of(seen, t->pixels);
+    if (sum == 0 && sum_of(moved, t->pixels) == 0) return WN_OK;
+    normalise(moved, t->pixels, sum_of(t->map, t->pixels));
+    normalise(seen, t->pixels, sum);
     *value = wn_cosine(seen, moved, t->pixels);
     return WN_OK;
 }

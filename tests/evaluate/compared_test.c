@@ -87,6 +87,26 @@ static void a_view_of_the_whole_picture_agrees_wholly(void **state)
     bench_close(&b);
 }
 
+/* Nothing suffices for a class that is behind in the whole view: that map has no positive value. */
+static void two_maps_that_say_nothing_do_not_agree(void **state)
+{
+    const struct desk *d = *state;
+    struct bench b;
+    double value;
+    bench_open(&b, d, 1);
+    b.subjects[0].method = wn_method_find("pertinent-positive");
+    for (int i = 0; i < d->classes; i++)
+        if (d->logits[i] < d->logits[b.trial.chosen]) b.trial.chosen = i;
+    float *map = map_of(&b, 0, WN_MAP_CHOSEN);
+    for (int i = 0; i < d->pixels; i++) map[i] = -1;
+    run(&b, "consistency", &value);
+    assert_true(isnan(value));
+    for (int i = 0; i < d->pixels; i++) map[i] = (float)i; /* the one says something */
+    run(&b, "consistency", &value);
+    assert_true(value > 0 && value < 0.9999);
+    bench_close(&b);
+}
+
 /* Filters that are their own mirror images. */
 static void make_filters_symmetric(struct wn_graph *g)
 {
@@ -343,6 +363,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(consistency_compares_the_view_of_the_map_with_the_map_of_the_view),
         cmocka_unit_test(a_view_of_the_whole_picture_agrees_wholly),
+        cmocka_unit_test(two_maps_that_say_nothing_do_not_agree),
         cmocka_unit_test(a_mirrored_view_agrees_wholly_where_the_network_does_not_know_left_from_right),
         cmocka_unit_test(random_logit_asks_about_another_class),
         cmocka_unit_test(the_gradient_at_the_picture_is_that_of_the_maps),
