@@ -151,8 +151,9 @@ enum wn_code wn_run_superpixels(const struct wn_run *r, int wanted, int *of, int
         most = fmaxf(most, r->image[i]);
     }
     for (size_t i = 0; i < pixels; i++) {
-        const float low = g->low ? g->low[i / plane] : least, high = g->high ? g->high[i / plane] : most;
-        x[i] = high > low ? (r->image[i] - low) / (high - low) : 0;
+        const size_t c = i / plane, seen = g->bgr && r->channels == 3 ? 2 - c : c; /* as red, green and blue */
+        const float low = g->low ? g->low[c] : least, high = g->high ? g->high[c] : most;
+        x[seen * plane + i % plane] = high > low ? (r->image[i] - low) / (high - low) : 0;
     }
     enum wn_code code = wn_superpixels(x, (int)r->channels, (int)r->height, (int)r->width, wanted, of, n, err);
     free(x);

@@ -75,6 +75,7 @@ struct wn_graph {
     bool sigmoid;   /* was taken off the logits */
     int classes;
     const float *low, *high; /* C each, or NULL: the range of the input's values */
+    bool bgr;                /* three channels are blue, green and red, in this order */
     int n_layers, auto_layer;
     struct wn_layer *layers;
     int *layer_values; /* [n_layers]: value numbers */

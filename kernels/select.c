@@ -247,6 +247,7 @@ enum wn_code wn_graph_select(struct wn_graph *g, const struct wn_graph_options *
     }
     free(value);
     free(node);
+    g->bgr = options && options->bgr;
     if (options && options->low && options->high && why.code == WN_OK && wn_graph_channels(g) <= options->n_bounds) {
         g->low = copy_bounds(g, options->low, &why);
         g->high = copy_bounds(g, options->high, &why);

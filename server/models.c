@@ -103,6 +103,7 @@ static enum wn_code load_graph(struct wn_model *m, const struct place *at, struc
     options.low = low;
     options.high = high;
     options.n_bounds = 3;
+    options.bgr = m->manifest.preprocess.order == WN_CHANNELS_BGR;
     struct place own = {.own = at->own, .above = -1}; /* a version without a network of its own is none */
     size_t most = (size_t)wn_graph_limits_default().file_bytes;
     enum wn_code code = read_file(m, &own, 1, m->manifest.model, most, &file, err);

@@ -35,6 +35,7 @@ struct wn_graph_options {
      * NULL: nobody knows. Of more channels than n_bounds nothing is known either. */
     const float *low, *high;
     int n_bounds;
+    bool bgr; /* of three channels the first is blue and the last is red: what finds areas by colour has to know */
     /* Not 0: the weights of convolutions and products are shuffled, each tensor within itself, as this seed says: a
      * network of the same shape and the same weights that has learnt nothing, for sanity checks of explanations
      * (Adebayo et al. 2018). */

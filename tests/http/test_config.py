@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
+import asking
 import daemon
 import tiny_onnx
 from daemon import picture
@@ -302,6 +303,22 @@ class Config(unittest.TestCase):
             self.assertEqual((p.status, p.json["code"]), (400, "BAD_REQUEST"))
             hashes = {d.get("/v1/models/" + m).json["input"]["preprocess_hash"] for m in ("noaa", "short", "exact")}
             self.assertEqual(len(hashes), 3)
+
+    def test_areas_are_those_of_the_pictures_own_colours_whatever_order_the_network_reads_them_in(self):
+        """A network that takes red for blue has one map in either order."""
+        plane = [[0.01 * ((7 * i + 13 * k) % 31) - 0.15 for k in range(12)] for i in range(256)]
+        green = [[0.01 * ((5 * i + 11 * k) % 29) - 0.14 for k in range(12)] for i in range(256)]
+        weights = tiny_onnx.tensor("w", [768, 12], [v for rows in (plane, green, plane) for row in rows for v in row])
+        nodes = [tiny_onnx.node("Flatten", ["image"], "flat"), tiny_onnx.node("MatMul", ["flat", "w"], "logits")]
+        onnx = tiny_onnx.model(nodes, [weights], [("image", ["N", 3, 16, 16])], [("logits", ["N", 12])])
+        for order in ("RGB", "BGR"):
+            daemon.write_model(self.models, order.lower(), onnx, daemon.LABELS, 16, input={"size": [16, 16], "channels": order, "mean": [0.4, 0.5, 0.4], "std": [0.2, 0.2, 0.2]})
+        colours = daemon.png(16, 16, lambda x, y: [[255, 40, 40], [40, 40, 200], [40, 90, 40]][(x // 3 + y // 5) % 3])
+        with daemon.Daemon(self.models) as d:
+            maps = [asking.raw_map(d.explain(colours, "?target=1&method=lime&superpixels=20&perturbations=60&outputs=raw", order.lower()).json["maps"][0]) for order in ("RGB", "BGR")]
+        self.assertGreater(max(map(abs, maps[0])), 0)
+        for a, b in zip(*maps):
+            self.assertAlmostEqual(a, b, delta=1e-4 * max(map(abs, maps[0])))
 
     def test_what_lies_beside_the_crop_moves_a_map_and_changes_nothing_else(self):
         """The same middle in a wider picture: its map has the same range, box and strongest pixels, and its peak lies in the same place of the crop."""
