@@ -97,7 +97,8 @@ struct wn_copy {
     float fill;
 };
 
-/* Two inputs of an activation that lie no further apart are one: between them a quotient would be of roundings. */
+/* Two inputs of an activation that lie no further apart are one: between them a quotient would be of roundings. In
+ * single precision that is so between inputs that lie somewhat further apart, too: kernels/secant_f32.h. */
 #define WN_SECANT_APART 1e-7
 
 /* The primitives: identifier, name, what in[] and out[] hold. */

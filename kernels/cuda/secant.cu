@@ -1,8 +1,15 @@
 /* The slope of an activation between two of its inputs, as DeepLIFT chains them. The functions are those of unary.def.
  */
+#include "../secant_f32.h"
 #include "unary.h"
 
 namespace {
+
+template <class F> __device__ struct wn_secant_end end_at(const F &f, float x, const struct wn_act &act)
+{
+    const float y = f.forward(x, act.alpha, act.beta);
+    return {x, y, f.backward(F::from_output ? y : x, 1, act.alpha, act.beta)};
+}
 
 template <class F, int V> __global__ void secant_kernel(struct wn_cuda_loop loop, struct wn_cuda_secant s)
 {
@@ -22,11 +29,7 @@ template <class F, int V> __global__ void secant_kernel(struct wn_cuda_loop loop
             wn_fetch<V>(s.x0, at[3], s.x0.stride[WN_CUDA_INNER], x0);
 #pragma unroll
             for (int k = 0; k < V; k++) {
-                const float y = f.forward(x[k], s.act.alpha, s.act.beta);
-                const float y0 = f.forward(x0[k], s.act.alpha, s.act.beta), apart = x[k] - x0[k];
-                g[k] = fabsf(apart) > (float)WN_SECANT_APART
-                           ? g[k] * ((y - y0) / apart)
-                           : f.backward(F::from_output ? y : x[k], g[k], s.act.alpha, s.act.beta);
+                g[k] *= wn_secant_slope(end_at(f, x[k], s.act), end_at(f, x0[k], s.act));
             }
             wn_put<V>(s.dx, at[4], g);
         }

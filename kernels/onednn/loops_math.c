@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "../secant_f32.h"
 #include "../unary_f32.h"
 #include "loops_inner.h"
 
@@ -115,13 +116,17 @@ static inline __attribute__((always_inline)) void apply_secant(const struct wn_a
 #define X(id, name, from, fwd, bwd)                                                                                    \
     case WN_UNARY_##id:                                                                                                \
         for (int64_t i = 0; i < n; i++) {                                                                              \
-            float x = wn_dnn_element(x0, i, bf16), g = wn_dnn_element(dy, i, bf16);                                    \
-            const float then = fwd, before = x;                                                                        \
+            float x = wn_dnn_element(x0, i, bf16), z, g = 1;                                                           \
+            struct wn_secant_end then = {x, fwd, 0}, now;                                                              \
+            z = from == FROM_Y ? then.y : x;                                                                           \
+            then.slope = bwd;                                                                                          \
             x = wn_dnn_element(x1, i, bf16);                                                                           \
-            const float now = fwd, apart = x - before, z = from == FROM_Y ? now : x, slope = bwd;                      \
-            const bool far = WN_ABS(apart) > (float)WN_SECANT_APART;                                                   \
+            now.x = x;                                                                                                 \
+            now.y = fwd;                                                                                               \
+            z = from == FROM_Y ? now.y : x;                                                                            \
+            now.slope = bwd;                                                                                           \
             (void)z;                                                                                                   \
-            put_element(dx, i, far ? g *((now - then) / (far ? apart : 1)) : slope, bf16);                             \
+            put_element(dx, i, wn_dnn_element(dy, i, bf16) * wn_secant_slope(now, then), bf16);                        \
         }                                                                                                              \
         break;
 #include <whynot/unary.def>

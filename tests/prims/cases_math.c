@@ -1,6 +1,10 @@
 /* Products, elementwise functions, reductions. */
 #include "cases.h"
 
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
 enum { TRANS_A = 1, TRANS_B = 2, RANK_3 = 4, ONE_A = 8, ONE_B = 16, BIAS = 32, RELU = 64, CONST_B = 128 };
 
 static struct wn_shape matrix(bool transposed, int64_t batch, int64_t rows, int64_t cols)
@@ -86,7 +90,22 @@ static void unary_bwd(struct subject *s, int kind)
     subject_output(s, wn_unary_bwd(s->p, (enum wn_unary)kind, dy, z, d.alpha, d.beta));
 }
 
-/* The second input lies well apart, or is the first one itself, on which only the derivative is left. */
+/* x, moved up by 1 to 4 of its last places, or by 1 to 4 ten-thousandths: so close that the difference of two results
+ * is largely or partly of roundings. */
+static int beside(struct subject *s, int x, struct wn_shape shape, bool places)
+{
+    const int64_t n = wn_shape_count(&shape);
+    float *moved = malloc((size_t)n * sizeof *moved);
+    for (int i = 0; i < s->n_inputs; i++)
+        if (s->inputs[i].value == x) memcpy(moved, s->inputs[i].data, (size_t)n * sizeof *moved);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = 0; k <= i % 4; k++) moved[i] = places ? nextafterf(moved[i], 9) : moved[i] + 1e-4f;
+    const int value = subject_given(s, shape, moved);
+    free(moved);
+    return value;
+}
+
+/* The second input lies well apart, is the first one itself, on which only the derivative is left, or is close by. */
 static void secant(struct subject *s, int kind)
 {
     struct domain d = domain_of((enum wn_unary)kind);
@@ -95,6 +114,13 @@ static void secant(struct subject *s, int kind)
     int gap = subject_input(s, shape, true, 0.25, 1);
     subject_output(s, wn_secant(s->p, (enum wn_unary)kind, dy, x, wn_add(s->p, x, gap), d.alpha, d.beta));
     subject_output(s, wn_secant(s->p, (enum wn_unary)kind, dy, x, x, d.alpha, d.beta));
+    /* near 0 the results of these are small differences of large numbers, whose roundings no rule can see */
+    if (kind == WN_UNARY_ELU || kind == WN_UNARY_EPSILON_GATE) d.hi = -0.25;
+    int from = subject_input(s, shape, true, d.lo, d.hi);
+    for (int places = 0; places < 2 && !s->coarse; places++) {
+        int close = beside(s, from, shape, places);
+        subject_output(s, wn_secant(s->p, (enum wn_unary)kind, dy, from, close, d.alpha, d.beta));
+    }
 }
 
 enum { SAME, SCALAR, CHANNEL, ROW, OUTER, LOW_RANK, CONST };
