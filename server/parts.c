@@ -310,14 +310,19 @@ static double drop_of(const json_t *parts, int unit)
     return row ? number(json_object_get(parts, "logit")) - number(json_array_get(row, 2)) : NAN;
 }
 
-/* Leaving it out changes the logit by less than 5 % of it, or raises it. */
-static uint64_t irrelevant_of(const json_t *parts, int n_units)
+/* Those whose leaving out was drawn; *irrelevant: of these, what changes the logit by less than 5 % of it, or raises
+ * it. */
+static uint64_t drawn_of(const json_t *parts, int n_units, uint64_t *irrelevant)
 {
-    double limit = 0.05 * fabs(number(json_object_get(parts, "logit")));
-    uint64_t set = 0;
-    for (int u = 0; u < n_units; u++)
-        if (drop_of(parts, u) < limit) set |= 1ull << u;
-    return set;
+    const double limit = 0.05 * fabs(number(json_object_get(parts, "logit")));
+    uint64_t drawn = 0;
+    *irrelevant = 0;
+    for (int u = 0; u < n_units; u++) {
+        const double drop = drop_of(parts, u);
+        if (isfinite(drop)) drawn |= 1ull << u;
+        if (drop < limit) *irrelevant |= 1ull << u;
+    }
+    return drawn;
 }
 
 static double single_deletion(const json_t *parts, const json_t *importance, int n_parts)
@@ -361,12 +366,13 @@ void wn_parts_score(const json_t *parts, const char *subject, double tau, double
         return;
     for (int u = 0; u < n_units; u++)
         if (number(json_array_get(values, (size_t)u)) > tau * sum) important |= 1ull << u;
-    uint64_t all = (1ull << n_parts) - 1, irrelevant = irrelevant_of(parts, n_units), behind = irrelevant & ~all;
+    const uint64_t all = (1ull << n_parts) - 1;
+    uint64_t irrelevant, behind = drawn_of(parts, n_units, &irrelevant) & ~all;
     scores[WN_PARTS_CSDC] = synthetic_check(parts, important);
     scores[WN_PARTS_PC] = stays(parts, all & ~important);
     scores[WN_PARTS_DC] = 1 - stays(parts, all & important);
     if (irrelevant) scores[WN_PARTS_D] = 1 - (double)count(important & irrelevant) / count(irrelevant);
-    if (n_units > n_parts) scores[WN_PARTS_BI] = (double)count(behind) / (n_units - n_parts);
+    if (behind) scores[WN_PARTS_BI] = (double)count(behind & irrelevant) / count(behind);
     scores[WN_PARTS_SD] = single_deletion(parts, values, n_parts);
     scores[WN_PARTS_TS] = target_sensitivity(parts, json_object_get(of, "shared"));
     scores[WN_PARTS_TAU] = tau;

@@ -99,6 +99,24 @@ static void what_the_picture_does_not_say_is_left_out(void **state)
     json_decref(parts);
 }
 
+/* A thing without a picture of its own is neither relevant nor irrelevant; without pictures of both there is no
+ * share. */
+static void what_was_not_drawn_is_not_counted(void **state)
+{
+    double v[WN_PARTS_SCORES];
+    (void)state;
+    json_t *parts = line("{\"m\":{\"sum\":10,\"importance\":[8,2,0.1,1,0]}}", 7);
+    json_t *rows = json_object_get(parts, "without");
+    json_array_remove(rows, json_array_size(rows) - 2); /* the thing that matters */
+    wn_parts_score(parts, "m", 0.05, v);
+    near(v[WN_PARTS_BI], 1);
+    json_array_remove(rows, json_array_size(rows) - 1);
+    wn_parts_score(parts, "m", 0.05, v);
+    assert_true(isnan(v[WN_PARTS_BI]));
+    near(v[WN_PARTS_D], 1); /* of the parts */
+    json_decref(parts);
+}
+
 static void tau_is_the_one_that_suits_the_method_best(void **state)
 {
     const struct wn_evaluation_metric *metric = wn_evaluation_metric_find("parts");
@@ -131,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_uniform_map_calls_everything_important),
         cmocka_unit_test(a_map_that_is_turned_round_scores_nothing),
         cmocka_unit_test(what_the_picture_does_not_say_is_left_out),
+        cmocka_unit_test(what_was_not_drawn_is_not_counted),
         cmocka_unit_test(tau_is_the_one_that_suits_the_method_best),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
