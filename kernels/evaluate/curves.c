@@ -25,7 +25,16 @@ enum wn_code wn_trial_curve(struct wn_trial *t, int points, double *scores, stru
     return code;
 }
 
-/* The area under the curve of every subject, under the cover that the hider shows. */
+/* In such a map the order would be that of reading, whatever the picture shows. */
+static bool is_constant(const struct wn_answer *a)
+{
+    for (int i = 1; i < a->h * a->w; i++)
+        if (a->map[i] != a->map[0]) return false;
+    return true;
+}
+
+/* The area under the curve of every subject whose map puts pixels into an order, under the cover that the hider shows.
+ */
 static enum wn_code areas(struct wn_trial *t, double *values, struct wn_error *err)
 {
     int points = wn_curve_points(t->pixels, t->options->curve_step);
@@ -34,7 +43,7 @@ static enum wn_code areas(struct wn_trial *t, double *values, struct wn_error *e
     if (!scores) return wn_fail(err, WN_NO_MEMORY, "no memory for a curve");
     for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
         const struct wn_answer *a = wn_trial_answer(t, s, WN_MAP_CHOSEN);
-        if (!a) continue;
+        if (!a || is_constant(a)) continue;
         const float *map = a->map;
         wn_hider_maps(&t->hider, &map, 1, a->h, a->w, false);
         code = wn_trial_curve(t, points, scores, err);

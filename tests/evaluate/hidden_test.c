@@ -160,6 +160,21 @@ static void curves_end_where_the_picture_is_and_agree_with_slow_ones(void **stat
     free(logits);
 }
 
+static void a_map_that_is_the_same_everywhere_has_no_curve(void **state)
+{
+    const struct desk *d = *state;
+    struct bench b;
+    double insertion[2] = {0}, deletion[2] = {0};
+    bench_open(&b, d, 2);
+    for (int i = 0; i < d->pixels; i++) map_of(&b, 0, WN_MAP_CHOSEN)[i] = 0.25f;
+    map_of(&b, 1, WN_MAP_CHOSEN)[d->pixels - 1] = 1; /* one pixel before all others */
+    run(&b, "insertion", insertion);
+    run(&b, "deletion", deletion);
+    assert_true(isnan(insertion[0]) && isnan(deletion[0]));
+    assert_true(isfinite(insertion[1]) && isfinite(deletion[1]));
+    bench_close(&b);
+}
+
 static void insertion_is_deletion_in_reversed_order(void **state)
 {
     const struct desk *d = *state;
@@ -260,6 +275,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(pictures_with_an_unlikely_second_class_are_left_out),
         cmocka_unit_test(equal_area_hides_as_many_pixels_for_every_method),
         cmocka_unit_test(curves_end_where_the_picture_is_and_agree_with_slow_ones),
+        cmocka_unit_test(a_map_that_is_the_same_everywhere_has_no_curve),
         cmocka_unit_test(insertion_is_deletion_in_reversed_order),
         cmocka_unit_test(confidence_keeps_all_of_a_map_that_shows_all),
         cmocka_unit_test(road_removes_nine_shares_of_both_ends_of_the_order),
