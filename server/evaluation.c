@@ -175,7 +175,7 @@ enum wn_code wn_judging_read(const struct wn_judging_words *w, const struct wn_m
     *out = (struct wn_judging){.seed = w->seed, .limits = wn_config_image_limits(config)};
     if (wn_graph_classes(m->graph) < 2)
         return wn_fail(err, WN_BAD_REQUEST,
-                       "an evaluation needs a network with two classes or more, and the model %s has one output",
+                       "an evaluation needs a network with two outputs or more, and the model %s has one output",
                        m->name);
     out->wrong = "suite";
     int suite = w->suite ? find(w->suite, "suite", suite_name, err) : 0;

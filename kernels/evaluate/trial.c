@@ -46,7 +46,7 @@ static enum wn_code check(const struct wn_evaluation_options *o, int classes, st
 {
     if (o->n_subjects < 1) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a method and a contrast to judge");
     if (o->n_metrics < 1) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a metric to judge by");
-    if (classes < 2) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a network with two classes or more");
+    if (classes < 2) return wn_fail(err, WN_BAD_REQUEST, "an evaluation needs a network with two outputs or more");
     for (int i = 0; i < o->n_metrics; i++)
         if (o->n_subjects < 2 && o->metrics[i]->needs & WN_NEEDS_SEVERAL)
             return wn_fail(err, WN_BAD_REQUEST, "metric '%s' compares: give it two methods or contrasts",

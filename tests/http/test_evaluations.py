@@ -208,7 +208,7 @@ class Evaluations(Jobs, unittest.TestCase):
             daemon.write_model(folder, "one", tiny_onnx.classifier(seed=5, classes=1), ["yes", "no"], 16)
             with daemon.Daemon(folder) as d:
                 a = self.evaluate(d, dict(FAST, instances=[instance(1)]), "one")
-                self.assertEqual((a.status, "two classes" in a.json["detail"]), (400, True), a.body)
+                self.assertEqual((a.status, "two outputs" in a.json["detail"]), (400, True), a.body)
 
     def test_pictures_are_held_to_the_limits_of_the_daemon(self):
         large = daemon.png(400, 300, lambda x, y: [x % 256, y % 256, 0])
