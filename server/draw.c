@@ -39,9 +39,9 @@ enum wn_code wn_draw_plan(const struct wn_slot *slot, struct wn_drawing *d, stru
     return ask->normalize == WN_NORMALIZE_SHARED ? share_range(slot, d, err) : WN_OK;
 }
 
-/* A mean of masks lies between 0 and 1 and is shown as it is; their variance is never above 1/4 and is shown five
- * times as strong, cut at 1 (Prabhushankar et al. 2020), unless somebody asks for its own range. A variance has no
- * sign. */
+/* A mean of masks lies between 0 and 1 and is shown as it is. The variance of n masks is at most n/(n - 1)/4, about a
+ * quarter, and is shown five times as strong, cut at 1 (Prabhushankar et al. 2020), unless somebody asks for its own
+ * range. A variance has no sign. */
 struct wn_drawing wn_draw_adapt(const struct wn_slot *slot, int i, const struct wn_drawing *d)
 {
     struct wn_drawing own = *d;
