@@ -218,8 +218,10 @@ struct wn_answer {
     int target, foil;      /* as resolved; foil -1 where the contrast has none */
     int layer;             /* as resolved: number among wn_graph_layer, or WN_LAYER_INPUT */
     int h, w;
-    float *map;  /* h*w, signed, not normalised; owned by the answer */
-    float score; /* v.y: the scalar that was explained */
+    float *map; /* h*w, signed, not normalised; owned by the answer */
+    /* v.y: the scalar that was explained, unless WN_SETTING_PATH_TARGET follows another; of two passes the first
+     * one's */
+    float score;
     unsigned flags;
     /* Methods whose map has to sum to a known difference (Integrated Gradients, DeepLIFT): the sum, and that
      * difference. */

@@ -185,10 +185,14 @@ const struct wn_method wn_method_lime = {
                "when it is there.",
     .formula = "w = argmin sum_k pi_k (F(x_k) - w0 - w z_k)^2 + |w|^2, z_k areas there or in their mean colour, pi_k = "
                "sqrt(exp(-d_k^2 / 0.25^2)), d_k: the cosine distance to the whole",
-    .source = "Ribeiro et al. 2016 (LIME); areas: SLIC, Achanta et al. 2012",
+    .source =
+        "Ribeiro et al. 2016 (LIME), which fits the probability of the class: so does contrast `probability`; the "
+        "other scalars are ours; areas: SLIC, Achanta et al. 2012",
     .cost = "a forward pass for each of the `perturbations`",
-    .misleads = "Other draws give other weights: with few `perturbations` for many areas they are mostly noise. Half "
-                "the picture is gone in each of them.",
+    .misleads =
+        "Other draws give other weights: with few `perturbations` for many areas they are mostly noise. Half "
+        "the picture is gone in each of them. What is fitted is the logit for contrast `logit` and log-odds for "
+        "most others; only with `probability` is it the probability, as published.",
     .flags = WN_METHOD_INPUT | WN_METHOD_AREAS,
     .settings = BIT(SUPERPIXELS) | BIT(PERTURBATIONS) | BIT(NOISE_SEED) | BIT(PATH_TARGET),
     .build = build,
