@@ -162,7 +162,7 @@ size_t wn_mask_sign(const float *map, size_t n, enum wn_keep keep, bool *hidden)
 }
 
 struct ranked {
-    float value; /* lowest is hidden first */
+    float value;
     int at;
 };
 
@@ -177,9 +177,9 @@ enum wn_code wn_mask_order(const float *map, size_t n, enum wn_keep keep, int *o
 {
     struct ranked *ranked = malloc((n ? n : 1) * sizeof *ranked);
     if (!ranked) return wn_fail(err, WN_NO_MEMORY, "no memory to rank %zu pixels", n);
-    for (size_t i = 0; i < n; i++) ranked[i] = (struct ranked){keep == WN_KEEP_POSITIVE ? map[i] : -map[i], (int)i};
+    for (size_t i = 0; i < n; i++) ranked[i] = (struct ranked){map[i], (int)i};
     qsort(ranked, n, sizeof *ranked, by_value);
-    for (size_t i = 0; i < n; i++) order[i] = ranked[i].at;
+    for (size_t i = 0; i < n; i++) order[i] = ranked[keep == WN_KEEP_POSITIVE ? i : n - 1 - i].at;
     free(ranked);
     return WN_OK;
 }

@@ -11,7 +11,12 @@
 
 enum wn_code wn_saliency_order(const float *map, int n, int *order, struct wn_error *err)
 {
-    return wn_mask_order(map, (size_t)n, WN_KEEP_NEGATIVE, order, err);
+    float *turned = malloc((n > 0 ? (size_t)n : 1) * sizeof *turned);
+    if (!turned) return wn_fail(err, WN_NO_MEMORY, "no memory to rank %d pixels", n);
+    for (int i = 0; i < n; i++) turned[i] = -map[i];
+    enum wn_code code = wn_mask_order(turned, (size_t)n, WN_KEEP_POSITIVE, order, err);
+    free(turned);
+    return code;
 }
 
 int wn_curve_points(int n, int step)

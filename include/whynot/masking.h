@@ -78,9 +78,9 @@ enum wn_keep { WN_KEEP_POSITIVE, WN_KEEP_NEGATIVE };
 WN_API size_t wn_mask_sign(const float *map, size_t n, enum wn_keep keep, bool *hidden);
 /* Pixels in the order in which wn_mask_extreme hides them; order: n, the caller's. Errors: WN_NO_MEMORY. */
 WN_API enum wn_code wn_mask_order(const float *map, size_t n, enum wn_keep keep, int *order, struct wn_error *err);
-/* Hides `count` pixels (at most n), the most extreme of the side that is not kept, whatever their sign; ties by
- * lowest index. With one count for several maps all hide the same area (Wang & Wang 2022, supplement). Errors:
- * WN_NO_MEMORY. */
+/* Hides `count` pixels (at most n), the most extreme of the side that is not kept, whatever their sign: the first or
+ * the last ones in ascending order, in which equal ones stay as they lie. With one count for several maps all hide
+ * the same area (Wang & Wang 2022, supplement). Errors: WN_NO_MEMORY. */
 WN_API enum wn_code wn_mask_extreme(const float *map, size_t n, enum wn_keep keep, size_t count, bool *hidden,
                                     struct wn_error *err);
 /* out = hidden ? fill : x, in all planes; out may be x or fill. n: pixels of a plane. */

@@ -105,10 +105,11 @@ __global__ void __launch_bounds__(WN_BLOCK) fill_planes_kernel(const float *valu
 
 /* ---- which pixels to hide ---- */
 
-/* Their order: lowest first, of equals the first one. No two are the same. */
-__device__ __forceinline__ wn_word rank_of(float v, enum wn_keep keep, int i)
+/* Their order among n: lowest first, of equals the first one, or that order turned round. No two are the same. */
+__device__ __forceinline__ wn_word rank_of(float v, enum wn_keep keep, int i, int n)
 {
-    return (wn_word)wn_key_of(keep == WN_KEEP_POSITIVE ? v : -v) << 32 | (unsigned)i;
+    const bool rising = keep == WN_KEEP_POSITIVE;
+    return (wn_word)wn_key_of(rising ? v : -v) << 32 | (unsigned)(rising ? i : n - 1 - i);
 }
 
 /* The rank of the last of `count` to be hidden, bit by bit: no more than count - 1 are below it. */
@@ -119,7 +120,7 @@ __device__ __forceinline__ wn_word last_hidden(const float *map, int n, enum wn_
         if (bit < 1ull << 32 && bit > (wn_word)n) continue; /* no index has that bit */
         const wn_word limit = found | bit;
         wn_word below = 0;
-        for (int i = threadIdx.x; i < n; i += WN_BLOCK) below += rank_of(map[i], keep, i) < limit;
+        for (int i = threadIdx.x; i < n; i += WN_BLOCK) below += rank_of(map[i], keep, i, n) < limit;
         if (wn_block_join(below, wn_sum(), part) < (wn_word)count) found = limit;
     }
     return found;
@@ -136,7 +137,7 @@ __global__ void __launch_bounds__(WN_BLOCK) choose_kernel(struct wn_cuda_choose 
     const wn_word last = h.count > 0 ? last_hidden(map, c.pixels, h.keep, h.count, part) : 0;
     wn_word n = 0;
     for (int i = threadIdx.x; i < c.pixels; i += WN_BLOCK) {
-        const bool hide = by_sign ? wn_is_against(map[i], h.keep) : rank_of(map[i], h.keep, i) <= last;
+        const bool hide = by_sign ? wn_is_against(map[i], h.keep) : rank_of(map[i], h.keep, i, c.pixels) <= last;
         hidden[i] = hide;
         n += hide;
     }

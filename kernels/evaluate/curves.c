@@ -17,7 +17,7 @@ enum wn_code wn_trial_curve(struct wn_trial *t, int points, double *scores, stru
         struct wn_hidden rows[WN_TRIAL_BATCH];
         n = points - done < WN_TRIAL_BATCH ? points - done : WN_TRIAL_BATCH;
         for (int i = 0; i < n; i++)
-            rows[i] = (struct wn_hidden){0, (done + i) * t->options->curve_step, WN_KEEP_NEGATIVE};
+            rows[i] = (struct wn_hidden){0, (done + i) * t->options->curve_step, WN_KEEP_POSITIVE};
         code = wn_trial_hidden(t, rows, n, err);
         for (int i = 0; i < n && code == WN_OK; i++)
             scores[done + i] = wn_trial_probability(t, t->batch_logits + (size_t)i * (size_t)t->classes, t->chosen);
@@ -33,6 +33,22 @@ static bool is_constant(const struct wn_answer *a)
     return true;
 }
 
+/* The map turned round: the highest pixels go first, of equal ones the first. */
+static enum wn_code area_of(struct wn_trial *t, const struct wn_answer *a, int points, double *scores, double *value,
+                            struct wn_error *err)
+{
+    const size_t cells = (size_t)a->h * (size_t)a->w;
+    float *turned = malloc(cells * sizeof *turned);
+    if (!turned) return wn_fail(err, WN_NO_MEMORY, "no memory for a map");
+    for (size_t i = 0; i < cells; i++) turned[i] = -a->map[i];
+    const float *map = turned;
+    wn_hider_maps(&t->hider, &map, 1, a->h, a->w, false);
+    enum wn_code code = wn_trial_curve(t, points, scores, err);
+    if (code == WN_OK) *value = wn_area_under(scores, points);
+    free(turned);
+    return code;
+}
+
 /* The area under the curve of every subject whose map puts pixels into an order, under the cover that the hider shows.
  */
 static enum wn_code areas(struct wn_trial *t, double *values, struct wn_error *err)
@@ -44,10 +60,7 @@ static enum wn_code areas(struct wn_trial *t, double *values, struct wn_error *e
     for (int s = 0; s < t->options->n_subjects && code == WN_OK; s++) {
         const struct wn_answer *a = wn_trial_answer(t, s, WN_MAP_CHOSEN);
         if (!a || is_constant(a)) continue;
-        const float *map = a->map;
-        wn_hider_maps(&t->hider, &map, 1, a->h, a->w, false);
-        code = wn_trial_curve(t, points, scores, err);
-        if (code == WN_OK) values[s] = wn_area_under(scores, points);
+        code = area_of(t, a, points, scores, &values[s], err);
     }
     free(scores);
     return code;

@@ -42,8 +42,8 @@ enum wn_code wn_trial_forward(struct wn_trial *t, int n, struct wn_error *err);
 /* Logits of what n rows make of the picture under the hider's cover, by its maps, into batch_logits; fill, map,
  * hidden, order and the batch may be written. */
 enum wn_code wn_trial_hidden(struct wn_trial *t, const struct wn_hidden *rows, int n, struct wn_error *err);
-/* The probability of the chosen class while the hider hides (or shows) the highest pixels of its map, curve_step at
- * a time, the first before any change; scores: `points`. */
+/* The probability of the chosen class while the hider hides (or shows) the lowest pixels of its map, of equal ones the
+ * first, curve_step at a time, the first before any change; scores: `points`. */
 enum wn_code wn_trial_curve(struct wn_trial *t, int points, double *scores, struct wn_error *err);
 
 /* What of a layer's map a metric looks at, and how that is enlarged to the input. */

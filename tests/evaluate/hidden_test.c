@@ -87,7 +87,8 @@ static void equal_area_hides_as_many_pixels_for_every_method(void **state)
     float *x = malloc(d->floats * sizeof *x), *logits = calloc((size_t)d->classes, sizeof *logits);
     bench_open(&b, d, 2);
     float *few = map_of(&b, 0, WN_MAP_FIRST), *many = map_of(&b, 1, WN_MAP_FIRST);
-    for (int i = 0; i < d->pixels; i++) { /* 10 and 30 negative, 20 and 50 positive, the rest 0; all different */
+    /* 10 and 30 negative, 20 and 50 positive, all different; the rest 0, of which the last count as the highest */
+    for (int i = 0; i < d->pixels; i++) {
         few[i] = i < 10 ? -1 - i : i >= 100 && i < 120 ? i : 0;
         many[i] = i < 30 ? -1 - i : i >= 200 && i < 250 ? i : 0;
     }
@@ -110,7 +111,7 @@ static void equal_area_hides_as_many_pixels_for_every_method(void **state)
             for (int n = 0; n < cases[i].count; n++) {
                 int at = -1;
                 for (int k = 0; k < d->pixels; k++)
-                    if (!gone[k] && (at < 0 || (cases[i].lowest ? map[k] < map[at] : map[k] > map[at]))) at = k;
+                    if (!gone[k] && (at < 0 || (cases[i].lowest ? map[k] < map[at] : map[k] >= map[at]))) at = k;
                 gone[at] = true;
                 for (int c = 0; c < d->channels; c++) x[c * d->pixels + at] = 0;
             }

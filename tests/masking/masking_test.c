@@ -184,8 +184,10 @@ static void the_equal_area_variant_hides_equal_counts_the_most_extreme_first(voi
             }
             assert_int_equal(n, count < N ? count : N);
             assert_true(last <= first);
-            bool over = false; /* of those that tie at the limit, the first in order are hidden */
-            for (int i = 0; i < N; i++) {
+            /* of those that tie at the limit the first are hidden from the lowest on, the last from the highest */
+            bool over = false;
+            for (int k = 0; k < N; k++) {
+                const int i = keep == WN_KEEP_POSITIVE ? k : N - 1 - k;
                 if ((keep == WN_KEEP_POSITIVE ? map[i] : -map[i]) != last) continue;
                 if (!hidden[i]) over = true;
                 assert_false(over && hidden[i]);
