@@ -1,8 +1,10 @@
 /* The things that are timed: engines of ours, the bare oneDNN stack, PyTorch in a process of its own. */
 #include "bench.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -379,45 +381,75 @@ static const char *arch_of(const char *model)
     return NULL;
 }
 
-static void become_torch(const struct bench_options *o, const char *arch)
+/* Spawned and not forked: CUDA is in this process by now. A fork would share its pages, those that the device reads and
+ * writes too, until either side writes to them and takes them from under it. */
+static int spawn_torch(const struct bench_options *o, const char *arch, int in, int out, pid_t *pid)
 {
-    char threads[16], batch[16];
+    char threads[16], batch[16], limit[48];
+    const bool cpu = strcmp(o->torch_device, "cpu") == 0;
     snprintf(threads, sizeof threads, "%d", o->threads);
     snprintf(batch, sizeof batch, "%d", o->batch);
+    snprintf(limit, sizeof limit, "OPENBLAS_NUM_THREADS=%d", o->threads);
     /* Debian's default BLAS is the slow reference one: beating that would be no achievement. */
-    if (strcmp(o->torch_device, "cpu") == 0) setenv("LD_LIBRARY_PATH", "/usr/lib/x86_64-linux-gnu/openblas-pthread", 1);
-    setenv("OPENBLAS_NUM_THREADS", threads, 1);
-    execlp(o->python, o->python, o->torch, "--arch", arch, "--threads", threads, "--batch", batch, "--method",
-           o->method->name, "--clock", o->cpu_time ? "process_time" : "perf_counter", "--device", o->torch_device,
-           "--precision", strcmp(o->torch_device, "cpu") == 0 ? "f32" : wn_precision_name(o->precisions[0]),
-           o->torch_compile ? "--compile" : NULL, (char *)NULL);
-    _exit(127);
+    const char *const libraries = cpu ? "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/openblas-pthread" : limit;
+    const char *const args[] = {"env",
+                                limit,
+                                libraries,
+                                o->python,
+                                o->torch,
+                                "--arch",
+                                arch,
+                                "--threads",
+                                threads,
+                                "--batch",
+                                batch,
+                                "--method",
+                                o->method->name,
+                                "--clock",
+                                o->cpu_time ? "process_time" : "perf_counter",
+                                "--device",
+                                o->torch_device,
+                                "--precision",
+                                cpu ? "f32" : wn_precision_name(o->precisions[0]),
+                                o->torch_compile ? "--compile" : NULL,
+                                NULL};
+    posix_spawn_file_actions_t ends;
+    int why = posix_spawn_file_actions_init(&ends);
+    if (why) return why;
+    why = posix_spawn_file_actions_adddup2(&ends, in, 0);
+    if (!why) why = posix_spawn_file_actions_adddup2(&ends, out, 1);
+    if (!why) why = posix_spawnp(pid, "env", &ends, NULL, (char *const *)args, environ);
+    posix_spawn_file_actions_destroy(&ends);
+    return why;
 }
 
-static struct torch *start_torch(const struct bench_options *o, const char *arch)
+static void close_both(const int *ends)
+{
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static struct torch *torch_process(const struct bench_options *o, const char *arch)
 {
     int to[2], from[2];
-    char line[64] = "";
     struct torch *t = calloc(1, sizeof *t);
-    if (!t || pipe(to) || pipe(from)) {
-        fputs("PyTorch is not measured: no memory or descriptors for it\n", stderr);
-        return free(t), NULL;
-    }
-    fflush(NULL);
-    signal(SIGPIPE, SIG_IGN);
-    t->pid = fork();
-    if (t->pid == 0) {
-        dup2(to[0], 0);
-        dup2(from[1], 1);
-        close(to[1]);
-        close(from[0]);
-        become_torch(o, arch);
-    }
+    if (!t || pipe2(to, O_CLOEXEC)) return free(t), NULL;
+    if (pipe2(from, O_CLOEXEC)) return close_both(to), free(t), NULL;
+    if (spawn_torch(o, arch, to[0], from[1], &t->pid)) return close_both(to), close_both(from), free(t), NULL;
     close(to[0]);
     close(from[1]);
     t->to = fdopen(to[1], "w");
     t->from = fdopen(from[0], "r");
     t->holders = 1;
+    return t;
+}
+
+static struct torch *start_torch(const struct bench_options *o, const char *arch)
+{
+    char line[64] = "";
+    signal(SIGPIPE, SIG_IGN);
+    struct torch *t = torch_process(o, arch);
+    if (!t) return fputs("PyTorch is not measured: no memory or descriptors for it\n", stderr), NULL;
     if (t->to && t->from && fgets(line, sizeof line, t->from) && strcmp(line, "ready\n") == 0) return t;
     fprintf(stderr, "%s does not start with %s\n", o->torch, o->python);
     if (t->to) fclose(t->to);

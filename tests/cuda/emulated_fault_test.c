@@ -499,5 +499,6 @@ int main(void)
         cmocka_unit_test(what_may_pass_loses_no_device_though_it_is_said_twice),
         cmocka_unit_test(a_device_that_does_not_open_is_not_lost),
     };
+    fake_runtime.forks_expected = true; /* scenes that end their process */
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

@@ -270,5 +270,6 @@ int main(void)
         cmocka_unit_test(a_copy_is_done_when_it_is_waited_for),
         cmocka_unit_test(what_a_card_refuses_while_it_captures_ends_the_process),
     };
+    fake_runtime.forks_expected = true; /* scenes that end their process */
     return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
 }

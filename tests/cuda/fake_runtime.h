@@ -29,6 +29,7 @@ struct fake_runtime {
     size_t too_large;        /* there is no block of so many bytes (0: there is any) */
     long strangers;          /* times that something of another device than the current one was used ... */
     bool strangers_expected; /* ... which else ends the process */
+    bool forks_expected;     /* once CUDA has been called, which else end the process */
 };
 extern struct fake_runtime fake_runtime;
 
