@@ -2,12 +2,11 @@
 import os
 import signal
 import tempfile
-import threading
-import time
 import unittest
 
 import life
 from life import daemon
+import device_loss
 
 
 class Faults(life.Folder):
@@ -71,48 +70,14 @@ class Faults(life.Folder):
             self.assertEqual(d.get("/readyz").status, 200)
 
     def test_a_lost_device_ends_the_process_in_time_and_everybody_is_answered(self):
-        d = self.start("lost@armed=8", "--max-queue-size", "500", "--max-queue-wait-ms", "0", folder=self.folder.name)
-        statuses, lock, stop, seen = [], threading.Lock(), threading.Event(), {}
+        def start():
+            return self.start("lost@armed=8", "--max-queue-size", "500", "--max-queue-wait-ms", "0", folder=self.folder.name)
 
-        def client(i):
-            c = d.connect()
-            while not stop.is_set():
-                try:
-                    a = d.explain(daemon.picture(i, 64, 64), "", "slow", connection=c)
-                except OSError:
-                    return  # the process has gone, and was asked after it had
-                with lock:
-                    statuses.append((a.status, a.headers["Connection"]))
-                    if a.status == 503:
-                        seen.setdefault("refused", time.monotonic())
-                if a.status != 200:
-                    return
-
-        def look():
-            while True:
-                try:
-                    a = d.get("/readyz")
-                except OSError:
-                    return
-                if a.status == 503:
-                    seen.setdefault("not ready", time.monotonic())
-        threads = [threading.Thread(target=client, args=(i,)) for i in range(10)] + [threading.Thread(target=look)]
-        for t in threads:
-            t.start()
-        code = d.process.wait(60)
-        gone = time.monotonic()
-        stop.set()
-        for t in threads:
-            t.join()
-        self.assertEqual(code, 70, d.errors())
-        self.assertEqual(sum(s == 503 for s, _ in statuses), 10, statuses)  # each client's last question, in flight when it happened
-        self.assertEqual({c for s, c in statuses if s == 503}, {"close"})
-        if "not ready" in seen:  # it may be gone before anybody looks
-            self.assertLess(seen["not ready"] - seen["refused"], 0.1 + daemon.ROOM_S)
-        self.assertLess(gone - seen["refused"], 2 + daemon.ROOM_S)
-        self.assertIn("the device is lost", d.errors())
-        d.process.stdout.close()
-        d.log.close()
+        def ask(d, i, n, connection):
+            return d.explain(daemon.picture(i, 64, 64), "", "slow", connection=connection)
+        loss = device_loss.watch(start, 10, ask, tries=3)
+        self.assertEqual(loss.count(503), 10, loss.answers)  # each client's last question, in flight when it happened
+        self.assertEqual({connection for _, status, connection in loss.answers if status == 503}, {"close"})
 
     def test_a_device_lost_while_models_are_loaded_ends_the_process_with_70(self):
         d = life.faulty(self.small.name, environment={"WHYNOT_FAULT": "lost@run=2"}, wait=False)
