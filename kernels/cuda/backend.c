@@ -111,27 +111,6 @@ struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,
     return wn_cuda_job_add(exe, &job, err) == WN_OK ? &exe->jobs[exe->n_jobs - 1] : NULL;
 }
 
-static enum wn_code own_memory(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err)
-{
-    if (!wn_cuda_grow(&exe->tables, exe->n_tables, &exe->cap_tables, sizeof *exe->tables))
-        return wn_fail(err, WN_NO_MEMORY, "no memory for the tables of a program");
-    enum wn_code code = wn_cuda_alloc(exe->be, bytes, "a table of a program", out, err);
-    if (code == WN_OK) exe->tables[exe->n_tables++] = (struct wn_cuda_table){*out, bytes};
-    return code;
-}
-
-enum wn_code wn_cuda_zeros(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err)
-{
-    enum wn_code code = own_memory(exe, bytes, out, err);
-    return code == WN_OK ? wn_cuda_clear(exe, *out, bytes, err) : code;
-}
-
-enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t bytes, void **out, struct wn_error *err)
-{
-    enum wn_code code = own_memory(exe, bytes, out, err);
-    return code == WN_OK ? wn_cuda_upload(exe->be, *out, src, bytes, err) : code;
-}
-
 /* As it lies in t. */
 static enum wn_code laid(struct wn_cuda_exe *exe, int value, const struct wn_cuda_tensor *t, struct wn_cuda_tensor *out,
                          struct wn_error *err)
@@ -170,43 +149,14 @@ enum wn_code wn_cuda_value(struct wn_cuda_exe *exe, int value, struct wn_cuda_te
     return WN_OK;
 }
 
-/* Values start on 256 bytes; so do the parts of the scratch. */
-size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type type)
-{
-    return ((size_t)wn_shape_count(&like->shape) * wn_cuda_type_size(type) + 255) / 256 * 256;
-}
-
-struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like,
-                                      enum wn_cuda_type type)
-{
-    struct wn_cuda_tensor t = wn_cuda_tensor_of(&like->shape, type, like->channels_last);
-    t.data = exe->arena + exe->scratch_at + exe->scratch_used;
-    exe->scratch_used += wn_cuda_scratch_size(like, type);
-    return t;
-}
-
 enum wn_code wn_cuda_operand(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, struct wn_cuda_tensor *out,
                              struct wn_error *err)
 {
     if (wn_program_value(exe->prog, value)->kind == WN_VALUE_CONST) return constant(exe, value, type, out, err);
     const struct wn_cuda_tensor *t = &exe->values[value];
     if (t->type == type) return *out = *t, WN_OK;
-    *out = wn_cuda_scratch(exe, t, type);
-    return wn_cuda_job_convert(exe, t, out, err);
-}
-
-size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step)
-{
-    const struct wn_step *s = wn_program_step(exe->prog, step);
-    const bool conv = s->prim == WN_PRIM_CONV || s->prim == WN_PRIM_CONV_BWD;
-    size_t bytes = 0;
-    if (!conv && s->prim != WN_PRIM_MATMUL) return 0;
-    const enum wn_cuda_type type = wn_cuda_step_type(exe, step);
-    for (int k = 0; k < 2; k++)
-        if (wn_program_value(exe->prog, s->in[k])->kind != WN_VALUE_CONST && exe->values[s->in[k]].type != type)
-            bytes += wn_cuda_scratch_size(&exe->values[s->in[k]], type);
-    if (conv && exe->values[s->out[0]].type != type) bytes += wn_cuda_scratch_size(&exe->values[s->out[0]], type);
-    return bytes;
+    enum wn_code code = wn_cuda_scratch(exe, t, type, out, err);
+    return code == WN_OK ? wn_cuda_job_convert(exe, t, out, err) : code;
 }
 
 /* ---- compile ---- */
@@ -243,30 +193,6 @@ static void cuda_release(struct wn_exe *base)
     free(exe->gemms), free(exe->tables), free(exe);
 }
 
-static enum wn_code reserve(struct wn_cuda_exe *exe, struct wn_error *err)
-{
-    const int n = wn_program_values(exe->prog);
-    void *arena = NULL;
-    int64_t *offsets = calloc((size_t)n + 1, sizeof *offsets);
-    if (!offsets) return wn_fail(err, WN_NO_MEMORY, "no memory to place the values of a program");
-    enum wn_code code = wn_cuda_place(exe, offsets, &exe->scratch_at, err);
-    if (code != WN_OK) goto free_offsets;
-    for (int i = 0; i < wn_program_steps(exe->prog); i++) {
-        const size_t scratch = wn_cuda_step_scratch(exe, i);
-        if (scratch > exe->scratch_bytes) exe->scratch_bytes = scratch;
-    }
-    const size_t bytes = exe->scratch_at + exe->scratch_bytes;
-    code = wn_cuda_alloc(exe->be, bytes, "the values of a program", &arena, err);
-    if (code != WN_OK) goto free_offsets;
-    exe->arena = arena, exe->arena_bytes = bytes;
-    code = wn_cuda_clear(exe, arena, bytes, err);
-    for (int v = 0; v < n; v++)
-        if (exe->home[v] >= 0 && offsets[exe->home[v]] >= 0) exe->values[v].data = exe->arena + offsets[exe->home[v]];
-free_offsets:
-    free(offsets);
-    return code;
-}
-
 static enum wn_code make_stage(struct wn_cuda_exe *exe, int stage, struct wn_error *err)
 {
     const struct wn_stage range = wn_program_stage(exe->prog, stage);
@@ -297,7 +223,7 @@ static enum wn_code make_port(struct wn_cuda_exe *exe, int value, bool input, st
     port->job = -1;
     if (t.type == WN_CUDA_F32 && wn_cuda_tensor_is_flat(&t)) return port->landing = t.data, WN_OK;
     flat = wn_cuda_tensor_of(&t.shape, WN_CUDA_F32, false);
-    code = wn_cuda_zeros(exe, count * sizeof(float), &flat.data, err);
+    code = wn_cuda_own(exe, count * sizeof(float), &flat.data, err);
     if (code != WN_OK) return code;
     port->landing = flat.data;
     port->job = exe->n_jobs;
@@ -364,7 +290,7 @@ static enum wn_code build(struct wn_cuda_exe *exe, struct wn_error *err)
     enum wn_code code = wn_cuda_device_use(exe->be, err);
     if (code == WN_OK) code = wn_cuda_stream_open(exe, err);
     if (code == WN_OK) code = wn_cuda_layout(exe, err);
-    if (code == WN_OK) code = reserve(exe, err);
+    if (code == WN_OK) code = wn_cuda_reserve(exe, err);
     for (int i = 0; code == WN_OK && i < wn_program_stages(exe->prog); i++) code = make_stage(exe, i, err);
     if (code == WN_OK) code = make_ports(exe, err);
     if (code == WN_OK) code = reserve_workspace(exe, err);

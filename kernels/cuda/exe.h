@@ -173,7 +173,7 @@ struct wn_cuda_exe {
     struct wn_cuda_table {
         void *memory;
         size_t bytes;
-    } * tables; /* taps of the axis maps, on the device */
+    } * tables; /* on the device: taps of the axis maps, where ports land; of test builds, values */
     int n_tables, cap_tables;
     struct wn_cuda_shared_plan **plans; /* of its convolutions, one for each job */
     int n_plans, cap_plans;
@@ -217,6 +217,17 @@ enum wn_cuda_type wn_cuda_step_type(const struct wn_cuda_exe *exe, int step);
  * Returns the size of the arena. */
 enum wn_code wn_cuda_place(const struct wn_cuda_exe *exe, int64_t *offsets, size_t *bytes, struct wn_error *err);
 
+/* ---- room.c: device memory of the executable's own ---- */
+/* Places for all values of the program. */
+enum wn_code wn_cuda_reserve(struct wn_cuda_exe *exe, struct wn_error *err);
+/* Scratch of the step being made, the shape and layout of `like` in another type. */
+enum wn_code wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like, enum wn_cuda_type type,
+                             struct wn_cuda_tensor *out, struct wn_error *err);
+/* So many bytes: of anything, of zeros, of a copy of src. */
+enum wn_code wn_cuda_own(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err);
+enum wn_code wn_cuda_zeros(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err);
+enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t bytes, void **out, struct wn_error *err);
+
 /* ---- makers: append the jobs of one step ---- */
 typedef enum wn_code wn_cuda_maker(struct wn_cuda_exe *exe, int step, struct wn_error *err);
 wn_cuda_maker wn_cuda_make_conv, wn_cuda_make_conv_bwd, wn_cuda_make_maxpool, wn_cuda_make_maxpool_bwd,
@@ -230,10 +241,6 @@ struct wn_cuda_job *wn_cuda_job_new(struct wn_cuda_exe *exe, const char *name,
                                                         struct wn_error *),
                                     struct wn_error *err);
 enum wn_code wn_cuda_job_add(struct wn_cuda_exe *exe, const struct wn_cuda_job *job, struct wn_error *err);
-/* That many zero bytes on the device, the executable's. */
-enum wn_code wn_cuda_zeros(struct wn_cuda_exe *exe, size_t bytes, void **out, struct wn_error *err);
-/* A copy of src on the device, the executable's. */
-enum wn_code wn_cuda_table(struct wn_cuda_exe *exe, const void *src, size_t bytes, void **out, struct wn_error *err);
 /* The value as it lies; a constant is uploaded as f32. */
 enum wn_code wn_cuda_value(struct wn_cuda_exe *exe, int value, struct wn_cuda_tensor *out, struct wn_error *err);
 /* Any value to any other of the same logical shape: another type, another layout, or both. */
@@ -261,14 +268,6 @@ enum wn_code wn_cuda_operand(struct wn_cuda_exe *exe, int value, enum wn_cuda_ty
  * counted among its channels. */
 enum wn_code wn_cuda_filter(struct wn_cuda_exe *exe, int value, enum wn_cuda_type type, int64_t pitch,
                             struct wn_cuda_tensor *out, struct wn_error *err);
-/* Scratch of the step being made, the shape and layout of `like` in another type. */
-struct wn_cuda_tensor wn_cuda_scratch(struct wn_cuda_exe *exe, const struct wn_cuda_tensor *like,
-                                      enum wn_cuda_type type);
-/* Bytes that one tensor takes of the scratch. */
-size_t wn_cuda_scratch_size(const struct wn_cuda_tensor *like, enum wn_cuda_type type);
-/* Scratch that a step will ask for. */
-size_t wn_cuda_step_scratch(const struct wn_cuda_exe *exe, int step);
-
 /* ---- weights.c: constants on the device, uploaded once and shared by every program of every backend there. From
  * any thread, each with its own backend, whose device is the current one ---- */
 /* As it lies in t, of the weight's shape, whose data is not used; what pads it is zero. */

@@ -375,8 +375,7 @@ static bool readers_take_pitch(const struct wn_cuda_exe *exe, int value, int64_t
     return true;
 }
 
-/* Behind what the value is made from. Nobody writes what pads an input, which is zero from the start, as the whole
- * arena is. */
+/* Behind what the value is made from. Nobody writes what pads an input, which is zero from the start. */
 static void pad(struct wn_cuda_exe *exe, int value)
 {
     const struct wn_value *v = wn_program_value(exe->prog, value);

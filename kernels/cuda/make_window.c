@@ -251,8 +251,9 @@ static enum wn_code make_either(struct wn_cuda_exe *exe, int step, bool backward
     if (code == WN_OK && !backward && s->in[3] != WN_NONE) code = wn_cuda_value(exe, s->in[3], &c.residual, err);
     const struct wn_step *derivative = backward ? NULL : wn_cuda_derivative_behind(exe, s);
     if (code == WN_OK && derivative) code = wn_cuda_value(exe, derivative->in[1], &c.units, err);
+    c.dst = y;
+    if (code == WN_OK && y.type != type) code = wn_cuda_scratch(exe, &y, type, &c.dst, err);
     if (code != WN_OK) return code;
-    c.dst = y.type == type ? y : wn_cuda_scratch(exe, &y, type);
     c.shape = (struct wn_cuda_conv_shape){.backward = backward,
                                           .type = type,
                                           .win = s->u.conv.win,

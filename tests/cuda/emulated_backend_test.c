@@ -4,6 +4,7 @@
 #include "judging.h"
 
 #include <math.h>
+#include <sanitizer/asan_interface.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -176,6 +177,37 @@ static void values_of_a_chain_share_bytes(void **state)
     wn_backend_close(be);
     subject_finish(&s);
     judge(a_long_chain, WN_PRECISION_F32, 1e-5);
+}
+
+/* In test builds: what a kernel must not touch is seen behind each value, and what nobody has written is NaN. */
+static void values_apart_end_where_they_end_and_none_is_cleared_but_an_input(void **state)
+{
+    (void)state;
+    struct subject s;
+    struct wn_backend *be;
+    struct wn_exe *base;
+    int looked_at = 0;
+    subject_init(&s, 1, false);
+    a_long_chain(&s);
+    assert_int_equal(wn_backend_open("cuda", &(struct wn_backend_options){.precision = WN_PRECISION_F32}, &be, NULL),
+                     WN_OK);
+    setenv("WHYNOT_APART", "1", 1);
+    fake_runtime.cleared_bytes = 0;
+    assert_int_equal(be->impl->compile(be, s.p, &base, NULL), WN_OK);
+    assert_int_equal(fake_runtime.cleared_bytes, 16 * 32 * 32 * sizeof(float));
+    const struct wn_cuda_exe *exe = (const struct wn_cuda_exe *)base;
+    for (int v = 0; v < wn_program_values(s.p); v++) {
+        if (exe->home[v] != v || wn_program_value(s.p, v)->kind == WN_VALUE_CONST) continue;
+        const char *end = (const char *)exe->values[v].data + wn_cuda_tensor_bytes(&exe->values[v]);
+        assert_false(__asan_address_is_poisoned(end - 1));
+        assert_true(__asan_address_is_poisoned(end));
+        looked_at++;
+    }
+    assert_true(looked_at > 10);
+    be->impl->release(base);
+    unsetenv("WHYNOT_APART");
+    wn_backend_close(be);
+    subject_finish(&s);
 }
 
 static void two_programs_share_their_weights(void **state)
@@ -409,6 +441,7 @@ int main(void)
         cmocka_unit_test(many_rows_look_their_images_up),
         cmocka_unit_test(a_product_takes_either_layout),
         cmocka_unit_test(values_of_a_chain_share_bytes),
+        cmocka_unit_test(values_apart_end_where_they_end_and_none_is_cleared_but_an_input),
         cmocka_unit_test(two_programs_share_their_weights),
         cmocka_unit_test(two_backends_share_their_weights_and_say_so),
         cmocka_unit_test(whoever_enters_a_backend_makes_its_device_the_current_one),

@@ -23,6 +23,7 @@ struct fake_runtime {
     bool one_device; /* only calls with that device current are counted and fail */
     int fail_device;
     long held_bytes, held_blocks;
+    long cleared_bytes;
     long urgent;             /* streams that were made to go before others */
     long waits;              /* times that the host waited for what it had not waited for yet, on whatever stream */
     size_t free_bytes;       /* that every device says it has */
