@@ -150,6 +150,26 @@ static void check_raw_statistics(struct lab *lab, const struct wn_stack *stack, 
     free(variance);
 }
 
+/* Masks of all foils, which a device may make itself, are those that the host makes. */
+static void check_masks(struct lab *lab, const struct wn_stack *stack, const float *y, const char *layer)
+{
+    struct wn_statistics got = {0}, want = {0};
+    struct wn_error err = {0};
+    const struct wn_contrast *contrast = wn_contrast_find("cross-entropy");
+    const int target = wn_argmax(y, lab->classes), height = 2 * stack->h + 1, width = 3 * stack->w;
+    if (wn_engine_statistics(lab->engine, stack, y, target, contrast, WN_STATISTICS_MASKS, height, width, &got, &err) !=
+            WN_OK ||
+        wn_stack_statistics(stack, y, target, contrast, WN_STATISTICS_MASKS, height, width, &want, &err) != WN_OK) {
+        wrong("masks of all foils", err.text);
+    } else {
+        verdict("mean of the masks of all foils", layer, off(got.mean, want.mean, (int64_t)height * width));
+        verdict("variance of the masks of all foils", layer, off(got.variance, want.variance, (int64_t)height * width));
+        if (got.empty != want.empty) wrong(layer, "the device counts other masks as empty");
+    }
+    wn_statistics_finish(&got);
+    wn_statistics_finish(&want);
+}
+
 static void check_layer(struct lab *lab, int layer, int image, const char *method, const char *model)
 {
     struct wn_stack stack;
@@ -174,6 +194,7 @@ static void check_layer(struct lab *lab, int layer, int image, const char *metho
             check_contrasts(lab, &stack, image, method, l->name);
             check_pairs(lab, &stack);
             if (lab->classes > 1 && lab->classes < 50) check_raw_statistics(lab, &stack, image, y, method, l->name);
+            if (lab->classes > 1) check_masks(lab, &stack, y, l->name);
             printf("      %s at %s: %s\n", method, l->name,
                    stack.forward_mode ? "forward mode" : "a backward pass a class");
         }
