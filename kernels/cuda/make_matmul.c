@@ -1,6 +1,7 @@
 /* Maker of the matrix product: cuBLASLt with bias and ReLU fused where it has an algorithm, else a kernel of ours
  * and an epilogue. */
 #include "exe.h"
+#include "switches.h"
 
 static enum wn_code run_direct(struct wn_cuda_exe *exe, const struct wn_cuda_job *j, struct wn_error *err)
 {
@@ -37,6 +38,12 @@ static struct wn_cuda_product product_of(const struct wn_step *s, const struct w
     return p;
 }
 
+static enum wn_code by_library(struct wn_cuda_exe *exe, const struct wn_cuda_gemm_shape *shape, struct wn_cuda_job *job,
+                               struct wn_error *err)
+{
+    return wn_cuda_plain() ? WN_UNSUPPORTED : wn_cuda_gemm_job(exe, shape, job, err);
+}
+
 enum wn_code wn_cuda_make_matmul(struct wn_cuda_exe *exe, int step, struct wn_error *err)
 {
     const struct wn_step *s = wn_program_step(exe->prog, step);
@@ -56,12 +63,12 @@ enum wn_code wn_cuda_make_matmul(struct wn_cuda_exe *exe, int step, struct wn_er
     code = WN_UNSUPPORTED;
     if (fusable) {
         shape.bias = bias.data, shape.relu = act->kind == WN_UNARY_RELU;
-        code = wn_cuda_gemm_job(exe, &shape, &job, err);
+        code = by_library(exe, &shape, &job, err);
     }
     const bool fused = code == WN_OK;
     if (code == WN_UNSUPPORTED) {
         shape.bias = NULL, shape.relu = false;
-        code = wn_cuda_gemm_job(exe, &shape, &job, err);
+        code = by_library(exe, &shape, &job, err);
     }
     if (code == WN_UNSUPPORTED) {
         job.run = run_direct, job.u.product = shape.product;

@@ -6,6 +6,7 @@
 
 #include "conv_graph.h"
 #include "exe.h"
+#include "switches.h"
 
 struct wn_cuda_shared_plan {
     char key[512];
@@ -86,7 +87,7 @@ enum wn_code wn_cuda_plan_job(struct wn_cuda_exe *exe, const struct wn_cuda_conv
     struct wn_cuda_shared_plan *p;
     char key[sizeof p->key];
     enum wn_code code = WN_OK;
-    if ((size_t)wn_cuda_conv_key(shape, key, sizeof key) >= sizeof key) return WN_UNSUPPORTED;
+    if (wn_cuda_plain() || (size_t)wn_cuda_conv_key(shape, key, sizeof key) >= sizeof key) return WN_UNSUPPORTED;
     if (!wn_cuda_grow(&exe->plans, exe->n_plans, &exe->cap_plans, sizeof *exe->plans))
         return wn_fail(err, WN_NO_MEMORY, "no memory for the plans of a program");
     if (!(p = find(exe->be, key))) code = make(exe, shape, key, job, &p, err);

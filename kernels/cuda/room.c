@@ -1,11 +1,11 @@
 /* The memory of a program's values: one arena, in which those that are never alive together share bytes and whose end
- * is the scratch of one step. In test builds, where it is asked for (apart.h), each value and each scratch is a block
- * of its own instead. Also the tables beside them. */
+ * is the scratch of one step. In test builds, where it is asked for (switches.h), each value and each scratch is a
+ * block of its own instead. Also the tables beside them. */
 #include "exe.h"
 
 #include <stdlib.h>
 
-#include "apart.h"
+#include "switches.h"
 
 /* ---- blocks of an executable's own ---- */
 

@@ -10,6 +10,8 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 #include <vector>
 
 #ifdef __SANITIZE_ADDRESS__
@@ -204,10 +206,23 @@ extern "C" __attribute__((weak)) void fake_runtime_launch(const void *stream, vo
 namespace {
 
 struct launch {
+    const char *kernel; /* as it is written where it is launched */
     dim3 grid, block;
     size_t shared_bytes;
     std::function<void()> thread;
 };
+
+/* The first launch of each kernel adds a line to the file that the environment names. */
+void note(const char *kernel)
+{
+    static std::set<std::string> noted;
+    const char *path = getenv("WN_EMULATED_KERNELS");
+    if (!path || !noted.insert(kernel).second) return;
+    FILE *f = fopen(path, "a");
+    if (!f) die("the file for the names of kernels cannot be written");
+    fprintf(f, "%s\n", kernel);
+    fclose(f);
+}
 
 void run_launch(void *arg)
 {
@@ -215,6 +230,7 @@ void run_launch(void *arg)
     const std::lock_guard<std::mutex> hold(one_at_a_time);
     const launch &l = *static_cast<const launch *>(arg);
     wn_emulated_launches++;
+    note(l.kernel);
     wn_emulated.grid_size = l.grid, wn_emulated.block_size = l.block;
     state.threads = (int)(l.block.x * l.block.y * l.block.z);
     state.exchange.assign(2 * ((state.threads + WARP - 1) / WARP * WARP), 0);
@@ -234,13 +250,14 @@ void drop_launch(void *arg)
 
 } // namespace
 
-void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, std::function<void()> thread)
+void wn_emulated_launch(const char *kernel, dim3 grid, dim3 block, size_t shared_bytes, const void *stream,
+                        std::function<void()> thread)
 {
     if (block.x * block.y * block.z > 1024 || block.z > 64) die("a block of more than 1024 threads");
     if (!grid.x || !grid.y || !grid.z || grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535)
         die("a grid outside the limits");
     if (shared_bytes > 48 * 1024) die("more than 48 KiB of shared memory");
-    launch *l = new launch{grid, block, shared_bytes, std::move(thread)};
+    launch *l = new launch{kernel, grid, block, shared_bytes, std::move(thread)};
     if (fake_runtime_launch && stream)
         fake_runtime_launch(stream, run_launch, drop_launch, l);
     else

@@ -144,19 +144,20 @@ enum { WN_ORDER_FORWARD, WN_ORDER_BACKWARD, WN_ORDER_SHUFFLED, WN_ORDERS };
 
 /* From any thread; one launch after another. It is done at once, or where there is a runtime and a stream, when that
  * does it. */
-void wn_emulated_launch(dim3 grid, dim3 block, size_t shared_bytes, const void *stream, std::function<void()> thread);
+void wn_emulated_launch(const char *kernel, dim3 grid, dim3 block, size_t shared_bytes, const void *stream,
+                        std::function<void()> thread);
 
 /* Keeps the arguments, as a launch does: what the caller changes behind it is no longer seen. */
 template <class... P, class... A>
-static inline void wn_emulated_start(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
+static inline void wn_emulated_start(const char *name, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_bytes,
                                      const void *stream, A &&...args)
 {
     static_assert((sizeof(P) + ... + 0) <= 4096, "a launch takes 4 KiB of arguments");
     const std::tuple<P...> kept(static_cast<P>(args)...);
-    wn_emulated_launch(grid, block, shared_bytes, stream, [kernel, kept] { std::apply(kernel, kept); });
+    wn_emulated_launch(name, grid, block, shared_bytes, stream, [kernel, kept] { std::apply(kernel, kept); });
 }
 
 #define WN_LAUNCH(kernel, grid, block, shared_bytes, stream, ...)                                                      \
-    wn_emulated_start(kernel, (grid), (block), (shared_bytes), (stream), __VA_ARGS__)
+    wn_emulated_start(#kernel, kernel, (grid), (block), (shared_bytes), (stream), __VA_ARGS__)
 
 #endif

@@ -170,6 +170,19 @@ class Run(unittest.TestCase):
         self.tool("none/commit", "0123456789ab\n")
         self.assertNotIn("NOT here", self.start().communicate(timeout=60)[0])
 
+    def test_the_sanitizers_see_each_value_by_itself_and_say_a_row_for_each_program(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", CMAKE)
+        self.tool("compute-sanitizer", "#!/bin/sh\n[ $1 != --help ] || exec echo --kernel-name --padding --report-api-errors\n"
+                                       "echo \"========= ERROR SUMMARY: apart $WHYNOT_APART plain $WHYNOT_PLAIN $*\"\ncase $* in *draw_test*) exit 1 ;; esac\n")
+        out = self.start("--only", "sanitizer-").communicate(timeout=60)[0]
+        self.assertRegex(out, r"FAILED    sanitizer-racecheck")  # one that finds something fails the step, and the rest is run
+        for tool, plain in (("memcheck", 0), ("racecheck", 1), ("initcheck", 1)):
+            for label, program in (("net_", "prims_test .*--case net_"), ("hide", "evaluate_hide_test cuda .*/residual.onnx"), ("engine", "engine_test cuda")):
+                self.assertRegex(out, r"\| %s of %s: ERROR SUMMARY: apart 1 plain %d --tool %s --error-exitcode 1 .*%s" % (tool, label, plain, tool, program))
+        self.assertRegex(out, r"racecheck of draw: .* --kernel-name kns=16transpose_kernel ")
+        self.assertRegex(out, r"passed    sanitizer-leaks .*\n\| leaks: ERROR SUMMARY: .*--leak-check full .*steady_test cuda .* leaks")
+
     def test_a_pack_without_the_networks_has_to_be_asked_for(self):
         for environment in ({}, {"WHYNOT_ASSETS": self.at}):
             kept = {name: value for name, value in os.environ.items() if name != "WHYNOT_ASSETS"}

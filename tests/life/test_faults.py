@@ -119,7 +119,7 @@ class Faults(life.Folder):
     def test_the_ordinary_daemon_knows_no_faults(self):
         with open(os.environ["WHYNOTD"], "rb") as f:
             words = f.read()
-        for word in (b"WHYNOT_FAULT", b"WHYNOT_APART"):
+        for word in (b"WHYNOT_FAULT", b"WHYNOT_APART", b"WHYNOT_PLAIN"):
             self.assertNotIn(word, words)
 
 
