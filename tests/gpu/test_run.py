@@ -7,6 +7,7 @@ import tarfile
 import tempfile
 import time
 import unittest
+import unittest.mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SMI = """#!/bin/sh
@@ -169,6 +170,21 @@ class Run(unittest.TestCase):
         self.tool("none/assets/models/resnet50.onnx.xz", "")
         self.tool("none/commit", "0123456789ab\n")
         self.assertNotIn("NOT here", self.start().communicate(timeout=60)[0])
+
+    def test_the_rows_that_the_goals_are_about_are_measured_with_timed_plans_too(self):
+        self.tool("nvidia-smi", SMI)
+        self.tool("cmake", CMAKE)
+        self.tool("build/clients/bench/whynot-bench", "#!/bin/sh\necho \"plans in $WHYNOT_PLAN_CACHE for $*\"\n")
+        for name in ("resnet50", "resnet18", "vgg16", "densenet121"):
+            self.tool("assets/models/%s.onnx" % name, "")
+        with unittest.mock.patch.dict(os.environ, WHYNOT_ASSETS=os.path.join(self.at, "assets")):
+            out = self.start("--only", "128").communicate(timeout=60)[0]
+            out += self.start("--only", "-f16-1").communicate(timeout=60)[0]
+        for row in ("resnet50-bf16-128", "resnet50-f16-1", "resnet50-tf32-128", "vgg16-f16-128", "vgg16-tf32-128", "densenet121-f16-128", "resnet18-f16-128"):
+            name, precision, batch = row.split("-")
+            for kept, plans in (("", ""), ("kept-", os.path.join(self.at, "build", "plans"))):
+                self.assertRegex(out, r"passed    bench-%s%s \(.*\n\| plans in %s for engine .*/%s.onnx --batch %s --precisions %s " % (
+                    kept, row, plans, name, batch, precision))
 
     def test_the_sanitizers_see_each_value_by_itself_and_say_a_row_for_each_program(self):
         self.tool("nvidia-smi", SMI)
