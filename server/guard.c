@@ -45,13 +45,15 @@ void wn_guard_look(void)
  * called. */
 static void leave_lost(struct wn_server *s)
 {
+    /* A pause is longer where the machine is busy: the clock says when it is enough. */
     const struct timespec pause = {0, 10000000};
+    const int64_t until = wn_now_ns() + REPLIES_MS * 1000000LL;
     if (s) {
         atomic_store(&s->draining, true);
         wn_queue_close(&s->queue);
         wn_queue_give_up(&s->queue, WN_DEVICE,
                          "the device failed, and the server starts again; ask once more in a moment");
-        for (int ms = 0; ms < REPLIES_MS && atomic_load(&s->requests) > 0; ms += 10) nanosleep(&pause, NULL);
+        while (atomic_load(&s->requests) > 0 && wn_now_ns() < until) nanosleep(&pause, NULL);
     }
     _exit(WN_EXIT_START_AGAIN);
 }
