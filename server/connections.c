@@ -162,13 +162,19 @@ static void cut(struct wn_connection *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
+/* Of one that is idle: whether the first bytes of a head have come. */
+static bool has_begun(const struct wn_connection *c)
+{
+    return c->spoke_ns || received(c->fd) > c->had + EMPTY_LINE;
+}
+
 /* The library tells of a request when its first line is complete, and that may drip too: whether one has begun is seen
  * by what the socket has received. */
 static void look_for_head(struct wn_connections *all, struct wn_connection *c, int64_t now)
 {
     if (c->phase != WN_PHASE_IDLE || c->spoke_ns || now < c->ask_ns) return;
     c->ask_ns = now + all->limit_ns[WN_PHASE_HEAD] / 8;
-    if (received(c->fd) > c->had + EMPTY_LINE) c->spoke_ns = now;
+    if (has_begun(c)) c->spoke_ns = now;
 }
 
 /* unread: bytes wait for the library, and until it reads them the client is not to blame. */
@@ -251,7 +257,8 @@ static int look_at_all(struct wn_connections *all, struct pollfd *polls, struct 
 static bool is_about_to_ask(const struct wn_connection *c, int64_t now)
 {
     struct pollfd p = {c->fd, POLLIN | POLLRDHUP, 0};
-    return (!c->asked && now - c->since_ns < NEW_NS) || (poll(&p, 1, 0) > 0 && p.revents == POLLIN);
+    if (poll(&p, 1, 0) > 0) return p.revents == POLLIN; /* else the client is gone */
+    return has_begun(c) || (!c->asked && now - c->since_ns < NEW_NS);
 }
 
 int wn_connections_expected(struct wn_connections *all)

@@ -189,6 +189,19 @@ class Life(life.Folder):
             for c in [late, *clients]:
                 c.close()
 
+    def test_who_has_begun_a_first_line_is_answered_though_the_end_has_begun(self):
+        for asked in (False, True):  # on a new connection, and on one that was kept
+            with daemon.Daemon(self.folder.name, "--shutdown-timeout-ms", "60000") as d:
+                c = self.fill_up(d.port, 1)[0].sock if asked else socket.create_connection(("127.0.0.1", d.port), 30)
+                c.sendall(b"GET /li")
+                d.process.send_signal(signal.SIGTERM)
+                time.sleep(1.5)  # longer than a new connection that says nothing is waited for
+                self.assertIsNone(d.process.poll())
+                c.sendall(b"vez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                self.assertTrue(c.recv(100).startswith(b"HTTP/1.1 200"))
+                self.assertEqual(d.process.wait(30), 0)
+                c.close()
+
     def test_a_second_signal_is_heard_while_somebody_waits_outside(self):
         d = daemon.Daemon(self.folder.name, "--max-connections", "8", "--shutdown-timeout-ms", "60000", "--header-timeout-ms", "60000")
         clients = [socket.create_connection(("127.0.0.1", d.port), 30) for _ in range(8)]
