@@ -287,8 +287,10 @@ static const char *proxy_variable(const struct cli_peer *p)
     bool tls = strncmp(p->url, "https", 5) == 0;
     const char *names[] = {tls ? "https_proxy" : "http_proxy", tls ? "HTTPS_PROXY" : "http_proxy", "all_proxy",
                            "ALL_PROXY"};
-    for (int i = 0; i < 4 && !p->direct; i++)
-        if (getenv(names[i]) && *getenv(names[i])) return names[i];
+    for (int i = 0; i < 4 && !p->direct; i++) {
+        const char *value = getenv(names[i]);
+        if (value && *value) return names[i];
+    }
     return NULL;
 }
 
