@@ -92,10 +92,11 @@ void wn_ask_prediction_only(struct wn_ask *ask);
 enum wn_code wn_ask_set_text(struct wn_ask *ask, const char *name, const char *text, const struct wn_reading *r);
 enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t *value, const struct wn_reading *r);
 
+/* Of any field that takes a whole number: doubles hold all of these. */
+#define WN_MOST_WHOLE 1e15
+#define WN_MOST_WHOLE_TEXT "1000000000000000"
 /* What timeout_ms takes, and the head's deadline as well. */
-#define WN_MOST_MILLISECONDS 1e15
-#define WN_MOST_MILLISECONDS_TEXT "1000000000000000"
-#define WN_MILLISECONDS "a whole number of milliseconds from 1 to " WN_MOST_MILLISECONDS_TEXT
+#define WN_MILLISECONDS "a whole number of milliseconds from 1 to " WN_MOST_WHOLE_TEXT
 int64_t wn_ask_milliseconds(const char *text); /* 0: it is none of those */
 
 /* The rows of the table, in order; NULL past the end. */

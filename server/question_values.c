@@ -45,7 +45,7 @@ static bool as_number(const struct wn_given *g, double *out)
 static bool as_whole(const struct wn_given *g, int64_t *out)
 {
     double v;
-    if (json_is_real(g->json) || !as_number(g, &v) || v != floor(v) || fabs(v) > WN_MOST_MILLISECONDS) return false;
+    if (json_is_real(g->json) || !as_number(g, &v) || v != floor(v) || fabs(v) > WN_MOST_WHOLE) return false;
     *out = (int64_t)v;
     return true;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <whynot/whynot.h>
 
-#define MILLISECONDS_RANGE "\"minimum\":1,\"maximum\":" WN_MOST_MILLISECONDS_TEXT
+#define MILLISECONDS_RANGE "\"minimum\":1,\"maximum\":" WN_MOST_WHOLE_TEXT
 /* Names: with commas between them, or as a list; and what ends it. */
 #define NAMES(least, most)                                                                                             \
     "\"oneOf\":[{\"type\":\"string\"},{\"type\":\"array\",\"minItems\":" #least ",\"maxItems\":" #most                 \

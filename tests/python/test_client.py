@@ -308,9 +308,9 @@ class AgainstTheDaemon(unittest.TestCase):
         """Whatever a query cannot say as JSON does is left to JSON."""
         asked = ({}, {"why": 3}, {"why": "stop", "rather_than": "yield"}, {"rather_than": [3, 7]}, {"rather_than": ["priority, road", 3, "yield"]}, {"rather_than": "auto:2"},
                  {"rather_than": "all", "rivals": 2}, {"why": "5"}, {"why": "3,7"}, {"why": "auto"}, {"rather_than": ["auto:2"]}, {"why": []}, {"why": -1}, {"why": "no entry "}, {"why": ""},
-                 {"why": "a\nb"}, {"why": "\ud800"}, {"why": "\u9053&=+%"}, {"layers": ["relu0", "relu1"]}, {"layers": "relu0,relu1"}, {"layers": ["relu0,relu1", "x"]},
+                 {"why": "a\nb"}, {"why": "\ud800"}, {"why": "\u9053&=+%"}, {"layers": ["relu0", "relu1"]}, {"layers": "relu0,relu1"}, {"layers": ["relu0,relu1", "conv0"]},
                  {"outputs": ["raw", "bbox"], "maps": ["target"]}, {"relu": True}, {"overlay": 0.25}, {"overlay": 1e-7}, {"contrast": "regression", "value": -1.5}, {"id": "+ ?&#"},
-                 {"method": "ig", "steps": 2}, {"top_k": 3}, {"top_k": [3]}, {"normalize": ["minmax"]}, {"metod": "la"}, {"rather_than": ["x"] * 70}, {"why": "x" * 9000})
+                 {"method": "ig", "steps": 2}, {"top_k": 3}, {"top_k": [3]}, {"normalize": ["minmax"]}, {"metod": "la"}, {"rather_than": ["x"] * 70}, {"why": "x" * 20000})
 
         def said(question):
             try:
