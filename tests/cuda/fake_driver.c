@@ -51,6 +51,7 @@ WORDS(cuGetErrorName)
 /* What was compiled is loaded, its kernels are found, their properties asked and set. */
 TAKES(cuLibraryLoadData, 16)
 TAKES(cuLibraryGetKernel, 32)
+TAKES(cuKernelGetFunction, 32)
 TAKES(cuModuleLoadData, 16)
 TAKES(cuModuleLoadDataEx, 16)
 TAKES(cuModuleGetFunction, 32)
@@ -71,7 +72,7 @@ IGNORES(cuModuleUnload)
     X(cuDevicePrimaryCtxRelease_v2) X(cuDevicePrimaryCtxReset) X(cuDevicePrimaryCtxReset_v2) X(cuCtxGetCurrent)        \
     X(cuCtxGetDevice) X(cuCtxGetLimit) X(cuCtxPushCurrent) X(cuCtxPushCurrent_v2) X(cuCtxPopCurrent)                   \
     X(cuCtxPopCurrent_v2) X(cuStreamGetCtx) X(cuStreamGetCtx_ptsz) X(cuStreamSynchronize)                              \
-    X(cuStreamSynchronize_ptsz) X(cuMemcpyDtoH_v2) X(cuTensorMapEncodeTiled) X(cuOccupancyMaxPotentialClusterSize)     \
-    X(cuOccupancyMaxActiveBlocksPerMultiprocessor)
+    X(cuStreamSynchronize_ptsz) X(cuMemcpyDtoH_v2) X(cuTensorMapEncodeTiled) X(cuTensorMapEncodeIm2col)                \
+    X(cuOccupancyMaxPotentialClusterSize) X(cuOccupancyMaxActiveBlocksPerMultiprocessor)
 /* clang-format on */
 EACH(REFUSES)

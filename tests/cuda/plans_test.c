@@ -3,9 +3,8 @@
  * 1 to 128 images, and the convolutions that the lowered programs of these models hold, forward and back to the
  * picture; plans_test CARD.json --models MODEL.onnx...: these alone. Exits 77 where cuDNN is older than 9.8.
  * plans_test CARD.json --driver: what differs where there is a driver's library, and that what networks run does not.
- * Exits 77 where there is none. plans_test CARD.json --describe FILE, on a card: writes cuDNN's own description of it,
- * and says whether the card takes a plan that was made from the description CARD.json alone. Exits 77 where there is no
- * card. */
+ * plans_test CARD.json --describe FILE, on a card: writes cuDNN's own description of it, and says whether the card
+ * takes a plan that was made from the description CARD.json alone. Exits 77 where there is no card. */
 #include "conv_graph.h"
 #include "graph.h"
 #include "program.h"
@@ -18,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -245,9 +245,23 @@ static void every_convolution_of_the_models_has_a_plan(void **state)
 /* ---- what the project found out about cuDNN, so that a new library that changes it is noticed ---- */
 
 /* Where there is a driver's library, cuDNN has engines besides that compile a kernel for what is planned, which
- * takes its time. A card always has one; a machine without a card only where the test brings a stand-in along
- * (fake_driver.c). */
+ * takes its time. A card always has one; a machine without a card only where the test loads a stand-in
+ * (fake_driver.c). Newer cuDNNs, 9.28 for one, plan nothing at all without. */
 static bool has_driver;
+
+/* By its file, before the name is asked for: the loader gives this one to cuDNN then. */
+static bool load_stand_in(void)
+{
+    has_driver = dlopen(STAND_IN, RTLD_NOW | RTLD_GLOBAL) != NULL;
+    if (!has_driver) fprintf(stderr, "%s\n", dlerror());
+    return has_driver;
+}
+
+/* What is only true of the versions that were looked at closely, 9.10 to 9.19. */
+static bool is_newer(void)
+{
+    return cudnnGetVersion() >= 92000;
+}
 
 /* Planned, where there is a driver, by a compiled kernel, and else not at all. */
 static void wants_a_driver(struct wn_cuda_conv_shape *shape)
@@ -338,7 +352,7 @@ static void what_a_network_runs_need_not_be_compiled(void **state)
 }
 
 /* The heuristics' own first choice, when this was found out: an engine of the plain units that wants 18 MiB, as much
- * as x and y. What is timed where plans are timed is no poorer for it. */
+ * as x and y. What is timed where plans are timed is no poorer for it. cuDNN 9.28 prefers tensor cores by itself. */
 static void tensor_cores_come_first_in_16_bits_and_the_heuristics_choice_behind_them(void **state)
 {
     (void)state;
@@ -354,12 +368,13 @@ static void tensor_cores_come_first_in_16_bits_and_the_heuristics_choice_behind_
         assert_true(wn_cuda_plan_facts(plans[0]).tensor_cores);
         assert_true(wn_cuda_plan_facts(plans[0]).workspace_bytes < NO_COPY);
         for (int i = 0; i < n; i++) plain += !wn_cuda_plan_facts(plans[i]).tensor_cores, wn_cuda_plan_destroy(plans[i]);
-        assert_true(plain > 0);
+        assert_true(plain > 0 || is_newer());
     }
 }
 
 /* Where cuDNN has several, as in f32 and tf32: f32 by the plain units has one that copies x and y into another layout,
- * whose configurations come first in a row, and one that copies nothing. */
+ * whose configurations come first in a row, and one that copies nothing. cuDNN 9.28 names two in f32 that copy
+ * nothing, and no more. */
 static void what_is_timed_is_not_of_one_engine_alone(void **state)
 {
     (void)state;
@@ -371,7 +386,7 @@ static void what_is_timed_is_not_of_one_engine_alone(void **state)
         int n = 0, engines = 0, copy_nothing = 0;
         shape.bias = shape.relu = shape.residual = true;
         if (wn_cuda_plans(&planner, &shape, 4, plans, &n, &err) != WN_OK) fail_msg("%s", err.text);
-        assert_int_equal(n, 4);
+        assert_true(n == 4 || (is_newer() && n >= 2));
         for (int i = 0; i < n; i++) {
             int before = 0;
             for (int k = 0; k < i; k++)
@@ -394,7 +409,8 @@ static void a_plan_survives_being_written_down(void **state)
     shape.bias = shape.relu = true;
     assert_int_equal(wn_cuda_plans(&planner, &shape, 1, &plan, &n, &err), WN_OK);
     char *text = wn_cuda_plan_save(plan, &err);
-    assert_non_null(text);
+    if (!text && cudnnGetVersion() < 91000) skip(); /* 9.8 writes no plan down that was made for a described card */
+    if (!text) fail_msg("%s", err.text);
     if (wn_cuda_plan_load(&planner, text, &again, &err) != WN_OK) fail_msg("%s", err.text);
     assert_int_equal(wn_cuda_plan_facts(plan).workspace_bytes, wn_cuda_plan_facts(again).workspace_bytes);
     text[strlen(text) / 2] = '\0';
@@ -495,11 +511,15 @@ int main(int argc, char **argv)
     const bool only_models = argc > 2 && strcmp(argv[2], "--models") == 0;
     if (!only_with_driver) models = argv + 2 + only_models, n_models = argc - 2 - only_models;
     char *json = read_text(argv[1]);
+    const bool again = getenv("WHYNOT_STAND_IN") != NULL;
+    has_driver = dlopen("libcuda.so.1", RTLD_NOW) != NULL;
+    if ((only_with_driver || again) && !has_driver && !load_stand_in()) return 1;
     planner.description = wn_cuda_describe_device(json, &err);
     free(json);
     if (!planner.description && err.code == WN_UNSUPPORTED) return printf("skipped: %s\n", err.text), 77;
+    if (!planner.description && !has_driver && setenv("WHYNOT_STAND_IN", "", 1) == 0)
+        execv("/proc/self/exe", argv); /* cuDNN does not look for a driver twice */
     if (!planner.description) return fprintf(stderr, "%s\n", err.text), 1;
-    has_driver = dlopen("libcuda.so.1", RTLD_NOW) != NULL;
     const struct CMUnitTest with_driver[] = {
         cmocka_unit_test(residual_fuses_before_the_bias_and_without_one_only_compiled),
         cmocka_unit_test(what_fuses_behind_a_gradient_is_compiled),
@@ -519,7 +539,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_plan_survives_being_written_down),
         cmocka_unit_test(keys_tell_shapes_apart),
     };
-    if (only_with_driver && !has_driver) return printf("skipped: there is no libcuda.so.1\n"), 77;
     const struct CMUnitTest of_models[] = {cmocka_unit_test(every_convolution_of_the_models_has_a_plan)};
     const int failed = only_with_driver ? cmocka_run_group_tests(with_driver, NULL, NULL)
                        : only_models    ? cmocka_run_group_tests(of_models, NULL, NULL)
