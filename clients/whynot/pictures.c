@@ -62,11 +62,24 @@ static enum cli_exit add(struct cli_pictures *all, const char *path, size_t root
 
 /* ---- folders, patterns, lists ---- */
 
-static bool is_picture_name(const char *name)
+static bool ends_as_one_of(const char *name, const char *const *endings)
 {
     const char *dot = strrchr(name, '.');
-    return name[0] != '.' && dot &&
-           (strcasecmp(dot, ".png") == 0 || strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+    for (; dot && *endings; endings++)
+        if (strcasecmp(dot, *endings) == 0) return true;
+    return false;
+}
+
+static const char *const taken[] = {".png", ".jpg", ".jpeg", NULL};
+/* Pictures too, which whoever names a folder of them must not take for answered. */
+static const char *const not_taken[] = {".webp", ".bmp",  ".gif", ".tif", ".tiff", ".heic",
+                                        ".heif", ".avif", ".jxl", ".jp2", ".ppm",  NULL};
+
+static enum cli_exit pass_over(struct cli_pictures *all, const char *path)
+{
+    if (all->passed_over++) return CLI_OK;
+    all->first_passed_over = cli_picture_name(path);
+    return all->first_passed_over ? CLI_OK : cli_fail(CLI_FAILED, "no memory for so many pictures");
 }
 
 /* Whoever finds a pipe would wait for what nobody writes. What a link leads to counts; where it leads nowhere, reading
@@ -92,8 +105,10 @@ static enum cli_exit walk(struct cli_pictures *all, const char *folder, size_t r
         if (code == CLI_OK && name[0] != '.' && lstat((char *)path.data, &info) == 0) {
             if (S_ISDIR(info.st_mode))
                 code = walk(all, (char *)path.data, root, depth + 1);
-            else if (is_picture_name(name) && is_file((char *)path.data))
+            else if (ends_as_one_of(name, taken) && is_file((char *)path.data))
                 code = add(all, (char *)path.data, root);
+            else if (ends_as_one_of(name, not_taken))
+                code = pass_over(all, (char *)path.data);
         }
         wn_buffer_finish(&path);
         free(entries[i]);
@@ -207,6 +222,12 @@ enum cli_exit cli_pictures_find(char **words, int n, const char *from, struct cl
     for (int i = 0; i < n && code == CLI_OK; i++) code = add_word(out, words[i]);
     if (code == CLI_OK && from) code = add_list(out, from);
     if (code == CLI_OK && out->n) code = drop_repeats(out);
+    if (code == CLI_OK && out->passed_over)
+        fprintf(
+            stderr,
+            "note: %d picture%s passed over that %s neither PNG nor JPEG, '%s' first; convert them to ask about them\n",
+            out->passed_over, out->passed_over == 1 ? "" : "s", out->passed_over == 1 ? "is" : "are",
+            out->first_passed_over);
     if (code == CLI_OK && !out->n)
         code = cli_fail(CLI_USAGE, n || from ? "there is no .png, .jpg or .jpeg file there"
                                              : "name a picture, a folder, a pattern, or - for standard input");
@@ -218,6 +239,7 @@ void cli_pictures_finish(struct cli_pictures *p)
 {
     for (int i = 0; i < p->n; i++) forget(&p->list[i]);
     free(p->list);
+    free(p->first_passed_over);
     *p = (struct cli_pictures){0};
 }
 

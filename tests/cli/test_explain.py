@@ -241,6 +241,17 @@ class Explain(unittest.TestCase):
                 lines = self.lines(whynot(command, folder, "-m", "tiny", *self.local), 1)
                 self.assertEqual([os.path.basename(x["file"]) for x in lines], ["to-a-picture.png", "to-nothing.png"])
 
+    def test_pictures_of_other_kinds_in_a_folder_are_named_in_a_note(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("b.webp", "a.TIFF", ".hidden.gif", "notes.txt"):
+                open(os.path.join(folder, name), "wb").close()
+            r = whynot("explain", folder, self.one, "-m", "tiny", *self.local)
+            self.assertEqual([x["file"] for x in self.lines(r)], [self.one])
+            self.assertIn("note: 2 pictures passed over that are neither PNG nor JPEG, '%s/a.TIFF' first" % folder, r.err)
+            r = whynot("explain", folder, "-m", "tiny", *self.local)
+            self.assertEqual(r.code, 2)
+            self.assertIn("2 pictures passed over", r.err)
+
     def test_a_name_that_is_no_utf8_has_its_answer_in_every_form(self):
         with tempfile.TemporaryDirectory() as folder:
             picture, out = os.fsencode(folder) + b"/caf\xe9.png", os.path.join(folder, "maps")
