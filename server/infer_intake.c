@@ -207,7 +207,7 @@ static enum wn_code take_input(struct reading *in, const json_t *list)
 
 static enum wn_code read_flag(struct reading *in, const json_t *value, const char *pointer, const char *name, bool *out)
 {
-    if (!value) return WN_OK;
+    if (!value || json_is_null(value)) return WN_OK;
     *out = json_is_true(value);
     return json_is_boolean(value)
                ? WN_OK
@@ -236,7 +236,7 @@ static enum wn_code take_outputs(struct reading *in, const json_t *list, bool ex
 {
     struct wn_infer *infer = in->r->infer;
     enum wn_code code = WN_OK;
-    if (list && !json_is_array(list)) return bad(in, "/outputs", "outputs must be a list");
+    if (list && !json_is_array(list) && !json_is_null(list)) return bad(in, "/outputs", "outputs must be a list");
     for (size_t i = 0; i < json_array_size(list) && code == WN_OK; i++)
         code = add_output(in, json_array_get(list, i), binary);
     if (json_array_size(list)) return code;
@@ -263,7 +263,8 @@ static enum wn_code take_parameters(struct reading *in, const json_t *parameters
     const char *key;
     json_t *value;
     enum wn_code code = WN_OK;
-    if (parameters && !json_is_object(parameters)) return bad(in, "/parameters", "parameters must be an object");
+    if (parameters && !json_is_object(parameters) && !json_is_null(parameters))
+        return bad(in, "/parameters", "parameters must be an object");
     json_object_foreach ((json_t *)parameters, key, value) {
         if (strcmp(key, "explain") == 0)
             code = read_flag(in, value, "/parameters/explain", key, explain);
@@ -278,7 +279,7 @@ static enum wn_code take_parameters(struct reading *in, const json_t *parameters
 
 static enum wn_code take_id(struct reading *in, const json_t *id)
 {
-    if (!id) return WN_OK;
+    if (!id || json_is_null(id)) return WN_OK;
     if (!json_is_string(id) || json_string_length(id) > 256)
         return bad(in, "/id", "id must be a string of at most 256 bytes");
     in->r->infer->id = wn_pool_text(&in->r->pool, json_string_value(id), json_string_length(id));

@@ -91,9 +91,12 @@ enum wn_code wn_ask_set_text(struct wn_ask *ask, const char *name, const char *t
 
 enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t *value, const struct wn_reading *r)
 {
-    int setting = wn_setting_find(name);
+    const int setting = wn_setting_find(name);
+    const struct field *field = setting >= 0 ? NULL : find(name, r);
+    if (json_is_null(value) && (field || setting >= 0))
+        return WN_OK; /* what writers of JSON write for what is not set */
     if (setting >= 0) return read_setting(ask, setting, &(struct wn_given){NULL, value}, r);
-    return set(ask, find(name, r), &(struct wn_given){NULL, value}, r);
+    return set(ask, field, &(struct wn_given){NULL, value}, r);
 }
 
 enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r)

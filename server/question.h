@@ -88,7 +88,8 @@ struct wn_reading {
 enum wn_code wn_ask_init(struct wn_ask *ask, const struct wn_reading *r);
 /* Leaves of the question what a prediction needs: no map, no rival, nothing but the forward pass. */
 void wn_ask_prediction_only(struct wn_ask *ask);
-/* Sets one field; an unknown name is a failure. text: value of a query parameter or a form's field. */
+/* Sets one field; an unknown name is a failure. text: value of a query parameter or a form's field. A value of JSON
+ * that is null leaves the field as it is. */
 enum wn_code wn_ask_set_text(struct wn_ask *ask, const char *name, const char *text, const struct wn_reading *r);
 enum wn_code wn_ask_set_json(struct wn_ask *ask, const char *name, const json_t *value, const struct wn_reading *r);
 

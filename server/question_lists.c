@@ -139,7 +139,6 @@ enum wn_code wn_read_CLASSES(struct wn_ask *ask, void *field, const struct wn_gi
     *refs = (struct wn_class_refs){.nearest = nearest};
     if (nearest < 0) return wn_read_refuse(r, name, "must be auto:N with N from 1 to 1024, the N nearest rivals");
     if (nearest) return nearest <= WN_MOST_CLASSES ? WN_OK : wn_read_refuse(r, name, "asks for too many rivals");
-    if (json_is_null(g->json)) return WN_OK;
     if (n < 1 || n > WN_MOST_CLASSES) return wn_read_refuse(r, name, "must name 1 to 1024 classes");
     refs->list = wn_pool_array(r->pool, n, sizeof *refs->list);
     if (!refs->list) return wn_problem_set(r->problem, NULL, WN_NO_MEMORY, "no memory for the request");

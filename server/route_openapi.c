@@ -113,6 +113,7 @@ static void write_fields(struct wn_text *out)
 static void write_questions(struct wn_text *out)
 {
     open_object(out, "Question");
+    wn_json_pair(out, "description", "A field that is null counts as left out.");
     wn_json_pair(out, "type", "object");
     write_fields(out);
     wn_text_puts(out, ",\"additionalProperties\":false}");

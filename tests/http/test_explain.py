@@ -120,7 +120,7 @@ class Explain(asking.Asking):
                                      ("method=smoothgrad&base_method=ig&samples=128&steps=256", "/method", "4096"), ("method=ig&steps=3&steps=4", "/steps", "twice")):
             with self.subTest(query):
                 self.assertIn(word, self.problem(self.d.explain(picture(1), "?" + query), 400, "BAD_REQUEST", pointer)["detail"])
-        for value in ([3], {"a": 1}, True, None, "", 1e99):
+        for value in ([3], {"a": 1}, True, "", 1e99):
             with self.subTest(value):
                 self.problem(self.d.ask({"image": {"b64": b64(picture(1))}, "method": "ig", "steps": value}), 400, "BAD_REQUEST", "/steps")
         methods = {m["name"]: m["options"] for m in self.d.get("/v1/methods").json["methods"]}
@@ -287,6 +287,24 @@ class Explain(asking.Asking):
         self.assertEqual(by_form, want)
         self.assertEqual(by_json, want)
         self.assertEqual(octets["maps"], want)
+
+    def test_null_counts_as_left_out(self):
+        question = {"image": {"b64": b64(picture(3))}, "target": 1, "why_not": 0}
+        want = self.good(self.d.ask(question))["maps"]
+        document = self.d.request("GET", "/openapi.json").json
+        fields = sorted(document["components"]["schemas"]["Question"]["properties"])
+        self.assertGreater(len(fields), 30)
+        for field in fields:
+            if field in question:
+                continue
+            self.assertEqual(self.good(self.d.ask(dict(question, **{field: None})))["maps"], want, field)
+        self.problem(self.d.ask(dict(question, image=None)), 400, "BAD_REQUEST", "/image")
+        self.problem(self.d.ask(dict(question, colour=None)), 400, "BAD_REQUEST", "/colour")
+        top = self.good(self.d.ask(dict(question, target=None, why_not=None)))
+        self.assertEqual(top["maps"], self.good(self.d.explain(picture(3)))["maps"])
+        one = self.good(self.d.ask({"target": 1, "instances": [{"image": question["image"], "target": None, "why_not": 0}]}))["explanations"][0]
+        self.assertEqual(one["maps"], want)
+        self.assertEqual(self.good(self.d.ask({"image": question["image"], "target": None, "why_not": 0}, "/v1/models/tiny/explain?target=1"))["maps"], want)
 
     def test_model_in_the_question(self):
         question = {"image": {"b64": b64(picture(3))}, "model": "other"}

@@ -43,7 +43,7 @@ class Refused(asking.Asking):
                              ("outputs", ["heatmap"] * 1000), ("outputs", ["raw"] * 1000000), ("why_not", ["a"] * 1000000), ("outputs", "pictures"), ("contrast", "pear"), ("method", ""),
                              ("colormap", 3), ("normalize", "max"), ("timeout_ms", 0), ("id", "x" * 257), ("id", 5), ("maps", []),
                              ("target", 1.5), ("target", {}), ("why_not", [[1]]), ("why_not", [1, 1]), ("why_not", list(range(2000))),
-                             ("size", "big"), ("layer", None)):
+                             ("size", "big"), ("layer", [])):
             p = self.problem(self.d.ask({"image": image, field: value}), 400, "BAD_REQUEST")
             if not isinstance(value, list) or len(value) < 65536:
                 self.assertEqual(p["errors"][0]["pointer"], "/" + field, p)

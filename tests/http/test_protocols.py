@@ -251,6 +251,9 @@ class Protocols(asking.Tiny):
         self.problem(self.infer(one, outputs=[{"name": "map"}] * 2), 400, "/outputs")
         self.problem(self.infer(one, parameters={"metod": "la"}), 400, "/parameters/metod")
         self.assertIn("explain must be", self.problem(self.infer(one, parameters={"explain": 1}), 400, "/parameters/explain")["detail"])
+        bare = [t["data"] for t in self.infer(one).json["outputs"]]
+        for more in ({"id": None}, {"parameters": None}, {"outputs": None}, {"parameters": {"explain": None, "top_k": None, "binary_data_output": None}}):
+            self.assertEqual([t["data"] for t in self.infer(one, **more).json["outputs"]], bare, more)
         self.problem(self.infer(one, parameters={"explain": True, "target": "nobody"}), 404, "/parameters/target")
         self.problem(self.infer(one, parameters={"explain": True, "version": "9"}), 404, "/parameters/version")
         self.problem(self.infer(floats, parameters={"explain": True, "outputs": "overlay"}), 400, "/inputs/0")
