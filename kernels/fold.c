@@ -319,6 +319,13 @@ static void broadcast_strides(const struct wn_shape *s, const struct wn_shape *y
     }
 }
 
+/* The sign of the divisor, also where that is infinite. */
+static float mod_floats(float a, float b)
+{
+    const float r = fmodf(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
 static float combine_floats(enum wn_fold kind, float a, float b)
 {
     switch (kind) {
@@ -329,7 +336,7 @@ static float combine_floats(enum wn_fold kind, float a, float b)
     case WN_FOLD_POW: return powf(a, b);
     case WN_FOLD_MAX: return fmaxf(a, b);
     case WN_FOLD_MIN: return fminf(a, b);
-    case WN_FOLD_MOD: return a - b * floorf(a / b);
+    case WN_FOLD_MOD: return mod_floats(a, b);
     case WN_FOLD_FMOD: return fmodf(a, b);
     default: return 0;
     }

@@ -10,7 +10,7 @@
 #include "order.h"
 #include "prescan.h"
 
-enum { OLDEST_OPSET = 1, NEWEST_OPSET = 21 }; /* of files; see select.c for models */
+enum { OLDEST_OPSET = 1, NEWEST_OPSET = 28 }; /* of files; see select.c for models */
 
 /* Where a value comes from. A value is defined once, except that old files list initializers among the inputs too. */
 enum origin { FROM_INPUT, FROM_INITIALIZER, FROM_NODE };

@@ -208,7 +208,7 @@ static bool check_operators(const struct wn_graph *g, struct wn_error *err)
  * affair. */
 static bool check_opset(const struct wn_graph *g, struct wn_error *err)
 {
-    enum { OLDEST = 9, NEWEST = 21 };
+    enum { OLDEST = 9, NEWEST = 28 };
     if (g->opset >= OLDEST && g->opset <= NEWEST) return true;
     wn_fail(err, WN_BAD_MODEL, "the model uses ONNX opset %d; opsets %d to %d are read here: convert it", g->opset,
             OLDEST, NEWEST);

@@ -5,26 +5,54 @@
 A case whose operators are all supported passes, or the documentation says why not. Exit 77 without Python's onnx package.
 """
 import argparse
+import os
 import re
 import subprocess
 import sys
 import tempfile
 
+# Cases whose numbers a later onnx gives otherwise, as they are here: 1.17's were corrected.
+CORRECTED = {"test_averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True"}
+
 
 def write_cases(folder):
-    """onnx 1.12 still speaks of numpy's old names for Python's own types."""
+    """Each case as FOLDER/node/NAME/model.onnx and test_data_set_I/{input,output}_J.pb; of tensors alone, which is all that a network takes.
+    onnx 1.12 still speaks of numpy's old names for Python's own types."""
     import numpy
     for name, kind in (("float", float), ("int", int), ("bool", bool), ("object", object)):
         if name not in numpy.__dict__:
             setattr(numpy, name, kind)
-    from onnx.backend.test import cmd_tools
-    sys.argv = ["cmd_tools", "generate-data", "-o", folder]
-    cmd_tools.main()
+    import onnx
+    from onnx import numpy_helper
+    from onnx.backend.test.case.node import collect_testcases
+
+    def write(path, value, info):
+        data = value if hasattr(value, "SerializeToString") else numpy_helper.from_array(numpy.asarray(value), info.name)
+        with open(path, "wb") as file:
+            file.write(data.SerializeToString())
+
+    for case in collect_testcases(None):
+        ports = [*case.model.graph.input, *case.model.graph.output]
+        if case.name in CORRECTED and "1.17." in onnx.__version__:
+            continue
+        if not all(port.type.HasField("tensor_type") for port in ports):
+            continue
+        for i, (inputs, outputs) in enumerate(case.data_sets):
+            data = f"{folder}/node/{case.name}/test_data_set_{i}"
+            os.makedirs(data, exist_ok=True)  # one name is there twice
+            for kind, values, infos in (("input", inputs, case.model.graph.input), ("output", outputs, case.model.graph.output)):
+                for k, value in enumerate(values):
+                    write(f"{data}/{kind}_{k}.pb", value, infos[k])
+        with open(f"{folder}/node/{case.name}/model.onnx", "wb") as file:
+            file.write(case.model.SerializeToString())
 
 
 def undocumented(output, folder, options):
-    """Refused cases of supported operators that the documentation does not name."""
+    """Refused cases of supported operators that the documentation does not name, which was written for the cases of onnx 1.12: later ones have
+    numbers of 4 and 8 bits and other types besides."""
     import onnx
+    if not onnx.__version__.startswith("1.12."):
+        return []
     with open(options.operators) as file:
         known = set(re.findall(r"^X\((\w+),", file.read(), re.M)) | {"Constant"}
     with open(options.docs) as file:
@@ -40,6 +68,7 @@ def run(backend, folder, options):
     if done.returncode == 77:
         return 0
     lines = done.stdout.splitlines()
+    assert re.search(r": [1-9]\d\d+ cases: ", lines[-1]), lines[-1:]
     print("\n".join(line for line in lines if line.startswith("FAIL") or "(has to pass)" in line or line is lines[-1]))
     missing = undocumented(done.stdout, folder, options)
     for name in missing:

@@ -118,7 +118,7 @@ static void add_node(struct wire *graph, struct bytes *b, unsigned *values)
 
 static struct wire make_model(struct bytes *b)
 {
-    static const int64_t opsets[] = {9, 10, 11, 12, 13, 14, 17, 18, 19, 21};
+    static const int64_t opsets[] = {9, 10, 11, 12, 13, 14, 17, 18, 19, 21, 22, 25, 28};
     struct wire graph = {0};
     char name[16];
     unsigned values = 1, constants = next(b) % 6, nodes = 1 + next(b) % 10;

@@ -57,6 +57,17 @@ static void whole_numbers_are_raised_and_divided_as_such(void **state)
     }
 }
 
+/* Between fractions since opset 28, the newest that is read. */
+static void a_remainder_has_the_sign_of_the_divisor(void **state)
+{
+    (void)state;
+    struct net net = net_begin(28);
+    net_floats(&net, "a", SHAPE(6), FLOATS(-4.5f, 4.5f, -4, 1.5f, -1.5f, 3));
+    net_floats(&net, "b", SHAPE(6), FLOATS(2, -2, 2, INFINITY, INFINITY, -INFINITY));
+    struct wire n = wire_node("Mod", "n", "a,b", "z");
+    gives_cast(&net, n, SHAPE(6), FLOATS(1.5f, -1.5f, 0, 1.5f, INFINITY, -INFINITY));
+}
+
 static void constants_are_padded_with_a_number(void **state)
 {
     (void)state;
@@ -254,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cast_to_whole_numbers_has_ends_and_no_nan),
         cmocka_unit_test(whole_numbers_are_raised_and_divided_as_such),
+        cmocka_unit_test(a_remainder_has_the_sign_of_the_divisor),
         cmocka_unit_test(constants_are_padded_with_a_number),
         cmocka_unit_test(a_constant_is_stretched),
         cmocka_unit_test(slices_walk_backwards),
