@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jerror.h>
 #include <jpeglib.h>
+/* behind it, for its messages are numbered by the version that jpeglib.h says */
+#include <jerror.h>
 
 /* EDGE: upsampling of colours looks one pixel beyond the part; libjpeg takes the part's edge for the picture's. */
 enum { ROWS_AT_ONCE = 16, EDGE = 4 };

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jerror.h>
 #include <jpeglib.h>
+/* behind it, for its messages are numbered by the version that jpeglib.h says */
+#include <jerror.h>
 #include <png.h>
 
 /* ---- RGB PNG ---- */
