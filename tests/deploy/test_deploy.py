@@ -164,7 +164,7 @@ class Deploy(unittest.TestCase):
             if word.startswith("@"):
                 listing = run("systemd-analyze", "syscall-filter", word, env={"SYSTEMD_PAGER": "cat"})
                 for line in listing.splitlines()[1:]:
-                    name = line.strip()
+                    name = re.sub("\x1b\\[[0-9;]*m", "", line).strip()  # systemd 255 colours what goes into a pipe
                     if name and not name.startswith("#"):
                         out |= self.expand([name])
             else:
