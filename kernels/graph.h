@@ -63,6 +63,9 @@ struct wn_port {
 
 struct wn_arena;
 
+/* Of files that are read, and of models. */
+enum { WN_NEWEST_OPSET = 28 };
+
 struct wn_graph {
     int opset;
     int n_values, n_nodes;

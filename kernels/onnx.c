@@ -10,7 +10,7 @@
 #include "order.h"
 #include "prescan.h"
 
-enum { OLDEST_OPSET = 1, NEWEST_OPSET = 28 }; /* of files; see select.c for models */
+enum { OLDEST_OPSET = 1 }; /* of files; see select.c for models */
 
 /* Where a value comes from. A value is defined once, except that old files list initializers among the inputs too. */
 enum origin { FROM_INPUT, FROM_INITIALIZER, FROM_NODE };
@@ -318,9 +318,9 @@ static bool read_opset(struct builder *b, const Onnx__ModelProto *model)
         const Onnx__OperatorSetIdProto *id = model->opset_import[i];
         if (!id->domain || !*id->domain || strcmp(id->domain, "ai.onnx") == 0) opset = id->version;
     }
-    if (opset < OLDEST_OPSET || opset > NEWEST_OPSET)
+    if (opset < OLDEST_OPSET || opset > WN_NEWEST_OPSET)
         return wn_reader_bad(&b->r, "the model uses ONNX opset %lld; opsets %d to %d are read here: convert it",
-                             (long long)opset, OLDEST_OPSET, NEWEST_OPSET);
+                             (long long)opset, OLDEST_OPSET, WN_NEWEST_OPSET);
     b->g->opset = (int)opset;
     return true;
 }

@@ -208,10 +208,10 @@ static bool check_operators(const struct wn_graph *g, struct wn_error *err)
  * affair. */
 static bool check_opset(const struct wn_graph *g, struct wn_error *err)
 {
-    enum { OLDEST = 9, NEWEST = 28 };
-    if (g->opset >= OLDEST && g->opset <= NEWEST) return true;
+    enum { OLDEST = 9 };
+    if (g->opset >= OLDEST && g->opset <= WN_NEWEST_OPSET) return true;
     wn_fail(err, WN_BAD_MODEL, "the model uses ONNX opset %d; opsets %d to %d are read here: convert it", g->opset,
-            OLDEST, NEWEST);
+            OLDEST, WN_NEWEST_OPSET);
     return false;
 }
 

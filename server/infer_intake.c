@@ -1,5 +1,6 @@
 /* A body of the Open Inference Protocol to slots; knows its JSON and its binary tensors, and nothing of answers. */
 #include "infer.h"
+#include "jsonload.h"
 #include "jsonscan.h"
 
 #include <math.h>
@@ -236,7 +237,7 @@ static enum wn_code take_outputs(struct reading *in, const json_t *list, bool ex
 {
     struct wn_infer *infer = in->r->infer;
     enum wn_code code = WN_OK;
-    if (list && !json_is_array(list) && !json_is_null(list)) return bad(in, "/outputs", "outputs must be a list");
+    if (list && !json_is_array(list)) return bad(in, "/outputs", "outputs must be a list");
     for (size_t i = 0; i < json_array_size(list) && code == WN_OK; i++)
         code = add_output(in, json_array_get(list, i), binary);
     if (json_array_size(list)) return code;
@@ -263,8 +264,7 @@ static enum wn_code take_parameters(struct reading *in, const json_t *parameters
     const char *key;
     json_t *value;
     enum wn_code code = WN_OK;
-    if (parameters && !json_is_object(parameters) && !json_is_null(parameters))
-        return bad(in, "/parameters", "parameters must be an object");
+    if (parameters && !json_is_object(parameters)) return bad(in, "/parameters", "parameters must be an object");
     json_object_foreach ((json_t *)parameters, key, value) {
         if (strcmp(key, "explain") == 0)
             code = read_flag(in, value, "/parameters/explain", key, explain);
@@ -279,7 +279,7 @@ static enum wn_code take_parameters(struct reading *in, const json_t *parameters
 
 static enum wn_code take_id(struct reading *in, const json_t *id)
 {
-    if (!id || json_is_null(id)) return WN_OK;
+    if (!id) return WN_OK;
     if (!json_is_string(id) || json_string_length(id) > 256)
         return bad(in, "/id", "id must be a string of at most 256 bytes");
     in->r->infer->id = wn_pool_text(&in->r->pool, json_string_value(id), json_string_length(id));
@@ -303,9 +303,9 @@ static enum wn_code take_root(struct reading *in, const json_t *root)
                                   "there is no field '%.64s'; a request has id, inputs, outputs, parameters", key);
     }
     enum wn_code code = wn_ask_init(&standard, &reading);
-    if (code == WN_OK) code = take_id(in, json_object_get(root, "id"));
-    if (code == WN_OK) code = take_parameters(in, json_object_get(root, "parameters"), &standard, &explain, &binary);
-    if (code == WN_OK) code = take_outputs(in, json_object_get(root, "outputs"), explain, binary);
+    if (code == WN_OK) code = take_id(in, wn_json_given(root, "id"));
+    if (code == WN_OK) code = take_parameters(in, wn_json_given(root, "parameters"), &standard, &explain, &binary);
+    if (code == WN_OK) code = take_outputs(in, wn_json_given(root, "outputs"), explain, binary);
     if (code == WN_OK) code = take_input(in, json_object_get(root, "inputs"));
     for (int i = 0; i < in->r->infer->n; i++) explain |= in->r->infer->order[i] >= WN_INFER_EXPLANATION;
     if (code == WN_OK && explain && !(in->r->scopes & WN_SCOPE_EXPLAIN))

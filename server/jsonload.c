@@ -131,3 +131,9 @@ enum wn_code wn_json_parse(const void *text, size_t n, json_t **root, struct wn_
     return starved ? wn_fail(err, WN_NO_MEMORY, "there is no memory to read it")
                    : wn_fail(err, WN_BAD_REQUEST, "line %d: %.160s", why.line, why.text);
 }
+
+const json_t *wn_json_given(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_null(value) ? NULL : value;
+}

@@ -16,5 +16,7 @@ const char *wn_json_why(json_error_t *why);
 /* The same for those who only say it: WN_BAD_REQUEST with the line and what is wrong there, or WN_NO_MEMORY; *root
  * is NULL then. */
 enum wn_code wn_json_parse(const void *text, size_t n, json_t **root, struct wn_error *err);
+/* The member of that name; NULL where there is none, or null, which writers of JSON write for what is not set. */
+const json_t *wn_json_given(const json_t *object, const char *key);
 
 #endif

@@ -58,8 +58,8 @@ static enum wn_code only_keys(struct reading *in, const json_t *object, const ch
 
 static enum wn_code read_part(struct reading *in, const json_t *one, const char *key, const struct wn_slice **out)
 {
-    const json_t *v = json_object_get(one, key), *b64 = json_object_get(v, "b64");
-    if (!v || json_is_null(v)) return WN_OK;
+    const json_t *v = wn_json_given(one, key), *b64 = json_object_get(v, "b64");
+    if (!v) return WN_OK;
     json_int_t i = json_is_integer(b64) ? json_integer_value(b64) : -1;
     if (json_object_size(v) != 1 || i < 0 || i >= in->n_slices)
         return wrong(in, key, WN_BAD_REQUEST, "a picture is {\"b64\": \"...\"}");
@@ -70,10 +70,10 @@ static enum wn_code read_part(struct reading *in, const json_t *one, const char 
 static enum wn_code read_class(struct reading *in, const json_t *one, const char *key, int *out)
 {
     const struct wn_model *m = in->job->model;
-    const json_t *v = json_object_get(one, key);
+    const json_t *v = wn_json_given(one, key);
     char what[400];
     *out = -1;
-    if (!v || json_is_null(v)) return WN_OK;
+    if (!v) return WN_OK;
     if (json_is_integer(v))
         *out = json_integer_value(v) >= 0 && json_integer_value(v) < m->classes ? (int)json_integer_value(v) : -1;
     else if (json_is_string(v))
@@ -101,9 +101,9 @@ static enum wn_code read_class(struct reading *in, const json_t *one, const char
 
 static enum wn_code read_boxes(struct reading *in, const json_t *one, struct wn_exhibit *e)
 {
-    const json_t *list = json_object_get(one, "boxes");
+    const json_t *list = wn_json_given(one, "boxes");
     size_t n = json_array_size(list);
-    if (!list || json_is_null(list)) return WN_OK;
+    if (!list) return WN_OK;
     if (!json_is_array(list) || n > MOST_BOXES)
         return wrong(in, "boxes", WN_BAD_REQUEST, "boxes are a list of at most 256");
     struct wn_box *boxes = wn_pool_array(&in->job->pool, n + 1, sizeof *boxes);
@@ -133,7 +133,7 @@ static enum wn_code read_instance(struct reading *in, const json_t *one, int num
     static const char *const names[] = {"id",    "image",          "label",     "rival",
                                         "truth", "counterfactual", "elsewhere", "boxes"};
     static const char *const parts[WN_PARTS] = {"image", "truth", "counterfactual", "elsewhere"};
-    const json_t *id = json_object_get(one, "id");
+    const json_t *id = wn_json_given(one, "id");
     char text[16];
     snprintf(in->pointer, sizeof in->pointer, "/instances/%d", number);
     if (!json_is_object(one)) return wrong(in, "", WN_BAD_REQUEST, "an instance is an object with an image");
@@ -174,10 +174,10 @@ static enum wn_code read_instances(struct reading *in, const json_t *list)
 /* A list of names, or their text with commas; in the words of wn_judging_words. */
 static enum wn_code read_names(struct reading *in, const json_t *root, const char *key, const char **out)
 {
-    const json_t *v = json_object_get(root, key);
+    const json_t *v = wn_json_given(root, key);
     struct wn_text t = {0};
     enum wn_code code = WN_OK;
-    if (!v || json_is_null(v)) return WN_OK;
+    if (!v) return WN_OK;
     if (json_is_string(v)) wn_text_puts(&t, json_string_value(v));
     for (size_t i = 0; i < json_array_size(v) && code == WN_OK; i++) {
         const char *name = json_string_value(json_array_get(v, i));
@@ -196,8 +196,8 @@ static enum wn_code read_names(struct reading *in, const json_t *root, const cha
 
 static enum wn_code read_text(struct reading *in, const json_t *root, const char *key, const char **out)
 {
-    const json_t *v = json_object_get(root, key);
-    if (!v || json_is_null(v)) return WN_OK;
+    const json_t *v = wn_json_given(root, key);
+    if (!v) return WN_OK;
     if (!json_is_string(v)) return wrong(in, key, WN_BAD_REQUEST, "this is a name");
     *out = wn_pool_text(&in->job->pool, json_string_value(v), json_string_length(v));
     return *out ? WN_OK : no_memory(in->r);
@@ -206,7 +206,7 @@ static enum wn_code read_text(struct reading *in, const json_t *root, const char
 static enum wn_code read_words(struct reading *in, const json_t *root, struct wn_judging_words *out)
 {
     const char *explain = NULL;
-    const json_t *least = json_object_get(root, "least_second"), *seed = json_object_get(root, "seed");
+    const json_t *least = wn_json_given(root, "least_second"), *seed = wn_json_given(root, "seed");
     enum wn_code code = read_text(in, root, "suite", &out->suite);
     if (code == WN_OK) code = read_names(in, root, "methods", &out->methods);
     if (code == WN_OK) code = read_names(in, root, "contrasts", &out->contrasts);

@@ -162,7 +162,7 @@ static enum cli_exit make_question(struct asking *a, const char *model)
     if (a->screen != CLI_SCREEN_NONE && !cli_has(a->c, "overlay")) add_parameter(&query, "overlay", "0.8", &err);
     wn_buffer_printf(&uri, &err, "/v1/models/");
     cli_escape(&uri, model, &err);
-    wn_buffer_printf(&uri, &err, "/explain?");
+    wn_buffer_printf(&uri, &err, query.size ? "/explain?" : "/explain");
     if (query.size) wn_buffer_append(&uri, query.data, query.size, &err);
     wn_buffer_append(&uri, "", 1, &err);
     a->uri = (char *)uri.data;

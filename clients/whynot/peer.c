@@ -264,7 +264,7 @@ static void set_up(CURL *h, const struct cli_peer *p, const char *method, const 
 }
 
 /* Where libcurl 7.88 gets no memory for the query it asks without it, which is another question: so what goes out is
- * looked at. Newer ones drop a '?' with nothing behind it, which is the same one. */
+ * looked at. (Newer ones drop a '?' with nothing behind it: no caller writes that.) */
 static int look_at_head(CURL *h, curl_infotype what, char *data, size_t n, void *has_query)
 {
     (void)h;
@@ -320,7 +320,6 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     struct wn_buffer url = {0};
     struct curl_slist *headers = NULL;
     struct taking to = {&out->body, WN_OK};
-    const char *query = strchr(uri, '?');
     CURL *h = take_handle(p);
     enum wn_code code = wn_buffer_printf(&url, err, "%s%s", p->url, uri);
     if (code == WN_OK && !h) code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
@@ -344,7 +343,7 @@ static enum wn_code try_http(struct cli_peer *p, const char *method, const char 
     *wait_s = (long)wait;
     if (result != CURLE_OK)
         code = fail_http(p, result, to.code, err);
-    else if (query && query[1] && !has_query)
+    else if (strchr(uri, '?') && !has_query)
         code = wn_fail(err, WN_NO_MEMORY, "no memory for a request");
 finish:
     curl_slist_free_all(headers);

@@ -202,11 +202,12 @@ class Explain(unittest.TestCase):
     def test_a_key_comes_from_a_file_and_goes_as_a_bearer(self):
         import http.server
         import threading
-        seen = []
+        seen, paths = [], []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
                 seen.append(self.headers.get("Authorization"))
+                paths.append(self.path)
                 self.rfile.read(int(self.headers["Content-Length"]))
                 body = b'{"predictions":[],"maps":[],"detail":"a key is needed"}'
                 self.send_response(200 if seen[-1] == "Bearer sesame" else 401)
@@ -224,9 +225,11 @@ class Explain(unittest.TestCase):
         words = ["explain", self.one, "-m", "tiny", "--server", "http://127.0.0.1:%d" % server.server_port]
         self.assertEqual(whynot(*words, "--key-file", key).code, 0)
         self.assertEqual(whynot(*words).code, 4)
+        self.assertEqual(whynot(*words, "--json", "--key-file", key).code, 0)
         server.shutdown()
         server.server_close()
-        self.assertEqual(seen, ["Bearer sesame", None])
+        self.assertEqual(seen, ["Bearer sesame", None, "Bearer sesame"])
+        self.assertEqual(paths[2], "/v1/models/tiny/explain")  # a '?' with nothing behind it is dropped by newer libcurls
 
     def test_what_is_no_file_is_passed_over_in_a_folder(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -252,9 +252,9 @@ static bool has_driver;
 /* By its file, before the name is asked for: the loader gives this one to cuDNN then. */
 static bool load_stand_in(void)
 {
-    has_driver = dlopen(STAND_IN, RTLD_NOW | RTLD_GLOBAL) != NULL;
-    if (!has_driver) fprintf(stderr, "%s\n", dlerror());
-    return has_driver;
+    const bool loaded = dlopen(STAND_IN, RTLD_NOW | RTLD_GLOBAL) != NULL;
+    if (!loaded) fprintf(stderr, "%s\n", dlerror());
+    return loaded;
 }
 
 /* What is only true of the versions that were looked at closely, 9.10 to 9.19. */
@@ -511,9 +511,9 @@ int main(int argc, char **argv)
     const bool only_models = argc > 2 && strcmp(argv[2], "--models") == 0;
     if (!only_with_driver) models = argv + 2 + only_models, n_models = argc - 2 - only_models;
     char *json = read_text(argv[1]);
-    const bool again = getenv("WHYNOT_STAND_IN") != NULL;
-    has_driver = dlopen("libcuda.so.1", RTLD_NOW) != NULL;
-    if ((only_with_driver || again) && !has_driver && !load_stand_in()) return 1;
+    const bool wants_stand_in = only_with_driver || getenv("WHYNOT_STAND_IN");
+    has_driver = dlopen("libcuda.so.1", RTLD_NOW) || (wants_stand_in && load_stand_in());
+    if (wants_stand_in && !has_driver) return 1;
     planner.description = wn_cuda_describe_device(json, &err);
     free(json);
     if (!planner.description && err.code == WN_UNSUPPORTED) return printf("skipped: %s\n", err.text), 77;

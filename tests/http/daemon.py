@@ -18,7 +18,6 @@ import zlib
 import tiny_onnx
 
 
-
 @functools.lru_cache
 def library_is_strict():
     """libmicrohttpd 1.0 refuses by itself, in HTML or by closing the connection, most of what the daemon refuses behind an older one."""

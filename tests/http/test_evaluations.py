@@ -166,6 +166,13 @@ class Evaluations(Jobs, unittest.TestCase):
         self.assertIn("changed since", a["reason"])
         shutil.rmtree(os.path.join(self.models, "changed"))
 
+    def test_null_counts_as_left_out(self):
+        tables = []
+        for beside, inside in (((), ()), (("suite", "layer", "explain", "least_second", "seed"), ("id", "label", "rival", "truth", "counterfactual", "elsewhere", "boxes"))):
+            body = dict(FAST, instances=[instance(1, **dict.fromkeys(inside))], **dict.fromkeys(beside))
+            tables.append(self.until(self.d, self.start(self.d, body), "done")["table"])
+        self.assertEqual(tables[0], tables[1])
+
     def test_what_is_wrong_is_pointed_at(self):
         good = instance(1)
         for body, pointer, said in (
