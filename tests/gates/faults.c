@@ -291,7 +291,7 @@ int epoll_wait(int epfd, void *events, int most, int timeout)
 {
     FAIL_WITH(EPOLL_EINTR, EINTR)
     FAIL_WITH(EPOLL_EIO, EIO)
-    return (int)syscall(SYS_epoll_wait, epfd, events, most, timeout);
+    return (int)syscall(SYS_epoll_pwait, epfd, events, most, timeout, NULL, (size_t)0); /* Arm has no other */
 }
 
 int epoll_ctl(int epfd, int what, int fd, void *event);
