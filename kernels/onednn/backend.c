@@ -10,6 +10,8 @@
 
 /* ---- the device ---- */
 
+#if defined(__x86_64__)
+
 static const char *isa_name(void)
 {
     static const struct {
@@ -31,6 +33,25 @@ static bool has_bf16(void)
 {
     return ((int)dnnl_get_effective_cpu_isa() & (int)dnnl_cpu_isa_avx512_core) == (int)dnnl_cpu_isa_avx512_core;
 }
+
+#else
+
+/* The same numbers of oneDNN's mean other instructions on other processors, and its header does not name those. */
+static const char *isa_name(void)
+{
+#if defined(__aarch64__)
+    return "aarch64";
+#else
+    return "generic";
+#endif
+}
+
+static bool has_bf16(void)
+{
+    return false;
+}
+
+#endif
 
 static void cpu_name(char *name, size_t size)
 {
@@ -65,7 +86,7 @@ static enum wn_code be_open(const struct wn_backend_options *options, struct wn_
         return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend computes in f32 and bf16, not in %s",
                        wn_precision_name(precision));
     if (bf16 && !has_bf16())
-        return wn_fail(err, WN_UNSUPPORTED, "bf16 needs a processor with AVX-512; this one has %s: use f32",
+        return wn_fail(err, WN_UNSUPPORTED, "bf16 needs an x86 processor with AVX-512, and this one offers %s: use f32",
                        isa_name());
     if (options->device != 0) return wn_fail(err, WN_UNSUPPORTED, "the oneDNN backend has one device, number 0");
     if (options->threads < 0 || options->threads > 1024)
