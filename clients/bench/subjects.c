@@ -391,7 +391,9 @@ static int spawn_torch(const struct bench_options *o, const char *arch, int in, 
     snprintf(batch, sizeof batch, "%d", o->batch);
     snprintf(limit, sizeof limit, "OPENBLAS_NUM_THREADS=%d", o->threads);
     /* Debian's default BLAS is the slow reference one: beating that would be no achievement. */
-    const char *const libraries = cpu ? "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/openblas-pthread" : limit;
+    const char *const libraries = cpu ? "LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/openblas-pthread:"
+                                        "/usr/lib/aarch64-linux-gnu/openblas-pthread"
+                                      : limit;
     const char *const args[] = {"env",
                                 limit,
                                 libraries,
