@@ -296,7 +296,7 @@ static void write_timings(struct wn_text *out, const struct wn_request *r, const
     wn_json_key(out, "timings_ms");
     wn_json_open(out, '{');
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (strcmp(rows[i].name, "evidence") == 0 && !item->evidence_ms) continue; /* nobody asked */
+        if (strcmp(rows[i].name, "evidence") == 0 && item->evidence_ms == 0) continue; /* nobody asked */
         wn_json_key(out, rows[i].name);
         wn_json_value(out);
         wn_text_printf(out, "%.3f", rows[i].ms);

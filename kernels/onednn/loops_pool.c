@@ -67,8 +67,8 @@ static inline __attribute__((always_inline)) void max_taps(void *restrict y, flo
 #pragma GCC unroll 3
         for (int t = 0; t < n; t++) {
             const float v = wn_dnn_element(x, t * step + c, bf16);
-            winner = (v > best) | (v != v) ? where[t] : winner;
-            best = (v > best) | (v != v) ? v : best;
+            winner = ((v > best) | (v != v)) ? where[t] : winner;
+            best = ((v > best) | (v != v)) ? v : best;
         }
         if (bf16)
             ((uint16_t *)y)[c] = wn_bf16_high(best);
@@ -133,7 +133,7 @@ WN_CLONES static void max_window(const struct wn_dnn_pool *q, int64_t out, const
 
 WN_CLONES static void max_tap_plain(float *restrict y, const float *x, int64_t n)
 {
-    for (int64_t c = 0; c < n; c++) y[c] = (x[c] > y[c]) | (x[c] != x[c]) ? x[c] : y[c];
+    for (int64_t c = 0; c < n; c++) y[c] = ((x[c] > y[c]) | (x[c] != x[c])) ? x[c] : y[c];
 }
 
 /* Nobody reads the index. */

@@ -71,7 +71,7 @@ __attribute__((constructor)) static void open_arm(void)
     const char *path = getenv("WHYNOT_FAULTS");
     int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC) : -1;
     if (fd < 0) return;
-    void *p = (void *)syscall(SYS_mmap, NULL, sizeof *arm, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *p = (void *)syscall(SYS_mmap, NULL, sizeof *arm, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)0);
     if (p != MAP_FAILED) arm = p;
     syscall(SYS_close, fd);
     void *frame;

@@ -240,10 +240,10 @@ void lab_gradient(struct lab *lab, int image, int onnx_value, const float *seed_
                   enum lab_folding folding, struct lab_gradient *out)
 {
     struct wn_error err = {0};
-    struct wn_program *p;
+    struct wn_program *p = NULL;
     struct wn_forward f = {0};
     struct wn_backend *be;
-    struct wn_exe *exe;
+    struct wn_exe *exe = NULL;
     int n_keep, *keep = values_to_keep(lab, onnx_value, folding, &n_keep);
     if (wn_backend_open(lab->backend, &exact, &be, &err) || wn_program_create(&p, &err)) die("backend", err.text);
     wn_program_use_weights(p, (struct wn_weight_source){0});

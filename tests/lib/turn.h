@@ -28,7 +28,8 @@ static inline bool turn_disarm(struct turn *t)
 static inline bool turn_comes(struct turn *t)
 {
     if (t->left <= 0 || atomic_fetch_sub(&t->left, 1) != 1) return false;
-    return t->came = true;
+    t->came = true;
+    return true;
 }
 
 #endif
