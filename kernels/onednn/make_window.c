@@ -230,7 +230,8 @@ static struct wn_dnn_pool pool_spec(const struct wn_dnn_tensor *x, const struct 
     return q;
 }
 
-/* oneDNN's pool without an index, in the type that x has; false where it has no fast one. */
+/* oneDNN's pool without an index, in the type that x has; false where it has no fast one. Its fast maxima drop NaN,
+ * which our loops keep. */
 static bool plain_pool(struct wn_dnn_exe *e, const struct wn_step *s, bool max)
 {
     int x = s->in[0], y = s->out[0];

@@ -389,7 +389,7 @@ static int64_t winner_of(const struct wn_dnn_pool *q, const float *values, int64
 static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_type type)
 {
     struct wn_dnn_pool q = *shape;
-    static float index[CELLS], dx[CELLS], sum[CELLS];
+    static float index[CELLS], dx[CELLS], sum[CELLS], alone[CELLS];
     float *read = type == WN_DNN_F32 ? values : x;
     q.bf16_x = type == WN_DNN_BF16;
     for (int64_t i = 0; q.bf16_x && i < q.in[2] * q.c; i++)
@@ -397,6 +397,9 @@ static void pool(const struct wn_dnn_pool *shape, float *values, enum wn_dnn_typ
     clear();
     wn_dnn_loop_maxpool(
         &q, (void *[]){q.bf16_x ? (void *)narrow_y : (void *)y, index, q.bf16_x ? (void *)narrow_x : (void *)values});
+    if (!q.bf16_x) wn_dnn_loop_maxpool(&q, (void *[]){alone, NULL, values}); /* the same without an index */
+    for (int64_t i = 0; !q.bf16_x && i < q.out[2] * q.c; i++)
+        assert_true(isnan(y[i]) ? isnan(alone[i]) : alone[i] == y[i]);
     memset(sum, 0, sizeof sum);
     for (int64_t o = 0; o < q.out[2]; o++)
         for (int64_t c = 0; c < q.c; c++) {
